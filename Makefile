@@ -1,0 +1,60 @@
+# Every target works as the first command on a fresh clone: it sets up what it needs, once.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.setup-done
+PYTEST_ARGS ?=
+ARGS ?=
+
+.PHONY: help setup demo test check soak bench contracts lint types lock clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make setup      install everything this clone needs, into .venv and .tools"
+	@echo "make demo       two daemons on a local chain: open, pay, close, audit"
+	@echo "make check      style, types, architecture, contracts manifest, quick tests (90 s)"
+	@echo "make test       every test"
+	@echo "make contracts  compile the contracts again and compare with what is committed"
+	@echo "make bench      payments, appends and replay per second, beside their limits"
+	@echo "make soak       the long tests: kills, faults and damaged logs, many times"
+	@echo "make clean      remove everything that make made"
+
+$(READY): requirements.lock pyproject.toml scripts/setup.py
+	@$(PYTHON) scripts/setup.py
+
+setup: $(READY)
+
+demo: $(READY)
+	@$(BIN)/tally demo $(ARGS)
+
+lint: $(READY)
+	@echo "== ruff" && $(BIN)/ruff check .
+	@echo "== import-linter" && $(BIN)/lint-imports
+
+types: $(READY)
+	@echo "== mypy" && $(BIN)/mypy
+
+check: lint types
+	@echo "== contracts manifest" && $(BIN)/python scripts/contracts.py --manifest
+	@echo "== quick tests" && $(BIN)/python -m pytest -q -n 2 -m "not e2e and not slow" $(PYTEST_ARGS)
+
+test: $(READY)
+	@$(BIN)/python -m pytest -q -n 2 $(PYTEST_ARGS)
+
+soak: $(READY)
+	@$(BIN)/python scripts/soak.py $(ARGS)
+
+bench: $(READY)
+	@$(BIN)/python scripts/bench.py $(ARGS)
+
+contracts: $(READY)
+	@$(BIN)/python scripts/contracts.py --check
+
+# Writes requirements.lock anew from pyproject.toml, with the hashes of every wheel.
+lock: $(READY)
+	@$(BIN)/python scripts/lock.py
+
+clean:
+	rm -rf .venv .tools build dist .coverage coverage.json .import_linter_cache
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
