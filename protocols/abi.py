@@ -53,26 +53,40 @@ class FixedFields(Protocol):
     """What a channel's fixed part consists of (`protocols.state.FixedPart`)."""
 
     @property
-    def participants(self) -> tuple[Address, ...]: ...
+    def participants(self) -> tuple[Address, ...]:
+        """Addresses, in the order of their indices."""
+
     @property
-    def channel_nonce(self) -> int: ...
+    def channel_nonce(self) -> int:
+        """uint64."""
+
     @property
-    def app_definition(self) -> Address: ...
+    def app_definition(self) -> Address:
+        """The contract that judges running states."""
+
     @property
-    def challenge_duration(self) -> int: ...
+    def challenge_duration(self) -> int:
+        """Seconds, uint48."""
 
 
 class VariableFields(Protocol):
     """What changes from state to state (`protocols.state.State`)."""
 
     @property
-    def outcome(self) -> Outcome: ...
+    def outcome(self) -> Outcome:
+        """Who gets what if this state is the last."""
+
     @property
-    def app_data(self) -> bytes: ...
+    def app_data(self) -> bytes:
+        """The app's own bytes."""
+
     @property
-    def turn_num(self) -> TurnNum: ...
+    def turn_num(self) -> TurnNum:
+        """uint48."""
+
     @property
-    def is_final(self) -> bool: ...
+    def is_final(self) -> bool:
+        """Whether the channel ends with this state."""
 
 
 class DecodedState(NamedTuple):
