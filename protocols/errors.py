@@ -1,0 +1,380 @@
+"""What broke which rule: one class per refusal, with the values that were checked.
+
+A refusal is data. It carries a stable name and code, whether a retry is safe and what to do next, so
+that the caller, the peer's log line and the recorded event can all say the same. Anything else that is
+raised inside `protocols` is a bug of ours and stops the node.
+
+    ProtocolError
+      EncodingError      bytes that are not what they claim
+      ChannelRefused     a channel or state we may not sign or accept
+      PaymentRefused     a voucher we may not issue or accept
+      CommandRefused     a caller's command that cannot be carried out
+      DeliveryRefused    a peer's message that does not fit the conversation
+"""
+
+from dataclasses import dataclass, fields
+from typing import ClassVar
+
+
+@dataclass(eq=False)
+class ProtocolError(Exception):
+    """The root: every expected refusal of the core."""
+
+    code: ClassVar[int] = 1000
+    """Stable number, also the JSON-RPC error code."""
+    retry_safe: ClassVar[bool] = False
+    """True if the same call may be repeated later without risk of doing it twice."""
+    next_step: ClassVar[str] = "see the values and correct the call"
+    """What the caller can do about it."""
+    template: ClassVar[str] = "refused"
+    """Message with the fields' names in braces."""
+
+    @classmethod
+    def name(cls) -> str:
+        """The stable name: the class name in snake case, upper-cased."""
+        letters = [("_" + c if c.isupper() and i else c) for i, c in enumerate(cls.__name__)]
+        return "".join(letters).upper()
+
+    def values(self) -> dict[str, str]:
+        """What was checked, printable: bytes as 0x hex, everything else through str."""
+        return {f.name: _printable(getattr(self, f.name)) for f in fields(self)}
+
+    def __str__(self) -> str:
+        return self.template.format(**self.values())
+
+
+def _printable(value: object) -> str:
+    return "0x" + value.hex() if isinstance(value, bytes) else str(value)
+
+
+class EncodingError(ProtocolError):
+    """Bytes that are not what they claim to be."""
+
+
+@dataclass(eq=False)
+class InvalidWidth(EncodingError):
+    code = 1001
+    template = "{field}: expected {expected}, got {got}"
+    field: str
+    expected: str
+    got: str
+
+
+@dataclass(eq=False)
+class InvalidSignature(EncodingError):
+    code = 1002
+    template = "invalid signature: {reason}"
+    reason: str
+
+
+@dataclass(eq=False)
+class InvalidEncoding(EncodingError):
+    code = 1003
+    template = "invalid encoding of {what}: {reason}"
+    what: str
+    reason: str
+
+
+class ChannelRefused(ProtocolError):
+    """A channel or a state that may not be signed or accepted."""
+
+
+@dataclass(eq=False)
+class UnknownChannel(ChannelRefused):
+    code = 1101
+    next_step = "list the channels"
+    template = "no channel {channel_id}"
+    channel_id: bytes
+
+
+@dataclass(eq=False)
+class ChannelAlreadySeen(ChannelRefused):
+    """M10: a channel id is used once."""
+
+    code = 1102
+    next_step = "propose again with a fresh nonce"
+    template = "channel {channel_id} was seen before"
+    channel_id: bytes
+
+
+@dataclass(eq=False)
+class NoncePrefixMismatch(ChannelRefused):
+    """M10: the nonce binds the channel to one chain and one adjudicator."""
+
+    code = 1103
+    next_step = "use the chain and adjudicator this node was made for"
+    template = "nonce {nonce} does not begin with {expected_prefix}, the prefix of our deployment"
+    nonce: int
+    expected_prefix: bytes
+
+
+@dataclass(eq=False)
+class ParticipantsRefused(ChannelRefused):
+    code = 1104
+    template = "participants refused: {reason}"
+    reason: str
+
+
+@dataclass(eq=False)
+class ChallengeDurationTooShort(ChannelRefused):
+    """M19: a duration below the policy's minimum cannot be defended."""
+
+    code = 1105
+    next_step = "use at least the minimum"
+    template = "challenge duration of {got_s} s is below the minimum of {minimum_s} s"
+    got_s: int
+    minimum_s: int
+
+
+@dataclass(eq=False)
+class AppNotSupported(ChannelRefused):
+    """M1: payment channels run on the deployment's VirtualPaymentApp only."""
+
+    code = 1106
+    template = "app definition {app_definition} is not one this node can enforce"
+    app_definition: bytes
+
+
+@dataclass(eq=False)
+class AssetNotSupported(ChannelRefused):
+    code = 1107
+    next_step = "use the native asset (the zero address)"
+    template = "asset {asset} is not supported"
+    asset: bytes
+
+
+@dataclass(eq=False)
+class OutcomeNotSupported(ChannelRefused):
+    code = 1108
+    template = "outcome refused: {reason}"
+    reason: str
+
+
+@dataclass(eq=False)
+class PayeeMustOpenWithZero(ChannelRefused):
+    """M1: only a payee that opens with 0 can redeem a voucher on chain."""
+
+    code = 1109
+    next_step = "open a second channel for payments in the other direction"
+    template = "the payee must open with 0, not {amount}"
+    amount: int
+
+
+@dataclass(eq=False)
+class StateRefused(ChannelRefused):
+    """The state is not the one this step of the protocol allows."""
+
+    code = 1110
+    template = "state of turn {turn_num} refused: {reason}"
+    turn_num: int
+    reason: str
+
+
+@dataclass(eq=False)
+class EquivocationRefused(ChannelRefused):
+    """M6: never a second, different state for one turn."""
+
+    code = 1111
+    template = "channel {channel_id}: another state of turn {turn_num} is already signed"
+    channel_id: bytes
+    turn_num: int
+
+
+@dataclass(eq=False)
+class WrongSigner(ChannelRefused):
+    code = 1112
+    template = "signature is not by {expected}"
+    expected: bytes
+
+
+@dataclass(eq=False)
+class FinalStatePaysTooLittle(ChannelRefused):
+    """M12: the payee refuses less than the largest voucher it accepted."""
+
+    code = 1113
+    next_step = "sign the next turn with the payee's largest voucher"
+    template = "final state pays {offered}, the largest accepted voucher is {largest}"
+    offered: int
+    largest: int
+
+
+class PaymentRefused(ProtocolError):
+    """A voucher that may not be issued or accepted (M11, M12)."""
+
+
+@dataclass(eq=False)
+class ChannelNotOpen(PaymentRefused):
+    code = 1201
+    retry_safe = True
+    next_step = "wait until the channel's status is open"
+    template = "channel {channel_id} is {status}, not open"
+    channel_id: bytes
+    status: str
+
+
+@dataclass(eq=False)
+class ChannelClosing(PaymentRefused):
+    """M12: after a final state no voucher follows."""
+
+    code = 1202
+    template = "channel {channel_id} is closing: no payment follows its final state"
+    channel_id: bytes
+
+
+@dataclass(eq=False)
+class ChannelDisputed(PaymentRefused):
+    """M11: a challenge or conclusion of the channel was observed on chain."""
+
+    code = 1203
+    template = "channel {channel_id} is {status} on chain"
+    channel_id: bytes
+    status: str
+
+
+@dataclass(eq=False)
+class ChannelCloseOnly(PaymentRefused):
+    """M27: after a restore or a cut tail the channel may only be closed."""
+
+    code = 1204
+    next_step = "close the channel and open a new one"
+    template = "channel {channel_id} is close-only: its log lost a tail"
+    channel_id: bytes
+
+
+@dataclass(eq=False)
+class AmountNotPositive(PaymentRefused):
+    code = 1205
+    template = "amount must be at least 1, got {amount}"
+    amount: int
+
+
+@dataclass(eq=False)
+class AmountAboveDeposit(PaymentRefused):
+    code = 1206
+    next_step = "pay at most what remains"
+    template = "{amount} is above the {remaining} that remain of the deposit"
+    amount: int
+    remaining: int
+
+
+@dataclass(eq=False)
+class VoucherTotalWrong(PaymentRefused):
+    """M13: the total must be the payee's largest accepted amount plus the listed payment."""
+
+    code = 1207
+    template = "voucher total {total} is not {base} + {amount}"
+    total: int
+    base: int
+    amount: int
+
+
+@dataclass(eq=False)
+class NotThePayer(PaymentRefused):
+    code = 1208
+    next_step = "open a channel in the other direction"
+    template = "only participant 0 of channel {channel_id} pays in it"
+    channel_id: bytes
+
+
+@dataclass(eq=False)
+class ChainViewStale(PaymentRefused):
+    """M11: the payee's view of the chain is older than a third of the challenge duration."""
+
+    code = 1209
+    retry_safe = True
+    next_step = "wait for the chain endpoint to answer"
+    template = "our view of the chain is {age_s} s old, at most {limit_s} s is safe"
+    age_s: int
+    limit_s: int
+
+
+@dataclass(eq=False)
+class TooManyPaymentsInFlight(PaymentRefused):
+    code = 1210
+    retry_safe = True
+    next_step = "wait for receipts"
+    template = "{count} payments of channel {channel_id} still wait for a receipt"
+    channel_id: bytes
+    count: int
+
+
+@dataclass(eq=False)
+class VoucherSignatureWrong(PaymentRefused):
+    code = 1211
+    template = "voucher of {total} is not signed by the payer"
+    total: int
+
+
+class CommandRefused(ProtocolError):
+    """A caller's command that cannot be carried out now."""
+
+
+@dataclass(eq=False)
+class RequestIdConflict(CommandRefused):
+    code = 1301
+    next_step = "use a fresh request id, or repeat the first call unchanged"
+    template = "request id {request_id} was used for another command"
+    request_id: str
+
+
+@dataclass(eq=False)
+class UnknownObjective(CommandRefused):
+    code = 1302
+    next_step = "list the objectives"
+    template = "no objective {objective_id}"
+    objective_id: bytes
+
+
+@dataclass(eq=False)
+class ObjectiveNotWaitingForApproval(CommandRefused):
+    code = 1303
+    template = "objective {objective_id} is {status}, it waits for nobody's approval"
+    objective_id: bytes
+    status: str
+
+
+@dataclass(eq=False)
+class ObjectiveDenied(CommandRefused):
+    code = 1304
+    template = "policy denies this objective: {reason}"
+    reason: str
+
+
+@dataclass(eq=False)
+class UnknownPeer(CommandRefused):
+    code = 1305
+    next_step = "add the peer's address to [p2p] peers in the configuration"
+    template = "no address is known for peer {peer}"
+    peer: bytes
+
+
+class DeliveryRefused(ProtocolError):
+    """A peer's message that does not fit the conversation."""
+
+
+@dataclass(eq=False)
+class UnexpectedMessage(DeliveryRefused):
+    code = 1401
+    template = "unexpected {kind}: {reason}"
+    kind: str
+    reason: str
+
+
+@dataclass(eq=False)
+class ReceiptWrong(DeliveryRefused):
+    code = 1402
+    template = "receipt for {total} refused: {reason}"
+    total: int
+    reason: str
+
+
+def all_errors() -> dict[str, type[ProtocolError]]:
+    """Every refusal that can be raised, by stable name: for the reference page and the wire."""
+    found: dict[str, type[ProtocolError]] = {}
+    pending = [ProtocolError]
+    while pending:
+        error = pending.pop()
+        pending.extend(error.__subclasses__())
+        if "template" in vars(error) and error is not ProtocolError:
+            found[error.name()] = error
+    return dict(sorted(found.items()))

@@ -1,0 +1,557 @@
+"""Events: what became fact. Named in the past tense, persisted forever, folded by `node_state.apply`.
+
+The first twenty are the original catalogue: their names, fields and content ids are fixed. The rest is
+ours (ADR 0024): everything the reducer needs is in the event itself. A record's version and time are
+stored once, in the record; `json_payload` puts them back as `event_version` and `timestamp_ms`.
+
+Bytes are raw here and lower-case 0x hex in JSON; an `Amount32` is a uint256, big-endian, and a decimal
+string in JSON. An optional field that is None is left out of the JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar, get_args, get_type_hints
+
+import msgspec
+
+from protocols.crypto import keccak256
+from protocols.types import (
+    Address,
+    Amount32,
+    Bytes32,
+    ChannelId,
+    ObjectiveId,
+    PaymentId,
+    Signature,
+    StateHash,
+    amount_from_bytes,
+    to_hex,
+)
+
+
+class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Base of all events. `NAME` is the kebab name in the record; `VERSION` that of the fields."""
+
+    NAME: ClassVar[str] = ""
+    VERSION: ClassVar[int] = 1
+
+
+# --- objective lifecycle (catalogue) ---
+
+
+class ObjectiveCreated(Event, frozen=True, array_like=True, gc=False):
+    NAME = "objective-created"
+    objective_id: ObjectiveId
+    objective_type: str
+    """DirectFund, DirectDefund, VirtualFund or VirtualDefund."""
+    channel_id: ChannelId
+    participants: tuple[Address, ...]
+
+
+class ObjectiveApproved(Event, frozen=True, array_like=True, gc=False):
+    NAME = "objective-approved"
+    objective_id: ObjectiveId
+    approver: Address | None = None
+
+
+class ObjectiveRejected(Event, frozen=True, array_like=True, gc=False):
+    NAME = "objective-rejected"
+    objective_id: ObjectiveId
+    reason: str
+    error_code: str | None = None
+
+
+class ObjectiveCranked(Event, frozen=True, array_like=True, gc=False):
+    NAME = "objective-cranked"
+    objective_id: ObjectiveId
+    side_effects_count: int
+    waiting: bool
+
+
+class ObjectiveCompleted(Event, frozen=True, array_like=True, gc=False):
+    NAME = "objective-completed"
+    objective_id: ObjectiveId
+    success: bool
+    final_channel_state: StateHash | None = None
+
+
+# --- channel state (catalogue) ---
+
+
+class ChannelCreated(Event, frozen=True, array_like=True, gc=False):
+    NAME = "channel-created"
+    channel_id: ChannelId
+    participants: tuple[Address, ...]
+    channel_nonce: int
+    app_definition: Address
+    challenge_duration: int
+    """Seconds, as in Nitro's fixed part."""
+
+
+class StateSigned(Event, frozen=True, array_like=True, gc=False):
+    NAME = "state-signed"
+    channel_id: ChannelId
+    turn_num: int
+    state_hash: StateHash
+    signer: Address
+    signature: Signature
+    is_final: bool
+    app_data_hash: Bytes32 | None = None
+
+
+class StateReceived(Event, frozen=True, array_like=True, gc=False):
+    NAME = "state-received"
+    channel_id: ChannelId
+    turn_num: int
+    state_hash: StateHash
+    signer: Address
+    signature: Signature
+    is_final: bool
+    peer_id: str | None = None
+
+
+class StateSupportedUpdated(Event, frozen=True, array_like=True, gc=False):
+    NAME = "state-supported-updated"
+    channel_id: ChannelId
+    supported_turn: int
+    state_hash: StateHash
+    num_signatures: int
+    prev_supported_turn: int | None = None
+    """Left out for the first support."""
+
+
+class ChannelFinalized(Event, frozen=True, array_like=True, gc=False):
+    """All participants signed a final state: the channel can be concluded without a challenge."""
+
+    NAME = "channel-finalized"
+    channel_id: ChannelId
+    final_turn: int
+    final_state_hash: StateHash
+
+
+# --- chain bridge (catalogue): confirmed facts, at the configured depth ---
+
+
+class DepositDetected(Event, frozen=True, array_like=True, gc=False):
+    NAME = "deposit-detected"
+    channel_id: ChannelId
+    block_num: int
+    tx_index: int
+    asset: Address
+    amount_deposited: Amount32
+    now_held: Amount32
+    tx_hash: Bytes32 | None = None
+
+
+class AllocationUpdated(Event, frozen=True, array_like=True, gc=False):
+    NAME = "allocation-updated"
+    channel_id: ChannelId
+    block_num: int
+    tx_index: int
+    asset: Address
+    new_amount: Amount32
+    """Holdings of the channel in this asset after the payout."""
+    tx_hash: Bytes32 | None = None
+
+
+class ChallengeRegistered(Event, frozen=True, array_like=True, gc=False):
+    NAME = "challenge-registered"
+    channel_id: ChannelId
+    block_num: int
+    tx_index: int
+    turn_num_record: int
+    finalization_time: int
+    """Chain time, seconds."""
+    challenger: Address
+    is_final: bool
+    candidate_state_hash: StateHash | None = None
+    tx_hash: Bytes32 | None = None
+
+
+class ChallengeCleared(Event, frozen=True, array_like=True, gc=False):
+    NAME = "challenge-cleared"
+    channel_id: ChannelId
+    block_num: int
+    tx_index: int
+    new_turn_num_record: int
+    tx_hash: Bytes32 | None = None
+
+
+class ChannelConcluded(Event, frozen=True, array_like=True, gc=False):
+    NAME = "channel-concluded"
+    channel_id: ChannelId
+    block_num: int
+    tx_index: int
+    finalized_at_turn: int | None = None
+    tx_hash: Bytes32 | None = None
+
+
+class WithdrawCompleted(Event, frozen=True, array_like=True, gc=False):
+    NAME = "withdraw-completed"
+    channel_id: ChannelId
+    block_num: int
+    tx_index: int
+    recipient: Address
+    asset: Address
+    amount: Amount32
+    tx_hash: Bytes32 | None = None
+
+
+# --- messaging (catalogue): objective messages; the rest is covered by its own facts ---
+
+
+class MessageSent(Event, frozen=True, array_like=True, gc=False):
+    """An objective message was queued for a peer: an intent, settled by `message-acked`."""
+
+    NAME = "message-sent"
+    message_id: Bytes32
+    peer_id: str
+    objective_id: ObjectiveId
+    payload_size_bytes: int
+    payload_type: str | None = None
+
+
+class MessageReceived(Event, frozen=True, array_like=True, gc=False):
+    NAME = "message-received"
+    message_id: Bytes32
+    peer_id: str
+    objective_id: ObjectiveId
+    payload_size_bytes: int
+    payload_type: str | None = None
+
+
+class MessageAcked(Event, frozen=True, array_like=True, gc=False):
+    NAME = "message-acked"
+    message_id: Bytes32
+    peer_id: str
+    roundtrip_ms: int
+
+
+class MessageDropped(Event, frozen=True, array_like=True, gc=False):
+    NAME = "message-dropped"
+    peer_id: str
+    reason: str
+    error_code: str
+    payload_size_bytes: int
+    message_id: Bytes32 | None = None
+
+
+# --- ours: the node and its log ---
+
+
+class NodeCreated(Event, frozen=True, array_like=True, gc=False):
+    """Record 0: what this log is about. Its payload seeds the chain of hashes."""
+
+    NAME = "node-created"
+    format_version: int
+    chain_id: int
+    adjudicator: Address
+    virtual_payment_app: Address
+    consensus_app: Address
+    node_address: Address
+
+
+class StateDigestRecorded(Event, frozen=True, array_like=True, gc=False):
+    """The digest of the state the engine holds in memory: what an audit compares its fold with."""
+
+    NAME = "state-digest-recorded"
+    digest: Bytes32
+    entity_count: int
+    clean_stop: bool
+
+
+class LogTailCut(Event, frozen=True, array_like=True, gc=False):
+    """A torn tail was cut at start: from here M27 is in force for every channel that existed."""
+
+    NAME = "log-tail-cut"
+    record_count: int
+    """Records that survived."""
+    cut_size_bytes: int
+    file_name: str
+
+
+# --- ours: objectives and states ---
+
+
+class ObjectiveParamsRecorded(Event, frozen=True, array_like=True, gc=False):
+    """Who asked for the objective; request_id is empty when a peer did."""
+
+    NAME = "objective-params-recorded"
+    objective_id: ObjectiveId
+    initiator: Address
+    request_id: str = ""
+    request_hash: Bytes32 | None = None
+    """keccak256 of the command, so that a request id is not reused for another one."""
+
+
+class StateStored(Event, frozen=True, array_like=True, gc=False):
+    """A whole state, once, before the event that names its hash. keccak256(encoded_state) is the hash."""
+
+    NAME = "state-stored"
+    channel_id: ChannelId
+    state_hash: StateHash
+    encoded_state: bytes
+
+
+class FinalStateRequested(Event, frozen=True, array_like=True, gc=False):
+    """The payee asked the payer to sign the final state first (M12), showing its largest voucher."""
+
+    NAME = "final-state-requested"
+    channel_id: ChannelId
+    requester: Address
+    total: Amount32
+    """Largest voucher the requester holds; 0 for a payer or when there is none."""
+    signature: bytes = b""
+
+
+class FinalStateRefused(Event, frozen=True, array_like=True, gc=False):
+    """The payee will never sign this turn (M7, M12); the payer goes on at the next one."""
+
+    NAME = "final-state-refused"
+    channel_id: ChannelId
+    turn_num: int
+    refuser: Address
+    total: Amount32
+    """Largest voucher accepted by the payee."""
+    signature: bytes = b""
+
+
+# --- ours: payments ---
+
+
+class VoucherIssued(Event, frozen=True, array_like=True, gc=False):
+    NAME = "voucher-issued"
+    channel_id: ChannelId
+    payment_id: PaymentId
+    amount: Amount32
+    """This payment alone."""
+    total: Amount32
+    """The voucher's cumulative amount."""
+    signature: Signature
+    memo: str = ""
+    request_id: str = ""
+
+
+class VoucherReceived(Event, frozen=True, array_like=True, gc=False):
+    NAME = "voucher-received"
+    channel_id: ChannelId
+    payment_id: PaymentId
+    amount: Amount32
+    total: Amount32
+    signature: Signature
+    memo: str = ""
+
+
+class VoucherRefused(Event, frozen=True, array_like=True, gc=False):
+    """We, the payee, refused a payment and told the payer so; it counts as spent for her (M13)."""
+
+    NAME = "voucher-refused"
+    channel_id: ChannelId
+    peer: Address
+    payment_id: PaymentId
+    total: Amount32
+    error_code: str
+    reason: str
+
+
+class VoucherRefusalReceived(Event, frozen=True, array_like=True, gc=False):
+    NAME = "voucher-refusal-received"
+    channel_id: ChannelId
+    peer: Address
+    payment_id: PaymentId
+    total: Amount32
+    error_code: str
+    reason: str
+
+
+class ReceiptIssued(Event, frozen=True, array_like=True, gc=False):
+    """The payee signed what it accepted: everything up to total, the new payments by their root (M13)."""
+
+    NAME = "receipt-issued"
+    channel_id: ChannelId
+    total: Amount32
+    payment_count: int
+    """Payments under the root: those accepted since the previous receipt."""
+    root: Bytes32
+    signature: Signature
+
+
+class ReceiptReceived(Event, frozen=True, array_like=True, gc=False):
+    NAME = "receipt-received"
+    channel_id: ChannelId
+    total: Amount32
+    payment_count: int
+    root: Bytes32
+    signature: Signature
+
+
+# --- ours: delivery ---
+
+
+class PeerAcknowledged(Event, frozen=True, array_like=True, gc=False):
+    """The peer holds our messages up to this sequence on its disk: they leave the outbox."""
+
+    NAME = "peer-acknowledged"
+    peer: Address
+    sequence: int
+
+
+class PeerMisbehaved(Event, frozen=True, array_like=True, gc=False):
+    """A fault outside the numbered messages, in bounded form: the first ten, then counted a minute."""
+
+    NAME = "peer-misbehaved"
+    peer: Address
+    error_code: str
+    reason: str
+    count: int
+
+
+# --- ours: the chain ---
+
+
+class TransactionRequested(Event, frozen=True, array_like=True, gc=False):
+    """An intent: this call must reach the chain, unless somebody else's made it unnecessary."""
+
+    NAME = "transaction-requested"
+    intent_id: Bytes32
+    kind: str
+    """deposit or conclude."""
+    channel_id: ChannelId
+    to: Address
+    value: Amount32
+    data: bytes
+
+
+class TransactionSubmitted(Event, frozen=True, array_like=True, gc=False):
+    """Signed, with the nonce it owns; the raw bytes may be broadcast from here on, any number of times."""
+
+    NAME = "transaction-submitted"
+    intent_id: Bytes32
+    tx_hash: Bytes32
+    sender: Address
+    nonce: int
+    raw: bytes
+
+
+class TransactionMined(Event, frozen=True, array_like=True, gc=False):
+    NAME = "transaction-mined"
+    intent_id: Bytes32
+    tx_hash: Bytes32
+    block_num: int
+    block_hash: Bytes32
+    gas_used: int
+    gas_price: Amount32
+    """Effective price, wei per gas."""
+    succeeded: bool
+
+
+class TransactionFailed(Event, frozen=True, array_like=True, gc=False):
+    """The intent ended without effect: refused before sending, or dropped for good."""
+
+    NAME = "transaction-failed"
+    intent_id: Bytes32
+    reason: str
+
+
+class ChainLogObserved(Event, frozen=True, array_like=True, gc=False):
+    """A log of the adjudicator about a channel of ours, at depth 0: defence acts on it, money waits."""
+
+    NAME = "chain-log-observed"
+    channel_id: ChannelId
+    log_name: str
+    block_num: int
+    block_hash: Bytes32
+    tx_hash: Bytes32
+    tx_index: int
+    log_index: int
+    asset: Address
+    amount: Amount32
+    """Deposited and AllocationUpdated: holdings after it. Else 0."""
+    number: int = 0
+    """ChallengeRegistered, Concluded: finalizes_at. Cleared, Checkpointed: the turn record. Else 0."""
+
+
+class ChainBlockProcessed(Event, frozen=True, array_like=True, gc=False):
+    """Every confirmed log up to this block is in the log: a restart reads on from the next."""
+
+    NAME = "chain-block-processed"
+    block_num: int
+    block_hash: Bytes32
+
+
+class ChainReorged(Event, frozen=True, array_like=True, gc=False):
+    """Blocks from here on were replaced: what was observed in them is retracted."""
+
+    NAME = "chain-reorged"
+    fork_block_num: int
+    old_block_hash: Bytes32
+    new_block_hash: Bytes32
+
+
+def _concrete(base: type[Event]) -> list[type[Event]]:
+    return [cls for cls in base.__subclasses__() if cls.NAME]
+
+
+EVENTS: dict[str, type[Event]] = {cls.NAME: cls for cls in _concrete(Event)}
+"""Every event of the current version, by name."""
+
+CATALOGUE: tuple[str, ...] = tuple(EVENTS)[:20]
+"""The twenty names of the original catalogue."""
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODERS: dict[str, msgspec.msgpack.Decoder[Event]] = {
+    name: msgspec.msgpack.Decoder(cls) for name, cls in EVENTS.items()
+}
+
+
+def encode_payload(event: Event) -> bytes:
+    """The event's fields as a MessagePack array, in the order of the class."""
+    return _ENCODER.encode(event)
+
+
+def decode_payload(name: str, payload: bytes | msgspec.Raw) -> Event:
+    """The inverse; raises KeyError for an unknown name, msgspec.ValidationError for bad fields."""
+    return _DECODERS[name].decode(payload)
+
+
+def _json_value(value: Any, is_amount: bool) -> Any:
+    if is_amount:
+        return str(amount_from_bytes(value))
+    if isinstance(value, bytes):
+        return to_hex(value)
+    if isinstance(value, tuple):
+        return [_json_value(item, False) for item in value]
+    return value
+
+
+def _amount_fields(cls: type[Event]) -> frozenset[str]:
+    hints = get_type_hints(cls, include_extras=True)
+    return frozenset(n for n, hint in hints.items() if hint is Amount32 or Amount32 in get_args(hint))
+
+
+AMOUNT_FIELDS: dict[str, frozenset[str]] = {n: _amount_fields(cls) for n, cls in EVENTS.items()}
+"""Which fields of an event are amounts: decimal strings in JSON."""
+
+
+def json_payload(event: Event, version: int, time_ms: int) -> dict[str, Any]:
+    """The payload as JSON values, with the record's version and time put back."""
+    payload: dict[str, Any] = {"event_version": version, "timestamp_ms": time_ms}
+    for field in event.__struct_fields__:
+        value = getattr(event, field)
+        if value is not None:
+            payload[field] = _json_value(value, field in AMOUNT_FIELDS[event.NAME])
+    return payload
+
+
+def canonical_json(payload: dict[str, Any]) -> bytes:
+    """Sorted keys, no white space, UTF-8: the form that is hashed."""
+    text = json.dumps(
+        payload, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+    return text.encode()
+
+
+def event_id(name: str, payload: dict[str, Any]) -> bytes:
+    """keccak256("ev1|" + name + "|" + canonical JSON): 32 bytes, the event's content id."""
+    return keccak256(b"ev1|" + name.encode() + b"|" + canonical_json(payload))

@@ -1,0 +1,169 @@
+"""Inputs: all that can come in. Commands, peers' messages, chain facts and time; nothing else moves the node."""
+
+from __future__ import annotations
+
+import msgspec
+
+from protocols.messages import Body
+from protocols.types import Address, Bytes32, ChannelId, ObjectiveId, PaymentId
+
+
+class Input(msgspec.Struct, frozen=True, gc=False):
+    """Base of all inputs."""
+
+
+# --- commands of the owner, through RPC ---
+
+
+class OpenChannel(Input, frozen=True, gc=False):
+    """Open a one-way payment channel: we are participant 0 and pay."""
+
+    counterparty: Address
+    asset: Address
+    amount: int
+    """Our deposit, smallest unit."""
+    counterparty_amount: int
+    challenge_duration: int
+    """Seconds."""
+    nonce_entropy: bytes
+    """4 random bytes, drawn by the shell (M10)."""
+    request_id: str = ""
+
+
+class CloseChannel(Input, frozen=True, gc=False):
+    channel_id: ChannelId
+    request_id: str = ""
+
+
+class SendPayment(Input, frozen=True, gc=False):
+    channel_id: ChannelId
+    amount: int
+    payment_id: PaymentId
+    """Unique; drawn by the shell, or derived from the request id."""
+    memo: str = ""
+    request_id: str = ""
+
+
+class ApproveObjective(Input, frozen=True, gc=False):
+    objective_id: ObjectiveId
+    request_id: str = ""
+
+
+class RejectObjective(Input, frozen=True, gc=False):
+    objective_id: ObjectiveId
+    reason: str = "rejected by the owner"
+    request_id: str = ""
+
+
+# --- peers ---
+
+
+class PeerMessage(Input, frozen=True, gc=False):
+    """A numbered message of an authenticated peer. `body` is None when it did not decode."""
+
+    peer: Address
+    sequence: int
+    body: Body | None
+    size_bytes: int
+    fault: str = ""
+    """Why it did not decode."""
+
+
+class PeerAck(Input, frozen=True, gc=False):
+    """The peer says that it has our messages up to `sequence` on its disk."""
+
+    peer: Address
+    sequence: int
+
+
+class PeerFault(Input, frozen=True, gc=False):
+    """An authenticated peer broke the framing; the session was cut."""
+
+    peer: Address
+    error_code: str
+    reason: str
+    size_bytes: int
+
+
+# --- the chain ---
+
+
+class ChainLog(Input, frozen=True, gc=False):
+    """One log of the adjudicator. It comes twice: observed at depth 0, then confirmed."""
+
+    log_name: str
+    """Deposited, AllocationUpdated, ChallengeRegistered, ChallengeCleared, Checkpointed, Concluded,
+    Reclaimed, or our contracts' OutcomePaid."""
+    channel_id: ChannelId
+    block_num: int
+    block_hash: Bytes32
+    tx_hash: Bytes32
+    tx_index: int
+    log_index: int
+    confirmed: bool
+    asset: Address = b"\x00" * 20
+    amount: int = 0
+    """Deposited: holdings after it. AllocationUpdated: final holdings."""
+    number: int = 0
+    """ChallengeRegistered, Concluded: finalizes_at. Cleared, Checkpointed: the turn record."""
+    asset_index: int = 0
+    indices: tuple[int, ...] = ()
+    amounts: tuple[int, ...] = ()
+    """OutcomePaid: allocations paid and how much."""
+    turn_num: int = 0
+    challenger: Address = b"\x00" * 20
+    candidate_state_hash: bytes = b""
+    candidate_is_final: bool = False
+    """ChallengeRegistered only."""
+
+
+class ChainHead(Input, frozen=True, gc=False):
+    """All confirmed logs up to `processed_block_num` were handed over."""
+
+    processed_block_num: int
+    processed_block_hash: Bytes32
+
+
+class ChainReorg(Input, frozen=True, gc=False):
+    fork_block_num: int
+    """First block that was replaced."""
+    old_block_hash: Bytes32
+    new_block_hash: Bytes32
+
+
+class TransactionSigned(Input, frozen=True, gc=False):
+    """The chain room signed the transaction of an intent; it may be broadcast once this is on disk."""
+
+    intent_id: Bytes32
+    tx_hash: Bytes32
+    sender: Address
+    nonce: int
+    raw: bytes
+
+
+class TransactionReceipt(Input, frozen=True, gc=False):
+    intent_id: Bytes32
+    tx_hash: Bytes32
+    block_num: int
+    block_hash: Bytes32
+    gas_used: int
+    gas_price: int
+    succeeded: bool
+
+
+class TransactionRefused(Input, frozen=True, gc=False):
+    """The endpoint or a simulation refuses the call for good: it would revert."""
+
+    intent_id: Bytes32
+    reason: str
+
+
+# --- time ---
+
+
+class Tick(Input, frozen=True, gc=False):
+    """Time passed; the time itself is the batch's."""
+
+
+class EndOfBatch(Input, frozen=True, gc=False):
+    """Last input of every batch: what is answered once per batch (receipts) is answered now."""

@@ -1,0 +1,129 @@
+"""Messages: what two nodes say to each other inside a session, as MessagePack arrays tagged by kind.
+
+States travel as the bytes that are hashed, so a signature is checked over what was received.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from protocols.errors import InvalidEncoding
+from protocols.types import (
+    Address,
+    Amount32,
+    Bytes32,
+    ChannelId,
+    ObjectiveId,
+    PaymentId,
+    Signature,
+)
+
+ENCODED_STATE_SIZE_BYTES_MAX = 65_536
+"""A state of two allocations is under 1 KiB; room for ledgers with 400 guarantees (M17)."""
+TEXT_LENGTH_MAX = 256
+"""Characters of a memo or a reason that a peer may send."""
+
+Text = Annotated[str, msgspec.Meta(max_length=TEXT_LENGTH_MAX)]
+EncodedState = Annotated[bytes, msgspec.Meta(max_length=ENCODED_STATE_SIZE_BYTES_MAX)]
+MaybeSignature = Annotated[bytes, msgspec.Meta(max_length=65)]
+
+
+class ChannelProposal(msgspec.Struct, frozen=True, array_like=True, tag="propose", gc=False):
+    """The fixed part with the proposer's signed prefund state (turn 0)."""
+
+    participants: Annotated[tuple[Address, ...], msgspec.Meta(max_length=255)]
+    channel_nonce: Annotated[int, msgspec.Meta(ge=0)]
+    app_definition: Address
+    challenge_duration: Annotated[int, msgspec.Meta(ge=0, le=2**48 - 1)]
+    encoded_state: EncodedState
+    signature: Signature
+
+
+class SignedState(msgspec.Struct, frozen=True, array_like=True, tag="state", gc=False):
+    """A state of a known channel with the sender's signature."""
+
+    channel_id: ChannelId
+    encoded_state: EncodedState
+    signature: Signature
+
+
+class FinalStateRequest(msgspec.Struct, frozen=True, array_like=True, tag="close", gc=False):
+    """Ask the payer to sign the final state first (M12), showing our largest voucher."""
+
+    channel_id: ChannelId
+    total: Amount32
+    signature: MaybeSignature
+
+
+class FinalStateRefusal(msgspec.Struct, frozen=True, array_like=True, tag="refuse", gc=False):
+    """The sender never signs this final turn (M7); its largest voucher says why."""
+
+    channel_id: ChannelId
+    turn_num: Annotated[int, msgspec.Meta(ge=0, le=2**48 - 1)]
+    total: Amount32
+    signature: MaybeSignature
+
+
+class ObjectiveRejection(msgspec.Struct, frozen=True, array_like=True, tag="reject", gc=False):
+    objective_id: ObjectiveId
+    error_code: Text
+    reason: Text
+
+
+class Payment(msgspec.Struct, frozen=True, array_like=True, tag="pay", gc=False):
+    """One payment under its own voucher."""
+
+    channel_id: ChannelId
+    payment_id: PaymentId
+    amount: Amount32
+    total: Amount32
+    signature: Signature
+    memo: Text = ""
+
+
+class PaymentRefusal(msgspec.Struct, frozen=True, array_like=True, tag="unpaid", gc=False):
+    channel_id: ChannelId
+    payment_id: PaymentId
+    total: Amount32
+    error_code: Text
+    reason: Text
+
+
+class Receipt(msgspec.Struct, frozen=True, array_like=True, tag="receipt", gc=False):
+    """The payee's signed acknowledgement (M13)."""
+
+    channel_id: ChannelId
+    total: Amount32
+    payment_count: Annotated[int, msgspec.Meta(ge=0)]
+    root: Bytes32
+    signature: Signature
+
+
+Body = (
+    ChannelProposal
+    | SignedState
+    | FinalStateRequest
+    | FinalStateRefusal
+    | ObjectiveRejection
+    | Payment
+    | PaymentRefusal
+    | Receipt
+)
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER: msgspec.msgpack.Decoder[Body] = msgspec.msgpack.Decoder(Body)
+
+
+def encode_body(body: Body) -> bytes:
+    """MessagePack array [tag, fields...]."""
+    return _ENCODER.encode(body)
+
+
+def decode_body(data: bytes) -> Body:
+    """The inverse, bounded and validated; raises InvalidEncoding."""
+    try:
+        return _DECODER.decode(data)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise InvalidEncoding("message", str(error)[:TEXT_LENGTH_MAX]) from error
