@@ -11,7 +11,7 @@ string in JSON. An optional field that is None is left out of the JSON.
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar, get_args, get_type_hints
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -351,6 +351,8 @@ class VoucherRefused(Event, frozen=True, array_like=True, gc=False):
     peer: Address
     payment_id: PaymentId
     total: Amount32
+    accepted_total: Amount32
+    """The payee's largest accepted voucher: the base the payer goes on from."""
     error_code: str
     reason: str
 
@@ -361,8 +363,18 @@ class VoucherRefusalReceived(Event, frozen=True, array_like=True, gc=False):
     peer: Address
     payment_id: PaymentId
     total: Amount32
+    accepted_total: Amount32
     error_code: str
     reason: str
+
+
+class VoucherResent(Event, frozen=True, array_like=True, gc=False):
+    """A refused payment was sent again, with the voucher it had (M13)."""
+
+    NAME = "voucher-resent"
+    channel_id: ChannelId
+    payment_id: PaymentId
+    total: Amount32
 
 
 class ReceiptIssued(Event, frozen=True, array_like=True, gc=False):
@@ -526,8 +538,8 @@ def _json_value(value: Any, is_amount: bool) -> Any:
 
 
 def _amount_fields(cls: type[Event]) -> frozenset[str]:
-    hints = get_type_hints(cls, include_extras=True)
-    return frozenset(n for n, hint in hints.items() if hint is Amount32 or Amount32 in get_args(hint))
+    # By the annotation's spelling: as types, Amount32 and Bytes32 are one and the same.
+    return frozenset(name for name, hint in cls.__annotations__.items() if hint == "Amount32")
 
 
 AMOUNT_FIELDS: dict[str, frozenset[str]] = {n: _amount_fields(cls) for n, cls in EVENTS.items()}

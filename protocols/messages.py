@@ -87,6 +87,8 @@ class PaymentRefusal(msgspec.Struct, frozen=True, array_like=True, tag="unpaid",
     channel_id: ChannelId
     payment_id: PaymentId
     total: Amount32
+    accepted_total: Amount32
+    """The payee's largest accepted voucher (M13: the base to go on from)."""
     error_code: Text
     reason: Text
 
