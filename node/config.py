@@ -1,0 +1,328 @@
+"""The configuration: flags over environment over file over defaults, each value with its origin.
+
+`load` reads DIR/config.toml and gives one frozen `Config`, or raises one `ConfigError` that names
+the key, the value, where it came from and what to do. The rule of the environment is mechanical:
+the setting `urls` of `[chain]` is TALLY_CHAIN_URLS, lists are comma separated, and what is given
+there replaces what the file says. Keys and passwords are never part of it (`node.keys`).
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
+
+from node import config_values as values
+from node.config_values import Endpoint, Parser, printable
+from protocols.types import Address
+
+CONFIG_FILE = "config.toml"
+"""The file's name in a node's directory."""
+TOKEN_FILE = "rpc.token"
+"""The owner's bearer token, beside the configuration."""
+RPC_FILE = "rpc.json"
+"""Where a running daemon says which ports it got, beside the configuration."""
+
+CONFIRMATION_COUNT_MAX = 10_000
+"""Blocks. More than a day of blocks is a typing error."""
+CHALLENGE_DURATION_S_MAX = 2**32
+"""Seconds. Above this a clock in milliseconds is a likelier reading."""
+
+
+@dataclass
+class ConfigError(Exception):
+    """One setting that cannot be used, and what to do about it."""
+
+    key: str
+    """`section.key`, or the file's name where the whole file is at fault."""
+    value: object
+    """As given; None when nothing was given."""
+    origin: str
+    reason: str
+    next_step: str
+
+    def __str__(self) -> str:
+        given = "" if self.value is None else f" = {printable_given(self.value)}"
+        return f"{self.key}{given} ({self.origin}): {self.reason}. {self.next_step}"
+
+
+def printable_given(value: object) -> str:
+    """What was written, short enough for an error line."""
+    text = repr(value)
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+@dataclass(frozen=True)
+class NodeConfig:
+    """`[node]`: who this is and where it keeps its files."""
+
+    name: str
+    data_dir: Path
+    """The event log's directory, absolute."""
+    keystore: Path
+    """The encrypted key, absolute."""
+
+
+@dataclass(frozen=True)
+class ChainConfig:
+    """`[chain]`: the one deployment this node works on."""
+
+    urls: tuple[str, ...]
+    """Endpoints in order of preference."""
+    chain_id: int
+    adjudicator: Address
+    virtual_payment_app: Address
+    consensus_app: Address
+    confirmation_count: int
+    """Blocks upon a log's block before the log counts."""
+
+
+@dataclass(frozen=True)
+class P2pConfig:
+    """`[p2p]`: where peers reach us and where we reach them."""
+
+    listen: Endpoint
+    peers: Mapping[Address, Endpoint]
+
+
+@dataclass(frozen=True)
+class RpcConfig:
+    """`[rpc]`: where the owner's programs reach us."""
+
+    listen: Endpoint
+
+
+@dataclass(frozen=True)
+class PolicyConfig:
+    """`[policy]`: what peers may propose."""
+
+    challenge_duration_s_min: int
+    default: Literal["ask", "allow", "deny"]
+
+
+@dataclass(frozen=True)
+class ForTestsConfig:
+    """`[test]`: nothing here belongs on a node with money."""
+
+    fault_points: bool
+    """Lets an environment variable arm the points where the process kills itself."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything a daemon is told. `origins` maps `section.key` to where the value came from."""
+
+    path: Path
+    node: NodeConfig
+    chain: ChainConfig
+    p2p: P2pConfig
+    rpc: RpcConfig
+    policy: PolicyConfig
+    test: ForTestsConfig
+    origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def home(self) -> Path:
+        """The node's directory: where the configuration lies."""
+        return self.path.parent
+
+    @property
+    def token_path(self) -> Path:
+        """The owner's bearer token."""
+        return self.home / TOKEN_FILE
+
+    @property
+    def rpc_file(self) -> Path:
+        """The running daemon's ports."""
+        return self.home / RPC_FILE
+
+
+class Setting(NamedTuple):
+    """One row of the table below."""
+
+    section: str
+    key: str
+    parse: Parser
+    default: object
+    """As TOML would give it; None: the setting is required."""
+
+    @property
+    def name(self) -> str:
+        """`section.key`."""
+        return f"{self.section}.{self.key}"
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that overrides it."""
+        return f"TALLY_{self.section}_{self.key}".upper()
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("node", "name", values.name, "node"),
+    Setting("node", "data_dir", values.path, "data"),
+    Setting("node", "keystore", values.path, "keystore.json"),
+    Setting("chain", "urls", values.urls, None),
+    Setting("chain", "chain_id", values.integer(1), None),
+    Setting("chain", "adjudicator", values.address, None),
+    Setting("chain", "virtual_payment_app", values.address, None),
+    Setting("chain", "consensus_app", values.address, None),
+    Setting("chain", "confirmation_count", values.integer(0, CONFIRMATION_COUNT_MAX), 12),
+    Setting("p2p", "listen", values.endpoint, "127.0.0.1:7401"),
+    Setting("p2p", "peers", values.peers, {}),
+    Setting("rpc", "listen", values.endpoint, "127.0.0.1:0"),
+    Setting(
+        "policy", "challenge_duration_s_min", values.integer(1, CHALLENGE_DURATION_S_MAX), 3600
+    ),
+    Setting("policy", "default", values.choice("ask", "allow", "deny"), "ask"),
+    Setting("test", "fault_points", values.boolean, False),
+)
+"""Every setting there is, in the order in which people read them."""
+
+_BY_NAME = {setting.name: setting for setting in SETTINGS}
+_BY_VARIABLE = {setting.variable: setting for setting in SETTINGS}
+_SECTIONS = tuple(dict.fromkeys(setting.section for setting in SETTINGS))
+_PATHS = ("node.data_dir", "node.keystore")
+
+
+def load(
+    path: Path,
+    *,
+    overrides: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Config:
+    """The configuration of the node at `path`, a config.toml or its directory.
+
+    `overrides` are the command line's, by `section.key`, as text; `environment` is os.environ
+    unless given. Raises `ConfigError`.
+    """
+    file = config_file(path)
+    document = _read(file)
+    _refuse_unknown(document, file)
+    environment = os.environ if environment is None else environment
+    _refuse_unknown_variables(environment)
+    overrides = overrides or {}
+    for name in overrides:
+        if name not in _BY_NAME:
+            raise ConfigError(name, overrides[name], "flag", "there is no such setting", _known())
+    found: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for setting in SETTINGS:
+        raw, origin, text = _given(setting, overrides, environment, document, file)
+        found[setting.name] = _parsed(setting, raw, origin, text)
+        origins[setting.name] = origin
+    for name in _PATHS:
+        found[name] = (file.parent / found[name]).resolve()
+    return Config(
+        path=file,
+        node=NodeConfig(**_section(found, "node")),
+        chain=ChainConfig(**_section(found, "chain")),
+        p2p=P2pConfig(**_section(found, "p2p")),
+        rpc=RpcConfig(**_section(found, "rpc")),
+        policy=PolicyConfig(**_section(found, "policy")),
+        test=ForTestsConfig(**_section(found, "test")),
+        origins=MappingProxyType(origins),
+    )
+
+
+def config_file(path: Path) -> Path:
+    """The absolute path of the configuration at `path`, a file or a node's directory."""
+    return (path / CONFIG_FILE if path.is_dir() else path).resolve()
+
+
+def rows(config: Config) -> list[tuple[str, object, str]]:
+    """`(section.key, printable value, origin)` of every setting, for people and for JSON."""
+    return [
+        (
+            setting.name,
+            printable(getattr(getattr(config, setting.section), setting.key)),
+            config.origins[setting.name],
+        )
+        for setting in SETTINGS
+    ]
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            str(file), None, "file", "there is no configuration", "Make one with: tally init DIR"
+        ) from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError(str(file), None, "file", reason, "Make the file readable") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            str(file), None, "file", f"it is not TOML: {error}", "Correct the line it names"
+        ) from error
+
+
+def _refuse_unknown(document: Mapping[str, Any], file: Path) -> None:
+    for section, content in document.items():
+        if section not in _SECTIONS:
+            known = "Known sections: " + ", ".join(_SECTIONS)
+            raise ConfigError(f"[{section}]", None, f"file {file}", "no such section", known)
+        if not isinstance(content, Mapping):
+            raise ConfigError(
+                section, content, f"file {file}", "must be a section", f"Write it as [{section}]"
+            )
+        for key, value in content.items():
+            if f"{section}.{key}" not in _BY_NAME:
+                raise ConfigError(
+                    f"{section}.{key}", value, f"file {file}", "no such setting", _known(section)
+                )
+
+
+def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
+    prefixes = tuple(f"TALLY_{section}_".upper() for section in _SECTIONS)
+    for variable, value in environment.items():
+        if variable.startswith(prefixes) and variable not in _BY_VARIABLE:
+            section = variable.split("_")[1].lower()
+            raise ConfigError(variable, value, "environment", "no such setting", _known(section))
+
+
+def _known(section: str | None = None) -> str:
+    names = [s.name for s in SETTINGS if section is None or s.section == section]
+    return "Known settings: " + ", ".join(names)
+
+
+def _given(
+    setting: Setting,
+    overrides: Mapping[str, str],
+    environment: Mapping[str, str],
+    document: Mapping[str, Mapping[str, Any]],
+    file: Path,
+) -> tuple[object, str, bool]:
+    """What was given for a setting, by whom, and whether it is text."""
+    if setting.name in overrides:
+        return overrides[setting.name], "flag", True
+    if setting.variable in environment:
+        return environment[setting.variable], f"environment {setting.variable}", True
+    section = document.get(setting.section, {})
+    if setting.key in section:
+        return section[setting.key], f"file {file}", False
+    if setting.default is None:
+        raise ConfigError(
+            setting.name,
+            None,
+            f"file {file}",
+            "is required and was not given",
+            f"Add it under [{setting.section}], or set {setting.variable}; "
+            "tally init --deployment FILE fills in all of [chain]",
+        )
+    return setting.default, "default", False
+
+
+def _parsed(setting: Setting, raw: object, origin: str, text: bool) -> object:
+    try:
+        return setting.parse(raw, text)
+    except ValueError as error:
+        raise ConfigError(setting.name, raw, origin, str(error), "Correct it there") from error
+
+
+def _section(found: Mapping[str, Any], section: str) -> dict[str, Any]:
+    return {s.key: found[s.name] for s in SETTINGS if s.section == section}
