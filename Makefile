@@ -23,6 +23,7 @@ $(READY): requirements.lock pyproject.toml scripts/setup.py
 	@$(PYTHON) scripts/setup.py
 
 setup: $(READY)
+	@echo "ready: make demo"
 
 demo: $(READY)
 	@$(BIN)/tally demo $(ARGS)

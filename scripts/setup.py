@@ -52,12 +52,11 @@ def check_python() -> str:
             " sudo apt-get install python3 python3-venv, or name one: make setup PYTHON=python3.11"
         )
     try:
-        import ensurepip  # noqa: F401, PLC0415 - only whether it is there
-        import venv  # noqa: F401, PLC0415 - only whether it is there
+        import ensurepip  # noqa: F401 - only whether it is there
+        import venv  # noqa: F401 - only whether it is there
     except ImportError:
         raise SetupError(
-            "Python's venv module is missing. Debian and Ubuntu:"
-            " sudo apt-get install python3-venv"
+            "Python's venv module is missing. Debian and Ubuntu: sudo apt-get install python3-venv"
         ) from None
     return f"{have[0]}.{have[1]}"
 

@@ -1,0 +1,59 @@
+"""What holds for every test run: steady hypothesis settings, and no process left behind."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+RUN_MARK = "PYTEST_TALLYSTICK_RUN"
+"""Environment variable that every process started by this run inherits."""
+
+LEAVING_S = 3.0
+"""How long a process may take to be gone after the last test."""
+
+# A shared machine has slow moments: a deadline per example would only find those.
+settings.register_profile("tallystick", deadline=None, print_blob=True)
+settings.load_profile("tallystick")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Mark this run; a worker of pytest-xdist inherits the mark of its controller."""
+    if not hasattr(config, "workerinput"):
+        os.environ[RUN_MARK] = uuid.uuid4().hex
+
+
+def processes_of_this_run() -> dict[int, str]:
+    """Process id and command line of everything this run started that still runs."""
+    mark = f"{RUN_MARK}={os.environ[RUN_MARK]}".encode()
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if int(entry.name) == os.getpid() or mark not in (entry / "environ").read_bytes():
+                continue
+            if "\nState:\tZ" in (entry / "status").read_text():
+                continue
+            found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue  # gone meanwhile, or another user's
+    return found
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]:
+    """Fail the run that leaves a process behind, and name it."""
+    yield
+    if hasattr(session.config, "workerinput") or not Path("/proc").is_dir():
+        return
+    give_up_at = time.monotonic() + LEAVING_S
+    while (left := processes_of_this_run()) and time.monotonic() < give_up_at:
+        time.sleep(0.05)
+    for process_id, command in left.items():
+        print(f"\nleft running by the tests: {process_id} {command}")
+    if left:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -1,0 +1,51 @@
+"""A test run that leaves a process behind fails, whether the tests passed or not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+LEAVES = """
+import subprocess
+
+def test_passes_and_leaves_a_process():
+    null = subprocess.DEVNULL
+    child = subprocess.Popen(["sleep", "60"], stdout=null, stderr=null, start_new_session=True)
+    child.returncode = 0
+"""
+ENDS = """
+import subprocess
+
+def test_passes_and_waits_for_its_process():
+    subprocess.run(["sleep", "0"], check=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "expected_code"), [(LEAVES, 1), (ENDS, 0)], ids=["left", "waited for"]
+)
+@pytest.mark.parametrize("workers", [[], ["-n", "1"]], ids=["plain", "xdist"])
+@pytest.mark.slow
+def test_a_process_left_behind_fails_the_run(
+    body: str, expected_code: int, workers: list[str], tmp_path: Path
+) -> None:
+    shutil.copy(ROOT / "conftest.py", tmp_path)
+    (tmp_path / "test_planted.py").write_text(body)
+    command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", *workers]
+    environment = {key: value for key, value in os.environ.items() if "PYTEST" not in key}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    left = [line for line in done.stdout.splitlines() if line.startswith("left running")]
+    for line in left:
+        os.kill(int(line.split(": ")[1].split()[0]), signal.SIGKILL)
+    assert done.returncode == expected_code, done.stdout + done.stderr
+    assert len(left) == expected_code
+    assert "1 passed" in done.stdout
