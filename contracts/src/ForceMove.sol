@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {Consensus} from './Consensus.sol';
+import {IForceMoveApp} from './IForceMoveApp.sol';
+import {NitroHashes} from './NitroHashes.sol';
+import {
+    FixedPart,
+    RecoveredVariablePart,
+    Signature,
+    SignedVariablePart
+} from './NitroTypes.sol';
+import {NonReentrant} from './NonReentrant.sol';
+import {StatusWords} from './StatusWords.sol';
+
+/// How a channel's last word gets on chain: alone by challenge, in defence by checkpoint, and
+/// together by conclude. Knows nothing of money.
+abstract contract ForceMove is StatusWords, NonReentrant {
+    event ChallengeRegistered(
+        bytes32 indexed channelId,
+        uint48 finalizesAt,
+        SignedVariablePart[] proof,
+        SignedVariablePart candidate
+    );
+    event ChallengeCleared(bytes32 indexed channelId, uint48 newTurnNumRecord);
+    event Checkpointed(bytes32 indexed channelId, uint48 newTurnNumRecord);
+    event Concluded(bytes32 indexed channelId, uint48 finalizesAt);
+
+    /// Asks the channel's app; signatures are recovered here. A dry run of challenge.
+    function stateIsSupported(
+        FixedPart calldata fixedPart,
+        SignedVariablePart[] calldata proof,
+        SignedVariablePart calldata candidate
+    ) external view returns (bool, string memory) {
+        bytes32 channelId = NitroHashes.channelId(fixedPart);
+        bytes32 stateHash = NitroHashes.stateHash(channelId, candidate.variablePart);
+        return _askApp(channelId, fixedPart, proof, candidate, stateHash);
+    }
+
+    /// Registers `candidate` and starts the clock (again). A running challenge is outranked only
+    /// by a higher turn. Anyone may send it, but a participant must have signed the wish.
+    function challenge(
+        FixedPart calldata fixedPart,
+        SignedVariablePart[] calldata proof,
+        SignedVariablePart calldata candidate,
+        Signature calldata challengerSig
+    ) external nonReentrant {
+        bytes32 channelId = NitroHashes.channelId(fixedPart);
+        _requireTurnForChallenge(channelId, candidate.variablePart.turnNum);
+        bytes32 stateHash = _requireSupported(channelId, fixedPart, proof, candidate);
+        _requireChallengerIsParticipant(stateHash, fixedPart.participants, challengerSig);
+
+        uint48 finalizesAt = uint48(block.timestamp) + fixedPart.challengeDuration;
+        bytes32 outcomeHash = NitroHashes.signedOutcomeHash(candidate.variablePart.outcome);
+        statusOf[channelId] = _pack(
+            candidate.variablePart.turnNum,
+            finalizesAt,
+            _fingerprint(stateHash, outcomeHash)
+        );
+        emit ChallengeRegistered(channelId, finalizesAt, proof, candidate);
+    }
+
+    /// Raises the turn number record with a supported state and stops a running challenge.
+    function checkpoint(
+        FixedPart calldata fixedPart,
+        SignedVariablePart[] calldata proof,
+        SignedVariablePart calldata candidate
+    ) external nonReentrant {
+        bytes32 channelId = NitroHashes.channelId(fixedPart);
+        uint48 turnNum = candidate.variablePart.turnNum;
+        (uint48 turnNumRecord, uint48 finalizesAt, ) = _unpack(statusOf[channelId]);
+        _requireNotFinalized(finalizesAt);
+        require(turnNum > turnNumRecord, 'turnNumRecord not increased.');
+        _requireSupported(channelId, fixedPart, proof, candidate);
+
+        statusOf[channelId] = _pack(turnNum, 0, 0);
+        if (finalizesAt != 0) {
+            emit ChallengeCleared(channelId, turnNum);
+        } else {
+            emit Checkpointed(channelId, turnNum);
+        }
+    }
+
+    /// Finalises the channel at once with a final state that everybody signed.
+    function conclude(
+        FixedPart calldata fixedPart,
+        SignedVariablePart calldata candidate
+    ) external nonReentrant {
+        _conclude(fixedPart, candidate);
+    }
+
+    function _conclude(
+        FixedPart calldata fixedPart,
+        SignedVariablePart calldata candidate
+    ) internal returns (bytes32 channelId, uint160 fingerprint) {
+        channelId = NitroHashes.channelId(fixedPart);
+        (, uint48 finalizesAt, ) = _unpack(statusOf[channelId]);
+        _requireNotFinalized(finalizesAt);
+        require(candidate.variablePart.isFinal, 'State must be final');
+        bytes32 stateHash = NitroHashes.stateHash(channelId, candidate.variablePart);
+        require(
+            Consensus.isUnanimous(
+                fixedPart.participants.length,
+                _signedBy(fixedPart.participants, stateHash, candidate.sigs)
+            ),
+            '!unanimous'
+        );
+
+        finalizesAt = uint48(block.timestamp);
+        fingerprint = _fingerprint(
+            bytes32(0),
+            NitroHashes.signedOutcomeHash(candidate.variablePart.outcome)
+        );
+        statusOf[channelId] = _pack(0, finalizesAt, fingerprint);
+        emit Concluded(channelId, finalizesAt);
+    }
+
+    function _requireTurnForChallenge(bytes32 channelId, uint48 turnNum) private view {
+        (uint48 turnNumRecord, uint48 finalizesAt, ) = _unpack(statusOf[channelId]);
+        _requireNotFinalized(finalizesAt);
+        if (finalizesAt == 0) {
+            require(turnNum >= turnNumRecord, 'turnNumRecord decreased.');
+        } else {
+            require(turnNum > turnNumRecord, 'turnNumRecord not increased.');
+        }
+    }
+
+    /// State hash of `candidate`, which the app must support.
+    function _requireSupported(
+        bytes32 channelId,
+        FixedPart calldata fixedPart,
+        SignedVariablePart[] calldata proof,
+        SignedVariablePart calldata candidate
+    ) private view returns (bytes32 stateHash) {
+        stateHash = NitroHashes.stateHash(channelId, candidate.variablePart);
+        (bool supported, string memory reason) = _askApp(
+            channelId,
+            fixedPart,
+            proof,
+            candidate,
+            stateHash
+        );
+        require(supported, reason);
+    }
+
+    function _askApp(
+        bytes32 channelId,
+        FixedPart calldata fixedPart,
+        SignedVariablePart[] calldata proof,
+        SignedVariablePart calldata candidate,
+        bytes32 stateHash
+    ) private view returns (bool, string memory) {
+        RecoveredVariablePart[] memory recovered = new RecoveredVariablePart[](proof.length);
+        for (uint256 i = 0; i < proof.length; i++) {
+            recovered[i] = _recover(
+                fixedPart.participants,
+                proof[i],
+                NitroHashes.stateHash(channelId, proof[i].variablePart)
+            );
+        }
+        return
+            IForceMoveApp(fixedPart.appDefinition).stateIsSupported(
+                fixedPart,
+                recovered,
+                _recover(fixedPart.participants, candidate, stateHash)
+            );
+    }
+
+    function _recover(
+        address[] calldata participants,
+        SignedVariablePart calldata signed,
+        bytes32 stateHash
+    ) private pure returns (RecoveredVariablePart memory) {
+        return
+            RecoveredVariablePart({
+                variablePart: signed.variablePart,
+                signedBy: _signedBy(participants, stateHash, signed.sigs)
+            });
+    }
+
+    /// The set of participants who signed. Order does not matter, repetition adds nothing, and a
+    /// signature of somebody else is ignored.
+    function _signedBy(
+        address[] calldata participants,
+        bytes32 stateHash,
+        Signature[] calldata signatures
+    ) private pure returns (uint256 signedBy) {
+        require(
+            participants.length <= Consensus.PARTICIPANT_COUNT_MAX,
+            'Too many participants'
+        );
+        for (uint256 i = 0; i < signatures.length; i++) {
+            address signer = NitroHashes.signer(stateHash, signatures[i]);
+            for (uint256 j = 0; j < participants.length; j++) {
+                if (participants[j] == signer) {
+                    signedBy |= uint256(1) << j;
+                    break;
+                }
+            }
+        }
+    }
+
+    function _requireChallengerIsParticipant(
+        bytes32 stateHash,
+        address[] calldata participants,
+        Signature calldata challengerSig
+    ) private pure {
+        address challenger = NitroHashes.signer(
+            keccak256(abi.encode(stateHash, 'forceMove')),
+            challengerSig
+        );
+        for (uint256 i = 0; i < participants.length; i++) {
+            if (participants[i] == challenger) return;
+        }
+        revert('Challenger is not a participant');
+    }
+}
