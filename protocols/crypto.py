@@ -241,6 +241,7 @@ def _require_sound(signature: bytes) -> None:
 
 def _recover(hash32: bytes, signature: bytes) -> Any:
     digest = eip191_digest(hash32)
+    # First: the C library aborts the process on a recovery id outside 0 to 3.
     _require_sound(signature)
     recoverable = ffi.new("secp256k1_ecdsa_recoverable_signature *")
     parsed = lib.secp256k1_ecdsa_recoverable_signature_parse_compact(
