@@ -1,0 +1,120 @@
+"""A batch under construction: events and effects that become durable by one synced write.
+
+It knows how records, indexes, effects and signed turns are laid out in the store. It writes
+nothing itself; `EventLog.commit` does.
+"""
+
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from node.store.errors import EquivocationAlarm
+from node.store.kv import ENTITY, LOG, META, OUTBOX, SIGNED_TURNS, KeyValue, WriteBatch
+from node.store.record import chain_next, chain_seed, encode_record, seq_key
+from protocols.effects import Effect
+from protocols.events import EVENTS, Event, LogTailCut, NodeCreated, encode_payload
+
+SYNCED_KEY = b"synced"
+"""In META: [length before the newest batch, length after it], two integers (M28)."""
+
+_ENTITY_FIELDS = ("channel_id", "objective_id")
+INDEXED_FIELDS: dict[str, tuple[str, ...]] = {
+    name: tuple(field for field in _ENTITY_FIELDS if field in event.__struct_fields__)
+    for name, event in EVENTS.items()
+}
+"""By which fields an event is found again, besides its request id."""
+_HAS_REQUEST_ID = frozenset(
+    name for name, event in EVENTS.items() if "request_id" in event.__struct_fields__
+)
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def request_entity(request_id: str) -> bytes:
+    """The index entity of a request id: 32 bytes, as every entity."""
+    return sha256(b"request|" + request_id.encode()).digest()
+
+
+def turn_key(channel_id: bytes, turn_num: int) -> bytes:
+    """Key of SIGNED_TURNS: 40 bytes."""
+    return channel_id + turn_num.to_bytes(8, "big")
+
+
+class Batch:
+    """Made by `EventLog.begin`, used once. Not thread safe; one at a time."""
+
+    def __init__(self, store: KeyValue, first_seq: int, chain_hash: bytes, time_ms: int) -> None:
+        self.first_seq = first_seq
+        self.next_seq = first_seq
+        """Sequence number of the next record to append."""
+        self.chain_hash = chain_hash
+        """Chain hash of the last record, with this batch."""
+        self.records_tail_cut = False
+        """Whether the batch tells of a cut tail."""
+        self.native: WriteBatch = store.new_batch()
+        self.is_empty = True
+        self._store = store
+        self._time_ms = time_ms
+        self._put: Callable[[bytes, bytes, Any], None] = self.native.put
+        self._log: Any = store.handle(LOG)
+        self._entity: Any = store.handle(ENTITY)
+        self._signed: dict[bytes, bytes] = {}
+
+    def append(self, event: Event, cause_seq: int | None = None) -> int:
+        """Add `event` as the next record and return its sequence number.
+
+        `cause_seq` names the record that this one follows from. Record 0 is `node-created`.
+        """
+        seq = self.next_seq
+        name = event.NAME
+        if seq == 0:
+            assert isinstance(event, NodeCreated), "record 0 says what the log is about"
+            self.chain_hash = chain_seed(encode_payload(event))
+        record = encode_record(seq, self._time_ms, cause_seq, event)
+        self.chain_hash = chain = chain_next(self.chain_hash, record)
+        key = seq_key(seq)
+        self._put(key, chain + record, self._log)
+        for field in INDEXED_FIELDS[name]:
+            self._put(getattr(event, field) + key, b"", self._entity)
+        if name in _HAS_REQUEST_ID and event.request_id:  # type: ignore[attr-defined]
+            self._put(request_entity(event.request_id) + key, b"", self._entity)  # type: ignore[attr-defined]
+        if name == LogTailCut.NAME:
+            self.records_tail_cut = True
+        self.next_seq = seq + 1
+        self.is_empty = False
+        return seq
+
+    def put_effect(self, key: bytes, effect: Effect) -> None:
+        """Keep `effect` in the outbox until `clear_effect`."""
+        self._put(key, _encode(effect), self._store.handle(OUTBOX))
+        self.is_empty = False
+
+    def clear_effect(self, key: bytes) -> None:
+        """An event settled the effect; a missing key is no error."""
+        self.native.delete(key, self._store.handle(OUTBOX))
+        self.is_empty = False
+
+    def sign_turn(self, channel_id: bytes, turn_num: int, state_hash: bytes) -> None:
+        """Note that we sign `state_hash` for this turn.
+
+        Raises `EquivocationAlarm` if another hash is stored or in this batch (M6).
+        """
+        key = turn_key(channel_id, turn_num)
+        signed = self._signed.get(key) or self._store.get(SIGNED_TURNS, key)
+        if signed is not None and signed != state_hash:
+            raise EquivocationAlarm(channel_id, turn_num, signed, state_hash)
+        self._signed[key] = state_hash
+        self._put(key, state_hash, self._store.handle(SIGNED_TURNS))
+        self.is_empty = False
+
+    def seal(self) -> WriteBatch:
+        """Add the lengths before and after this batch, and hand over what is to be written."""
+        lengths = _encode((self.first_seq, self.next_seq))
+        self._put(SYNCED_KEY, lengths, self._store.handle(META))
+        return self.native
+
+    def release(self) -> None:
+        """Let go of the store's handles: one that is kept keeps the directory locked."""
+        self._log = self._entity = None

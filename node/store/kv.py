@@ -1,0 +1,78 @@
+"""The port to a sorted key-value store: all that the log asks of a disk.
+
+Two adapters pass one suite: `rocks` (the real one) and `memory`. Keys and values are bytes, keys
+sort bytewise, and families are separate key spaces that one batch writes together or not at all.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+LOG = "log"
+"""seq u64 big-endian -> chain hash (32) || record."""
+ENTITY = "entity"
+"""entity (32) || seq u64 -> empty: which records are about a channel, an objective, a request."""
+OUTBOX = "outbox"
+"""Key of the engine's choice -> effect that no event has cleared yet."""
+SIGNED_TURNS = "signed_turns"
+"""channel_id (32) || turn u64 -> state hash we signed (M6)."""
+SNAPSHOTS = "snapshots"
+"""Room for snapshots; nothing writes it yet."""
+META = "meta"
+"""Facts about the log itself."""
+
+FAMILIES = (LOG, ENTITY, OUTBOX, SIGNED_TURNS, SNAPSHOTS, META)
+
+
+class KeyValueError(Exception):
+    """The store below failed; the text is its own."""
+
+
+class KeyValueDamaged(KeyValueError):
+    """The store below noticed bytes that are not what it wrote."""
+
+
+class KeyValueBusy(KeyValueError):
+    """Somebody else has the store open for writing."""
+
+
+class WriteBatch(Protocol):
+    """Changes that become durable together. `handle` comes from `KeyValue.handle`."""
+
+    def put(self, key: bytes, value: bytes, handle: Any) -> None:
+        """Set `key`; a later put or delete of it in the batch wins."""
+
+    def delete(self, key: bytes, handle: Any) -> None:
+        """Remove `key`; a missing one is no error."""
+
+
+class KeyValue(Protocol):
+    """A store that is open. Reads see everything written before, and nothing of open batches."""
+
+    def handle(self, family: str) -> Any:
+        """What a batch needs to address `family`; looked up once, used often."""
+
+    def new_batch(self) -> WriteBatch:
+        """An empty batch."""
+
+    def write(self, batch: WriteBatch) -> None:
+        """Write all of it or nothing, synced to the disk when this returns.
+
+        Raises `KeyValueError`; after that the content of the batch is uncertain.
+        """
+
+    def get(self, family: str, key: bytes) -> bytes | None:
+        """The value, or None. Raises `KeyValueDamaged`."""
+
+    def last(self, family: str) -> tuple[bytes, bytes] | None:
+        """The entry with the largest key, or None. Raises `KeyValueDamaged`."""
+
+    def iterate(
+        self, family: str, start: bytes = b"", stop: bytes | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Entries with start <= key < stop, in order.
+
+        Raises `KeyValueDamaged` at the first unreadable place: an end that was reached is the end.
+        """
+
+    def close(self) -> None:
+        """Flush and let go. A second call does nothing."""

@@ -1,0 +1,316 @@
+"""The event log: append by batches, read by sequence number or entity, verify while reading.
+
+One writer; every commit is synced before it returns. What is read is checked: dense sequence,
+chain of hashes, and an end that is the end. It knows nothing of what events mean.
+"""
+
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+
+from node.store import tail
+from node.store.batch import SYNCED_KEY, Batch, request_entity
+from node.store.errors import LogDamaged, LogInUse, LogMissing, LogWriteFailed, NewerLogFormat
+from node.store.kv import (
+    ENTITY,
+    LOG,
+    META,
+    OUTBOX,
+    KeyValue,
+    KeyValueBusy,
+    KeyValueDamaged,
+)
+from node.store.record import (
+    CHAIN_SIZE_BYTES,
+    FORMAT_VERSION,
+    Record,
+    chain_seed,
+    decode_record,
+    seq_key,
+)
+from node.store.rocks import RocksKeyValue
+from node.store.tail import TailCut
+from protocols.effects import Effect
+from protocols.events import Event, NodeCreated
+
+_LOCK_NAME = "OWNER"
+_FILE_NAME = re.compile(r"(\d{6,}\.(?:sst|log)|MANIFEST-\d+|CURRENT)")
+
+_decode_effect = msgspec.msgpack.Decoder(Effect).decode
+_decode_lengths = msgspec.msgpack.Decoder(tuple[int, int]).decode
+
+
+class EventLog:
+    """An open log. Make it with `EventLog.open`."""
+
+    def __init__(
+        self, store: KeyValue, *, path: Path | None, lock: int | None, tail_cut: TailCut | None
+    ) -> None:
+        self.tail_cut = tail_cut
+        """What the last crash cost, until a committed `log-tail-cut` tells of it; then None."""
+        self._store = store
+        self._path = path
+        self._lock = lock
+        self._read_only = lock is None and path is not None
+        self._failure: str | None = None
+        self._batch: Batch | None = None
+        """The one begun last; it holds handles of the store."""
+        self.next_seq = 0
+        """How many records there are: the sequence number of the next."""
+        self.chain_hash = b""
+        """Chain hash of the last record; empty while there is none."""
+
+    @classmethod
+    def open(cls, path: Path, *, read_only: bool = False, kv: KeyValue | None = None) -> "EventLog":
+        """Open the log in directory `path`, creating it unless `read_only`.
+
+        `read_only` reads what a live writer has written until now, and disturbs nobody. With
+        `kv` given, that is used and `path` is left alone. Raises `LogMissing`, `LogInUse`,
+        `LogDamaged` or `NewerLogFormat`; nothing on disk is changed by a refusal.
+        """
+        if kv is not None:
+            log = cls(kv, path=None, lock=None, tail_cut=None)
+            log._load()
+            return log
+        is_there = (path / "CURRENT").exists()
+        if read_only and not is_there:
+            raise LogMissing(str(path))
+        lock = None if read_only else _take_lock(path)
+        try:
+            cut = tail.inspect_live(path) if read_only else tail.inspect(path)
+            if cut is not None and not read_only:
+                tail.remember(path, cut)
+            cut = cut or tail.remembered(path)
+            log = cls(_open_store(path, read_only), path=path, lock=lock, tail_cut=cut)
+            try:
+                log._load()
+            except BaseException:
+                log._store.close()
+                raise
+        except BaseException:
+            if lock is not None:
+                os.close(lock)
+            raise
+        return log
+
+    def begin(self, time_ms: int) -> Batch:
+        """An empty batch at the log's end; all its records carry `time_ms` (Unix, milliseconds).
+
+        One at a time: a batch begun before can no longer be used.
+        """
+        if self._batch is not None:
+            self._batch.release()
+        self._batch = Batch(self._store, self.next_seq, self.chain_hash, time_ms)
+        return self._batch
+
+    def commit(self, batch: Batch) -> None:
+        """Make the batch durable by one synced write; an empty one costs nothing.
+
+        Raises `LogWriteFailed` on any error, now and for every later commit: after a failed write
+        nobody can say what is on the disk (M28), so nothing more may be acknowledged.
+        """
+        if self._failure is not None:
+            raise LogWriteFailed(self._failure)
+        assert not self._read_only, "a log opened for reading is never written"
+        assert batch is self._batch, "only the batch begun last is committed, once"
+        if batch.is_empty:
+            return
+        self._failure = "interrupted"
+        try:
+            self._store.write(batch.seal())
+        except Exception as error:
+            self._failure = str(error)
+            raise LogWriteFailed(self._failure) from error
+        self._failure = None
+        self._batch = None
+        batch.release()
+        self.next_seq = batch.next_seq
+        self.chain_hash = batch.chain_hash
+        if batch.records_tail_cut and self._path is not None:
+            tail.forget(self._path)
+            self.tail_cut = None
+
+    def read(self, from_seq: int = 0, to_seq: int | None = None) -> Iterator[Record]:
+        """Records with from_seq <= seq < to_seq (default: all there are), verified.
+
+        Raises `LogDamaged` at the first record that is missing, altered or unreadable.
+        """
+        end = self.next_seq if to_seq is None else min(to_seq, self.next_seq)
+        if from_seq >= end:
+            return
+        chain = self._chain_before(from_seq)
+        seq = from_seq
+        try:
+            for key, value in self._store.iterate(LOG, seq_key(from_seq), seq_key(end)):
+                raw = value[CHAIN_SIZE_BYTES:]
+                # Spelled out: a call each for key and chain would be a third of the replay.
+                chain = sha256(chain + raw).digest()
+                if key != seq.to_bytes(8, "big") or not value.startswith(chain):
+                    raise _altered(seq, key)
+                record = decode_record(raw)
+                if record.seq != seq:
+                    raise _altered(seq, key)
+                yield record
+                seq += 1
+        except KeyValueDamaged as error:
+            self._raise_unreadable(error, seq)
+        except msgspec.DecodeError as error:
+            raise LogDamaged(f"the record does not decode: {error}", seq, seq) from error
+        if seq < end:
+            raise LogDamaged("records are missing", seq, end - 1)
+
+    def read_events(
+        self, from_seq: int = 0, to_seq: int | None = None
+    ) -> Iterator[tuple[Record, Event]]:
+        """Like `read`, with each record's event at today's version: what a replay needs."""
+        for record in self.read(from_seq, to_seq):
+            try:
+                yield record, record.event()
+            except msgspec.DecodeError as error:
+                reason = f"the payload of {record.name} does not decode: {error}"
+                raise LogDamaged(reason, record.seq, record.seq) from error
+
+    def read_entity(
+        self, entity: bytes, from_seq: int = 0, limit: int | None = None
+    ) -> Iterator[Record]:
+        """Records about `entity` (channel id, objective id), from `from_seq` on, at most `limit`.
+
+        Each is verified against its own chain hash and its predecessor's.
+        """
+        for seq in islice(self._entity_seqs(entity, from_seq), limit):
+            yield from self.read(seq, seq + 1)
+
+    def find_request(self, request_id: str) -> int | None:
+        """The first record that answers to `request_id`, or None."""
+        return next(self._entity_seqs(request_entity(request_id), 0), None)
+
+    def outbox(self) -> Iterator[tuple[bytes, Effect]]:
+        """Effects that no event has cleared, in key order."""
+        try:
+            for key, value in self._store.iterate(OUTBOX):
+                yield key, _decode_effect(value)
+        except KeyValueDamaged as error:
+            self._raise_unreadable(error, None)
+
+    def chain_at(self, seq: int) -> bytes:
+        """The stored chain hash of record `seq`; raises `LogDamaged` if it is not there."""
+        return self._stored(seq)[:CHAIN_SIZE_BYTES]
+
+    def close(self) -> None:
+        """Flush, let go of the directory. A second call does nothing."""
+        if self._batch is not None:
+            self._batch.release()
+        self._store.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _load(self) -> None:
+        """Find the end, and refuse a log that is shorter than what was synced (M28)."""
+        try:
+            last = self._store.last(LOG)
+            lengths = self._store.get(META, SYNCED_KEY)
+        except KeyValueDamaged as error:
+            self._raise_unreadable(error, None)
+        if last is not None:
+            self.next_seq = int.from_bytes(last[0], "big") + 1
+            self._require_known_format()
+            # The last record is verified here, so that an append never continues a broken chain.
+            for _ in self.read(self.next_seq - 1):
+                self.chain_hash = last[1][:CHAIN_SIZE_BYTES]
+        before, after = (0, 0) if lengths is None else _decode_lengths(lengths)
+        if self.next_seq != after:
+            raise LogDamaged(
+                f"{self.next_seq} records are readable, {before} were synced before the newest "
+                f"batch and {after} with it",
+                min(self.next_seq, after),
+                max(self.next_seq, after) - 1,
+            )
+
+    def _require_known_format(self) -> None:
+        for _, event in self.read_events(0, 1):
+            if not isinstance(event, NodeCreated):
+                raise LogDamaged(f"record 0 is {event.NAME}, not {NodeCreated.NAME}", 0, 0)
+            if event.format_version > FORMAT_VERSION:
+                raise NewerLogFormat("log", event.format_version, FORMAT_VERSION)
+
+    def _chain_before(self, seq: int) -> bytes:
+        if seq > 0:
+            return self.chain_at(seq - 1)
+        value = self._stored(0)
+        try:
+            record = decode_record(value[CHAIN_SIZE_BYTES:])
+        except msgspec.DecodeError as error:
+            raise LogDamaged(f"the record does not decode: {error}", 0, 0) from error
+        return chain_seed(record.payload)
+
+    def _stored(self, seq: int) -> bytes:
+        try:
+            value = self._store.get(LOG, seq_key(seq))
+        except KeyValueDamaged as error:
+            self._raise_unreadable(error, seq)
+        if value is None:
+            raise LogDamaged("the record is missing", seq, seq)
+        return value
+
+    def _entity_seqs(self, entity: bytes, from_seq: int) -> Iterator[int]:
+        start = entity + seq_key(from_seq)
+        try:
+            for key, _ in self._store.iterate(ENTITY, start, entity + seq_key(self.next_seq)):
+                yield int.from_bytes(key[len(entity) :], "big")
+        except KeyValueDamaged as error:
+            self._raise_unreadable(error, None)
+
+    def _raise_unreadable(self, error: KeyValueDamaged, seq: int | None) -> NoReturn:
+        """Name the file in RocksDB's own words, and the records from `seq` on it can hold."""
+        found = _FILE_NAME.search(str(error))
+        file = found.group(1) if found else None
+        last = None
+        if isinstance(self._store, RocksKeyValue) and file is not None and seq is not None:
+            last = last_seq_in(self._store, file)
+        raise LogDamaged(str(error), seq, last, file) from error
+
+
+def last_seq_in(store: RocksKeyValue, file: str) -> int | None:
+    """The last record that table `file` holds; None if it is no table of the log."""
+    for table in store.live_files():
+        end_key = table["end_key"]
+        if table["name"].lstrip("/") == file and end_key is not None and len(end_key) == 8:
+            return int.from_bytes(end_key, "big")
+    return None
+
+
+def _altered(seq: int, key: bytes) -> LogDamaged:
+    found = int.from_bytes(key, "big")
+    if found != seq:
+        return LogDamaged(f"the next record is {found}", seq, found - 1)
+    return LogDamaged("its bytes do not fit its chain hash", seq, seq)
+
+
+def _take_lock(path: Path) -> int:
+    """Our own lock, before anything is read: RocksDB takes its own only while it opens."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = os.open(path / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise LogInUse(str(path)) from error
+    return lock
+
+
+def _open_store(path: Path, read_only: bool) -> RocksKeyValue:
+    try:
+        return RocksKeyValue.open_beside(path) if read_only else RocksKeyValue(path)
+    except KeyValueBusy as error:
+        raise LogInUse(str(path)) from error
+    except KeyValueDamaged as error:
+        found = _FILE_NAME.search(str(error))
+        raise LogDamaged(str(error), file=found.group(1) if found else None) from error

@@ -1,0 +1,74 @@
+"""One record of the log: its bytes, its place in the chain of hashes, its event.
+
+A record is the MessagePack array [version, seq, time_ms, cause_seq, name, payload]. It is stored
+as chain_n (32) || record_n with chain_n = sha256(chain_{n-1} || record_n), and chain_{-1} is the
+sha256 of record 0's payload bytes (ADR 0018).
+"""
+
+from collections.abc import Mapping
+from hashlib import sha256
+
+import msgspec
+
+from node.store.errors import NewerLogFormat
+from node.store.upcasters import UPCASTERS, Upcaster, upcast
+from protocols.events import EVENTS, Event, decode_payload
+
+FORMAT_VERSION = 1
+"""Of the log as a whole; in record 0. A newer one is refused."""
+CHAIN_SIZE_BYTES = 32
+SEQ_SIZE_BYTES = 8
+
+
+class Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A record as it was written; the payload stays bytes until somebody asks for the event."""
+
+    version: int
+    seq: int
+    time_ms: int
+    cause_seq: int | None
+    name: str
+    payload: msgspec.Raw
+
+    def event(self, upcasters: Mapping[tuple[str, int], Upcaster] = UPCASTERS) -> Event:
+        """The event, brought to today's version.
+
+        Raises `NewerLogFormat` for a name or version this program does not know and
+        msgspec.ValidationError for a payload that does not fit.
+        """
+        event_class = EVENTS.get(self.name)
+        if event_class is None:
+            raise NewerLogFormat(self.name, self.version, 0)
+        if self.version == event_class.VERSION:
+            return decode_payload(self.name, self.payload)
+        if self.version > event_class.VERSION:
+            raise NewerLogFormat(self.name, self.version, event_class.VERSION)
+        fields = msgspec.msgpack.decode(self.payload)
+        fields = upcast(self.name, self.version, event_class.VERSION, fields, upcasters)
+        return decode_payload(self.name, _ENCODER.encode(fields))
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_encode = _ENCODER.encode
+decode_record = msgspec.msgpack.Decoder(Record).decode
+"""Bytes -> Record; raises msgspec.DecodeError."""
+
+
+def encode_record(seq: int, time_ms: int, cause_seq: int | None, event: Event) -> bytes:
+    """The record's bytes: one pass, the payload's array inside the record's."""
+    return _encode((event.VERSION, seq, time_ms, cause_seq, event.NAME, event))
+
+
+def chain_seed(payload: bytes | msgspec.Raw) -> bytes:
+    """chain_{-1}: the hash of record 0's payload."""
+    return sha256(payload).digest()
+
+
+def chain_next(previous: bytes, record: bytes) -> bytes:
+    """chain_n from chain_{n-1} and record_n."""
+    return sha256(previous + record).digest()
+
+
+def seq_key(seq: int) -> bytes:
+    """A sequence number as a key: u64, big-endian."""
+    return seq.to_bytes(SEQ_SIZE_BYTES, "big")

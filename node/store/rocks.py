@@ -1,0 +1,198 @@
+"""The key-value port on RocksDB.
+
+The only module that imports rocksdict. It keeps to four habits that components were tested for:
+raw mode (bytes in, bytes out); `iter()` with `status()`, because the friendlier iterators end
+silently at a damaged block; the recovery mode that forgives a torn tail and nothing else; and
+never `repair`, which throws whole files away.
+"""
+
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rocksdict import (
+    AccessType,
+    BlockBasedOptions,
+    ChecksumType,
+    DBCompressionType,
+    DBRecoveryMode,
+    Options,
+    Rdict,
+    WriteBatch,
+    WriteOptions,
+)
+
+from node.store import kv
+from node.store.kv import FAMILIES, KeyValueBusy, KeyValueDamaged, KeyValueError
+
+WAL_SIZE_BYTES_MAX = 64 * 1024 * 1024
+"""Above it RocksDB flushes the families that hold old files: bounds disk and recovery time."""
+MEMTABLE_SIZE_BYTES = 32 * 1024 * 1024
+"""Per family, before it becomes a file."""
+INFO_LOG_COUNT_MAX = 4
+"""RocksDB's own chatter, kept for the last starts."""
+OPEN_BESIDE_ATTEMPT_COUNT = 3
+"""A writer that compacts may delete a file between our reading its name and opening it."""
+TABLE_FORMAT_VERSION = 5
+"""The newest whose checksums do not depend on a file's own random number, so that an audit can
+check every byte of a table with nothing but the file."""
+
+_DAMAGE_SIGNS = ("Corruption", "No such file")
+_BUSY_SIGNS = ("lock hold by current process", "While lock file")
+
+
+def options(*, paranoid: bool = True) -> Options:
+    """What the database and each family are opened with.
+
+    `paranoid` False opens what can be opened beside a damaged table, for an audit's reading only.
+    """
+    table = BlockBasedOptions()
+    table.set_checksum_type(ChecksumType.crc32c())
+    table.set_format_version(TABLE_FORMAT_VERSION)
+    result = Options(raw_mode=True)
+    result.create_if_missing(True)
+    result.create_missing_column_families(True)
+    result.set_block_based_table_factory(table)
+    result.set_compression_type(DBCompressionType.lz4())
+    result.set_paranoid_checks(paranoid)
+    result.set_wal_recovery_mode(DBRecoveryMode.tolerate_corrupted_tail_records())
+    result.set_max_total_wal_size(WAL_SIZE_BYTES_MAX)
+    result.set_write_buffer_size(MEMTABLE_SIZE_BYTES)
+    result.set_keep_log_file_num(INFO_LOG_COUNT_MAX)
+    result.set_stats_dump_period_sec(0)
+    return result
+
+
+def translate(error: Exception) -> KeyValueError:
+    """RocksDB's untyped error as one of ours, by the words in it."""
+    text = str(error)
+    if any(sign in text for sign in _BUSY_SIGNS):
+        return KeyValueBusy(text)
+    if any(sign in text for sign in _DAMAGE_SIGNS):
+        return KeyValueDamaged(text)
+    return KeyValueError(text)
+
+
+class RocksKeyValue:
+    """A RocksDB directory that is open. Meets `kv.KeyValue`."""
+
+    def __init__(self, path: Path, *, read_only: bool = False, salvage: bool = False) -> None:
+        """Open (and, unless `read_only`, create) the directory.
+
+        Raises `KeyValueBusy` if it is open for writing elsewhere and `KeyValueDamaged` if it does
+        not open. `read_only` works beside a live writer and sees what was written until now.
+        `salvage` (with `read_only`) opens in spite of damaged tables and of a damaged end of the
+        write-ahead log, for reading what is left.
+        """
+        chosen = options(paranoid=not salvage)
+        if salvage:
+            chosen.set_wal_recovery_mode(DBRecoveryMode.point_in_time())
+        access = AccessType.read_only(False) if read_only else AccessType.read_write()
+        try:
+            self._db: Rdict | None = Rdict(
+                str(path),
+                chosen,
+                column_families={family: options(paranoid=not salvage) for family in FAMILIES},
+                access_type=access,
+            )
+        except Exception as error:
+            raise translate(error) from error
+        self._columns = {family: self._db.get_column_family(family) for family in FAMILIES}
+        self._handles = {family: self._db.get_column_family_handle(family) for family in FAMILIES}
+        self._synced = WriteOptions()
+        self._synced.sync = True
+
+    @classmethod
+    def open_beside(cls, path: Path, *, salvage: bool = False) -> "RocksKeyValue":
+        """Open for reading, beside a live writer that may replace a file at this very moment.
+
+        Raises `KeyValueDamaged` if it still does not open after `OPEN_BESIDE_ATTEMPT_COUNT` tries.
+        """
+        for _ in range(OPEN_BESIDE_ATTEMPT_COUNT - 1):
+            try:
+                return cls(path, read_only=True, salvage=salvage)
+            except KeyValueDamaged:
+                continue
+        return cls(path, read_only=True, salvage=salvage)
+
+    def handle(self, family: str) -> Any:
+        """The column family's handle."""
+        return self._handles[family]
+
+    def new_batch(self) -> kv.WriteBatch:
+        """RocksDB's own batch: it has the port's shape, and no call of ours in between."""
+        batch: kv.WriteBatch = WriteBatch(raw_mode=True)
+        return batch
+
+    def write(self, batch: kv.WriteBatch) -> None:
+        """One synced write."""
+        assert isinstance(batch, WriteBatch), "a batch of another store"
+        try:
+            self._require_open().write(batch, self._synced)
+        except Exception as error:
+            raise translate(error) from error
+
+    def get(self, family: str, key: bytes) -> bytes | None:
+        """The value, or None."""
+        self._require_open()
+        try:
+            value: bytes | None = self._columns[family].get(key)
+        except Exception as error:
+            raise translate(error) from error
+        return value
+
+    def last(self, family: str) -> tuple[bytes, bytes] | None:
+        """The entry with the largest key, or None."""
+        self._require_open()
+        cursor = self._columns[family].iter()
+        cursor.seek_to_last()
+        if cursor.valid():
+            return cursor.key(), cursor.value()
+        _require_clean_end(cursor)
+        return None
+
+    def iterate(
+        self, family: str, start: bytes = b"", stop: bytes | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Entries with start <= key < stop, as they were when the first one is taken."""
+        self._require_open()
+        cursor = self._columns[family].iter()
+        cursor.seek(start)
+        while cursor.valid():
+            key = cursor.key()
+            if stop is not None and key >= stop:
+                return
+            yield key, cursor.value()
+            cursor.next()
+        _require_clean_end(cursor)
+
+    def live_files(self) -> list[dict[str, Any]]:
+        """RocksDB's own list of tables: name, start_key, end_key and counts of each."""
+        files: list[dict[str, Any]] = self._require_open().live_files()
+        return files
+
+    def close(self) -> None:
+        """Flush and release the directory's lock."""
+        if self._db is None:
+            return
+        self._handles.clear()
+        for column in self._columns.values():
+            column.close()
+        self._columns.clear()
+        self._db.close()
+        self._db = None
+        # RocksDB lets go when its last handle dies; an iterator in a reference circle is one.
+        gc.collect()
+
+    def _require_open(self) -> Rdict:
+        if self._db is None:
+            raise KeyValueError("the store is closed")
+        return self._db
+
+
+def _require_clean_end(cursor: Any) -> None:
+    try:
+        cursor.status()
+    except Exception as error:
+        raise translate(error) from error

@@ -1,0 +1,161 @@
+"""The end of the log on disk: whole, torn, or damaged (M28).
+
+RocksDB forgives a torn end silently, and by the same rule it would drop acknowledged batches behind
+one flipped length. So before RocksDB opens a directory, this module reads the write-ahead files
+itself: only the newest may end in bytes that form no complete write, and nothing complete may
+follow them. What is cut is remembered in a file until the log itself records it, because a second
+crash right after the start would otherwise make it forgotten, and M27 with it.
+"""
+
+import json
+import os
+import re
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from node.store import wal
+from node.store.errors import LogDamaged
+from node.store.record import CHAIN_SIZE_BYTES, SEQ_SIZE_BYTES
+
+MARKER_NAME = "TAIL_CUT"
+"""Beside RocksDB's own files; it leaves files alone whose names it does not know."""
+LIVE_ATTEMPT_COUNT = 5
+LIVE_PAUSE_S = 0.02
+"""How often, and how far apart, a directory that is being written is looked at again."""
+
+_ARRAY_OF_SIX = b"\x96"
+_CURRENT = re.compile(rb"(MANIFEST-\d{6,})\n")
+
+
+@dataclass(frozen=True, slots=True)
+class TailCut:
+    """Bytes at the end of the newest write-ahead file that form no complete write."""
+
+    file_name: str
+    size_bytes: int
+
+
+def wal_files(path: Path) -> list[Path]:
+    """The directory's write-ahead files, oldest first."""
+    return sorted(
+        (file for file in path.glob("*.log") if file.stem.isdigit()),
+        key=lambda file: int(file.stem),
+    )
+
+
+def record_seqs(data: bytes, entries: tuple[tuple[wal.Part, ...], ...]) -> list[int]:
+    """Sequence numbers of the log records in these writes, in order.
+
+    A write names its families by numbers only the MANIFEST knows; a log record shows itself by its
+    8-byte key and the array behind its chain hash.
+    """
+    seqs = []
+    for parts in entries:
+        for key, value in wal.batch_puts(wal.entry_data(data, parts)):
+            is_record = value[CHAIN_SIZE_BYTES : CHAIN_SIZE_BYTES + 1] == _ARRAY_OF_SIX
+            if is_record and len(key) == SEQ_SIZE_BYTES:
+                seqs.append(int.from_bytes(key, "big"))
+    return seqs
+
+
+def inspect(path: Path) -> TailCut | None:
+    """What the newest write-ahead file of `path` lost at its end, if anything.
+
+    Raises `LogDamaged` for bytes that no torn write explains: in an older file, with a complete
+    write behind them, or in the MANIFEST, whose loss would make RocksDB forget whole tables.
+    """
+    _inspect_manifest(path)
+    files = wal_files(path)
+    for file in files:
+        data = file.read_bytes()
+        found = wal.walk(data)
+        if found.end == len(data):
+            continue
+        if found.later is None and file == files[-1]:
+            return TailCut(file.name, len(data) - found.end)
+        raise _damaged(file, data, found)
+    return None
+
+
+def inspect_live(path: Path) -> TailCut | None:
+    """`inspect` beside a writer: what is still true a moment later was no write in progress."""
+    for _ in range(LIVE_ATTEMPT_COUNT - 1):
+        try:
+            if inspect(path) is None:
+                return None
+        except (LogDamaged, FileNotFoundError):
+            pass
+        time.sleep(LIVE_PAUSE_S)
+    return inspect(path)
+
+
+def manifest_file(path: Path) -> Path | None:
+    """The MANIFEST that CURRENT names; None if CURRENT names none or is not there."""
+    try:
+        name = (path / "CURRENT").read_bytes()
+    except FileNotFoundError:
+        return None
+    found = _CURRENT.fullmatch(name)
+    return path / found.group(1).decode() if found else None
+
+
+def _inspect_manifest(path: Path) -> None:
+    file = manifest_file(path)
+    if file is None or not file.exists():
+        return  # A new directory, or a damage that RocksDB refuses by itself.
+    data = file.read_bytes()
+    end = wal.walk(data).end
+    if end < len(data):
+        raise LogDamaged(
+            f"{len(data) - end} bytes from offset {end} on form no complete entry",
+            first_seq=0,
+            file=file.name,
+        )
+
+
+def _damaged(file: Path, data: bytes, found: wal.Walk) -> LogDamaged:
+    before = record_seqs(data, found.entries[-1:])
+    after: list[int] = []
+    if found.later is not None:
+        later = wal.part_at(data, found.later)
+        after = [] if later is None else record_seqs(data, ((later,),))
+    return LogDamaged(
+        f"{len(data) - found.end} bytes from offset {found.end} on form no complete write",
+        first_seq=before[-1] + 1 if before else None,
+        last_seq=after[0] - 1 if after else None,
+        file=file.name,
+    )
+
+
+def remember(path: Path, cut: TailCut) -> None:
+    """Keep `cut` on disk, synced, until `forget`."""
+    temporary = path / (MARKER_NAME + ".new")
+    with temporary.open("w", encoding="ascii") as file:
+        json.dump(asdict(cut), file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path / MARKER_NAME)
+    _sync_directory(path)
+
+
+def remembered(path: Path) -> TailCut | None:
+    """A cut that no record tells of yet."""
+    try:
+        return TailCut(**json.loads((path / MARKER_NAME).read_text(encoding="ascii")))
+    except FileNotFoundError:
+        return None
+
+
+def forget(path: Path) -> None:
+    """The log records the cut now."""
+    (path / MARKER_NAME).unlink(missing_ok=True)
+    _sync_directory(path)
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
