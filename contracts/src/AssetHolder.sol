@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {AssetCalls} from './AssetCalls.sol';
 import {NitroHashes} from './NitroHashes.sol';
-import {Allocation, SingleAssetExit} from './NitroTypes.sol';
+import {Allocation, AllocationTypes, SingleAssetExit} from './NitroTypes.sol';
 import {NonReentrant} from './NonReentrant.sol';
 import {OutcomeMaths} from './OutcomeMaths.sol';
 import {StatusWords} from './StatusWords.sol';
@@ -121,7 +121,12 @@ abstract contract AssetHolder is StatusWords, NonReentrant {
             reclaimArgs.indexOfTargetInSource < ledger.allocations.length,
             'could not find target'
         );
-        bytes32 targetId = ledger.allocations[reclaimArgs.indexOfTargetInSource].destination;
+        Allocation memory guarantee = ledger.allocations[reclaimArgs.indexOfTargetInSource];
+        require(
+            guarantee.allocationType == AllocationTypes.GUARANTEE,
+            'not a guarantee allocation'
+        );
+        bytes32 targetId = guarantee.destination;
         SingleAssetExit memory target = _requireTarget(targetId, reclaimArgs);
         require(target.asset == ledger.asset, 'targetAsset != guaranteeAsset');
 

@@ -44,10 +44,6 @@ library OutcomeMaths {
     ) internal pure returns (Allocation[] memory remaining, uint256 rightShare) {
         require(indexOfTargetInSource < source.length, 'could not find target');
         Allocation memory guarantee = source[indexOfTargetInSource];
-        require(
-            guarantee.allocationType == AllocationTypes.GUARANTEE,
-            'not a guarantee allocation'
-        );
         rightShare = target.length > 1 ? target[1].amount : 0;
         require(rightShare <= guarantee.amount, 'totalReclaimed!=guarantee.amount');
         Guarantee memory parties = abi.decode(guarantee.metadata, (Guarantee));

@@ -26,7 +26,7 @@ contract TestToken {
         return true;
     }
 
-    function transfer(address to, uint256 amount) external returns (bool) {
+    function transfer(address to, uint256 amount) external virtual returns (bool) {
         _move(msg.sender, to, amount);
         return true;
     }
@@ -39,7 +39,7 @@ contract TestToken {
         return true;
     }
 
-    function _move(address from, address to, uint256 amount) private {
+    function _move(address from, address to, uint256 amount) internal virtual {
         require(balanceOf[from] >= amount, 'TestToken: balance too small');
         balanceOf[from] -= amount;
         balanceOf[to] += amount;
