@@ -187,17 +187,6 @@ class WrongSigner(ChannelRefused):
     expected: bytes
 
 
-@dataclass(eq=False)
-class FinalStatePaysTooLittle(ChannelRefused):
-    """M12: the payee refuses less than the largest voucher it accepted."""
-
-    code = 1113
-    next_step = "sign the next turn with the payee's largest voucher"
-    template = "final state pays {offered}, the largest accepted voucher is {largest}"
-    offered: int
-    largest: int
-
-
 class PaymentRefused(ProtocolError):
     """A voucher that may not be issued or accepted (M11, M12)."""
 

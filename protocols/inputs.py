@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from protocols.crypto import keccak256
 from protocols.messages import Body
 from protocols.types import Address, Bytes32, ChannelId, ObjectiveId, PaymentId
 
@@ -53,6 +54,22 @@ class RejectObjective(Input, frozen=True, gc=False):
     objective_id: ObjectiveId
     reason: str = "rejected by the owner"
     request_id: str = ""
+
+
+Command = OpenChannel | CloseChannel | SendPayment | ApproveObjective | RejectObjective
+"""What the owner may order."""
+
+_DRAWN_BY_SHELL = frozenset({"nonce_entropy", "payment_id", "request_id"})
+
+
+def command_hash(command: Command) -> Bytes32:
+    """keccak256 over the command's kind and what the caller chose: tells two commands apart that
+    carry one request id."""
+    chosen = [type(command).__name__]
+    for field in command.__struct_fields__:
+        if field not in _DRAWN_BY_SHELL:
+            chosen.append(repr(getattr(command, field)))
+    return keccak256("|".join(chosen).encode())
 
 
 # --- peers ---

@@ -1,0 +1,203 @@
+"""Chain facts: how logs, blocks, reorgs and receipts of the chain become events.
+
+A log comes twice. Observed, at depth 0, it is recorded as `chain-log-observed`: defence and payments act
+on it. Confirmed, it becomes the catalogue's event of its kind: money counts then. Logs of channels that
+are not ours, and logs that were recorded before, lead to nothing.
+"""
+
+from __future__ import annotations
+
+from protocols import events
+from protocols.channel import Channel, confirmed_holdings, funding_terms, supported_final
+from protocols.draft import Draft
+from protocols.inputs import (
+    ChainHead,
+    ChainLog,
+    ChainReorg,
+    TransactionReceipt,
+    TransactionRefused,
+    TransactionSigned,
+)
+from protocols.outcome import address_of_destination, is_external
+from protocols.transactions import Transaction, TransactionStatus, is_pending
+from protocols.types import ChannelId, amount_to_bytes
+
+RECORDED_LOGS = frozenset(
+    {
+        "Deposited",
+        "AllocationUpdated",
+        "ChallengeRegistered",
+        "ChallengeCleared",
+        "Checkpointed",
+        "Concluded",
+        "OutcomePaid",
+    }
+)
+"""The adjudicator's logs that change what we believe of a directly funded channel."""
+
+
+def receive_log(draft: Draft, log: ChainLog) -> ChannelId | None:
+    """Record one log of a channel of ours; the channel to crank, or None."""
+    channel = draft.state.channels.get(log.channel_id)
+    if channel is None or log.log_name not in RECORDED_LOGS:
+        return None
+    if (log.block_num, log.log_index) <= channel.confirmed_up_to:
+        return None
+    if not _is_observed(channel, log):
+        _observe(draft, channel, log)
+    if log.confirmed:
+        _confirm(draft, draft.state.channels[log.channel_id], log)
+    return log.channel_id
+
+
+def _is_observed(channel: Channel, log: ChainLog) -> bool:
+    return any(
+        (known.block_hash, known.log_index) == (log.block_hash, log.log_index)
+        for known in channel.observed
+    )
+
+
+def _observe(draft: Draft, channel: Channel, log: ChainLog) -> None:
+    # AllocationUpdated names the asset by its place in the outcome, Deposited by its address.
+    asset = log.asset if log.log_name == "Deposited" else funding_terms(channel).asset
+    draft.emit(
+        events.ChainLogObserved(
+            log.channel_id,
+            log.log_name,
+            log.block_num,
+            log.block_hash,
+            log.tx_hash,
+            log.tx_index,
+            log.log_index,
+            asset,
+            amount_to_bytes(log.amount),
+            log.number,
+        )
+    )
+
+
+def _confirm(draft: Draft, channel: Channel, log: ChainLog) -> None:
+    match log.log_name:
+        case "Deposited":
+            draft.emit(_deposit(channel, log))
+        case "AllocationUpdated":
+            asset, held = funding_terms(channel).asset, amount_to_bytes(log.amount)
+            draft.emit(events.AllocationUpdated(*_place(log), asset, held, log.tx_hash))
+        case "ChallengeRegistered":
+            draft.emit(
+                events.ChallengeRegistered(
+                    *_place(log),
+                    log.turn_num,
+                    log.number,
+                    log.challenger,
+                    log.candidate_is_final,
+                    log.candidate_state_hash or None,
+                    log.tx_hash,
+                )
+            )
+        case "ChallengeCleared" | "Checkpointed":
+            draft.emit(events.ChallengeCleared(*_place(log), log.number, log.tx_hash))
+        case "Concluded":
+            final = supported_final(channel)
+            turn_num = None if final is None else final.turn_num
+            draft.emit(events.ChannelConcluded(*_place(log), turn_num, log.tx_hash))
+        case "OutcomePaid":
+            _withdrawals(draft, channel, log)
+
+
+def _place(log: ChainLog) -> tuple[ChannelId, int, int]:
+    return log.channel_id, log.block_num, log.tx_index
+
+
+def _deposit(channel: Channel, log: ChainLog) -> events.DepositDetected:
+    before = confirmed_holdings(channel, log.asset)
+    return events.DepositDetected(
+        *_place(log),
+        log.asset,
+        amount_to_bytes(max(0, log.amount - before)),
+        amount_to_bytes(log.amount),
+        log.tx_hash,
+    )
+
+
+def _withdrawals(draft: Draft, channel: Channel, log: ChainLog) -> None:
+    """M4: the outcome is the fold of what the contract says it paid, from the finalised state."""
+    final = supported_final(channel)
+    if final is None or log.asset_index != 0:
+        return
+    (exit_,) = channel.state(final).outcome
+    for index, amount in zip(log.indices, log.amounts, strict=True):
+        if index >= len(exit_.allocations):
+            continue
+        destination = exit_.allocations[index].destination
+        if amount == 0 or not is_external(destination):
+            continue
+        draft.emit(
+            events.WithdrawCompleted(
+                *_place(log),
+                address_of_destination(destination),
+                exit_.asset,
+                amount_to_bytes(amount),
+                log.tx_hash,
+            )
+        )
+
+
+def receive_head(draft: Draft, head: ChainHead) -> None:
+    """The cursor moves on: a restart reads from the next block."""
+    if head.processed_block_num > draft.state.node.processed_block_num:
+        draft.emit(events.ChainBlockProcessed(head.processed_block_num, head.processed_block_hash))
+
+
+def receive_reorg(draft: Draft, reorg: ChainReorg) -> None:
+    """What was observed in the replaced blocks is retracted, as one event for all channels."""
+    draft.emit(
+        events.ChainReorged(reorg.fork_block_num, reorg.old_block_hash, reorg.new_block_hash)
+    )
+
+
+def receive_signed(draft: Draft, signed: TransactionSigned) -> ChannelId | None:
+    """The chain room signed an intent: recorded, it may be broadcast."""
+    known = draft.state.transactions.get(signed.intent_id)
+    if known is None or known.status != TransactionStatus.REQUESTED:
+        return None
+    draft.emit(
+        events.TransactionSubmitted(
+            signed.intent_id, signed.tx_hash, signed.sender, signed.nonce, signed.raw
+        )
+    )
+    draft.broadcast(signed.intent_id, signed.tx_hash, signed.raw)
+    return known.channel_id
+
+
+def receive_receipt(draft: Draft, receipt: TransactionReceipt) -> ChannelId | None:
+    """The transaction is in a block: the intent is over."""
+    known = _pending(draft, receipt.intent_id)
+    if known is None:
+        return None
+    draft.emit(
+        events.TransactionMined(
+            receipt.intent_id,
+            receipt.tx_hash,
+            receipt.block_num,
+            receipt.block_hash,
+            receipt.gas_used,
+            amount_to_bytes(receipt.gas_price),
+            receipt.succeeded,
+        )
+    )
+    return known.channel_id
+
+
+def receive_refused(draft: Draft, refused: TransactionRefused) -> ChannelId | None:
+    """The call would revert, or its nonce is taken: the intent is over without effect."""
+    known = _pending(draft, refused.intent_id)
+    if known is None:
+        return None
+    draft.emit(events.TransactionFailed(refused.intent_id, refused.reason))
+    return known.channel_id
+
+
+def _pending(draft: Draft, intent_id: bytes) -> Transaction | None:
+    known = draft.state.transactions.get(intent_id)
+    return known if known is not None and is_pending(known) else None

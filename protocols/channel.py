@@ -1,0 +1,336 @@
+"""A channel: its fixed part, the signatures gathered by turn, what the chain holds, what was paid.
+
+One model for every channel. All values are frozen; a reducer (`node_state`) replaces them. Queries here
+answer from the data alone: nothing that can be computed is stored. It does not know how a state came to
+be signed (objectives) or paid (payments), only what follows from it.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from functools import lru_cache
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from protocols.abi import decode_state
+from protocols.crypto import KnownSigner, known_signer_from_signature
+from protocols.outcome import SIMPLE, address_of_destination, is_external, total
+from protocols.state import FixedPart, State, state_from_encoding
+from protocols.types import Address, Bytes32, ChannelId, PaymentId, StateHash
+
+PREFUND_TURN = 0
+POSTFUND_TURN = 1
+REDEMPTION_TURN = 2
+"""M7: the redemption's alone; no cooperative state is ever signed at it."""
+FIRST_FINAL_TURN = 3
+
+
+class ChannelStatus(StrEnum):
+    """Where a channel is in its life, computed by `status`."""
+
+    PROPOSED = "proposed"
+    FUNDING = "funding"
+    OPEN = "open"
+    CLOSING = "closing"
+    CHALLENGED = "challenged"
+    CONCLUDED = "concluded"
+    CLOSED = "closed"
+    REJECTED = "rejected"
+
+
+class ChainStatus(StrEnum):
+    """What the adjudicator says about a channel."""
+
+    OPEN = "open"
+    CHALLENGED = "challenged"
+    CONCLUDED = "concluded"
+
+
+class SignedTurn(Struct, frozen=True, array_like=True, gc=False):
+    """One state with the signatures gathered so far, by participant index; b"" where missing."""
+
+    turn_num: int
+    state_hash: StateHash
+    is_final: bool
+    encoded_state: bytes
+    signatures: tuple[bytes, ...]
+
+    def is_signed_by_all(self) -> bool:
+        return all(self.signatures)
+
+
+class Holding(Struct, frozen=True, array_like=True, gc=False):
+    """What the adjudicator holds for the channel in one asset, smallest unit."""
+
+    asset: Address
+    confirmed: int
+
+
+class ObservedLog(Struct, frozen=True, array_like=True, gc=False):
+    """A log seen at depth 0 that is not confirmed yet."""
+
+    log_name: str
+    block_num: int
+    block_hash: Bytes32
+    tx_hash: Bytes32
+    log_index: int
+    asset: Address
+    amount: int
+    number: int
+
+
+class PendingPayment(Struct, frozen=True, array_like=True, gc=False):
+    """A payment without a receipt. `total` is its voucher's cumulative amount."""
+
+    payment_id: PaymentId
+    amount: int
+    total: int
+    signature: bytes
+    memo: str
+
+
+class Vouchers(Struct, frozen=True, array_like=True, gc=False):
+    """The payments of a channel, on either side: ours issued, or ours received."""
+
+    total: int = 0
+    """Largest voucher issued or accepted, cumulative."""
+    signature: bytes = b""
+    payment_count: int = 0
+    receipted_total: int = 0
+    receipted_count: int = 0
+    receipt_signature: bytes = b""
+    receipt_root: bytes = b""
+    pending: tuple[PendingPayment, ...] = ()
+    """Payments above receipted_total, in order."""
+    refused_at: int = -1
+    """The payee's base after its last refusal, until the payments above it were sent again; or -1."""
+
+
+class FinalRequest(Struct, frozen=True, array_like=True, gc=False):
+    """Somebody asked for the final state, showing the largest voucher it holds."""
+
+    requester: Address
+    total: int
+    signature: bytes
+
+
+class Channel(Struct, frozen=True, array_like=True):
+    """Everything known about one channel."""
+
+    channel_id: ChannelId
+    fixed: FixedPart
+    my_index: int
+    turns: tuple[SignedTurn, ...] = ()
+    """In order of turn number; one state a turn."""
+    supported_turn: int = -1
+    """-1 while no state is supported."""
+    holdings: tuple[Holding, ...] = ()
+    observed: tuple[ObservedLog, ...] = ()
+    confirmed_up_to: tuple[int, int] = (-1, -1)
+    """(block number, log index) of the newest confirmed log."""
+    chain_status: str = ChainStatus.OPEN
+    """As of the confirmed logs; `observed_chain_status` adds the others."""
+    withdrawn: tuple[tuple[Address, int], ...] = ()
+    """What the chain paid out to whom, confirmed."""
+    vouchers: Vouchers = Vouchers()
+    final_requests: tuple[FinalRequest, ...] = ()
+    refused_turns: tuple[int, ...] = ()
+    """Final turns that one side said it never signs (M7)."""
+    close_only: bool = False
+    """M27."""
+    rejected: bool = False
+
+    @property
+    def me(self) -> Address:
+        return self.fixed.participants[self.my_index]
+
+    @property
+    def counterparty(self) -> Address:
+        """The other participant of a two-party channel."""
+        return self.fixed.participants[1 - self.my_index]
+
+    def turn(self, turn_num: int) -> SignedTurn | None:
+        for turn in self.turns:
+            if turn.turn_num == turn_num:
+                return turn
+        return None
+
+    def state(self, turn: SignedTurn) -> State:
+        return _decoded(self.fixed, turn.encoded_state)
+
+    def signed_by_me(self, turn_num: int) -> bool:
+        turn = self.turn(turn_num)
+        return turn is not None and bool(turn.signatures[self.my_index])
+
+
+@lru_cache(maxsize=4096)
+def _decoded(fixed: FixedPart, encoded_state: bytes) -> State:
+    return state_from_encoding(fixed, encoded_state)
+
+
+@lru_cache(maxsize=65_536)
+def _known_signer(state_hash: bytes, signature: bytes, address: Address) -> KnownSigner | None:
+    return known_signer_from_signature(state_hash, signature, address)
+
+
+def known_signer(channel: Channel, index: int) -> KnownSigner | None:
+    """The participant's parsed key, from its prefund signature; None while that is missing."""
+    turn = channel.turn(PREFUND_TURN)
+    if turn is None or not turn.signatures[index]:
+        return None
+    return _known_signer(turn.state_hash, turn.signatures[index], channel.fixed.participants[index])
+
+
+def is_supported(channel: Channel, turn_num: int) -> bool:
+    """M5: pre- and postfund and final states need every participant's signature."""
+    turn = channel.turn(turn_num)
+    return turn is not None and turn.is_signed_by_all()
+
+
+class FundingTerms(Struct, frozen=True, gc=False):
+    """What the prefund state says about money: one asset, who puts in how much."""
+
+    asset: Address
+    deposits: tuple[int, ...]
+    """Opening amounts by participant index."""
+    total: int
+
+
+@lru_cache(maxsize=65_536)
+def _terms(encoded_prefund: bytes) -> FundingTerms:
+    (exit_,) = decode_state(encoded_prefund).outcome
+    deposits = tuple(allocation.amount for allocation in exit_.allocations)
+    return FundingTerms(exit_.asset, deposits, total(exit_))
+
+
+def funding_terms(channel: Channel) -> FundingTerms:
+    """From the prefund state, which every channel here begins with."""
+    return _terms(channel.turns[PREFUND_TURN].encoded_state)
+
+
+def confirmed_holdings(channel: Channel, asset: Address) -> int:
+    for holding in channel.holdings:
+        if holding.asset == asset:
+            return holding.confirmed
+    return 0
+
+
+def observed_holdings(channel: Channel, asset: Address) -> int:
+    """Holdings at depth 0: the confirmed ones, then the logs above them."""
+    amount = confirmed_holdings(channel, asset)
+    for log in channel.observed:
+        if log.log_name in ("Deposited", "AllocationUpdated") and log.asset == asset:
+            amount = log.amount
+    return amount
+
+
+_STATUS_AFTER = {
+    "ChallengeRegistered": ChainStatus.CHALLENGED,
+    "ChallengeCleared": ChainStatus.OPEN,
+    "Checkpointed": ChainStatus.OPEN,
+    "Concluded": ChainStatus.CONCLUDED,
+}
+"""What a log makes of the chain's view of a channel; logs not named here leave it."""
+
+
+def chain_status_after(status: str, log_name: str) -> str:
+    """The adjudicator's status of a channel after one more log."""
+    return _STATUS_AFTER.get(log_name, status)
+
+
+def observed_chain_status(channel: Channel) -> str:
+    """The adjudicator's status at depth 0: what defence and payments act on (M11, M19)."""
+    status = channel.chain_status
+    for log in channel.observed:
+        status = chain_status_after(status, log.log_name)
+    return status
+
+
+def is_funded(channel: Channel) -> bool:
+    """C8: deposits follow holdings, not depositors; only confirmed ones count."""
+    terms = funding_terms(channel)
+    return confirmed_holdings(channel, terms.asset) >= terms.total
+
+
+def signed_final(channel: Channel, index: int) -> SignedTurn | None:
+    """The newest final state the participant signed and nobody refused."""
+    for turn in reversed(channel.turns):
+        if turn.is_final and turn.signatures[index] and turn.turn_num not in channel.refused_turns:
+            return turn
+    return None
+
+
+def supported_final(channel: Channel) -> SignedTurn | None:
+    for turn in reversed(channel.turns):
+        if turn.is_final and turn.is_signed_by_all():
+            return turn
+    return None
+
+
+def next_final_turn(channel: Channel) -> int:
+    """M7: turn 3, or the next one above that nobody signed or refused."""
+    used = [turn.turn_num for turn in channel.turns if turn.is_final]
+    return max([FIRST_FINAL_TURN - 1, *used, *channel.refused_turns]) + 1
+
+
+def is_withdrawn(channel: Channel) -> bool:
+    """True once the chain paid out everything the final state owes to addresses."""
+    final = supported_final(channel)
+    if final is None or channel.chain_status != ChainStatus.CONCLUDED:
+        return False
+    paid: dict[Address, int] = {}
+    for recipient, amount in channel.withdrawn:
+        paid[recipient] = paid.get(recipient, 0) + amount
+    for exit_ in channel.state(final).outcome:
+        for allocation in exit_.allocations:
+            if allocation.allocation_type != SIMPLE or not is_external(allocation.destination):
+                continue
+            if paid.get(address_of_destination(allocation.destination), 0) < allocation.amount:
+                return False
+    return True
+
+
+def status(channel: Channel) -> ChannelStatus:
+    """Where the channel is, from what the chain showed and what was signed."""
+    observed = observed_chain_status(channel)
+    if is_withdrawn(channel):
+        return ChannelStatus.CLOSED
+    if observed == ChainStatus.CONCLUDED:
+        return ChannelStatus.CONCLUDED
+    if observed == ChainStatus.CHALLENGED:
+        return ChannelStatus.CHALLENGED
+    if channel.final_requests or any(turn.is_final for turn in channel.turns):
+        return ChannelStatus.CLOSING
+    if is_supported(channel, POSTFUND_TURN):
+        return ChannelStatus.OPEN
+    if channel.rejected:
+        return ChannelStatus.REJECTED
+    if is_supported(channel, PREFUND_TURN):
+        return ChannelStatus.FUNDING
+    return ChannelStatus.PROPOSED
+
+
+def with_turn(channel: Channel, state: State, state_hash: StateHash, encoded: bytes) -> Channel:
+    """The channel knowing one more state, unsigned; unchanged if it is known already."""
+    if channel.turn(state.turn_num) is not None:
+        return channel
+    empty = (b"",) * len(channel.fixed.participants)
+    added = SignedTurn(state.turn_num, state_hash, state.is_final, encoded, empty)
+    turns = sorted((*channel.turns, added), key=lambda turn: turn.turn_num)
+    return replace(channel, turns=tuple(turns))
+
+
+def with_signature(channel: Channel, turn_num: int, index: int, signature: bytes) -> Channel:
+    """The channel with the participant's signature on that turn's state."""
+    turns = tuple(
+        replace(turn, signatures=_put(turn.signatures, index, signature))
+        if turn.turn_num == turn_num
+        else turn
+        for turn in channel.turns
+    )
+    return replace(channel, turns=turns)
+
+
+def _put(values: tuple[bytes, ...], index: int, value: bytes) -> tuple[bytes, ...]:
+    return (*values[:index], value, *values[index + 1 :])

@@ -1,0 +1,215 @@
+"""How a channel changes by each event: one small pure function an event, (channel, event) -> channel.
+
+They trust the event: whatever was recorded had been checked before (cranks), and is checked again by the
+audit. `CHANNEL_REDUCERS` is the door.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec.structs import replace
+
+from protocols import events
+from protocols.channel import (
+    ChainStatus,
+    Channel,
+    FinalRequest,
+    Holding,
+    ObservedLog,
+    PendingPayment,
+    chain_status_after,
+    with_signature,
+    with_turn,
+)
+from protocols.state import FixedPart, state_from_encoding
+from protocols.types import Address, amount_from_bytes
+
+
+def created(event: events.ChannelCreated, me: Address) -> Channel:
+    """A new channel in which `me` takes part."""
+    fixed = FixedPart(
+        event.participants, event.channel_nonce, event.app_definition, event.challenge_duration
+    )
+    return Channel(event.channel_id, fixed, event.participants.index(me))
+
+
+# --- states ---
+
+
+def _state_stored(channel: Channel, event: events.StateStored) -> Channel:
+    state = state_from_encoding(channel.fixed, event.encoded_state)
+    return with_turn(channel, state, event.state_hash, event.encoded_state)
+
+
+def _signature_added(channel: Channel, event: events.StateSigned | events.StateReceived) -> Channel:
+    index = channel.fixed.participants.index(event.signer)
+    return with_signature(channel, event.turn_num, index, event.signature)
+
+
+def _supported(channel: Channel, event: events.StateSupportedUpdated) -> Channel:
+    return replace(channel, supported_turn=event.supported_turn)
+
+
+def _unchanged(channel: Channel, event: events.Event) -> Channel:
+    """The fact is implied by the channel's data."""
+    return channel
+
+
+def _final_requested(channel: Channel, event: events.FinalStateRequested) -> Channel:
+    request = FinalRequest(event.requester, amount_from_bytes(event.total), event.signature)
+    others = (known for known in channel.final_requests if known.requester != event.requester)
+    return replace(channel, final_requests=(*others, request))
+
+
+def _final_refused(channel: Channel, event: events.FinalStateRefused) -> Channel:
+    shown = FinalRequest(event.refuser, amount_from_bytes(event.total), event.signature)
+    others = (known for known in channel.final_requests if known.requester != event.refuser)
+    refused = (*channel.refused_turns, event.turn_num)
+    return replace(channel, final_requests=(*others, shown), refused_turns=refused)
+
+
+# --- payments ---
+
+
+def _paid(channel: Channel, event: events.VoucherIssued | events.VoucherReceived) -> Channel:
+    total = amount_from_bytes(event.total)
+    payment = PendingPayment(
+        event.payment_id, amount_from_bytes(event.amount), total, event.signature, event.memo
+    )
+    old = channel.vouchers
+    vouchers = replace(
+        old,
+        total=total,
+        signature=event.signature,
+        payment_count=old.payment_count + 1,
+        pending=(*old.pending, payment),
+    )
+    return replace(channel, vouchers=vouchers)
+
+
+def _receipted(channel: Channel, event: events.ReceiptIssued | events.ReceiptReceived) -> Channel:
+    total = amount_from_bytes(event.total)
+    old = channel.vouchers
+    pending = old.pending[event.payment_count :]
+    vouchers = replace(
+        old,
+        receipted_total=total,
+        receipted_count=old.receipted_count + event.payment_count,
+        receipt_signature=event.signature,
+        receipt_root=event.root,
+        pending=pending,
+        refused_at=old.refused_at if pending else -1,
+    )
+    return replace(channel, vouchers=vouchers)
+
+
+def _refusal_received(channel: Channel, event: events.VoucherRefusalReceived) -> Channel:
+    base = amount_from_bytes(event.accepted_total)
+    return replace(channel, vouchers=replace(channel.vouchers, refused_at=base))
+
+
+def _resent(channel: Channel, event: events.VoucherResent) -> Channel:
+    if channel.vouchers.refused_at < 0:
+        return channel
+    return replace(channel, vouchers=replace(channel.vouchers, refused_at=-1))
+
+
+# --- the chain ---
+
+
+def _observed(channel: Channel, event: events.ChainLogObserved) -> Channel:
+    log = ObservedLog(
+        event.log_name,
+        event.block_num,
+        event.block_hash,
+        event.tx_hash,
+        event.log_index,
+        event.asset,
+        amount_from_bytes(event.amount),
+        event.number,
+    )
+    return replace(channel, observed=(*channel.observed, log))
+
+
+def confirm(channel: Channel, log_name: str, block_num: int, tx_hash: bytes | None) -> Channel:
+    """The first observed log of that name in that transaction is confirmed: it leaves `observed`."""
+    for index, log in enumerate(channel.observed):
+        if (log.log_name, log.block_num, log.tx_hash) == (log_name, block_num, tx_hash):
+            rest = channel.observed[:index] + channel.observed[index + 1 :]
+            up_to = max(channel.confirmed_up_to, (log.block_num, log.log_index))
+            after = chain_status_after(channel.chain_status, log_name)
+            return replace(channel, observed=rest, confirmed_up_to=up_to, chain_status=after)
+    return channel
+
+
+def _held(channel: Channel, asset: Address, amount: int) -> Channel:
+    others = (holding for holding in channel.holdings if holding.asset != asset)
+    return replace(channel, holdings=(*others, Holding(asset, amount)))
+
+
+def _deposited(channel: Channel, event: events.DepositDetected) -> Channel:
+    channel = confirm(channel, "Deposited", event.block_num, event.tx_hash)
+    return _held(channel, event.asset, amount_from_bytes(event.now_held))
+
+
+def _allocation_updated(channel: Channel, event: events.AllocationUpdated) -> Channel:
+    channel = confirm(channel, "AllocationUpdated", event.block_num, event.tx_hash)
+    return _held(channel, event.asset, amount_from_bytes(event.new_amount))
+
+
+def _challenged(channel: Channel, event: events.ChallengeRegistered) -> Channel:
+    return confirm(channel, "ChallengeRegistered", event.block_num, event.tx_hash)
+
+
+def _cleared(channel: Channel, event: events.ChallengeCleared) -> Channel:
+    channel = confirm(channel, "ChallengeCleared", event.block_num, event.tx_hash)
+    return confirm(channel, "Checkpointed", event.block_num, event.tx_hash)
+
+
+def _concluded(channel: Channel, event: events.ChannelConcluded) -> Channel:
+    channel = confirm(channel, "Concluded", event.block_num, event.tx_hash)
+    return replace(channel, chain_status=ChainStatus.CONCLUDED)
+
+
+def _withdrawn(channel: Channel, event: events.WithdrawCompleted) -> Channel:
+    channel = confirm(channel, "OutcomePaid", event.block_num, event.tx_hash)
+    paid = (event.recipient, amount_from_bytes(event.amount))
+    return replace(channel, withdrawn=(*channel.withdrawn, paid))
+
+
+def retracted(channel: Channel, fork_block_num: int) -> Channel:
+    """A reorg: what was observed from that block on did not happen."""
+    kept = tuple(log for log in channel.observed if log.block_num < fork_block_num)
+    return channel if len(kept) == len(channel.observed) else replace(channel, observed=kept)
+
+
+def restricted(channel: Channel) -> Channel:
+    """M27: the log lost a tail, so the channel may only be closed."""
+    return replace(channel, close_only=True)
+
+
+CHANNEL_REDUCERS: dict[type[events.Event], Callable[[Channel, Any], Channel]] = {
+    events.StateStored: _state_stored,
+    events.StateSigned: _signature_added,
+    events.StateReceived: _signature_added,
+    events.StateSupportedUpdated: _supported,
+    events.ChannelFinalized: _unchanged,
+    events.FinalStateRequested: _final_requested,
+    events.FinalStateRefused: _final_refused,
+    events.VoucherIssued: _paid,
+    events.VoucherReceived: _paid,
+    events.ReceiptIssued: _receipted,
+    events.ReceiptReceived: _receipted,
+    events.VoucherRefusalReceived: _refusal_received,
+    events.VoucherResent: _resent,
+    events.ChainLogObserved: _observed,
+    events.DepositDetected: _deposited,
+    events.AllocationUpdated: _allocation_updated,
+    events.ChallengeRegistered: _challenged,
+    events.ChallengeCleared: _cleared,
+    events.ChannelConcluded: _concluded,
+    events.WithdrawCompleted: _withdrawn,
+}
+"""Events of one channel that exists; `created` makes one."""

@@ -1,0 +1,289 @@
+"""The crank: one input in, facts and work out. Pure; everything the node ever decides passes through here.
+
+    crank(state, input, context) -> CrankResult(events, effects, waiting_for)
+
+A refused command raises its ProtocolError and leaves nothing. A refused message of a peer is itself a
+fact (`message-dropped`): it is counted, so it is not asked for again, and the node goes on.
+"""
+
+from __future__ import annotations
+
+from protocols import chain_facts, events, inputs, messages, payments
+from protocols.delivery import is_objective_message, message_id
+from protocols.draft import Context, CrankResult, Draft
+from protocols.errors import (
+    ObjectiveNotWaitingForApproval,
+    ProtocolError,
+    UnexpectedMessage,
+    UnknownChannel,
+    UnknownObjective,
+)
+from protocols.node_state import NodeState
+from protocols.objectives import directdefund, directfund
+from protocols.objectives.base import (
+    Objective,
+    ObjectiveStatus,
+    ObjectiveType,
+    WaitingFor,
+    objective_id,
+)
+from protocols.state import FixedPart, state_from_encoding
+from protocols.types import ChannelId, ObjectiveId, to_hex
+
+_CRANKS = {
+    ObjectiveType.DIRECT_FUND: directfund.crank,
+    ObjectiveType.DIRECT_DEFUND: directdefund.crank,
+}
+
+
+def crank(state: NodeState, item: inputs.Input, context: Context) -> CrankResult:
+    """What follows from one input. Raises ProtocolError for a refused command only."""
+    draft = Draft(state, context)
+    waiting_for = WaitingFor.NOTHING
+    match item:
+        case inputs.SendPayment():
+            payments.send_payment(draft, item)
+        case inputs.PeerMessage():
+            try:
+                waiting_for = _peer_message(draft, item)
+            except ProtocolError as refusal:
+                draft = Draft(state, context)
+                _drop(draft, item, refusal)
+        case inputs.PeerAck():
+            _peer_ack(draft, item)
+        case inputs.PeerFault():
+            _peer_fault(draft, item)
+        case inputs.EndOfBatch():
+            payments.issue_receipts(draft)
+        case inputs.Tick():
+            _tick(draft)
+        case inputs.OpenChannel() | inputs.CloseChannel():
+            waiting_for = _open_or_close(draft, item)
+        case inputs.ApproveObjective() | inputs.RejectObjective():
+            waiting_for = _decide(draft, item)
+        case _:
+            waiting_for = _chain(draft, item)
+    return draft.result(waiting_for)
+
+
+def waiting_for(state: NodeState, objective: Objective, context: Context) -> WaitingFor:
+    """The objective's first unmet condition now, computed by cranking a copy that is thrown away."""
+    return _CRANKS[ObjectiveType(objective.objective_type)](Draft(state, context), objective)
+
+
+def _crank_objectives(draft: Draft, channel_id: ChannelId) -> WaitingFor:
+    """Crank every objective of a channel; the last one's condition is the answer."""
+    result = WaitingFor.NOTHING
+    for objective in draft.state.objectives_of(channel_id):
+        if not objective.is_active:
+            continue
+        event_count, effect_count = len(draft.events), len(draft.effects)
+        result = _CRANKS[ObjectiveType(objective.objective_type)](draft, objective)
+        if len(draft.events) > event_count:
+            draft.emit(
+                events.ObjectiveCranked(
+                    objective.objective_id,
+                    len(draft.effects) - effect_count,
+                    result != WaitingFor.NOTHING,
+                )
+            )
+    return result
+
+
+# --- commands ---
+
+
+def _open_or_close(draft: Draft, item: inputs.OpenChannel | inputs.CloseChannel) -> WaitingFor:
+    if isinstance(item, inputs.OpenChannel):
+        identity = directfund.open_channel(draft, item)
+    else:
+        channel = draft.state.channels.get(item.channel_id)
+        if channel is None:
+            raise UnknownChannel(item.channel_id)
+        identity = directdefund.close_channel(draft, item, channel)
+    return _crank_objectives(draft, draft.state.objectives[identity].channel_id)
+
+
+def _decide(draft: Draft, item: inputs.ApproveObjective | inputs.RejectObjective) -> WaitingFor:
+    objective = draft.state.objectives.get(item.objective_id)
+    if objective is None:
+        raise UnknownObjective(item.objective_id)
+    if objective.status != ObjectiveStatus.UNAPPROVED:
+        raise ObjectiveNotWaitingForApproval(item.objective_id, objective.status)
+    if isinstance(item, inputs.RejectObjective):
+        directfund.reject(draft, item.objective_id, item.reason, "OWNER_REJECTED")
+        return WaitingFor.NOTHING
+    draft.emit(events.ObjectiveApproved(item.objective_id, draft.context.me))
+    return _crank_objectives(draft, objective.channel_id)
+
+
+# --- peers ---
+
+
+def _peer_message(draft: Draft, item: inputs.PeerMessage) -> WaitingFor:
+    """Take in the next message of a peer; older ones are duplicates, later ones come again."""
+    if item.sequence != draft.state.peer(item.peer).received + 1:
+        return WaitingFor.NOTHING
+    if item.body is None:
+        raise UnexpectedMessage("message", item.fault)
+    channel_id = _take_in(draft, item, item.body)
+    return WaitingFor.NOTHING if channel_id is None else _crank_objectives(draft, channel_id)
+
+
+def _take_in(draft: Draft, item: inputs.PeerMessage, body: messages.Body) -> ChannelId | None:
+    """Check and record one message; the channel to crank."""
+    match body:
+        case messages.Payment():
+            payments.receive_payment(draft, item.peer, body)
+            return None
+        case messages.Receipt():
+            payments.receive_receipt(draft, item.peer, body)
+            return None
+        case messages.PaymentRefusal():
+            payments.receive_refusal(draft, item.peer, body)
+            return body.channel_id
+    identity = _objective_of(body)
+    draft.emit(
+        events.MessageReceived(
+            _message_id(draft, item),
+            to_hex(item.peer),
+            identity,
+            item.size_bytes,
+            type(body).__name__,
+        )
+    )
+    if isinstance(body, messages.ChannelProposal):
+        directfund.receive_proposal(draft, item.peer, body)
+        return draft.state.objectives[identity].channel_id
+    if isinstance(body, messages.ObjectiveRejection):
+        return _rejection(draft, item, body)
+    channel = draft.state.channels.get(body.channel_id)
+    if channel is None or channel.counterparty != item.peer:
+        raise UnknownChannel(body.channel_id)
+    match body:
+        case messages.SignedState():
+            state = state_from_encoding(channel.fixed, body.encoded_state)
+            receive = directdefund.receive_final if state.is_final else directfund.receive_state
+            receive(draft, channel, state, body)
+        case messages.FinalStateRequest():
+            directdefund.receive_request(draft, channel, body)
+        case messages.FinalStateRefusal():
+            directdefund.receive_refusal(draft, channel, body)
+    return channel.channel_id
+
+
+def _objective_of(body: messages.Body) -> ObjectiveId:
+    """The objective an objective message belongs to."""
+    match body:
+        case messages.ObjectiveRejection():
+            return body.objective_id
+        case messages.ChannelProposal():
+            fixed = FixedPart(
+                body.participants, body.channel_nonce, body.app_definition, body.challenge_duration
+            )
+            return objective_id(ObjectiveType.DIRECT_FUND, fixed.channel_id())
+        case messages.SignedState():
+            # The last word of a state's head says whether it is final: channel id, two offsets,
+            # turn number, flag.
+            is_final = body.encoded_state[128:160].endswith(b"\x01")
+            kind = ObjectiveType.DIRECT_DEFUND if is_final else ObjectiveType.DIRECT_FUND
+            return objective_id(kind, body.channel_id)
+        case _:
+            assert is_objective_message(body)
+            return objective_id(ObjectiveType.DIRECT_DEFUND, body.channel_id)
+
+
+def _rejection(
+    draft: Draft, item: inputs.PeerMessage, body: messages.ObjectiveRejection
+) -> ChannelId | None:
+    """The counterparty will not take part; it counts only before anything of ours is at stake."""
+    objective = draft.state.objectives.get(body.objective_id)
+    if objective is None or item.peer not in objective.participants:
+        raise UnknownObjective(body.objective_id)
+    channel = draft.state.channels[objective.channel_id]
+    if objective.objective_type != ObjectiveType.DIRECT_FUND or channel.supported_turn >= 0:
+        raise UnexpectedMessage("rejection", "the prefund is signed by all already")
+    if objective.status in (ObjectiveStatus.UNAPPROVED, ObjectiveStatus.APPROVED):
+        draft.emit(events.ObjectiveRejected(body.objective_id, body.reason, body.error_code))
+    return None
+
+
+def _drop(draft: Draft, item: inputs.PeerMessage, refusal: ProtocolError) -> None:
+    """A numbered message we refuse still counts as received, or it would come for ever."""
+    draft.emit(
+        events.MessageDropped(
+            to_hex(item.peer),
+            f"{refusal.name()}: {refusal}"[: messages.TEXT_LENGTH_MAX],
+            _error_code(refusal),
+            item.size_bytes,
+            _message_id(draft, item),
+        )
+    )
+
+
+def _error_code(refusal: ProtocolError) -> str:
+    """The catalogue's five codes for a dropped message."""
+    match refusal.name():
+        case "INVALID_ENCODING" | "INVALID_WIDTH" | "UNEXPECTED_MESSAGE":
+            return "decode_failed"
+        case "INVALID_SIGNATURE" | "WRONG_SIGNER":
+            return "signature_invalid"
+        case "UNKNOWN_CHANNEL" | "UNKNOWN_OBJECTIVE":
+            return "channel_unknown"
+        case "CHANNEL_ALREADY_SEEN":
+            return "replay_attack"
+        case _:
+            return "payload_invalid"
+
+
+def _message_id(draft: Draft, item: inputs.PeerMessage) -> bytes:
+    body = b"" if item.body is None else messages.encode_body(item.body)
+    return message_id(item.peer, draft.context.me, item.sequence, body)
+
+
+def _peer_ack(draft: Draft, item: inputs.PeerAck) -> None:
+    peer = draft.state.peer(item.peer)
+    if not peer.acknowledged < item.sequence <= peer.sent:
+        return
+    draft.emit(events.PeerAcknowledged(item.peer, item.sequence))
+    for message in peer.pending:
+        if message.sequence <= item.sequence:
+            roundtrip_ms = max(0, draft.context.now_ms - message.sent_ms)
+            draft.emit(events.MessageAcked(message.message_id, to_hex(item.peer), roundtrip_ms))
+
+
+def _peer_fault(draft: Draft, item: inputs.PeerFault) -> None:
+    reason = item.reason[: messages.TEXT_LENGTH_MAX]
+    draft.emit(events.PeerMisbehaved(item.peer, item.error_code, reason, 1))
+
+
+# --- the chain, and time ---
+
+
+def _chain(draft: Draft, item: inputs.Input) -> WaitingFor:
+    channel_id: ChannelId | None = None
+    match item:
+        case inputs.ChainLog():
+            channel_id = chain_facts.receive_log(draft, item)
+        case inputs.ChainHead():
+            chain_facts.receive_head(draft, item)
+        case inputs.ChainReorg():
+            chain_facts.receive_reorg(draft, item)
+        case inputs.TransactionSigned():
+            channel_id = chain_facts.receive_signed(draft, item)
+        case inputs.TransactionReceipt():
+            channel_id = chain_facts.receive_receipt(draft, item)
+        case inputs.TransactionRefused():
+            channel_id = chain_facts.receive_refused(draft, item)
+        case _:
+            raise AssertionError(f"no crank for {type(item).__name__}")
+    return WaitingFor.NOTHING if channel_id is None else _crank_objectives(draft, channel_id)
+
+
+def _tick(draft: Draft) -> None:
+    """Time passed: resend what was refused, and let waiting objectives look at the clock."""
+    payments.resend_refused(draft)
+    for identity in list(draft.state.objectives):
+        objective = draft.state.objectives[identity]
+        if objective.is_active:
+            _crank_objectives(draft, objective.channel_id)

@@ -1,0 +1,74 @@
+"""Delivery: every message to a peer has a number, and both ends count the same facts.
+
+The number of a message is the count of the events that stand for sent messages, so it is stored nowhere;
+what a peer sent us counts the same way. A peer's acknowledgement covers everything up to its number and
+is recorded; what it covers leaves the outbox. Payments and receipts are their own facts, the other
+messages are recorded as `message-sent` and `message-received`.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from protocols import messages
+from protocols.crypto import keccak256
+from protocols.types import Address, Bytes32
+
+
+class PendingMessage(Struct, frozen=True, array_like=True, gc=False):
+    """An objective message that waits for its acknowledgement."""
+
+    sequence: int
+    message_id: Bytes32
+    sent_ms: int
+
+
+class Peer(Struct, frozen=True, array_like=True, gc=False):
+    """The conversation with one peer, as far as it is on disk."""
+
+    address: Address
+    sent: int = 0
+    """Messages queued for the peer so far: the last one's sequence."""
+    acknowledged: int = 0
+    received: int = 0
+    """Messages of the peer that were taken in: what we acknowledge."""
+    pending: tuple[PendingMessage, ...] = ()
+    fault_count: int = 0
+    """Messages and frames that broke a rule."""
+
+
+def message_id(sender: Address, receiver: Address, sequence: int, body: bytes) -> Bytes32:
+    """keccak256(sender || receiver || sequence (8 bytes) || body): names one delivery."""
+    return keccak256(sender + receiver + sequence.to_bytes(8, "big") + body)
+
+
+def is_objective_message(body: messages.Body) -> bool:
+    """True for what is recorded as `message-*`; payments and receipts are their own facts."""
+    return not isinstance(body, messages.Payment | messages.PaymentRefusal | messages.Receipt)
+
+
+def with_sent(peer: Peer) -> Peer:
+    return replace(peer, sent=peer.sent + 1)
+
+
+def with_sent_message(peer: Peer, identity: Bytes32, time_ms: int) -> Peer:
+    pending = PendingMessage(peer.sent + 1, identity, time_ms)
+    return replace(peer, sent=peer.sent + 1, pending=(*peer.pending, pending))
+
+
+def with_received(peer: Peer) -> Peer:
+    return replace(peer, received=peer.received + 1)
+
+
+def with_fault(peer: Peer) -> Peer:
+    return replace(peer, fault_count=peer.fault_count + 1)
+
+
+def with_acknowledged(peer: Peer, sequence: int) -> Peer:
+    return replace(peer, acknowledged=max(peer.acknowledged, sequence))
+
+
+def without_pending(peer: Peer, identity: Bytes32) -> Peer:
+    kept = tuple(message for message in peer.pending if message.message_id != identity)
+    return replace(peer, pending=kept)

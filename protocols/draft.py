@@ -1,0 +1,192 @@
+"""Draft: what one crank works on. It reads through to the state, keeps its own changes, gathers the answer.
+
+A crank never touches the state it was given: every event it emits is folded into the draft at once, so
+that the next line of the crank sees it, and the engine folds the same events into the state afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+from msgspec import Struct
+
+from protocols import events, messages
+from protocols.delivery import is_objective_message, message_id
+from protocols.effects import BroadcastTransaction, Effect, SendMessage, SubmitTransaction
+from protocols.node_state import EntityMap, NodeState, apply
+from protocols.objectives.base import WaitingFor
+from protocols.transactions import (
+    ATTEMPT_COUNT_MAX,
+    Transaction,
+    TransactionStatus,
+    intent_id,
+    is_pending,
+)
+from protocols.types import (
+    Address,
+    Bytes32,
+    ChannelId,
+    ObjectiveId,
+    Signature,
+    amount_to_bytes,
+    to_hex,
+)
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class Overlay(Generic[Key, Value]):
+    """A map over another: reads fall through, writes stay here."""
+
+    __slots__ = ("_base", "_changed")
+
+    def __init__(self, base: EntityMap[Key, Value]) -> None:
+        self._base = base
+        self._changed: dict[Key, Value] = {}
+
+    def get(self, key: Key, /) -> Value | None:
+        found = self._changed.get(key)
+        return self._base.get(key) if found is None else found
+
+    def __getitem__(self, key: Key, /) -> Value:
+        found = self._changed.get(key)
+        return self._base[key] if found is None else found
+
+    def __setitem__(self, key: Key, value: Value, /) -> None:
+        self._changed[key] = value
+
+    def __iter__(self) -> Iterator[Key]:
+        yield from self._base
+        for key in self._changed:
+            if self._base.get(key) is None:
+                yield key
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+class Proposal(Struct, frozen=True, gc=False):
+    """What policy decides on: an objective a peer asks us to take part in."""
+
+    peer: Address
+    objective_type: str
+    asset: Address
+    my_deposit: int
+    their_deposit: int
+    challenge_duration: int
+
+
+class Decision(Struct, frozen=True, gc=False):
+    """Policy's answer: allow, ask or deny, and why."""
+
+    verdict: str
+    reason: str = ""
+
+
+class Context(Struct, frozen=True, gc=False):
+    """What a crank is told about the moment: the time, the signer, the rules of this node."""
+
+    now_ms: int
+    signer: Callable[[Bytes32], Signature]
+    """Signs a 32-byte hash under EIP-191, deterministically."""
+    me: Address
+    challenge_duration_s_min: int
+    decide: Callable[[Proposal], Decision]
+    chain_view_age_s: int = 0
+    """Seconds since an endpoint last confirmed the head (M11)."""
+
+
+class CrankResult(Struct, frozen=True, gc=False):
+    """What one input leads to: facts to record, work to do, and what is awaited next."""
+
+    events: tuple[events.Event, ...]
+    effects: tuple[Effect, ...]
+    waiting_for: WaitingFor = WaitingFor.NOTHING
+
+
+class Draft:
+    """A crank's working copy of the state, and its answer so far."""
+
+    __slots__ = ("base", "context", "effects", "events", "state")
+
+    def __init__(self, base: NodeState, context: Context) -> None:
+        self.base = base
+        self.context = context
+        self.state = NodeState(
+            Overlay(base.nodes),
+            Overlay(base.channels),
+            Overlay(base.objectives),
+            Overlay(base.peers),
+            Overlay(base.transactions),
+        )
+        self.events: list[events.Event] = []
+        self.effects: list[Effect] = []
+
+    @property
+    def unreceipted(self) -> frozenset[ChannelId]:
+        """Channels with payments to us that no receipt covers, as the state stood before this crank."""
+        return frozenset(self.base.unreceipted)
+
+    @property
+    def refused(self) -> frozenset[ChannelId]:
+        """Channels with refused payments of ours, as the state stood before this crank."""
+        return frozenset(self.base.refused)
+
+    def emit(self, event: events.Event) -> None:
+        """A fact: recorded, and visible to the rest of this crank."""
+        apply(self.state, event, self.context.now_ms)
+        self.events.append(event)
+
+    def send_covered(self, peer: Address, body: messages.Body, fact: events.Event) -> None:
+        """Send a message that is its own recorded fact (payments, receipts)."""
+        assert not is_objective_message(body)
+        sequence = self.state.peer(peer).sent + 1
+        self.emit(fact)
+        assert self.state.peer(peer).sent == sequence, "the fact must count as one message sent"
+        self.effects.append(SendMessage(peer, sequence, messages.encode_body(body)))
+
+    def send(self, peer: Address, body: messages.Body, objective_id: ObjectiveId) -> None:
+        """Send an objective message, recorded as `message-sent`."""
+        encoded = messages.encode_body(body)
+        sequence = self.state.peer(peer).sent + 1
+        identity = message_id(self.context.me, peer, sequence, encoded)
+        kind = type(body).__name__
+        self.emit(events.MessageSent(identity, to_hex(peer), objective_id, len(encoded), kind))
+        self.effects.append(SendMessage(peer, sequence, encoded))
+
+    def broadcast(self, intent_id: Bytes32, tx_hash: Bytes32, raw: bytes) -> None:
+        """Send signed bytes to the chain until a receipt is known."""
+        self.effects.append(BroadcastTransaction(intent_id, tx_hash, raw))
+
+    def latest_transaction(
+        self, kind: str, channel_id: ChannelId
+    ) -> tuple[int, Transaction | None]:
+        """The newest attempt's number and record; (-1, None) before the first."""
+        newest: Transaction | None = None
+        for attempt in range(ATTEMPT_COUNT_MAX):
+            found = self.state.transactions.get(intent_id(kind, channel_id, attempt))
+            if found is None:
+                return attempt - 1, newest
+            newest = found
+        return ATTEMPT_COUNT_MAX - 1, newest
+
+    def request_transaction(
+        self, kind: str, channel_id: ChannelId, to: Address, value: int, data: bytes
+    ) -> bool:
+        """Ask for one call unless an attempt is under way or done; False if none was added."""
+        attempt, newest = self.latest_transaction(kind, channel_id)
+        if newest is not None and (is_pending(newest) or newest.status == TransactionStatus.MINED):
+            return False
+        if attempt + 1 >= ATTEMPT_COUNT_MAX:
+            return False
+        identity = intent_id(kind, channel_id, attempt + 1)
+        wei = amount_to_bytes(value)
+        self.emit(events.TransactionRequested(identity, kind, channel_id, to, wei, data))
+        self.effects.append(SubmitTransaction(identity, kind, to, wei, data))
+        return True
+
+    def result(self, waiting_for: WaitingFor = WaitingFor.NOTHING) -> CrankResult:
+        """The answer of this crank."""
+        return CrankResult(tuple(self.events), tuple(self.effects), waiting_for)

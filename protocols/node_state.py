@@ -1,0 +1,362 @@
+"""NodeState and its reducer: the fold of all events is all that this node believes.
+
+The values inside are frozen; the maps that hold them belong to whoever folds (ADR 0026). `apply` replaces
+the values one event touches and nothing else; it never signs, sends, asks the time or fails on an event
+that was recorded. Replay is `apply` alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from protocols import events
+from protocols.channel import Channel
+from protocols.channel_reducers import CHANNEL_REDUCERS, restricted, retracted
+from protocols.channel_reducers import created as channel_created
+from protocols.delivery import (
+    Peer,
+    with_acknowledged,
+    with_fault,
+    with_received,
+    with_sent,
+    with_sent_message,
+    without_pending,
+)
+from protocols.objectives.base import OBJECTIVE_REDUCERS, Objective, ObjectiveType, objective_id
+from protocols.objectives.base import created as objective_created
+from protocols.transactions import Transaction, TransactionStatus
+from protocols.types import Address, Bytes32, ChannelId, ObjectiveId, from_hex
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class EntityMap(Protocol[Key, Value]):
+    """What the reducer needs of a map: a dict is one, a crank's overlay another."""
+
+    def get(self, key: Key, /) -> Value | None: ...
+    def __getitem__(self, key: Key, /) -> Value: ...
+    def __setitem__(self, key: Key, value: Value, /) -> None: ...
+    def __iter__(self) -> Iterator[Key]: ...
+    def __len__(self) -> int: ...
+
+
+class Node(Struct, frozen=True, array_like=True, gc=False):
+    """Who we are and where we are in the chain: record 0 and the cursor."""
+
+    chain_id: int
+    adjudicator: Address
+    virtual_payment_app: Address
+    consensus_app: Address
+    address: Address
+    processed_block_num: int = -1
+    processed_block_hash: bytes = b""
+    tail_cut_count: int = 0
+
+
+class NodeState:
+    """Every entity of the node, by its key. Read freely; only `apply` writes."""
+
+    def __init__(
+        self,
+        nodes: EntityMap[bytes, Node] | None = None,
+        channels: EntityMap[ChannelId, Channel] | None = None,
+        objectives: EntityMap[ObjectiveId, Objective] | None = None,
+        peers: EntityMap[Address, Peer] | None = None,
+        transactions: EntityMap[Bytes32, Transaction] | None = None,
+    ) -> None:
+        self.nodes: EntityMap[bytes, Node] = {} if nodes is None else nodes
+        """One entry, under NODE_KEY, once record 0 was applied."""
+        self.channels: EntityMap[ChannelId, Channel] = {} if channels is None else channels
+        self.objectives: EntityMap[ObjectiveId, Objective] = (
+            {} if objectives is None else objectives
+        )
+        self.peers: EntityMap[Address, Peer] = {} if peers is None else peers
+        self.transactions: EntityMap[Bytes32, Transaction] = (
+            {} if transactions is None else transactions
+        )
+        self.unreceipted: set[ChannelId] = set()
+        """Channels with payments to us that no receipt covers yet: a view of `channels`, not digested."""
+        self.refused: set[ChannelId] = set()
+        """Channels in which the payee refused payments of ours: likewise."""
+
+    @property
+    def node(self) -> Node:
+        """Record 0 must have been applied."""
+        return self.nodes[NODE_KEY]
+
+    def peer(self, address: Address) -> Peer:
+        """The conversation with that peer; an empty one if there was none."""
+        return self.peers.get(address) or Peer(address)
+
+    def objectives_of(self, channel_id: ChannelId) -> list[Objective]:
+        """The objectives of one channel, in the order of their types."""
+        ids = (objective_id(kind, channel_id) for kind in ObjectiveType)
+        return [found for found in map(self.objectives.get, ids) if found is not None]
+
+    def entities(self) -> Iterator[tuple[bytes, Any]]:
+        """Every entity with its key; the order says nothing."""
+        maps: tuple[EntityMap[bytes, Any], ...] = (
+            self.nodes,
+            self.channels,
+            self.objectives,
+            self.peers,
+            self.transactions,
+        )
+        for prefix, entities in zip(_PREFIXES, maps, strict=True):
+            for key in entities:
+                yield prefix + key, entities[key]
+
+    def digest(self) -> Bytes32:
+        """The digest of everything held: equal states, equal digests, whatever the order."""
+        return Digest().update(self)
+
+
+NODE_KEY = b"node"
+_PREFIXES = (b"node|", b"channel|", b"objective|", b"peer|", b"transaction|")
+_ENCODER = msgspec.json.Encoder()
+
+
+def canonical(entity: Any) -> bytes:
+    """The entity's canonical bytes: JSON arrays, bytes as base64, integers of any size."""
+    return _ENCODER.encode(entity)
+
+
+class Digest:
+    """sum over entities of sha256(key || 0x00 || canonical bytes), modulo 2**256 (ADR 0026).
+
+    Keeps each entity's term, so that a further digest costs what changed since.
+    """
+
+    def __init__(self) -> None:
+        self._terms: dict[bytes, tuple[Any, int]] = {}
+        self._sum = 0
+
+    def update(self, state: NodeState) -> Bytes32:
+        """The digest of `state` now: 32 bytes."""
+        for key, entity in state.entities():
+            known = self._terms.get(key)
+            if known is not None and known[0] is entity:
+                continue
+            term = int.from_bytes(hashlib.sha256(key + b"\x00" + canonical(entity)).digest(), "big")
+            self._sum += term - (known[1] if known else 0)
+            self._terms[key] = (entity, term)
+        return (self._sum % 2**256).to_bytes(32, "big")
+
+    @property
+    def entity_count(self) -> int:
+        return len(self._terms)
+
+
+Reducer = Callable[[NodeState, Any, int], None]
+
+
+def _on_channel(state: NodeState, event: Any, time_ms: int) -> None:
+    channel = state.channels[event.channel_id]
+    state.channels[event.channel_id] = CHANNEL_REDUCERS[type(event)](channel, event)
+
+
+def _on_objective(state: NodeState, event: Any, time_ms: int) -> None:
+    objective = state.objectives[event.objective_id]
+    state.objectives[event.objective_id] = OBJECTIVE_REDUCERS[type(event)](objective, event)
+
+
+def _node_created(state: NodeState, event: events.NodeCreated, time_ms: int) -> None:
+    state.nodes[NODE_KEY] = Node(
+        event.chain_id,
+        event.adjudicator,
+        event.virtual_payment_app,
+        event.consensus_app,
+        event.node_address,
+    )
+
+
+def _channel_created(state: NodeState, event: events.ChannelCreated, time_ms: int) -> None:
+    state.channels[event.channel_id] = channel_created(event, state.node.address)
+
+
+def _objective_created(state: NodeState, event: events.ObjectiveCreated, time_ms: int) -> None:
+    state.objectives[event.objective_id] = objective_created(event, time_ms)
+
+
+def _objective_rejected(state: NodeState, event: events.ObjectiveRejected, time_ms: int) -> None:
+    _on_objective(state, event, time_ms)
+    objective = state.objectives[event.objective_id]
+    if objective.objective_type == ObjectiveType.DIRECT_FUND:
+        channel = state.channels[objective.channel_id]
+        state.channels[objective.channel_id] = replace(channel, rejected=True)
+
+
+def _nothing(state: NodeState, event: events.Event, time_ms: int) -> None:
+    """Recorded for the reader of the log; no entity changes."""
+
+
+# --- delivery: which facts are one more message sent, one more received ---
+
+
+def _counterparty(state: NodeState, event: Any) -> Peer:
+    return state.peer(state.channels[event.channel_id].counterparty)
+
+
+def _set_peer(state: NodeState, peer: Peer) -> None:
+    state.peers[peer.address] = peer
+
+
+def _sent_in_channel(state: NodeState, event: Any, time_ms: int) -> None:
+    _on_channel(state, event, time_ms)
+    _set_peer(state, with_sent(_counterparty(state, event)))
+
+
+def _received_in_channel(state: NodeState, event: Any, time_ms: int) -> None:
+    _on_channel(state, event, time_ms)
+    _set_peer(state, with_received(_counterparty(state, event)))
+
+
+def _voucher_received(state: NodeState, event: events.VoucherReceived, time_ms: int) -> None:
+    _received_in_channel(state, event, time_ms)
+    state.unreceipted.add(event.channel_id)
+
+
+def _receipt_issued(state: NodeState, event: events.ReceiptIssued, time_ms: int) -> None:
+    _sent_in_channel(state, event, time_ms)
+    state.unreceipted.discard(event.channel_id)
+
+
+def _receipt_received(state: NodeState, event: events.ReceiptReceived, time_ms: int) -> None:
+    _received_in_channel(state, event, time_ms)
+    if state.channels[event.channel_id].vouchers.refused_at < 0:
+        state.refused.discard(event.channel_id)
+
+
+def _voucher_resent(state: NodeState, event: events.VoucherResent, time_ms: int) -> None:
+    _sent_in_channel(state, event, time_ms)
+    state.refused.discard(event.channel_id)
+
+
+def _voucher_refused(state: NodeState, event: events.VoucherRefused, time_ms: int) -> None:
+    _set_peer(state, with_sent(with_received(state.peer(event.peer))))
+
+
+def _refusal_received(state: NodeState, event: events.VoucherRefusalReceived, time_ms: int) -> None:
+    if state.channels.get(event.channel_id) is not None:
+        _on_channel(state, event, time_ms)
+        state.refused.add(event.channel_id)
+    _set_peer(state, with_received(state.peer(event.peer)))
+
+
+def _message_sent(state: NodeState, event: events.MessageSent, time_ms: int) -> None:
+    peer = state.peer(from_hex(event.peer_id))
+    _set_peer(state, with_sent_message(peer, event.message_id, time_ms))
+
+
+def _message_received(state: NodeState, event: events.MessageReceived, time_ms: int) -> None:
+    _set_peer(state, with_received(state.peer(from_hex(event.peer_id))))
+
+
+def _message_acked(state: NodeState, event: events.MessageAcked, time_ms: int) -> None:
+    _set_peer(state, without_pending(state.peer(from_hex(event.peer_id)), event.message_id))
+
+
+def _message_dropped(state: NodeState, event: events.MessageDropped, time_ms: int) -> None:
+    _set_peer(state, with_fault(with_received(state.peer(from_hex(event.peer_id)))))
+
+
+def _peer_acknowledged(state: NodeState, event: events.PeerAcknowledged, time_ms: int) -> None:
+    _set_peer(state, with_acknowledged(state.peer(event.peer), event.sequence))
+
+
+def _peer_misbehaved(state: NodeState, event: events.PeerMisbehaved, time_ms: int) -> None:
+    _set_peer(state, with_fault(state.peer(event.peer)))
+
+
+# --- the chain ---
+
+
+def _requested(state: NodeState, event: events.TransactionRequested, time_ms: int) -> None:
+    transaction = Transaction(event.intent_id, event.kind, event.channel_id)
+    state.transactions[event.intent_id] = transaction
+
+
+def _submitted(state: NodeState, event: events.TransactionSubmitted, time_ms: int) -> None:
+    state.transactions[event.intent_id] = replace(
+        state.transactions[event.intent_id],
+        status=TransactionStatus.SUBMITTED,
+        tx_hash=event.tx_hash,
+        nonce=event.nonce,
+    )
+
+
+def _mined(state: NodeState, event: events.TransactionMined, time_ms: int) -> None:
+    status = TransactionStatus.MINED if event.succeeded else TransactionStatus.FAILED
+    failure = "" if event.succeeded else "reverted"
+    old = state.transactions[event.intent_id]
+    state.transactions[event.intent_id] = replace(old, status=status, failure=failure)
+
+
+def _failed(state: NodeState, event: events.TransactionFailed, time_ms: int) -> None:
+    old = state.transactions[event.intent_id]
+    failed = replace(old, status=TransactionStatus.FAILED, failure=event.reason)
+    state.transactions[event.intent_id] = failed
+
+
+def _block_processed(state: NodeState, event: events.ChainBlockProcessed, time_ms: int) -> None:
+    state.nodes[NODE_KEY] = replace(
+        state.node,
+        processed_block_num=event.block_num,
+        processed_block_hash=event.block_hash,
+    )
+
+
+def _reorged(state: NodeState, event: events.ChainReorged, time_ms: int) -> None:
+    for channel_id in list(state.channels):
+        channel = state.channels[channel_id]
+        state.channels[channel_id] = retracted(channel, event.fork_block_num)
+
+
+def _tail_cut(state: NodeState, event: events.LogTailCut, time_ms: int) -> None:
+    count = state.node.tail_cut_count + 1
+    state.nodes[NODE_KEY] = replace(state.node, tail_cut_count=count)
+    for channel_id in list(state.channels):
+        state.channels[channel_id] = restricted(state.channels[channel_id])
+
+
+_REDUCERS: dict[type[events.Event], Reducer] = {
+    **dict.fromkeys(CHANNEL_REDUCERS, _on_channel),
+    **dict.fromkeys(OBJECTIVE_REDUCERS, _on_objective),
+    events.NodeCreated: _node_created,
+    events.StateDigestRecorded: _nothing,
+    events.LogTailCut: _tail_cut,
+    events.ChannelCreated: _channel_created,
+    events.ObjectiveCreated: _objective_created,
+    events.ObjectiveRejected: _objective_rejected,
+    events.VoucherIssued: _sent_in_channel,
+    events.VoucherReceived: _voucher_received,
+    events.VoucherResent: _voucher_resent,
+    events.VoucherRefused: _voucher_refused,
+    events.VoucherRefusalReceived: _refusal_received,
+    events.ReceiptIssued: _receipt_issued,
+    events.ReceiptReceived: _receipt_received,
+    events.MessageSent: _message_sent,
+    events.MessageReceived: _message_received,
+    events.MessageAcked: _message_acked,
+    events.MessageDropped: _message_dropped,
+    events.PeerAcknowledged: _peer_acknowledged,
+    events.PeerMisbehaved: _peer_misbehaved,
+    events.TransactionRequested: _requested,
+    events.TransactionSubmitted: _submitted,
+    events.TransactionMined: _mined,
+    events.TransactionFailed: _failed,
+    events.ChainBlockProcessed: _block_processed,
+    events.ChainReorged: _reorged,
+}
+
+
+def apply(state: NodeState, event: events.Event, time_ms: int) -> None:
+    """Fold one event, recorded at `time_ms`, into the state."""
+    _REDUCERS[type(event)](state, event, time_ms)

@@ -1,0 +1,119 @@
+"""What all objectives share: the record of a goal, its names, and what a crank answers.
+
+An objective is a flow chart that starts anew at every crank and stops at its first unmet condition. That
+condition, `WaitingFor`, is computed from the data and never stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from protocols import events
+from protocols.crypto import keccak256
+from protocols.types import Address, ChannelId, ObjectiveId
+
+
+class ObjectiveType(StrEnum):
+    """The names are recorded; they never change."""
+
+    DIRECT_FUND = "DirectFund"
+    DIRECT_DEFUND = "DirectDefund"
+
+
+class ObjectiveStatus(StrEnum):
+    UNAPPROVED = "unapproved"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    COMPLETED = "completed"
+
+
+class WaitingFor(StrEnum):
+    """The first unmet condition of an objective."""
+
+    NOTHING = "nothing"
+    APPROVAL = "approval"
+    COMPLETE_PREFUND = "complete-prefund"
+    MY_DEPOSIT = "my-deposit"
+    COMPLETE_FUNDING = "complete-funding"
+    COMPLETE_POSTFUND = "complete-postfund"
+    LARGEST_VOUCHER = "largest-voucher"
+    """A close-only payer waits for the payee to show the largest voucher (M27)."""
+    FINAL_STATE_FROM_PAYER = "final-state-from-payer"
+    SUPPORTED_FINAL_STATE = "supported-final-state"
+    CONCLUSION = "conclusion"
+    WITHDRAWAL = "withdrawal"
+
+
+class Objective(Struct, frozen=True, array_like=True, gc=False):
+    """One goal of this node for one channel."""
+
+    objective_id: ObjectiveId
+    objective_type: str
+    channel_id: ChannelId
+    participants: tuple[Address, ...]
+    status: str = ObjectiveStatus.UNAPPROVED
+    initiator: bytes = b""
+    request_id: str = ""
+    created_ms: int = 0
+    crank_count: int = 0
+    waiting: bool = False
+    success: bool = False
+    reason: str = ""
+
+    @property
+    def is_active(self) -> bool:
+        """True while cranking may still move it."""
+        return self.status == ObjectiveStatus.APPROVED
+
+
+def objective_id(objective_type: ObjectiveType, channel_id: ChannelId) -> ObjectiveId:
+    """keccak256("obj1|" + type + "|" + channel id): both sides agree on it, one per type and channel."""
+    return keccak256(b"obj1|" + objective_type.encode() + b"|" + channel_id)
+
+
+def _approved(objective: Objective, event: events.ObjectiveApproved) -> Objective:
+    return replace(objective, status=ObjectiveStatus.APPROVED)
+
+
+def _rejected(objective: Objective, event: events.ObjectiveRejected) -> Objective:
+    return replace(objective, status=ObjectiveStatus.REJECTED, reason=event.reason)
+
+
+def _cranked(objective: Objective, event: events.ObjectiveCranked) -> Objective:
+    count = objective.crank_count + 1
+    return replace(objective, crank_count=count, waiting=event.waiting)
+
+
+def _completed(objective: Objective, event: events.ObjectiveCompleted) -> Objective:
+    status = ObjectiveStatus.COMPLETED
+    return replace(objective, status=status, success=event.success, waiting=False)
+
+
+def _params_recorded(objective: Objective, event: events.ObjectiveParamsRecorded) -> Objective:
+    return replace(objective, initiator=event.initiator, request_id=event.request_id)
+
+
+def created(event: events.ObjectiveCreated, time_ms: int) -> Objective:
+    """A new objective, unapproved."""
+    return Objective(
+        event.objective_id,
+        event.objective_type,
+        event.channel_id,
+        event.participants,
+        created_ms=time_ms,
+    )
+
+
+OBJECTIVE_REDUCERS: dict[type[events.Event], Callable[[Objective, Any], Objective]] = {
+    events.ObjectiveApproved: _approved,
+    events.ObjectiveRejected: _rejected,
+    events.ObjectiveCranked: _cranked,
+    events.ObjectiveCompleted: _completed,
+    events.ObjectiveParamsRecorded: _params_recorded,
+}
+"""How an objective changes by each event; `created` makes one."""

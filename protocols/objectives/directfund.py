@@ -1,0 +1,286 @@
+"""DirectFund: two parties agree on a channel, deposit on chain, and agree that it is funded.
+
+    prefund signed by both -> our deposits, in order -> all held (confirmed) -> postfund signed by both
+
+Participant i deposits only when everything listed before its share is held and the prefund is signed by
+all, so what it puts in can always be taken out by a state that pays it back. Pre- and postfund carry the
+full outcome (M5). Deposits follow holdings, not depositors: a stranger's deposit only lowers ours.
+
+```mermaid
+flowchart LR
+  A[approval] --> P[complete prefund] --> D[my deposit] --> F[complete funding] --> Q[complete postfund] --> E[done]
+```
+"""
+
+from __future__ import annotations
+
+from protocols import events, messages
+from protocols.abi import encode_deposit_call
+from protocols.channel import (
+    POSTFUND_TURN,
+    PREFUND_TURN,
+    Channel,
+    confirmed_holdings,
+    funding_terms,
+    is_funded,
+    is_supported,
+    observed_holdings,
+)
+from protocols.crypto import keccak256, recover_address
+from protocols.draft import Draft, Proposal
+from protocols.errors import (
+    AppNotSupported,
+    AssetNotSupported,
+    ChallengeDurationTooShort,
+    ChannelAlreadySeen,
+    NoncePrefixMismatch,
+    OutcomeNotSupported,
+    ParticipantsRefused,
+    PayeeMustOpenWithZero,
+    StateRefused,
+    WrongSigner,
+)
+from protocols.inputs import OpenChannel, command_hash
+from protocols.nonce import channel_nonce, has_prefix, nonce_prefix
+from protocols.objectives.base import (
+    Objective,
+    ObjectiveStatus,
+    ObjectiveType,
+    WaitingFor,
+    objective_id,
+)
+from protocols.objectives.states import sign, sign_and_send, take_in
+from protocols.outcome import SIMPLE, Allocation, SingleAssetExit, destination_of
+from protocols.state import FixedPart, State, state_from_encoding
+from protocols.types import UINT48_MAX, ZERO_ADDRESS, Address, ObjectiveId, require_uint
+
+DEPOSIT = "deposit"
+"""The kind of the transaction intent."""
+
+
+def crank(draft: Draft, objective: Objective) -> WaitingFor:
+    """Make all progress possible now; the first unmet condition."""
+    if objective.status == ObjectiveStatus.UNAPPROVED:
+        return WaitingFor.APPROVAL
+    if not objective.is_active:
+        return WaitingFor.NOTHING
+    channel_id = objective.channel_id
+    _sign_turn(draft, objective, PREFUND_TURN)
+    channel = draft.state.channels[channel_id]
+    if not is_supported(channel, PREFUND_TURN):
+        return WaitingFor.COMPLETE_PREFUND
+
+    if not is_funded(channel):
+        return _fund(draft, channel)
+
+    _sign_turn(draft, objective, POSTFUND_TURN)
+    channel = draft.state.channels[channel_id]
+    if not is_supported(channel, POSTFUND_TURN):
+        return WaitingFor.COMPLETE_POSTFUND
+
+    postfund = channel.turn(POSTFUND_TURN)
+    assert postfund is not None
+    draft.emit(events.ObjectiveCompleted(objective.objective_id, True, postfund.state_hash))
+    return WaitingFor.NOTHING
+
+
+def _sign_turn(draft: Draft, objective: Objective, turn_num: int) -> None:
+    channel = draft.state.channels[objective.channel_id]
+    if channel.signed_by_me(turn_num):
+        return
+    prefund = channel.turns[PREFUND_TURN]
+    outcome = channel.state(prefund).outcome
+    state = State(channel.fixed, b"", outcome, turn_num, False)
+    if turn_num == PREFUND_TURN and channel.my_index == 0:
+        _propose(draft, channel, state, objective.objective_id)
+    else:
+        sign_and_send(draft, objective.channel_id, state, objective.objective_id)
+
+
+def _propose(draft: Draft, channel: Channel, state: State, objective: ObjectiveId) -> None:
+    _, signature = sign(draft, channel.channel_id, state)
+    fixed = channel.fixed
+    body = messages.ChannelProposal(
+        fixed.participants,
+        fixed.channel_nonce,
+        fixed.app_definition,
+        fixed.challenge_duration,
+        state.encode(),
+        signature,
+    )
+    draft.send(channel.counterparty, body, objective)
+
+
+def _fund(draft: Draft, channel: Channel) -> WaitingFor:
+    """Deposit what is missing of our share, once, when all shares before ours are held."""
+    terms = funding_terms(channel)
+    before_mine = sum(terms.deposits[: channel.my_index])
+    with_mine = before_mine + terms.deposits[channel.my_index]
+    if terms.deposits[channel.my_index] == 0:
+        return WaitingFor.COMPLETE_FUNDING
+    if confirmed_holdings(channel, terms.asset) < before_mine:
+        return WaitingFor.COMPLETE_FUNDING
+    held = observed_holdings(channel, terms.asset)
+    if held >= with_mine:
+        return WaitingFor.COMPLETE_FUNDING
+    missing = with_mine - held
+    data = encode_deposit_call(terms.asset, channel.channel_id, held, missing)
+    value = missing if terms.asset == ZERO_ADDRESS else 0
+    adjudicator = draft.state.node.adjudicator
+    draft.request_transaction(DEPOSIT, channel.channel_id, adjudicator, value, data)
+    return WaitingFor.MY_DEPOSIT
+
+
+def open_channel(draft: Draft, command: OpenChannel) -> ObjectiveId:
+    """The owner's command: propose a one-way payment channel in which we are participant 0.
+
+    Raises a ChannelRefused for every rule the channel would break.
+    """
+    node = draft.state.node
+    if command.asset != ZERO_ADDRESS:
+        raise AssetNotSupported(command.asset)
+    require_uint("amount", command.amount, 256)
+    require_uint("challenge_duration", command.challenge_duration, 48)
+    nonce = channel_nonce(node.chain_id, node.adjudicator, command.nonce_entropy)
+    participants = (draft.context.me, command.counterparty)
+    fixed = FixedPart(participants, nonce, node.virtual_payment_app, command.challenge_duration)
+    amounts = (command.amount, command.counterparty_amount)
+    allocations = tuple(
+        Allocation(destination_of(who), amount)
+        for who, amount in zip(participants, amounts, strict=True)
+    )
+    state = State(fixed, b"", (SingleAssetExit(command.asset, allocations),), PREFUND_TURN, False)
+    _require_acceptable(draft, state)
+    request_hash = command_hash(command) if command.request_id else None
+    identity = _create(draft, state, draft.context.me, command.request_id, request_hash)
+    draft.emit(events.ObjectiveApproved(identity, draft.context.me))
+    return identity
+
+
+def receive_proposal(draft: Draft, peer: Address, body: messages.ChannelProposal) -> ObjectiveId:
+    """A peer proposes a channel: check every rule, record it, let policy decide.
+
+    Raises EncodingError or ChannelRefused; nothing of the channel is kept then.
+    """
+    fixed = FixedPart(
+        body.participants, body.channel_nonce, body.app_definition, body.challenge_duration
+    )
+    state = state_from_encoding(fixed, body.encoded_state)
+    if fixed.participants[0] != peer or fixed.participants[-1] != draft.context.me:
+        raise ParticipantsRefused("the proposer must be participant 0 and we the last one")
+    _require_acceptable(draft, state)
+    if recover_address(state.state_hash(), body.signature) != peer:
+        raise WrongSigner(peer)
+    identity = _create(draft, state, peer, "", None)
+    channel = draft.state.channels[state.channel_id]
+    take_in(draft, channel, state, body.encoded_state, body.signature)
+    _let_policy_decide(draft, identity, state, peer)
+    return identity
+
+
+def receive_state(draft: Draft, channel: Channel, state: State, body: messages.SignedState) -> None:
+    """The counterparty signs the prefund or postfund; it must be exactly the agreed one."""
+    prefund = channel.turns[PREFUND_TURN]
+    agreed = channel.state(prefund).outcome
+    if state.turn_num not in (PREFUND_TURN, POSTFUND_TURN):
+        raise StateRefused(state.turn_num, "only pre- and postfund are not final")
+    if state.outcome != agreed or state.app_data:
+        raise StateRefused(state.turn_num, "outcome or app data differ from the agreed prefund")
+    if state.turn_num == POSTFUND_TURN and not is_supported(channel, PREFUND_TURN):
+        raise StateRefused(state.turn_num, "the prefund is not signed by all")
+    take_in(draft, channel, state, body.encoded_state, body.signature)
+
+
+def _create(
+    draft: Draft, state: State, initiator: Address, request_id: str, request_hash: bytes | None
+) -> ObjectiveId:
+    """Record the channel, its objective and the prefund state."""
+    fixed, channel_id = state.fixed, state.channel_id
+    identity = objective_id(ObjectiveType.DIRECT_FUND, channel_id)
+    draft.emit(
+        events.ObjectiveCreated(identity, ObjectiveType.DIRECT_FUND, channel_id, fixed.participants)
+    )
+    draft.emit(events.ObjectiveParamsRecorded(identity, initiator, request_id, request_hash))
+    draft.emit(
+        events.ChannelCreated(
+            channel_id,
+            fixed.participants,
+            fixed.channel_nonce,
+            fixed.app_definition,
+            fixed.challenge_duration,
+        )
+    )
+    encoded = state.encode()
+    draft.emit(events.StateStored(channel_id, keccak256(encoded), encoded))
+    return identity
+
+
+def _let_policy_decide(draft: Draft, identity: ObjectiveId, state: State, peer: Address) -> None:
+    theirs, mine = (allocation.amount for allocation in state.outcome[0].allocations)
+    decision = draft.context.decide(
+        Proposal(
+            peer,
+            ObjectiveType.DIRECT_FUND,
+            state.outcome[0].asset,
+            mine,
+            theirs,
+            state.fixed.challenge_duration,
+        )
+    )
+    if decision.verdict == "allow":
+        draft.emit(events.ObjectiveApproved(identity))
+    elif decision.verdict == "deny":
+        reject(draft, identity, decision.reason or "denied by policy", "POLICY_DENIED")
+
+
+def reject(draft: Draft, identity: ObjectiveId, reason: str, error_code: str) -> None:
+    """End the objective before anything was signed by us, and tell the proposer."""
+    objective = draft.state.objectives[identity]
+    channel = draft.state.channels[objective.channel_id]
+    draft.emit(events.ObjectiveRejected(identity, reason, error_code))
+    body = messages.ObjectiveRejection(identity, error_code, reason[: messages.TEXT_LENGTH_MAX])
+    draft.send(channel.counterparty, body, identity)
+
+
+def _require_acceptable(draft: Draft, state: State) -> None:
+    """Every rule a new payment channel obeys, whoever proposes it (M1, M5, M10, M14, M19)."""
+    node, fixed = draft.state.node, state.fixed
+    if len(fixed.participants) != 2 or len(set(fixed.participants)) != 2:
+        raise ParticipantsRefused("two distinct participants are needed")
+    if ZERO_ADDRESS in fixed.participants:
+        raise ParticipantsRefused("the zero address cannot sign")
+    if not has_prefix(fixed.channel_nonce, node.chain_id, node.adjudicator):
+        expected = nonce_prefix(node.chain_id, node.adjudicator)
+        raise NoncePrefixMismatch(fixed.channel_nonce, expected)
+    if fixed.app_definition != node.virtual_payment_app:
+        raise AppNotSupported(fixed.app_definition)
+    minimum = draft.context.challenge_duration_s_min
+    if not minimum <= fixed.challenge_duration <= UINT48_MAX:
+        raise ChallengeDurationTooShort(fixed.challenge_duration, minimum)
+    if draft.state.channels.get(state.channel_id) is not None:
+        raise ChannelAlreadySeen(state.channel_id)
+    if state.turn_num != PREFUND_TURN or state.is_final or state.app_data:
+        raise StateRefused(state.turn_num, "a proposal is the plain prefund state")
+    _require_payment_outcome(state)
+
+
+def _require_payment_outcome(state: State) -> None:
+    if len(state.outcome) != 1:
+        raise OutcomeNotSupported("exactly one asset is supported")
+    (exit_,) = state.outcome
+    if exit_.asset != ZERO_ADDRESS:
+        raise AssetNotSupported(exit_.asset)
+    if exit_.asset_type or exit_.asset_metadata:
+        raise OutcomeNotSupported("asset metadata must be empty")
+    if len(exit_.allocations) != 2:
+        raise OutcomeNotSupported("exactly two allocations are supported")
+    for who, allocation in zip(state.fixed.participants, exit_.allocations, strict=True):
+        if allocation.allocation_type != SIMPLE or allocation.metadata:
+            raise OutcomeNotSupported("allocations must be simple, without metadata")
+        if allocation.destination != destination_of(who):
+            raise OutcomeNotSupported("destinations must be the participants, in order")
+    payer, payee = exit_.allocations
+    if payer.amount == 0:
+        raise OutcomeNotSupported("the payer deposits nothing")
+    if payee.amount != 0:
+        raise PayeeMustOpenWithZero(payee.amount)
