@@ -1,0 +1,108 @@
+"""The documents: what they tell a reader to type works, and what they link to exists."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support import console_sessions
+from tests.support.console_sessions import Command
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+SESSIONS = [page for page in PAGES if console_sessions.commands(page.read_text())]
+SESSION_TIMEOUT_S = 300
+
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+MAKE_TARGET = re.compile(r"`make ([a-z]+)")
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def run(session: list[Command], folder: Path) -> subprocess.CompletedProcess[str]:
+    (folder / "outputs").mkdir()
+    (folder / "session").mkdir()
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("TALLY_")}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        ["bash", "-c", console_sessions.script(session, folder / "outputs")],
+        cwd=folder / "session",
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SESSION_TIMEOUT_S,
+    )
+
+
+def session(*lines: str) -> list[Command]:
+    return console_sessions.commands("```console\n" + "\n".join(lines) + "\n```\n")
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("page", SESSIONS, ids=name)
+def test_what_a_page_tells_to_type_works(page: Path, tmp_path: Path) -> None:
+    done = run(console_sessions.commands(page.read_text()), tmp_path)
+    outputs = "".join(path.read_text() for path in sorted((tmp_path / "outputs").iterdir()))
+    assert done.returncode == 0, done.stdout + done.stderr + outputs
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_what_a_page_links_to_exists(page: Path) -> None:
+    local = [link for link in LINK.findall(page.read_text()) if "://" not in link]
+    missing = [link for link in local if not (page.parent / link.partition("#")[0]).exists()]
+    assert missing == []
+
+
+def test_make_targets_that_pages_name_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    named = {target for page in PAGES for target in MAKE_TARGET.findall(page.read_text())}
+    assert named <= targets
+
+
+def test_only_console_blocks_and_prompt_lines_are_commands() -> None:
+    page = "```sh\n$ no\n```\n\n```console\n$ one \\\n  two\nits output\n$ three &\n```\n$ no\n"
+    assert console_sessions.commands(page) == [Command("one two", False), Command("three", True)]
+
+
+def test_a_session_shares_one_shell_and_directory(tmp_path: Path) -> None:
+    done = run(session("$ export WORD=hello", "$ echo $WORD > file", "$ cat file"), tmp_path)
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == "hello"
+    assert (tmp_path / "session" / "file").read_text() == "hello\n"
+
+
+def test_a_session_stops_at_the_first_command_that_fails(tmp_path: Path) -> None:
+    done = run(session("$ (exit 3)", "$ touch after"), tmp_path)
+    assert done.returncode == 1
+    assert "FAILED, exit 3: (exit 3)" in done.stdout
+    assert not (tmp_path / "session" / "after").exists()
+
+
+@pytest.mark.parametrize(
+    "service",
+    ["(sleep 0.2; echo ready; sleep 100)", "(sleep 0.2; echo ready; sleep 100) > out.json"],
+    ids=["printing", "redirected"],
+)
+def test_a_background_command_is_waited_for_and_stopped(service: str, tmp_path: Path) -> None:
+    started = time.monotonic()
+    done = run(session(f"$ {service} &", "$ cat out.json ../outputs/*.txt || true"), tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ready" in done.stdout.splitlines()
+    assert time.monotonic() - started < 50
+
+
+def test_a_background_command_that_dies_fails_the_session(tmp_path: Path) -> None:
+    done = run(session("$ (sleep 0.1; exit 4) &", "$ echo on"), tmp_path)
+    assert done.returncode == 1
+    assert "FAILED, exit 4" in done.stdout
