@@ -1,1 +1,25 @@
-"""Tallystick's pure core: what is agreed, signed and recorded. No IO, clock, randomness or logging."""
+"""Tallystick's pure core: what is agreed, signed and recorded. No IO, clock or randomness.
+
+`crank(state, input, context)` decides, `apply(state, event, time_ms)` remembers; the shell (node)
+does the rest. The words, each with the module that defines it:
+
+channel        two participants, a nonce, an app and a challenge duration, with what was signed in
+               it, what the chain holds for it and what was paid: `channel.Channel`
+state          the thing that gets signed, and nothing else: `state.State`. Memory is `NodeState`
+turn           the number of a state: prefund 0, postfund 1, redemption 2, final from 3 on
+outcome        who gets what if a state is the last; its shares are allocations: `outcome`
+supported      a state with all signatures that its turn needs: `channel.is_supported`
+holdings       what the adjudicator contract has of the channel's money: `channel.Holding`
+voucher        the payer's signature over all that she owes so far; the largest counts: `voucher`
+receipt        the payee's signature over the payments it accepted: `payments`
+objective      a goal run to its end by cranking: `objectives`
+crank          all progress that is possible now, from one input: `crank.crank`
+waiting for    the objective's first unmet condition, computed and never stored: `WaitingFor`
+input          all that can come in: a command, a message, a chain fact, time: `inputs`
+event          what became a fact; folded by `node_state.apply`, kept forever: `events`
+effect         what must be done in the world, as data: `effects`
+draft          a crank's working copy of the state: `draft.Draft`
+delivery       the numbering and acknowledging of messages between two peers: `delivery`
+observed       seen on chain at depth 0: defence acts on it; confirmed: money counts on it
+refusal        an expected error, which is data: `errors.ProtocolError`; the rest is a bug
+"""

@@ -1,8 +1,8 @@
 """Chain facts: how logs, blocks, reorgs and receipts of the chain become events.
 
-A log comes twice. Observed, at depth 0, it is recorded as `chain-log-observed`: defence and payments act
-on it. Confirmed, it becomes the catalogue's event of its kind: money counts then. Logs of channels that
-are not ours, and logs that were recorded before, lead to nothing.
+A log comes twice. Observed, at depth 0, it is recorded as `chain-log-observed`: defence and
+payments act on it. Confirmed, it becomes the catalogue's event of its kind: money counts then.
+Logs of channels that are not ours, and logs that were recorded before, lead to nothing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A channel: its fixed part, the signatures gathered by turn, what the chain holds, what was paid.
 
-One model for every channel. All values are frozen; a reducer (`node_state`) replaces them. Queries here
-answer from the data alone: nothing that can be computed is stored. It does not know how a state came to
-be signed (objectives) or paid (payments), only what follows from it.
+One model for every channel. All values are frozen; a reducer (`node_state`) replaces them.
+Queries here answer from the data alone: nothing that can be computed is stored. It does not know
+how a state came to be signed (objectives) or paid (payments), only what follows from it.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ class SignedTurn(Struct, frozen=True, array_like=True, gc=False):
     signatures: tuple[bytes, ...]
 
     def is_signed_by_all(self) -> bool:
+        """True once no participant's signature is missing."""
         return all(self.signatures)
 
 
@@ -104,7 +105,7 @@ class Vouchers(Struct, frozen=True, array_like=True, gc=False):
     pending: tuple[PendingPayment, ...] = ()
     """Payments above receipted_total, in order."""
     refused_at: int = -1
-    """The payee's base after its last refusal, until the payments above it were sent again; or -1."""
+    """The payee's base after its last refusal, until what is above it was sent again; or -1."""
 
 
 class FinalRequest(Struct, frozen=True, array_like=True, gc=False):
@@ -143,6 +144,7 @@ class Channel(Struct, frozen=True, array_like=True):
 
     @property
     def me(self) -> Address:
+        """Our own address in the channel."""
         return self.fixed.participants[self.my_index]
 
     @property
@@ -151,15 +153,18 @@ class Channel(Struct, frozen=True, array_like=True):
         return self.fixed.participants[1 - self.my_index]
 
     def turn(self, turn_num: int) -> SignedTurn | None:
+        """The state of that turn with its signatures; None if no state of it is known."""
         for turn in self.turns:
             if turn.turn_num == turn_num:
                 return turn
         return None
 
     def state(self, turn: SignedTurn) -> State:
+        """The decoded state of a turn of this channel."""
         return _decoded(self.fixed, turn.encoded_state)
 
     def signed_by_me(self, turn_num: int) -> bool:
+        """True if our own signature stands under that turn."""
         turn = self.turn(turn_num)
         return turn is not None and bool(turn.signatures[self.my_index])
 
@@ -210,6 +215,7 @@ def funding_terms(channel: Channel) -> FundingTerms:
 
 
 def confirmed_holdings(channel: Channel, asset: Address) -> int:
+    """What the adjudicator holds at the configured depth, smallest unit: what money relies on."""
     for holding in channel.holdings:
         if holding.asset == asset:
             return holding.confirmed
@@ -262,6 +268,7 @@ def signed_final(channel: Channel, index: int) -> SignedTurn | None:
 
 
 def supported_final(channel: Channel) -> SignedTurn | None:
+    """The newest final state signed by all: what `conclude` takes."""
     for turn in reversed(channel.turns):
         if turn.is_final and turn.is_signed_by_all():
             return turn

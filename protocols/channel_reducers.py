@@ -1,7 +1,7 @@
-"""How a channel changes by each event: one small pure function an event, (channel, event) -> channel.
+"""How a channel changes: one small pure function an event, (channel, event) -> channel.
 
-They trust the event: whatever was recorded had been checked before (cranks), and is checked again by the
-audit. `CHANNEL_REDUCERS` is the door.
+They trust the event: whatever was recorded had been checked before (cranks), and is checked again
+by the audit. `CHANNEL_REDUCERS` is the door.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def _observed(channel: Channel, event: events.ChainLogObserved) -> Channel:
 
 
 def confirm(channel: Channel, log_name: str, block_num: int, tx_hash: bytes | None) -> Channel:
-    """The first observed log of that name in that transaction is confirmed: it leaves `observed`."""
+    """The first observed log of that name and transaction is confirmed: it leaves `observed`."""
     for index, log in enumerate(channel.observed):
         if (log.log_name, log.block_num, log.tx_hash) == (log_name, block_num, tx_hash):
             rest = channel.observed[:index] + channel.observed[index + 1 :]

@@ -1,9 +1,10 @@
-"""The crank: one input in, facts and work out. Pure; everything the node ever decides passes through here.
+"""The crank: one input in, facts and work out. Pure; all that the node decides passes here.
 
     crank(state, input, context) -> CrankResult(events, effects, waiting_for)
 
-A refused command raises its ProtocolError and leaves nothing. A refused message of a peer is itself a
-fact (`message-dropped`): it is counted, so it is not asked for again, and the node goes on.
+A refused command raises its ProtocolError and leaves nothing. A refused message of a peer is
+itself a fact (`message-dropped`): it is counted, so it is not asked for again, and the node goes
+on.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ def crank(state: NodeState, item: inputs.Input, context: Context) -> CrankResult
 
 
 def waiting_for(state: NodeState, objective: Objective, context: Context) -> WaitingFor:
-    """The objective's first unmet condition now, computed by cranking a copy that is thrown away."""
+    """The objective's first unmet condition now: a copy is cranked and thrown away."""
     return _CRANKS[ObjectiveType(objective.objective_type)](Draft(state, context), objective)
 
 

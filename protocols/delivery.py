@@ -1,9 +1,9 @@
 """Delivery: every message to a peer has a number, and both ends count the same facts.
 
-The number of a message is the count of the events that stand for sent messages, so it is stored nowhere;
-what a peer sent us counts the same way. A peer's acknowledgement covers everything up to its number and
-is recorded; what it covers leaves the outbox. Payments and receipts are their own facts, the other
-messages are recorded as `message-sent` and `message-received`.
+The number of a message is the count of the events that stand for sent messages, so it is stored
+nowhere; what a peer sent us counts the same way. A peer's acknowledgement covers everything up to
+its number and is recorded; what it covers leaves the outbox. Payments and receipts are their own
+facts, the other messages are recorded as `message-sent` and `message-received`.
 """
 
 from __future__ import annotations
@@ -49,26 +49,32 @@ def is_objective_message(body: messages.Body) -> bool:
 
 
 def with_sent(peer: Peer) -> Peer:
+    """One more message went out that is its own recorded fact."""
     return replace(peer, sent=peer.sent + 1)
 
 
 def with_sent_message(peer: Peer, identity: Bytes32, time_ms: int) -> Peer:
+    """One more objective message went out; it waits for its acknowledgement."""
     pending = PendingMessage(peer.sent + 1, identity, time_ms)
     return replace(peer, sent=peer.sent + 1, pending=(*peer.pending, pending))
 
 
 def with_received(peer: Peer) -> Peer:
+    """One more message was taken in."""
     return replace(peer, received=peer.received + 1)
 
 
 def with_fault(peer: Peer) -> Peer:
+    """The peer broke a rule once more."""
     return replace(peer, fault_count=peer.fault_count + 1)
 
 
 def with_acknowledged(peer: Peer, sequence: int) -> Peer:
+    """The peer has everything up to `sequence` on its disk; never falls."""
     return replace(peer, acknowledged=max(peer.acknowledged, sequence))
 
 
 def without_pending(peer: Peer, identity: Bytes32) -> Peer:
+    """That message was acknowledged: it waits no more."""
     kept = tuple(message for message in peer.pending if message.message_id != identity)
     return replace(peer, pending=kept)

@@ -1,7 +1,8 @@
-"""Draft: what one crank works on. It reads through to the state, keeps its own changes, gathers the answer.
+"""Draft: a crank's working copy. It reads through to the state and gathers the answer.
 
-A crank never touches the state it was given: every event it emits is folded into the draft at once, so
-that the next line of the crank sees it, and the engine folds the same events into the state afterwards.
+A crank never touches the state it was given: every event it emits is folded into the draft at
+once, so that the next line of the crank sees it, and the engine folds the same events into the
+state afterwards.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class Overlay(Generic[Key, Value]):
         self._changed: dict[Key, Value] = {}
 
     def get(self, key: Key, /) -> Value | None:
+        """The value as this crank sees it; None if there is none."""
         found = self._changed.get(key)
         return self._base.get(key) if found is None else found
 
@@ -126,12 +128,12 @@ class Draft:
 
     @property
     def unreceipted(self) -> frozenset[ChannelId]:
-        """Channels with payments to us that no receipt covers, as the state stood before this crank."""
+        """Channels with payments to us that no receipt covers, as before this crank."""
         return frozenset(self.base.unreceipted)
 
     @property
     def refused(self) -> frozenset[ChannelId]:
-        """Channels with refused payments of ours, as the state stood before this crank."""
+        """Channels with refused payments of ours, as before this crank."""
         return frozenset(self.base.refused)
 
     def emit(self, event: events.Event) -> None:

@@ -18,7 +18,7 @@ class SendMessage(msgspec.Struct, frozen=True, array_like=True, tag="message", g
 
 
 class SubmitTransaction(msgspec.Struct, frozen=True, array_like=True, tag="transaction", gc=False):
-    """Sign with a nonce we own and hand back as TransactionSigned; settled by `transaction-mined`."""
+    """Sign with a nonce we own, hand back as TransactionSigned; `transaction-mined` settles it."""
 
     intent_id: Bytes32
     kind: str
@@ -37,3 +37,20 @@ class BroadcastTransaction(msgspec.Struct, frozen=True, array_like=True, tag="br
 
 
 Effect = SendMessage | SubmitTransaction | BroadcastTransaction
+
+
+def outbox_key(effect: Effect) -> bytes:
+    """Where an effect waits in the outbox: a later effect under the same key takes its place."""
+    if isinstance(effect, SendMessage):
+        return message_key(effect.peer, effect.sequence)
+    return transaction_key(effect.intent_id)
+
+
+def message_key(peer: Address, sequence: int) -> bytes:
+    """Sorts by peer, then by sequence: 29 bytes."""
+    return b"m" + peer + sequence.to_bytes(8, "big")
+
+
+def transaction_key(intent_id: Bytes32) -> bytes:
+    """33 bytes; the broadcast of an intent replaces the order to sign it."""
+    return b"t" + intent_id

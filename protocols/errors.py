@@ -1,8 +1,8 @@
 """What broke which rule: one class per refusal, with the values that were checked.
 
-A refusal is data. It carries a stable name and code, whether a retry is safe and what to do next, so
-that the caller, the peer's log line and the recorded event can all say the same. Anything else that is
-raised inside `protocols` is a bug of ours and stops the node.
+A refusal is data. It carries a stable name and code, whether a retry is safe and what to do next,
+so that the caller, the peer's log line and the recorded event can all say the same. Anything else
+that is raised inside `protocols` is a bug of ours and stops the node.
 
     ProtocolError
       EncodingError      bytes that are not what they claim
@@ -53,6 +53,8 @@ class EncodingError(ProtocolError):
 
 @dataclass(eq=False)
 class InvalidWidth(EncodingError):
+    """A value has another width or type than its field."""
+
     code = 1001
     template = "{field}: expected {expected}, got {got}"
     field: str
@@ -62,6 +64,8 @@ class InvalidWidth(EncodingError):
 
 @dataclass(eq=False)
 class InvalidSignature(EncodingError):
+    """A signature has no valid form: 65 bytes, low s, v 27 or 28 (M9)."""
+
     code = 1002
     template = "invalid signature: {reason}"
     reason: str
@@ -69,6 +73,8 @@ class InvalidSignature(EncodingError):
 
 @dataclass(eq=False)
 class InvalidEncoding(EncodingError):
+    """Bytes do not decode to what they stand for."""
+
     code = 1003
     template = "invalid encoding of {what}: {reason}"
     what: str
@@ -81,6 +87,8 @@ class ChannelRefused(ProtocolError):
 
 @dataclass(eq=False)
 class UnknownChannel(ChannelRefused):
+    """The message or command names a channel that this node does not share with its sender."""
+
     code = 1101
     next_step = "list the channels"
     template = "no channel {channel_id}"
@@ -110,6 +118,8 @@ class NoncePrefixMismatch(ChannelRefused):
 
 @dataclass(eq=False)
 class ParticipantsRefused(ChannelRefused):
+    """M14: participants are distinct, non-zero, the proposer first and we last."""
+
     code = 1104
     template = "participants refused: {reason}"
     reason: str
@@ -137,6 +147,8 @@ class AppNotSupported(ChannelRefused):
 
 @dataclass(eq=False)
 class AssetNotSupported(ChannelRefused):
+    """Only the native asset is held in channels here."""
+
     code = 1107
     next_step = "use the native asset (the zero address)"
     template = "asset {asset} is not supported"
@@ -145,6 +157,8 @@ class AssetNotSupported(ChannelRefused):
 
 @dataclass(eq=False)
 class OutcomeNotSupported(ChannelRefused):
+    """M1, M14: one asset, two simple allocations to the participants, in order."""
+
     code = 1108
     template = "outcome refused: {reason}"
     reason: str
@@ -182,6 +196,8 @@ class EquivocationRefused(ChannelRefused):
 
 @dataclass(eq=False)
 class WrongSigner(ChannelRefused):
+    """The signature is sound but made by somebody else."""
+
     code = 1112
     template = "signature is not by {expected}"
     expected: bytes
@@ -232,6 +248,8 @@ class ChannelCloseOnly(PaymentRefused):
 
 @dataclass(eq=False)
 class AmountNotPositive(PaymentRefused):
+    """A payment moves at least 1."""
+
     code = 1205
     template = "amount must be at least 1, got {amount}"
     amount: int
@@ -239,6 +257,8 @@ class AmountNotPositive(PaymentRefused):
 
 @dataclass(eq=False)
 class AmountAboveDeposit(PaymentRefused):
+    """M11: a voucher never exceeds the payer's deposit."""
+
     code = 1206
     next_step = "pay at most what remains"
     template = "{amount} is above the {remaining} that remain of the deposit"
@@ -259,6 +279,8 @@ class VoucherTotalWrong(PaymentRefused):
 
 @dataclass(eq=False)
 class NotThePayer(PaymentRefused):
+    """A payment channel is one-way: participant 0 pays."""
+
     code = 1208
     next_step = "open a channel in the other direction"
     template = "only participant 0 of channel {channel_id} pays in it"
@@ -279,6 +301,8 @@ class ChainViewStale(PaymentRefused):
 
 @dataclass(eq=False)
 class TooManyPaymentsInFlight(PaymentRefused):
+    """Payments without a receipt are bounded, since each is kept for a resend."""
+
     code = 1210
     retry_safe = True
     next_step = "wait for receipts"
@@ -289,9 +313,23 @@ class TooManyPaymentsInFlight(PaymentRefused):
 
 @dataclass(eq=False)
 class VoucherSignatureWrong(PaymentRefused):
+    """A voucher counts only with the payer's own signature."""
+
     code = 1211
     template = "voucher of {total} is not signed by the payer"
     total: int
+
+
+@dataclass(eq=False)
+class PaymentRefusedByPayee(PaymentRefused):
+    """M13: a voucher that left counts as spent; the channel closes at the payer's largest one."""
+
+    code = 1212
+    next_step = "look at the channel: it is closing, and pays the payee the voucher's total"
+    template = "the payee refused payment {payment_id} for good: {error_code}, {reason}"
+    payment_id: bytes
+    error_code: str
+    reason: str
 
 
 class CommandRefused(ProtocolError):
@@ -300,6 +338,8 @@ class CommandRefused(ProtocolError):
 
 @dataclass(eq=False)
 class RequestIdConflict(CommandRefused):
+    """A request id stands for one command, for ever."""
+
     code = 1301
     next_step = "use a fresh request id, or repeat the first call unchanged"
     template = "request id {request_id} was used for another command"
@@ -308,6 +348,8 @@ class RequestIdConflict(CommandRefused):
 
 @dataclass(eq=False)
 class UnknownObjective(CommandRefused):
+    """The message or command names an objective that this node does not share with its sender."""
+
     code = 1302
     next_step = "list the objectives"
     template = "no objective {objective_id}"
@@ -316,6 +358,8 @@ class UnknownObjective(CommandRefused):
 
 @dataclass(eq=False)
 class ObjectiveNotWaitingForApproval(CommandRefused):
+    """Only an unapproved objective can be approved or rejected."""
+
     code = 1303
     template = "objective {objective_id} is {status}, it waits for nobody's approval"
     objective_id: bytes
@@ -324,6 +368,8 @@ class ObjectiveNotWaitingForApproval(CommandRefused):
 
 @dataclass(eq=False)
 class ObjectiveDenied(CommandRefused):
+    """Policy refuses the objective."""
+
     code = 1304
     template = "policy denies this objective: {reason}"
     reason: str
@@ -331,6 +377,8 @@ class ObjectiveDenied(CommandRefused):
 
 @dataclass(eq=False)
 class UnknownPeer(CommandRefused):
+    """Only peers of the address book can be reached."""
+
     code = 1305
     next_step = "add the peer's address to [p2p] peers in the configuration"
     template = "no address is known for peer {peer}"
@@ -343,6 +391,8 @@ class DeliveryRefused(ProtocolError):
 
 @dataclass(eq=False)
 class UnexpectedMessage(DeliveryRefused):
+    """The message does not fit where the conversation stands."""
+
     code = 1401
     template = "unexpected {kind}: {reason}"
     kind: str
@@ -351,6 +401,8 @@ class UnexpectedMessage(DeliveryRefused):
 
 @dataclass(eq=False)
 class ReceiptWrong(DeliveryRefused):
+    """M13: a receipt covers the oldest payments without one, in order, signed by the payee."""
+
     code = 1402
     template = "receipt for {total} refused: {reason}"
     total: int

@@ -1,11 +1,12 @@
-"""Events: what became fact. Named in the past tense, persisted forever, folded by `node_state.apply`.
+"""Events: what became fact. Past tense, persisted forever, folded by `node_state.apply`.
 
-The first twenty are the original catalogue: their names, fields and content ids are fixed. The rest is
-ours (ADR 0024): everything the reducer needs is in the event itself. A record's version and time are
-stored once, in the record; `json_payload` puts them back as `event_version` and `timestamp_ms`.
+The first twenty are the original catalogue: their names, fields and content ids are fixed. The
+rest is ours (ADR 0024): everything the reducer needs is in the event itself. A record's version
+and time are stored once, in the record; `json_payload` puts them back as `event_version` and
+`timestamp_ms`.
 
-Bytes are raw here and lower-case 0x hex in JSON; an `Amount32` is a uint256, big-endian, and a decimal
-string in JSON. An optional field that is None is left out of the JSON.
+Bytes are raw here and lower-case 0x hex in JSON; an `Amount32` is a uint256, big-endian, and a
+decimal string in JSON. An optional field that is None is left out of the JSON.
 """
 
 from __future__ import annotations
@@ -286,7 +287,7 @@ class ObjectiveParamsRecorded(Event, frozen=True, array_like=True, gc=False):
 
 
 class StateStored(Event, frozen=True, array_like=True, gc=False):
-    """A whole state, once, before the event that names its hash. keccak256(encoded_state) is the hash."""
+    """A whole state, once, before the event that names its hash: keccak256(encoded_state)."""
 
     NAME = "state-stored"
     channel_id: ChannelId
@@ -295,7 +296,7 @@ class StateStored(Event, frozen=True, array_like=True, gc=False):
 
 
 class FinalStateRequested(Event, frozen=True, array_like=True, gc=False):
-    """The payee asked the payer to sign the final state first (M12), showing its largest voucher."""
+    """The payee asked the payer for the final state (M12) and showed its largest voucher."""
 
     NAME = "final-state-requested"
     channel_id: ChannelId
@@ -378,7 +379,7 @@ class VoucherResent(Event, frozen=True, array_like=True, gc=False):
 
 
 class ReceiptIssued(Event, frozen=True, array_like=True, gc=False):
-    """The payee signed what it accepted: everything up to total, the new payments by their root (M13)."""
+    """The payee signed what it accepted: all up to total, the new payments by their root (M13)."""
 
     NAME = "receipt-issued"
     channel_id: ChannelId
@@ -410,7 +411,7 @@ class PeerAcknowledged(Event, frozen=True, array_like=True, gc=False):
 
 
 class PeerMisbehaved(Event, frozen=True, array_like=True, gc=False):
-    """A fault outside the numbered messages, in bounded form: the first ten, then counted a minute."""
+    """A fault outside the numbered messages, bounded: the first ten, then counted a minute."""
 
     NAME = "peer-misbehaved"
     peer: Address
@@ -436,7 +437,7 @@ class TransactionRequested(Event, frozen=True, array_like=True, gc=False):
 
 
 class TransactionSubmitted(Event, frozen=True, array_like=True, gc=False):
-    """Signed, with the nonce it owns; the raw bytes may be broadcast from here on, any number of times."""
+    """Signed, with the nonce it owns; from here on the raw bytes may be broadcast, many times."""
 
     NAME = "transaction-submitted"
     intent_id: Bytes32
@@ -467,7 +468,7 @@ class TransactionFailed(Event, frozen=True, array_like=True, gc=False):
 
 
 class ChainLogObserved(Event, frozen=True, array_like=True, gc=False):
-    """A log of the adjudicator about a channel of ours, at depth 0: defence acts on it, money waits."""
+    """A log of the adjudicator about our channel, at depth 0: defence acts on it, money waits."""
 
     NAME = "chain-log-observed"
     channel_id: ChannelId
@@ -481,7 +482,7 @@ class ChainLogObserved(Event, frozen=True, array_like=True, gc=False):
     amount: Amount32
     """Deposited and AllocationUpdated: holdings after it. Else 0."""
     number: int = 0
-    """ChallengeRegistered, Concluded: finalizes_at. Cleared, Checkpointed: the turn record. Else 0."""
+    """ChallengeRegistered, Concluded: finalizes_at. Cleared, Checkpointed: turn record. Else 0."""
 
 
 class ChainBlockProcessed(Event, frozen=True, array_like=True, gc=False):

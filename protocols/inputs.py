@@ -1,4 +1,4 @@
-"""Inputs: all that can come in. Commands, peers' messages, chain facts and time; nothing else moves the node."""
+"""Inputs: all that can come in. Commands, peers' messages, chain facts and time move the node."""
 
 from __future__ import annotations
 
@@ -32,11 +32,15 @@ class OpenChannel(Input, frozen=True, gc=False):
 
 
 class CloseChannel(Input, frozen=True, gc=False):
+    """Close a channel cooperatively, from either side."""
+
     channel_id: ChannelId
     request_id: str = ""
 
 
 class SendPayment(Input, frozen=True, gc=False):
+    """Pay in a channel in which we are participant 0."""
+
     channel_id: ChannelId
     amount: int
     payment_id: PaymentId
@@ -46,11 +50,15 @@ class SendPayment(Input, frozen=True, gc=False):
 
 
 class ApproveObjective(Input, frozen=True, gc=False):
+    """Take part in what a peer proposed."""
+
     objective_id: ObjectiveId
     request_id: str = ""
 
 
 class RejectObjective(Input, frozen=True, gc=False):
+    """Take no part in what a peer proposed; the peer is told the reason."""
+
     objective_id: ObjectiveId
     reason: str = "rejected by the owner"
     request_id: str = ""
@@ -65,10 +73,8 @@ _DRAWN_BY_SHELL = frozenset({"nonce_entropy", "payment_id", "request_id"})
 def command_hash(command: Command) -> Bytes32:
     """keccak256 over the command's kind and what the caller chose: tells two commands apart that
     carry one request id."""
-    chosen = [type(command).__name__]
-    for field in command.__struct_fields__:
-        if field not in _DRAWN_BY_SHELL:
-            chosen.append(repr(getattr(command, field)))
+    fields = (field for field in command.__struct_fields__ if field not in _DRAWN_BY_SHELL)
+    chosen = [type(command).__name__, *(repr(getattr(command, field)) for field in fields)]
     return keccak256("|".join(chosen).encode())
 
 
@@ -142,6 +148,8 @@ class ChainHead(Input, frozen=True, gc=False):
 
 
 class ChainReorg(Input, frozen=True, gc=False):
+    """Blocks that were observed, none of them confirmed, were replaced by others."""
+
     fork_block_num: int
     """First block that was replaced."""
     old_block_hash: Bytes32
@@ -149,7 +157,7 @@ class ChainReorg(Input, frozen=True, gc=False):
 
 
 class TransactionSigned(Input, frozen=True, gc=False):
-    """The chain room signed the transaction of an intent; it may be broadcast once this is on disk."""
+    """The chain room signed an intent's transaction: once on disk, it may be broadcast."""
 
     intent_id: Bytes32
     tx_hash: Bytes32
@@ -159,6 +167,8 @@ class TransactionSigned(Input, frozen=True, gc=False):
 
 
 class TransactionReceipt(Input, frozen=True, gc=False):
+    """The transaction of an intent is in a block, reverted or not."""
+
     intent_id: Bytes32
     tx_hash: Bytes32
     block_num: int

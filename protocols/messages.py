@@ -1,4 +1,4 @@
-"""Messages: what two nodes say to each other inside a session, as MessagePack arrays tagged by kind.
+"""Messages: what two nodes say to each other in a session: MessagePack arrays tagged by kind.
 
 States travel as the bytes that are hashed, so a signature is checked over what was received.
 """
@@ -67,6 +67,8 @@ class FinalStateRefusal(msgspec.Struct, frozen=True, array_like=True, tag="refus
 
 
 class ObjectiveRejection(msgspec.Struct, frozen=True, array_like=True, tag="reject", gc=False):
+    """The sender takes no part in the proposed objective, and says why."""
+
     objective_id: ObjectiveId
     error_code: Text
     reason: Text
@@ -84,6 +86,8 @@ class Payment(msgspec.Struct, frozen=True, array_like=True, tag="pay", gc=False)
 
 
 class PaymentRefusal(msgspec.Struct, frozen=True, array_like=True, tag="unpaid", gc=False):
+    """The payee did not accept the payment, and says why."""
+
     channel_id: ChannelId
     payment_id: PaymentId
     total: Amount32

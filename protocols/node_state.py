@@ -1,8 +1,8 @@
 """NodeState and its reducer: the fold of all events is all that this node believes.
 
-The values inside are frozen; the maps that hold them belong to whoever folds (ADR 0026). `apply` replaces
-the values one event touches and nothing else; it never signs, sends, asks the time or fails on an event
-that was recorded. Replay is `apply` alone.
+The values inside are frozen; the maps that hold them belong to whoever folds (ADR 0026). `apply`
+replaces the values one event touches and nothing else; it never signs, sends, asks the time or
+fails on an event that was recorded. Replay is `apply` alone.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ Value = TypeVar("Value")
 class EntityMap(Protocol[Key, Value]):
     """What the reducer needs of a map: a dict is one, a crank's overlay another."""
 
-    def get(self, key: Key, /) -> Value | None: ...
+    def get(self, key: Key, /) -> Value | None:
+        """The value under the key; None if there is none."""
+
     def __getitem__(self, key: Key, /) -> Value: ...
     def __setitem__(self, key: Key, value: Value, /) -> None: ...
     def __iter__(self) -> Iterator[Key]: ...
@@ -82,7 +84,7 @@ class NodeState:
             {} if transactions is None else transactions
         )
         self.unreceipted: set[ChannelId] = set()
-        """Channels with payments to us that no receipt covers yet: a view of `channels`, not digested."""
+        """Channels with payments to us without a receipt: a view of `channels`, not digested."""
         self.refused: set[ChannelId] = set()
         """Channels in which the payee refused payments of ours: likewise."""
 
@@ -151,6 +153,7 @@ class Digest:
 
     @property
     def entity_count(self) -> int:
+        """Entities that the digest covers."""
         return len(self._terms)
 
 

@@ -1,6 +1,7 @@
 """M10: the channel nonce binds a channel to one chain and one adjudicator.
 
-The channel id covers neither, so without this a channel's signatures were valid on every deployment.
+The channel id covers neither, so without this a channel's signatures were valid on every
+deployment.
 """
 
 from __future__ import annotations

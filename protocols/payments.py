@@ -1,9 +1,9 @@
 """Payments: vouchers issued by the payer, accepted or refused by the payee, receipted once a batch.
 
-A voucher is cumulative; each payment has its own (M13: its total is the payee's largest accepted amount
-plus the payment). A voucher that left counts as spent: a refused payment stays pending and is sent again
-with the same voucher, in order, from the base the payee named. The receipt signs the Merkle root over the
-payments it newly covers, so that each payment can be proved alone.
+A voucher is cumulative; each payment has its own (M13: its total is the payee's largest accepted
+amount plus the payment). A voucher that left counts as spent: a refused payment stays pending and
+is sent again with the same voucher, in order, from the base the payee named. The receipt signs
+the Merkle root over the payments it newly covers, so that each payment can be proved alone.
 """
 
 from __future__ import annotations

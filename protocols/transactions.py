@@ -1,7 +1,8 @@
 """Transactions as intents: what must reach the chain, and how far each one got.
 
-An intent's id is derived, so asking twice for the same attempt is the same intent. The chain room signs
-it once; the signed bytes are recorded before they leave and are broadcast until a receipt is known.
+An intent's id is derived, so asking twice for the same attempt is the same intent. The chain room
+signs it once; the signed bytes are recorded before they leave and are broadcast until a receipt
+is known.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from protocols.crypto import keccak256
 from protocols.types import Bytes32, ChannelId
 
 ATTEMPT_COUNT_MAX = 5
-"""Attempts at one deposit or conclusion; a sixth waits for the owner. A deposit fails when a stranger's
-deposit changes the holdings first, which costs the stranger money each time."""
+"""Attempts at one deposit or conclusion; a sixth waits for the owner. A deposit fails when a
+stranger's deposit changes the holdings first, which costs the stranger money each time."""
 
 
 class TransactionStatus(StrEnum):
+    """How far an attempt got; mined and failed are the ends."""
+
     REQUESTED = "requested"
     SUBMITTED = "submitted"
     MINED = "mined"
@@ -43,4 +46,5 @@ def intent_id(kind: str, channel_id: ChannelId, attempt: int) -> Bytes32:
 
 
 def is_pending(transaction: Transaction) -> bool:
+    """True while the attempt may still reach a block."""
     return transaction.status in (TransactionStatus.REQUESTED, TransactionStatus.SUBMITTED)

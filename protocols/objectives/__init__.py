@@ -1,1 +1,1 @@
-"""Objectives: goals run to their end by cranking; each file holds one, crank and apply side by side."""
+"""Objectives: goals run to their end by cranking; one file each, crank and messages together."""

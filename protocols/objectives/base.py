@@ -1,7 +1,7 @@
 """What all objectives share: the record of a goal, its names, and what a crank answers.
 
-An objective is a flow chart that starts anew at every crank and stops at its first unmet condition. That
-condition, `WaitingFor`, is computed from the data and never stored.
+An objective is a flow chart that starts anew at every crank and stops at its first unmet
+condition. That condition, `WaitingFor`, is computed from the data and never stored.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ class ObjectiveType(StrEnum):
 
 
 class ObjectiveStatus(StrEnum):
+    """Where an objective is; rejected and completed are the ends."""
+
     UNAPPROVED = "unapproved"
     APPROVED = "approved"
     REJECTED = "rejected"
@@ -72,7 +74,7 @@ class Objective(Struct, frozen=True, array_like=True, gc=False):
 
 
 def objective_id(objective_type: ObjectiveType, channel_id: ChannelId) -> ObjectiveId:
-    """keccak256("obj1|" + type + "|" + channel id): both sides agree on it, one per type and channel."""
+    """keccak256("obj1|" + type + "|" + channel id): the same on both sides."""
     return keccak256(b"obj1|" + objective_type.encode() + b"|" + channel_id)
 
 

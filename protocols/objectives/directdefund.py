@@ -2,13 +2,15 @@
 
     largest voucher known -> final state by the payer (M12) -> by the payee -> concluded -> paid out
 
-The payer signs first, with her largest voucher, and pays nothing after. The payee refuses less than the
-largest it accepted; a refused turn is never signed, and the payer goes on at the next one (M7).
-Participant 0 submits; the other side does when nothing was concluded for a while, since either can.
+The payer signs first, with her largest voucher, and pays nothing after. The payee refuses less
+than the largest it accepted; a refused turn is never signed, and the payer goes on at the next
+one (M7). Participant 0 submits; the other side does when nothing was concluded for a while, since
+either can.
 
 ```mermaid
 flowchart LR
-  V[largest voucher] --> P[final state from payer] --> S[supported final state] --> C[conclusion] --> W[withdrawal]
+  V[largest voucher] --> P[final state from payer] --> S[supported final state]
+  S --> C[conclusion] --> W[withdrawal]
 ```
 """
 
@@ -53,7 +55,8 @@ CONCLUDE = "conclude"
 """The kind of the transaction intent."""
 
 CONCLUDE_FALLBACK_MS = 300_000
-"""How long the payee waits for the payer's conclusion before it submits its own: 25 blocks of 12 s."""
+"""How long the payee waits for the payer's conclusion before it submits its own: 25 blocks of
+12 s."""
 
 FINAL_TURN_COUNT_MAX = 16
 """Final turns a channel may go through; honest parties need one, after a restore two."""
@@ -214,7 +217,7 @@ def _record_shown(draft: Draft, channel: Channel, total: int, signature: bytes) 
 
 
 def receive_final(draft: Draft, channel: Channel, state: State, body: messages.SignedState) -> None:
-    """The counterparty's signature on a final state: the payer's proposal, or the payee's consent."""
+    """The counterparty signed a final state: the payer's proposal, or the payee's consent."""
     if not is_supported(channel, POSTFUND_TURN):
         raise StateRefused(state.turn_num, "the channel is not funded")
     if channel.my_index == 0:

@@ -1,14 +1,16 @@
 """DirectFund: two parties agree on a channel, deposit on chain, and agree that it is funded.
 
-    prefund signed by both -> our deposits, in order -> all held (confirmed) -> postfund signed by both
+    prefund signed by both -> deposits, in order -> all held (confirmed) -> postfund signed by both
 
-Participant i deposits only when everything listed before its share is held and the prefund is signed by
-all, so what it puts in can always be taken out by a state that pays it back. Pre- and postfund carry the
-full outcome (M5). Deposits follow holdings, not depositors: a stranger's deposit only lowers ours.
+Participant i deposits only when everything listed before its share is held and the prefund is
+signed by all, so what it puts in can always be taken out by a state that pays it back. Pre- and
+postfund carry the full outcome (M5). Deposits follow holdings, not depositors: a stranger's
+deposit only lowers ours.
 
 ```mermaid
 flowchart LR
-  A[approval] --> P[complete prefund] --> D[my deposit] --> F[complete funding] --> Q[complete postfund] --> E[done]
+  A[approval] --> P[complete prefund] --> D[my deposit] --> F[complete funding]
+  F --> Q[complete postfund] --> E[done]
 ```
 """
 

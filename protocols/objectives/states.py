@@ -1,7 +1,8 @@
 """Signing and taking in states: the two doors through which a signature enters a channel.
 
-`sign` refuses a second, different state for a turn (M6). `take_in` checks that a peer's state is exactly
-the one its turn allows before anything is kept. Both record the whole state before they name its hash.
+`sign` refuses a second, different state for a turn (M6). `take_in` checks that the turn is not
+taken by another state and that the counterparty signed. Both record the whole state before they
+name its hash.
 """
 
 from __future__ import annotations
