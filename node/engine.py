@@ -1,0 +1,258 @@
+"""The engine: one task, the only writer. It takes what waits, cranks it, writes once, then lets go.
+
+    take a batch -> crank and fold each input -> ONE synced write -> release effects, answers, acks
+
+Nothing leaves before the write returned: the outbox, the callers and the acknowledgements are all told
+after it, in log order. If the write fails the error ends the engine, and with it the node. Between taking
+a batch and the end of its release there is no await, so nobody sees a state that is not on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import msgspec
+import structlog
+import trio
+
+from node.answers import Answer
+from node.faults import Faults
+from node.limits import (
+    BATCH_INPUT_COUNT_MAX,
+    DIGEST_INTERVAL_RECORD_COUNT,
+    INPUT_QUEUE_COUNT_MAX,
+)
+from node.outbox import Outbox, settled_keys
+from node.requests import Requests, answer_from
+from node.store.batch import Batch
+from node.store.log import EventLog
+from protocols import events, inputs
+from protocols.crank import crank
+from protocols.draft import Context
+from protocols.effects import Effect, outbox_key
+from protocols.errors import ProtocolError
+from protocols.node_state import Digest, NodeState, apply
+from protocols.types import Address
+
+log = structlog.get_logger()
+
+Done = Callable[[Answer | ProtocolError], None]
+"""Told once what became of a command, after it is durable."""
+
+Until = Literal["durable", "receipt"]
+
+
+class Queued(msgspec.Struct, frozen=True, gc=False):
+    """One input on its way to the engine, and whom to answer."""
+
+    item: inputs.Input
+    until: Until = "durable"
+    done: Done | None = None
+
+
+class Engine:
+    """Owns the state and the log; everybody else hands in inputs and reads."""
+
+    def __init__(
+        self,
+        event_log: EventLog,
+        state: NodeState,
+        outbox: Outbox,
+        *,
+        context: Callable[[int], Context],
+        acknowledge: Callable[[Address], None],
+        clock_ms: Callable[[], int],
+        faults: Faults,
+    ) -> None:
+        self.log = event_log
+        self.state = state
+        self._outbox = outbox
+        self._context = context
+        self._acknowledge = acknowledge
+        self._clock_ms = clock_ms
+        self._faults = faults
+        self._requests = Requests(event_log, state)
+        self._digest = Digest()
+        self._digested_seq = event_log.next_seq
+        self._last_ms = 0
+        self._send, self._receive = trio.open_memory_channel[Queued](INPUT_QUEUE_COUNT_MAX)
+
+    # --- handing in ---
+
+    async def __call__(self, item: inputs.Input, /) -> None:
+        """Queue an input; waits while the queue is full."""
+        await self._send.send(Queued(item))
+
+    def nowait(self, item: inputs.Input, /) -> bool:
+        """Queue an input if there is room."""
+        return self._offer(Queued(item))
+
+    def command_then(self, command: inputs.Input, until: Until, done: Done) -> bool:
+        """Queue a command; `done` is called once, when it is durable (or receipted) or refused."""
+        return self._offer(Queued(command, until, done))
+
+    def _offer(self, queued: Queued) -> bool:
+        try:
+            self._send.send_nowait(queued)
+        except trio.WouldBlock:
+            return False
+        return True
+
+    # --- the loop ---
+
+    async def run(self) -> None:
+        """Take batches for ever. Ends only by cancellation or by a failed write."""
+        async for first in self._receive:
+            self.step(self._take(first))
+
+    def _take(self, first: Queued) -> list[Queued]:
+        taken = [first]
+        while len(taken) < BATCH_INPUT_COUNT_MAX:
+            try:
+                taken.append(self._receive.receive_nowait())
+            except trio.WouldBlock:
+                break
+        return taken
+
+    def step(self, taken: list[Queued]) -> None:
+        """One batch, from inputs to release; synchronous on purpose."""
+        step = _Step(self, self._now_ms())
+        for queued in taken:
+            step.take(queued)
+        step.take(_END_OF_BATCH)
+        if step.batch.next_seq - self._digested_seq >= DIGEST_INTERVAL_RECORD_COUNT:
+            step.record_digest(clean_stop=False)
+        self._write(step)
+        step.release()
+
+    def stop(self) -> None:
+        """Finish what is queued and close the log's books: the last record is a digest."""
+        rest = []
+        while True:
+            try:
+                rest.append(self._receive.receive_nowait())
+            except trio.WouldBlock:
+                break
+        step = _Step(self, self._now_ms())
+        for queued in rest:
+            step.take(queued)
+        step.take(_END_OF_BATCH)
+        step.record_digest(clean_stop=True)
+        self._write(step)
+        step.release()
+
+    def record(self, event: events.Event) -> None:
+        """Record a fact of the node itself (its creation, a cut tail), alone and durable."""
+        step = _Step(self, self._now_ms())
+        step.record(event, None)
+        self._write(step)
+        step.release()
+
+    def _write(self, step: _Step) -> None:
+        if step.batch.is_empty:
+            return
+        self._faults.hit("before-write")
+        self.log.commit(step.batch)
+        self._faults.hit("after-sync")
+
+    def _now_ms(self) -> int:
+        """Recorded times never fall, whatever the clock does."""
+        self._last_ms = max(self._last_ms, self._clock_ms())
+        return self._last_ms
+
+
+_END_OF_BATCH = Queued(inputs.EndOfBatch())
+
+
+class _Step:
+    """One batch under construction: what to write, and what to do once it is written."""
+
+    def __init__(self, engine: Engine, now_ms: int) -> None:
+        self.engine = engine
+        self.now_ms = now_ms
+        self.batch: Batch = engine.log.begin(now_ms)
+        self._context = engine._context(now_ms)
+        self._effects: list[Effect] = []
+        self._settled: list[events.Event] = []
+        self._heard: set[Address] = set()
+        self._answers: list[tuple[Done, Answer | ProtocolError]] = []
+
+    def take(self, queued: Queued) -> None:
+        """Crank one input and fold what it leads to; a refused command is answered with its error."""
+        item = queued.item
+        if isinstance(item, inputs.PeerMessage):
+            self._heard.add(item.peer)
+        if queued.done is not None:
+            self._command(queued, queued.done)
+            return
+        self._crank(item)
+
+    def _crank(self, item: inputs.Input) -> tuple[int, tuple[events.Event, ...]]:
+        result = crank(self.engine.state, item, self._context)
+        first_seq = self.batch.next_seq
+        for event in result.events:
+            self.record(event, first_seq if self.batch.next_seq > first_seq else None)
+        for effect in result.effects:
+            self.batch.put_effect(outbox_key(effect), effect)
+        self._effects.extend(result.effects)
+        return first_seq, result.events
+
+    def record(self, event: events.Event, cause_seq: int | None) -> None:
+        """Append and fold one event; note what it settles and whom it answers."""
+        state = self.engine.state
+        self.batch.append(event, cause_seq)
+        if isinstance(event, events.StateSigned):
+            self.batch.sign_turn(event.channel_id, event.turn_num, event.state_hash)
+        elif isinstance(event, events.ReceiptReceived | events.VoucherRefusalReceived):
+            self._answers.extend(self.engine._requests.on_event(event))
+        settled = False
+        for key in settled_keys(state, event):
+            self.batch.clear_effect(key)
+            settled = True
+        if settled:
+            self._settled.append(event)
+        apply(state, event, self.now_ms)
+
+    def _command(self, queued: Queued, done: Done) -> None:
+        requests = self.engine._requests
+        try:
+            known = requests.find(queued.item)
+            if known is None:
+                first_seq, recorded = self._crank(queued.item)
+                known = answer_from(self.engine.state, queued.item, first_seq, recorded)
+                requests.remember(queued.item, first_seq, recorded)
+        except ProtocolError as refusal:
+            self._answers.append((done, refusal))
+            return
+        if queued.until == "receipt" and known.payment_id and not known.receipted:
+            if requests.wait_for_receipt(known, done):
+                return
+        self._answers.append((done, known))
+
+    def record_digest(self, *, clean_stop: bool) -> None:
+        """The digest of the state as it stands after everything in this batch."""
+        engine = self.engine
+        digest = engine._digest.update(engine.state)
+        count = engine._digest.entity_count
+        self.record(events.StateDigestRecorded(digest, count, clean_stop), None)
+        engine._digested_seq = self.batch.next_seq
+
+    def release(self) -> None:
+        """The write returned: let everything go, in log order."""
+        engine = self.engine
+        engine._requests.end_batch()
+        for event in self._settled:
+            engine._outbox.settle(event)
+        engine._outbox.release(self._effects)
+        for peer in self._heard:
+            engine._acknowledge(peer)
+        for done, answer in self._answers:
+            done(answer)
+
+
+def replay(event_log: EventLog, state: NodeState) -> Iterator[int]:
+    """Fold the whole log into `state`; yields each record's number. Raises LogDamaged."""
+    for record in event_log.read():
+        apply(state, record.event(), record.time_ms)
+        yield record.seq

@@ -1,0 +1,33 @@
+"""Bounds of the engine and what joins the rooms: value, unit, why. A room's own bounds stay with it."""
+
+INPUT_QUEUE_COUNT_MAX = 4_096
+"""Inputs waiting for the engine. A full queue is back-pressure: peers and callers wait."""
+
+BATCH_INPUT_COUNT_MAX = 512
+"""Inputs cranked under one synced write. At 50 us each a batch stays near 25 ms."""
+
+DIGEST_INTERVAL_RECORD_COUNT = 1_000
+"""Records between two state digests (ADR 0026)."""
+
+TICK_INTERVAL_S = 1.0
+"""Seconds between two Tick inputs: the grain of resends and time-outs."""
+
+RECEIPT_WAITER_COUNT_MAX = 16_384
+"""Callers that wait for a payee's receipt; beyond it a command answers when it is durable."""
+
+SAFETY_MARGIN_BLOCK_COUNT = 10
+"""Blocks of margin for one answer to a challenge, used three times over (M19)."""
+
+BLOCK_TIME_S = 12
+"""Expected seconds between blocks, Ethereum's."""
+
+LOG_READ_COUNT_MAX = 1_000
+"""Records one call may read."""
+
+assert BATCH_INPUT_COUNT_MAX <= INPUT_QUEUE_COUNT_MAX
+assert DIGEST_INTERVAL_RECORD_COUNT >= LOG_READ_COUNT_MAX
+
+
+def challenge_duration_s_min(confirmation_count: int) -> int:
+    """M19: the shortest challenge duration that leaves time to see, answer and answer again."""
+    return (confirmation_count + 3 * SAFETY_MARGIN_BLOCK_COUNT) * BLOCK_TIME_S

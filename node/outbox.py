@@ -1,0 +1,135 @@
+"""The outbox: effects that are on disk and not settled yet, and the order in which they leave.
+
+It sends when told that a batch is durable, and again when a peer connects or the node starts. It never
+decides that an effect is done: only an event settles one. Two sides, because they leave by two doors:
+messages to peers, transactions to the chain.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from node.faults import Faults
+from protocols import events
+from protocols.effects import (
+    BroadcastTransaction,
+    Effect,
+    SendMessage,
+    SubmitTransaction,
+    message_key,
+    transaction_key,
+)
+from protocols.node_state import NodeState
+from protocols.types import Address, Bytes32
+
+
+class PeerDoor(Protocol):
+    """What the outbox needs of the peer room."""
+
+    def send(self, peer: Address, messages: Sequence[tuple[int, bytes]]) -> None:
+        """Queue (sequence, body) for the peer; nothing happens without a session."""
+
+    def acknowledge(self, peer: Address) -> None:
+        """What we durably received from the peer rose."""
+
+
+class ChainDoor(Protocol):
+    """What the outbox needs of the chain room."""
+
+    def request(self, effect: SubmitTransaction) -> None:
+        """Sign with a nonce we own and hand the bytes back."""
+
+    def broadcast(self, effect: BroadcastTransaction) -> None:
+        """Send the bytes until a receipt is known."""
+
+    def settle(self, intent_id: Bytes32) -> None:
+        """The intent is over."""
+
+
+def settled_keys(state: NodeState, event: events.Event) -> Iterable[bytes]:
+    """The outbox keys an event settles; `state` is the one before the event."""
+    if isinstance(event, events.PeerAcknowledged):
+        first = state.peer(event.peer).acknowledged + 1
+        return (message_key(event.peer, number) for number in range(first, event.sequence + 1))
+    if isinstance(event, events.TransactionMined | events.TransactionFailed):
+        return (transaction_key(event.intent_id),)
+    return ()
+
+
+class Outbox:
+    """Unsettled effects in memory, as they stand in the log's outbox."""
+
+    def __init__(self, peers: PeerDoor, chain: ChainDoor, faults: Faults) -> None:
+        self._peers = peers
+        self._chain = chain
+        self._faults = faults
+        self._messages: dict[Address, deque[tuple[int, bytes]]] = {}
+        self._transactions: dict[Bytes32, SubmitTransaction | BroadcastTransaction] = {}
+
+    @property
+    def message_count(self) -> int:
+        """Messages that wait for an acknowledgement."""
+        return sum(map(len, self._messages.values()))
+
+    @property
+    def transaction_count(self) -> int:
+        """Intents that are not settled."""
+        return len(self._transactions)
+
+    def load(self, effects: Iterable[Effect]) -> None:
+        """Take up what was not settled when the node stopped, in key order; nothing is sent yet."""
+        for effect in effects:
+            self._keep(effect)
+
+    def _keep(self, effect: Effect) -> None:
+        if isinstance(effect, SendMessage):
+            waiting = self._messages.setdefault(effect.peer, deque())
+            waiting.append((effect.sequence, effect.body))
+        else:
+            self._transactions[effect.intent_id] = effect
+
+    def resume_transactions(self) -> None:
+        """The chain room is up: hand it every unsettled intent again."""
+        for effect in self._transactions.values():
+            self._hand_over(effect)
+
+    def resume_messages(self, peer: Address, received: int) -> None:
+        """A session with the peer is up; it says it has our messages up to `received`."""
+        waiting = self._messages.get(peer, ())
+        self._send(peer, [message for message in waiting if message[0] > received])
+
+    def settle(self, event: events.Event) -> None:
+        """A durable event may settle effects."""
+        if isinstance(event, events.PeerAcknowledged):
+            waiting = self._messages.get(event.peer)
+            while waiting and waiting[0][0] <= event.sequence:
+                waiting.popleft()
+        elif isinstance(event, events.TransactionMined | events.TransactionFailed):
+            self._transactions.pop(event.intent_id, None)
+            self._chain.settle(event.intent_id)
+
+    def release(self, effects: Iterable[Effect]) -> None:
+        """The batch that holds these effects is durable: they leave, one send for each peer."""
+        by_peer: dict[Address, list[tuple[int, bytes]]] = {}
+        for effect in effects:
+            self._keep(effect)
+            if isinstance(effect, SendMessage):
+                by_peer.setdefault(effect.peer, []).append((effect.sequence, effect.body))
+            else:
+                self._hand_over(effect)
+        for peer, messages in by_peer.items():
+            self._send(peer, messages)
+
+    def _hand_over(self, effect: SubmitTransaction | BroadcastTransaction) -> None:
+        if isinstance(effect, SubmitTransaction):
+            self._chain.request(effect)
+        else:
+            self._faults.hit("before-send")
+            self._chain.broadcast(effect)
+
+    def _send(self, peer: Address, messages: Sequence[tuple[int, bytes]]) -> None:
+        if messages:
+            self._faults.hit("before-send")
+            self._peers.send(peer, messages)

@@ -1,0 +1,154 @@
+"""Requests: a retried command gets its first answer, and who waits for a receipt is told of it.
+
+A command with a request id is found again through the log's index, so that the answer survives a crash;
+within a batch that is not written yet, through memory. The answer is rebuilt from the recorded event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from node.answers import Answer
+from node.limits import RECEIPT_WAITER_COUNT_MAX
+from node.store.log import EventLog
+from protocols import events, inputs
+from protocols.errors import (
+    PaymentRefusedByPayee,
+    ProtocolError,
+    RequestIdConflict,
+    all_errors,
+)
+from protocols.inputs import command_hash
+from protocols.node_state import NodeState
+from protocols.objectives.base import ObjectiveType, objective_id
+from protocols.types import Bytes32, amount_from_bytes
+
+Done = Callable[[Answer | ProtocolError], None]
+
+
+def answer_from(
+    state: NodeState, command: inputs.Input, first_seq: int, recorded: tuple[events.Event, ...]
+) -> Answer:
+    """The answer to a command that was just cranked."""
+    for offset, event in enumerate(recorded):
+        if isinstance(event, events.VoucherIssued):
+            return _payment_answer(state, first_seq + offset, event)
+        if isinstance(event, events.ObjectiveCreated):
+            return Answer(first_seq + offset, event.objective_id, event.channel_id)
+    # Nothing new was needed: the objective exists already.
+    if isinstance(command, inputs.CloseChannel):
+        identity = objective_id(ObjectiveType.DIRECT_DEFUND, command.channel_id)
+        return Answer(max(0, first_seq - 1), identity, command.channel_id)
+    assert isinstance(command, inputs.ApproveObjective | inputs.RejectObjective)
+    channel_id = state.objectives[command.objective_id].channel_id
+    return Answer(first_seq, command.objective_id, channel_id)
+
+
+def _payment_answer(state: NodeState, seq: int, event: events.VoucherIssued) -> Answer:
+    total = amount_from_bytes(event.total)
+    receipted = state.channels[event.channel_id].vouchers.receipted_total >= total
+    return Answer(seq, b"", event.channel_id, event.payment_id, total, receipted)
+
+
+class Requests:
+    """Looks up request ids; keeps the callers that wait for receipts."""
+
+    def __init__(self, event_log: EventLog, state: NodeState) -> None:
+        self._log = event_log
+        self._state = state
+        self._fresh: dict[str, tuple[int, events.Event]] = {}
+        self._waiting: dict[Bytes32, list[tuple[Done, Answer]]] = {}
+
+    def find(self, command: inputs.Input) -> Answer | None:
+        """The first answer to the command's request id; RequestIdConflict for another command."""
+        request_id: str = getattr(command, "request_id", "")
+        if not request_id:
+            return None
+        found = self._fresh.get(request_id) or self._stored(request_id)
+        if found is None:
+            return None
+        seq, event = found
+        if isinstance(event, events.VoucherIssued):
+            if not _is_same_payment(command, event):
+                raise RequestIdConflict(request_id)
+            return _payment_answer(self._state, seq, event)
+        assert isinstance(event, events.ObjectiveParamsRecorded)
+        if not isinstance(command, inputs.OpenChannel | inputs.CloseChannel):
+            raise RequestIdConflict(request_id)
+        if event.request_hash != command_hash(command):
+            raise RequestIdConflict(request_id)
+        channel_id = self._state.objectives[event.objective_id].channel_id
+        # The objective's creation stands one record before its parameters.
+        return Answer(seq - 1, event.objective_id, channel_id)
+
+    def _stored(self, request_id: str) -> tuple[int, events.Event] | None:
+        seq = self._log.find_request(request_id)
+        if seq is None:
+            return None
+        (record,) = self._log.read(seq, seq + 1)
+        return seq, record.event()
+
+    def remember(
+        self, command: inputs.Input, first_seq: int, recorded: tuple[events.Event, ...]
+    ) -> None:
+        """Keep what this batch recorded under a request id until it can be found in the log."""
+        request_id: str = getattr(command, "request_id", "")
+        if not request_id:
+            return
+        for offset, event in enumerate(recorded):
+            if getattr(event, "request_id", "") == request_id:
+                self._fresh[request_id] = (first_seq + offset, event)
+
+    def end_batch(self) -> None:
+        """The batch is durable: its request ids are in the index."""
+        self._fresh.clear()
+
+    def wait_for_receipt(self, answer: Answer, done: Done) -> bool:
+        """Answer `done` when the payment's receipt is durable; False if too many wait."""
+        if len(self._waiting) >= RECEIPT_WAITER_COUNT_MAX:
+            return False
+        self._waiting.setdefault(answer.payment_id, []).append((done, answer))
+        return True
+
+    def on_event(
+        self, event: events.ReceiptReceived | events.VoucherRefusalReceived
+    ) -> Iterator[tuple[Done, Answer | ProtocolError]]:
+        """Whom the event answers; to be called before it is folded."""
+        if not self._waiting:
+            return
+        if isinstance(event, events.VoucherRefusalReceived):
+            yield from self._refused(event)
+            return
+        pending = self._state.channels[event.channel_id].vouchers.pending
+        for payment in pending[: event.payment_count]:
+            for done, answer in self._waiting.pop(payment.payment_id, ()):
+                yield done, _receipted(answer)
+
+    def _refused(
+        self, event: events.VoucherRefusalReceived
+    ) -> Iterator[tuple[Done, Answer | ProtocolError]]:
+        error = all_errors().get(event.error_code)
+        if error is not None and (error.retry_safe or error.name() == "VOUCHER_TOTAL_WRONG"):
+            return
+        for done, _ in self._waiting.pop(event.payment_id, ()):
+            yield done, PaymentRefusedByPayee(event.payment_id, event.error_code, event.reason)
+
+
+def _is_same_payment(command: inputs.Input, event: events.VoucherIssued) -> bool:
+    return (
+        isinstance(command, inputs.SendPayment)
+        and command.channel_id == event.channel_id
+        and command.amount == amount_from_bytes(event.amount)
+        and command.memo == event.memo
+    )
+
+
+def _receipted(answer: Answer) -> Answer:
+    return Answer(
+        answer.seq,
+        answer.objective_id,
+        answer.channel_id,
+        answer.payment_id,
+        answer.total,
+        receipted=True,
+    )
