@@ -1,7 +1,8 @@
 """One call to a running node over HTTP, for commands that ask once and print.
 
-It knows the envelope and the token, and nothing of what the methods mean. It loads neither trio nor
-anything of the chain's libraries: a command starts quickly. Many calls at once: `node.rpc.client`.
+It knows the envelope and the token, and nothing of what the methods mean. It loads neither trio
+nor anything of the chain's libraries: a command starts quickly. Many calls at once:
+`node.rpc.client`.
 """
 
 from __future__ import annotations

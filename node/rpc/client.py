@@ -1,13 +1,14 @@
 """Speak to a running node over one WebSocket, with many calls in flight.
 
-For the demo, the benchmarks and commands that watch; one call alone is `node.rpc.call`. It knows the
-envelope and the token, and nothing of what the methods mean.
+For the demo, the benchmarks and commands that watch; one call alone is `node.rpc.call`. It knows
+the envelope and the token, and nothing of what the methods mean.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -131,9 +132,8 @@ class RpcClient:
                     frames.append(self._frame(encode_request(request_num, *call)))
                 if frames:
                     await self._send(b"".join(frames))
-                await self._read_until(
-                    lambda: len(unanswered) < in_flight_max if more else not unanswered
-                )
+                waiting_max = in_flight_max - 1 if more else 0
+                await self._read_until(partial(_at_most, unanswered, waiting_max))
         finally:
             for request_num in unanswered:
                 self._waiting.pop(request_num, None)
@@ -252,3 +252,7 @@ class RpcClient:
 def _refused(body: bytes) -> RpcUnreachable:
     """Say in the node's own words why it did not let us in."""
     return RpcUnreachable(f"the node refused the connection: {decode_answer(body).value()}")
+
+
+def _at_most(unanswered: set[int], count: int) -> bool:
+    return len(unanswered) <= count

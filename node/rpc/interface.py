@@ -1,0 +1,45 @@
+"""What this room needs of the node, and no more: the daemon implements it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal, Protocol
+
+from node.answers import Answer, LogEntry
+from protocols.errors import ProtocolError
+from protocols.inputs import Input
+from protocols.node_state import NodeState
+
+Until = Literal["durable", "receipt"]
+"""When a command is answered: recorded on our disk, or receipted by the peer as well."""
+
+
+Done = Callable[[Answer | ProtocolError], None]
+"""Called once, after the write is durable and in log order; never raises, never waits."""
+
+
+class NodeApi(Protocol):
+    """The node, as seen from the owner's door."""
+
+    @property
+    def state(self) -> NodeState:
+        """Everything the node believes. Read only."""
+
+    @property
+    def seq(self) -> int:
+        """The last record that is in `state`."""
+
+    def waiting_for(self, objective_id: bytes) -> str:
+        """The first unmet condition of a known objective (`WaitingFor`)."""
+
+    def command_then(self, command: Input, until: Until, done: Done) -> bool:
+        """Queue a command and return at once; False if the queue is full and nothing was taken."""
+
+    async def queue_room(self) -> None:
+        """Return when a command may be offered again: to sleep for about a batch will do."""
+
+    def record(self, from_seq: int, limit: int, entity: bytes | None) -> Sequence[LogEntry]:
+        """At most `limit` records from `from_seq` on; of one channel or objective if `entity`."""
+
+    def status(self) -> dict[str, object]:
+        """Figures of every room, as JSON values."""

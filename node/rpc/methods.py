@@ -1,0 +1,222 @@
+"""The method table: what can be asked of the node, what it takes and what it answers.
+
+One entry per method; dispatch, documentation and `rpc.discover` all read it. A command becomes
+an input of the engine and is answered when it is on disk; a query reads what the node believes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from node.answers import Answer
+from node.rpc import commands, params, queries, results
+from node.rpc.interface import NodeApi
+from node.rpc.openrpc import openrpc_document
+from node.rpc.params import Params, params_decoder
+from protocols import errors
+from protocols.errors import ProtocolError
+from protocols.inputs import Input
+
+_CHANNEL = "0x" + "ab" * 32
+_OBJECTIVE = "0x" + "cd" * 32
+_PEER = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
+
+_CHANNEL_TERMS = (
+    errors.ChannelAlreadySeen,
+    errors.ParticipantsRefused,
+    errors.ChallengeDurationTooShort,
+    errors.AssetNotSupported,
+    errors.OutcomeNotSupported,
+    errors.PayeeMustOpenWithZero,
+)
+_APPROVAL = (
+    errors.UnknownObjective,
+    errors.ObjectiveNotWaitingForApproval,
+    errors.RequestIdConflict,
+)
+
+
+class Method(msgspec.Struct, frozen=True):
+    """What every method has. The envelope's and `INVALID_PARAMS` refusals go without saying."""
+
+    name: str
+    summary: str
+    """One sentence for the documentation."""
+    params: type[Params]
+    result: Any
+    """The type of the answer: a Struct, or an annotated dict."""
+    example: dict[str, Any]
+    """Parameters of a typical call."""
+    errors: tuple[type[ProtocolError], ...]
+    """The core's refusals that a caller should expect."""
+
+
+class Command(Method, frozen=True):
+    """Changes something: answered when its record is on disk."""
+
+    to_input: Callable[[Any], Input]
+    """Parameters to input; raises `InvalidParams`."""
+    to_result: Callable[[Answer], msgspec.Struct]
+
+
+class Query(Method, frozen=True):
+    """Reads only."""
+
+    read: Callable[[NodeApi, Any], Awaitable[object]]
+    """Raises `InvalidParams` or a refusal."""
+
+
+COMMANDS = (
+    Command(
+        "channel_open",
+        "Open a one-way payment channel to a peer and deposit into it; we are the payer.",
+        params.ChannelOpenParams,
+        results.CommandResult,
+        {"counterparty": _PEER, "amount": "1000000000000000000", "request_id": "open-1"},
+        (*_CHANNEL_TERMS, errors.UnknownPeer, errors.RequestIdConflict),
+        commands.open_channel,
+        commands.command_result,
+    ),
+    Command(
+        "channel_close",
+        "Close a channel together with the peer and pay both sides out on chain.",
+        params.ChannelCloseParams,
+        results.CommandResult,
+        {"channel_id": _CHANNEL},
+        (errors.UnknownChannel, errors.ChannelNotOpen, errors.RequestIdConflict),
+        commands.close_channel,
+        commands.command_result,
+    ),
+    Command(
+        "payment_send",
+        "Pay the channel's payee with one signed voucher.",
+        params.PaymentSendParams,
+        results.PaymentResult,
+        {"channel_id": _CHANNEL, "amount": "1000", "memo": "coffee", "until": "receipt"},
+        (
+            errors.UnknownChannel,
+            errors.NotThePayer,
+            errors.ChannelNotOpen,
+            errors.ChannelClosing,
+            errors.ChannelDisputed,
+            errors.ChannelCloseOnly,
+            errors.AmountNotPositive,
+            errors.AmountAboveDeposit,
+            errors.ChainViewStale,
+            errors.TooManyPaymentsInFlight,
+            errors.RequestIdConflict,
+        ),
+        commands.send_payment,
+        commands.payment_result,
+    ),
+    Command(
+        "objective_approve",
+        "Accept what a peer proposed, where the policy asks the owner.",
+        params.ObjectiveApproveParams,
+        results.CommandResult,
+        {"objective_id": _OBJECTIVE},
+        _APPROVAL,
+        commands.approve,
+        commands.command_result,
+    ),
+    Command(
+        "objective_reject",
+        "Decline what a peer proposed, where the policy asks the owner.",
+        params.ObjectiveRejectParams,
+        results.CommandResult,
+        {"objective_id": _OBJECTIVE, "reason": "not this month"},
+        _APPROVAL,
+        commands.reject,
+        commands.command_result,
+    ),
+)
+
+QUERIES = (
+    Query(
+        "node_status",
+        "Who this node is, and how each of its rooms is doing.",
+        params.NoParams,
+        results.NodeStatus,
+        {},
+        (),
+        queries.node_status,
+    ),
+    Query(
+        "channel_get",
+        "One channel: its money, its status and what the chain holds for it.",
+        params.ChannelGetParams,
+        results.ChannelView,
+        {"channel_id": _CHANNEL},
+        (errors.UnknownChannel,),
+        queries.channel_get,
+    ),
+    Query(
+        "channel_list",
+        "Channels in the order in which they were made, of one status if wanted.",
+        params.ChannelListParams,
+        results.ChannelList,
+        {"status": "open"},
+        (errors.UnknownChannel,),
+        queries.channel_list,
+    ),
+    Query(
+        "objective_get",
+        "One objective: what it wants, what it waits for and how it ended.",
+        params.ObjectiveGetParams,
+        results.ObjectiveView,
+        {"objective_id": _OBJECTIVE},
+        (errors.UnknownObjective,),
+        queries.objective_get,
+    ),
+    Query(
+        "objective_list",
+        "Objectives in the order in which they were made, of one status if wanted.",
+        params.ObjectiveListParams,
+        results.ObjectiveList,
+        {"status": "unapproved"},
+        (errors.UnknownObjective,),
+        queries.objective_list,
+    ),
+    Query(
+        "log_read",
+        "Records of the log, each with its content id and its link in the chain of hashes.",
+        params.LogReadParams,
+        results.LogPage,
+        {"from_seq": 0, "limit": 10},
+        (),
+        queries.log_read,
+    ),
+)
+
+
+async def _discover(node: NodeApi, p: params.NoParams) -> object:
+    return DOCUMENT
+
+
+DISCOVER = Query(
+    "rpc.discover",
+    "This interface as an OpenRPC document, made from the same table that serves it.",
+    params.NoParams,
+    results.OpenRpcDocument,
+    {},
+    (),
+    _discover,
+)
+
+_ALL: tuple[Command | Query, ...] = (*COMMANDS, *QUERIES, DISCOVER)
+
+METHODS: dict[str, Command | Query] = {
+    method.name: method for method in sorted(_ALL, key=lambda method: method.name)
+}
+"""Every method by name."""
+
+DECODERS: dict[str, Callable[[msgspec.Raw | None], Any]] = {
+    name: params_decoder(method.params) for name, method in METHODS.items()
+}
+"""The parameters of every method; they raise `InvalidParams`."""
+
+DOCUMENT = openrpc_document(METHODS.values())
+"""What `rpc.discover` answers."""

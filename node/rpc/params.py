@@ -1,0 +1,221 @@
+"""What each method takes: one Struct per method, checked to the last character.
+
+Parameters come by name; an unknown one is refused, for a misspelt optional parameter would
+otherwise be a silent default. Amounts are decimal or 0x-hex strings in the asset's smallest
+unit, never JSON numbers, which many clients round. The Structs also make the schemas of
+`rpc.discover`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Literal, NoReturn, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from node.rpc.bounds import (
+    LIST_COUNT_MAX,
+    LOG_READ_COUNT_MAX,
+    REQUEST_ID_LENGTH_MAX,
+    TEXT_LENGTH_MAX,
+)
+from node.rpc.errors import InvalidParams
+from protocols.channel import ChannelStatus
+from protocols.errors import EncodingError
+from protocols.objectives.base import ObjectiveStatus
+from protocols.types import UINT48_MAX, UINT256_MAX, parse_address
+
+_ZERO_ADDRESS_TEXT = "0x" + "00" * 20
+
+AmountText = Annotated[
+    str,
+    Meta(
+        description="Smallest unit of the asset, 0 to 2^256 - 1: decimal digits or 0x hex.",
+        examples=["1000000000000000000", "0xde0b6b3a7640000"],
+        extra_json_schema={"pattern": "^(0|[1-9][0-9]{0,77}|0x[0-9a-fA-F]{1,64})$"},
+    ),
+]
+AddressText = Annotated[
+    str,
+    Meta(
+        description="20 bytes in 0x hex; mixed case must carry the EIP-55 checksum.",
+        examples=["0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"],
+        extra_json_schema={"pattern": "^0x[0-9a-fA-F]{40}$"},
+    ),
+]
+Hash32Text = Annotated[
+    str,
+    Meta(
+        description="32 bytes in 0x hex.",
+        examples=["0x" + "ab" * 32],
+        extra_json_schema={"pattern": "^0x[0-9a-fA-F]{64}$"},
+    ),
+]
+RequestIdText = Annotated[
+    str,
+    Meta(
+        description="A name of your choice: a call repeated under it is answered, not done twice.",
+        max_length=REQUEST_ID_LENGTH_MAX,
+        examples=["invoice-2041"],
+    ),
+]
+ShortText = Annotated[str, Meta(max_length=TEXT_LENGTH_MAX)]
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+P = TypeVar("P", bound="Params")
+
+
+class Params(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """Base of all parameter objects."""
+
+
+class NoParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
+    """A method without parameters."""
+
+
+class ChannelOpenParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
+    """Whom to open a channel with, and how much goes in."""
+
+    counterparty: AddressText
+    amount: AmountText
+    """Our deposit."""
+    asset: AddressText = _ZERO_ADDRESS_TEXT
+    """The zero address is the chain's own currency."""
+    counterparty_amount: AmountText = "0"
+    challenge_duration_s: Annotated[int, Meta(ge=0, le=UINT48_MAX)] = 86_400
+    request_id: RequestIdText = ""
+
+
+class ChannelCloseParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
+    """Which channel to close."""
+
+    channel_id: Hash32Text
+    request_id: RequestIdText = ""
+
+
+class ChannelGetParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
+    """Which channel to show."""
+
+    channel_id: Hash32Text
+
+
+class ChannelListParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
+    """Which channels to show."""
+
+    status: ChannelStatus | None = None
+    after: Hash32Text | None = None
+    """The last channel already seen; the list goes on behind it."""
+    limit: Annotated[int, Meta(ge=1, le=LIST_COUNT_MAX)] = LIST_COUNT_MAX
+
+
+class PaymentSendParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
+    """How much to pay in which channel."""
+
+    channel_id: Hash32Text
+    amount: AmountText
+    memo: ShortText = ""
+    request_id: RequestIdText = ""
+    until: Literal["durable", "receipt"] = "durable"
+    """durable: answered once the payment is on our disk. receipt: once the payee signed for it."""
+
+
+class ObjectiveGetParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
+    """Which objective to show."""
+
+    objective_id: Hash32Text
+
+
+class ObjectiveListParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
+    """Which objectives to show."""
+
+    status: ObjectiveStatus | None = None
+    after: Hash32Text | None = None
+    """The last objective already seen; the list goes on behind it."""
+    limit: Annotated[int, Meta(ge=1, le=LIST_COUNT_MAX)] = LIST_COUNT_MAX
+
+
+class ObjectiveApproveParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
+    """Which proposal of a peer to accept."""
+
+    objective_id: Hash32Text
+    request_id: RequestIdText = ""
+
+
+class ObjectiveRejectParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
+    """Which proposal of a peer to decline."""
+
+    objective_id: Hash32Text
+    reason: ShortText = "rejected by the owner"
+    request_id: RequestIdText = ""
+
+
+class LogReadParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
+    """Which part of the log to read; at most one of the two ids."""
+
+    from_seq: Count = 0
+    limit: Annotated[int, Meta(ge=1, le=LOG_READ_COUNT_MAX)] = 100
+    channel_id: Hash32Text | None = None
+    objective_id: Hash32Text | None = None
+
+
+_VALIDATION_PLACE = re.compile(r"^(?P<reason>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
+_HEX_AMOUNT = re.compile(r"0x[0-9a-fA-F]{1,64}", re.ASCII)
+_SIGNED = re.compile(r"-[0-9]", re.ASCII)
+_AMOUNT_DIGITS_MAX = len(str(UINT256_MAX))
+
+
+def params_decoder(params: type[P]) -> Callable[[msgspec.Raw | None], P]:
+    """A decoder of one method's parameters that raises `InvalidParams`."""
+    decode = msgspec.json.Decoder(params).decode
+
+    def decode_params(raw: msgspec.Raw | None) -> P:
+        try:
+            return decode(b"{}" if raw is None else raw)
+        except msgspec.ValidationError as error:
+            _refuse(raw, error)
+        except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+            raise InvalidParams("params", str(error)) from error
+
+    return decode_params
+
+
+def _refuse(raw: msgspec.Raw | None, error: msgspec.ValidationError) -> NoReturn:
+    if raw is not None and bytes(raw[:1]) == b"[":
+        raise InvalidParams("params", "parameters go by name: send an object") from error
+    place = _VALIDATION_PLACE.match(str(error))
+    assert place is not None, "the pattern matches any text"
+    raise InvalidParams(place["path"] or "params", place["reason"]) from error
+
+
+def parse_amount(parameter: str, text: str) -> int:
+    """An amount's number; `InvalidParams` says what is wrong with anything else."""
+    if text.isascii() and text.isdigit() and (text[0] != "0" or text == "0"):
+        # Digits first, because long texts are slow to convert.
+        if len(text) <= _AMOUNT_DIGITS_MAX and (amount := int(text)) <= UINT256_MAX:
+            return amount
+        raise InvalidParams(parameter, "above 2^256 - 1")
+    if _HEX_AMOUNT.fullmatch(text) is not None:
+        return int(text, 16)
+    if _SIGNED.match(text) is not None:
+        raise InvalidParams(parameter, "an amount is never negative")
+    raise InvalidParams(parameter, "expected a whole number in decimal digits or 0x hex")
+
+
+def parse_hash32(parameter: str, text: str) -> bytes:
+    """The 32 bytes of an id; `InvalidParams` for anything else."""
+    if len(text) == 66 and text.isascii() and text[:2] == "0x" and text[2:].isalnum():
+        try:
+            return bytes.fromhex(text[2:])
+        except ValueError:
+            pass  # a letter above f: refused below like any other text
+    raise InvalidParams(parameter, "expected 0x and 64 hex digits")
+
+
+def parse_account(parameter: str, text: str) -> bytes:
+    """The 20 bytes of an address; `InvalidParams` for anything else, a wrong checksum included."""
+    try:
+        return parse_address(text)
+    except EncodingError as error:
+        raise InvalidParams(parameter, str(error)) from error
