@@ -60,7 +60,8 @@ abstract contract ForceMove is StatusWords, NonReentrant {
         emit ChallengeRegistered(channelId, finalizesAt, proof, candidate);
     }
 
-    /// Raises the turn number record with a supported state and stops a running challenge.
+    /// Raises the turn number record with a supported state and stops a running challenge. No
+    /// state stands then: the fingerprint is that of two zero hashes.
     function checkpoint(
         FixedPart calldata fixedPart,
         SignedVariablePart[] calldata proof,
@@ -73,7 +74,7 @@ abstract contract ForceMove is StatusWords, NonReentrant {
         require(turnNum > turnNumRecord, 'turnNumRecord not increased.');
         _requireSupported(channelId, fixedPart, proof, candidate);
 
-        statusOf[channelId] = _pack(turnNum, 0, 0);
+        statusOf[channelId] = _pack(turnNum, 0, _fingerprint(bytes32(0), bytes32(0)));
         if (finalizesAt != 0) {
             emit ChallengeCleared(channelId, turnNum);
         } else {

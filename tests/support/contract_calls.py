@@ -147,15 +147,14 @@ class Contract:
     def send(
         self, name: str, *arguments: Any, value: int = 0, sender: str | None = None, gas: int = 0
     ) -> Receipt:
-        """Send a transaction and wait for it. Without `gas` the chain estimates it."""
+        """Send a transaction and wait for it. Without `gas` the chain says how much."""
         fields = {
             "from": sender or self.sender,
             "to": self.address,
             "value": hex(value),
             "data": "0x" + self.data(name, *arguments).hex(),
         }
-        if gas:
-            fields["gas"] = hex(gas)
+        fields["gas"] = hex(gas) if gas else self.rpc.ask("eth_estimateGas", fields)
         raw = self.rpc._mine(fields)
         block = self.rpc.ask("eth_getBlockByNumber", raw["blockNumber"], False)
         return Receipt(
