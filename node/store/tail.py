@@ -67,15 +67,18 @@ def inspect(path: Path) -> TailCut | None:
     """
     _inspect_manifest(path)
     files = wal_files(path)
+    cut = None
     for file in files:
         data = file.read_bytes()
         found = wal.walk(data)
         if found.end == len(data):
             continue
-        if found.later is None and file == files[-1]:
-            return TailCut(file.name, len(data) - found.end)
-        raise _damaged(file, data, found)
-    return None
+        cut = TailCut(file.name, len(data) - found.end)
+        # A start that was killed may leave the file it had cut already behind a newer, empty one.
+        may_be_torn = file == files[-1] or cut == remembered(path)
+        if found.later is not None or not may_be_torn:
+            raise _damaged(file, data, found)
+    return cut
 
 
 def inspect_live(path: Path) -> TailCut | None:

@@ -1,0 +1,131 @@
+"""What a batch puts where, and the alarm of the equivocation guard."""
+
+import msgspec
+import pytest
+
+from node.store.batch import INDEXED_FIELDS, SYNCED_KEY, Batch, request_entity, turn_key
+from node.store.errors import EquivocationAlarm
+from node.store.kv import ENTITY, LOG, META, OUTBOX, SIGNED_TURNS
+from node.store.memory import MemoryKeyValue
+from node.store.record import chain_next, chain_seed, decode_record, seq_key
+from protocols.effects import Effect
+from protocols.events import EVENTS, LogTailCut, ObjectiveCreated, encode_payload
+from tests.support.event_samples import sample
+from tests.support.logs import CHANNEL, GENESIS, TIME_MS, message, payment
+
+HASH_A, HASH_B = b"\x0a" * 32, b"\x0b" * 32
+
+
+@pytest.fixture
+def store() -> MemoryKeyValue:
+    return MemoryKeyValue()
+
+
+def begin(store: MemoryKeyValue) -> Batch:
+    return Batch(store, 0, b"", TIME_MS)
+
+
+def test_records_are_stored_under_their_number_behind_their_chain_hash(
+    store: MemoryKeyValue,
+) -> None:
+    batch = begin(store)
+    assert batch.append(GENESIS) == 0
+    assert batch.append(payment(1), cause_seq=0) == 1
+    store.write(batch.seal())
+    chain = chain_seed(encode_payload(GENESIS))
+    for seq, (key, value) in enumerate(store.iterate(LOG)):
+        assert key == seq_key(seq)
+        chain = chain_next(chain, value[32:])
+        assert value[:32] == chain
+        assert decode_record(value[32:]).time_ms == TIME_MS
+    assert batch.chain_hash == chain
+    assert decode_record(value[32:]).cause_seq == 0
+
+
+def test_record_0_must_say_what_the_log_is_about(store: MemoryKeyValue) -> None:
+    with pytest.raises(AssertionError, match="record 0"):
+        begin(store).append(payment(1))
+
+
+def test_every_event_is_indexed_by_its_channel_and_objective(store: MemoryKeyValue) -> None:
+    batch = begin(store)
+    batch.append(GENESIS)
+    created = sample(ObjectiveCreated)
+    assert isinstance(created, ObjectiveCreated)
+    batch.append(created)
+    store.write(batch.seal())
+    entities = {key[:32] for key, _ in store.iterate(ENTITY)}
+    assert entities == {created.objective_id, created.channel_id}
+    assert INDEXED_FIELDS["node-created"] == ()
+    assert set(INDEXED_FIELDS) == set(EVENTS)
+
+
+def test_a_request_id_is_indexed_only_when_there_is_one(store: MemoryKeyValue) -> None:
+    batch = begin(store)
+    batch.append(GENESIS)
+    batch.append(payment(1))
+    batch.append(payment(2, request_id="buy-milk"))
+    store.write(batch.seal())
+    keys = [key for key, _ in store.iterate(ENTITY)]
+    assert sorted(keys) == sorted(
+        [CHANNEL + seq_key(1), CHANNEL + seq_key(2), request_entity("buy-milk") + seq_key(2)]
+    )
+
+
+def test_effects_are_kept_and_cleared(store: MemoryKeyValue) -> None:
+    batch = begin(store)
+    batch.put_effect(b"1", message(1))
+    batch.put_effect(b"2", message(2))
+    batch.clear_effect(b"1")
+    store.write(batch.seal())
+    ((key, value),) = store.iterate(OUTBOX)
+    assert key == b"2"
+    assert msgspec.msgpack.decode(value, type=Effect) == message(2)
+
+
+def test_a_turn_is_signed_once(store: MemoryKeyValue) -> None:
+    batch = begin(store)
+    batch.sign_turn(CHANNEL, 3, HASH_A)
+    batch.sign_turn(CHANNEL, 3, HASH_A)
+    batch.sign_turn(CHANNEL, 4, HASH_B)
+    with pytest.raises(EquivocationAlarm) as caught:
+        batch.sign_turn(CHANNEL, 3, HASH_B)
+    assert (caught.value.signed_hash, caught.value.refused_hash) == (HASH_A, HASH_B)
+    store.write(batch.seal())
+    assert store.get(SIGNED_TURNS, turn_key(CHANNEL, 3)) == HASH_A
+
+
+def test_a_turn_signed_in_an_earlier_batch_raises_the_alarm_too(store: MemoryKeyValue) -> None:
+    first = begin(store)
+    first.sign_turn(CHANNEL, 3, HASH_A)
+    store.write(first.seal())
+    second = begin(store)
+    second.sign_turn(CHANNEL, 3, HASH_A)
+    with pytest.raises(EquivocationAlarm):
+        second.sign_turn(CHANNEL, 3, HASH_B)
+
+
+def test_the_seal_notes_the_lengths_before_and_after(store: MemoryKeyValue) -> None:
+    batch = Batch(store, 5, b"\x01" * 32, TIME_MS)
+    batch.append(payment(5))
+    batch.append(payment(6))
+    store.write(batch.seal())
+    assert msgspec.msgpack.decode(store.get(META, SYNCED_KEY) or b"") == [5, 7]
+
+
+def test_a_batch_knows_whether_it_is_empty_and_whether_it_tells_of_a_cut(
+    store: MemoryKeyValue,
+) -> None:
+    batch = Batch(store, 5, b"\x01" * 32, TIME_MS)
+    assert batch.is_empty
+    assert not batch.records_tail_cut
+    batch.append(LogTailCut(5, 30, "000004.log"))
+    assert batch.records_tail_cut
+    for change in (
+        lambda b: b.put_effect(b"1", message(1)),
+        lambda b: b.clear_effect(b"1"),
+        lambda b: b.sign_turn(CHANNEL, 9, HASH_A),
+    ):
+        other = begin(store)
+        change(other)
+        assert not other.is_empty

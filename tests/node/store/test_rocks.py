@@ -1,0 +1,121 @@
+"""RocksDB's own traps, each shown once against the real library."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from node.store.kv import LOG, KeyValueBusy, KeyValueDamaged, KeyValueError
+from node.store.rocks import RocksKeyValue, translate
+from tests.support.logs import flip, newest
+
+
+def fill(path: Path, count: int) -> RocksKeyValue:
+    store = RocksKeyValue(path)
+    for number in range(count):
+        batch = store.new_batch()
+        batch.put(number.to_bytes(8, "big"), bytes([number % 251]) * 300, store.handle(LOG))
+        store.write(batch)
+    return store
+
+
+def test_content_survives_a_clean_close(tmp_path: Path) -> None:
+    fill(tmp_path, 20).close()
+    store = RocksKeyValue(tmp_path)
+    assert len(list(store.iterate(LOG))) == 20
+    store.close()
+
+
+def test_a_second_opener_is_refused_while_the_first_lives(tmp_path: Path) -> None:
+    store = fill(tmp_path, 1)
+    with pytest.raises(KeyValueBusy):
+        RocksKeyValue(tmp_path)
+    store.close()
+    RocksKeyValue(tmp_path).close()
+
+
+def test_a_reader_beside_a_live_writer_sees_what_was_written_until_it_opened(
+    tmp_path: Path,
+) -> None:
+    store = fill(tmp_path, 5)
+    reader = RocksKeyValue.open_beside(tmp_path)
+    batch = store.new_batch()
+    batch.put(b"later", b"", store.handle(LOG))
+    store.write(batch)
+    assert len(list(reader.iterate(LOG))) == 5
+    reader.close()
+    reader = RocksKeyValue.open_beside(tmp_path)
+    assert len(list(reader.iterate(LOG))) == 6
+    with pytest.raises(KeyValueError, match="read only"):
+        reader.write(reader.new_batch())
+    reader.close()
+    store.close()
+
+
+def test_a_damaged_block_raises_instead_of_ending_the_iteration(tmp_path: Path) -> None:
+    fill(tmp_path, 500).close()
+    table = max(tmp_path.glob("*.sst"), key=lambda file: file.stat().st_size)
+    flip(table, table.stat().st_size // 2)
+    store = RocksKeyValue(tmp_path)
+    read = []
+    with pytest.raises(KeyValueDamaged, match="checksum mismatch"):
+        read.extend(key for key, _ in store.iterate(LOG))
+    assert 0 < len(read) < 500
+    with pytest.raises(KeyValueDamaged):
+        store.get(LOG, len(read).to_bytes(8, "big"))
+    store.close()
+
+
+def test_a_damaged_last_block_is_noticed_by_last(tmp_path: Path) -> None:
+    fill(tmp_path, 3).close()
+    table = max(tmp_path.glob("*.sst"), key=lambda file: file.stat().st_size)
+    flip(table, 20)
+    store = RocksKeyValue(tmp_path)
+    with pytest.raises(KeyValueDamaged):
+        store.last(LOG)
+    store.close()
+
+
+def test_a_flipped_byte_in_the_middle_of_the_write_ahead_log_refuses_to_open(
+    tmp_path: Path,
+) -> None:
+    store = fill(tmp_path / "live", 100)
+    shutil.copytree(tmp_path / "live", tmp_path / "copy")
+    store.close()
+    file = newest(tmp_path / "copy", ".log")
+    flip(file, file.stat().st_size // 2)
+    with pytest.raises(KeyValueDamaged):
+        RocksKeyValue(tmp_path / "copy")
+    with pytest.raises(KeyValueDamaged):
+        RocksKeyValue.open_beside(tmp_path / "copy")
+    salvaged = RocksKeyValue.open_beside(tmp_path / "copy", salvage=True)
+    assert 0 < len(list(salvaged.iterate(LOG))) < 100
+    salvaged.close()
+
+
+def test_a_table_that_cannot_be_opened_still_lists_its_range_when_salvaging(
+    tmp_path: Path,
+) -> None:
+    fill(tmp_path, 50).close()
+    table = max(tmp_path.glob("*.sst"), key=lambda file: file.stat().st_size)
+    flip(table, table.stat().st_size - 1)
+    with pytest.raises(KeyValueDamaged, match=table.name):
+        RocksKeyValue(tmp_path)
+    store = RocksKeyValue.open_beside(tmp_path, salvage=True)
+    (live,) = [live for live in store.live_files() if live["name"].endswith(table.name)]
+    assert int.from_bytes(live["end_key"], "big") == 49
+    with pytest.raises(KeyValueDamaged):
+        list(store.iterate(LOG))
+    store.close()
+
+
+def test_a_closed_store_has_no_files_to_tell_of(tmp_path: Path) -> None:
+    store = fill(tmp_path, 1)
+    store.close()
+    with pytest.raises(KeyValueError, match="closed"):
+        store.live_files()
+
+
+def test_an_error_without_known_words_is_a_plain_one() -> None:
+    error = translate(Exception("IO error: No space left on device"))
+    assert type(error) is KeyValueError
