@@ -2,9 +2,10 @@
 
     take a batch -> crank and fold each input -> ONE synced write -> release effects, answers, acks
 
-Nothing leaves before the write returned: the outbox, the callers and the acknowledgements are all told
-after it, in log order. If the write fails the error ends the engine, and with it the node. Between taking
-a batch and the end of its release there is no await, so nobody sees a state that is not on disk.
+Nothing leaves before the write returned: the outbox, the callers and the acknowledgements are all
+told after it, in log order. If the write fails the error ends the engine, and with it the node.
+Between taking a batch and the end of its release there is no await, so nobody sees a state that is
+not on disk.
 """
 
 from __future__ import annotations
@@ -179,7 +180,7 @@ class _Step:
         self._answers: list[tuple[Done, Answer | ProtocolError]] = []
 
     def take(self, queued: Queued) -> None:
-        """Crank one input and fold what it leads to; a refused command is answered with its error."""
+        """Crank one input and fold what it leads to; a refused command gets its error."""
         item = queued.item
         if isinstance(item, inputs.PeerMessage):
             self._heard.add(item.peer)
@@ -225,9 +226,9 @@ class _Step:
         except ProtocolError as refusal:
             self._answers.append((done, refusal))
             return
-        if queued.until == "receipt" and known.payment_id and not known.receipted:
-            if requests.wait_for_receipt(known, done):
-                return
+        waits = queued.until == "receipt" and known.payment_id and not known.receipted
+        if waits and requests.wait_for_receipt(known, done):
+            return
         self._answers.append((done, known))
 
     def record_digest(self, *, clean_stop: bool) -> None:

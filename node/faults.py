@@ -1,7 +1,8 @@
-"""Named points where a test makes the process kill itself, as a power cut would: SIGKILL, no goodbye.
+"""Named points where a test makes the process kill itself, as a power cut would: SIGKILL, no
+goodbye.
 
-Armed only when the configuration says `[test] fault_points = true` and TALLY_FAULT=NAME:K is set; then the
-K-th time the point is passed is the last thing the process does.
+Armed only when the configuration says `[test] fault_points = true` and TALLY_FAULT=NAME:K is set;
+then the K-th time the point is passed is the last thing the process does.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class Faults:
 
 
 def faults_from(environment: Mapping[str, str], *, allowed: bool) -> Faults:
-    """Read TALLY_FAULT; ValueError for an unknown point or a count below 1, or if it is not allowed."""
+    """Read TALLY_FAULT; ValueError for an unknown point or a count below 1, or if it is not
+    allowed."""
     text = environment.get(FAULT_VARIABLE, "")
     if not text:
         return Faults()

@@ -1,4 +1,5 @@
-"""Bounds of the engine and what joins the rooms: value, unit, why. A room's own bounds stay with it."""
+"""Bounds of the engine and what joins the rooms: value, unit, why. A room's own bounds stay with
+it."""
 
 INPUT_QUEUE_COUNT_MAX = 4_096
 """Inputs waiting for the engine. A full queue is back-pressure: peers and callers wait."""

@@ -1,8 +1,8 @@
 """The outbox: effects that are on disk and not settled yet, and the order in which they leave.
 
-It sends when told that a batch is durable, and again when a peer connects or the node starts. It never
-decides that an effect is done: only an event settles one. Two sides, because they leave by two doors:
-messages to peers, transactions to the chain.
+It sends when told that a batch is durable, and again when a peer connects or the node starts. It
+never decides that an effect is done: only an event settles one. Two sides, because they leave by
+two doors: messages to peers, transactions to the chain.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Policy: what this node takes part in when a peer proposes it. A frozen rule, so a crank stays pure."""
+"""Policy: what this node takes part in when a peer proposes it. A frozen rule, so a crank stays
+pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Requests: a retried command gets its first answer, and who waits for a receipt is told of it.
 
-A command with a request id is found again through the log's index, so that the answer survives a crash;
-within a batch that is not written yet, through memory. The answer is rebuilt from the recorded event.
+A command with a request id is found again through the log's index, so that the answer survives a
+crash; within a batch that is not written yet, through memory. The answer is rebuilt from the
+recorded event.
 """
 
 from __future__ import annotations

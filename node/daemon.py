@@ -1,0 +1,279 @@
+"""The daemon: wires the rooms together, starts and stops them. Nothing else does.
+
+Order of a start: open the log, fold it, take up the outbox; then peers, chain and the owner's port.
+Order of a stop: the doors close, the engine finishes what is queued, the last record is a digest.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+import trio
+
+from node.chain.deployment import verify_deployment
+from node.chain.service import ChainService
+from node.config import Config
+from node.engine import Engine, replay
+from node.faults import faults_from
+from node.limits import TICK_INTERVAL_S, challenge_duration_s_min
+from node.node_api import NodeApi
+from node.outbox import Outbox
+from node.p2p.service import PeerService
+from node.policy import policy_from
+from node.rpc.server import RpcServer
+from node.rpc.token import read_token
+from node.store.log import EventLog
+from protocols import events, inputs
+from protocols.crypto import Signer
+from protocols.draft import Context
+from protocols.node_state import NodeState
+from protocols.types import Address, to_hex
+
+log = structlog.get_logger()
+
+LOG_FORMAT_VERSION = 1
+"""What `node-created` says of itself; a newer log is refused."""
+
+
+class StartRefused(Exception):
+    """The node cannot start safely; the message says why and what to do."""
+
+
+class Daemon:
+    """One node: its rooms, made from one configuration and one key."""
+
+    def __init__(self, config: Config, secret: bytes) -> None:
+        minimum = challenge_duration_s_min(config.chain.confirmation_count)
+        if config.policy.challenge_duration_s_min < minimum:
+            raise StartRefused(
+                f"policy.challenge_duration_s_min = {config.policy.challenge_duration_s_min} is "
+                f"too short for {config.chain.confirmation_count} confirmations: a challenge could "
+                f"not be answered in time. Set it to {minimum} or more"
+            )
+        self.config = config
+        self.signer = Signer(secret)
+        self._decide = policy_from(config.policy.default)
+        faults = faults_from(os.environ, allowed=config.test.fault_points)
+        self.log = EventLog.open(config.node.data_dir)
+        self.state = NodeState()
+        self._fold()
+        self.peers = PeerService(
+            signer=self.signer,
+            chain_id=config.chain.chain_id,
+            adjudicator=config.chain.adjudicator,
+            listen=config.p2p.listen,
+            addresses=config.p2p.peers,
+            submit=_Doorstep(self),
+            received_sequence=lambda peer: self.state.peer(peer).received,
+            on_connected=self._peer_connected,
+            on_disconnected=lambda peer: log.info("peer disconnected", peer=to_hex(peer)),
+        )
+        self.chain = ChainService(
+            urls=config.chain.urls,
+            chain_id=config.chain.chain_id,
+            adjudicator=config.chain.adjudicator,
+            secret=secret,
+            confirmation_count=config.chain.confirmation_count,
+            submit=_Doorstep(self),
+        )
+        self.outbox = Outbox(self.peers, self.chain, faults)
+        self.engine = Engine(
+            self.log,
+            self.state,
+            self.outbox,
+            context=self._context,
+            acknowledge=self.peers.acknowledge,
+            clock_ms=lambda: time.time_ns() // 1_000_000,
+            faults=faults,
+        )
+        self._begin_log()
+        self.outbox.load(effect for _, effect in self.log.outbox())
+        self.api = NodeApi(config, self.engine, self.outbox, self.peers, self.chain, self._context)
+
+    def _fold(self) -> None:
+        started = time.monotonic()
+        for _ in replay(self.log, self.state):
+            pass
+        took_ms = int((time.monotonic() - started) * 1000)
+        log.info("log folded", records=self.log.next_seq, took_ms=took_ms)
+
+    def _begin_log(self) -> None:
+        """Record 0 of a new log, or the check that an old one is about this node; a cut tail."""
+        chain = self.config.chain
+        created = events.NodeCreated(
+            LOG_FORMAT_VERSION,
+            chain.chain_id,
+            chain.adjudicator,
+            chain.virtual_payment_app,
+            chain.consensus_app,
+            self.signer.address,
+        )
+        if self.log.next_seq == 0:
+            self.engine.record(created)
+            return
+        node = self.state.node
+        pinned = {
+            "chain_id": (node.chain_id, chain.chain_id),
+            "adjudicator": (to_hex(node.adjudicator), to_hex(chain.adjudicator)),
+            "virtual_payment_app": (
+                to_hex(node.virtual_payment_app),
+                to_hex(chain.virtual_payment_app),
+            ),
+            "consensus_app": (to_hex(node.consensus_app), to_hex(chain.consensus_app)),
+            "node key": (to_hex(node.address), to_hex(self.signer.address)),
+        }
+        for what, (logged, configured) in pinned.items():
+            if logged != configured:
+                raise StartRefused(
+                    f"the log in {self.config.node.data_dir} is about {what} {logged}, the "
+                    f"configuration says {configured}. Use the log's own, or another data_dir"
+                )
+        cut = self.log.tail_cut
+        if cut is not None:
+            log.error("log tail cut", file=cut.file_name, size_bytes=cut.size_bytes)
+            self.engine.record(events.LogTailCut(self.log.next_seq, cut.size_bytes, cut.file_name))
+
+    def _context(self, now_ms: int) -> Context:
+        age_s = self.chain.view_age_s(trio.current_time()) if _in_trio() else float("inf")
+        return Context(
+            now_ms,
+            self.signer,
+            self.signer.address,
+            self.config.policy.challenge_duration_s_min,
+            self._decide,
+            int(min(age_s, 2**31)),
+        )
+
+    def _peer_connected(self, peer: Address, received: int) -> None:
+        log.info("peer connected", peer=to_hex(peer))
+        self.engine.nowait(inputs.PeerAck(peer, received))
+        self.outbox.resume_messages(peer, received)
+
+    async def run(self) -> None:
+        """Run until SIGTERM or SIGINT. Raises what makes it impossible to go on."""
+        clean = False
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._stop_on_signal, nursery.cancel_scope)
+                nursery.start_soon(self._verify_deployment)
+                nursery.start_soon(self.engine.run)
+                p2p_port = await nursery.start(self.peers.run)
+                await nursery.start(self.chain.run, self._processed_block_num())
+                self.outbox.resume_transactions()
+                token = read_token(self.config.token_path)
+                server = RpcServer(self.api, token, self.config.rpc.listen)
+                rpc_port = await nursery.start(server.run)
+                nursery.start_soon(self._tick)
+                with self._announced(p2p_port, rpc_port):
+                    await trio.sleep(math.inf)
+            clean = True
+        finally:
+            self._close(clean=clean)
+
+    async def _verify_deployment(self) -> None:
+        chain = self.config.chain
+        contracts = {
+            "adjudicator": chain.adjudicator,
+            "virtual_payment_app": chain.virtual_payment_app,
+            "consensus_app": chain.consensus_app,
+        }
+        await verify_deployment(chain.urls, chain.chain_id, contracts)
+
+    def _processed_block_num(self) -> int | None:
+        number = self.state.node.processed_block_num
+        return None if number < 0 else number
+
+    async def _stop_on_signal(self, scope: trio.CancelScope) -> None:
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async for number in signals:
+                log.info("stopping", signal=signal.Signals(number).name)
+                scope.cancel()
+
+    async def _tick(self) -> None:
+        while True:
+            await self.engine(inputs.Tick())
+            await trio.sleep(TICK_INTERVAL_S)
+
+    @contextmanager
+    def _announced(self, p2p_port: int, rpc_port: int) -> Iterator[None]:
+        """Say where we listen, on stdout and in the node's directory, while we do."""
+        config = self.config
+        ready = {
+            "event": "ready",
+            "address": to_hex(self.signer.address),
+            "p2p": f"{config.p2p.listen[0]}:{p2p_port}",
+            "rpc": f"{config.rpc.listen[0]}:{rpc_port}",
+            "pid": os.getpid(),
+        }
+        _write_atomically(config.rpc_file, json.dumps(ready))
+        sys.stdout.write(json.dumps(ready) + "\n")
+        sys.stdout.flush()
+        try:
+            yield
+        finally:
+            config.rpc_file.unlink(missing_ok=True)
+
+    def _close(self, *, clean: bool) -> None:
+        """The doors are closed: finish the queue, unless something failed."""
+        try:
+            if clean:
+                self.engine.stop()
+        finally:
+            self.log.close()
+        log.info("stopped", records=self.log.next_seq)
+
+
+class _Doorstep:
+    """Hands inputs to the engine, which is made after the rooms that call it."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+
+    async def __call__(self, item: inputs.Input, /) -> None:
+        await self._daemon.engine(item)
+
+    def nowait(self, item: inputs.Input, /) -> bool:
+        return self._daemon.engine.nowait(item)
+
+
+def _in_trio() -> bool:
+    try:
+        trio.lowlevel.current_task()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    draft = path.with_suffix(".new")
+    draft.write_text(text + "\n")
+    draft.chmod(0o600)
+    draft.replace(path)
+
+
+async def run_daemon(config: Config, secret: bytes) -> None:
+    """Run one node until it is told to stop.
+
+    Raises StartRefused, the store's errors (LogDamaged, LogInUse, ...), the chain's (WrongChain,
+    NoCodeAtAddress), or OSError for a port that is taken.
+    """
+    try:
+        await Daemon(config, secret).run()
+    except BaseExceptionGroup as group:
+        raise _first_cause(group) from group
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    """What went wrong, out of the groups that nurseries wrap it in."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,156 @@
+"""The node as its owner's door sees it: state, commands, the log as JSON, and figures of every
+room."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from itertools import islice
+from typing import Literal
+
+import trio
+
+from node.answers import Answer, LogEntry
+from node.chain.service import ChainService
+from node.config import Config
+from node.engine import Engine
+from node.limits import LOG_READ_COUNT_MAX
+from node.outbox import Outbox
+from node.p2p.service import PeerService
+from protocols import events, inputs
+from protocols.channel import ChannelStatus, status
+from protocols.crank import waiting_for
+from protocols.draft import Context
+from protocols.errors import ProtocolError, UnknownPeer
+from protocols.node_state import NodeState
+from protocols.types import checksum_address, to_hex
+
+Done = Callable[[Answer | ProtocolError], None]
+
+
+class NodeApi:
+    """Joins the engine to the rpc room; commands go in, nothing is decided here."""
+
+    def __init__(
+        self,
+        config: Config,
+        engine: Engine,
+        outbox: Outbox,
+        peers: PeerService,
+        chain: ChainService,
+        context: Callable[[int], Context],
+    ) -> None:
+        self._config = config
+        self._engine = engine
+        self._outbox = outbox
+        self._peers = peers
+        self._chain = chain
+        self._context = context
+        self._started_s = time.monotonic()
+
+    @property
+    def state(self) -> NodeState:
+        """Everything the node believes. Read only."""
+        return self._engine.state
+
+    @property
+    def seq(self) -> int:
+        """The last record that is in `state`."""
+        return self._engine.log.next_seq - 1
+
+    def waiting_for(self, objective_id: bytes) -> str:
+        """The first unmet condition of a known objective."""
+        objective = self.state.objectives[objective_id]
+        return waiting_for(self.state, objective, self._context(0))
+
+    def command_then(
+        self, command: inputs.Input, until: Literal["durable", "receipt"], done: Done
+    ) -> bool:
+        """Queue a command; a channel with a peer nobody can reach is refused at once."""
+        if isinstance(command, inputs.OpenChannel):
+            known = self._config.p2p.peers
+            if command.counterparty not in known.keys() | self._peers.connected():
+                done(UnknownPeer(command.counterparty))
+                return True
+        return self._engine.command_then(command, until, done)
+
+    async def queue_room(self) -> None:
+        """Return when a command may be offered again: after about a batch."""
+        await trio.sleep(0.005)
+
+    def record(self, from_seq: int, limit: int, entity: bytes | None) -> Sequence[LogEntry]:
+        """At most `limit` records from `from_seq` on; of one channel or objective if `entity`."""
+        log = self._engine.log
+        count = min(limit, LOG_READ_COUNT_MAX)
+        if entity is None:
+            records = islice(log.read(from_seq, from_seq + count), count)
+        else:
+            records = islice(log.read_entity(entity, from_seq, count), count)
+        return [
+            LogEntry(
+                record.seq,
+                record.time_ms,
+                record.cause_seq,
+                record.name,
+                record.version,
+                events.json_payload(record.event(), record.version, record.time_ms),
+                log.chain_at(record.seq),
+            )
+            for record in records
+        ]
+
+    def status(self) -> dict[str, object]:
+        """Figures of every room, as JSON values."""
+        node, log = self.state.node, self._engine.log
+        chain = self._chain.statistics()
+        age_s = self._chain.view_age_s(trio.current_time())
+        return {
+            "name": self._config.node.name,
+            "version": metadata.version("tallystick"),
+            "address": checksum_address(node.address),
+            "chain_id": node.chain_id,
+            "adjudicator": checksum_address(node.adjudicator),
+            "virtual_payment_app": checksum_address(node.virtual_payment_app),
+            "consensus_app": checksum_address(node.consensus_app),
+            "uptime_s": int(time.monotonic() - self._started_s),
+            "log": {"next_seq": log.next_seq, "chain_hash": to_hex(log.chain_hash)},
+            "chain": {
+                "connected": chain.connected,
+                "endpoint": chain.endpoint,
+                "head_block_num": chain.head_block_num,
+                "processed_block_num": chain.processed_block_num,
+                "view_age_s": None if age_s == float("inf") else int(age_s),
+                "confirmation_count": self._config.chain.confirmation_count,
+            },
+            "outbox": {
+                "message_count": self._outbox.message_count,
+                "transaction_count": self._outbox.transaction_count,
+            },
+            "peers": self._peer_rows(),
+            "channels": self._channel_counts(),
+        }
+
+    def _peer_rows(self) -> list[dict[str, object]]:
+        connected, known = self._peers.connected(), self._config.p2p.peers
+        rows: list[dict[str, object]] = []
+        for address in sorted({*known, *connected, *self.state.peers}):
+            peer, endpoint = self.state.peer(address), known.get(address)
+            rows.append(
+                {
+                    "address": checksum_address(address),
+                    "endpoint": None if endpoint is None else f"{endpoint[0]}:{endpoint[1]}",
+                    "connected": address in connected,
+                    "sent": peer.sent,
+                    "acknowledged": peer.acknowledged,
+                    "received": peer.received,
+                    "fault_count": peer.fault_count,
+                }
+            )
+        return rows
+
+    def _channel_counts(self) -> dict[str, int]:
+        counts = {str(name): 0 for name in ChannelStatus}
+        for channel_id in self.state.channels:
+            counts[status(self.state.channels[channel_id])] += 1
+        return counts
