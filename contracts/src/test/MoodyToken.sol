@@ -33,7 +33,7 @@ contract MoodyToken is TestToken {
         uint256 word = 2;
         if (mood == Mood.Revert) revert('this address is blocked');
         if (mood == Mood.ReturnOneByte) (size, word) = (1, 1 << 248);
-        if (mood == Mood.ReturnMuch) (size, word) = (500000, 0);
+        if (mood == Mood.ReturnMuch) (size, word) = (300000, 0);
         assembly {
             mstore(0, word)
             return(0, size)

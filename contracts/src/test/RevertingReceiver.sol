@@ -25,7 +25,7 @@ contract RevertingReceiver {
         }
         if (manner == Manner.ReturnMuch) {
             assembly {
-                revert(0, 200000)
+                revert(0, 100000)
             }
         }
         revert('no money, please');
