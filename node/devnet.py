@@ -10,10 +10,9 @@ import json
 import os
 import shutil
 import tempfile
-import threading
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 from node.deployment import Deployment, DevnetError, chain_call, wait_for_receipt
 from node.processes import Child, clean_environment
@@ -33,6 +32,8 @@ CONTRACTS = {
 }
 """What is deployed: name in the deployment file -> name of the contract."""
 
+_LISTENING = "Listening on "
+"""How anvil's line with its address begins."""
 ANVIL_VARIABLE = "TALLY_ANVIL"
 _ROOT = Path(__file__).resolve().parent.parent
 _ANVIL_PLACES = (
@@ -131,36 +132,18 @@ def _start_anvil(scratch: Path, port: int) -> tuple[Child, str]:
             f"{anvil} cannot be started: {error.strerror}", "Is it built for this machine?"
         ) from error
     try:
-        url = _wait_for_port(child)
+        listening = child.wait_for_line(_LISTENING, START_TIMEOUT_S)
     except BaseException:
         child.stop()
         raise
-    # anvil logs every call to stdout: read on for ever, or it would stop once the pipe is full.
-    threading.Thread(target=_drain, args=(child.stdout,), daemon=True).start()
-    return child, url
-
-
-def _wait_for_port(child: Child) -> str:
-    watchdog = threading.Timer(START_TIMEOUT_S, child.kill)
-    watchdog.start()
-    try:
-        for line in child.stdout:
-            if line.startswith("Listening on "):
-                return "ws://" + line.removeprefix("Listening on ").strip()
-    finally:
-        watchdog.cancel()
-    tail = child.stderr_tail()
-    raise DevnetError(
-        f"anvil did not start: {tail or 'it said nothing'}", "Is the port taken by another chain?"
-    )
-
-
-def _drain(stream: IO[str]) -> None:
-    try:
-        for _ in stream:
-            pass
-    except ValueError:
-        pass  # closed under us: anvil was stopped
+    if listening is None:
+        said = child.stderr_tail()
+        child.stop()
+        raise DevnetError(
+            f"anvil did not start: {said or 'it said nothing'}",
+            "Is the port taken by another chain?",
+        )
+    return child, "ws://" + listening.removeprefix(_LISTENING)
 
 
 def _deploy_all(url: str, sender: str) -> dict[str, str]:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from node.processes import our_environment, our_python
+
 SCRYPT_N = 262_144
 """Work factor of `tally init`: 0.7 s and 300 MB, the format's usual strength."""
 SCRYPT_N_WEAK = 4_096
@@ -29,7 +31,6 @@ CHILD_TIMEOUT_S = 120.0
 
 PASSWORD_VARIABLE = "TALLY_PASSWORD"
 PASSWORD_FILE_VARIABLE = "TALLY_PASSWORD_FILE"
-_ROOT = Path(__file__).resolve().parent.parent
 
 
 @dataclass
@@ -155,15 +156,12 @@ def _not_a_keystore(path: Path, reason: str) -> KeystoreError:
 
 def _ask_child(request: dict[str, Any], path: Path) -> dict[str, Any]:
     """One request, one child, one reply."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("TALLY_")}
-    # The child must be this very package, wherever the caller stands (-P: not from there).
-    environment["PYTHONPATH"] = str(_ROOT)
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "node.keys"],
+            our_python("node.keys"),
             input=json.dumps(request).encode(),
             capture_output=True,
-            env=environment,
+            env=our_environment(),
             timeout=CHILD_TIMEOUT_S,
             check=False,
         )

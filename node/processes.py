@@ -12,6 +12,8 @@ import os
 import signal
 import socket
 import subprocess
+import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import SystemRandom
@@ -23,6 +25,7 @@ _PR_SET_PDEATHSIG = 1
 _PORT_FIRST, _PORT_LAST = 20_000, 31_999
 """Below the range from which Linux takes ports for outgoing connections."""
 
+_ROOT = Path(__file__).resolve().parent.parent
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -68,6 +71,30 @@ class Child:
         """None while it runs; negative: the signal that ended it."""
         return self._process.poll()
 
+    def wait_for_line(self, beginning: str, timeout_s: float) -> str | None:
+        """The first line of stdout that begins so; None if it ended before, or was too slow.
+
+        One that is too slow is killed. What it writes to stdout from then on is read and dropped,
+        for a full pipe would stop it.
+        """
+        watchdog = threading.Timer(timeout_s, self._process.kill)
+        watchdog.start()
+        try:
+            for line in self.stdout:
+                if line.startswith(beginning):
+                    threading.Thread(target=self._drain, daemon=True).start()
+                    return line.rstrip("\n")
+        finally:
+            watchdog.cancel()
+        return None
+
+    def _drain(self) -> None:
+        try:
+            for _ in self.stdout:
+                pass
+        except ValueError:
+            pass  # closed under us: the child was stopped
+
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> int:
         """SIGTERM, then SIGKILL if it does not end in time; the exit code."""
         if self._process.poll() is None:
@@ -100,6 +127,19 @@ def clean_environment(**given: str) -> dict[str, str]:
     """Our environment without the caller's TALLY_* settings, which are not meant for the child."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("TALLY_")}
     return {**kept, **given}
+
+
+def our_python(module: str, *arguments: str) -> list[str]:
+    """The command that runs a module of this very installation, wherever the caller stands.
+
+    `-P` keeps the working directory out of the search path; `our_environment` puts ours in.
+    """
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def our_environment(**given: str) -> dict[str, str]:
+    """`clean_environment` for a child started by `our_python`."""
+    return clean_environment(PYTHONPATH=str(_ROOT), **given)
 
 
 def free_port(host: str = "127.0.0.1") -> int:

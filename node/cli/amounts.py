@@ -1,0 +1,42 @@
+"""Amounts as people write them: 1000, 3gwei, 0.5 eth. Exact: whole numbers only, no fractions.
+
+The command line alone knows these spellings; on the wire an amount is a decimal string of wei.
+"""
+
+from __future__ import annotations
+
+import re
+
+UNIT_DECIMALS = {"wei": 0, "gwei": 9, "eth": 18, "ether": 18}
+"""Digits behind the point of each unit."""
+AMOUNT_MAX = 2**256 - 1
+_TEXT_LENGTH_MAX = 200
+_AMOUNT = re.compile(r"([0-9]+)(?:\.([0-9]+))?\s*([a-z]*)", re.ASCII | re.IGNORECASE)
+
+
+def parse_amount(text: str) -> int:
+    """The amount in wei; ValueError with the reason for anything that is not exactly one."""
+    found = _AMOUNT.fullmatch(text.strip()) if len(text) <= _TEXT_LENGTH_MAX else None
+    if found is None:
+        raise ValueError(f"{text[:60]!r} is no amount: write 1000 (wei), 3gwei or 0.5eth")
+    whole, fraction, unit = found[1], found[2] or "", found[3].lower() or "wei"
+    if unit not in UNIT_DECIMALS:
+        raise ValueError(f"unknown unit {found[3]!r}: there are wei, gwei and eth")
+    decimals = UNIT_DECIMALS[unit]
+    if fraction[decimals:].strip("0"):
+        raise ValueError(f"{text.strip()} is not a whole number of wei")
+    amount = int(whole + fraction[:decimals].ljust(decimals, "0"))
+    if amount > AMOUNT_MAX:
+        raise ValueError("an amount is at most 2^256 - 1 wei")
+    return amount
+
+
+def format_amount(amount_wei: int) -> str:
+    """Exactly, in the unit that reads best: 1 ETH, 0.25 ETH, 3 gwei, 17 wei."""
+    sign, size = ("-", -amount_wei) if amount_wei < 0 else ("", amount_wei)
+    if size == 0 or size < 10**6:
+        return f"{sign}{size} wei"
+    unit, decimals = ("ETH", 18) if size >= 10**14 else ("gwei", 9)
+    whole, rest = divmod(size, 10**decimals)
+    fraction = f"{rest:0{decimals}d}".rstrip("0")
+    return f"{sign}{whole}{'.' + fraction if fraction else ''} {unit}"

@@ -1,0 +1,51 @@
+"""The command tree. Loads typer and signatures only: whatever a command needs, it loads itself."""
+
+import typer
+
+from node.cli.approve import approve, reject
+from node.cli.audit import audit
+from node.cli.call import call
+from node.cli.channels import channels
+from node.cli.close import close
+from node.cli.config_show import show
+from node.cli.demo import demo
+from node.cli.devnet import devnet
+from node.cli.events import events
+from node.cli.init import init
+from node.cli.objectives import objectives
+from node.cli.open import open_channel
+from node.cli.pay import pay
+from node.cli.run import run
+from node.cli.status import status
+from node.cli.version import version
+
+SET_UP, RUNNING, MONEY, LOOKING = ("Set up", "Run", "Channels and payments", "Look")
+
+app = typer.Typer(
+    name="tally",
+    help="An event-sourced state-channel node: it pays off chain, and proves every step.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+config = typer.Typer(no_args_is_help=True, help="Look at the configuration.")
+
+app.command(rich_help_panel=SET_UP)(devnet)
+app.command(rich_help_panel=SET_UP)(init)
+app.add_typer(config, name="config", rich_help_panel=SET_UP)
+config.command()(show)
+app.command(rich_help_panel=RUNNING)(run)
+app.command(rich_help_panel=RUNNING)(demo)
+app.command("open", rich_help_panel=MONEY)(open_channel)
+app.command(rich_help_panel=MONEY)(pay)
+app.command(rich_help_panel=MONEY)(close)
+app.command(rich_help_panel=MONEY)(approve)
+app.command(rich_help_panel=MONEY)(reject)
+app.command(rich_help_panel=LOOKING)(status)
+app.command(rich_help_panel=LOOKING)(channels)
+app.command(rich_help_panel=LOOKING)(objectives)
+app.command(rich_help_panel=LOOKING)(events)
+app.command(rich_help_panel=LOOKING)(call)
+app.command(rich_help_panel=LOOKING)(audit)
+app.command(rich_help_panel=LOOKING)(version)

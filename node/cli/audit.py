@@ -1,0 +1,76 @@
+"""`tally audit LOG`: everything the log says, derived again and compared, offline.
+
+The log is opened read-only, so a daemon may run beside it.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from node.cli.failures import EXIT_FINDINGS, CommandFailed, reports_failures
+from node.cli.options import AsJson
+from node.cli.output import console, print_json, say
+
+CONFIG_FILE = "config.toml"
+
+
+def audit_document(log: Path, progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
+    """The audit's report as JSON values: log, records, findings."""
+    import msgspec
+
+    from node.audit import audit as audit_log
+
+    report = audit_log(log, progress)
+    return {
+        "log": str(log),
+        "records": report.records,
+        "findings": [msgspec.to_builtins(finding) for finding in report.findings],
+    }
+
+
+def log_directory(path: Path) -> Path:
+    """The log in a data directory, or of the node whose directory or configuration it is."""
+    from node.config import config_file, load
+
+    if path.is_file() or (path / CONFIG_FILE).is_file():
+        return load(config_file(path)).node.data_dir
+    if not path.is_dir():
+        raise CommandFailed(f"there is no log at {path}", "Name a node's data directory")
+    return path
+
+
+@reports_failures
+def audit(
+    log: Annotated[Path, typer.Argument(metavar="LOG", help="A node's data directory.")],
+    as_json: AsJson = False,
+) -> None:
+    """Check a log offline, record by record. Exit code 3 if anything is wrong."""
+    path = log_directory(log)
+    if as_json:
+        document = audit_document(path)
+        print_json(document)
+    else:
+        document = _audit_with_bar(path)
+        _say(document)
+    if document["findings"]:
+        raise typer.Exit(EXIT_FINDINGS)
+
+
+def _audit_with_bar(path: Path) -> dict[str, Any]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("Auditing"), BarColumn(), MofNCompleteColumn(), TextColumn("records"))
+    with Progress(*columns, console=console(stderr=True), transient=True) as bar:
+        task = bar.add_task("audit", total=None)
+        return audit_document(
+            path, lambda done, total: bar.update(task, completed=done, total=total or None)
+        )
+
+
+def _say(document: dict[str, Any]) -> None:
+    say(f"{document['log']}: {document['records']} records")
+    for finding in document["findings"]:
+        say("  " + ", ".join(f"{name} {value}" for name, value in finding.items()))
+    say("Nothing to find fault with." if not document["findings"] else "The log is not sound.")

@@ -1,0 +1,50 @@
+"""`tally channels`: what is open with whom, and where the money is."""
+
+from typing import Annotated, Any
+
+import typer
+
+from node.cli.amounts import format_amount
+from node.cli.failures import reports_failures
+from node.cli.node_call import ask, channel_id_of
+from node.cli.options import HERE, AsJson, NodeDir
+from node.cli.output import print_fields, print_json, print_table, short
+
+COLUMNS = ("channel", "status", "role", "counterparty", "deposit", "paid", "remaining", "payments")
+AMOUNTS = ("deposit", "paid", "receipted", "remaining")
+
+
+@reports_failures
+def channels(
+    channel: Annotated[
+        str | None, typer.Argument(help="One channel, by its id or its beginning.")
+    ] = None,
+    status: Annotated[str | None, typer.Option(help="Only those, for example: open.")] = None,
+    directory: NodeDir = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """List the channels, or show one."""
+    if channel is not None:
+        view = ask(directory, "channel_get", channel_id=channel_id_of(directory, channel))
+        if as_json:
+            print_json(view)
+        else:
+            print_fields("Channel", {**view, **{n: format_amount(int(view[n])) for n in AMOUNTS}})
+        return
+    found = ask(directory, "channel_list", status=status)
+    if as_json:
+        print_json(found)
+    else:
+        rows = [_row(view) for view in found["channels"]]
+        print_table("Channels", COLUMNS, rows, "No channels. Open one with: tally open PEER 1eth")
+
+
+def _row(view: dict[str, Any]) -> list[object]:
+    return [
+        short(view["channel_id"]),
+        view["status"],
+        view["role"],
+        view["counterparty"],
+        *(format_amount(int(view[name])) for name in ("deposit", "paid", "remaining")),
+        view["payment_count"],
+    ]

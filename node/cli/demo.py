@@ -1,0 +1,125 @@
+"""`tally demo`: everything at once, on a chain of its own, in under a minute."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from node.cli.demo_progress import demo_progress
+from node.cli.failures import EXIT_FAILED, EXIT_FINDINGS, CommandFailed, reports_failures
+from node.cli.options import AsJson
+from node.cli.output import console, print_json, print_table
+from node.cli.signals import stop_on_sigterm
+
+if TYPE_CHECKING:
+    from node.cli.demo_report import DemoResult
+
+PAYMENT_COUNT_MAX = 1_000_000
+"""A minute's worth on a fast machine, and far from exhausting the deposit."""
+
+
+@reports_failures
+def demo(
+    payments: Annotated[
+        int, typer.Option(min=1, max=PAYMENT_COUNT_MAX, help="How many payments are pipelined.")
+    ] = 1000,
+    keep: Annotated[
+        Path | None, typer.Option(help="Keep both nodes' directories in this new directory.")
+    ] = None,
+    nodes_logs: Annotated[
+        bool, typer.Option("--nodes-logs", help="Print the daemons' own logs to stderr at the end.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Start a chain and two nodes, open a channel, pay, close it, and audit both logs."""
+    from node.cli.demo_run import run_demo
+
+    stop_on_sigterm()
+    workspace = _workspace(keep)
+    try:
+        with demo_progress(as_json) as progress:
+            result = run_demo(workspace, payments, progress)
+    except BaseException as error:
+        if isinstance(error, Exception) or nodes_logs:
+            _print_logs(workspace, line_count=None if nodes_logs else 15)
+        raise
+    else:
+        if nodes_logs or result.problems:
+            _print_logs(workspace, line_count=None if nodes_logs else 15)
+    finally:
+        if keep is None:
+            shutil.rmtree(workspace, ignore_errors=True)
+    if as_json:
+        print_json(result.document())
+    else:
+        _print_result(result)
+    if result.finding_count:
+        raise typer.Exit(EXIT_FINDINGS)
+    if result.problems:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _workspace(keep: Path | None) -> Path:
+    if keep is None:
+        return Path(tempfile.mkdtemp(prefix="tally-demo-"))
+    try:
+        keep.mkdir(parents=True)
+    except OSError as error:
+        raise CommandFailed(
+            f"{keep} cannot be made: {error.strerror}", "Name a new directory", "ALREADY_THERE"
+        ) from error
+    return keep.resolve()
+
+
+def _print_logs(workspace: Path, line_count: int | None) -> None:
+    from node.cli.local_node import STDERR_FILE
+
+    for path in sorted(workspace.glob(f"*/{STDERR_FILE}")):
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        shown = lines if line_count is None else lines[-line_count:]
+        sys.stderr.write(f"--- log of {path.parent.name} ---\n" + "\n".join([*shown, ""]))
+
+
+def _print_result(result: DemoResult) -> None:
+    from node.cli.amounts import format_amount
+
+    document = result.document()
+    latency = document["latency_ms"]
+    screen = console()
+    screen.print(
+        f"\n{document['payments']:,} payments in {document['seconds']:.2f} s: "
+        f"{document['payments_per_second']:,.0f} a second, each its own signed voucher and receipt."
+        f"\nOne at a time, {document['latency_payments']} times more: p50 {latency['p50']:.2f} ms, "
+        f"p99 {latency['p99']:.2f} ms.\n"
+    )
+    rows = [[t.kind, _who(result, t.sender), t.gas_used, t.tx_hash] for t in result.transactions]
+    print_table("On chain", ("transaction", "from", "gas", "hash"), rows, "No transactions.")
+    balances = [
+        [
+            name,
+            *(
+                format_amount(wei)
+                for wei in (side.before_wei, side.gain_wei, side.gas_wei, side.after_wei)
+            ),
+            "exactly" if side.after_wei == side.expected_wei else f"NO: {side.expected_wei} wei",
+        ]
+        for name, side in (("alice", result.alice), ("bob", result.bob))
+    ]
+    columns = ("account", "before", "payments", "gas", "after", "as expected")
+    print_table("Balances on chain", columns, balances, "")
+    audits = [[audit.log, audit.records, len(audit.findings)] for audit in result.audits]
+    print_table("Offline audit", ("log", "records", "findings"), audits, "")
+    for problem in result.problems:
+        screen.print(f"WRONG: {problem}", markup=False, style="red")
+    if not result.problems:
+        screen.print("Every figure is exactly right.", style="green")
+
+
+def _who(result: DemoResult, sender: str) -> str:
+    names = {result.alice.address.lower(): "alice", result.bob.address.lower(): "bob"}
+    return names.get(sender, sender)

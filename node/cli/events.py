@@ -1,0 +1,69 @@
+"""`tally events`: what the log says, newest last."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from node.cli.failures import reports_failures
+from node.cli.node_call import ask, channel_id_of, objective_id_of
+from node.cli.options import HERE, AsJson, NodeDir
+from node.cli.output import print_json, print_table
+
+COLUMNS = ("record", "time (UTC)", "event", "cause", "content")
+LIMIT = 20
+"""What a person reads at once."""
+CONTENT_LENGTH_MAX = 100
+"""Characters of the payload in a table; `--json` shows all of it."""
+_ENVELOPE = ("event_version", "timestamp_ms")
+
+
+@reports_failures
+def events(
+    from_seq: Annotated[
+        int | None, typer.Option("--from", min=0, help="First record; else the newest ones.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many records.")] = LIMIT,
+    channel: Annotated[str | None, typer.Option(help="Only this channel's.")] = None,
+    objective: Annotated[str | None, typer.Option(help="Only this objective's.")] = None,
+    directory: NodeDir = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Read the node's log."""
+    channel_id = None if channel is None else channel_id_of(directory, channel)
+    objective_id = None if objective is None else objective_id_of(directory, objective)
+    if from_seq is None:
+        # One entity's records are few and stand anywhere: its pages are read from the beginning.
+        whole_log = channel_id is None and objective_id is None
+        from_seq = _first_of_the_last(directory, limit) if whole_log else 0
+    page = ask(
+        directory,
+        "log_read",
+        from_seq=from_seq,
+        limit=limit,
+        channel_id=channel_id,
+        objective_id=objective_id,
+    )
+    if as_json:
+        print_json(page)
+    else:
+        rows = [_row(record) for record in page["records"]]
+        print_table("Events", COLUMNS, rows, "No records there.")
+
+
+def _first_of_the_last(directory: Path, limit: int) -> int:
+    last_seq = int(ask(directory, "objective_list", limit=1)["at"]["seq"])
+    return max(0, last_seq + 1 - limit)
+
+
+def _row(record: dict[str, Any]) -> list[object]:
+    moment = datetime.fromtimestamp(record["time_ms"] / 1000, UTC)
+    content = {k: v for k, v in record["payload"].items() if k not in _ENVELOPE}
+    text = json.dumps(content, ensure_ascii=False)
+    if len(text) > CONTENT_LENGTH_MAX:
+        text = text[: CONTENT_LENGTH_MAX - 3] + "..."
+    cause = "" if record["cause_seq"] is None else str(record["cause_seq"])
+    time_text = moment.isoformat(sep=" ", timespec="milliseconds").removesuffix("+00:00")
+    return [record["seq"], time_text, record["name"], cause, text]

@@ -1,0 +1,121 @@
+"""How a command finds the node of a directory and asks it something.
+
+The address is the configuration's, or, when port 0 was chosen, what the running daemon wrote into
+DIR/rpc.json; the token is DIR/rpc.token. One call each: whoever makes many uses `node.rpc.client`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from node.cli.failures import CommandFailed
+
+ANY_HOST = ("0.0.0.0", "::", "")
+"""Hosts to listen on that are none to call."""
+ID_LENGTH = 66
+"""0x and 64 digits."""
+ID_PREFIX_LENGTH_MIN = 6
+"""0x and four digits: shorter ones are too easily somebody else's."""
+
+
+def find_endpoint(directory: Path) -> Any:
+    """The `RpcEndpoint` of the node of `directory`; raises what `reports_failures` reports."""
+    from node.config import load
+    from node.rpc.call import RpcEndpoint
+    from node.rpc.token import read_token
+
+    config = load(directory)
+    token = read_token(config.token_path)
+    host, port = config.rpc.listen
+    if port == 0:
+        host, port = _running_at(config.rpc_file)
+    return RpcEndpoint("127.0.0.1" if host in ANY_HOST else host, port, token)
+
+
+def _running_at(rpc_file: Path) -> tuple[str, int]:
+    start_it = f"Start it with: tally run -c {rpc_file.parent}"
+    try:
+        document = json.loads(rpc_file.read_text(encoding="utf-8"))
+        host, _, port = str(document["rpc"]).rpartition(":")
+        process_id, found = int(document["pid"]), (host.strip("[]"), int(port))
+    except FileNotFoundError:
+        raise CommandFailed(
+            f"the node of {rpc_file.parent} is not running", start_it, "NODE_NOT_RUNNING"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CommandFailed(
+            f"{rpc_file} cannot be read: {error!r}", start_it, "NODE_NOT_RUNNING"
+        ) from error
+    # The port may be somebody else's by now, and the token is not for them.
+    if not _exists(process_id):
+        raise CommandFailed(
+            f"the node of {rpc_file.parent} is not running: its process {process_id} is gone",
+            start_it,
+            "NODE_NOT_RUNNING",
+        )
+    return found
+
+
+def _exists(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # it runs, as somebody else
+    return True
+
+
+def ask(directory: Path, method: str, /, **params: Any) -> Any:
+    """One call to the node of `directory`; parameters that are None are left out."""
+    from node.rpc.call import call_once
+
+    given = {name: value for name, value in params.items() if value is not None}
+    return call_once(find_endpoint(directory), method, **given)
+
+
+def channel_id_of(directory: Path, text: str) -> str:
+    """The whole channel id for itself or for its beginning."""
+    return _whole_id(text, "channel", lambda: _ids(directory, "channel"))
+
+
+def objective_id_of(directory: Path, text: str) -> str:
+    """The whole objective id for itself or for its beginning."""
+    return _whole_id(text, "objective", lambda: _ids(directory, "objective"))
+
+
+def _ids(directory: Path, kind: str) -> list[str]:
+    """Every id there is; the node lists them a page at a time."""
+    found: list[str] = []
+    while True:
+        after = found[-1] if found else None
+        page = ask(directory, f"{kind}_list", after=after)[f"{kind}s"]
+        found += [str(item[f"{kind}_id"]) for item in page]
+        if not page:
+            return found
+
+
+def _whole_id(text: str, kind: str, known: Callable[[], list[str]]) -> str:
+    wanted = text.lower()
+    digits = wanted.removeprefix("0x")
+    if not wanted.startswith("0x") or set(digits) - set("0123456789abcdef"):
+        raise typer.BadParameter(f"{text[:80]!r} is no {kind} id: 0x and 64 hex digits")
+    if len(wanted) == ID_LENGTH:
+        return wanted
+    if not ID_PREFIX_LENGTH_MIN <= len(wanted) < ID_LENGTH:
+        raise typer.BadParameter(f"a {kind} id has 64 hex digits; its first 4 or more will do")
+    matching = [identifier for identifier in known() if identifier.startswith(wanted)]
+    if len(matching) != 1:
+        found = f"{len(matching)} {kind}s" if matching else f"no {kind}"
+        raise CommandFailed(
+            f"{found} of this node begin{'' if matching else 's'} with {wanted}",
+            f"List them with: tally {kind}s",
+            f"{kind.upper()}_NOT_FOUND",
+        )
+    return matching[0]

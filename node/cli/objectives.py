@@ -1,0 +1,49 @@
+"""`tally objectives`: what the node is working on, and what it waits for."""
+
+from typing import Annotated, Any
+
+import typer
+
+from node.cli.failures import reports_failures
+from node.cli.node_call import ask, objective_id_of
+from node.cli.options import HERE, AsJson, NodeDir
+from node.cli.output import print_fields, print_json, print_table, short
+
+COLUMNS = ("objective", "type", "status", "waiting for", "channel", "initiator")
+
+
+@reports_failures
+def objectives(
+    objective: Annotated[
+        str | None, typer.Argument(help="One objective, by its id or its beginning.")
+    ] = None,
+    status: Annotated[str | None, typer.Option(help="Only those, for example: unapproved.")] = None,
+    directory: NodeDir = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """List the objectives, or show one."""
+    if objective is not None:
+        objective_id = objective_id_of(directory, objective)
+        view = ask(directory, "objective_get", objective_id=objective_id)
+        if as_json:
+            print_json(view)
+        else:
+            print_fields("Objective", view)
+        return
+    found = ask(directory, "objective_list", status=status)
+    if as_json:
+        print_json(found)
+    else:
+        rows = [_row(view) for view in found["objectives"]]
+        print_table("Objectives", COLUMNS, rows, "No objectives.")
+
+
+def _row(view: dict[str, Any]) -> list[object]:
+    return [
+        short(view["objective_id"]),
+        view["objective_type"],
+        view["status"],
+        view["waiting_for"],
+        short(view["channel_id"]),
+        view["initiator"] or "",
+    ]

@@ -1,0 +1,46 @@
+"""`tally open`: a payment channel to a peer, with our deposit in it."""
+
+from typing import Annotated
+
+import typer
+
+from node.cli.amounts import format_amount, parse_amount
+from node.cli.failures import reports_failures
+from node.cli.node_call import ask
+from node.cli.options import HERE, AsJson, NodeDir, RequestId
+from node.cli.output import print_json, say
+from node.cli.wait import wait_for_objective
+
+WAIT_TIMEOUT_S = 120.0
+"""A peer's owner may have to approve; a public chain needs its confirmations."""
+
+
+@reports_failures
+def open_channel(
+    peer: Annotated[str, typer.Argument(help="The peer's address, from our configuration.")],
+    amount: Annotated[int, typer.Argument(parser=parse_amount, help="Our deposit: 1eth.")],
+    challenge_duration_s: Annotated[
+        int | None, typer.Option(help="Seconds in which a challenge can be answered.")
+    ] = None,
+    wait: Annotated[bool, typer.Option(help="Wait until the channel is open.")] = True,
+    timeout_s: Annotated[float, typer.Option(help="How long to wait.")] = WAIT_TIMEOUT_S,
+    request_id: RequestId = "",
+    directory: NodeDir = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Open a one-way payment channel to a peer and deposit into it."""
+    answer = ask(
+        directory,
+        "channel_open",
+        counterparty=peer,
+        amount=str(amount),
+        challenge_duration_s=challenge_duration_s,
+        request_id=request_id,
+    )
+    if wait:
+        wait_for_objective(directory, answer["objective_id"], timeout_s=timeout_s, quiet=as_json)
+    if as_json:
+        print_json({**answer, "opened": wait})
+    else:
+        done = "is open" if wait else "was proposed"
+        say(f"Channel {answer['channel_id']} {done}, with {format_amount(amount)} to pay.")

@@ -1,0 +1,85 @@
+"""What commands print: one JSON document for programs, tables for people. rich loads when used."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+SHORT_ID_LENGTH = 10
+"""0x and eight digits: enough to tell one's own channels apart."""
+
+
+def print_json(document: object) -> None:
+    """One JSON document on stdout, and nothing else."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def console(*, stderr: bool = False) -> Console:
+    """rich's console on stdout, or on stderr for progress beside a JSON document."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """A line for a person; never parsed as markup."""
+    console().print(text, markup=False)
+
+
+def print_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], empty: str
+) -> None:
+    """A table; numbers to the right. `empty` is said instead of a table without rows."""
+    from rich.table import Table
+    from rich.text import Text
+
+    if not rows:
+        say(empty)
+        return
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for index, column in enumerate(columns):
+        numeric = all(isinstance(row[index], int) for row in rows)
+        justify: Literal["left", "right"] = "right" if numeric else "left"
+        table.add_column(column, justify=justify, overflow="fold", no_wrap=index == 0)
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    console().print(table)
+
+
+def print_fields(title: str, fields: Mapping[str, Any]) -> None:
+    """Names and values, nested ones as `outer.inner`."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", show_header=False, box=None)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in flattened(fields):
+        table.add_row(name, Text(value))
+    console().print(table)
+
+
+def flattened(fields: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Every leaf with its dotted name; lists joined by commas."""
+    found: list[tuple[str, str]] = []
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            found += flattened(value, f"{prefix}{name}.")
+        elif isinstance(value, list | tuple):
+            found.append((prefix + name, ", ".join(str(item) for item in value) or "none"))
+        elif isinstance(value, bool):
+            found.append((prefix + name, "yes" if value else "no"))
+        else:
+            found.append((prefix + name, "none" if value is None else str(value)))
+    return found
+
+
+def short(identifier: str) -> str:
+    """The beginning of an id, as commands also take it."""
+    return identifier[:SHORT_ID_LENGTH]

@@ -1,0 +1,54 @@
+"""Waiting for an objective, with its first unmet condition in sight."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from node.cli.failures import CommandFailed
+from node.cli.node_call import ask
+from node.cli.output import console, short
+
+POLL_INTERVAL_S = 0.1
+"""A local channel opens in about a second."""
+ENDED = ("completed", "rejected")
+"""The statuses after which an objective never changes."""
+
+
+def wait_for_objective(
+    directory: Path, objective_id: str, *, timeout_s: float, quiet: bool
+) -> dict[str, Any]:
+    """The objective once it completed; `CommandFailed` if it was rejected or takes too long.
+
+    `quiet` shows no spinner. Giving up changes nothing: the node goes on.
+    """
+    give_up_at = time.monotonic() + timeout_s
+    with console(stderr=True).status(f"objective {short(objective_id)}") as status:
+        if quiet:
+            status.stop()
+        while True:
+            view: dict[str, Any] = ask(directory, "objective_get", objective_id=objective_id)
+            if view["status"] in ENDED:
+                break
+            if time.monotonic() >= give_up_at:
+                raise _still_waiting(view, timeout_s)
+            status.update(f"waiting for {view['waiting_for'].replace('-', ' ')}")
+            time.sleep(POLL_INTERVAL_S)
+    if view["status"] == "rejected" or not view["success"]:
+        raise CommandFailed(
+            f"the objective ended without success: {view['reason'] or view['status']}",
+            "See: tally objectives",
+            "OBJECTIVE_FAILED",
+            {"objective_id": objective_id, "channel_id": view["channel_id"]},
+        )
+    return view
+
+
+def _still_waiting(view: dict[str, Any], timeout_s: float) -> CommandFailed:
+    return CommandFailed(
+        f"after {timeout_s:g} s the node still waits for {view['waiting_for']}",
+        "It goes on by itself; see: tally objectives",
+        "STILL_WAITING",
+        {"objective_id": view["objective_id"], "channel_id": view["channel_id"]},
+    )
