@@ -1,0 +1,146 @@
+"""A byte stream with a finished handshake: frames go in and come out, sealed in between.
+
+Everything the stream can do wrong is told as a `PeerError`. The module keeps no order of frames,
+no sequence numbers and no queue: that is the session's.
+"""
+
+from dataclasses import dataclass
+
+import trio
+
+from node.p2p.errors import ConnectionLost, FramingFault, HandshakeFailed, WriteStalled
+from node.p2p.framing import (
+    RECORD_HEADER_SIZE_BYTES,
+    Frame,
+    FrameDecoder,
+    RecordDecoder,
+    seal_records,
+)
+from node.p2p.limits import RECEIVE_SIZE_BYTES
+from node.p2p.noise import Handshake, NoiseCipher
+from protocols.types import Address
+
+_LOST = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """All that one read of the socket completed."""
+
+    frames: list[Frame]
+    size_bytes: int
+    fault: FramingFault | None
+    """What came after the frames and ends the session."""
+
+
+class SecureConnection:
+    """An authenticated, encrypted stream. One task may send while another receives."""
+
+    def __init__(
+        self, stream: trio.abc.Stream, cipher: NoiseCipher, remote: Address, surplus: bytes = b""
+    ) -> None:
+        """`surplus` is what came behind the last handshake message."""
+        self.remote = remote
+        self.sent_size_bytes = 0
+        self.received_size_bytes = 0
+        self._stream = stream
+        self._cipher = cipher
+        self._records = RecordDecoder(cipher)
+        self._frames = FrameDecoder()
+        self._surplus = surplus
+        self._held: Received | None = None
+        self._write_interrupted = False
+
+    async def send(self, plaintext: bytes | bytearray, timeout_s: float) -> None:
+        """Seal and write everything at once.
+
+        Raises `WriteStalled` if the peer does not take it within `timeout_s`, `ConnectionLost` if
+        the stream broke. After either, or a cancellation, nothing more can be sent.
+        """
+        if self._write_interrupted:
+            raise ConnectionLost("an earlier write was cut short")
+        records = seal_records(self._cipher, plaintext)
+        self._write_interrupted = True
+        with trio.move_on_after(timeout_s):
+            try:
+                await self._stream.send_all(records)
+            except _LOST as error:
+                raise ConnectionLost(_describe(error)) from error
+            self._write_interrupted = False
+            self.sent_size_bytes += len(records)
+        if self._write_interrupted:
+            raise WriteStalled(f"{len(records)} bytes were not taken in {timeout_s} s")
+
+    async def receive(self) -> Received:
+        """Wait for bytes and decode all they complete, often many frames, sometimes none.
+
+        Raises `ConnectionLost` at the end of the stream.
+        """
+        if self._held is not None:
+            held, self._held = self._held, None
+            return held
+        data = self._surplus or await _read(self._stream, RECEIVE_SIZE_BYTES)
+        self._surplus = b""
+        self.received_size_bytes += len(data)
+        plaintext, record_fault = self._records.decode(data)
+        frames, frame_fault = self._frames.decode(plaintext)
+        return Received(frames, len(data), frame_fault or record_fault)
+
+    async def receive_one(self) -> Frame:
+        """Wait for the next frame alone; what came with it is the next `receive`'s.
+
+        Raises `ConnectionLost` or the fault that stands where the frame should be.
+        """
+        while True:
+            received = await self.receive()
+            if received.frames:
+                first, *rest = received.frames
+                if rest or received.fault is not None:
+                    self._held = Received(rest, 0, received.fault)
+                return first
+            if received.fault is not None:
+                raise received.fault
+
+    async def aclose(self) -> None:
+        """Close at once; what the kernel already took still travels."""
+        await trio.aclose_forcefully(self._stream)
+
+
+async def secure(stream: trio.abc.Stream, handshake: Handshake) -> SecureConnection:
+    """Run `handshake` over `stream`. The caller sets the time limit.
+
+    Raises `HandshakeFailed` as soon as a byte does not fit, `WrongIdentity` before we show who we
+    are to somebody else than we meant, `ConnectionLost` if the stream ends.
+    """
+    buffer = bytearray()
+    while not handshake.finished:
+        size = handshake.message_size_bytes
+        header = size.to_bytes(RECORD_HEADER_SIZE_BYTES, "big")
+        if handshake.ours_is_next:
+            try:
+                await stream.send_all(header + handshake.write())
+            except _LOST as error:
+                raise ConnectionLost(_describe(error)) from error
+        else:
+            while len(buffer) < RECORD_HEADER_SIZE_BYTES + size:
+                buffer += await _read(stream, RECEIVE_SIZE_BYTES)
+                if not header.startswith(bytes(buffer[:RECORD_HEADER_SIZE_BYTES])):
+                    raise HandshakeFailed("not a handshake of this protocol")
+            end = RECORD_HEADER_SIZE_BYTES + size
+            handshake.read(bytes(buffer[RECORD_HEADER_SIZE_BYTES:end]))
+            del buffer[:end]
+    return SecureConnection(stream, handshake.cipher(), handshake.remote, bytes(buffer))
+
+
+async def _read(stream: trio.abc.Stream, size: int) -> bytes:
+    try:
+        data = await stream.receive_some(size)
+    except _LOST as error:
+        raise ConnectionLost(_describe(error)) from error
+    if not data:
+        raise ConnectionLost("the peer closed the connection")
+    return bytes(data)
+
+
+def _describe(error: BaseException) -> str:
+    return str(error.__cause__ or error) or type(error).__name__

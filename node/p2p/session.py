@@ -1,0 +1,327 @@
+"""One conversation with one authenticated peer, from the hellos to the end.
+
+Two tasks: a reader that hands over everything one read completed without a task switch per
+message, and a writer that puts everything queued into one write. An ack rides on the next message
+and goes alone only if none comes soon. Either task ends the session; why is the session's result.
+
+The session knows no objective and no channel. What it drops (a full queue, a cut) is durable in
+the outbox, which hears of the gap through `on_connected`.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import trio
+
+from node.p2p.connection import SecureConnection
+from node.p2p.errors import (
+    ConnectionLost,
+    FramingFault,
+    PeerError,
+    PeerSilent,
+    RefusedByPeer,
+    SessionRefused,
+    UnexpectedFrame,
+    WriteStalled,
+)
+from node.p2p.framing import (
+    Ack,
+    ErrorFrame,
+    Frame,
+    Hello,
+    Message,
+    Ping,
+    Pong,
+    append_frame,
+    encode_frames,
+)
+from node.p2p.hello import describe_error
+from node.p2p.interface import Submit
+from node.p2p.limits import (
+    BODY_SIZE_BYTES_MAX,
+    ERROR_REASON_LENGTH_MAX,
+    FLUSH_SIZE_BYTES_MAX,
+    PeerLimits,
+)
+from node.p2p.rate import TokenBucket
+from node.p2p.statistics import SessionStatistics
+from protocols.errors import ProtocolError
+from protocols.inputs import Input, PeerAck, PeerFault, PeerMessage
+from protocols.messages import decode_body
+from protocols.types import Address
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPorts:
+    """Where a session gets and gives what is not its own."""
+
+    submit: Submit
+    received_sequence: Callable[[Address], int]
+    """The last message of a peer that is on our disk."""
+    on_connected: Callable[[Address, int], None]
+    """Asks for every message above a sequence; again after a queue overflowed and drained."""
+
+
+class Session:
+    """A live session; `run` it once."""
+
+    def __init__(
+        self,
+        connection: SecureConnection,
+        hello: Hello,
+        *,
+        dialled: bool,
+        told_sequence: int,
+        limits: PeerLimits,
+        budget: TokenBucket,
+        ports: SessionPorts,
+    ) -> None:
+        """`hello` is the peer's, `told_sequence` the one in ours, `dialled` whether we dialled,
+        `budget` what the peer may send us."""
+        self.remote: Address = connection.remote
+        self.dialled = dialled
+        self.closed = trio.Event()
+        """Set when the session has ended."""
+        self.started_s = trio.current_time()
+        self.last_received_s = self.started_s
+        self.connection = connection
+        self._limits = limits
+        self._budget = budget
+        self._ports = ports
+        self._scope = trio.CancelScope()
+        self._ended: PeerError | None = None
+        self._ended_s: float | None = None
+        self._wake = trio.Event()
+        self._queue: deque[tuple[int, bytes]] = deque()
+        self._queue_size_bytes = 0
+        self._queued_sequence = hello.received_sequence
+        self._overflowed = False
+        self._acked_sequence = hello.received_sequence
+        self._ack = self._sent_ack = told_sequence
+        self._ack_deadline_s: float | None = None
+        self._pong_number: int | None = None
+        self._ping_due = False
+        self._ping_number = 0
+        self._ping_sent_s = 0.0
+        self._round_trip_s: float | None = None
+        self._sent_message_count = 0
+        self._received_message_count = 0
+        self.acknowledge()
+
+    def send(self, messages: Sequence[tuple[int, bytes]]) -> None:
+        """Queue (sequence, body) pairs in ascending order; those already queued are skipped.
+
+        A full queue drops the rest and asks for it again, through `on_connected`, once it drained.
+        """
+        if self._overflowed:
+            return
+        for sequence, body in messages:
+            if sequence <= self._queued_sequence:
+                continue
+            size = len(body)
+            assert size <= BODY_SIZE_BYTES_MAX, f"a body of {size} bytes fits no frame"
+            if self._queue and self._queue_size_bytes + size > self._limits.queue_size_bytes_max:
+                self._overflowed = True
+                break
+            self._queue.append((sequence, body))
+            self._queue_size_bytes += size
+            self._queued_sequence = sequence
+        self._wake.set()
+
+    def acknowledge(self) -> None:
+        """Our durable sequence of this peer rose: tell it with the next message, or soon."""
+        self._ack = self._ports.received_sequence(self.remote)
+        if self._ack > self._sent_ack and self._ack_deadline_s is None:
+            self._ack_deadline_s = trio.current_time() + self._limits.ack_delay_s
+            self._wake.set()
+
+    def ping(self) -> None:
+        """Ask the peer for a sign of life."""
+        self._ping_due = True
+        self._wake.set()
+
+    def close(self, reason: PeerError) -> None:
+        """End the session; the peer is told if the reason is ours to tell."""
+        self._end(reason)
+
+    async def run(self) -> PeerError:
+        """Talk until something ends it; the result says what. The connection is closed after."""
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._guard, self._read)
+                    nursery.start_soon(self._guard, self._write)
+            assert self._ended is not None, "only _end cancels the scope"
+            await self._take_leave(self._ended)
+            return self._ended
+        finally:
+            try:
+                await self.connection.aclose()
+            finally:
+                self.closed.set()
+
+    def age_s(self) -> float:
+        """How long it lives, or lived."""
+        return (self._ended_s or trio.current_time()) - self.started_s
+
+    def statistics(self) -> SessionStatistics:
+        """A snapshot."""
+        return SessionStatistics(
+            peer=self.remote,
+            dialled=self.dialled,
+            age_s=self.age_s(),
+            sent_message_count=self._sent_message_count,
+            received_message_count=self._received_message_count,
+            sent_size_bytes=self.connection.sent_size_bytes,
+            received_size_bytes=self.connection.received_size_bytes,
+            queued_message_count=len(self._queue),
+            queued_size_bytes=self._queue_size_bytes,
+            acked_sequence=self._acked_sequence,
+            round_trip_s=self._round_trip_s,
+        )
+
+    def _end(self, reason: PeerError) -> None:
+        if self._ended is None:
+            self._ended = reason
+            self._ended_s = trio.current_time()
+        self._scope.cancel()
+
+    async def _guard(self, loop: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await loop()
+        except PeerError as error:
+            self._end(error)
+
+    async def _take_leave(self, reason: PeerError) -> None:
+        if isinstance(reason, FramingFault):
+            text = reason.reason[:ERROR_REASON_LENGTH_MAX]
+            await self._offer(PeerFault(self.remote, reason.code, text, reason.size_bytes))
+        if isinstance(reason, FramingFault | SessionRefused | PeerSilent):
+            await tell_error(self.connection, reason, self._limits.error_timeout_s)
+
+    async def _read(self) -> None:
+        limits = self._limits
+        if self._acked_sequence > 0:
+            await self._offer(PeerAck(self.remote, self._acked_sequence))
+        while True:
+            with trio.move_on_after(limits.idle_timeout_s) as idle:
+                received = await self.connection.receive()
+            if idle.cancelled_caught:
+                raise PeerSilent(f"nothing came for {limits.idle_timeout_s} s")
+            now_s = self.last_received_s = trio.current_time()
+            await self._deliver(received.frames)
+            if received.fault is not None:
+                raise received.fault
+            cost = received.size_bytes + limits.frame_cost_bytes * len(received.frames)
+            wait_s = self._budget.take(cost, now_s)
+            if wait_s > 0.0:
+                await trio.sleep(wait_s)
+
+    async def _deliver(self, frames: list[Frame]) -> None:
+        nowait = self._ports.submit.nowait
+        acked_sequence = self._acked_sequence
+        for frame in frames:
+            if type(frame) is Message:
+                if frame.ack > acked_sequence:
+                    acked_sequence = frame.ack
+                self._received_message_count += 1
+                item = self._peer_message(frame)
+                if not nowait(item):
+                    await self._ports.submit(item)
+            elif type(frame) is Ack:
+                acked_sequence = max(acked_sequence, frame.sequence)
+            else:
+                self._control(frame)
+        if acked_sequence > self._acked_sequence:
+            self._acked_sequence = acked_sequence
+            await self._offer(PeerAck(self.remote, acked_sequence))
+
+    def _peer_message(self, frame: Message) -> PeerMessage:
+        size_bytes = len(frame.body)
+        try:
+            body = decode_body(frame.body)
+        except (ProtocolError, UnicodeDecodeError) as error:
+            fault = str(error)[:ERROR_REASON_LENGTH_MAX]
+            return PeerMessage(self.remote, frame.sequence, None, size_bytes, fault)
+        return PeerMessage(self.remote, frame.sequence, body, size_bytes)
+
+    def _control(self, frame: Frame) -> None:
+        if isinstance(frame, Ping):
+            # Only the newest is answered: a flood of pings costs one pong per write.
+            self._pong_number = frame.number
+            self._wake.set()
+        elif isinstance(frame, Pong):
+            if frame.number == self._ping_number:
+                self._round_trip_s = trio.current_time() - self._ping_sent_s
+        elif isinstance(frame, ErrorFrame):
+            raise RefusedByPeer(describe_error(frame))
+        else:
+            raise UnexpectedFrame(f"{type(frame).__name__.lower()} inside a session")
+
+    async def _offer(self, item: Input) -> None:
+        if not self._ports.submit.nowait(item):
+            await self._ports.submit(item)
+
+    async def _write(self) -> None:
+        while True:
+            plaintext = self._next_flush()
+            if plaintext:
+                await self.connection.send(plaintext, self._limits.write_timeout_s)
+                self._resume_after_overflow()
+            else:
+                await self._wait_for_work()
+
+    async def _wait_for_work(self) -> None:
+        self._wake = trio.Event()
+        ack_deadline_s = self._ack_deadline_s
+        if ack_deadline_s is not None:
+            with trio.move_on_at(ack_deadline_s):
+                await self._wake.wait()
+            return
+        with trio.move_on_after(self._limits.ping_interval_s) as quiet:
+            await self._wake.wait()
+        if quiet.cancelled_caught:
+            self._ping_due = True
+
+    def _next_flush(self) -> bytearray:
+        """Everything that may be written now, up to a bound; empty if there is nothing."""
+        buffer = bytearray()
+        now_s = trio.current_time()
+        if self._pong_number is not None:
+            append_frame(buffer, Pong(self._pong_number))
+            self._pong_number = None
+        if self._ping_due:
+            self._ping_due = False
+            self._ping_number += 1
+            self._ping_sent_s = now_s
+            append_frame(buffer, Ping(self._ping_number))
+        ack, queue = self._ack, self._queue
+        if queue:
+            while queue and len(buffer) < FLUSH_SIZE_BYTES_MAX:
+                sequence, body = queue.popleft()
+                self._queue_size_bytes -= len(body)
+                self._sent_message_count += 1
+                append_frame(buffer, Message(sequence, ack, body))
+        elif ack > self._sent_ack and (
+            buffer or (self._ack_deadline_s is not None and now_s >= self._ack_deadline_s)
+        ):
+            append_frame(buffer, Ack(ack))
+        if buffer:
+            self._sent_ack = ack
+            self._ack_deadline_s = None
+        return buffer
+
+    def _resume_after_overflow(self) -> None:
+        if self._overflowed and self._queue_size_bytes <= self._limits.queue_resume_size_bytes:
+            self._overflowed = False
+            self._ports.on_connected(self.remote, self._acked_sequence)
+
+
+async def tell_error(connection: SecureConnection, reason: PeerError, timeout_s: float) -> None:
+    """Send the error frame that says why we close. Best effort: the peer may be gone already."""
+    frame = ErrorFrame(reason.code, reason.reason[:ERROR_REASON_LENGTH_MAX])
+    try:
+        await connection.send(encode_frames([frame]), timeout_s)
+    except (ConnectionLost, WriteStalled):
+        pass

@@ -1,0 +1,394 @@
+"""One conversation over an in-memory stream: order, acks, budgets, silence and faults."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+import pytest
+import trio
+from trio.testing import MockClock, memory_stream_pair
+
+from node.p2p.connection import SecureConnection, secure
+from node.p2p.errors import (
+    ConnectionLost,
+    DuplicateSession,
+    FramingFault,
+    PeerError,
+    PeerSilent,
+    RefusedByPeer,
+    UnexpectedFrame,
+    WriteStalled,
+)
+from node.p2p.framing import Ack, ErrorFrame, Frame, Hello, Message, Ping, Pong, encode_frames
+from node.p2p.hello import Identity
+from node.p2p.limits import PeerLimits
+from node.p2p.noise import Handshake
+from node.p2p.rate import TokenBucket
+from node.p2p.session import Session, SessionPorts
+from protocols.types import Address
+from tests.support.peer_nodes import (
+    ADJUDICATOR,
+    CHAIN_ID,
+    HIGH,
+    LOW,
+    Inbox,
+    body,
+    numbered,
+    send_raw,
+)
+
+LIMITS = PeerLimits()
+
+
+@dataclass
+class Talk:
+    """A session of LOW with the test speaking for HIGH."""
+
+    session: Session
+    far: SecureConnection
+    near_stream: trio.testing.MemorySendStream
+    inbox: Inbox
+    durable: list[int]
+    asked: list[int]
+    ended: list[PeerError]
+
+    async def frames(self) -> list[Frame]:
+        """What the session writes next."""
+        return (await self.far.receive()).frames
+
+    async def ending(self) -> PeerError:
+        await self.session.closed.wait()
+        await trio.testing.wait_all_tasks_blocked()
+        return self.ended[0]
+
+
+@asynccontextmanager
+async def talking(
+    *,
+    limits: PeerLimits = LIMITS,
+    received_sequence: int = 0,
+    told_sequence: int = 0,
+    durable_sequence: int = 0,
+    inbox: Inbox | None = None,
+    rate_per_s: float = 1e9,
+    burst: float = 1e9,
+    more: Callable[[], list[tuple[int, bytes]]] = list,
+) -> AsyncIterator[Talk]:
+    near, far = memory_stream_pair()
+    sides: dict[bool, SecureConnection] = {}
+
+    async def shake(stream: trio.abc.Stream, initiator: bool) -> None:
+        handshake = Handshake(
+            LOW if initiator else HIGH,
+            initiator=initiator,
+            expected=HIGH.address if initiator else None,
+        )
+        sides[initiator] = await secure(stream, handshake)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(shake, near, True)
+        nursery.start_soon(shake, far, False)
+    inbox, durable, asked, ended = inbox or Inbox(), [durable_sequence], [], []
+
+    def on_connected(peer: Address, sequence: int) -> None:
+        asked.append(sequence)
+        session.send(more())
+
+    session = Session(
+        sides[True],
+        Identity(CHAIN_ID, ADJUDICATOR, HIGH.address).hello(received_sequence),
+        dialled=True,
+        told_sequence=told_sequence,
+        limits=limits,
+        budget=TokenBucket(rate_per_s, burst, trio.current_time()),
+        ports=SessionPorts(inbox, lambda peer: durable[0], on_connected),
+    )
+
+    async def run() -> None:
+        ended.append(await session.run())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run)
+        yield Talk(session, sides[False], near.send_stream, inbox, durable, asked, ended)
+        nursery.cancel_scope.cancel()
+
+
+async def test_everything_queued_leaves_in_one_write() -> None:
+    async with talking() as talk:
+        talk.session.send(numbered(1, 50))
+        talk.session.send(numbered(51, 100))
+        received = await talk.far.receive()
+        assert [f.sequence for f in received.frames if isinstance(f, Message)] == list(
+            range(1, 101)
+        )
+        assert received.size_bytes == talk.session.statistics().sent_size_bytes
+
+
+async def test_a_large_queue_is_split_into_bounded_writes() -> None:
+    async with talking() as talk:
+        big = body(1) + bytes(90_000)
+        talk.session.send([(n, big) for n in range(1, 6)])
+        count = 0
+        while count < 5:
+            received = await talk.far.receive()
+            assert received.size_bytes <= 262_144
+            count += len(received.frames)
+
+
+async def test_what_was_queued_or_is_held_by_the_peer_is_not_sent_again() -> None:
+    async with talking(received_sequence=3) as talk:
+        talk.session.send(numbered(1, 5))
+        talk.session.send(numbered(4, 6))
+        assert [f.sequence for f in await talk.frames() if isinstance(f, Message)] == [4, 5, 6]
+
+
+async def test_an_ack_rides_on_the_next_message() -> None:
+    async with talking() as talk:
+        talk.durable[0] = 7
+        talk.session.acknowledge()
+        talk.session.send(numbered(1, 2))
+        assert [(f.sequence, f.ack) for f in await talk.frames() if isinstance(f, Message)] == [
+            (1, 7),
+            (2, 7),
+        ]
+
+
+async def test_an_ack_alone_waits_for_a_message_and_then_goes(autojump_clock: MockClock) -> None:
+    async with talking() as talk:
+        talk.durable[0] = 5
+        asked_s = trio.current_time()
+        talk.session.acknowledge()
+        talk.session.acknowledge()
+        assert await talk.frames() == [Ack(5)]
+        assert trio.current_time() - asked_s == pytest.approx(LIMITS.ack_delay_s)
+        with trio.move_on_after(1.0) as quiet:
+            await talk.frames()
+        assert quiet.cancelled_caught
+
+
+async def test_an_ack_that_did_not_rise_is_not_sent(autojump_clock: MockClock) -> None:
+    async with talking() as talk:
+        talk.session.acknowledge()
+        with trio.move_on_after(1.0) as quiet:
+            await talk.frames()
+        assert quiet.cancelled_caught
+
+
+async def test_an_ack_is_sampled_when_the_engine_says_so_and_not_later() -> None:
+    async with talking() as talk:
+        talk.durable[0] = 9
+        talk.session.send(numbered(1, 1))
+        assert [f.ack for f in await talk.frames() if isinstance(f, Message)] == [0]
+
+
+async def test_messages_are_handed_over_decoded_with_their_size() -> None:
+    async with talking() as talk:
+        await send_raw(talk.far, *(Message(n, 0, b) for n, b in numbered(1, 3)))
+        while len(talk.inbox.items) < 3:
+            await talk.inbox.changed()
+        first = talk.inbox.messages[0]
+        assert (first.peer, first.sequence, first.fault) == (HIGH.address, 1, "")
+        assert first.body is not None
+        assert first.size_bytes == len(body(1))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\xc1", b"\x92\xa5other\x01", b"\x93\xa6reject\xc4\x20" + bytes(32) + b"\xa1\xff"],
+)
+async def test_a_body_that_does_not_decode_is_a_numbered_message_with_its_fault(
+    content: bytes,
+) -> None:
+    async with talking() as talk:
+        await send_raw(talk.far, Message(1, 0, content), Message(2, 0, body(2)))
+        while len(talk.inbox.items) < 2:
+            await talk.inbox.changed()
+        bad, good = talk.inbox.messages
+        assert (bad.sequence, bad.body, bad.size_bytes) == (1, None, len(content))
+        assert bad.fault
+        assert good.body is not None
+
+
+async def test_acks_are_submitted_once_per_read_and_only_when_they_rise() -> None:
+    async with talking() as talk:
+        await send_raw(talk.far, Ack(1), Message(1, 3, body(1)), Ack(2))
+        await send_raw(talk.far, Ack(3), Ack(1))
+        await send_raw(talk.far, Ack(4))
+        while len(talk.inbox.acks) < 2:
+            await talk.inbox.changed()
+        assert [ack.sequence for ack in talk.inbox.acks] == [3, 4]
+
+
+async def test_what_the_hello_acknowledges_is_an_ack() -> None:
+    async with talking(received_sequence=41) as talk:
+        while not talk.inbox.acks:
+            await talk.inbox.changed()
+        assert talk.inbox.acks[0].sequence == 41
+
+
+async def test_a_full_engine_makes_the_reader_wait() -> None:
+    inbox = Inbox(room=2)
+    async with talking(inbox=inbox) as talk:
+        await send_raw(talk.far, *(Message(n, 0, b) for n, b in numbered(1, 5)))
+        await trio.testing.wait_all_tasks_blocked()
+        assert (len(inbox.messages), inbox.waited_count) == (2, 1)
+        inbox.give_room(None)
+        while len(inbox.messages) < 5:
+            await inbox.changed()
+        assert [m.sequence for m in inbox.messages] == [1, 2, 3, 4, 5]
+
+
+async def test_a_peer_over_its_byte_budget_is_read_later(autojump_clock: MockClock) -> None:
+    async with talking(rate_per_s=1_000.0, burst=1_000.0) as talk:
+        started_s = trio.current_time()
+        await send_raw(talk.far, Message(1, 0, body(1) + bytes(20_000)))
+        await talk.inbox.changed()
+        await send_raw(talk.far, Message(2, 0, body(2)))
+        while len(talk.inbox.messages) < 2:
+            await talk.inbox.changed()
+        assert trio.current_time() - started_s == pytest.approx(19.2, abs=0.3)
+
+
+async def test_a_ping_is_answered_and_a_pong_gives_the_round_trip(
+    autojump_clock: MockClock,
+) -> None:
+    async with talking() as talk:
+        await send_raw(talk.far, Ping(77))
+        assert await talk.frames() == [Pong(77)]
+        talk.session.ping()
+        assert await talk.frames() == [Ping(1)]
+        await trio.sleep(0.25)
+        await send_raw(talk.far, Pong(99), Pong(1))
+        await trio.testing.wait_all_tasks_blocked()
+        assert talk.session.statistics().round_trip_s == pytest.approx(0.25)
+
+
+async def test_a_flood_of_pings_costs_one_pong_per_write() -> None:
+    async with talking() as talk:
+        await send_raw(talk.far, *(Ping(n) for n in range(1_000)))
+        assert await talk.frames() == [Pong(999)]
+
+
+async def test_a_quiet_session_asks_for_a_sign_of_life_and_is_cut_without_one(
+    autojump_clock: MockClock,
+) -> None:
+    async with talking() as talk:
+        assert await talk.frames() == [Ping(1)]
+        assert trio.current_time() - talk.session.started_s == pytest.approx(10.0)
+        assert await talk.frames() == [Ping(2)]
+        ended = await talk.ending()
+        assert isinstance(ended, PeerSilent)
+        assert talk.session.age_s() == pytest.approx(30.0)
+        await trio.sleep(5.0)
+        assert talk.session.age_s() == pytest.approx(30.0)
+
+
+async def test_a_stalled_reader_is_cut(autojump_clock: MockClock) -> None:
+    async with talking() as talk:
+
+        async def never_taken() -> None:
+            await trio.sleep_forever()
+
+        talk.near_stream.send_all_hook = never_taken
+        talk.session.send(numbered(1, 1))
+        assert isinstance(await talk.ending(), WriteStalled)
+        assert talk.session.age_s() == pytest.approx(LIMITS.write_timeout_s)
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        (Identity(CHAIN_ID, ADJUDICATOR, HIGH.address).hello(0), "unexpected_frame"),
+        (None, "frame_too_large"),
+    ],
+)
+async def test_a_fault_is_submitted_told_to_the_peer_and_ends_the_session(
+    frame: Hello | None, code: str
+) -> None:
+    async with talking() as talk:
+        await send_raw(talk.far, Message(1, 0, body(1)))
+        if frame is None:
+            await talk.far.send(b"\xff\xff\xff\xff", 1.0)
+        else:
+            await send_raw(talk.far, frame)
+        (told,) = await talk.frames()
+        ended = await talk.ending()
+        assert isinstance(ended, FramingFault)
+        assert isinstance(told, ErrorFrame)
+        assert ended.code == told.code == code
+        assert len(talk.inbox.messages) == 1
+        (fault,) = talk.inbox.faults
+        assert (fault.peer, fault.error_code) == (HIGH.address, code)
+
+
+async def test_frames_before_a_fault_in_the_same_read_are_handed_over() -> None:
+    async with talking() as talk:
+        await talk.far.send(encode_frames([Message(1, 0, body(1))]) + b"\x00\x00\x00\x01\xc1", 1.0)
+        ended = await talk.ending()
+        assert ended.code == "malformed_frame"
+        assert [m.sequence for m in talk.inbox.messages] == [1]
+
+
+async def test_an_error_frame_of_the_peer_ends_the_session_quietly() -> None:
+    async with talking() as talk:
+        await send_raw(talk.far, ErrorFrame("too_many_sessions", "come back later"))
+        ended = await talk.ending()
+        assert isinstance(ended, RefusedByPeer)
+        assert ended.reason == "'too_many_sessions': 'come back later'"
+        assert talk.inbox.faults == []
+        with pytest.raises(ConnectionLost):
+            await talk.frames()
+
+
+async def test_closing_a_session_tells_the_peer_why() -> None:
+    async with talking() as talk:
+        talk.session.close(DuplicateSession("a newer session takes precedence"))
+        talk.session.close(UnexpectedFrame("the first reason counts"))
+        (told,) = await talk.frames()
+        assert told == ErrorFrame("duplicate_session", "a newer session takes precedence")
+        assert isinstance(await talk.ending(), DuplicateSession)
+
+
+async def test_the_end_of_the_stream_ends_the_session() -> None:
+    async with talking() as talk:
+        await talk.far.aclose()
+        assert isinstance(await talk.ending(), ConnectionLost)
+
+
+async def test_a_queue_that_overflowed_asks_for_the_rest_once_it_drained() -> None:
+    limits = replace(LIMITS, queue_size_bytes_max=1_000, queue_resume_size_bytes=200)
+    every = numbered(1, 100)
+    async with talking(limits=limits, more=lambda: every) as talk:
+        talk.session.send(every)
+        queued = talk.session.statistics()
+        assert queued.queued_size_bytes <= 1_000
+        talk.session.send([(101, body(101))])
+        assert talk.session.statistics().queued_message_count == queued.queued_message_count
+        seen: list[int] = []
+        while len(seen) < 100:
+            seen += [f.sequence for f in await talk.frames() if isinstance(f, Message)]
+        assert seen == list(range(1, 101))
+        assert talk.asked
+        assert set(talk.asked) == {0}
+
+
+async def test_a_body_above_the_limit_is_a_bug_of_ours() -> None:
+    async with talking() as talk:
+        with pytest.raises(AssertionError, match="fits no frame"):
+            talk.session.send([(1, bytes(1_048_576))])
+
+
+async def test_a_single_body_larger_than_the_queue_still_leaves() -> None:
+    limits = replace(LIMITS, queue_size_bytes_max=10)
+    async with talking(limits=limits) as talk:
+        talk.session.send([(1, body(1))])
+        assert len(await talk.frames()) == 1
+
+
+async def test_a_sequence_that_rose_during_the_hellos_is_acknowledged(
+    autojump_clock: MockClock,
+) -> None:
+    async with talking(told_sequence=4, durable_sequence=6) as talk:
+        assert await talk.frames() == [Ack(6)]
