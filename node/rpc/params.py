@@ -182,7 +182,7 @@ def params_decoder(params: type[P]) -> Callable[[msgspec.Raw | None], P]:
 
 
 def _refuse(raw: msgspec.Raw | None, error: msgspec.ValidationError) -> NoReturn:
-    if raw is not None and bytes(raw[:1]) == b"[":
+    if raw is not None and bytes(raw)[:1] == b"[":
         raise InvalidParams("params", "parameters go by name: send an object") from error
     place = _VALIDATION_PLACE.match(str(error))
     assert place is not None, "the pattern matches any text"

@@ -1,0 +1,210 @@
+"""A node for the tests of the owner's door: real rules over a list of records, no disk, no network.
+
+Commands are cranked and folded as the engine does it, in batches, and answered when the batch is
+recorded. A test may hold the batches back, and tell receipts by hand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import msgspec
+import trio
+
+from node.answers import Answer, LogEntry
+from node.rpc.call import RpcEndpoint
+from node.rpc.interface import Done, Until
+from node.rpc.server import RpcServer
+from protocols import events, inputs
+from protocols.crank import crank, waiting_for
+from protocols.draft import Context, Decision
+from protocols.errors import ProtocolError
+from protocols.messages import SignedState
+from protocols.node_state import NodeState, apply
+from protocols.types import ZERO_ADDRESS, amount_from_bytes
+from tests.support.actors import ALICE, BOB, Actor
+
+TOKEN = "a-token-of-the-tests-with-43-characters-ABC"
+TIME_MS = 1_704_067_200_000
+CHAIN_ID = 31_337
+DEPOSIT = 10**18
+
+
+class RecordingNode:
+    """Implements `node.rpc.interface.NodeApi` for one actor."""
+
+    def __init__(self, actor: Actor = ALICE, queue_count_max: int = 10_000) -> None:
+        self.actor = actor
+        self.state = NodeState()
+        self.entries: list[LogEntry] = []
+        self.commands: list[inputs.Input] = []
+        """Everything that was ever queued, in order."""
+        self.waiting: list[tuple[Done, Answer]] = []
+        """Payments whose caller waits for a receipt."""
+        self.room_count = 0
+        """How often a caller waited for room in the queue."""
+        self._queue: list[tuple[inputs.Input, Until, Done]] = []
+        self._queue_count_max = queue_count_max
+        self._chain_hash = bytes(32)
+        self._queued = trio.Event()
+        self._may_run = trio.Event()
+        self._may_run.set()
+        app = b"\xa9" * 20
+        self.record_event(
+            events.NodeCreated(1, CHAIN_ID, b"\xad" * 20, app, b"\xc0" * 20, actor.address)
+        )
+
+    # --- what the door asks for ---
+
+    @property
+    def seq(self) -> int:
+        return len(self.entries) - 1
+
+    def waiting_for(self, objective_id: bytes) -> str:
+        return waiting_for(self.state, self.state.objectives[objective_id], self._context())
+
+    def command_then(self, command: inputs.Input, until: Until, done: Done) -> bool:
+        if len(self._queue) >= self._queue_count_max:
+            return False
+        self.commands.append(command)
+        self._queue.append((command, until, done))
+        self._queued.set()
+        return True
+
+    async def queue_room(self) -> None:
+        self.room_count += 1
+        await trio.sleep(0.001)
+
+    def record(self, from_seq: int, limit: int, entity: bytes | None) -> Sequence[LogEntry]:
+        named = None if entity is None else "0x" + entity.hex()
+        found = [
+            entry
+            for entry in self.entries[from_seq:]
+            if named is None or named in entry.payload.values()
+        ]
+        return found[:limit]
+
+    def status(self) -> dict[str, object]:
+        return {"address": "0x" + self.actor.address.hex(), "next_seq": len(self.entries)}
+
+    # --- what a test does ---
+
+    def hold(self) -> None:
+        """Take no batch until `release`."""
+        self._may_run = trio.Event()
+
+    def release(self) -> None:
+        self._may_run.set()
+
+    def receipt(self) -> None:
+        """The payee signed for everything."""
+        waiting, self.waiting = self.waiting, []
+        for done, answer in waiting:
+            done(msgspec.structs.replace(answer, receipted=True))
+
+    async def run(self) -> None:
+        """Take batches for ever, as the engine does."""
+        while True:
+            await self._queued.wait()
+            await self._may_run.wait()
+            self._queued = trio.Event()
+            batch, self._queue = self._queue, []
+            answers = [self._carry_out(*queued) for queued in batch]
+            await trio.lowlevel.checkpoint()
+            for answer in answers:
+                answer()
+
+    def take(self, item: inputs.Input) -> Sequence[events.Event]:
+        """Crank one input and record what follows; raises its refusal."""
+        result = crank(self.state, item, self._context())
+        for event in result.events:
+            self.record_event(event)
+        return result.events
+
+    def record_event(self, event: events.Event) -> None:
+        apply(self.state, event, TIME_MS)
+        payload = events.json_payload(event, event.VERSION, TIME_MS)
+        self._chain_hash = hashlib.sha256(self._chain_hash + events.encode_payload(event)).digest()
+        entry = LogEntry(
+            len(self.entries), TIME_MS, None, event.NAME, event.VERSION, payload, self._chain_hash
+        )
+        self.entries.append(entry)
+
+    def _carry_out(self, command: inputs.Input, until: Until, done: Done) -> Callable[[], None]:
+        first_seq = len(self.entries)
+        try:
+            answer = _answer(first_seq, self.take(command))
+        except ProtocolError as error:
+            return partial(done, error)
+        if until == "receipt":
+            return partial(self.waiting.append, (done, answer))
+        return partial(done, answer)
+
+    def _context(self) -> Context:
+        return Context(
+            TIME_MS,
+            self.actor.signer,
+            self.actor.address,
+            3_600,
+            lambda proposal: Decision("ask"),
+        )
+
+
+def _answer(first_seq: int, recorded: Sequence[events.Event]) -> Answer:
+    for event in recorded:
+        if isinstance(event, events.VoucherIssued):
+            total = amount_from_bytes(event.total)
+            return Answer(first_seq, b"", event.channel_id, event.payment_id, total)
+        if isinstance(event, events.ObjectiveCreated):
+            return Answer(first_seq, event.objective_id, event.channel_id)
+    (event,) = recorded[:1]
+    assert isinstance(event, events.ObjectiveApproved | events.ObjectiveRejected)
+    return Answer(first_seq, event.objective_id)
+
+
+def open_payment_channel(node: RecordingNode, deposit: int = DEPOSIT, entropy: int = 1) -> bytes:
+    """A channel in which the node pays Bob, funded and open; its id."""
+    command = inputs.OpenChannel(
+        BOB.address, ZERO_ADDRESS, deposit, 0, 86_400, entropy.to_bytes(4, "big")
+    )
+    created = next(e for e in node.take(command) if isinstance(e, events.ChannelCreated))
+    channel_id = created.channel_id
+    _countersign(node, channel_id, 0)
+    for confirmed in (False, True):
+        node.take(
+            inputs.ChainLog(
+                "Deposited",
+                channel_id,
+                7,
+                b"\x07" * 32,
+                b"\x70" * 32,
+                0,
+                entropy,
+                confirmed,
+                ZERO_ADDRESS,
+                deposit,
+            )
+        )
+    _countersign(node, channel_id, 1)
+    return channel_id
+
+
+def _countersign(node: RecordingNode, channel_id: bytes, turn_num: int) -> None:
+    """Bob signs what the node signed."""
+    turn = node.state.channels[channel_id].turn(turn_num)
+    assert turn is not None, "the node signs first"
+    signature = BOB.signer(turn.state_hash)
+    body = SignedState(channel_id, turn.encoded_state, signature)
+    sequence = node.state.peer(BOB.address).received + 1
+    node.take(inputs.PeerMessage(BOB.address, sequence, body, 600))
+
+
+async def serve(
+    nursery: trio.Nursery, node: RecordingNode, origins: Sequence[str] = ()
+) -> RpcEndpoint:
+    """The node behind a real port of this machine, until the nursery is cancelled."""
+    nursery.start_soon(node.run)
+    port = await nursery.start(RpcServer(node, TOKEN, ("127.0.0.1", 0), origins).run)
+    return RpcEndpoint("127.0.0.1", port, TOKEN)
