@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 START_TIMEOUT_S = 20.0
-STOP_TIMEOUT_S = 5.0
+STOP_TIMEOUT_S = 2.0
 PLACES = (".tools/bin/anvil", ".tools/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil")
 """Where `make setup`, or npm by hand, puts the executable; relative to the repository."""
 LISTENING = re.compile(r"^Listening on 127\.0\.0\.1:(\d+)", re.MULTILINE)
