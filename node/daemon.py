@@ -25,6 +25,7 @@ from node.config import Config
 from node.engine import Engine, replay
 from node.faults import faults_from
 from node.limits import TICK_INTERVAL_S, challenge_duration_s_min
+from node.logs import configure_logs
 from node.node_api import NodeApi
 from node.outbox import Outbox
 from node.p2p.service import PeerService
@@ -75,7 +76,7 @@ class Daemon:
             submit=_Doorstep(self),
             received_sequence=lambda peer: self.state.peer(peer).received,
             on_connected=self._peer_connected,
-            on_disconnected=lambda peer: log.info("peer disconnected", peer=to_hex(peer)),
+            on_disconnected=lambda peer: None,
         )
         self.chain = ChainService(
             urls=config.chain.urls,
@@ -154,7 +155,6 @@ class Daemon:
         )
 
     def _peer_connected(self, peer: Address, received: int) -> None:
-        log.info("peer connected", peer=to_hex(peer))
         self.engine.nowait(inputs.PeerAck(peer, received))
         self.outbox.resume_messages(peer, received)
 
@@ -266,6 +266,7 @@ async def run_daemon(config: Config, secret: bytes) -> None:
     Raises StartRefused, the store's errors (LogDamaged, LogInUse, ...), the chain's (WrongChain,
     NoCodeAtAddress), or OSError for a port that is taken.
     """
+    configure_logs()
     try:
         await Daemon(config, secret).run()
     except BaseExceptionGroup as group:
