@@ -138,6 +138,12 @@ class Daemon:
                     f"the log in {self.config.node.data_dir} is about {what} {logged}, the "
                     f"configuration says {configured}. Use the log's own, or another data_dir"
                 )
+        if any(self.state.channels[key].observed for key in self.state.channels):
+            # A reorg while we were down goes unseen: the follower shows everything above the
+            # confirmed cursor anew, so what was observed there counts for nothing until then.
+            unknown = bytes(32)
+            fork = node.processed_block_num + 1
+            self.engine.record(events.ChainReorged(fork, unknown, unknown))
         cut = self.log.tail_cut
         if cut is not None:
             log.error("log tail cut", file=cut.file_name, size_bytes=cut.size_bytes)

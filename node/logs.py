@@ -1,7 +1,7 @@
 """Where the daemon's log lines go: standard error, so that standard output stays for documents.
 
-Lines for people on a terminal, one JSON object a line otherwise. Keys, passwords and tokens are never
-handed to a logger.
+Lines for people on a terminal, one JSON object a line otherwise. Keys, passwords and tokens are
+never handed to a logger.
 """
 
 from __future__ import annotations

@@ -48,7 +48,10 @@ def crank(state: NodeState, item: inputs.Input, context: Context) -> CrankResult
             try:
                 waiting_for = _peer_message(draft, item)
             except ProtocolError as refusal:
+                resumed = [e for e in draft.events[:1] if isinstance(e, events.DeliveryResumed)]
                 draft = Draft(state, context)
+                for event in resumed:
+                    draft.emit(event)
                 _drop(draft, item, refusal)
         case inputs.PeerAck():
             _peer_ack(draft, item)
@@ -123,7 +126,11 @@ def _decide(draft: Draft, item: inputs.ApproveObjective | inputs.RejectObjective
 
 def _peer_message(draft: Draft, item: inputs.PeerMessage) -> WaitingFor:
     """Take in the next message of a peer; older ones are duplicates, later ones come again."""
-    if item.sequence != draft.state.peer(item.peer).received + 1:
+    peer = draft.state.peer(item.peer)
+    if item.sequence > peer.received + 1 and draft.state.node.tail_cut_count:
+        # What the cut tail held was acknowledged once, so the peer does not have it any more.
+        draft.emit(events.DeliveryResumed(item.peer, peer.sent, item.sequence - 1))
+    elif item.sequence != peer.received + 1:
         return WaitingFor.NOTHING
     if item.body is None:
         raise UnexpectedMessage("message", item.fault)
@@ -244,6 +251,10 @@ def _message_id(draft: Draft, item: inputs.PeerMessage) -> bytes:
 
 def _peer_ack(draft: Draft, item: inputs.PeerAck) -> None:
     peer = draft.state.peer(item.peer)
+    if item.sequence > peer.sent and draft.state.node.tail_cut_count:
+        # The peer has messages that our cut tail forgot: new ones must not reuse their numbers.
+        draft.emit(events.DeliveryResumed(item.peer, item.sequence, peer.received))
+        peer = draft.state.peer(item.peer)
     if not peer.acknowledged < item.sequence <= peer.sent:
         return
     draft.emit(events.PeerAcknowledged(item.peer, item.sequence))

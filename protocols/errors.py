@@ -203,6 +203,18 @@ class WrongSigner(ChannelRefused):
     expected: bytes
 
 
+@dataclass(eq=False)
+class TooManyProposals(ChannelRefused):
+    """A peer may have only so many channels with us that nobody funded yet."""
+
+    code = 1113
+    retry_safe = True
+    next_step = "fund or withdraw the proposals that are open"
+    template = "peer {peer} has {count} unfunded channels with us already"
+    peer: bytes
+    count: int
+
+
 class PaymentRefused(ProtocolError):
     """A voucher that may not be issued or accepted (M11, M12)."""
 

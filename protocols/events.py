@@ -410,6 +410,17 @@ class PeerAcknowledged(Event, frozen=True, array_like=True, gc=False):
     sequence: int
 
 
+class DeliveryResumed(Event, frozen=True, array_like=True, gc=False):
+    """After a cut tail: the counts of a conversation were taken from the peer's side of it."""
+
+    NAME = "delivery-resumed"
+    peer: Address
+    sent: int
+    """The last sequence of ours that the peer has, if that is more than we remember sending."""
+    received: int
+    """The last sequence of the peer that we once acknowledged, if that is more than we know."""
+
+
 class PeerMisbehaved(Event, frozen=True, array_like=True, gc=False):
     """A fault outside the numbered messages, bounded: the first ten, then counted a minute."""
 

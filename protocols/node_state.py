@@ -274,6 +274,12 @@ def _peer_acknowledged(state: NodeState, event: events.PeerAcknowledged, time_ms
     _set_peer(state, with_acknowledged(state.peer(event.peer), event.sequence))
 
 
+def _delivery_resumed(state: NodeState, event: events.DeliveryResumed, time_ms: int) -> None:
+    peer = state.peer(event.peer)
+    sent, received = max(peer.sent, event.sent), max(peer.received, event.received)
+    _set_peer(state, replace(peer, sent=sent, received=received))
+
+
 def _peer_misbehaved(state: NodeState, event: events.PeerMisbehaved, time_ms: int) -> None:
     _set_peer(state, with_fault(state.peer(event.peer)))
 
@@ -350,6 +356,7 @@ _REDUCERS: dict[type[events.Event], Reducer] = {
     events.MessageAcked: _message_acked,
     events.MessageDropped: _message_dropped,
     events.PeerAcknowledged: _peer_acknowledged,
+    events.DeliveryResumed: _delivery_resumed,
     events.PeerMisbehaved: _peer_misbehaved,
     events.TransactionRequested: _requested,
     events.TransactionSubmitted: _submitted,

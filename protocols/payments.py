@@ -32,6 +32,7 @@ from protocols.errors import (
     ChannelClosing,
     ChannelDisputed,
     ChannelNotOpen,
+    InvalidWidth,
     NotThePayer,
     PaymentRefused,
     ReceiptWrong,
@@ -80,6 +81,9 @@ def send_payment(draft: Draft, command: SendPayment) -> None:
         raise ChannelClosing(channel.channel_id)
     if command.amount <= 0:
         raise AmountNotPositive(command.amount)
+    if len(command.memo) > messages.TEXT_LENGTH_MAX:
+        expected = f"at most {messages.TEXT_LENGTH_MAX} characters"
+        raise InvalidWidth("memo", expected, str(len(command.memo)))
     vouchers = channel.vouchers
     remaining = funding_terms(channel).deposits[0] - vouchers.total
     if command.amount > remaining:

@@ -40,6 +40,7 @@ from protocols.errors import (
     ParticipantsRefused,
     PayeeMustOpenWithZero,
     StateRefused,
+    TooManyProposals,
     WrongSigner,
 )
 from protocols.inputs import OpenChannel, command_hash
@@ -55,6 +56,9 @@ from protocols.objectives.states import sign, sign_and_send, take_in
 from protocols.outcome import SIMPLE, Allocation, SingleAssetExit, destination_of
 from protocols.state import FixedPart, State, state_from_encoding
 from protocols.types import UINT48_MAX, ZERO_ADDRESS, Address, ObjectiveId, require_uint
+
+UNFUNDED_COUNT_MAX = 64
+"""Channels one peer may have proposed to us that are not funded yet."""
 
 DEPOSIT = "deposit"
 """The kind of the transaction intent."""
@@ -171,6 +175,7 @@ def receive_proposal(draft: Draft, peer: Address, body: messages.ChannelProposal
     if fixed.participants[0] != peer or fixed.participants[-1] != draft.context.me:
         raise ParticipantsRefused("the proposer must be participant 0 and we the last one")
     _require_acceptable(draft, state)
+    _require_few_unfunded(draft, peer)
     if recover_address(state.state_hash(), body.signature) != peer:
         raise WrongSigner(peer)
     identity = _create(draft, state, peer, "", None)
@@ -264,6 +269,18 @@ def _require_acceptable(draft: Draft, state: State) -> None:
     if state.turn_num != PREFUND_TURN or state.is_final or state.app_data:
         raise StateRefused(state.turn_num, "a proposal is the plain prefund state")
     _require_payment_outcome(state)
+
+
+def _require_few_unfunded(draft: Draft, peer: Address) -> None:
+    """A proposal costs its sender nothing, so a stranger could fill our memory with them."""
+    count = 0
+    for identity in draft.state.objectives:
+        objective = draft.state.objectives[identity]
+        is_open = objective.status in (ObjectiveStatus.UNAPPROVED, ObjectiveStatus.APPROVED)
+        is_fund = objective.objective_type == ObjectiveType.DIRECT_FUND
+        count += is_open and is_fund and objective.initiator == peer
+    if count >= UNFUNDED_COUNT_MAX:
+        raise TooManyProposals(peer, count)
 
 
 def _require_payment_outcome(state: State) -> None:
