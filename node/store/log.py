@@ -6,17 +6,16 @@ chain of hashes, and an end that is the end. It knows nothing of what events mea
 
 import fcntl
 import os
-import re
 from collections.abc import Iterator
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from typing import NoReturn
 
 import msgspec
 
 from node.store import tail
 from node.store.batch import SYNCED_KEY, Batch, request_entity
+from node.store.damage import unopenable, unreadable
 from node.store.errors import LogDamaged, LogInUse, LogMissing, LogWriteFailed, NewerLogFormat
 from node.store.kv import (
     ENTITY,
@@ -41,7 +40,6 @@ from protocols.effects import Effect
 from protocols.events import Event, NodeCreated
 
 _LOCK_NAME = "OWNER"
-_FILE_NAME = re.compile(r"(\d{6,}\.(?:sst|log)|MANIFEST-\d+|CURRENT)")
 
 _decode_effect = msgspec.msgpack.Decoder(Effect).decode
 _decode_lengths = msgspec.msgpack.Decoder(tuple[int, int]).decode
@@ -160,7 +158,7 @@ class EventLog:
                 yield record
                 seq += 1
         except KeyValueDamaged as error:
-            self._raise_unreadable(error, seq)
+            raise unreadable(self._store, str(error), seq) from error
         except msgspec.DecodeError as error:
             raise LogDamaged(f"the record does not decode: {error}", seq, seq) from error
         if seq < end:
@@ -197,7 +195,7 @@ class EventLog:
             for key, value in self._store.iterate(OUTBOX):
                 yield key, _decode_effect(value)
         except KeyValueDamaged as error:
-            self._raise_unreadable(error, None)
+            raise unreadable(self._store, str(error), None) from error
 
     def chain_at(self, seq: int) -> bytes:
         """The stored chain hash of record `seq`; raises `LogDamaged` if it is not there."""
@@ -218,7 +216,7 @@ class EventLog:
             last = self._store.last(LOG)
             lengths = self._store.get(META, SYNCED_KEY)
         except KeyValueDamaged as error:
-            self._raise_unreadable(error, None)
+            raise unreadable(self._store, str(error), None) from error
         if last is not None:
             self.next_seq = int.from_bytes(last[0], "big") + 1
             self._require_known_format()
@@ -255,7 +253,7 @@ class EventLog:
         try:
             value = self._store.get(LOG, seq_key(seq))
         except KeyValueDamaged as error:
-            self._raise_unreadable(error, seq)
+            raise unreadable(self._store, str(error), seq) from error
         if value is None:
             raise LogDamaged("the record is missing", seq, seq)
         return value
@@ -266,25 +264,7 @@ class EventLog:
             for key, _ in self._store.iterate(ENTITY, start, entity + seq_key(self.next_seq)):
                 yield int.from_bytes(key[len(entity) :], "big")
         except KeyValueDamaged as error:
-            self._raise_unreadable(error, None)
-
-    def _raise_unreadable(self, error: KeyValueDamaged, seq: int | None) -> NoReturn:
-        """Name the file in RocksDB's own words, and the records from `seq` on it can hold."""
-        found = _FILE_NAME.search(str(error))
-        file = found.group(1) if found else None
-        last = None
-        if isinstance(self._store, RocksKeyValue) and file is not None and seq is not None:
-            last = last_seq_in(self._store, file)
-        raise LogDamaged(str(error), seq, last, file) from error
-
-
-def last_seq_in(store: RocksKeyValue, file: str) -> int | None:
-    """The last record that table `file` holds; None if it is no table of the log."""
-    for table in store.live_files():
-        end_key = table["end_key"]
-        if table["name"].lstrip("/") == file and end_key is not None and len(end_key) == 8:
-            return int.from_bytes(end_key, "big")
-    return None
+            raise unreadable(self._store, str(error), None) from error
 
 
 def _altered(seq: int, key: bytes) -> LogDamaged:
@@ -312,5 +292,4 @@ def _open_store(path: Path, read_only: bool) -> RocksKeyValue:
     except KeyValueBusy as error:
         raise LogInUse(str(path)) from error
     except KeyValueDamaged as error:
-        found = _FILE_NAME.search(str(error))
-        raise LogDamaged(str(error), file=found.group(1) if found else None) from error
+        raise unopenable(path, str(error)) from error

@@ -59,18 +59,19 @@ def record_seqs(data: bytes, entries: tuple[tuple[wal.Part, ...], ...]) -> list[
     return seqs
 
 
-def inspect(path: Path) -> TailCut | None:
+def inspect(path: Path, *, verify: bool = False) -> TailCut | None:
     """What the newest write-ahead file of `path` lost at its end, if anything.
 
     Raises `LogDamaged` for bytes that no torn write explains: in an older file, with a complete
-    write behind them, or in the MANIFEST, whose loss would make RocksDB forget whole tables.
+    write behind them, or in CURRENT or MANIFEST, whose loss would make RocksDB forget whole
+    tables. With `verify` every checksum is computed here, to name the place RocksDB refused.
     """
-    _inspect_manifest(path)
+    _inspect_manifest(path, verify)
     files = wal_files(path)
     cut = None
     for file in files:
         data = file.read_bytes()
-        found = wal.walk(data)
+        found = wal.walk(data, verify=verify)
         if found.end == len(data):
             continue
         cut = TailCut(file.name, len(data) - found.end)
@@ -94,21 +95,27 @@ def inspect_live(path: Path) -> TailCut | None:
 
 
 def manifest_file(path: Path) -> Path | None:
-    """The MANIFEST that CURRENT names; None if CURRENT names none or is not there."""
+    """The MANIFEST that CURRENT names; None if it names none, or none that is there."""
     try:
         name = (path / "CURRENT").read_bytes()
     except FileNotFoundError:
         return None
     found = _CURRENT.fullmatch(name)
-    return path / found.group(1).decode() if found else None
+    file = path / found.group(1).decode() if found else None
+    return file if file is not None and file.exists() else None
 
 
-def _inspect_manifest(path: Path) -> None:
+def _inspect_manifest(path: Path, verify: bool) -> None:
+    if not (path / "CURRENT").exists():
+        # RocksDB would begin a new database here, and delete the tables of the old one.
+        if any(path.glob("*.sst")) or any(file.stat().st_size for file in wal_files(path)):
+            raise LogDamaged("it is missing, and there are records", first_seq=0, file="CURRENT")
+        return
     file = manifest_file(path)
-    if file is None or not file.exists():
-        return  # A new directory, or a damage that RocksDB refuses by itself.
+    if file is None:
+        raise LogDamaged("it does not name a MANIFEST that is there", first_seq=0, file="CURRENT")
     data = file.read_bytes()
-    end = wal.walk(data).end
+    end = wal.walk(data, verify=verify).end
     if end < len(data):
         raise LogDamaged(
             f"{len(data) - end} bytes from offset {end} on form no complete entry",

@@ -7,6 +7,7 @@ import pytest
 
 from node.store import tail, wal
 from node.store.errors import LogDamaged
+from node.store.log import EventLog
 from node.store.tail import TailCut
 from tests.support.logs import flip, make_log, newest
 
@@ -86,10 +87,39 @@ def test_a_manifest_that_ends_in_half_an_entry_is_damage(crashed: Path) -> None:
     assert caught.value.file == manifest.name
 
 
-def test_a_current_that_names_no_manifest_is_left_to_rocksdb(crashed: Path) -> None:
-    (crashed / "CURRENT").write_bytes(b"MANIFEST-000005")
+@pytest.mark.parametrize("content", [b"MANIFEST-000005", b"MANIFEST-777777\n", b"", b"\xff\n"])
+def test_a_current_that_names_no_manifest_is_damage(content: bytes, crashed: Path) -> None:
+    (crashed / "CURRENT").write_bytes(content)
     assert tail.manifest_file(crashed) is None
+    with pytest.raises(LogDamaged) as caught:
+        tail.inspect(crashed)
+    assert (caught.value.file, caught.value.first_seq) == ("CURRENT", 0)
+
+
+def test_a_missing_current_beside_records_is_damage_and_not_a_new_log(
+    crashed: Path, tmp_path: Path
+) -> None:
+    for path in (crashed, tmp_path / "live"):
+        (path / "CURRENT").unlink()
+        with pytest.raises(LogDamaged, match="there are records") as caught:
+            EventLog.open(path)
+        assert caught.value.file == "CURRENT"
+
+
+def test_a_verifying_look_finds_a_flipped_byte_that_headers_do_not_show(crashed: Path) -> None:
+    file = newest(crashed, ".log")
+    entries = wal.walk(file.read_bytes()).entries
+    flip(file, entries[5][0].start + 60)
     assert tail.inspect(crashed) is None
+    with pytest.raises(LogDamaged) as caught:
+        tail.inspect(crashed, verify=True)
+    assert (caught.value.first_seq, caught.value.last_seq) == (41, 50)
+    manifest = tail.manifest_file(crashed)
+    assert manifest is not None
+    flip(manifest, 20)
+    with pytest.raises(LogDamaged) as caught:
+        tail.inspect(crashed, verify=True)
+    assert caught.value.file == manifest.name
 
 
 def test_a_cut_is_remembered_until_it_is_forgotten(tmp_path: Path) -> None:
