@@ -26,6 +26,7 @@ from node.engine import Engine, replay
 from node.faults import faults_from
 from node.limits import TICK_INTERVAL_S, challenge_duration_s_min
 from node.logs import configure_logs
+from node.misbehaviour import Misbehaviour
 from node.node_api import NodeApi
 from node.outbox import Outbox
 from node.p2p.service import PeerService
@@ -86,13 +87,14 @@ class Daemon:
             confirmation_count=config.chain.confirmation_count,
             submit=_Doorstep(self),
         )
+        self.misbehaviour = Misbehaviour(time.monotonic, self.peers.expel)
         self.outbox = Outbox(self.peers, self.chain, faults)
         self.engine = Engine(
             self.log,
             self.state,
             self.outbox,
             context=self._context,
-            acknowledge=self.peers.acknowledge,
+            acknowledge=self._heard,
             clock_ms=lambda: time.time_ns() // 1_000_000,
             faults=faults,
         )
@@ -159,6 +161,11 @@ class Daemon:
             self._decide,
             int(min(age_s, 2**31)),
         )
+
+    def _heard(self, peer: Address) -> None:
+        """Messages of the peer are durable: acknowledge them, or show it the door."""
+        self.peers.acknowledge(peer)
+        self.misbehaviour.after_batch(peer, self.state.peer(peer).fault_count)
 
     def _peer_connected(self, peer: Address, received: int) -> None:
         self.engine.nowait(inputs.PeerAck(peer, received))
@@ -245,10 +252,21 @@ class _Doorstep:
         self._daemon = daemon
 
     async def __call__(self, item: inputs.Input, /) -> None:
-        await self._daemon.engine(item)
+        admitted = self._admit(item)
+        if admitted is not None:
+            await self._daemon.engine(admitted)
 
     def nowait(self, item: inputs.Input, /) -> bool:
+        if isinstance(item, inputs.PeerFault):
+            # Counting must not be done twice, so a fault takes the way that waits.
+            return False
         return self._daemon.engine.nowait(item)
+
+    def _admit(self, item: inputs.Input) -> inputs.Input | None:
+        if not isinstance(item, inputs.PeerFault):
+            return item
+        fault_count = self._daemon.state.peer(item.peer).fault_count
+        return self._daemon.misbehaviour.admit(item, fault_count)
 
 
 def _in_trio() -> bool:

@@ -107,6 +107,9 @@ def _receipted(channel: Channel, event: events.ReceiptIssued | events.ReceiptRec
 
 def _refusal_received(channel: Channel, event: events.VoucherRefusalReceived) -> Channel:
     base = amount_from_bytes(event.accepted_total)
+    if amount_from_bytes(event.total) <= base:
+        # A second copy was refused; the first was accepted, so nothing is to be sent again.
+        return channel
     return replace(channel, vouchers=replace(channel.vouchers, refused_at=base))
 
 

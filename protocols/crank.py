@@ -266,7 +266,7 @@ def _peer_ack(draft: Draft, item: inputs.PeerAck) -> None:
 
 def _peer_fault(draft: Draft, item: inputs.PeerFault) -> None:
     reason = item.reason[: messages.TEXT_LENGTH_MAX]
-    draft.emit(events.PeerMisbehaved(item.peer, item.error_code, reason, 1))
+    draft.emit(events.PeerMisbehaved(item.peer, item.error_code, reason, item.count))
 
 
 # --- the chain, and time ---

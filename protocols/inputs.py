@@ -106,6 +106,8 @@ class PeerFault(Input, frozen=True, gc=False):
     error_code: str
     reason: str
     size_bytes: int
+    count: int = 1
+    """How many like it this one stands for."""
 
 
 # --- the chain ---

@@ -247,10 +247,9 @@ def _voucher_refused(state: NodeState, event: events.VoucherRefused, time_ms: in
 
 
 def _refusal_received(state: NodeState, event: events.VoucherRefusalReceived, time_ms: int) -> None:
-    if state.channels.get(event.channel_id) is not None:
-        _on_channel(state, event, time_ms)
+    _received_in_channel(state, event, time_ms)
+    if state.channels[event.channel_id].vouchers.refused_at >= 0:
         state.refused.add(event.channel_id)
-    _set_peer(state, with_received(state.peer(event.peer)))
 
 
 def _message_sent(state: NodeState, event: events.MessageSent, time_ms: int) -> None:

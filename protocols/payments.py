@@ -70,7 +70,10 @@ def _require_open(draft: Draft, channel: Channel) -> None:
 
 
 def send_payment(draft: Draft, command: SendPayment) -> None:
-    """The owner pays: one voucher, one message. Raises PaymentRefused, nothing spent then."""
+    """The owner pays: one voucher, one message.
+
+    Raises PaymentRefused, UnknownChannel, or InvalidWidth for a memo too long; nothing is spent.
+    """
     channel = draft.state.channels.get(command.channel_id)
     if channel is None:
         raise UnknownChannel(command.channel_id)
@@ -216,7 +219,13 @@ def receive_receipt(draft: Draft, peer: Address, body: messages.Receipt) -> None
 
 
 def receive_refusal(draft: Draft, peer: Address, body: messages.PaymentRefusal) -> None:
-    """The payer learns of a refusal: send again later, or close if it is for good (M13)."""
+    """The payer learns of a refusal: send again later, or close if it is for good (M13).
+
+    Raises UnknownChannel unless it comes from the payee of a channel in which we pay.
+    """
+    channel = draft.state.channels.get(body.channel_id)
+    if channel is None or channel.counterparty != peer or channel.my_index != 0:
+        raise UnknownChannel(body.channel_id)
     draft.emit(
         events.VoucherRefusalReceived(
             body.channel_id,
@@ -228,9 +237,6 @@ def receive_refusal(draft: Draft, peer: Address, body: messages.PaymentRefusal) 
             body.reason,
         )
     )
-    channel = draft.state.channels.get(body.channel_id)
-    if channel is None or channel.counterparty != peer or channel.my_index != 0:
-        return
     error = all_errors().get(body.error_code)
     retry = error is not None and (error.retry_safe or error is VoucherTotalWrong)
     if not retry and status(channel) == ChannelStatus.OPEN:

@@ -108,6 +108,12 @@ class DuplicateSession(SessionRefused):
     code = "duplicate_session"
 
 
+class PeerExpelled(SessionRefused):
+    """The peer broke too many rules and is not talked to for a while."""
+
+    code = "peer_expelled"
+
+
 class RefusedByPeer(PeerError):
     """The peer closed the session with an error frame; the reason begins with its code."""
 

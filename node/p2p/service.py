@@ -5,6 +5,7 @@ the policy's. A stranger before the handshake is a number in the statistics and 
 Nothing that a peer or the network does ends `run`.
 """
 
+import math
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ from node.p2p.errors import (
     FramingFault,
     HandshakeTimeout,
     PeerError,
+    PeerExpelled,
     PeerSilent,
     SessionRefused,
 )
@@ -78,6 +80,7 @@ class PeerService:
             on_disconnected=on_disconnected,
         )
         self._budgets: dict[Address, TokenBucket] = {}
+        self._expelled_until_s: dict[Address, float] = {}
         self._counts: Counter[str] = Counter()
         self._refusals_logged = TokenBucket(REFUSALS_LOGGED_PER_S, REFUSALS_LOGGED_BURST, 0.0)
 
@@ -109,6 +112,17 @@ class PeerService:
         session = self._registry.get(peer)
         if session is not None:
             session.acknowledge()
+
+    def expel(self, peer: Address, duration_s: float) -> None:
+        """End the session with `peer` and refuse a new one for `duration_s`."""
+        now_s = trio.current_time()
+        over = [who for who, until_s in self._expelled_until_s.items() if until_s <= now_s]
+        for who in over:
+            del self._expelled_until_s[who]
+        self._expelled_until_s[peer] = now_s + duration_s
+        session = self._registry.get(peer)
+        if session is not None:
+            session.close(PeerExpelled(f"too many broken rules; come back in {duration_s:.0f} s"))
 
     def connected(self) -> frozenset[Address]:
         """The peers with a live session, dialled or accepted."""
@@ -196,6 +210,7 @@ class PeerService:
         hello = self._identity.hello(self._ports.received_sequence(peer))
         await connection.send(encode_frames([hello]), self._limits.handshake_timeout_s)
         try:
+            self._require_welcome(peer)
             theirs = check_hello(await connection.receive_one(), self._identity, peer)
         except (SessionRefused, FramingFault) as error:
             await self._refuse(connection, error)
@@ -210,6 +225,11 @@ class PeerService:
             ports=self._ports,
         )
         return session, theirs
+
+    def _require_welcome(self, peer: Address) -> None:
+        left_s = self._expelled_until_s.get(peer, -math.inf) - trio.current_time()
+        if left_s > 0:
+            raise PeerExpelled(f"come back in {left_s:.0f} s")
 
     async def _converse(self, session: Session, hello: Hello) -> None:
         """Register the session, run it to its end, and say how it ended."""

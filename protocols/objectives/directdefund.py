@@ -226,8 +226,9 @@ def receive_final(draft: Draft, channel: Channel, state: State, body: messages.S
             raise StateRefused(state.turn_num, "the payer signs the final state first")
         take_in(draft, channel, state, body.encoded_state, body.signature)
         return
-    known = channel.turn(state.turn_num)
-    if known is None:
+    if state.turn_num in channel.refused_turns:
+        raise StateRefused(state.turn_num, "we refused this turn already")
+    if channel.turn(state.turn_num) is None:
         _require_final_in_turn(channel, state)
     identity = start(draft, channel, channel.counterparty)
     channel = draft.state.channels[channel.channel_id]
@@ -259,6 +260,8 @@ def _refuse(draft: Draft, channel: Channel, turn_num: int, identity: ObjectiveId
 
 def receive_refusal(draft: Draft, channel: Channel, body: messages.FinalStateRefusal) -> None:
     """The payee will never sign that turn; with the voucher it shows we sign the next one."""
+    if body.turn_num in channel.refused_turns:
+        raise StateRefused(body.turn_num, "the payee refused this turn already")
     mine = channel.turn(body.turn_num)
     if channel.my_index != 0 or mine is None or not mine.is_final or mine.signatures[1]:
         raise StateRefused(body.turn_num, "no such final state waits for the payee")

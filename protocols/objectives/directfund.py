@@ -187,6 +187,8 @@ def receive_proposal(draft: Draft, peer: Address, body: messages.ChannelProposal
 
 def receive_state(draft: Draft, channel: Channel, state: State, body: messages.SignedState) -> None:
     """The counterparty signs the prefund or postfund; it must be exactly the agreed one."""
+    if channel.rejected:
+        raise StateRefused(state.turn_num, "the channel was rejected")
     prefund = channel.turns[PREFUND_TURN]
     agreed = channel.state(prefund).outcome
     if state.turn_num not in (PREFUND_TURN, POSTFUND_TURN):

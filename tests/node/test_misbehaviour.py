@@ -1,0 +1,72 @@
+"""A bad peer is recorded in bounded form."""
+
+from node.misbehaviour import INTERVAL_S, RECORDED_FAULT_COUNT, Misbehaviour
+from protocols.inputs import PeerFault
+from protocols.types import Address
+from tests.support.actors import BOB, IVAN
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def rig() -> tuple[Misbehaviour, Clock, list[tuple[Address, float]]]:
+    clock = Clock()
+    expelled: list[tuple[Address, float]] = []
+    return Misbehaviour(clock, lambda peer, s: expelled.append((peer, s))), clock, expelled
+
+
+FAULT = PeerFault(BOB.address, "framing_fault", "garbage", 9)
+
+
+def test_the_first_ten_faults_are_recorded_singly() -> None:
+    misbehaviour, _, _ = rig()
+    assert [misbehaviour.admit(FAULT, n) for n in range(RECORDED_FAULT_COUNT)] == [FAULT] * 10
+
+
+def test_later_faults_become_one_counted_event_a_minute() -> None:
+    misbehaviour, clock, _ = rig()
+    first = misbehaviour.admit(FAULT, 10)
+    assert first is not None
+    assert first.count == 1
+    for _ in range(500):
+        clock.now_s += 0.1
+        assert misbehaviour.admit(FAULT, 11) is None
+    clock.now_s += INTERVAL_S
+    counted = misbehaviour.admit(FAULT, 11)
+    assert counted is not None
+    assert counted.count == 501
+
+
+def test_peers_are_counted_apart() -> None:
+    misbehaviour, _, _ = rig()
+    misbehaviour.admit(FAULT, 10)
+    other = PeerFault(IVAN.address, "framing_fault", "garbage", 9)
+    assert misbehaviour.admit(other, 10) is not None
+    assert misbehaviour.admit(FAULT, 10) is None
+
+
+def test_a_peer_is_expelled_for_each_batch_with_faults_beyond_ten() -> None:
+    misbehaviour, _, expelled = rig()
+    for count in range(RECORDED_FAULT_COUNT + 1):
+        misbehaviour.after_batch(BOB.address, count)
+    assert expelled == []
+    misbehaviour.after_batch(BOB.address, RECORDED_FAULT_COUNT + 1)
+    misbehaviour.after_batch(BOB.address, RECORDED_FAULT_COUNT + 1)
+    assert expelled == [(BOB.address, INTERVAL_S)]
+
+
+def test_memory_of_strangers_is_bounded() -> None:
+    misbehaviour, _, _ = rig()
+    for number in range(2_000):
+        peer = number.to_bytes(20, "big")
+        assert misbehaviour.admit(PeerFault(peer, "framing_fault", "x", 1), 10) is not None
+        misbehaviour.after_batch(peer, 11)
+    # The first one was forgotten, so it is admitted as if it were new; the last one is not.
+    assert misbehaviour.admit(PeerFault(bytes(20), "framing_fault", "x", 1), 10) is not None
+    last = (1_999).to_bytes(20, "big")
+    assert misbehaviour.admit(PeerFault(last, "framing_fault", "x", 1), 10) is None
