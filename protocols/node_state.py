@@ -1,6 +1,6 @@
 """NodeState and its reducer: the fold of all events is all that this node believes.
 
-The values inside are frozen; the maps that hold them belong to whoever folds (ADR 0026). `apply`
+The values inside are frozen; the maps that hold them belong to whoever folds (ADR 0025). `apply`
 replaces the values one event touches and nothing else; it never signs, sends, asks the time or
 fails on an event that was recorded. Replay is `apply` alone.
 """
@@ -131,7 +131,7 @@ def canonical(entity: Any) -> bytes:
 
 
 class Digest:
-    """sum over entities of sha256(key || 0x00 || canonical bytes), modulo 2**256 (ADR 0026).
+    """sum over entities of sha256(key || 0x00 || canonical bytes), modulo 2**256 (ADR 0025).
 
     Keeps each entity's term, so that a further digest costs what changed since.
     """

@@ -1,0 +1,230 @@
+"""A chain made of rules: the adjudicator's deposits and conclusions, and who hears of them.
+
+It executes the real call data, checks the real signatures, and hands every node the inputs that a
+chain follower would: observed logs, confirmed ones `depth` blocks later, reorgs, receipts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from eth_abi.abi import decode, encode
+from msgspec.structs import replace
+
+from protocols import inputs
+from protocols.abi import CONCLUDE_AND_TRANSFER_SELECTOR, DEPOSIT_SELECTOR
+from protocols.crypto import recover_address
+from protocols.effects import BroadcastTransaction, SubmitTransaction
+from protocols.outcome import Allocation, SingleAssetExit, address_of_destination, total
+from protocols.state import FixedPart, State
+from protocols.types import Address, ChannelId
+from tests.support.builders import ADJUDICATOR, block_hash, chain_log, tx_hash
+
+
+@dataclass
+class ModelTransaction:
+    """A signed transaction, as the model's chain sees it."""
+
+    intent_id: bytes
+    tx_hash: bytes
+    sender: Address
+    to: Address
+    value: int
+    data: bytes
+
+
+@dataclass
+class ModelBlock:
+    """One block and what the holdings were before it."""
+
+    number: int
+    block_hash: bytes
+    held_before: dict[ChannelId, int]
+    concluded_before: frozenset[ChannelId]
+    transactions: list[ModelTransaction] = field(default_factory=list)
+    logs: list[inputs.ChainLog] = field(default_factory=list)
+
+
+class ModelChain:
+    """The adjudicator's rules as far as these nodes use them, and a follower for each node."""
+
+    def __init__(self, followers: Iterable[Address], depth: int) -> None:
+        self.depth = depth
+        self.held: dict[ChannelId, int] = {}
+        self.concluded: frozenset[ChannelId] = frozenset()
+        self.paid: dict[Address, int] = {}
+        self.blocks: list[ModelBlock] = []
+        self.pool: list[ModelTransaction] = []
+        self.feeds: dict[Address, list[inputs.Input]] = {address: [] for address in followers}
+        """Chain facts on their way to each node, in order."""
+        self._requests: dict[bytes, ModelTransaction] = {}
+        self._reported: set[bytes] = set()
+        self._payees: dict[ChannelId, tuple[Address, ...]] = {}
+        self._fork = 0
+
+    def sign(self, address: Address, order: SubmitTransaction) -> None:
+        """The node's chain room signs: the node learns of it first, then broadcasts."""
+        made_up = tx_hash(len(self._requests), index=1)
+        value = int.from_bytes(order.value, "big")
+        signed = ModelTransaction(order.intent_id, made_up, address, order.to, value, order.data)
+        self._requests[made_up] = signed
+        nonce = len(self._requests)
+        fact = inputs.TransactionSigned(order.intent_id, made_up, address, nonce, order.data)
+        self.feeds[address].append(fact)
+
+    def broadcast(self, order: BroadcastTransaction) -> None:
+        """The transaction waits for a block."""
+        known = self._requests[order.tx_hash]
+        if known not in self.pool and known.tx_hash not in self._reported:
+            self.pool.append(known)
+
+    def stranger_deposits(self, channel_id: ChannelId, amount: int) -> None:
+        """Somebody nobody knows adds to the holdings, in the next block."""
+        data = DEPOSIT_SELECTOR + encode(
+            ["address", "bytes32", "uint256", "uint256"],
+            ["0x" + "00" * 20, channel_id, self.held.get(channel_id, 0), amount],
+        )
+        name = tx_hash(len(self.blocks), index=2)
+        stranger = ModelTransaction(b"", name, b"\x99" * 20, ADJUDICATOR, amount, data)
+        self.pool.insert(0, stranger)
+
+    def mine(self) -> None:
+        """One more block with everything that waits; both followers hear of it."""
+        number = len(self.blocks) + 1
+        block = ModelBlock(number, block_hash(number, self._fork), dict(self.held), self.concluded)
+        self.blocks.append(block)
+        block.transactions, self.pool = self.pool, []
+        for transaction in block.transactions:
+            self._execute(block, transaction)
+        for feed in self.feeds.values():
+            feed += block.logs
+        self._confirm(number - self.depth)
+
+    def reorg(self, count: int) -> None:
+        """The newest blocks are replaced by one with the same transactions, in the same order."""
+        count = min(count, len(self.blocks), self.depth)
+        if count == 0:
+            return
+        replaced = self.blocks[-count:]
+        del self.blocks[-count:]
+        self.held, self.concluded = dict(replaced[0].held_before), replaced[0].concluded_before
+        self._fork += 1
+        number = replaced[0].number
+        fact = inputs.ChainReorg(number, replaced[0].block_hash, block_hash(number, self._fork))
+        for feed in self.feeds.values():
+            feed.append(fact)
+        again = [transaction for block in replaced for transaction in block.transactions]
+        self.pool = again + self.pool
+        self.mine()
+        for _ in range(count):
+            self.mine()
+
+    def _confirm(self, number: int) -> None:
+        if number < 1:
+            return
+        block = self.blocks[number - 1]
+        logs = [replace(log, confirmed=True) for log in block.logs]
+        head = inputs.ChainHead(number, block.block_hash)
+        for feed in self.feeds.values():
+            feed += [*logs, head]
+        for log in logs:
+            if log.log_name == "OutcomePaid":
+                self._pay(log)
+
+    def _pay(self, log: inputs.ChainLog) -> None:
+        for index, amount in zip(log.indices, log.amounts, strict=True):
+            who = self._payees[log.channel_id][index]
+            self.paid[who] = self.paid.get(who, 0) + amount
+
+    def _execute(self, block: ModelBlock, transaction: ModelTransaction) -> None:
+        assert transaction.to == ADJUDICATOR
+        run = {DEPOSIT_SELECTOR: self._deposit, CONCLUDE_AND_TRANSFER_SELECTOR: self._conclude}
+        logs = run[transaction.data[:4]](transaction)
+        for log in logs or []:
+            placed = replace(
+                log,
+                block_num=block.number,
+                block_hash=block.block_hash,
+                tx_hash=transaction.tx_hash,
+                tx_index=block.transactions.index(transaction),
+                log_index=len(block.logs),
+                confirmed=False,
+            )
+            block.logs.append(placed)
+        if transaction.intent_id and transaction.tx_hash not in self._reported:
+            self._reported.add(transaction.tx_hash)
+            self.feeds[transaction.sender].append(
+                inputs.TransactionReceipt(
+                    transaction.intent_id,
+                    transaction.tx_hash,
+                    block.number,
+                    block.block_hash,
+                    50_000,
+                    10**9,
+                    logs is not None,
+                )
+            )
+
+    def _deposit(self, transaction: ModelTransaction) -> list[inputs.ChainLog] | None:
+        kinds = ["address", "bytes32", "uint256", "uint256"]
+        asset, channel_id, expected, amount = decode(kinds, transaction.data[4:])
+        assert (int(asset, 16), amount) == (0, transaction.value)
+        if self.held.get(channel_id, 0) != expected:
+            return None
+        self.held[channel_id] = expected + amount
+        return [chain_log("Deposited", 0, channel_id=channel_id, amount=expected + amount)]
+
+    def _conclude(self, transaction: ModelTransaction) -> list[inputs.ChainLog] | None:
+        fixed, final, signatures = decode_conclude_call(transaction.data)
+        channel_id = fixed.channel_id()
+        if channel_id in self.concluded:
+            return None
+        assert final.is_final
+        for (v, r, s), who in zip(signatures, fixed.participants, strict=True):
+            assert recover_address(final.state_hash(), r + s + bytes((v,))) == who
+        (exit_,) = final.outcome
+        held = self.held.get(channel_id, 0)
+        assert held >= total(exit_), "the outcome is not covered"
+        self.concluded |= {channel_id}
+        payees = (address_of_destination(share.destination) for share in exit_.allocations)
+        self._payees[channel_id] = tuple(payees)
+        self.held[channel_id] = held - total(exit_)
+        amounts = [(i, a.amount) for i, a in enumerate(exit_.allocations) if a.amount]
+        common: dict[str, Any] = {"channel_id": channel_id}
+        return [
+            chain_log("Concluded", 0, number=1_700_000_000, **common),
+            chain_log("AllocationUpdated", 0, amount=self.held[channel_id], **common),
+            chain_log(
+                "OutcomePaid",
+                0,
+                indices=tuple(i for i, _ in amounts),
+                amounts=tuple(a for _, a in amounts),
+                **common,
+            ),
+        ]
+
+
+def decode_conclude_call(data: bytes) -> tuple[FixedPart, State, list[tuple[int, bytes, bytes]]]:
+    """The arguments of concludeAndTransferAllAssets, read by eth_abi."""
+    exits = "(address,(uint8,bytes),(bytes32,uint256,uint8,bytes)[])[]"
+    kinds = [
+        "(address[],uint64,address,uint48)",
+        f"(({exits},bytes,uint48,bool),(uint8,bytes32,bytes32)[])",
+    ]
+    fixed_values, (variable, signatures) = decode(kinds, data[4:])
+    participants, nonce, app, duration = fixed_values
+    fixed = FixedPart(tuple(map(_address, participants)), nonce, _address(app), duration)
+    outcome, app_data, turn_num, is_final = variable
+    exits_read = tuple(
+        SingleAssetExit(
+            _address(asset), tuple(Allocation(*values) for values in allocations), *metadata
+        )
+        for asset, metadata, allocations in outcome
+    )
+    return fixed, State(fixed, app_data, exits_read, turn_num, is_final), list(signatures)
+
+
+def _address(text: str) -> Address:
+    return bytes.fromhex(text[2:])
