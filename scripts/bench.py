@@ -1,0 +1,107 @@
+"""Measure this node beside the limits of the machine it runs on.
+
+    python scripts/bench.py                 everything, in under a minute
+    python scripts/bench.py --only store    durable appends and replay, without daemons
+    python scripts/bench.py --runs 3        the middle of three
+    python scripts/bench.py --json          one document
+
+Limits are measured before and after the figures and their mean divides them. docs/performance.md
+says what each figure means and what it was when it was last written down.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+if __name__ == "__main__":
+    # Python puts this file's folder first; the packages lie beside it.
+    sys.path[0] = str(ROOT)
+
+from scripts.benchmarks import limits, machine, report, store  # noqa: E402
+from scripts.benchmarks.payments import PaymentPlan, measure_payments  # noqa: E402
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure and how often."""
+
+    with_payments: bool = True
+    with_store: bool = True
+    runs: int = 1
+    append_batches: int = 500
+    replay_events: int = 200_000
+    effort: limits.Effort = field(default_factory=limits.Effort)
+    payments: PaymentPlan = field(default_factory=PaymentPlan)
+
+
+def run(plan: Plan, workspace: Path) -> report.Run:
+    """One pass: limits, figures, limits."""
+    pressure = machine.PressureMeter()
+    _say("the limits of this machine")
+    with pressure.running():
+        before = limits.measure(workspace, plan.effort)
+    figures: dict[str, float] = {}
+    details: dict[str, float] = {}
+    if plan.with_store:
+        _say("durable appends and replay")
+        figures["appends_per_s"] = store.appends_per_s(workspace / "appends", plan.append_batches)
+        figures["replay_per_s"] = store.replay_per_s(workspace / "replay", plan.replay_events)
+    if plan.with_payments:
+        _say("payments between two daemons")
+        paid = measure_payments(workspace, plan.payments)
+        figures["payments_per_s"] = paid.per_s
+        figures["payment_p50_ms"] = paid.p50_ms
+        details = {
+            "payment_p99_ms": paid.p99_ms,
+            "payer_cpu_us_per_payment": paid.payer_cpu_us,
+            "payee_cpu_us_per_payment": paid.payee_cpu_us,
+            "client_cpu_us_per_payment": paid.client_cpu_us,
+            "replay_of_the_payees_log_per_s": paid.payee_log_replay_per_s,
+        }
+    _say("the limits again")
+    with pressure.running():
+        after = limits.measure(workspace, plan.effort)
+    return report.Run(
+        parts=limits.mean(before, after),
+        drift_percent=limits.drift_percent(before, after),
+        pressure=pressure.read(),
+        figures=figures,
+        details=details,
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and print; 0 whatever the figures are."""
+    parser = argparse.ArgumentParser(description="Measure this node beside the machine's limits.")
+    parser.add_argument("--only", choices=("store", "payments"), help="leave the rest out")
+    parser.add_argument("--runs", type=int, default=1, help="passes; the middle one is reported")
+    parser.add_argument("--payments", type=int, default=PaymentPlan.pipelined)
+    parser.add_argument("--in-flight", type=int, default=PaymentPlan.in_flight)
+    parser.add_argument("--json", action="store_true", help="one JSON document and nothing else")
+    given = parser.parse_args(arguments)
+    plan = Plan(
+        with_payments=given.only != "store",
+        with_store=given.only != "payments",
+        runs=max(given.runs, 1),
+        payments=PaymentPlan(pipelined=given.payments, in_flight=given.in_flight),
+    )
+    runs = []
+    for _ in range(plan.runs):
+        with tempfile.TemporaryDirectory(prefix="tally-bench-") as workspace:
+            runs.append(run(plan, Path(workspace)))
+    print(json.dumps(report.document(runs)) if given.json else report.table(runs))
+    return 0
+
+
+def _say(step: str) -> None:
+    print(f"measuring {step} ...", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What `scripts/bench.py` measures: the machine's limits, and this node beside them."""

@@ -1,0 +1,113 @@
+"""The event log beside its limits: durable appends by 100, and replay from disk to state.
+
+The events are those of a payee's log, a receipt for every ten vouchers, written and read through
+`node.store.EventLog` as the daemon does; only the signatures in them are random bytes, since
+neither an append nor a replay looks at them.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import statistics
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from node.engine import replay
+from node.store.log import EventLog
+from protocols import events
+from protocols.node_state import NodeState
+from protocols.types import amount_to_bytes
+from scripts.benchmarks.limits import BATCH_COUNT
+from scripts.benchmarks.machine import median_seconds, without_gc
+
+PAYMENTS_PER_RECEIPT = 10
+REPLAY_COUNT = 3
+"""Replays the figure is the median of."""
+
+_PAYER, _PAYEE = b"\xa1" * 20, b"\xb0" * 20
+_APP = b"\xc0" * 20
+_CHANNEL_ID = b"\xc1" * 32
+_TIME_MS = 1_700_000_000_000
+
+
+def opening() -> list[events.Event]:
+    """Record 0 and the channel."""
+    return [
+        events.NodeCreated(1, 31_337, b"\xad" * 20, _APP, b"\xcc" * 20, _PAYEE),
+        events.ChannelCreated(_CHANNEL_ID, (_PAYER, _PAYEE), 1, _APP, 86_400),
+    ]
+
+
+def payments() -> Iterator[events.Event]:
+    """What a payee records of payments, without end."""
+    signature, root = secrets.token_bytes(65), secrets.token_bytes(32)
+    amount, total = amount_to_bytes(10), 0
+    number = 0
+    while True:
+        for _ in range(PAYMENTS_PER_RECEIPT):
+            number += 1
+            total += 10
+            yield events.VoucherReceived(
+                _CHANNEL_ID, number.to_bytes(32, "big"), amount, amount_to_bytes(total), signature
+            )
+        yield events.ReceiptIssued(
+            _CHANNEL_ID, amount_to_bytes(total), PAYMENTS_PER_RECEIPT, root, signature
+        )
+
+
+def appends_per_s(path: Path, batch_count: int) -> float:
+    """Durable events a second through the log, `BATCH_COUNT` to a write: the median write's."""
+    log = EventLog.open(path)
+    try:
+        write(log, opening())
+        source, found = payments(), []
+        with without_gc():
+            for _ in range(batch_count):
+                recorded = list(islice(source, BATCH_COUNT))
+                started = time.perf_counter()
+                write(log, recorded)
+                found.append(time.perf_counter() - started)
+    finally:
+        log.close()
+    shutil.rmtree(path)
+    return BATCH_COUNT / statistics.median(found)
+
+
+def replay_per_s(path: Path, event_count: int) -> float:
+    """Events a second from a closed log's directory to a state: decode, chain, reduce."""
+    log = EventLog.open(path)
+    try:
+        write(log, opening())
+        source = payments()
+        for start in range(0, event_count, 1_000):
+            write(log, list(islice(source, min(1_000, event_count - start))))
+    finally:
+        log.close()
+    result = replay_log_per_s(path)
+    shutil.rmtree(path)
+    return result
+
+
+def replay_log_per_s(path: Path) -> float:
+    """The same for a log that is there already, which is not changed."""
+    log = EventLog.open(path, read_only=True)
+    try:
+
+        def fold() -> None:
+            count = sum(1 for _ in replay(log, NodeState()))
+            assert count == log.next_seq, "every record is replayed"
+
+        return log.next_seq / median_seconds(fold, REPLAY_COUNT)
+    finally:
+        log.close()
+
+
+def write(log: EventLog, recorded: list[events.Event]) -> None:
+    """One durable write."""
+    batch = log.begin(_TIME_MS)
+    for event in recorded:
+        batch.append(event)
+    log.commit(batch)

@@ -1,0 +1,190 @@
+"""The benchmark measures what it says, on tiny counts; how fast anything is, no test asserts."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from node.engine import replay
+from node.store.log import EventLog
+from protocols import events
+from protocols.node_state import NodeState
+from scripts import bench
+from scripts.benchmarks import limits, machine, report, store
+from scripts.benchmarks.limits import Effort, Parts
+from scripts.benchmarks.machine import Pressure, PressureMeter
+from scripts.benchmarks.payments import PaymentPlan
+
+TINY = Effort(fast=20, signatures=3, flushes=3, round_trips=5, batches=3, events=500)
+PARTS = Parts(
+    sign_us=25.0,
+    verify_us=35.0,
+    digest_us=1.6,
+    encode_us=0.2,
+    decode_us=0.3,
+    append_us=0.5,
+    flush_us=150.0,
+    round_trip_us=66.0,
+    synced_event_us=4.0,
+    replayed_event_us=0.4,
+)
+FIGURES = {
+    "payments_per_s": 6_000.0,
+    "payment_p50_ms": 1.5,
+    "appends_per_s": 100_000.0,
+    "replay_per_s": 200_000.0,
+}
+RUN = report.Run(PARTS, 3.0, Pressure(1.0), FIGURES, {"payment_p99_ms": 9.0})
+
+
+def test_every_part_of_the_limits_is_measured_and_positive(tmp_path: Path) -> None:
+    parts = limits.measure(tmp_path, TINY)
+    assert all(value > 0 for value in vars_of(parts).values())
+    assert all(value > 0 for value in parts.limits().values())
+    assert list(tmp_path.iterdir()) == []
+
+
+def vars_of(parts: Parts) -> dict[str, float]:
+    return {name: getattr(parts, name) for name in Parts.__dataclass_fields__}
+
+
+def test_the_limits_are_the_formulas_of_the_page() -> None:
+    assert PARTS.vouchers_per_s == pytest.approx(1e6 / (35.0 + 1.6 + 0.3 + 0.5))
+    assert PARTS.voucher_latency_ms == pytest.approx(
+        (25 + 35 + 2 * 1.6 + 0.2 + 0.3 + 2 * 0.5 + 2 * 150 + 66) / 1e3
+    )
+    assert PARTS.replay_per_s == pytest.approx(2.5e6)
+    assert PARTS.appends_per_s == pytest.approx(250_000)
+
+
+def test_the_mean_of_two_measurements_divides_and_their_drift_is_told() -> None:
+    other = replace(PARTS, synced_event_us=6.0)
+    assert limits.mean(PARTS, other).synced_event_us == 5.0
+    assert limits.drift_percent(PARTS, PARTS) == 0.0
+    assert limits.drift_percent(PARTS, other) == pytest.approx(100 / 3)
+
+
+def test_the_measured_log_is_one_the_reducer_takes(tmp_path: Path) -> None:
+    log = EventLog.open(tmp_path / "log")
+    store.write(log, [*store.opening(), *islice(store.payments(), 33)])
+    state = NodeState()
+    assert len(list(replay(log, state))) == 35
+    (channel,) = (state.channels[key] for key in state.channels)
+    assert channel.vouchers.payment_count == channel.vouchers.receipted_count == 30
+    assert channel.vouchers.total == channel.vouchers.receipted_total == 300
+    names = [record.name for record in log.read(2)]
+    assert names.count(events.ReceiptIssued.NAME) == 3
+    log.close()
+
+
+def test_appends_and_replay_are_measured_and_leave_nothing(tmp_path: Path) -> None:
+    assert store.appends_per_s(tmp_path / "appends", batch_count=3) > 0
+    assert store.replay_per_s(tmp_path / "replay", event_count=1_050) > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_figure_is_held_against_its_limit_in_the_right_direction() -> None:
+    lines = {line.aim.name: line for line in RUN.lines()}
+    assert lines["payments_per_s"].ratio == pytest.approx(6_000 / PARTS.vouchers_per_s)
+    assert lines["payments_per_s"].reached
+    assert lines["payment_p50_ms"].reached
+    assert not replace(lines["payment_p50_ms"], figure=3.0).reached
+    assert lines["appends_per_s"].reached
+    assert not lines["replay_per_s"].reached
+
+
+def test_the_aims_are_those_of_the_issue() -> None:
+    aims = {aim.name: (aim.limit, aim.ratio, aim.less_is_better) for aim in report.AIMS}
+    assert aims == {
+        "payments_per_s": ("L2", 0.20, False),
+        "payment_p50_ms": ("L3", 4.0, True),
+        "appends_per_s": ("L9", 0.30, False),
+        "replay_per_s": ("L7", 0.10, False),
+    }
+
+
+def test_a_run_under_pressure_or_with_drifting_limits_says_so() -> None:
+    assert RUN.remarks() == []
+    assert replace(RUN, pressure=Pressure(None)).remarks() == []
+    busy = replace(RUN, pressure=Pressure(12.4), drift_percent=40.0)
+    assert [remark[:9] for remark in busy.remarks()] == ["somebody ", "a limit d"]
+
+
+def test_of_several_runs_the_middle_one_is_reported() -> None:
+    runs = [replace(RUN, figures={**FIGURES, "payments_per_s": n}) for n in (9e3, 5e3, 7e3)]
+    assert report.middle(runs) is runs[2]
+    document = report.document(runs)
+    assert document["figures"]["payments_per_s"]["figure"] == 7_000
+    assert len(document["ratios"]) == 3
+
+
+def test_the_table_shows_figure_limit_ratio_and_aim() -> None:
+    text = report.table([RUN])
+    first = text.splitlines()[1]
+    for part in ("6,000", "L2 26,738", "0.22", ">= 0.20", "reached"):
+        assert part in first
+    assert "missed" in text
+    assert "payment p99 ms: 9.00" in text
+
+
+def test_pressure_is_a_share_of_the_time_the_meter_ran() -> None:
+    meter = PressureMeter()
+    assert meter.read().waited_percent is None
+    with meter.running():
+        pass
+    waited = meter.read().waited_percent
+    assert (waited is None) == (not machine.PRESSURE_FILE.exists())
+    assert waited is None or waited >= 0.0
+
+
+def test_a_kernel_that_does_not_count_pressure_is_no_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(machine, "PRESSURE_FILE", tmp_path / "none")
+    meter = PressureMeter()
+    with meter.running():
+        pass
+    assert meter.read() == Pressure(None)
+
+
+def test_pinning_and_collecting_are_undone() -> None:
+    allowed = os.sched_getaffinity(0)
+    with machine.pinned(0):
+        assert len(os.sched_getaffinity(0)) == 1
+    assert os.sched_getaffinity(0) == allowed
+    assert machine.median_us(lambda: sum(range(100)), 3) > 0
+    assert machine.process_cpu_s(os.getpid()) > 0
+
+
+def test_the_script_prints_one_document(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = bench.Plan(append_batches=3, replay_events=500, effort=TINY)
+    monkeypatch.setattr(bench, "Plan", lambda **given: replace(tiny, **given))
+    assert bench.main(["--only", "store", "--runs", "2", "--json"]) == 0
+    captured = capsys.readouterr()
+    document = json.loads(captured.out)
+    assert set(document["figures"]) == {"appends_per_s", "replay_per_s"}
+    assert len(document["ratios"]) == 2
+    assert "the limits again" in captured.err
+    assert bench.main(["--only", "store"]) == 0
+    assert "durable appends by 100" in capsys.readouterr().out
+
+
+@pytest.mark.e2e
+def test_payments_between_two_daemons_are_measured(tmp_path: Path) -> None:
+    plan = bench.Plan(
+        with_store=False,
+        effort=TINY,
+        payments=PaymentPlan(warm_up=5, pipelined=40, in_flight=8, single=5),
+    )
+    run = bench.run(plan, tmp_path)
+    assert [line.aim.name for line in run.lines()] == ["payments_per_s", "payment_p50_ms"]
+    assert all(line.figure > 0 for line in run.lines())
+    assert run.details["payment_p99_ms"] >= run.figures["payment_p50_ms"]
+    assert run.details["replay_of_the_payees_log_per_s"] > 0
