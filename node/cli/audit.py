@@ -17,7 +17,7 @@ CONFIG_FILE = "config.toml"
 
 
 def audit_document(log: Path, progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
-    """The audit's report as JSON values: log, records, findings."""
+    """The audit's report as JSON values: log, records, findings, notes, dropped_findings."""
     import msgspec
 
     from node.audit import audit as audit_log
@@ -27,6 +27,8 @@ def audit_document(log: Path, progress: Callable[[int, int], None] | None = None
         "log": str(log),
         "records": report.records,
         "findings": [msgspec.to_builtins(finding) for finding in report.findings],
+        "notes": [msgspec.to_builtins(note) for note in report.notes],
+        "dropped_findings": report.dropped_count,
     }
 
 
@@ -71,6 +73,21 @@ def _audit_with_bar(path: Path) -> dict[str, Any]:
 
 def _say(document: dict[str, Any]) -> None:
     say(f"{document['log']}: {document['records']} records")
-    for finding in document["findings"]:
-        say("  " + ", ".join(f"{name} {value}" for name, value in finding.items()))
-    say("Nothing to find fault with." if not document["findings"] else "The log is not sound.")
+    for kind in ("findings", "notes"):
+        for item in document[kind]:
+            say(f"  {kind[:-1]}: {_where(item)}{item['message']}")
+    if document["dropped_findings"]:
+        say(f"  and {document['dropped_findings']} findings more")
+    say("The log is not sound." if document["findings"] else "Nothing to find fault with.")
+
+
+def _where(item: dict[str, Any]) -> str:
+    """The record, the range of records and the file, as far as they are known."""
+    places = []
+    if item["seq"] is not None:
+        last = item["last_seq"]
+        one = last is None or last == item["seq"]
+        places.append(f"record {item['seq']}" if one else f"records {item['seq']} to {last}")
+    if item["file"] is not None:
+        places.append(item["file"])
+    return ", ".join(places) + ": " if places else ""

@@ -249,4 +249,5 @@ def audit_log(node: LocalNode, progress: Progress) -> AuditResult:
 
     progress.step(f"Auditing {node.name}'s log")
     document = audit_document(node.log_path)
-    return AuditResult(document["log"], document["records"], document["findings"])
+    notes = [str(note["message"]) for note in document["notes"]]
+    return AuditResult(document["log"], document["records"], document["findings"], notes)

@@ -44,25 +44,24 @@ def print_table(
         return
     table = Table(title=title, title_justify="left", header_style="bold")
     for index, column in enumerate(columns):
-        numeric = all(isinstance(row[index], int) for row in rows)
+        numeric = all(type(row[index]) is int for row in rows)
         justify: Literal["left", "right"] = "right" if numeric else "left"
         table.add_column(column, justify=justify, overflow="fold", no_wrap=index == 0)
     for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
+        table.add_row(*(Text(_word(cell)) for cell in row))
     console().print(table)
 
 
 def print_fields(title: str, fields: Mapping[str, Any]) -> None:
-    """Names and values, nested ones as `outer.inner`."""
-    from rich.table import Table
+    """Names and values, a line each, nested ones as `outer.inner`; ids stay in one piece."""
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", show_header=False, box=None)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for name, value in flattened(fields):
-        table.add_row(name, Text(value))
-    console().print(table)
+    lines = flattened(fields)
+    width = max((len(name) for name, _ in lines), default=0)
+    screen = console()
+    screen.print(Text(title, style="italic"))
+    for name, value in lines:
+        screen.print(Text(f"  {name.ljust(width)}  ", style="bold") + Text(value, style="not bold"))
 
 
 def flattened(fields: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
@@ -73,11 +72,15 @@ def flattened(fields: Mapping[str, Any], prefix: str = "") -> list[tuple[str, st
             found += flattened(value, f"{prefix}{name}.")
         elif isinstance(value, list | tuple):
             found.append((prefix + name, ", ".join(str(item) for item in value) or "none"))
-        elif isinstance(value, bool):
-            found.append((prefix + name, "yes" if value else "no"))
         else:
-            found.append((prefix + name, "none" if value is None else str(value)))
+            found.append((prefix + name, _word(value)))
     return found
+
+
+def _word(value: object) -> str:
+    if value is None:
+        return "none"
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
 def short(identifier: str) -> str:

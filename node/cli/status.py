@@ -3,7 +3,9 @@
 from node.cli.failures import reports_failures
 from node.cli.node_call import ask
 from node.cli.options import HERE, AsJson, NodeDir
-from node.cli.output import print_fields, print_json
+from node.cli.output import print_fields, print_json, print_table
+
+PEER_COLUMNS = ("address", "endpoint", "connected", "sent", "acknowledged", "received")
 
 
 @reports_failures
@@ -12,5 +14,8 @@ def status(directory: NodeDir = HERE, as_json: AsJson = False) -> None:
     found = ask(directory, "node_status")
     if as_json:
         print_json(found)
-    else:
-        print_fields("Node", found)
+        return
+    peers = found.pop("peers")
+    print_fields("Node", found)
+    rows = [[peer[column] for column in PEER_COLUMNS] for peer in peers]
+    print_table("Peers", PEER_COLUMNS, rows, "No peers: add some under [p2p.peers].")

@@ -1,0 +1,63 @@
+"""One running network for all tests of the commands that speak to a node."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from node.cli.app import app
+from tests.support.daemons import Network, open_channel, running_network
+
+Tally = Callable[..., Result]
+
+
+def run_tally(*arguments: object, **environment: str) -> Result:
+    """Run a command in this process, with nothing but the given TALLY_* settings."""
+    cleared: dict[str, str | None] = {"TALLY_DIR": None, "TALLY_PASSWORD": None}
+    return CliRunner().invoke(
+        app, [str(argument) for argument in arguments], env={**cleared, **environment}
+    )
+
+
+@pytest.fixture(scope="session")
+def tally() -> Tally:
+    return run_tally
+
+
+@pytest.fixture(scope="session")
+def tally_json() -> Callable[..., Any]:
+    """Run a command with --json; the one document it printed."""
+
+    def run(*arguments: object, exit_code: int = 0, **environment: str) -> Any:
+        result = run_tally(*arguments, "--json", **environment)
+        assert result.exit_code == exit_code, result.output
+        return json.loads(result.stdout)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    with running_network(tmp_path_factory.mktemp("network")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def channel_id(network: Network) -> str:
+    """A channel from alice to bob that is open in all tests."""
+    return open_channel(network.alice, network.bob)
+
+
+@pytest.fixture
+def alice_dir(network: Network) -> Path:
+    return network.alice.directory
+
+
+@pytest.fixture
+def bob_dir(network: Network) -> Path:
+    return network.bob.directory

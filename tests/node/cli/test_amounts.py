@@ -1,0 +1,80 @@
+"""Amounts as people write them, exact to the wei."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.cli.amounts import AMOUNT_MAX, format_amount, parse_amount
+
+
+@pytest.mark.parametrize(
+    ("text", "amount_wei"),
+    [
+        ("0", 0),
+        ("1000", 1000),
+        ("17wei", 17),
+        ("3gwei", 3 * 10**9),
+        ("0.000000001 gwei", 1),
+        ("1eth", 10**18),
+        ("0.5 eth", 5 * 10**17),
+        ("1.000000000000000001 ETH", 10**18 + 1),
+        ("0.1ether", 10**17),
+        (" 2.50 eth ", 25 * 10**17),
+        ("007", 7),
+        ("1.0", 1),
+        (
+            "115792089237316195423570985008687907853269984665640564039457584007913129639935",
+            2**256 - 1,
+        ),
+    ],
+)
+def test_what_people_write_is_exact(text: str, amount_wei: int) -> None:
+    assert parse_amount(text) == amount_wei
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "no amount"),
+        ("-1", "no amount"),
+        ("+1", "no amount"),
+        ("1e18", "no amount|unknown unit"),
+        ("0x10", "no amount|unknown unit"),
+        (".5eth", "no amount"),
+        ("1.eth", "no amount"),
+        ("1,000", "no amount"),
+        ("1 000", "no amount"),
+        ("1_000", "no amount"),
+        ("\u0661", "no amount"),
+        ("nan", "no amount"),
+        ("1 finney", "unknown unit"),
+        ("1.5", "not a whole number"),
+        ("1.5wei", "not a whole number"),
+        ("0.0000000000000000001 eth", "not a whole number"),
+        (str(2**256), "at most"),
+        ("9" * 300, "no amount"),
+    ],
+)
+def test_anything_else_is_refused_with_a_reason(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        parse_amount(text)
+
+
+@given(st.integers(min_value=0, max_value=AMOUNT_MAX))
+def test_what_is_printed_can_be_typed_again(amount_wei: int) -> None:
+    assert parse_amount(format_amount(amount_wei)) == amount_wei
+
+
+@pytest.mark.parametrize(
+    ("amount_wei", "text"),
+    [
+        (0, "0 wei"),
+        (999_999, "999999 wei"),
+        (3 * 10**9 + 1, "3.000000001 gwei"),
+        (10**18, "1 ETH"),
+        (-25 * 10**16, "-0.25 ETH"),
+        (10**21, "1000 ETH"),
+    ],
+)
+def test_the_unit_that_reads_best_is_chosen(amount_wei: int, text: str) -> None:
+    assert format_amount(amount_wei) == text

@@ -1,0 +1,63 @@
+"""The command line as a process: fast, helpful, and strict about usage."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from node.processes import our_environment, our_python
+
+HEAVY = ("web3", "eth_account", "eth_keyfile", "eth_abi", "trio", "rich", "rocksdict", "structlog")
+START_S_MAX = 0.25
+"""The promise of performance.md for an idle machine; the best of several starts is compared."""
+
+
+def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        our_python("node", *arguments),
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=our_environment(),
+        check=False,
+    )
+
+
+def test_help_lists_the_commands_from_any_directory(tmp_path: Path) -> None:
+    done = run("--help", cwd=tmp_path)
+    assert done.returncode == 0
+    for command in ("devnet", "init", "run", "demo", "audit", "open", "pay", "close"):
+        assert command in done.stdout
+
+
+def test_no_command_at_all_is_bad_usage_and_shows_the_help() -> None:
+    done = run()
+    assert done.returncode == 2
+    assert "Usage" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["status", "--nonsense"], ["pay", "0xab"], ["open", "x", "1.5"]]
+)
+def test_bad_usage_exits_with_2(arguments: list[str]) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+
+
+def test_the_command_tree_loads_nothing_heavy() -> None:
+    probe = f"import sys, node.cli.app; print([m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+def test_help_is_there_within_a_quarter_of_a_second() -> None:
+    took_s = []
+    for _ in range(8):
+        started = time.perf_counter()
+        run("--help")
+        took_s.append(time.perf_counter() - started)
+    assert min(took_s) < START_S_MAX

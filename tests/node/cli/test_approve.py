@@ -1,0 +1,71 @@
+"""`tally approve` and `tally reject`, on a node whose policy asks."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.daemons import Network, wait_until
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def asking(network: Network) -> Iterator[Network]:
+    """Bob's policy asks its owner for the time of one test."""
+    network.bob.stop()
+    network.bob.start(TALLY_POLICY_DEFAULT="ask")
+    yield network
+    network.bob.stop()
+    network.bob.start()
+
+
+def proposed(tally_json, network: Network) -> dict[str, str]:
+    directory = network.alice.directory
+    opened: dict[str, str] = tally_json(
+        "open", network.bob.address, "1000", "--no-wait", "--dir", directory
+    )
+    bob = network.bob.directory
+
+    def arrived() -> bool:
+        waiting = tally_json("objectives", "--status", "unapproved", "--dir", bob)["objectives"]
+        return opened["objective_id"] in [o["objective_id"] for o in waiting]
+
+    wait_until("bob is asked", arrived)
+    return opened
+
+
+def test_what_the_owner_approves_goes_on(tally, tally_json, asking: Network) -> None:
+    opened = proposed(tally_json, asking)
+    bob = asking.bob.directory
+    shown = tally_json("objectives", opened["objective_id"], "--dir", bob)
+    assert shown["waiting_for"] == "approval"
+    approved = tally_json("approve", opened["objective_id"][:12], "--dir", bob)
+    assert approved["objective_id"] == opened["objective_id"]
+    wait_until(
+        "the channel is open",
+        lambda: asking.channel(asking.alice, opened["channel_id"])["status"] == "open",
+    )
+    refused = tally_json("approve", opened["objective_id"], "--dir", bob, exit_code=1)
+    assert refused["error"]["name"] == "OBJECTIVE_NOT_WAITING_FOR_APPROVAL"
+
+
+def test_what_the_owner_rejects_ends_with_the_reason(tally, tally_json, asking: Network) -> None:
+    opened = proposed(tally_json, asking)
+    bob = asking.bob.directory
+    result = tally("reject", opened["objective_id"], "--reason", "not today", "--dir", bob)
+    assert result.exit_code == 0
+    assert "Rejected objective" in result.stdout
+
+    def rejected() -> bool:
+        view = tally_json("objectives", opened["objective_id"], "--dir", asking.alice.directory)
+        return view["status"] == "rejected" and "not today" in view["reason"]
+
+    wait_until("alice is told", rejected)
+
+
+def test_people_and_programs_get_both_answers(tally, tally_json, asking: Network) -> None:
+    bob = asking.bob.directory
+    approved = tally("approve", proposed(tally_json, asking)["objective_id"], "--dir", bob)
+    assert "Approved objective" in approved.stdout
+    rejected = tally_json("reject", proposed(tally_json, asking)["objective_id"], "--dir", bob)
+    assert rejected["seq"] > 0

@@ -1,0 +1,34 @@
+"""`tally channels`."""
+
+import pytest
+
+from node.cli.demo_report import DEPOSIT_WEI
+
+pytestmark = pytest.mark.e2e
+
+
+def test_channels_are_listed_and_filtered(tally, tally_json, channel_id, alice_dir) -> None:
+    listed = tally_json("channels", "--dir", alice_dir)["channels"]
+    assert channel_id in [view["channel_id"] for view in listed]
+    opened = tally_json("channels", "--status", "open", "--dir", alice_dir)["channels"]
+    assert channel_id in [view["channel_id"] for view in opened]
+    assert tally_json("channels", "--status", "challenged", "--dir", alice_dir)["channels"] == []
+    table = tally("channels", "--dir", alice_dir).stdout
+    assert channel_id[:10] in table
+    assert "No channels" in tally("channels", "--status", "challenged", "--dir", alice_dir).stdout
+
+
+def test_one_channel_is_shown_from_both_sides(
+    tally, tally_json, network, channel_id, alice_dir, bob_dir
+) -> None:
+    mine = tally_json("channels", channel_id[:14], "--dir", alice_dir)
+    theirs = tally_json("channels", channel_id, "--dir", bob_dir)
+    assert (mine["role"], theirs["role"]) == ("payer", "payee")
+    assert mine["counterparty"] == network.bob.address
+    assert mine["deposit"] == theirs["deposit"] == str(DEPOSIT_WEI)
+    assert "1 ETH" in tally("channels", channel_id, "--dir", alice_dir).stdout
+
+
+def test_an_unknown_status_is_the_nodes_own_error(tally_json, alice_dir) -> None:
+    refused = tally_json("channels", "--status", "nonsense", "--dir", alice_dir, exit_code=1)
+    assert refused["error"]["name"] == "INVALID_PARAMS"

@@ -1,0 +1,37 @@
+"""`tally events`."""
+
+import pytest
+
+pytestmark = pytest.mark.e2e
+
+
+def test_the_newest_records_come_last(tally, tally_json, channel_id, alice_dir) -> None:
+    page = tally_json("events", "--limit", "5", "--dir", alice_dir)
+    seqs = [record["seq"] for record in page["records"]]
+    assert seqs == list(range(seqs[0], seqs[0] + 5))
+    assert seqs[-1] + 1 == page["next_seq"]
+    first = tally_json("events", "--from", "0", "--limit", "1", "--dir", alice_dir)["records"]
+    assert [record["name"] for record in first] == ["node-created"]
+    assert "node-created" in tally("events", "--from", "0", "--dir", alice_dir).stdout
+
+
+def test_one_channel_or_objective_can_be_followed(
+    tally, tally_json, network, channel_id, alice_dir
+) -> None:
+    page = tally_json("events", "--channel", channel_id[:12], "--limit", "1000", "--dir", alice_dir)
+    names = [record["name"] for record in page["records"]]
+    assert "channel-created" in names
+    assert {r["payload"]["channel_id"] for r in page["records"]} == {channel_id}
+    objective_id = network.channel(network.alice, channel_id)["objective_ids"][0]
+    page = tally_json("events", "--objective", objective_id, "--dir", alice_dir)
+    assert "objective-created" in [record["name"] for record in page["records"]]
+
+
+def test_the_log_ends_somewhere(tally, alice_dir) -> None:
+    result = tally("events", "--from", "99999999", "--dir", alice_dir)
+    assert result.exit_code == 0
+    assert "No records there" in result.stdout
+
+
+def test_too_many_records_are_bad_usage(tally, alice_dir) -> None:
+    assert tally("events", "--limit", "1001", "--dir", alice_dir).exit_code == 2

@@ -1,0 +1,58 @@
+"""`tally open`."""
+
+import pytest
+
+from node.deployment import chain_call
+
+pytestmark = pytest.mark.e2e
+
+
+def test_a_channel_is_open_on_chain_when_the_command_returns(
+    tally_json, network, alice_dir
+) -> None:
+    before = network.balances()[0]
+    opened = tally_json("open", network.bob.address, "0.25 eth", "--dir", alice_dir)
+    assert opened["opened"] is True
+    view = network.channel(network.alice, opened["channel_id"])
+    assert view["status"] == "open"
+    assert view["deposit"] == str(25 * 10**16)
+    assert before - network.balances()[0] > 25 * 10**16
+    held = chain_call(
+        network.chain.url,
+        "eth_getBalance",
+        network.chain.deployment.addresses["adjudicator"],
+        "latest",
+    )
+    assert int(held, 16) >= 25 * 10**16
+
+
+def test_a_repeated_request_opens_one_channel(tally, tally_json, network, alice_dir) -> None:
+    arguments = ["open", network.bob.address, "1000", "--request-id", "open-once", "--dir"]
+    first = tally_json(*arguments, alice_dir)
+    again = tally_json(*arguments, alice_dir, "--no-wait")
+    assert again["channel_id"] == first["channel_id"]
+    assert again["opened"] is False
+    assert "was proposed" in tally(*arguments, alice_dir, "--no-wait").stdout
+
+
+def test_a_person_is_told_the_channel(tally, network, alice_dir) -> None:
+    result = tally("open", network.bob.address, "3gwei", "--dir", alice_dir)
+    assert result.exit_code == 0
+    assert "is open, with 3 gwei to pay" in result.stdout
+
+
+@pytest.mark.parametrize("amount", ["-1", "1.5", "1 finney", "1e18"])
+def test_an_amount_that_is_none_is_bad_usage(tally, network, alice_dir, amount: str) -> None:
+    assert tally("open", network.bob.address, "--dir", alice_dir, "--", amount).exit_code == 2
+
+
+def test_a_stranger_and_a_short_challenge_are_refused_by_name(
+    tally_json, network, alice_dir
+) -> None:
+    stranger = "0x" + "11" * 20
+    refused = tally_json("open", stranger, "1", "--dir", alice_dir, exit_code=1)
+    assert refused["error"]["name"] == "UNKNOWN_PEER"
+    short = ["--challenge-duration-s", "60", "--dir", alice_dir]
+    refused = tally_json("open", network.bob.address, "1", *short, exit_code=1)
+    assert refused["error"]["name"] == "CHALLENGE_DURATION_TOO_SHORT"
+    assert refused["error"]["next_step"]

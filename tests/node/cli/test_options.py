@@ -1,0 +1,39 @@
+"""The shared options mean the same everywhere."""
+
+import inspect
+from typing import get_type_hints
+
+from typer.main import get_command
+
+from node.cli.app import app
+from node.cli.options import AsJson, NodeDir
+
+
+def commands() -> dict[str, object]:
+    return {
+        str(info.name or info.callback.__name__): info.callback for info in app.registered_commands
+    }  # type: ignore[union-attr]
+
+
+def test_every_reading_command_takes_json() -> None:
+    reading = {"status", "channels", "objectives", "events", "call", "audit", "version", "demo"}
+    for name, command in commands().items():
+        if name in reading:
+            assert "as_json" in inspect.signature(command).parameters, name  # type: ignore[arg-type]
+
+
+def test_directory_and_json_are_declared_once_for_all() -> None:
+    for name, command in commands().items():
+        hints = get_type_hints(command, include_extras=True)
+        if "directory" in hints and name != "init":
+            assert hints["directory"] == NodeDir, name
+        if "as_json" in hints and name != "call":
+            assert hints["as_json"] == AsJson, name
+
+
+def test_the_command_tree_is_complete() -> None:
+    listed = get_command(app).commands  # type: ignore[attr-defined]
+    assert set(listed) == {
+        *("devnet", "init", "config", "run", "demo", "open", "pay", "close", "approve", "reject"),
+        *("status", "channels", "objectives", "events", "call", "audit", "version"),
+    }

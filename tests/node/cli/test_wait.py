@@ -1,0 +1,40 @@
+"""Waiting for an objective to its end, its failure, or our patience's end."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from node.cli.failures import CommandFailed
+from node.cli.node_call import ask
+from node.cli.wait import wait_for_objective
+from tests.support.daemons import Network
+
+pytestmark = pytest.mark.e2e
+
+
+def funding_objective(network: Network, channel_id: str) -> str:
+    view = network.channel(network.alice, channel_id)
+    return str(view["objective_ids"][0])
+
+
+def test_a_completed_objective_is_answered_at_once(network, channel_id, alice_dir) -> None:
+    objective_id = funding_objective(network, channel_id)
+    view = wait_for_objective(alice_dir, objective_id, timeout_s=0, quiet=False)
+    assert view["status"] == "completed"
+
+
+def test_a_peer_that_is_away_is_waited_for_as_long_as_we_like(network, alice_dir: Path) -> None:
+    network.bob.stop()
+    try:
+        opened = ask(alice_dir, "channel_open", counterparty=network.bob.address, amount="1000000")
+        started = time.monotonic()
+        with pytest.raises(CommandFailed, match="still waits") as caught:
+            wait_for_objective(alice_dir, opened["objective_id"], timeout_s=0.3, quiet=True)
+        assert time.monotonic() - started < 5
+        assert caught.value.name == "STILL_WAITING"
+        assert caught.value.values["channel_id"] == opened["channel_id"]
+    finally:
+        network.bob.start()
+    done = wait_for_objective(alice_dir, opened["objective_id"], timeout_s=30, quiet=True)
+    assert done["success"] is True
