@@ -1,0 +1,111 @@
+"""The log's companions: outbox, signed turns, index and length say what the records say."""
+
+from collections.abc import Iterator
+
+from node.audit.entry import Entry
+from node.audit.messagepack import unpack
+from node.audit.reader import LogReader
+from node.store import kv
+from node.store.batch import INDEXED_FIELDS, request_entity, turn_key
+from node.store.damage import file_in
+from node.store.kv import KeyValueDamaged
+from node.store.record import seq_key
+from protocols.effects import message_key, transaction_key
+from protocols.events import StateSigned
+from protocols.node_state import NodeState
+from protocols.transactions import is_pending
+
+
+class FamilyCheck:
+    """Gathers from the records what each family must hold; compares when all were read."""
+
+    name = "families"
+
+    def __init__(self) -> None:
+        self._turns: dict[bytes, bytes] = {}
+        self._index: set[bytes] = set()
+
+    def gather(self, entry: Entry) -> None:
+        """Note what this record must have put beside itself."""
+        event, key = entry.event, seq_key(entry.seq)
+        for field in INDEXED_FIELDS[entry.name]:
+            self._index.add(getattr(event, field) + key)
+        request_id = getattr(event, "request_id", "")
+        if request_id:
+            self._index.add(request_entity(request_id) + key)
+        if isinstance(event, StateSigned):
+            self._turns[turn_key(event.channel_id, event.turn_num)] = event.state_hash
+
+    def compare(
+        self, reader: LogReader, state: NodeState | None
+    ) -> Iterator[tuple[str, str | None]]:
+        """(message, file) for each family that says something else.
+
+        Without `state`, because the fold could not be finished, the outbox is only read.
+        """
+        yield from _family(reader, kv.SIGNED_TURNS, self._turns)
+        yield from _family(reader, kv.ENTITY, dict.fromkeys(self._index, b""))
+        yield from _family(reader, kv.SNAPSHOTS, {})
+        yield from _family(reader, kv.META, None)
+        try:
+            outbox = dict(reader.entries(kv.OUTBOX))
+        except KeyValueDamaged as error:
+            yield _unreadable(kv.OUTBOX, error)
+            return
+        if state is not None:
+            yield from ((message, None) for message in _outbox_faults(outbox, state))
+
+
+def _unreadable(family: str, error: KeyValueDamaged) -> tuple[str, str | None]:
+    message = f"family {family} cannot be read (it holds no records): {error}"
+    return message, file_in(str(error))
+
+
+def _family(
+    reader: LogReader, family: str, expected: dict[bytes, bytes] | None
+) -> Iterator[tuple[str, str | None]]:
+    try:
+        found = dict(reader.entries(family))
+    except KeyValueDamaged as error:
+        yield _unreadable(family, error)
+        return
+    if expected is None:
+        return
+    missing, extra = expected.keys() - found.keys(), found.keys() - expected.keys()
+    changed = [key for key in expected.keys() & found.keys() if expected[key] != found[key]]
+    for what, keys in (("misses", missing), ("has", extra), ("differs at", changed)):
+        if keys:
+            first = min(keys).hex()
+            yield f"family {family} {what} {len(keys)} entries, the first 0x{first}", None
+
+
+def _outbox_faults(outbox: dict[bytes, bytes], state: NodeState) -> Iterator[str]:
+    expected = {
+        transaction_key(identity)
+        for identity in state.transactions
+        if is_pending(state.transactions[identity])
+    }
+    for address in state.peers:
+        peer = state.peers[address]
+        for sequence in range(peer.acknowledged + 1, peer.sent + 1):
+            expected.add(message_key(address, sequence))
+    for key in sorted(expected - outbox.keys()):
+        yield f"the outbox misses 0x{key.hex()}: the world was never told, or never will be"
+    for key in sorted(outbox.keys() - expected):
+        yield f"the outbox still holds 0x{key.hex()}, which was settled"
+    for key in sorted(expected & outbox.keys()):
+        if _key_of(outbox[key]) != key:
+            yield f"the outbox holds another effect under 0x{key.hex()}"
+
+
+def _key_of(effect: bytes) -> bytes | None:
+    """The key an effect belongs under, from its own bytes."""
+    try:
+        match unpack(effect):
+            case ["message", bytes(peer), int(sequence), bytes()] if 0 <= sequence < 2**64:
+                return message_key(peer, sequence)
+            case ["transaction" | "broadcast", bytes(intent_id), *_]:
+                return transaction_key(intent_id)
+    except ValueError:
+        pass
+    return None

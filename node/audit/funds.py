@@ -1,0 +1,131 @@
+"""Money: what is deposited, promised and paid out adds up, in every record and at the end."""
+
+from collections.abc import Iterator
+
+from node.audit.entry import Entry
+from node.audit.facts import ChannelFacts, Facts
+from protocols import events
+from protocols.errors import ProtocolError
+from protocols.outcome import Outcome, address_of_destination, is_external, total
+from protocols.state import State, state_from_encoding
+from protocols.types import amount_from_bytes
+
+
+class FundsCheck:
+    """Conservation off chain without exception; on chain it falls by exactly what was paid."""
+
+    name = "funds"
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+
+    def check(self, entry: Entry) -> Iterator[str]:
+        """What is wrong with this record, given all before it."""
+        event = entry.event
+        if not isinstance(event, _FUNDS_EVENTS):
+            return
+        channel = self._facts.channels.get(event.channel_id)
+        if channel is None:
+            yield f"{entry.name} names a channel that was never created"
+            return
+        match event:
+            case events.StateStored():
+                yield from _conserved(channel, event)
+            case events.DepositDetected():
+                yield from _deposited(channel, event)
+            case events.AllocationUpdated():
+                held = channel.held.get(event.asset, 0)
+                if amount_from_bytes(event.new_amount) > held:
+                    yield f"a payout raised the holdings of {held}"
+            case events.ChannelConcluded():
+                yield from _concluded(channel, event)
+            case events.WithdrawCompleted():
+                yield from _withdrawn(channel, event)
+
+    def finish(self) -> Iterator[str]:
+        """Channels that were closed: everybody was paid what the final state says."""
+        for channel in self._facts.channels.values():
+            if "DirectDefund" not in channel.completed:
+                continue
+            name = f"channel 0x{channel.channel_id.hex()}"
+            final = final_state(channel)
+            owed = {} if final is None else owed_to(final.outcome)
+            if {who: paid for who, paid in channel.withdrawn.items() if paid} != owed:
+                yield f"{name} is closed, but what was paid out is not its final outcome"
+            held = sum(channel.held.values())
+            if held + sum(channel.withdrawn.values()) != channel.deposited:
+                yield (
+                    f"{name}: {channel.deposited} deposited, {held} held, "
+                    f"{sum(channel.withdrawn.values())} paid out"
+                )
+
+
+_FUNDS_EVENTS = (
+    events.StateStored
+    | events.DepositDetected
+    | events.AllocationUpdated
+    | events.ChannelConcluded
+    | events.WithdrawCompleted
+)
+
+
+def final_state(channel: ChannelFacts) -> State | None:
+    """The newest final state that all signed."""
+    signed = [
+        state
+        for state_hash, state in channel.states.items()
+        if state.is_final and channel.is_signed_by_all(state_hash)
+    ]
+    return max(signed, key=lambda state: state.turn_num, default=None)
+
+
+def owed_to(outcome: Outcome) -> dict[bytes, int]:
+    """What an outcome pays to addresses; nothing for those that get nothing."""
+    owed: dict[bytes, int] = {}
+    for exit_ in outcome:
+        for allocation in exit_.allocations:
+            if is_external(allocation.destination) and allocation.amount:
+                who = address_of_destination(allocation.destination)
+                owed[who] = owed.get(who, 0) + allocation.amount
+    return owed
+
+
+def _sums(outcome: Outcome) -> list[tuple[bytes, int]]:
+    return [(exit_.asset, total(exit_)) for exit_ in outcome]
+
+
+def _conserved(channel: ChannelFacts, event: events.StateStored) -> Iterator[str]:
+    try:
+        state = state_from_encoding(channel.fixed, event.encoded_state)
+    except ProtocolError:
+        return  # Another family says so.
+    prefund = channel.prefund()
+    if prefund is not None and _sums(state.outcome) != _sums(prefund.outcome):
+        yield f"turn {state.turn_num} does not pay out the sum of the prefund"
+    if set(owed_to(state.outcome)) - set(channel.participants):
+        yield f"turn {state.turn_num} pays somebody who is no participant"
+
+
+def _deposited(channel: ChannelFacts, event: events.DepositDetected) -> Iterator[str]:
+    amount, held = amount_from_bytes(event.amount_deposited), amount_from_bytes(event.now_held)
+    before = channel.held.get(event.asset, 0)
+    if held != before + amount:
+        yield f"{before} held and {amount} deposited do not make {held}"
+
+
+def _concluded(channel: ChannelFacts, event: events.ChannelConcluded) -> Iterator[str]:
+    final = final_state(channel)
+    if event.finalized_at_turn is None:
+        return  # Concluded by a state this log does not hold: the chain's word alone.
+    if final is None or final.turn_num != event.finalized_at_turn:
+        yield f"no final state of turn {event.finalized_at_turn} is signed by all"
+
+
+def _withdrawn(channel: ChannelFacts, event: events.WithdrawCompleted) -> Iterator[str]:
+    if not channel.is_concluded:
+        yield "paid out before the channel was concluded"
+    final = final_state(channel)
+    owed = 0 if final is None else owed_to(final.outcome).get(event.recipient, 0)
+    paid = channel.withdrawn.get(event.recipient, 0) + amount_from_bytes(event.amount)
+    if paid > owed:
+        yield f"0x{event.recipient.hex()} was paid {paid}, the final state owes {owed}"

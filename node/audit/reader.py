@@ -1,0 +1,139 @@
+"""Reading a log that may be damaged: every record that can be had, and every gap by its place.
+
+RocksDB stops at the first bad block. This reader goes on behind it: it opens in spite of damaged
+files, reads on key by key, and tells which records lie in the gap and which file holds them. It
+opens read-only, so it works beside a running node and changes nothing.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from node.audit.messagepack import unpack
+from node.store import kv
+from node.store.batch import SYNCED_KEY
+from node.store.damage import file_in, seqs_in, unopenable
+from node.store.errors import LogDamaged
+from node.store.kv import KeyValueDamaged
+from node.store.record import SEQ_SIZE_BYTES, seq_key
+from node.store.rocks import RocksKeyValue
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What is stored under one record's key: chain hash (32 bytes) || record."""
+
+    seq: int
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Records that cannot be read."""
+
+    first_seq: int
+    last_seq: int | None
+    """None: nobody knows how many there were."""
+    reason: str
+    file: str | None = None
+
+
+class LogReader:
+    """An open log directory, as much of it as opens."""
+
+    def __init__(self, store: RocksKeyValue, damage: LogDamaged | None) -> None:
+        self._store = store
+        self.damage = damage
+        """Why it did not open as a whole; None if it did."""
+
+    @classmethod
+    def open(cls, path: Path) -> "LogReader":
+        """Open read-only, in spite of damage if need be; raises `LogDamaged` if nothing opens."""
+        try:
+            return cls(RocksKeyValue.open_beside(path), None)
+        except KeyValueDamaged as error:
+            damage = unopenable(path, str(error))
+            try:
+                return cls(RocksKeyValue.open_beside(path, salvage=True), damage)
+            except KeyValueDamaged:
+                raise damage from error
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._store.close()
+
+    def synced_length(self) -> int | None:
+        """How many records the newest batch says there are (M28); None if it cannot be read."""
+        try:
+            value = self._store.get(kv.META, SYNCED_KEY)
+            return None if value is None else int(unpack(value)[1])
+        except (KeyValueDamaged, ValueError, TypeError, IndexError):
+            return None
+
+    def known_length(self) -> int:
+        """The most records there can be, from what the files and the newest batch say."""
+        last = [seqs[1] for seqs in map(self._seqs_in, self._files()) if seqs is not None]
+        return max([(self.synced_length() or 0), *(seq + 1 for seq in last)])
+
+    def records(self) -> Iterator[Stored | Gap]:
+        """Every record in order, and every gap between them."""
+        seq = 0
+        try:
+            for key, value in self._store.iterate(kv.LOG):
+                found = int.from_bytes(key, "big")
+                if len(key) != SEQ_SIZE_BYTES:
+                    yield Gap(seq, seq, f"a key of {len(key)} bytes among the records")
+                    continue
+                if found > seq:
+                    yield Gap(seq, found - 1, "the records are missing")
+                seq = found + 1
+                yield Stored(found, value)
+        except KeyValueDamaged as error:
+            yield from self._key_by_key(seq, str(error))
+            return
+        length = self.synced_length()
+        if length is not None and length > seq:
+            yield Gap(seq, length - 1, f"{length} records were synced, {seq} are there")
+
+    def entries(self, family: str) -> Iterator[tuple[bytes, bytes]]:
+        """Entries of another family; raises `KeyValueDamaged`."""
+        return self._store.iterate(family)
+
+    def seqs_in(self, file: str) -> tuple[int, int] | None:
+        """First and last record that a table can hold; None if it holds none."""
+        return self._seqs_in(file)
+
+    def _files(self) -> list[str]:
+        return [table["name"].lstrip("/") for table in self._store.live_files()]
+
+    def _seqs_in(self, file: str) -> tuple[int, int] | None:
+        return seqs_in(self._store, file)
+
+    def _key_by_key(self, seq: int, reason: str) -> Iterator[Stored | Gap]:
+        """Behind a bad block: one read a record, gaps joined as long as the file is the same."""
+        end = self.known_length()
+        gap: Gap | None = Gap(seq, None, reason, file_in(reason))
+        for at in range(seq, end):
+            try:
+                value = self._store.get(kv.LOG, seq_key(at))
+                if value is not None:
+                    if gap is not None:
+                        yield _closed(gap, at - 1)
+                        gap = None
+                    yield Stored(at, value)
+                    continue
+                found = Gap(at, None, "the records are missing")
+            except KeyValueDamaged as error:
+                found = Gap(at, None, str(error), file_in(str(error)))
+            if gap is None:
+                gap = found
+            elif gap.file != found.file:
+                if at > gap.first_seq:
+                    yield _closed(gap, at - 1)
+                gap = found
+        if gap is not None:
+            yield _closed(gap, end - 1 if end > gap.first_seq else None)
+
+
+def _closed(gap: Gap, last_seq: int | None) -> Gap:
+    return Gap(gap.first_seq, last_seq, gap.reason, gap.file)

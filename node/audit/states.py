@@ -1,0 +1,190 @@
+"""Channels and states: ids and hashes recomputed, signatures recovered, turns in their rules."""
+
+from collections.abc import Iterator
+
+from node.audit.entry import Entry
+from node.audit.facts import ChannelFacts, Facts
+from node.audit.signatures import signature_fault
+from protocols import events
+from protocols.crypto import keccak256
+from protocols.errors import ProtocolError
+from protocols.nonce import has_prefix
+from protocols.state import FixedPart, State, state_from_encoding
+from protocols.types import ZERO_ADDRESS
+
+PREFUND_TURN, POSTFUND_TURN, REDEMPTION_TURN, FIRST_FINAL_TURN = 0, 1, 2, 3
+
+
+class StateCheck:
+    """M5 to M7, M10 and M12, as far as states go."""
+
+    name = "states"
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+
+    def check(self, entry: Entry) -> Iterator[str]:
+        """What is wrong with this record, given all before it."""
+        event = entry.event
+        if isinstance(event, events.ChannelCreated):
+            yield from self._created(event)
+            return
+        if not isinstance(event, _STATE_EVENTS):
+            return
+        channel = self._facts.channels.get(event.channel_id)
+        if channel is None:
+            yield f"{entry.name} names a channel that was never created"
+            return
+        match event:
+            case events.StateStored():
+                yield from _stored(channel, event)
+            case events.StateSigned():
+                yield from self._signed(channel, event)
+            case events.StateReceived():
+                yield from self._received(channel, event)
+            case events.StateSupportedUpdated():
+                yield from _supported(channel, event)
+            case events.ChannelFinalized():
+                yield from _finalized(channel, event)
+
+    def _created(self, event: events.ChannelCreated) -> Iterator[str]:
+        if event.channel_id in self._facts.channels:
+            yield "the channel was created before (M10)"
+        try:
+            fixed = FixedPart(
+                event.participants,
+                event.channel_nonce,
+                event.app_definition,
+                event.challenge_duration,
+            )
+        except ProtocolError as error:
+            yield f"no channel has such a fixed part: {error}"
+            return
+        if fixed.channel_id() != event.channel_id:
+            yield f"the channel id of its fixed part is 0x{fixed.channel_id().hex()}"
+        who = event.participants
+        if len(set(who)) != len(who) or len(who) < 2 or ZERO_ADDRESS in who:
+            yield "its participants are not two or more distinct addresses"
+        if self._facts.me not in who:
+            yield "we take no part in it"
+        node = self._facts.node
+        if node is None:
+            return
+        if not has_prefix(event.channel_nonce, node.chain_id, node.adjudicator):
+            yield "its nonce is bound to another chain or adjudicator (M10)"
+        if event.app_definition != node.virtual_payment_app:
+            yield "its app is not the one this node can enforce (M1)"
+
+    def _signed(self, channel: ChannelFacts, event: events.StateSigned) -> Iterator[str]:
+        if event.signer != self._facts.me:
+            yield f"it is signed by 0x{event.signer.hex()}, not by us"
+        other = channel.signed_by_me.get(event.turn_num, event.state_hash)
+        if other != event.state_hash:
+            yield f"we signed another state of turn {event.turn_num}: 0x{other.hex()} (M6)"
+        if event.turn_num in channel.refused_by_me:
+            yield f"we refused turn {event.turn_num} for ever (M7)"
+        state = channel.states.get(event.state_hash)
+        yield from _names_its_state(channel, state, event)
+        if state is None:
+            return
+        expected = keccak256(state.app_data) if state.app_data else None
+        if event.app_data_hash != expected:
+            yield "its app data hash is not that of the state"
+        yield from _may_sign(channel, state, event)
+
+    def _received(self, channel: ChannelFacts, event: events.StateReceived) -> Iterator[str]:
+        if event.signer == self._facts.me or event.signer not in channel.participants:
+            yield f"0x{event.signer.hex()} is no counterparty"
+        yield from _names_its_state(channel, channel.states.get(event.state_hash), event)
+
+
+_STATE_EVENTS = (
+    events.StateStored
+    | events.StateSigned
+    | events.StateReceived
+    | events.StateSupportedUpdated
+    | events.ChannelFinalized
+)
+
+
+def _stored(channel: ChannelFacts, event: events.StateStored) -> Iterator[str]:
+    if keccak256(event.encoded_state) != event.state_hash:
+        yield "the state hash is not that of the encoded state"
+    if event.state_hash in channel.states:
+        yield "the state was stored before"
+    try:
+        state = state_from_encoding(channel.fixed, event.encoded_state)
+    except ProtocolError as error:
+        yield f"no state of this channel: {error}"
+        return
+    turn_num = state.turn_num
+    taken = [known for known in channel.states.values() if known.turn_num == turn_num]
+    if taken and event.state_hash not in channel.states:
+        yield f"turn {turn_num} is taken by another state"
+    if state.is_final != (turn_num >= FIRST_FINAL_TURN):
+        yield f"turn {turn_num} is {'' if state.is_final else 'not '}final (M7)"
+    if turn_num == REDEMPTION_TURN:
+        yield "turn 2 is the redemption's alone (M7)"
+    prefund = channel.prefund()
+    if turn_num == POSTFUND_TURN and (prefund is None or prefund.outcome != state.outcome):
+        yield "the postfund does not carry the prefund's outcome (M5)"
+
+
+def _names_its_state(
+    channel: ChannelFacts, state: State | None, event: events.StateSigned | events.StateReceived
+) -> Iterator[str]:
+    if state is None:
+        yield "it names a state that was not stored before"
+    elif (state.turn_num, state.is_final) != (event.turn_num, event.is_final):
+        yield f"the state it names has turn {state.turn_num}, final: {state.is_final}"
+    if event.signer in channel.signers.get(event.state_hash, ()):
+        yield "that signature is in the log already"
+    fault = signature_fault(
+        f"turn {event.turn_num}", event.state_hash, event.signature, event.signer
+    )
+    if fault is not None:
+        yield fault
+
+
+def _may_sign(channel: ChannelFacts, state: State, event: events.StateSigned) -> Iterator[str]:
+    if state.turn_num == POSTFUND_TURN:
+        if channel.supported_turn is None:
+            yield "we signed the postfund before the prefund was signed by all"
+        if not channel.is_funded():
+            yield "we signed the postfund before the deposits were confirmed (C8)"
+    if not state.is_final:
+        return
+    offered = _to_payee(state)
+    if offered is None or offered < channel.total:
+        yield f"it pays {offered}, the largest voucher is {channel.total} (M12)"
+    payer_signed = channel.participants[0] in channel.signers.get(event.state_hash, ())
+    if channel.my_index != 0 and not payer_signed:
+        yield "the payer signs the final state first (M12)"
+
+
+def _to_payee(state: State) -> int | None:
+    if len(state.outcome) != 1 or len(state.outcome[0].allocations) != 2:
+        return None
+    return state.outcome[0].allocations[1].amount
+
+
+def _supported(channel: ChannelFacts, event: events.StateSupportedUpdated) -> Iterator[str]:
+    state = channel.states.get(event.state_hash)
+    if state is None or state.turn_num != event.supported_turn:
+        yield "it names no stored state of that turn"
+    if not channel.is_signed_by_all(event.state_hash):
+        yield "the state is not signed by all"
+    if event.num_signatures != len(channel.participants):
+        yield f"{event.num_signatures} signatures of {len(channel.participants)} participants"
+    if event.prev_supported_turn != channel.supported_turn:
+        yield f"the turn supported before is {channel.supported_turn}"
+    if channel.supported_turn is not None and event.supported_turn <= channel.supported_turn:
+        yield "support does not rise"
+
+
+def _finalized(channel: ChannelFacts, event: events.ChannelFinalized) -> Iterator[str]:
+    state = channel.states.get(event.final_state_hash)
+    if state is None or not state.is_final or state.turn_num != event.final_turn:
+        yield "it names no stored final state of that turn"
+    if not channel.is_signed_by_all(event.final_state_hash):
+        yield "the final state is not signed by all"

@@ -1,0 +1,121 @@
+"""Intents and objectives: begun before they end, ended once, and no deposit made twice."""
+
+from collections.abc import Iterator
+
+from node.audit.entry import Entry
+from node.audit.facts import Facts
+from protocols import events
+from protocols.crypto import keccak256
+from protocols.objectives.base import ObjectiveType, objective_id
+from protocols.transactions import ATTEMPT_COUNT_MAX, intent_id
+from protocols.types import amount_from_bytes
+
+
+class TransactionCheck:
+    """One intent at a time for one purpose, signed once, ended once."""
+
+    name = "transactions"
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._ended: dict[bytes, bool] = {}
+        """Intent -> whether it succeeded."""
+
+    def check(self, entry: Entry) -> Iterator[str]:
+        """What is wrong with this record, given all before it."""
+        match entry.event:
+            case events.TransactionRequested() as event:
+                yield from self._requested(event)
+            case events.TransactionSubmitted() as event:
+                yield from self._submitted(event)
+            case events.TransactionMined() as event:
+                if self._facts.tx_hashes.get(event.intent_id) != event.tx_hash:
+                    yield "it is not the transaction that was submitted for the intent"
+                yield from self._end(event.intent_id, event.succeeded)
+            case events.TransactionFailed() as event:
+                yield from self._end(event.intent_id, False)
+            case _:
+                return
+
+    def _requested(self, event: events.TransactionRequested) -> Iterator[str]:
+        node, channel = self._facts.node, self._facts.channels.get(event.channel_id)
+        if channel is None or node is None:
+            yield "it names a channel that was never created"
+            return
+        if event.to != node.adjudicator:
+            yield "it does not go to the adjudicator"
+        attempts = [
+            intent_id(event.kind, event.channel_id, number) for number in range(ATTEMPT_COUNT_MAX)
+        ]
+        if event.intent_id not in attempts or event.intent_id in self._facts.transactions:
+            yield "its intent id is no fresh attempt's"
+        for earlier in attempts:
+            if earlier in self._facts.transactions and self._ended.get(earlier, True):
+                yield f"an earlier attempt at this {event.kind} is under way or done"
+        deposits = channel.deposits()
+        if channel.my_index is None or len(deposits) <= channel.my_index:
+            yield "our share of the channel is unknown"
+        elif amount_from_bytes(event.value) > deposits[channel.my_index]:
+            yield "it sends more than our share of the channel"
+
+    def _submitted(self, event: events.TransactionSubmitted) -> Iterator[str]:
+        if event.intent_id not in self._facts.transactions:
+            yield "the intent was never requested"
+        if event.intent_id in self._facts.tx_hashes:
+            yield "the intent was submitted before"
+        if keccak256(event.raw) != event.tx_hash:
+            yield "the transaction hash is not that of the raw bytes"
+        if event.sender != self._facts.me:
+            yield f"it is sent by 0x{event.sender.hex()}, not by us"
+
+    def _end(self, identity: bytes, succeeded: bool) -> Iterator[str]:
+        if identity not in self._facts.transactions:
+            yield "the intent was never requested"
+        if identity in self._ended:
+            yield "the intent ended before"
+        self._ended[identity] = succeeded
+
+
+class ObjectiveCheck:
+    """Objectives are named by what they are for, and end once."""
+
+    name = "objectives"
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._ended: set[bytes] = set()
+
+    def check(self, entry: Entry) -> Iterator[str]:
+        """What is wrong with this record, given all before it."""
+        event = entry.event
+        if isinstance(event, events.ObjectiveCreated):
+            yield from self._created(event)
+            return
+        if not isinstance(event, _OBJECTIVE_EVENTS):
+            return
+        if event.objective_id not in self._facts.objectives:
+            yield f"{entry.name} names an objective that was never created"
+        # The crank that ends an objective is itself recorded, right behind the end.
+        if event.objective_id in self._ended and not isinstance(event, events.ObjectiveCranked):
+            yield f"{entry.name} of an objective that ended before"
+        if isinstance(event, events.ObjectiveCompleted | events.ObjectiveRejected):
+            self._ended.add(event.objective_id)
+
+    def _created(self, event: events.ObjectiveCreated) -> Iterator[str]:
+        if event.objective_id in self._facts.objectives:
+            yield "the objective was created before"
+        if event.objective_type not in tuple(ObjectiveType):
+            yield f"no objective is called {event.objective_type}"
+            return
+        kind = ObjectiveType(event.objective_type)
+        if objective_id(kind, event.channel_id) != event.objective_id:
+            yield "its id is not that of its type and channel"
+
+
+_OBJECTIVE_EVENTS = (
+    events.ObjectiveApproved
+    | events.ObjectiveRejected
+    | events.ObjectiveCranked
+    | events.ObjectiveCompleted
+    | events.ObjectiveParamsRecorded
+)
