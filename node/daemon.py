@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -23,7 +24,7 @@ from node.chain.deployment import verify_deployment
 from node.chain.service import ChainService
 from node.config import Config
 from node.engine import Engine, replay
-from node.faults import faults_from
+from node.faults import Faults, faults_from
 from node.limits import TICK_INTERVAL_S, challenge_duration_s_min
 from node.logs import configure_logs
 from node.misbehaviour import Misbehaviour
@@ -66,6 +67,14 @@ class Daemon:
         self._decide = policy_from(config.policy.default)
         faults = faults_from(os.environ, allowed=config.test.fault_points)
         self.log = EventLog.open(config.node.data_dir)
+        try:
+            self._furnish(config, secret, faults)
+        except BaseException:
+            self.log.close()
+            raise
+
+    def _furnish(self, config: Config, secret: bytes, faults: Faults) -> None:
+        """Fold the log and make the rooms around it."""
         self.state = NodeState()
         self._fold()
         self.peers = PeerService(
@@ -78,6 +87,7 @@ class Daemon:
             received_sequence=lambda peer: self.state.peer(peer).received,
             on_connected=self._peer_connected,
             on_disconnected=lambda peer: None,
+            on_sent=partial(faults.hit, "after-send"),
         )
         self.chain = ChainService(
             urls=config.chain.urls,

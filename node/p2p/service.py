@@ -61,15 +61,17 @@ class PeerService:
         on_disconnected: Callable[[Address], None],
         limits: PeerLimits | None = None,
         uniform: Callable[[], float] = random.random,
+        on_sent: Callable[[], None] | None = None,
     ) -> None:
         """`addresses` is the address book: peers to dial, host and port. `uniform` gives numbers
-        from 0.0 to below 1.0 and spreads the back-off."""
+        from 0.0 to below 1.0 and spreads the back-off. `on_sent` is told after each write that
+        carried messages."""
         self._limits = limits or PeerLimits()
         self._signer = signer
         self._identity = Identity(chain_id, adjudicator, signer.address)
         self._listen = listen
         self._addresses = dict(addresses)
-        self._ports = SessionPorts(submit, received_sequence, on_connected)
+        self._ports = SessionPorts(submit, received_sequence, on_connected, on_sent)
         self._uniform = uniform
         self._half_open = HalfOpen(self._limits.half_open_count_max)
         self._registry = Registry(

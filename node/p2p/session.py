@@ -61,6 +61,8 @@ class SessionPorts:
     """The last message of a peer that is on our disk."""
     on_connected: Callable[[Address, int], None]
     """Asks for every message above a sequence; again after a queue overflowed and drained."""
+    on_sent: Callable[[], None] | None = None
+    """Told after each write that carried numbered messages, once the socket took all of it."""
 
 
 class Session:
@@ -265,9 +267,12 @@ class Session:
 
     async def _write(self) -> None:
         while True:
+            message_count = self._sent_message_count
             plaintext = self._next_flush()
             if plaintext:
                 await self.connection.send(plaintext, self._limits.write_timeout_s)
+                if self._ports.on_sent is not None and self._sent_message_count > message_count:
+                    self._ports.on_sent()
                 self._resume_after_overflow()
             else:
                 await self._wait_for_work()

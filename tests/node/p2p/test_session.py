@@ -72,6 +72,7 @@ async def talking(
     told_sequence: int = 0,
     durable_sequence: int = 0,
     inbox: Inbox | None = None,
+    on_sent: Callable[[], None] | None = None,
     rate_per_s: float = 1e9,
     burst: float = 1e9,
     more: Callable[[], list[tuple[int, bytes]]] = list,
@@ -103,7 +104,7 @@ async def talking(
         told_sequence=told_sequence,
         limits=limits,
         budget=TokenBucket(rate_per_s, burst, trio.current_time()),
-        ports=SessionPorts(inbox, lambda peer: durable[0], on_connected),
+        ports=SessionPorts(inbox, lambda peer: durable[0], on_connected, on_sent),
     )
 
     async def run() -> None:
@@ -124,6 +125,22 @@ async def test_everything_queued_leaves_in_one_write() -> None:
             range(1, 101)
         )
         assert received.size_bytes == talk.session.statistics().sent_size_bytes
+
+
+async def test_who_asked_is_told_after_a_write_with_messages_and_of_no_other() -> None:
+    told: list[int] = []
+    async with talking(on_sent=lambda: told.append(1)) as talk:
+        talk.session.ping()
+        assert [type(frame) for frame in await talk.frames()] == [Ping]
+        assert told == []
+        talk.session.send(numbered(1, 3))
+        await talk.frames()
+        await trio.testing.wait_all_tasks_blocked()
+        assert told == [1]
+        talk.session.send(numbered(4, 4))
+        await talk.frames()
+        await trio.testing.wait_all_tasks_blocked()
+        assert told == [1, 1]
 
 
 async def test_a_large_queue_is_split_into_bounded_writes() -> None:
