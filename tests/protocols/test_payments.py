@@ -1,0 +1,584 @@
+"""Payments, line by line of M11 to M13: each condition broken in turn, on both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from protocols import inputs, messages
+from protocols.channel import ChannelStatus, status
+from protocols.crypto import merkle_root, payment_leaf
+from protocols.errors import (
+    AmountAboveDeposit,
+    AmountNotPositive,
+    ChainViewStale,
+    ChannelCloseOnly,
+    ChannelClosing,
+    ChannelDisputed,
+    ChannelNotOpen,
+    InvalidWidth,
+    NotThePayer,
+    ProtocolError,
+    TooManyPaymentsInFlight,
+    UnknownChannel,
+)
+from protocols.events import MessageDropped, VoucherRefused
+from protocols.objectives.base import ObjectiveType
+from protocols.payments import PAYMENTS_IN_FLIGHT_COUNT_MAX, root_of
+from protocols.types import amount_from_bytes, amount_to_bytes
+from protocols.voucher import receipt_hash, sign_voucher, verify_voucher
+from tests.support.actors import ALICE, BOB, IRENE, Actor
+from tests.support.builders import (
+    CHANNEL,
+    DEPOSIT,
+    DURATION_S,
+    block_hash,
+    chain_log,
+    final,
+    final_request,
+    open_command,
+    payment,
+    signed,
+)
+from tests.support.network import CoreNode, Network, Said, opened, pay
+from tests.support.playbook import Playbook, names
+
+OLDEST_SAFE_VIEW_S = DURATION_S // 3
+
+
+def spend(amount: int = 10, number: int = 1, **changes: Any) -> inputs.SendPayment:
+    return replace(inputs.SendPayment(CHANNEL, amount, number.to_bytes(32, "big")), **changes)
+
+
+def opened_payer() -> CoreNode:
+    return opened().alice
+
+
+def opened_payee() -> CoreNode:
+    return opened().bob
+
+
+# --- what makes a channel unsafe to pay in, for both sides (M11) ---
+
+
+def not_funded(node: CoreNode) -> None:
+    """The holdings fell, so the confirmed deposit does not cover the outcome."""
+    node.feed(chain_log("AllocationUpdated", 50, amount=DEPOSIT - 1))
+
+
+def close_only(node: CoreNode) -> None:
+    node.lose_tail()
+
+
+def challenged(node: CoreNode) -> None:
+    node.feed(chain_log("ChallengeRegistered", 50, confirmed=False))
+
+
+def concluded(node: CoreNode) -> None:
+    node.feed(chain_log("Concluded", 50, confirmed=False))
+
+
+def finalised_and_confirmed(node: CoreNode) -> None:
+    node.feed(chain_log("Concluded", 50))
+
+
+def stale(node: CoreNode) -> None:
+    node.chain_view_age_s = OLDEST_SAFE_VIEW_S + 1
+
+
+UNSAFE: list[tuple[Callable[[CoreNode], None], type[ProtocolError]]] = [
+    (not_funded, ChannelNotOpen),
+    (close_only, ChannelCloseOnly),
+    (challenged, ChannelDisputed),
+    (concluded, ChannelDisputed),
+    (finalised_and_confirmed, ChannelDisputed),
+    (stale, ChainViewStale),
+]
+
+
+@pytest.mark.parametrize(("breach", "error"), UNSAFE)
+def test_the_payer_pays_in_no_channel_that_she_sees_unsafe(
+    breach: Callable[[CoreNode], None], error: type[ProtocolError]
+) -> None:
+    alice = opened_payer()
+    breach(alice)
+    with pytest.raises(error):
+        alice.feed(spend())
+    assert alice.channel().vouchers.total == 0
+    assert BOB.address not in alice.outbox or not alice.outbox[BOB.address]
+
+
+@pytest.mark.parametrize(("breach", "error"), UNSAFE)
+def test_the_payee_accepts_no_voucher_that_it_could_not_redeem(
+    breach: Callable[[CoreNode], None], error: type[ProtocolError]
+) -> None:
+    bob = opened_payee()
+    breach(bob)
+    assert refusal_of(bob, payment(10, 10)).error_code == error.name()
+    assert bob.channel().vouchers.total == 0
+
+
+def test_a_view_of_the_chain_as_old_as_a_third_of_the_challenge_is_young_enough() -> None:
+    bob = opened_payee()
+    bob.chain_view_age_s = OLDEST_SAFE_VIEW_S
+    assert names(bob.feed(Said(ALICE, payment(10, 10)))) == ["voucher-received"]
+
+
+def test_payments_go_on_once_a_challenge_is_cleared() -> None:
+    for node, item, expected in (
+        (opened_payer(), spend(), ["voucher-issued", "send Payment"]),
+        (opened_payee(), Said(ALICE, payment(10, 10)), ["voucher-received"]),
+    ):
+        node.feed(chain_log("ChallengeRegistered", 50))
+        node.feed(chain_log("ChallengeCleared", 51, confirmed=False))
+        assert names(node.feed(item)) == expected
+
+
+def test_payments_go_on_when_a_reorg_took_the_challenge_away() -> None:
+    bob = opened_payee()
+    challenged(bob)
+    bob.feed(inputs.ChainReorg(50, block_hash(50), block_hash(50, fork=1)))
+    assert names(bob.feed(Said(ALICE, payment(10, 10)))) == ["voucher-received"]
+
+
+def test_nothing_is_paid_before_the_postfund_is_signed_by_all() -> None:
+    alice, bob = CoreNode(ALICE), CoreNode(BOB)
+    alice.feed(open_command())
+    with pytest.raises(ChannelNotOpen) as refusal:
+        alice.feed(spend())
+    assert refusal.value.status == ChannelStatus.PROPOSED
+    bob.feed(Said(ALICE, messages.decode_body(alice.outbox[BOB.address][0].body)))
+    assert refusal_of(bob, payment(10, 10)).error_code == "CHANNEL_NOT_OPEN"
+
+
+# --- the payer's own conditions ---
+
+
+def test_a_payment_is_a_voucher_for_all_that_was_paid_so_far() -> None:
+    alice = opened_payer()
+    alice.feed(spend(10, 1))
+    assert Playbook(alice) >> spend(5, 2, memo="tea") << "voucher-issued, send Payment"
+    body = messages.decode_body(alice.outbox[BOB.address][-1].body)
+    assert isinstance(body, messages.Payment)
+    amounts = amount_from_bytes(body.amount), amount_from_bytes(body.total)
+    assert (amounts, body.memo) == ((5, 15), "tea")
+    assert verify_voucher(CHANNEL, 15, body.signature, ALICE.known)
+
+
+def test_the_request_id_of_a_payment_is_recorded() -> None:
+    alice = opened_payer()
+    alice.feed(spend(request_id="p1"))
+    assert alice.events_of("voucher-issued")[0].request_id == "p1"
+
+
+@pytest.mark.parametrize("amount", [0, -1, -DEPOSIT])
+def test_a_payment_moves_at_least_one(amount: int) -> None:
+    with pytest.raises(AmountNotPositive):
+        opened_payer().feed(spend(amount))
+
+
+@pytest.mark.parametrize("amount", [DEPOSIT + 1, 2**256])
+def test_a_payment_above_the_deposit_is_refused(amount: int) -> None:
+    with pytest.raises(AmountAboveDeposit):
+        opened_payer().feed(spend(amount))
+
+
+def test_the_deposit_can_be_paid_to_its_last_unit_and_no_further() -> None:
+    alice = opened_payer()
+    alice.feed(spend(DEPOSIT))
+    with pytest.raises(AmountAboveDeposit) as refusal:
+        alice.feed(spend(1, 2))
+    assert refusal.value.remaining == 0
+
+
+def test_only_participant_0_pays() -> None:
+    with pytest.raises(NotThePayer):
+        opened_payee().feed(spend())
+
+
+def test_nothing_is_paid_in_an_unknown_channel() -> None:
+    with pytest.raises(UnknownChannel):
+        opened_payer().feed(spend(channel_id=bytes(32)))
+
+
+def test_a_memo_that_the_payee_could_not_read_is_refused() -> None:
+    alice = opened_payer()
+    alice.feed(spend(memo="x" * messages.TEXT_LENGTH_MAX))
+    with pytest.raises(InvalidWidth):
+        alice.feed(spend(number=2, memo="x" * (messages.TEXT_LENGTH_MAX + 1)))
+
+
+def test_payments_without_a_receipt_are_bounded() -> None:
+    alice = opened_payer()
+    alice.proves_purity = False
+    for number in range(PAYMENTS_IN_FLIGHT_COUNT_MAX):
+        alice.feed(spend(1, number))
+    with pytest.raises(TooManyPaymentsInFlight) as refusal:
+        alice.feed(spend(1, 9_999_999))
+    assert refusal.value.count == PAYMENTS_IN_FLIGHT_COUNT_MAX
+
+
+def test_the_payer_pays_nothing_after_she_signed_the_final_state() -> None:
+    alice = opened_payer()
+    alice.feed(inputs.CloseChannel(CHANNEL))
+    with pytest.raises(ChannelClosing):
+        alice.feed(spend())
+
+
+def test_the_payer_pays_nothing_after_the_payee_asked_to_close() -> None:
+    alice = opened_payer()
+    alice.feed(Said(BOB, final_request(0)))
+    with pytest.raises(ChannelClosing):
+        alice.feed(spend())
+
+
+def test_a_close_only_payer_who_was_asked_to_close_pays_nothing() -> None:
+    alice = opened_payer()
+    alice.lose_tail()
+    alice.feed(inputs.CloseChannel(CHANNEL))
+    with pytest.raises(ChannelCloseOnly):
+        alice.feed(spend())
+
+
+def test_a_supported_final_state_ends_payments_on_both_sides() -> None:
+    network = opened()
+    network.alice.feed(inputs.CloseChannel(CHANNEL))
+    network.deliver(network.alice)
+    network.acknowledge(network.bob)
+    network.deliver(network.bob)
+    with pytest.raises(ChannelClosing):
+        network.alice.feed(spend())
+    assert refusal_of(network.bob, payment(10, 10)).error_code == "CHANNEL_CLOSING"
+
+
+# --- the payee's own conditions ---
+
+
+def refusal_of(bob: CoreNode, body: messages.Payment, by: Actor = ALICE) -> VoucherRefused:
+    """The payee refuses, tells the payer the same, and changes nothing of the channel."""
+    before = bob.state.channels.get(body.channel_id)
+    result = bob.feed(Said(by, body))
+    assert names(result) == ["voucher-refused", "send PaymentRefusal"]
+    assert bob.state.channels.get(body.channel_id) == before
+    (fact,) = result.events
+    assert isinstance(fact, VoucherRefused)
+    told = messages.decode_body(bob.outbox[by.address][-1].body)
+    assert told == messages.PaymentRefusal(
+        body.channel_id,
+        body.payment_id,
+        body.total,
+        fact.accepted_total,
+        fact.error_code,
+        fact.reason,
+    )
+    return fact
+
+
+def test_a_good_payment_is_recorded_and_answered_at_the_end_of_the_batch() -> None:
+    bob = opened_payee()
+    assert (
+        Playbook(bob)
+        >> Said(ALICE, payment(10, 10))
+        << "voucher-received"
+        >> inputs.EndOfBatch()
+        << "receipt-issued, send Receipt"
+        >> inputs.EndOfBatch()
+    )
+    assert bob.channel().vouchers.total == 10
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (payment(10, 0), "AMOUNT_NOT_POSITIVE"),
+        (payment(11, 10), "VOUCHER_TOTAL_WRONG"),
+        (payment(9, 10), "VOUCHER_TOTAL_WRONG"),
+        (payment(DEPOSIT + 1, DEPOSIT + 1), "AMOUNT_ABOVE_DEPOSIT"),
+        (payment(2**256 - 1, 2**256 - 1), "AMOUNT_ABOVE_DEPOSIT"),
+        (payment(10, 10, by=IRENE), "VOUCHER_SIGNATURE_WRONG"),
+        (payment(10, 10, by=BOB), "VOUCHER_SIGNATURE_WRONG"),
+        (payment(10, 10, signature=bytes(65)), "VOUCHER_SIGNATURE_WRONG"),
+        (
+            payment(10, 10, signature=sign_voucher(bytes(32), 10, ALICE.signer)),
+            "VOUCHER_SIGNATURE_WRONG",
+        ),
+        (payment(10, 10, signature=sign_voucher(CHANNEL, 9, ALICE.signer)), "VOUCHER_SIGNATURE"),
+        (payment(10, 10, channel_id=bytes(32)), "UNKNOWN_CHANNEL"),
+    ],
+)
+def test_a_voucher_that_breaks_a_rule_is_refused_by_its_name(
+    body: messages.Payment, error: str
+) -> None:
+    fact = refusal_of(opened_payee(), body)
+    assert fact.error_code.startswith(error)
+    assert amount_from_bytes(fact.accepted_total) == 0
+
+
+def test_a_refusal_names_the_payees_largest_accepted_amount() -> None:
+    bob = opened_payee()
+    bob.feed(Said(ALICE, payment(10, 10)))
+    assert amount_from_bytes(refusal_of(bob, payment(25, 10)).accepted_total) == 10
+
+
+def test_a_voucher_never_falls_and_is_credited_once() -> None:
+    bob = opened_payee()
+    bob.feed(Said(ALICE, payment(10, 10)))
+    assert refusal_of(bob, payment(10, 10)).error_code == "VOUCHER_TOTAL_WRONG"
+    assert refusal_of(bob, payment(5, 5)).error_code == "VOUCHER_TOTAL_WRONG"
+    assert bob.channel().vouchers.payment_count == 1
+
+
+def test_a_payment_by_somebody_else_is_refused_without_telling_the_base() -> None:
+    bob = opened_payee()
+    bob.feed(Said(ALICE, payment(10, 10)))
+    fact = refusal_of(bob, payment(20, 10), by=IRENE)
+    assert fact.error_code == "UNKNOWN_CHANNEL"
+    assert amount_from_bytes(fact.accepted_total) == 0
+
+
+def test_nobody_pays_the_payer_in_her_own_channel() -> None:
+    alice = opened_payer()
+    result = alice.feed(Said(BOB, payment(10, 10, by=BOB)))
+    assert names(result) == ["voucher-refused", "send PaymentRefusal"]
+    assert alice.events_of("voucher-refused")[0].error_code == "UNKNOWN_CHANNEL"
+
+
+def test_the_payee_accepts_nothing_after_it_signed_the_final_state() -> None:
+    bob = opened_payee()
+    bob.feed(Said(ALICE, signed(final(0), ALICE)))
+    assert refusal_of(bob, payment(10, 10)).error_code == "CHANNEL_CLOSING"
+
+
+def test_payments_that_crossed_a_request_to_close_are_still_accepted() -> None:
+    network = opened()
+    pay(network, 10, 1)
+    network.bob.feed(inputs.CloseChannel(CHANNEL))
+    network.settle()
+    assert network.chain.paid[BOB.address] == 10
+    assert network.alice.channel().vouchers.receipted_total == 10
+
+
+# --- refused, and sent again (M13) ---
+
+
+def refused_for_now(network: Network, count: int = 3) -> None:
+    """BOB's view of the chain is too old: payments of ALICE are refused for now."""
+    network.bob.chain_view_age_s = OLDEST_SAFE_VIEW_S + 1
+    for number in range(1, count + 1):
+        pay(network, 10, number)
+    network.settle()
+    network.bob.chain_view_age_s = 0
+
+
+def test_a_refused_payment_stays_spent_and_is_sent_again_in_order_with_its_voucher() -> None:
+    network = opened()
+    refused_for_now(network)
+    alice = network.alice
+    assert alice.channel().vouchers.total == 30
+    assert alice.channel().vouchers.refused_at == 0
+    assert status(alice.channel()) == ChannelStatus.OPEN
+    first_time = [event.signature for event in alice.events_of("voucher-issued")]
+    resent = ["voucher-resent"] * 3 + ["send Payment"] * 3
+    assert Playbook(alice) >> inputs.Tick() << ", ".join(resent)
+    bodies = [messages.decode_body(sent.body) for sent in alice.outbox[BOB.address]]
+    assert [getattr(body, "signature", b"") for body in bodies] == first_time
+    network.settle()
+    assert network.bob.channel().vouchers.payment_count == 3
+    assert alice.channel().vouchers.pending == ()
+    assert alice.channel().vouchers.receipted_total == 30
+
+
+def test_only_what_is_above_the_payees_base_is_sent_again() -> None:
+    network = opened()
+    pay(network, 10, 1)
+    network.settle()
+    network.bob.chain_view_age_s = OLDEST_SAFE_VIEW_S + 1
+    pay(network, 10, 2)
+    network.settle()
+    network.bob.chain_view_age_s = 0
+    result = network.alice.feed(inputs.Tick())
+    assert names(result) == ["voucher-resent", "send Payment"]
+    network.settle()
+    assert network.bob.channel().vouchers.total == 20
+
+
+def test_nothing_is_sent_again_twice_for_one_refusal() -> None:
+    network = opened()
+    refused_for_now(network)
+    network.alice.feed(inputs.Tick())
+    assert names(network.alice.feed(inputs.Tick())) == []
+
+
+def test_a_late_refusal_leads_to_one_more_copy_and_no_further() -> None:
+    """p1 and p2 are refused; the refusal of p2 arrives after both were sent again."""
+    network = opened()
+    alice, bob = network.alice, network.bob
+    bob.chain_view_age_s = OLDEST_SAFE_VIEW_S + 1
+    pay(network, 10, 1)
+    pay(network, 10, 2)
+    network.deliver(alice, 0)
+    network.deliver(alice, 1)
+    network.acknowledge(bob)
+    network.deliver(bob, 0)
+    bob.chain_view_age_s = 0
+    alice.feed(inputs.Tick())
+    network.settle()
+    alice.feed(inputs.Tick())
+    network.settle()
+    assert bob.channel().vouchers.payment_count == 2
+    pay(network, 10, 3)
+    assert names(alice.feed(inputs.Tick())) == []
+    network.settle()
+    assert alice.channel().vouchers.receipted_total == 30
+    assert alice.channel().vouchers.refused_at == -1
+
+
+def test_a_payment_refused_for_good_closes_the_channel_at_the_largest_voucher() -> None:
+    network = opened()
+    network.bob.lose_tail()
+    pay(network, 10, 1)
+    network.settle()
+    assert network.alice.events_of("voucher-refusal-received")[0].error_code == (
+        "CHANNEL_CLOSE_ONLY"
+    )
+    assert network.chain.paid == {ALICE.address: DEPOSIT - 10, BOB.address: 10}
+    for node in network.nodes.values():
+        assert status(node.channel()) == ChannelStatus.CLOSED
+
+
+def refusal_message(code: str, total: int = 10, accepted: int = 0) -> messages.PaymentRefusal:
+    identity = (1).to_bytes(32, "big")
+    total_bytes, accepted_bytes = amount_to_bytes(total), amount_to_bytes(accepted)
+    return messages.PaymentRefusal(CHANNEL, identity, total_bytes, accepted_bytes, code, "why")
+
+
+@pytest.mark.parametrize(
+    ("code", "closes"),
+    [
+        ("CHAIN_VIEW_STALE", False),
+        ("CHANNEL_NOT_OPEN", False),
+        ("VOUCHER_TOTAL_WRONG", False),
+        ("CHANNEL_CLOSE_ONLY", True),
+        ("VOUCHER_SIGNATURE_WRONG", True),
+        ("UNKNOWN_CHANNEL", True),
+        ("NO_SUCH_ERROR", True),
+    ],
+)
+def test_a_refusal_is_for_good_unless_its_error_says_otherwise(code: str, closes: bool) -> None:
+    alice = opened_payer()
+    alice.feed(spend())
+    alice.feed(Said(BOB, refusal_message(code)))
+    expected = ChannelStatus.CLOSING if closes else ChannelStatus.OPEN
+    assert status(alice.channel()) == expected
+
+
+def test_a_refusal_for_good_while_closing_starts_nothing_new() -> None:
+    alice = opened_payer()
+    alice.feed(spend())
+    alice.feed(inputs.CloseChannel(CHANNEL))
+    result = alice.feed(Said(BOB, refusal_message("CHANNEL_CLOSING")))
+    assert names(result) == ["voucher-refusal-received", "wait supported-final-state"]
+    assert names(alice.feed(inputs.Tick())) == []
+
+
+@pytest.mark.parametrize(("side", "by"), [("alice", IRENE), ("bob", ALICE), ("bob", IRENE)])
+def test_a_refusal_by_anybody_but_the_payee_changes_nothing(side: str, by: Actor) -> None:
+    network = opened()
+    pay(network, 10, 1)
+    node: CoreNode = getattr(network, side)
+    before = node.channel()
+    assert names(node.feed(Said(by, refusal_message("CHAIN_VIEW_STALE")))) == ["message-dropped"]
+    assert node.channel() == before
+    assert not node.state.refused
+
+
+# --- receipts ---
+
+
+def receipt(total: int, count: int, root: bytes, by: Actor = BOB) -> messages.Receipt:
+    signature = by.signer(receipt_hash(CHANNEL, total, root))
+    return messages.Receipt(CHANNEL, amount_to_bytes(total), count, root, signature)
+
+
+def three_payments() -> Network:
+    network = opened()
+    for number in (1, 2, 3):
+        pay(network, 10, number)
+    return network
+
+
+def root_over(*numbers: int) -> bytes:
+    return merkle_root([payment_leaf(n.to_bytes(32, "big"), 10) for n in numbers])
+
+
+def test_one_receipt_covers_all_payments_of_a_batch_by_their_root() -> None:
+    network = three_payments()
+    for index in range(3):
+        network.deliver(network.alice, index)
+    result = network.bob.feed(inputs.EndOfBatch())
+    assert names(result) == ["receipt-issued", "send Receipt"]
+    body = messages.decode_body(network.bob.outbox[ALICE.address][-1].body)
+    assert body == receipt(30, 3, root_over(1, 2, 3))
+    assert BOB.known.verify(
+        receipt_hash(CHANNEL, 30, root_over(1, 2, 3)), getattr(body, "signature", b"")
+    )
+
+
+def test_the_payer_takes_receipts_batch_by_batch() -> None:
+    alice = three_payments().alice
+    assert Playbook(alice) >> Said(BOB, receipt(20, 2, root_over(1, 2))) << "receipt-received"
+    vouchers = alice.channel().vouchers
+    assert (vouchers.receipted_total, vouchers.receipted_count) == (20, 2)
+    assert root_of(vouchers.pending) == root_over(3)
+    assert Playbook(alice) >> Said(BOB, receipt(30, 1, root_over(3))) << "receipt-received"
+    assert alice.channel().vouchers.pending == ()
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (receipt(30, 0, root_over(1, 2, 3)), "does not end with a payment"),
+        (receipt(30, 4, root_over(1, 2, 3)), "does not end with a payment"),
+        (receipt(30, 2, root_over(1, 2)), "does not end with a payment"),
+        (receipt(25, 2, root_over(1, 2)), "does not end with a payment"),
+        (receipt(20, 2, root_over(2, 1)), "root is over other payments"),
+        (receipt(20, 2, root_over(1, 3)), "root is over other payments"),
+        (receipt(30, 3, root_over(1, 2, 3), by=IRENE), "not signed by the payee"),
+        (receipt(30, 3, root_over(1, 2, 3), by=ALICE), "not signed by the payee"),
+    ],
+)
+def test_a_wrong_receipt_is_dropped(body: messages.Receipt, reason: str) -> None:
+    alice = three_payments().alice
+    before = alice.channel()
+    assert names(alice.feed(Said(BOB, body))) == ["message-dropped"]
+    dropped = alice.log[-1][1]
+    assert isinstance(dropped, MessageDropped)
+    assert reason in dropped.reason
+    assert alice.channel() == before
+
+
+@pytest.mark.parametrize(("side", "by"), [("alice", IRENE), ("bob", ALICE)])
+def test_only_the_payee_gives_receipts(side: str, by: Actor) -> None:
+    node: CoreNode = getattr(three_payments(), side)
+    result = node.feed(Said(by, receipt(30, 3, root_over(1, 2, 3), by=by)))
+    assert names(result) == ["message-dropped"]
+    assert "UNKNOWN_CHANNEL" in node.events_of("message-dropped")[0].reason
+
+
+def test_a_receipt_is_not_taken_twice() -> None:
+    alice = three_payments().alice
+    alice.feed(Said(BOB, receipt(30, 3, root_over(1, 2, 3))))
+    alice.feed(Said(BOB, receipt(30, 3, root_over(1, 2, 3))))
+    assert alice.channel().vouchers.receipted_count == 3
+    assert len(alice.events_of("message-dropped")) == 1
+
+
+def test_receipts_still_come_when_the_channel_is_closing() -> None:
+    network = three_payments()
+    network.alice.feed(inputs.CloseChannel(CHANNEL))
+    network.settle()
+    assert network.alice.channel().vouchers.receipted_total == 30
+    assert network.alice.objective(ObjectiveType.DIRECT_DEFUND).success
