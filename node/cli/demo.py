@@ -19,6 +19,8 @@ from node.cli.signals import stop_on_sigterm
 if TYPE_CHECKING:
     from node.cli.demo_report import DemoResult
 
+HASH_LENGTH = 18
+"""0x and 16 digits of a hash in a table; `--json` shows all of it."""
 PAYMENT_COUNT_MAX = 1_000_000
 """A minute's worth on a fast machine, and far from exhausting the deposit."""
 
@@ -92,32 +94,35 @@ def _print_result(result: DemoResult) -> None:
     latency = document["latency_ms"]
     screen = console()
     screen.print(
-        f"\n{document['payments']:,} payments in {document['seconds']:.2f} s: "
+        f"\n{document['payments']:,} payments in {document['seconds']:.3f} s: "
         f"{document['payments_per_second']:,.0f} a second, each its own signed voucher and receipt."
         f"\nOne at a time, {document['latency_payments']} times more: p50 {latency['p50']:.2f} ms, "
         f"p99 {latency['p99']:.2f} ms.\n"
     )
-    rows = [[t.kind, _who(result, t.sender), t.gas_used, t.tx_hash] for t in result.transactions]
-    print_table("On chain", ("transaction", "from", "gas", "hash"), rows, "No transactions.")
-    balances = [
-        [
-            name,
-            *(
-                format_amount(wei)
-                for wei in (side.before_wei, side.gain_wei, side.gas_wei, side.after_wei)
-            ),
-            "exactly" if side.after_wei == side.expected_wei else f"NO: {side.expected_wei} wei",
-        ]
-        for name, side in (("alice", result.alice), ("bob", result.bob))
+    rows = [
+        [t.kind, _who(result, t.sender), t.gas_used, t.tx_hash[:HASH_LENGTH]]
+        for t in result.transactions
     ]
-    columns = ("account", "before", "payments", "gas", "after", "as expected")
-    print_table("Balances on chain", columns, balances, "")
+    print_table("On chain", ("transaction", "from", "gas", "hash"), rows, "No transactions.")
+    sides = (result.alice, result.bob)
+    balances = [
+        ["before", *(format_amount(side.before_wei) for side in sides)],
+        ["payments", *(format_amount(side.gain_wei) for side in sides)],
+        ["gas", *(format_amount(-side.gas_wei) for side in sides)],
+        ["after", *(format_amount(side.after_wei) for side in sides)],
+        ["as expected", *(_verdict(side.after_wei, side.expected_wei) for side in sides)],
+    ]
+    print_table("Balances on chain", ("", "alice", "bob"), balances, "")
     audits = [[audit.log, audit.records, len(audit.findings)] for audit in result.audits]
     print_table("Offline audit", ("log", "records", "findings"), audits, "")
     for problem in result.problems:
         screen.print(f"WRONG: {problem}", markup=False, style="red")
     if not result.problems:
         screen.print("Every figure is exactly right.", style="green")
+
+
+def _verdict(actual_wei: int, expected_wei: int) -> str:
+    return "exactly" if actual_wei == expected_wei else f"NO: {expected_wei} wei"
 
 
 def _who(result: DemoResult, sender: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -49,10 +50,11 @@ class _Bars:
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=16),
             TextColumn("{task.fields[shown]}"),
-            TextColumn("{task.elapsed:5.2f} s"),
+            TextColumn("{task.fields[took]}"),
             console=console(),
         )
         self._task: Any = None
+        self._started_s = 0.0
 
     def __enter__(self) -> Progress:
         self._progress.start()
@@ -70,7 +72,8 @@ class _Bars:
 
     def step(self, text: str) -> None:
         self._finish()
-        self._task = self._progress.add_task(text, total=None, shown="")
+        self._task = self._progress.add_task(text, total=None, shown="", took="")
+        self._started_s = time.monotonic()
 
     def count(self, done: int, total: int) -> None:
         self._progress.update(
@@ -79,4 +82,5 @@ class _Bars:
 
     def _finish(self) -> None:
         if self._task is not None:
-            self._progress.update(self._task, total=1, completed=1)
+            took = f"{time.monotonic() - self._started_s:.2f} s"
+            self._progress.update(self._task, total=1, completed=1, took=took)

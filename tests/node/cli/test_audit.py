@@ -1,0 +1,52 @@
+"""`tally audit`: sound logs, damaged logs, and what is no log."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.support.daemons import Network
+
+
+def test_what_is_no_log_is_one_error(tally_json, tmp_path: Path) -> None:
+    refused = tally_json("audit", tmp_path / "none", exit_code=1)
+    assert "no log" in refused["error"]["message"]
+
+
+@pytest.mark.e2e
+def test_a_running_nodes_log_is_sound(tally, tally_json, network: Network, channel_id) -> None:
+    network.alice.call("payment_send", channel_id=channel_id, amount="1", until="receipt")
+    report = tally_json("audit", network.alice.log_path)
+    assert report["findings"] == []
+    assert report["records"] > 10
+    assert report["log"] == str(network.alice.log_path)
+    by_directory = tally("audit", network.bob.directory)
+    assert by_directory.exit_code == 0
+    assert "Nothing to find fault with" in by_directory.stdout
+
+
+@pytest.fixture
+def damaged(network: Network, channel_id: str, tmp_path: Path) -> Path:
+    """A copy of bob's log with one byte of its first records flipped."""
+    network.bob.stop()
+    copy = tmp_path / "data"
+    shutil.copytree(network.bob.log_path, copy)
+    network.bob.start()
+    # A clean stop leaves the records in the largest table; its first block holds the first ones.
+    target = max(copy.glob("*.sst"), key=lambda path: path.stat().st_size)
+    content = bytearray(target.read_bytes())
+    content[64] ^= 0x20
+    target.write_bytes(bytes(content))
+    return copy
+
+
+@pytest.mark.e2e
+def test_a_flipped_byte_is_found_and_named(tally, tally_json, damaged: Path) -> None:
+    report = tally_json("audit", damaged, exit_code=3)
+    assert report["findings"]
+    first = report["findings"][0]
+    assert first["seq"] is not None or first["file"] is not None
+    result = tally("audit", damaged)
+    assert result.exit_code == 3
+    assert "finding: " in result.stdout
+    assert "The log is not sound" in result.stdout
