@@ -131,5 +131,6 @@ def decode_body(data: bytes) -> Body:
     """The inverse, bounded and validated; raises InvalidEncoding."""
     try:
         return _DECODER.decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        # Text that is no UTF-8 is no DecodeError of msgspec.
         raise InvalidEncoding("message", str(error)[:TEXT_LENGTH_MAX]) from error

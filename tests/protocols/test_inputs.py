@@ -1,0 +1,90 @@
+"""Inputs: what makes two commands the same command."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from protocols import inputs
+from protocols.inputs import Command, command_hash
+from tests.support.builders import CHANNEL, open_command
+
+PAY = inputs.SendPayment(CHANNEL, 5, bytes(32), "tea", "r1")
+COMMANDS: list[Command] = [
+    open_command(request_id="r1"),
+    inputs.CloseChannel(CHANNEL, "r1"),
+    PAY,
+    inputs.ApproveObjective(CHANNEL, "r1"),
+    inputs.RejectObjective(CHANNEL, "no", "r1"),
+]
+
+
+def test_there_is_a_sample_of_every_command() -> None:
+    assert {type(command) for command in COMMANDS} == set(Command.__args__)
+
+
+@pytest.mark.parametrize(
+    ("command", "changes"),
+    [
+        (COMMANDS[0], {"request_id": "r2"}),
+        (COMMANDS[0], {"nonce_entropy": b"zzzz"}),
+        (PAY, {"payment_id": b"\x01" * 32}),
+        (PAY, {"request_id": ""}),
+    ],
+)
+def test_what_the_shell_draws_does_not_make_another_command(
+    command: Command, changes: dict[str, Any]
+) -> None:
+    assert command_hash(replace(command, **changes)) == command_hash(command)
+
+
+@pytest.mark.parametrize(
+    ("command", "changes"),
+    [
+        (COMMANDS[0], {"amount": 1}),
+        (COMMANDS[0], {"counterparty": bytes(20)}),
+        (COMMANDS[0], {"asset": b"\x01" * 20}),
+        (COMMANDS[0], {"counterparty_amount": 1}),
+        (COMMANDS[0], {"challenge_duration": 1}),
+        (PAY, {"amount": 6}),
+        (PAY, {"memo": "coffee"}),
+        (PAY, {"channel_id": bytes(32)}),
+        (COMMANDS[4], {"reason": "later"}),
+    ],
+)
+def test_whatever_the_caller_chose_makes_another_command(
+    command: Command, changes: dict[str, Any]
+) -> None:
+    assert command_hash(replace(command, **changes)) != command_hash(command)
+
+
+def test_commands_of_different_kinds_differ() -> None:
+    assert len({command_hash(command) for command in COMMANDS}) == len(COMMANDS)
+
+
+def test_a_memo_cannot_imitate_other_fields() -> None:
+    one = replace(PAY, amount=5, memo="a|6")
+    other = replace(PAY, amount=5, memo="a', '6")
+    assert command_hash(one) != command_hash(other)
+
+
+def test_the_hash_is_the_same_in_every_process() -> None:
+    script = (
+        "from protocols.inputs import *\n"
+        "print(command_hash(SendPayment(bytes(32), 5, bytes(32), 'tea')).hex())"
+    )
+    run = [sys.executable, "-c", script]
+    printed = {subprocess.run(run, capture_output=True, check=True).stdout for _ in range(2)}
+    here = command_hash(inputs.SendPayment(bytes(32), 5, bytes(32), "tea")).hex()
+    assert printed == {here.encode() + b"\n"}
+
+
+def test_inputs_are_frozen() -> None:
+    with pytest.raises(AttributeError):
+        setattr(PAY, "amount", 6)  # noqa: B010
+    assert isinstance(PAY, msgspec.Struct)

@@ -1,0 +1,149 @@
+"""Messages on the wire: round trips, bounds, and bytes that are none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgpack  # type: ignore[import-untyped]
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocols import messages
+from protocols.errors import InvalidEncoding
+from protocols.messages import Body, decode_body, encode_body
+from protocols.types import amount_to_bytes
+from tests.support.actors import ALICE, BOB
+from tests.support.builders import (
+    CHANNEL,
+    final_refusal,
+    final_request,
+    payment,
+    proposal,
+    signed,
+    state,
+)
+
+AMOUNT = amount_to_bytes(12)
+BODIES: dict[str, Body] = {
+    "propose": proposal(),
+    "state": signed(state(1), BOB),
+    "close": final_request(30),
+    "refuse": final_refusal(3, 30),
+    "reject": messages.ObjectiveRejection(CHANNEL, "POLICY_DENIED", "not today"),
+    "pay": payment(12, 5, memo="東京"),
+    "unpaid": messages.PaymentRefusal(CHANNEL, CHANNEL, AMOUNT, AMOUNT, "X", "why"),
+    "receipt": messages.Receipt(CHANNEL, AMOUNT, 3, bytes(32), bytes(65)),
+}
+
+
+@pytest.mark.parametrize("tag", BODIES)
+def test_every_message_survives_the_wire_under_its_tag(tag: str) -> None:
+    encoded = encode_body(BODIES[tag])
+    assert decode_body(encoded) == BODIES[tag]
+    # Another implementation of MessagePack sees a plain array that begins with the tag.
+    assert msgpack.unpackb(encoded)[0] == tag
+
+
+def test_there_is_a_sample_of_every_kind_of_message() -> None:
+    assert {type(body) for body in BODIES.values()} == set(Body.__args__)
+
+
+def test_the_memo_may_be_left_out() -> None:
+    fields = msgpack.unpackb(encode_body(payment(12, 5)))
+    assert decode_body(msgpack.packb(fields[:-1])) == payment(12, 5)
+
+
+def changed(tag: str, index: int, value: Any) -> bytes:
+    fields = msgpack.unpackb(encode_body(BODIES[tag]))
+    fields[index] = value
+    return bytes(msgpack.packb(fields))
+
+
+@pytest.mark.parametrize(
+    ("tag", "index", "value"),
+    [
+        ("pay", 0, "paid"),
+        ("pay", 0, 7),
+        ("pay", 1, CHANNEL[:31]),
+        ("pay", 1, CHANNEL + b"\x00"),
+        ("pay", 1, "text"),
+        ("pay", 3, 12),
+        ("pay", 3, bytes(33)),
+        ("pay", 5, bytes(64)),
+        ("pay", 5, None),
+        ("pay", 6, "x" * (messages.TEXT_LENGTH_MAX + 1)),
+        ("reject", 3, "x" * (messages.TEXT_LENGTH_MAX + 1)),
+        ("close", 3, bytes(66)),
+        ("refuse", 2, -1),
+        ("refuse", 2, 2**48),
+        ("receipt", 3, -1),
+        ("receipt", 3, 2.5),
+        ("state", 2, bytes(messages.ENCODED_STATE_SIZE_BYTES_MAX + 1)),
+        ("propose", 1, [ALICE.address] * 256),
+        ("propose", 1, [ALICE.address[:19]]),
+        ("propose", 2, -1),
+        ("propose", 4, 2**48),
+    ],
+)
+def test_a_field_out_of_its_bounds_is_refused(tag: str, index: int, value: Any) -> None:
+    with pytest.raises(InvalidEncoding) as refusal:
+        decode_body(changed(tag, index, value))
+    assert refusal.value.what == "message"
+    assert len(refusal.value.reason) <= messages.TEXT_LENGTH_MAX
+
+
+def test_a_missing_field_is_refused() -> None:
+    fields = msgpack.unpackb(encode_body(BODIES["receipt"]))
+    with pytest.raises(InvalidEncoding):
+        decode_body(msgpack.packb(fields[:-1]))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xc0",
+        b"\x90",
+        b"\x91\xa3pay",
+        b"\xdd\xff\xff\xff\xff",
+        b"\x91" * 100_000,
+        b"\xa3pay",
+        b"\xff" * 10,
+        encode_body(BODIES["pay"]) + b"\x00",
+    ],
+)
+def test_bytes_that_are_no_message_are_refused(data: bytes) -> None:
+    with pytest.raises(InvalidEncoding):
+        decode_body(data)
+
+
+def test_text_that_is_no_utf_8_is_refused() -> None:
+    encoded = encode_body(payment(12, 5, memo="abcd")).replace(b"abcd", b"\xff\xfe\xff\xfe")
+    with pytest.raises(InvalidEncoding):
+        decode_body(encoded)
+
+
+@given(st.binary(max_size=200))
+def test_random_bytes_are_refused_or_are_a_message(data: bytes) -> None:
+    try:
+        body = decode_body(data)
+    except InvalidEncoding:
+        return
+    assert decode_body(encode_body(body)) == body
+
+
+@given(st.sampled_from(sorted(BODIES)), st.data())
+def test_a_message_with_one_byte_changed_is_refused_or_another_message(
+    tag: str, data: st.DataObject
+) -> None:
+    encoded = bytearray(encode_body(BODIES[tag]))
+    position = data.draw(st.integers(0, len(encoded) - 1))
+    encoded[position] ^= data.draw(st.integers(1, 255))
+    try:
+        body = decode_body(bytes(encoded))
+    except InvalidEncoding:
+        return
+    assert isinstance(body, msgspec.Struct)
+    assert encode_body(body) != encode_body(BODIES[tag])

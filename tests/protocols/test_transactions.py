@@ -1,0 +1,46 @@
+"""Transaction intents: derived names and what counts as pending."""
+
+from __future__ import annotations
+
+import pytest
+
+from protocols.crypto import keccak256
+from protocols.transactions import (
+    ATTEMPT_COUNT_MAX,
+    Transaction,
+    TransactionStatus,
+    intent_id,
+    is_pending,
+)
+from tests.support.builders import CHANNEL
+
+
+def test_an_intent_is_named_by_its_kind_channel_and_attempt() -> None:
+    known = intent_id("deposit", CHANNEL, 1)
+    assert known == keccak256(b"intent|deposit|" + CHANNEL + b"\x00\x00\x00\x01")
+    others = {
+        intent_id("conclude", CHANNEL, 1),
+        intent_id("deposit", bytes(32), 1),
+        intent_id("deposit", CHANNEL, 2),
+    }
+    assert len(others | {known}) == 4
+
+
+@pytest.mark.parametrize(
+    ("status", "pending"),
+    [
+        (TransactionStatus.REQUESTED, True),
+        (TransactionStatus.SUBMITTED, True),
+        (TransactionStatus.MINED, False),
+        (TransactionStatus.FAILED, False),
+    ],
+)
+def test_an_attempt_is_pending_until_it_is_mined_or_failed(
+    status: TransactionStatus, pending: bool
+) -> None:
+    assert is_pending(Transaction(bytes(32), "deposit", CHANNEL, status)) == pending
+
+
+def test_a_new_attempt_was_only_requested() -> None:
+    assert Transaction(bytes(32), "deposit", CHANNEL).status == TransactionStatus.REQUESTED
+    assert ATTEMPT_COUNT_MAX > 1
