@@ -1,12 +1,16 @@
 """The command line as a process: fast, helpful, and strict about usage."""
 
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
+from node.cli.app import app
+from node.config import SETTINGS
 from node.processes import our_environment, our_python
 
 HEAVY = ("web3", "eth_account", "eth_keyfile", "eth_abi", "trio", "rich", "rocksdict", "structlog")
@@ -61,3 +65,31 @@ def test_help_is_there_within_a_quarter_of_a_second() -> None:
         run("--help")
         took_s.append(time.perf_counter() - started)
     assert min(took_s) < START_S_MAX
+
+
+DOCS = Path(__file__).resolve().parents[3] / "docs"
+
+
+def test_every_command_and_every_option_of_its_own_is_in_the_reference() -> None:
+    page = (DOCS / "cli.md").read_text()
+    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
+        commands = getattr(command, "commands", {"": command})
+        for sub_name, sub_command in commands.items():
+            heading = f"### `tally {name} {sub_name}".rstrip()
+            assert heading in page, heading
+            section = page.partition(heading)[2].partition("\n#")[0]
+            everywhere = page.partition("## Set up")[0]
+            for parameter in sub_command.params:
+                option = parameter.opts[0]
+                documented = option in section or option in everywhere
+                assert documented or not option.startswith("-"), (heading, option)
+
+
+def test_every_setting_is_in_the_reference_with_its_default() -> None:
+    page = (DOCS / "configuration.md").read_text()
+    for setting in SETTINGS:
+        default = "required" if setting.default is None else setting.default
+        shown = {True: "`true`", False: "`false`"}.get(default) if type(default) is bool else None
+        cell = shown or ("none" if default == {} else default)
+        row = rf"^\| `{re.escape(setting.name)}` \| `?{re.escape(str(cell).strip('`'))}`? \|"
+        assert re.search(row, page, re.MULTILINE), setting.name
