@@ -13,11 +13,12 @@ interface IERC20 {
 /// Calls into code we do not trust. No call here copies more than one word of return data, and a
 /// payout can neither starve the caller of gas nor make it revert (ADR 0033).
 library AssetCalls {
-    /// What a receiver of the native coin may use: wallets and multi-signature proxies need less
-    /// than 15,000.
+    /// What a receiver of the native coin may use. A wallet behind a proxy that logs what it
+    /// received needs about 7,000.
     uint256 internal constant NATIVE_PAYOUT_GAS = 50_000;
 
-    /// What a token's `transfer` may use: common tokens need 30,000 to 150,000.
+    /// What a token's `transfer` may use. An ordinary one needs under 60,000, one that computes
+    /// interest a multiple of that.
     uint256 internal constant TOKEN_PAYOUT_GAS = 300_000;
 
     /// What the call instruction itself can cost: a cold account (2,600), a value (9,000) and an

@@ -49,7 +49,7 @@ class Redemption:
 
     @property
     def proof(self) -> list[SignedVariablePart]:
-        opening = self.opening or payment(DEPOSIT, 0, self.asset)
+        opening = payment(DEPOSIT, 0, self.asset) if self.opening is None else self.opening
         postfund = state(opening, self.postfund_turn)
         return [self.channel.signed(postfund, self.postfund_signers)] * self.proof_copies
 
@@ -57,7 +57,7 @@ class Redemption:
     def candidate(self) -> SignedVariablePart:
         channel_id = self.voucher_channel_id or self.channel.channel_id
         data = voucher_data(channel_id, self.voucher_amount, self.voucher_signer)
-        outcome = self.outcome or payment(DEPOSIT - 30, 30, self.asset)
+        outcome = payment(DEPOSIT - 30, 30, self.asset) if self.outcome is None else self.outcome
         return self.channel.signed(state(outcome, self.turn, data, self.is_final), self.signers)
 
 
@@ -151,7 +151,8 @@ REFUSED: dict[str, tuple[Callable[[Redemption], Redemption], str]] = {
         ),
         "only two allocations allowed",
     ),
-    "no asset": (changed(outcome=None, opening=[("0x" + "11" * 20, (0, b""), [])]), "only two"),
+    "no asset": (changed(outcome=[]), "only one asset allowed"),
+    "no shares from the start": (changed(opening=shares()), "only two allocations allowed"),
     "another asset": (changed(outcome=payment(970, 30, "0x" + "11" * 20)), "asset changed"),
     "another asset type": (
         changed(outcome=[(NATIVE, (1, b""), [ALICE_970, BOB_30])]),
