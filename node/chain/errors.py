@@ -1,0 +1,79 @@
+"""What can go wrong between this node and a chain, by what must be done about it.
+
+    ChainError
+      EndpointDown        wait, or use another endpoint
+      RpcError            the endpoint answered, and said no
+      WrongChain          the configuration and the endpoint disagree: a person must look
+      NoCodeAtAddress     likewise
+
+Nothing here is recorded or sent to peers; refusals of the core are `protocols.errors`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from protocols.types import Address, checksum_address
+
+
+class ChainError(Exception):
+    """Root of everything the chain room raises on purpose."""
+
+
+@dataclass(eq=False)
+class EndpointDown(ChainError):
+    """The endpoint could not be reached, fell silent, hung up, or spoke nonsense."""
+
+    endpoint: str
+    """As `endpoint_label` prints it: without what a URL may hide in its path."""
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.endpoint}: {self.reason}"
+
+
+@dataclass(eq=False)
+class RpcError(ChainError):
+    """The endpoint answered a call with an error."""
+
+    method: str
+    code: int
+    message: str
+    data: object = None
+    """Whatever the endpoint added: revert bytes as hex, an object, or nothing."""
+
+    def __str__(self) -> str:
+        return f"{self.method}: {self.message} (code {self.code})"
+
+
+@dataclass(eq=False)
+class WrongChain(ChainError):
+    """The endpoint serves another chain than the one this node was made for."""
+
+    endpoint: str
+    expected_chain_id: int
+    chain_id: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.endpoint} serves chain {self.chain_id}, this node was made for chain "
+            f"{self.expected_chain_id}. Put an endpoint of chain {self.expected_chain_id} into "
+            "[chain] urls"
+        )
+
+
+@dataclass(eq=False)
+class NoCodeAtAddress(ChainError):
+    """No contract lives where the configuration says one does."""
+
+    endpoint: str
+    contract: str
+    address: Address
+    chain_id: int
+
+    def __str__(self) -> str:
+        return (
+            f"no contract at {checksum_address(self.address)}, the configured {self.contract}, on "
+            f"chain {self.chain_id} ({self.endpoint}). Correct [chain] {self.contract}, or deploy "
+            "the contracts (`tally devnet` does so on a local chain)"
+        )

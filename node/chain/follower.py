@@ -1,0 +1,283 @@
+"""Follows the chain and hands over the adjudicator's logs: observed, then confirmed, each once.
+
+It subscribes first and reads what it missed afterwards, so that nothing falls between. Blocks are
+joined by parent hash; one that does not fit means that the chain forked, which is an input of its
+own. A slow poll covers what notifications miss. While no endpoint answers it waits. It knows
+which contract it watches, and nothing of channels.
+
+Each log is delivered once for each time its block joins the chain: again only after a `ChainReorg`
+took that block away, or after a restart, from the processed block on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+
+import structlog
+import trio
+from msgspec.structs import replace
+
+from node.chain.errors import EndpointDown, RpcError
+from node.chain.link import EndpointLink
+from node.chain.reader import ChainReader, Decoder
+from node.chain.rpc_client import RpcClient, Subscription
+from node.chain.window import ConfirmationWindow
+from node.chain.wire import Header, MalformedAnswer, header
+from protocols.inputs import ChainHead, ChainLog, ChainReorg, Input
+from protocols.types import Address, to_hex
+
+POLL_S = 4.0
+"""Seconds of silence on a subscription after which the head is asked for."""
+POLL_WITHOUT_SUBSCRIPTION_S = 0.5
+"""Seconds between polls where there is no subscription."""
+HEAD_REPORT_INTERVAL_S = 1.0
+"""Seconds between reports of a risen cursor when no log gives reason to."""
+BY_HASH_BLOCK_COUNT = 64
+"""Blocks below the head (at least the confirmation depth) that are read one by one, by hash: two
+epochs, what Ethereum takes to finalise. Deeper ones are read in stretches, by number."""
+STRETCH_BLOCK_COUNT_MAX = 500
+"""Blocks of one `eth_getLogs`; halved when an endpoint finds that too much."""
+FIRST_LOOK_BACK_BLOCK_COUNT = 7_200
+"""Where a new node begins below the head: a day of Ethereum's blocks, so that a deposit made while
+our endpoint was down is found."""
+RPC_ERROR_COUNT_MAX = 5
+"""Refused calls in a row after which another endpoint is tried."""
+RPC_ERROR_PAUSE_S = 0.2
+"""Seconds before asking again after a refused call: most often a block that was just replaced."""
+
+Submit = Callable[[Input], Awaitable[None]]
+
+log = structlog.get_logger()
+
+
+class ChainFollower:
+    """Reads one adjudicator's logs through `link` and submits them."""
+
+    def __init__(
+        self,
+        link: EndpointLink,
+        *,
+        adjudicator: Address,
+        confirmation_count: int,
+        submit: Submit,
+        on_head: Callable[[Header], None],
+    ) -> None:
+        self._link = link
+        self._adjudicator = adjudicator
+        self._depth = confirmation_count
+        self._submit = submit
+        self._on_head = on_head
+        self._window: ConfirmationWindow | None = None
+        self._stretch_count = STRETCH_BLOCK_COUNT_MAX
+        self._reported_num = -1
+        self._reported_at = -math.inf
+        self._seen_at = -math.inf
+        self._behind = False
+
+    @property
+    def head(self) -> Header | None:
+        """The newest block whose logs were read."""
+        return self._window.head if self._window is not None else None
+
+    @property
+    def cursor(self) -> Header | None:
+        """The newest block whose logs were handed over as confirmed."""
+        return self._window.cursor if self._window is not None else None
+
+    @property
+    def seen_at(self) -> float:
+        """trio's time when an endpoint last showed `head` as its newest; -inf before that."""
+        return self._seen_at
+
+    async def run(self, decoder: Decoder, processed_block_num: int | None) -> None:
+        """Follow for ever, from above the processed block."""
+        while True:
+            client = await self._link.client()
+            reader = ChainReader(client, decoder, self._adjudicator)
+            try:
+                await self._follow(client, reader, processed_block_num)
+            except EndpointDown as error:
+                client.close(error.reason)
+            except MalformedAnswer as error:
+                client.close(f"malformed answer: {error}")
+
+    async def _follow(
+        self, client: RpcClient, reader: ChainReader, processed_block_num: int | None
+    ) -> None:
+        try:
+            subscription = await client.subscribe("newHeads")
+        except RpcError as error:
+            log.info("no block notifications, polling", endpoint=client.label, reason=str(error))
+            subscription = None
+        known: Header | None = None
+        errors_in_a_row = 0
+        while True:
+            try:
+                newest = known or await reader.latest()
+                known = None
+                if self._window is None:
+                    await self._begin(reader, newest, processed_block_num)
+                if self._window is not None:
+                    await self._advance(reader, self._window, newest)
+                errors_in_a_row = 0
+                self._link.proved_useful()
+            except RpcError as error:
+                errors_in_a_row += 1
+                if errors_in_a_row >= RPC_ERROR_COUNT_MAX:
+                    raise EndpointDown(client.label, f"keeps refusing: {error}") from error
+                await trio.sleep(RPC_ERROR_PAUSE_S)
+            else:
+                known = await self._news(client, subscription)
+
+    async def _news(self, client: RpcClient, subscription: Subscription | None) -> Header | None:
+        """The next notified block, or None when it is time to ask."""
+        wait_s = POLL_WITHOUT_SUBSCRIPTION_S if subscription is None else POLL_S
+        if self._report_is_due_later():
+            wait_s = min(wait_s, HEAD_REPORT_INTERVAL_S)
+        with trio.move_on_after(wait_s):
+            if subscription is not None:
+                return header(await subscription.newest())
+            await client.closed.wait()
+            raise EndpointDown(client.label, client.closed_reason)
+        return None
+
+    async def _begin(
+        self, reader: ChainReader, newest: Header, processed_block_num: int | None
+    ) -> None:
+        """Choose the block below the first one to read."""
+        if processed_block_num is None:
+            processed_block_num = max(0, newest.number - FIRST_LOOK_BACK_BLOCK_COUNT)
+        base = await reader.at(processed_block_num)
+        if base is None:
+            self._say_behind(newest, processed_block_num)
+            return
+        self._behind = False
+        self._window = ConfirmationWindow(self._depth, base)
+        self._reported_num = base.number
+        log.info("following the chain", from_block_num=base.number, head_block_num=newest.number)
+
+    async def _advance(
+        self, reader: ChainReader, window: ConfirmationWindow, newest: Header
+    ) -> None:
+        """Bring the window up to the endpoint's newest block."""
+        by_hash_count = max(BY_HASH_BLOCK_COUNT, self._depth)
+        while newest.number - by_hash_count > window.head.number:
+            await self._read_stretch(reader, window, newest.number - by_hash_count)
+        if window.at(newest.number) != newest:
+            await self._join(reader, window, newest)
+        if window.head == newest:
+            self._seen_at = trio.current_time()
+            self._behind = False
+            self._on_head(newest)
+        else:
+            # An older block of our own chain: the endpoint lags, or a local chain was rolled back
+            # and will show its new blocks soon.
+            self._say_behind(newest, window.head.number)
+        await self._report_cursor(window)
+
+    async def _join(self, reader: ChainReader, window: ConfirmationWindow, newest: Header) -> None:
+        """Find where `newest` leaves our chain, retract what it replaces, read what it adds."""
+        if newest.number < window.lowest.number:
+            return
+        path = [newest]
+        while not _fits(window, path[-1]):
+            if path[-1].number <= window.lowest.number:
+                await self._forget_all(window, path[-1])
+                break
+            path.append(await reader.parent_of(path[-1]))
+        ancestor = window.at(path[-1].number - 1)
+        assert ancestor is not None
+        if ancestor != window.head:
+            fork = window.rewind(ancestor)
+            if fork.below_cursor:
+                self._reported_num = window.cursor.number
+                log.error(
+                    "the chain replaced confirmed blocks; raise [chain] confirmation_count",
+                    fork_block_num=path[-1].number,
+                )
+            await self._submit_reorg(fork.first_replaced, path[-1])
+        for block in reversed(path):
+            await self._deliver(window.append(block, await reader.logs_in(block)))
+            await self._report_cursor(window)
+
+    async def _forget_all(self, window: ConfirmationWindow, first_new: Header) -> None:
+        """The chain forked below everything we remember: begin again from there."""
+        old = window.lowest
+        if first_new.number == 0:
+            raise MalformedAnswer("its chain has another first block than ours")
+        log.error(
+            "the chain replaced more blocks than this node remembers",
+            fork_block_num=first_new.number,
+        )
+        window.restart_at(Header(first_new.number - 1, first_new.parent_hash, bytes(32)))
+        self._reported_num = window.cursor.number
+        await self._submit_reorg(old, first_new)
+
+    async def _read_stretch(
+        self, reader: ChainReader, window: ConfirmationWindow, limit_num: int
+    ) -> None:
+        """Read many old blocks at once; all of them are deep enough to be confirmed."""
+        still_ours = await reader.at(window.head.number)
+        if still_ours is not None and still_ours != window.head:
+            await self._join(reader, window, still_ours)
+        first_num = window.head.number + 1
+        last_num = min(limit_num, window.head.number + self._stretch_count)
+        last = await reader.at(last_num)
+        try:
+            logs = await reader.logs_between(first_num, last_num)
+        except RpcError:
+            if self._stretch_count == 1:
+                raise
+            self._stretch_count = max(1, self._stretch_count // 2)
+            return
+        if last is None or await reader.at(last_num) != last:
+            raise RpcError("eth_getLogs", 0, f"block {last_num} was replaced meanwhile")
+        self._stretch_count = min(STRETCH_BLOCK_COUNT_MAX, self._stretch_count * 2)
+        await self._deliver(window.bury())
+        for item in logs:
+            await self._deliver([item, replace(item, confirmed=True)])
+        window.restart_at(last)
+        await self._report_cursor(window)
+
+    async def _deliver(self, due: list[ChainLog]) -> None:
+        for item in due:
+            await self._submit(item)
+        if any(item.confirmed for item in due):
+            # A restart should not read again what was acted upon: report at once.
+            self._reported_at = -math.inf
+
+    async def _submit_reorg(self, old: Header, new: Header) -> None:
+        log.warning(
+            "the chain forked",
+            fork_block_num=new.number,
+            old_block_hash=to_hex(old.hash),
+            new_block_hash=to_hex(new.hash),
+        )
+        await self._submit(ChainReorg(new.number, old.hash, new.hash))
+
+    def _report_is_due_later(self) -> bool:
+        return self._window is not None and self._window.cursor.number > self._reported_num
+
+    async def _report_cursor(self, window: ConfirmationWindow) -> None:
+        if not self._report_is_due_later():
+            return
+        now = trio.current_time()
+        if now - self._reported_at >= HEAD_REPORT_INTERVAL_S:
+            self._reported_num, self._reported_at = window.cursor.number, now
+            await self._submit(ChainHead(window.cursor.number, window.cursor.hash))
+
+    def _say_behind(self, newest: Header, expected_num: int) -> None:
+        if not self._behind:
+            self._behind = True
+            log.warning(
+                "the chain endpoint is behind what this node has seen, waiting",
+                endpoint_block_num=newest.number,
+                expected_block_num=expected_num,
+            )
+
+
+def _fits(window: ConfirmationWindow, block: Header) -> bool:
+    """Whether the block's parent is in the window."""
+    parent = window.at(block.number - 1)
+    return parent is not None and parent.hash == block.parent_hash

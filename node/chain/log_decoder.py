@@ -1,0 +1,180 @@
+"""The adjudicator's logs, decoded by its ABI into `ChainLog` inputs.
+
+web3 reads the ABI; this module says which argument goes into which field. A log of another
+contract, or of an event this node has no use for, decodes to None. Imported when the room runs:
+it brings web3 along.
+Source: the events of contracts/src (ForceMove.sol, AssetHolder.sol).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from eth_abi.exceptions import DecodingError
+from eth_utils.abi import event_abi_to_log_topic
+from hexbytes import HexBytes
+from web3 import Web3
+from web3.exceptions import Web3Exception
+from web3.types import LogReceipt
+
+from node.chain.wire import MalformedAnswer, RawLog
+from protocols.abi import encode_state
+from protocols.crypto import keccak256
+from protocols.errors import EncodingError
+from protocols.inputs import ChainLog
+from protocols.outcome import Allocation, SingleAssetExit
+from protocols.types import Address, ChannelId, checksum_address
+
+Arguments = Mapping[str, Any]
+Fields = dict[str, Any]
+
+
+def _deposited(arguments: Arguments, _: ChannelId) -> Fields:
+    asset = bytes.fromhex(arguments["asset"][2:])
+    return {"asset": asset, "amount": arguments["destinationHoldings"]}
+
+
+def _allocation_updated(arguments: Arguments, _: ChannelId) -> Fields:
+    # The log names the asset by its place in the outcome alone; the core knows the outcome.
+    return {"amount": arguments["finalHoldings"], "asset_index": arguments["assetIndex"]}
+
+
+def _challenge_registered(arguments: Arguments, channel_id: ChannelId) -> Fields:
+    candidate = arguments["candidate"]["variablePart"]
+    turn_num, is_final = candidate["turnNum"], candidate["isFinal"]
+    state_hash = _state_hash(channel_id, candidate)
+    return {
+        "number": arguments["finalizesAt"],
+        "turn_num": turn_num,
+        "candidate_state_hash": state_hash,
+        "candidate_is_final": is_final,
+    }
+
+
+def _turn_record(arguments: Arguments, _: ChannelId) -> Fields:
+    return {"number": arguments["newTurnNumRecord"]}
+
+
+def _concluded(arguments: Arguments, _: ChannelId) -> Fields:
+    return {"number": arguments["finalizesAt"]}
+
+
+def _reclaimed(arguments: Arguments, _: ChannelId) -> Fields:
+    return {"asset_index": arguments["assetIndex"]}
+
+
+def _outcome_paid(arguments: Arguments, _: ChannelId) -> Fields:
+    return {
+        "asset_index": arguments["assetIndex"],
+        "indices": tuple(arguments["indices"]),
+        "amounts": tuple(arguments["amounts"]),
+    }
+
+
+def _outcome_reclaimed(arguments: Arguments, _: ChannelId) -> Fields:
+    return {"asset_index": arguments["assetIndex"], "amount": arguments["rightShare"]}
+
+
+_READERS: dict[str, Callable[[Arguments, ChannelId], Fields]] = {
+    "Deposited": _deposited,
+    "AllocationUpdated": _allocation_updated,
+    "ChallengeRegistered": _challenge_registered,
+    "ChallengeCleared": _turn_record,
+    "Checkpointed": _turn_record,
+    "Concluded": _concluded,
+    "Reclaimed": _reclaimed,
+    "OutcomePaid": _outcome_paid,
+    "OutcomeReclaimed": _outcome_reclaimed,
+}
+
+
+class LogDecoder:
+    """Decodes the logs of one adjudicator."""
+
+    def __init__(self, abi: Sequence[Mapping[str, Any]], adjudicator: Address) -> None:
+        contract = Web3().eth.contract(address=checksum_address(adjudicator), abi=abi)  # type: ignore[call-overload]
+        self._adjudicator = adjudicator
+        self._events: dict[bytes, tuple[str, Any]] = {}
+        for item in abi:
+            name = item.get("name")
+            if item.get("type") == "event" and name in _READERS:
+                topic = event_abi_to_log_topic(item)  # type: ignore[arg-type]
+                self._events[topic] = (name, contract.events[name]())
+        missing = _READERS.keys() - {name for name, _ in self._events.values()}
+        if missing:
+            raise ValueError(f"the adjudicator's ABI lacks the events {sorted(missing)}")
+
+    def decode(self, log: RawLog) -> ChainLog | None:
+        """The log as it is observed, not yet confirmed.
+
+        Raises `MalformedAnswer` when it does not fit its event's ABI.
+        """
+        known = self._events.get(log.topics[0]) if log.topics else None
+        if known is None or log.address != self._adjudicator:
+            return None
+        name, event = known
+        try:
+            arguments = event.process_log(_for_web3(log))["args"]
+        except (DecodingError, Web3Exception, ValueError) as error:
+            raise MalformedAnswer(f"a {name} log that does not decode: {error}") from error
+        channel_id = log.topics[1]
+        return ChainLog(
+            log_name=name,
+            channel_id=channel_id,
+            block_num=log.block_num,
+            block_hash=log.block_hash,
+            tx_hash=log.tx_hash,
+            tx_index=log.tx_index,
+            log_index=log.log_index,
+            confirmed=False,
+            **_READERS[name](arguments, channel_id),
+        )
+
+
+def _for_web3(log: RawLog) -> LogReceipt:
+    return LogReceipt(
+        address=checksum_address(log.address),  # type: ignore[typeddict-item]
+        topics=[HexBytes(topic) for topic in log.topics],
+        data=HexBytes(log.data),
+        blockNumber=log.block_num,  # type: ignore[typeddict-item]
+        blockHash=HexBytes(log.block_hash),
+        transactionHash=HexBytes(log.tx_hash),
+        transactionIndex=log.tx_index,
+        logIndex=log.log_index,
+        removed=False,
+    )
+
+
+def _state_hash(channel_id: ChannelId, candidate: Mapping[str, Any]) -> bytes:
+    """The hash of a challenged state, or nothing where no state we could know has this shape."""
+    try:
+        outcome = tuple(_exit(exit_) for exit_ in candidate["outcome"])
+        encoded = encode_state(
+            channel_id,
+            bytes(candidate["appData"]),
+            outcome,
+            candidate["turnNum"],
+            candidate["isFinal"],
+        )
+    except EncodingError:
+        # A stranger's channel may hold sums or sizes that this node never signs.
+        return b""
+    return keccak256(encoded)
+
+
+def _exit(exit_: Mapping[str, Any]) -> SingleAssetExit:
+    return SingleAssetExit(
+        asset=bytes.fromhex(exit_["asset"][2:]),
+        allocations=tuple(
+            Allocation(
+                destination=bytes(allocation["destination"]),
+                amount=allocation["amount"],
+                allocation_type=allocation["allocationType"],
+                metadata=bytes(allocation["metadata"]),
+            )
+            for allocation in exit_["allocations"]
+        ),
+        asset_type=exit_["assetMetadata"]["assetType"],
+        asset_metadata=bytes(exit_["assetMetadata"]["metadata"]),
+    )

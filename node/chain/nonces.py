@@ -1,0 +1,81 @@
+"""Which nonce comes next, and which transactions already own one.
+
+Pure bookkeeping for one key. A nonce belongs to the first transaction signed with it, for good: a
+second one with the same nonce would either replace the first or never be mined. Only a nonce whose
+transaction never left the process may be given again. Nothing here talks to a chain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from protocols.types import Bytes32
+
+
+@dataclass
+class OwnedTransaction:
+    """A signed transaction of ours that is not buried in the chain yet."""
+
+    intent_id: Bytes32
+    tx_hash: Bytes32
+    nonce: int
+    raw: bytes
+    may_broadcast: bool = False
+    """Whether the bytes are on disk, so that sending them is allowed."""
+    settled: bool = False
+    """Whether the core has stopped to care: then only the nonce matters."""
+    reported_block_hash: Bytes32 | None = None
+    """The block of the receipt that was handed over last."""
+
+
+class NonceBook:
+    """The transactions of one key, by intent and in the order of their nonces."""
+
+    def __init__(self) -> None:
+        self._by_intent: dict[Bytes32, OwnedTransaction] = {}
+        self._next_unused = 0
+
+    def __contains__(self, intent_id: Bytes32) -> bool:
+        return intent_id in self._by_intent
+
+    def get(self, intent_id: Bytes32) -> OwnedTransaction | None:
+        """The transaction of this intent, while it is owned."""
+        return self._by_intent.get(intent_id)
+
+    def in_order(self) -> list[OwnedTransaction]:
+        """All owned transactions, lowest nonce first: the order in which they can be mined."""
+        return sorted(self._by_intent.values(), key=lambda owned: owned.nonce)
+
+    def waits_for_disk(self) -> bool:
+        """Whether a signed transaction has not been allowed out yet.
+
+        No further nonce is given meanwhile: if it never is, its nonce must still be the highest.
+        """
+        return any(not owned.may_broadcast for owned in self._by_intent.values())
+
+    def next_nonce(self, chain_pending_count: int) -> int:
+        """The nonce to sign with: above all we own or used, and above all the chain knows of."""
+        return max([chain_pending_count, self._next_unused, *(n + 1 for n in self._owned())])
+
+    def own(self, owned: OwnedTransaction) -> None:
+        """Record a signed transaction.
+
+        Two with one nonce can only come from a log written beside a foreign use of the key; both
+        are kept, and the chain decides which is mined.
+        """
+        self._by_intent[owned.intent_id] = owned
+        if owned.may_broadcast:
+            self._next_unused = max(self._next_unused, owned.nonce + 1)
+
+    def allow_broadcast(self, intent_id: Bytes32) -> None:
+        """The transaction is on disk; from now on its nonce counts as used for ever."""
+        owned = self._by_intent[intent_id]
+        owned.may_broadcast = True
+        self._next_unused = max(self._next_unused, owned.nonce + 1)
+
+    def forget(self, intent_id: Bytes32) -> None:
+        """The transaction is buried, dead, or never left: its nonce is free only in that case."""
+        self._by_intent.pop(intent_id, None)
+
+    def _owned(self) -> list[int]:
+        return [owned.nonce for owned in self._by_intent.values()]

@@ -1,0 +1,79 @@
+"""What following a chain reads of one endpoint: headers, and the adjudicator's logs, decoded.
+
+Every answer is checked for shape and for being the answer to the question asked: logs of a block
+must name that block. Deciding what to read next is `follower`'s business.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from node.chain.errors import RpcError
+from node.chain.rpc_client import RpcClient
+from node.chain.wire import Header, MalformedAnswer, RawLog, header, logs
+from protocols.inputs import ChainLog
+from protocols.types import Address, to_hex
+
+
+class Decoder(Protocol):
+    """What this module needs of `log_decoder.LogDecoder`."""
+
+    def decode(self, log: RawLog) -> ChainLog | None:
+        """The input for this log, or None for one of no use to this node."""
+
+
+class ChainReader:
+    """Reads one contract's logs through one client. All methods raise `EndpointDown`, `RpcError`
+    and `MalformedAnswer`."""
+
+    def __init__(self, client: RpcClient, decoder: Decoder, adjudicator: Address) -> None:
+        self._client = client
+        self._decoder = decoder
+        self._address = to_hex(adjudicator)
+
+    async def latest(self) -> Header:
+        """The endpoint's newest block."""
+        return header(await self._client.call("eth_getBlockByNumber", ["latest", False]))
+
+    async def at(self, block_num: int) -> Header | None:
+        """The block of this number on the endpoint's chain, or None when it has none yet."""
+        answer = await self._client.call("eth_getBlockByNumber", [hex(block_num), False])
+        if answer is None:
+            return None
+        found = header(answer)
+        if found.number != block_num:
+            raise MalformedAnswer(f"asked for block {block_num}, got {found.number}")
+        return found
+
+    async def parent_of(self, child: Header) -> Header:
+        """The parent of a block; `RpcError` when the endpoint does not know it."""
+        name = to_hex(child.parent_hash)
+        answer = await self._client.call("eth_getBlockByHash", [name, False])
+        if answer is None:
+            raise RpcError("eth_getBlockByHash", 0, f"unknown block {name}")
+        found = header(answer)
+        if found.hash != child.parent_hash or found.number != child.number - 1:
+            raise MalformedAnswer(f"asked for block {name}, got {to_hex(found.hash)}")
+        return found
+
+    async def logs_in(self, block: Header) -> tuple[ChainLog, ...]:
+        """The adjudicator's logs in exactly this block."""
+        raw = await self._logs({"blockHash": to_hex(block.hash)})
+        strangers = [item for item in raw if item.block_hash != block.hash]
+        if strangers:
+            raise MalformedAnswer(f"logs of block {block.number} name another block")
+        return self._decoded(raw)
+
+    async def logs_between(self, from_block_num: int, to_block_num: int) -> tuple[ChainLog, ...]:
+        """The adjudicator's logs in these blocks, both included."""
+        raw = await self._logs({"fromBlock": hex(from_block_num), "toBlock": hex(to_block_num)})
+        if any(not from_block_num <= item.block_num <= to_block_num for item in raw):
+            raise MalformedAnswer(f"logs outside of blocks {from_block_num} to {to_block_num}")
+        return self._decoded(raw)
+
+    async def _logs(self, where: dict[str, Any]) -> list[RawLog]:
+        return logs(await self._client.call("eth_getLogs", [{"address": self._address, **where}]))
+
+    def _decoded(self, raw: list[RawLog]) -> tuple[ChainLog, ...]:
+        decoded = (self._decoder.decode(item) for item in raw)
+        return tuple(item for item in decoded if item is not None)

@@ -1,0 +1,172 @@
+"""The chain room's door: what the daemon starts, and what engine and outbox call.
+
+Joins the link, the follower and the transaction manager, and loads web3 in a worker thread once it
+runs. Endpoints that go away in the middle of anything are a wait. Nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import trio
+
+from contracts.loader import load_artifact
+from node.chain.deployment import verify_deployment
+from node.chain.errors import ChainError, NoCodeAtAddress, WrongChain
+from node.chain.follower import ChainFollower
+from node.chain.link import EndpointLink
+from node.chain.tx_inbox import TransactionInbox
+from node.chain.wire import Header
+from protocols.effects import BroadcastTransaction, SubmitTransaction
+from protocols.inputs import Input
+from protocols.types import Address, Bytes32
+
+if TYPE_CHECKING:
+    from node.chain.log_decoder import LogDecoder
+    from node.chain.tx_manager import TransactionManager
+
+__all__ = [
+    "ChainError",
+    "ChainService",
+    "ChainStatistics",
+    "NoCodeAtAddress",
+    "WrongChain",
+    "verify_deployment",
+]
+
+
+@dataclass(frozen=True)
+class ChainStatistics:
+    """Where the chain room stands."""
+
+    connected: bool
+    head_block_num: int | None
+    """Newest block whose logs were handed over as observed; None before the first."""
+    processed_block_num: int | None
+    """Newest block whose logs were handed over as confirmed; None before the first."""
+    endpoint: str
+    """The endpoint in use, without its path; empty when there is none."""
+
+
+class _Loaded(NamedTuple):
+    decoder: LogDecoder
+    manager: TransactionManager
+
+
+class ChainService:
+    """Follows one adjudicator and gets one key's transactions mined.
+
+    `urls` in order of preference (ws, wss, http or https); `secret` is the 32-byte key that pays
+    for transactions; `submit` takes inputs and may make us wait. Raises `ValueError` for a URL that
+    cannot be used.
+    """
+
+    def __init__(
+        self,
+        *,
+        urls: Sequence[str],
+        chain_id: int,
+        adjudicator: Address,
+        secret: bytes,
+        confirmation_count: int,
+        submit: Callable[[Input], Awaitable[None]],
+    ) -> None:
+        self._chain_id = chain_id
+        self._adjudicator = adjudicator
+        self._secret = secret
+        self._confirmation_count = confirmation_count
+        self._submit = submit
+        self._inbox = TransactionInbox()
+        self._link = EndpointLink(urls, chain_id, {"adjudicator": adjudicator})
+        self._follower = ChainFollower(
+            self._link,
+            adjudicator=adjudicator,
+            confirmation_count=confirmation_count,
+            submit=submit,
+            on_head=self._on_head,
+        )
+
+    async def run(
+        self,
+        processed_block_num: int | None,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Follow and work until cancelled.
+
+        Everything above `processed_block_num` is delivered, also what was delivered before a
+        restart; None, for a new node, begins a day of blocks below the head. Started at once: an
+        endpoint that is not there yet, and the second that web3 takes to load, are waits inside.
+        """
+        task_status.started()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._link.run)
+            loaded = await trio.to_thread.run_sync(self._load)
+            nursery.start_soon(self._follower.run, loaded.decoder, processed_block_num)
+            nursery.start_soon(loaded.manager.run)
+
+    def request(self, effect: SubmitTransaction) -> None:
+        """Sign the call of an intent: answered by `TransactionSigned` or `TransactionRefused`.
+
+        An intent that is signed already is not signed again. The next intent is signed once this
+        one was given to `broadcast` or `settle`.
+        """
+        self._inbox.request(effect)
+
+    def broadcast(self, effect: BroadcastTransaction) -> None:
+        """Send bytes that are on disk, again and again: answered by `TransactionReceipt`.
+
+        A fork that moves the transaction to another block is answered by another receipt; a nonce
+        lost to a foreign use of the key by `TransactionRefused`. After a restart call this for
+        everything unsettled before `request`.
+        """
+        self._inbox.broadcast(effect)
+
+    def settle(self, intent_id: Bytes32) -> None:
+        """The intent is over: report nothing more about it."""
+        self._inbox.settle(intent_id)
+
+    def view_age_s(self, now: float) -> float:
+        """Seconds since an endpoint last showed the head we know as its newest; infinite before.
+
+        `now` is `trio.current_time()`.
+        """
+        seen_at = self._follower.seen_at
+        return math.inf if seen_at == -math.inf else max(0.0, now - seen_at)
+
+    def statistics(self) -> ChainStatistics:
+        """Where we stand now."""
+        head, cursor = self._follower.head, self._follower.cursor
+        return ChainStatistics(
+            connected=self._link.connected,
+            head_block_num=head.number if head is not None else None,
+            processed_block_num=cursor.number if cursor is not None else None,
+            endpoint=self._link.endpoint,
+        )
+
+    def _on_head(self, head: Header) -> None:
+        self._inbox.wake()
+
+    def _head_num(self) -> int:
+        return self._follower.head.number if self._follower.head is not None else 0
+
+    def _load(self) -> _Loaded:
+        """Everything that imports web3; in a worker thread, for it takes a second."""
+        from node.chain.log_decoder import LogDecoder
+        from node.chain.provider import web3_over
+        from node.chain.transactions import TransactionMaker
+        from node.chain.tx_manager import TransactionManager
+
+        abi = load_artifact("NitroAdjudicator").abi
+        maker = TransactionMaker(web3_over(self._link), self._secret, self._chain_id, abi)
+        manager = TransactionManager(
+            self._link,
+            maker,
+            self._inbox,
+            confirmation_count=self._confirmation_count,
+            head_num=self._head_num,
+            submit=self._submit,
+        )
+        return _Loaded(LogDecoder(abi, self._adjudicator), manager)

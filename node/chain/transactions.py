@@ -1,0 +1,205 @@
+"""One transaction at a time: would it work, what does it cost, and its signed bytes.
+
+web3 asks the chain, eth-account signs. This module owns no nonce, sends nothing and remembers
+nothing. Imported when the room runs: it brings web3 along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from eth_abi.abi import decode
+from eth_abi.exceptions import DecodingError
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+from eth_account.typed_transactions.typed_transaction import TypedTransaction
+from hexbytes import HexBytes
+from web3 import AsyncWeb3
+from web3.exceptions import ContractCustomError, ContractLogicError
+from web3.types import BlockData, TxParams, Wei
+
+from node.chain.errors import ChainError
+from node.chain.wire import MalformedAnswer
+from protocols.effects import SubmitTransaction
+from protocols.types import Address, Bytes32, checksum_address, parse_address
+
+ERROR_SELECTOR = "0x08c379a0"
+"""Error(string): what `require` and `revert` with a text return."""
+GAS_MARGIN_PERCENT = 25
+"""Added to an estimate: what a call costs depends on storage that may change before it is mined."""
+BASE_FEE_FACTOR = 4
+"""The fee cap over the current base fee. A transaction is never signed anew, so it must survive
+eleven full blocks in a row (each raises the base fee by an eighth). The rest is not paid."""
+PRIORITY_FEE_WEI_MAX = 50 * 10**9
+"""Wei per gas. An endpoint's suggestion above 50 gwei is a mistake or an attack."""
+
+
+@dataclass(eq=False)
+class WouldRevert(ChainError):
+    """The call fails on the chain's current state: sending it would only cost gas."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+@dataclass(eq=False)
+class GasNotCovered(ChainError):
+    """The key cannot pay for the gas now. Topping it up cures that, so this is a wait."""
+
+    sender: Address
+    balance_wei: int
+    needed_wei: int
+
+    def __str__(self) -> str:
+        return (
+            f"{checksum_address(self.sender)} has {self.balance_wei} wei and needs up to "
+            f"{self.needed_wei}: send it some"
+        )
+
+
+@dataclass(eq=False)
+class EndpointBehind(ChainError):
+    """The endpoint has not seen blocks that we have: its refusal proves nothing."""
+
+    block_num: int
+    expected_block_num: int
+
+    def __str__(self) -> str:
+        return f"the endpoint is at block {self.block_num}, not yet at {self.expected_block_num}"
+
+
+class Prepared(NamedTuple):
+    """A call that works, with what it may cost."""
+
+    to: Address
+    value_wei: int
+    data: bytes
+    gas_limit: int
+    max_fee_wei: int
+    """Per gas."""
+    priority_fee_wei: int
+    """Per gas."""
+
+
+class Signed(NamedTuple):
+    """Signed bytes, and how the chain will know them."""
+
+    raw: bytes
+    tx_hash: Bytes32
+    nonce: int
+
+
+class TransactionMaker:
+    """Prepares and signs transactions of one key on one chain."""
+
+    def __init__(
+        self,
+        web3: AsyncWeb3[Any],
+        secret: bytes,
+        chain_id: int,
+        abi: Sequence[dict[str, Any]],
+    ) -> None:
+        self._web3 = web3
+        self._account: LocalAccount = Account.from_key(secret)
+        self._chain_id = chain_id
+        self._error_names = _error_names(abi)
+        self.sender: Address = parse_address(self._account.address)
+
+    async def prepare(self, effect: SubmitTransaction, seen_block_num: int) -> Prepared:
+        """Simulate the call and price it.
+
+        Raises `WouldRevert` with the contract's reason, `GasNotCovered`, `EndpointBehind` when the
+        endpoint is older than `seen_block_num`. Besides these `EndpointDown`, `MalformedAnswer` and
+        web3's exceptions.
+        """
+        try:
+            return await self._prepare(effect, seen_block_num)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            # How web3 stumbles over an answer that has not the promised shape.
+            raise MalformedAnswer(f"{type(error).__name__}: {error}") from error
+
+    async def _prepare(self, effect: SubmitTransaction, seen_block_num: int) -> Prepared:
+        block = await self._web3.eth.get_block("latest")
+        if block["number"] < seen_block_num:
+            raise EndpointBehind(block["number"], seen_block_num)
+        value_wei = int.from_bytes(effect.value, "big")
+        balance_wei = await self._web3.eth.get_balance(self._account.address)
+        if balance_wei < value_wei:
+            raise WouldRevert(
+                f"insufficient funds: {self._account.address} has {balance_wei} wei, "
+                f"the call sends {value_wei}"
+            )
+        call = TxParams(
+            {
+                "from": self._account.address,
+                "to": checksum_address(effect.to),
+                "value": Wei(value_wei),
+                "data": HexBytes(effect.data),
+            }
+        )
+        try:
+            await self._web3.eth.call(call)
+            estimate = await self._web3.eth.estimate_gas(call)
+        except ContractLogicError as error:
+            raise WouldRevert(self._reason(error)) from error
+        gas_limit = min(estimate * (100 + GAS_MARGIN_PERCENT) // 100, block["gasLimit"])
+        max_fee_wei, priority_fee_wei = await self._fees(block)
+        needed_wei = value_wei + gas_limit * max_fee_wei
+        if balance_wei < needed_wei:
+            raise GasNotCovered(self.sender, balance_wei, needed_wei)
+        return Prepared(effect.to, value_wei, effect.data, gas_limit, max_fee_wei, priority_fee_wei)
+
+    def sign(self, prepared: Prepared, nonce: int) -> Signed:
+        """The EIP-1559 transaction's bytes; deterministic (RFC 6979)."""
+        signed = self._account.sign_transaction(
+            {
+                "type": 2,
+                "chainId": self._chain_id,
+                "nonce": nonce,
+                "to": prepared.to,
+                "value": prepared.value_wei,
+                "data": prepared.data,
+                "gas": prepared.gas_limit,
+                "maxFeePerGas": prepared.max_fee_wei,
+                "maxPriorityFeePerGas": prepared.priority_fee_wei,
+            }
+        )
+        return Signed(bytes(signed.raw_transaction), bytes(signed.hash), nonce)
+
+    async def _fees(self, block: BlockData) -> tuple[int, int]:
+        suggested_wei = await self._web3.eth.max_priority_fee
+        priority_fee_wei = min(suggested_wei, PRIORITY_FEE_WEI_MAX)
+        base_fee_wei = block.get("baseFeePerGas", Wei(0))
+        return base_fee_wei * BASE_FEE_FACTOR + priority_fee_wei, priority_fee_wei
+
+    def _reason(self, error: ContractLogicError) -> str:
+        """The contract's own words where it has some, else the name of its error."""
+        data = error.data if isinstance(error.data, str) else ""
+        if isinstance(error, ContractCustomError):
+            return self._error_names.get(data[:10], f"custom error {data[:10]}")
+        if data.startswith(ERROR_SELECTOR):
+            try:
+                return str(decode(["string"], bytes.fromhex(data[len(ERROR_SELECTOR) :]))[0])
+            except (DecodingError, UnicodeDecodeError):
+                return "a revert reason that is no text"
+        text = (error.message or "").removeprefix("execution reverted").lstrip(": ")
+        return text or "execution reverted"
+
+
+def nonce_of(raw: bytes) -> int:
+    """The nonce inside a signed EIP-1559 transaction."""
+    return int(TypedTransaction.from_bytes(HexBytes(raw)).as_dict()["nonce"])
+
+
+def _error_names(abi: Sequence[dict[str, Any]]) -> dict[str, str]:
+    from eth_utils.abi import abi_to_signature, function_signature_to_4byte_selector
+
+    errors = [item for item in abi if item.get("type") == "error"]
+    return {
+        "0x" + function_signature_to_4byte_selector(abi_to_signature(item)).hex(): item["name"]  # type: ignore[arg-type]
+        for item in errors
+    }

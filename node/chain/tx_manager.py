@@ -1,0 +1,209 @@
+"""Gets the node's transactions mined, each once: signs with nonces it owns, sends until buried.
+
+An intent goes through: simulated, signed (`TransactionSigned`), allowed out once that is on the
+node's disk (`broadcast`), sent and sent again, mined (`TransactionReceipt`), buried. A transaction
+that is signed is never signed anew; one that a fork dropped is sent again, lowest nonce first,
+also when its intent is settled, because every later nonce waits for it. Logs decide what a
+transaction meant; this module does not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+import trio
+from web3.exceptions import Web3Exception
+
+from node.chain.errors import EndpointDown, RpcError
+from node.chain.link import EndpointLink
+from node.chain.nonces import NonceBook, OwnedTransaction
+from node.chain.transactions import (
+    EndpointBehind,
+    GasNotCovered,
+    TransactionMaker,
+    WouldRevert,
+    nonce_of,
+)
+from node.chain.tx_inbox import TransactionInbox
+from node.chain.wire import MalformedAnswer, data, quantity
+from protocols.effects import SubmitTransaction
+from protocols.inputs import (
+    Input,
+    TransactionReceipt,
+    TransactionRefused,
+    TransactionSigned,
+)
+from protocols.types import Bytes32, to_hex
+
+WATCH_INTERVAL_S = 3.0
+"""Seconds between looks at unmined transactions when no block arrives."""
+NONCE_TAKEN = "nonce taken by another transaction"
+"""Why a signed transaction can never be mined: somebody else uses this key."""
+
+log = structlog.get_logger()
+
+
+class TransactionManager:
+    """Works off an inbox with one key, through whatever endpoint `link` has."""
+
+    def __init__(
+        self,
+        link: EndpointLink,
+        maker: TransactionMaker,
+        inbox: TransactionInbox,
+        *,
+        confirmation_count: int,
+        head_num: Callable[[], int],
+        submit: Callable[[Input], Awaitable[None]],
+    ) -> None:
+        self._link = link
+        self._maker = maker
+        self._inbox = inbox
+        self._depth = confirmation_count
+        self._head_num = head_num
+        self._submit = submit
+        self._book = NonceBook()
+        self._said: dict[Bytes32 | None, str] = {}
+
+    async def run(self) -> None:
+        """Work for ever; an endpoint's trouble is a wait."""
+        while True:
+            await self._link.client()
+            try:
+                await self._look_around()
+                self._said.pop(None, None)
+            except EndpointDown:
+                continue
+            except (RpcError, MalformedAnswer, Web3Exception) as error:
+                self._say(None, f"the endpoint did not help: {error}")
+            is_idle = not self._book.in_order() and not self._inbox.requests()
+            with trio.move_on_after(float("inf") if is_idle else WATCH_INTERVAL_S):
+                await self._inbox.wait()
+
+    async def _look_around(self) -> None:
+        self._take_orders()
+        for owned in self._book.in_order():
+            if owned.may_broadcast:
+                await self._watch(owned)
+        for effect in self._inbox.requests():
+            self._take_orders()
+            if self._book.waits_for_disk():
+                return
+            if effect.intent_id in self._book:
+                self._inbox.finish_request(effect.intent_id)
+            else:
+                await self._try_to_sign(effect)
+
+    def _take_orders(self) -> None:
+        """Broadcasts come first: the nonces they own must be known before one is given away."""
+        for effect in self._inbox.take_broadcasts():
+            if effect.intent_id not in self._book:
+                nonce = nonce_of(effect.raw)
+                self._book.own(
+                    OwnedTransaction(effect.intent_id, effect.tx_hash, nonce, effect.raw)
+                )
+            self._book.allow_broadcast(effect.intent_id)
+        for intent_id in self._inbox.take_settled():
+            owned = self._book.get(intent_id)
+            if owned is None:
+                continue
+            if owned.may_broadcast:
+                owned.settled = True
+            else:
+                self._forget(intent_id)
+
+    async def _try_to_sign(self, effect: SubmitTransaction) -> None:
+        try:
+            prepared = await self._maker.prepare(effect, self._head_num())
+        except WouldRevert as error:
+            if self._inbox.finish_request(effect.intent_id):
+                log.warning("transaction refused", kind=effect.kind, reason=error.reason)
+                await self._submit(TransactionRefused(effect.intent_id, error.reason))
+            return
+        except (GasNotCovered, EndpointBehind) as error:
+            self._say(effect.intent_id, f"cannot sign yet: {error}")
+            return
+        sender = self._maker.sender
+        pending_count = await self._count(sender, "pending")
+        # More may have been allowed out while the endpoint was asked.
+        self._take_orders()
+        if not self._inbox.finish_request(effect.intent_id):
+            return
+        signed = self._maker.sign(prepared, self._book.next_nonce(pending_count))
+        self._book.own(OwnedTransaction(effect.intent_id, signed.tx_hash, signed.nonce, signed.raw))
+        self._said.pop(effect.intent_id, None)
+        await self._submit(
+            TransactionSigned(effect.intent_id, signed.tx_hash, sender, signed.nonce, signed.raw)
+        )
+
+    async def _watch(self, owned: OwnedTransaction) -> None:
+        """Mined: report it, and forget it once buried. Not mined: send it (again)."""
+        receipt = await self._receipt(owned)
+        if receipt is None:
+            await self._send(owned)
+            return
+        if owned.reported_block_hash != receipt.block_hash and not owned.settled:
+            await self._submit(receipt)
+        owned.reported_block_hash = receipt.block_hash
+        if self._head_num() - receipt.block_num >= self._depth:
+            self._forget(owned.intent_id)
+
+    async def _send(self, owned: OwnedTransaction) -> None:
+        try:
+            await self._link.call("eth_sendRawTransaction", [to_hex(owned.raw)])
+        except RpcError as error:
+            await self._judge_refusal(owned, error)
+        else:
+            log.info("transaction sent", tx_hash=to_hex(owned.tx_hash), nonce=owned.nonce)
+
+    async def _judge_refusal(self, owned: OwnedTransaction, error: RpcError) -> None:
+        """An endpoint that will not take our bytes has them already, or never will, or not yet.
+
+        Its words differ from client to client, so they are not read: what counts is whether it
+        knows the transaction, and whether another one with our nonce is buried.
+        """
+        name = to_hex(owned.tx_hash)
+        if await self._link.call("eth_getTransactionByHash", [name]) is not None:
+            return
+        buried_num = max(0, self._head_num() - self._depth)
+        if await self._count(self._maker.sender, hex(buried_num)) <= owned.nonce:
+            self._say(owned.intent_id, f"not taken yet: {error}")
+        elif await self._receipt(owned) is None:
+            log.error("transaction lost", tx_hash=name, nonce=owned.nonce, reason=NONCE_TAKEN)
+            self._forget(owned.intent_id)
+            if not owned.settled:
+                await self._submit(TransactionRefused(owned.intent_id, NONCE_TAKEN))
+
+    async def _receipt(self, owned: OwnedTransaction) -> TransactionReceipt | None:
+        name = to_hex(owned.tx_hash)
+        answer: Any = await self._link.call("eth_getTransactionReceipt", [name])
+        if answer is None:
+            return None
+        if not isinstance(answer, dict) or answer.get("transactionHash") != name:
+            raise MalformedAnswer(f"asked for the receipt of {name}, got {str(answer)[:80]}")
+        return TransactionReceipt(
+            intent_id=owned.intent_id,
+            tx_hash=owned.tx_hash,
+            block_num=quantity(answer.get("blockNumber"), "receipt block number"),
+            block_hash=data(answer.get("blockHash"), "receipt block hash", 32),
+            gas_used=quantity(answer.get("gasUsed"), "gas used"),
+            gas_price=quantity(answer.get("effectiveGasPrice"), "effective gas price"),
+            succeeded=quantity(answer.get("status"), "receipt status") == 1,
+        )
+
+    async def _count(self, sender: bytes, block: str) -> int:
+        answer = await self._link.call("eth_getTransactionCount", [to_hex(sender), block])
+        return quantity(answer, "transaction count")
+
+    def _forget(self, intent_id: Bytes32) -> None:
+        self._book.forget(intent_id)
+        self._said.pop(intent_id, None)
+
+    def _say(self, intent_id: Bytes32 | None, trouble: str) -> None:
+        """One line per change, not per try."""
+        if self._said.get(intent_id) != trouble:
+            self._said[intent_id] = trouble
+            name = to_hex(intent_id) if intent_id is not None else ""
+            log.warning("transaction waits", intent_id=name, reason=trouble)

@@ -1,0 +1,109 @@
+"""Blocks and logs as an endpoint's JSON spells them, checked and turned into values.
+
+An endpoint is a stranger: whatever does not have the promised shape raises `MalformedAnswer`, which
+callers treat like an endpoint that is down. What a log means is `log_decoder`'s business.
+Source: the Ethereum JSON-RPC specification (execution-apis).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from protocols.types import Address, Bytes32
+
+TOPIC_COUNT_MAX = 4
+"""The EVM's LOG4 is the largest."""
+
+
+class MalformedAnswer(Exception):
+    """An answer without the shape that the specification promises."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What following a chain takes of a block."""
+
+    number: int
+    hash: Bytes32
+    parent_hash: Bytes32
+
+
+@dataclass(frozen=True)
+class RawLog:
+    """A log as it lies in a block, not yet decoded."""
+
+    address: Address
+    topics: tuple[Bytes32, ...]
+    data: bytes
+    block_num: int
+    block_hash: Bytes32
+    tx_hash: Bytes32
+    tx_index: int
+    log_index: int
+
+
+def quantity(value: object, what: str) -> int:
+    """A non-negative number from its 0x spelling."""
+    if not isinstance(value, str) or not value.startswith("0x"):
+        raise MalformedAnswer(f"{what} is no quantity: {str(value)[:80]}")
+    try:
+        return int(value[2:], 16)
+    except ValueError:
+        raise MalformedAnswer(f"{what} is no quantity: {value[:80]}") from None
+
+
+def data(value: object, what: str, size: int | None = None) -> bytes:
+    """Bytes from their 0x spelling, of exactly `size` when given."""
+    if not isinstance(value, str) or not value.startswith("0x"):
+        raise MalformedAnswer(f"{what} is no hex data: {str(value)[:80]}")
+    try:
+        decoded = bytes.fromhex(value[2:])
+    except ValueError:
+        raise MalformedAnswer(f"{what} is no hex data: {value[:80]}") from None
+    if size is not None and len(decoded) != size:
+        raise MalformedAnswer(f"{what} has {len(decoded)} bytes, not {size}")
+    return decoded
+
+
+def header(value: Any) -> Header:
+    """A block's header, from `eth_getBlockBy...` or a `newHeads` notification."""
+    fields = _object(value, "block")
+    return Header(
+        quantity(fields.get("number"), "block number"),
+        data(fields.get("hash"), "block hash", 32),
+        data(fields.get("parentHash"), "parent hash", 32),
+    )
+
+
+def logs(value: Any) -> list[RawLog]:
+    """The answer of `eth_getLogs`, in the chain's order whatever order it came in.
+
+    A log marked as removed is left out: it belongs to a block that is gone.
+    """
+    if not isinstance(value, list):
+        raise MalformedAnswer(f"logs are no list: {str(value)[:80]}")
+    parsed = [_log(item) for item in value if not _object(item, "log").get("removed")]
+    return sorted(parsed, key=lambda log: (log.block_num, log.log_index))
+
+
+def _log(fields: dict[str, Any]) -> RawLog:
+    topics = fields.get("topics")
+    if not isinstance(topics, list) or len(topics) > TOPIC_COUNT_MAX:
+        raise MalformedAnswer("a log's topics are no list of at most four")
+    return RawLog(
+        address=data(fields.get("address"), "log address", 20),
+        topics=tuple(data(topic, "log topic", 32) for topic in topics),
+        data=data(fields.get("data"), "log data"),
+        block_num=quantity(fields.get("blockNumber"), "log block number"),
+        block_hash=data(fields.get("blockHash"), "log block hash", 32),
+        tx_hash=data(fields.get("transactionHash"), "log transaction hash", 32),
+        tx_index=quantity(fields.get("transactionIndex"), "log transaction index"),
+        log_index=quantity(fields.get("logIndex"), "log index"),
+    )
+
+
+def _object(value: Any, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise MalformedAnswer(f"{what} is no object: {str(value)[:80]}")
+    return value

@@ -1,0 +1,466 @@
+"""Following a chain that forks, stalls and is cut off: every log observed and confirmed once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from node.chain import follower as follower_module
+from node.chain.errors import RpcError
+from node.chain.follower import ChainFollower
+from node.chain.wire import Header
+from protocols.inputs import ChainHead, ChainLog, ChainReorg, Input
+from tests.support.simulated_chain import (
+    ADJUDICATOR,
+    PlainDecoder,
+    SimulatedChain,
+    SimulatedClient,
+    SimulatedLink,
+)
+
+Entry = tuple[int, int]
+"""(block, channel) of a deposit."""
+
+
+class Consumer:
+    """Believes what it is told, as the core would, and checks that nothing is told twice."""
+
+    def __init__(self) -> None:
+        self.observed: list[Entry] = []
+        self.confirmed: list[Entry] = []
+        self.heads: list[ChainHead] = []
+        self.reorgs: list[ChainReorg] = []
+        self._seen: set[tuple[bytes, int]] = set()
+        self._blocks: dict[Entry, bytes] = {}
+
+    async def __call__(self, item: Input, /) -> None:
+        await trio.lowlevel.checkpoint()
+        if isinstance(item, ChainLog):
+            self._take(item)
+        elif isinstance(item, ChainHead):
+            self.heads.append(item)
+        elif isinstance(item, ChainReorg):
+            self.reorgs.append(item)
+            self.observed = [e for e in self.observed if e[0] < item.fork_block_num]
+
+    def _take(self, log: ChainLog) -> None:
+        entry = (log.block_num, int.from_bytes(log.channel_id[1:], "big"))
+        name = (log.block_hash, log.log_index)
+        if log.confirmed:
+            assert entry in self.observed, "confirmed before it was observed"
+            assert entry not in self.confirmed, "confirmed twice"
+            self.confirmed.append(entry)
+        else:
+            assert name not in self._seen, "observed twice"
+            self._seen.add(name)
+            self.observed.append(entry)
+
+
+class Following:
+    """A follower of a simulated chain, with what it told its consumer."""
+
+    def __init__(self, chain: SimulatedChain, depth: int, *, subscribes: bool = True) -> None:
+        self.chain = chain
+        self.consumer = Consumer()
+        self.heads_seen: list[Header] = []
+        self.link = SimulatedLink(lambda: SimulatedClient(chain, subscribes=subscribes))
+        self.follower = ChainFollower(
+            self.link,  # type: ignore[arg-type]
+            adjudicator=ADJUDICATOR,
+            confirmation_count=depth,
+            submit=self.consumer,
+            on_head=self.heads_seen.append,
+        )
+
+    @property
+    def client(self) -> SimulatedClient:
+        """The client in use."""
+        client = self.link.clients[-1]
+        assert isinstance(client, SimulatedClient)
+        return client
+
+    async def caught_up(self) -> None:
+        """Wait until the follower stands on the chain's newest block."""
+        with trio.fail_after(1000):
+            while self.follower.head != self.chain.head:
+                await trio.sleep(0.1)
+            await trio.sleep(2.5)
+
+
+@asynccontextmanager
+async def following(
+    chain: SimulatedChain, depth: int = 0, processed: int | None = 0, **options: Any
+) -> AsyncIterator[Following]:
+    """A running follower."""
+    found = Following(chain, depth, **options)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(found.follower.run, PlainDecoder(), processed)
+        yield found
+        nursery.cancel_scope.cancel()
+
+
+async def test_logs_come_in_order_and_the_cursor_is_reported(autojump_clock: object) -> None:
+    chain = SimulatedChain()
+    async with following(chain) as it:
+        assert (it.follower.head, it.follower.cursor) == (None, None)
+        chain.extend(1, 2)
+        chain.extend()
+        chain.extend(3)
+        await it.caught_up()
+        assert it.follower.cursor == chain.head
+        assert it.follower.seen_at <= trio.current_time()
+        assert it.heads_seen[-1] == chain.head
+    assert it.consumer.observed == it.consumer.confirmed == chain.canonical()
+    assert it.consumer.heads[-1] == ChainHead(3, chain.head.hash)
+
+
+async def test_empty_blocks_are_reported_about_once_a_second(autojump_clock: object) -> None:
+    chain = SimulatedChain()
+    async with following(chain) as it:
+        for _ in range(100):
+            chain.extend()
+            await trio.sleep(0.1)
+        await it.caught_up()
+    assert 9 <= len(it.consumer.heads) <= 14
+    assert it.consumer.heads[-1].processed_block_num == 100
+
+
+async def test_without_notifications_the_head_is_polled(autojump_clock: object) -> None:
+    chain = SimulatedChain()
+    async with following(chain, subscribes=False) as it:
+        chain.extend(1)
+        await it.caught_up()
+        chain.extend(2)
+        await it.caught_up()
+        it.client.close("cut while it polls")
+        chain.extend(3)
+        await it.caught_up()
+    assert it.consumer.confirmed == chain.canonical()
+
+
+async def test_an_endpoint_that_refuses_subscriptions_is_polled(autojump_clock: object) -> None:
+    chain = SimulatedChain()
+
+    class Refusing(SimulatedClient):
+        async def subscribe(self, kind: str) -> None:
+            raise RpcError("eth_subscribe", -32601, "no notifications here")
+
+    it = Following(chain, 0)
+    it.link = SimulatedLink(lambda: Refusing(chain))
+    it.follower._link = it.link  # type: ignore[assignment]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(it.follower.run, PlainDecoder(), 0)
+        chain.extend(1)
+        await it.caught_up()
+        nursery.cancel_scope.cancel()
+    assert it.consumer.confirmed == chain.canonical()
+
+
+async def test_a_quiet_fork_is_found_by_the_slow_poll(autojump_clock: object) -> None:
+    chain = SimulatedChain()
+    async with following(chain, depth=4) as it:
+        for number in range(1, 6):
+            chain.extend(number)
+        await it.caught_up()
+        listeners, chain.listeners = chain.listeners, []
+        old = chain.blocks[4]["hash"]
+        chain.fork(2, [(7,), (8,)])
+        chain.listeners = listeners
+        await it.caught_up()
+    assert it.consumer.observed == chain.canonical()
+    (reorg,) = it.consumer.reorgs
+    assert reorg.fork_block_num == 4
+    assert reorg.old_block_hash.hex() == old[2:]
+    assert reorg.new_block_hash.hex() == chain.blocks[4]["hash"][2:]
+
+
+async def test_a_long_absence_is_read_in_stretches(autojump_clock: object) -> None:
+    chain = SimulatedChain()
+    for number in range(1, 2001):
+        chain.extend(*([number] if number % 50 == 0 else []))
+    async with following(chain, depth=3) as it:
+        await it.caught_up()
+    assert it.consumer.observed == chain.canonical()
+    assert it.consumer.confirmed == [e for e in chain.canonical() if e[0] <= 1997]
+    by_range = [where for where in chain.log_requests if "fromBlock" in where]
+    assert len(by_range) == 4
+
+
+async def test_stretches_shrink_to_what_the_endpoint_can_bear(autojump_clock: object) -> None:
+    chain = SimulatedChain()
+    chain.logs_block_count_max = 100
+    for number in range(1, 600):
+        chain.extend(number)
+    async with following(chain) as it:
+        await it.caught_up()
+    assert it.consumer.confirmed == chain.canonical()
+
+
+async def test_an_endpoint_that_refuses_every_stretch_is_given_up(autojump_clock: object) -> None:
+    chain = SimulatedChain()
+    chain.logs_block_count_max = 0
+    for _ in range(200):
+        chain.extend()
+    async with following(chain) as it:
+        await trio.sleep(30)
+        assert len(it.link.clients) > 1
+        assert "keeps refusing" in it.link.clients[0].closed_reason
+        chain.logs_block_count_max = 1000
+        await it.caught_up()
+
+
+async def test_unconfirmed_logs_of_before_a_long_absence_are_confirmed_after_it(
+    autojump_clock: object,
+) -> None:
+    chain = SimulatedChain()
+    async with following(chain, depth=5) as it:
+        chain.extend(1)
+        chain.extend(2)
+        await it.caught_up()
+        assert it.consumer.confirmed == []
+        listeners, chain.listeners = chain.listeners, []
+        # What it saw last was replaced meanwhile, and much was built on top.
+        chain.fork(1, [(3,), *[()] * 300])
+        chain.listeners = listeners
+        await it.caught_up()
+    assert it.consumer.observed == it.consumer.confirmed == [(1, 1), (2, 3)]
+    assert len(it.consumer.reorgs) == 1
+
+
+async def test_a_new_node_looks_back_a_bounded_way(
+    autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower_module, "FIRST_LOOK_BACK_BLOCK_COUNT", 10)
+    chain = SimulatedChain()
+    for number in range(1, 31):
+        chain.extend(number)
+    async with following(chain, processed=None) as it:
+        await it.caught_up()
+    assert it.consumer.confirmed == chain.canonical()[20:]
+
+
+async def test_a_restart_reads_on_from_the_processed_block(autojump_clock: object) -> None:
+    chain = SimulatedChain()
+    for number in range(1, 6):
+        chain.extend(number)
+    async with following(chain, processed=3) as it:
+        await it.caught_up()
+    assert it.consumer.confirmed == chain.canonical()[3:]
+
+
+async def test_an_endpoint_that_has_less_than_was_processed_is_waited_for(
+    autojump_clock: object,
+) -> None:
+    chain = SimulatedChain()
+    chain.extend(1)
+    with capture_logs() as lines:
+        async with following(chain, processed=3) as it:
+            await trio.sleep(20)
+            assert it.follower.head is None
+            for number in (2, 3, 4):
+                chain.extend(number)
+            await it.caught_up()
+    assert it.consumer.confirmed == [(4, 4)]
+    assert len([line for line in lines if "behind" in line["event"]]) == 1
+
+
+async def test_a_lagging_endpoint_is_no_fork_and_does_not_renew_the_view(
+    autojump_clock: object,
+) -> None:
+    chain = SimulatedChain()
+    async with following(chain) as it:
+        for number in (1, 2, 3):
+            chain.extend(number)
+        await it.caught_up()
+        ahead, chain.blocks = chain.blocks, chain.blocks[:2]
+        seen_at = it.follower.seen_at
+        await trio.sleep(60)
+        assert it.follower.seen_at <= seen_at + follower_module.POLL_S
+        chain.blocks = ahead
+        await trio.sleep(10)
+        assert it.follower.seen_at > seen_at + 60
+        # Even below all that is remembered.
+        it.client.overrides["eth_getBlockByNumber"] = lambda params: {
+            "number": "0x0", "hash": "0x" + "77" * 32, "parentHash": "0x" + "00" * 32,
+        }  # fmt: skip
+        await trio.sleep(20)
+    assert it.consumer.reorgs == []
+    assert it.consumer.confirmed == [(1, 1), (2, 2), (3, 3)]
+
+
+async def test_a_fork_below_the_depth_is_told_and_the_new_logs_are_confirmed_too(
+    autojump_clock: object,
+) -> None:
+    chain = SimulatedChain()
+    with capture_logs() as lines:
+        async with following(chain, depth=1) as it:
+            for number in range(1, 8):
+                chain.extend(number)
+            await it.caught_up()
+            chain.fork(4, [(11,), (12,), (13,), (14,), ()])
+            await it.caught_up()
+    assert it.consumer.observed == chain.canonical()
+    assert it.consumer.confirmed[-4:] == chain.canonical()[-4:]
+    assert it.consumer.heads[-1] == ChainHead(7, _hash(chain, 7))
+    assert any("replaced confirmed blocks" in line["event"] for line in lines)
+
+
+async def test_a_fork_below_everything_remembered_begins_again_there(
+    autojump_clock: object,
+) -> None:
+    chain = SimulatedChain()
+    for number in range(1, 11):
+        chain.extend(number)
+    with capture_logs() as lines:
+        async with following(chain, processed=5) as it:
+            await it.caught_up()
+            chain.fork(8, [(number,) for number in range(21, 31)])
+            await it.caught_up()
+    (reorg,) = it.consumer.reorgs
+    assert reorg.fork_block_num == 5
+    assert it.consumer.observed == [e for e in chain.canonical() if e[0] >= 5]
+    assert any("more blocks than this node remembers" in line["event"] for line in lines)
+
+
+async def test_a_chain_with_another_first_block_is_not_followed(autojump_clock: object) -> None:
+    chain = SimulatedChain()
+    async with following(chain) as it:
+        chain.extend(1)
+        await it.caught_up()
+        chain.fork(2, [(), (2,), (3,)])
+        await trio.sleep(20)
+        assert "first block" in it.link.clients[0].closed_reason
+    assert it.consumer.observed == [(1, 1)]
+
+
+async def test_a_block_replaced_while_it_is_read_is_read_again(autojump_clock: object) -> None:
+    chain = SimulatedChain()
+    async with following(chain, depth=3) as it:
+        chain.extend(1)
+        await it.caught_up()
+        forks = iter([lambda: chain.fork(1, [(3,), (4,)])])
+
+        def fork_once(method: str) -> None:
+            if method == "eth_getLogs":
+                next(forks, lambda: None)()
+
+        it.client.before_call = fork_once
+        chain.extend(2)
+        await it.caught_up()
+    assert it.consumer.observed == chain.canonical() == [(1, 1), (2, 3), (3, 4)]
+
+
+async def test_a_malformed_answer_ends_the_connection(autojump_clock: object) -> None:
+    chain = SimulatedChain()
+    async with following(chain) as it:
+        await it.caught_up()
+        it.client.overrides["eth_getLogs"] = lambda params: "nonsense"
+        chain.extend(1)
+        await it.caught_up()
+        assert "malformed answer" in it.link.clients[0].closed_reason
+    assert it.consumer.confirmed == [(1, 1)]
+
+
+async def test_a_stretch_whose_end_is_replaced_meanwhile_is_read_again(
+    autojump_clock: object,
+) -> None:
+    chain = SimulatedChain()
+    for number in range(1, 101):
+        chain.extend(number)
+    forks = iter([lambda: chain.fork(90, [(number,) for number in range(201, 301)])])
+    it = Following(chain, 0)
+
+    def fork_once(method: str) -> None:
+        if method == "eth_getLogs":
+            next(forks, lambda: None)()
+
+    (await it.link.client()).before_call = fork_once  # type: ignore[attr-defined]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(it.follower.run, PlainDecoder(), 0)
+        await it.caught_up()
+        nursery.cancel_scope.cancel()
+    assert it.consumer.confirmed == chain.canonical()
+
+
+OPERATIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("extend"), st.lists(st.integers(0, 2), min_size=1, max_size=4)),
+        st.tuples(st.just("fork"), st.integers(1, 4)),
+        st.tuples(st.just("leap"), st.integers(60, 130)),
+        st.tuples(st.just("cut"), st.integers(0, 6)),
+        st.tuples(st.just("wait"), st.integers(0, 3)),
+    ),
+    max_size=15,
+)
+
+
+@given(depth=st.integers(0, 4), operations=OPERATIONS)
+@settings(max_examples=60)
+def test_whatever_happens_the_consumer_ends_up_with_the_final_chain(
+    depth: int, operations: list[tuple[str, Any]]
+) -> None:
+    async def play() -> None:
+        chain = SimulatedChain()
+        serial = iter(range(1, 10_000))
+        async with following(chain, depth) as it:
+            for name, value in operations:
+                await _OPERATIONS[name](chain, it, serial, depth, value)
+            # Enough on top that everything so far is buried.
+            for _ in range(depth + 1):
+                chain.extend()
+            await it.caught_up()
+            assert it.consumer.observed == chain.canonical()
+            assert it.consumer.confirmed == chain.canonical()
+            assert it.consumer.heads[-1].processed_block_num == chain.head.number - depth
+
+    trio.run(play, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+async def _extend(
+    chain: SimulatedChain, it: Following, serial: Any, depth: int, value: list[int]
+) -> None:
+    for deposit_count in value:
+        chain.extend(*[next(serial) for _ in range(deposit_count)])
+
+
+async def _fork(chain: SimulatedChain, it: Following, serial: Any, depth: int, value: int) -> None:
+    # The follower must have caught up, else "shallower than the depth" means nothing to it; and
+    # the new branch is longer, as the branch that wins is.
+    await it.caught_up()
+    replaced = min(value, depth, len(chain.blocks) - 1)
+    if replaced:
+        chain.fork(replaced, [(next(serial),) for _ in range(replaced + 1)])
+
+
+async def _leap(chain: SimulatedChain, it: Following, serial: Any, depth: int, value: int) -> None:
+    listeners, chain.listeners = chain.listeners, []
+    for _ in range(value):
+        chain.extend(next(serial))
+    chain.listeners = listeners
+
+
+async def _cut(chain: SimulatedChain, it: Following, serial: Any, depth: int, value: int) -> None:
+    if it.link.clients:
+        it.client.fails_after_count = value
+
+
+async def _wait(chain: SimulatedChain, it: Following, serial: Any, depth: int, value: int) -> None:
+    await trio.sleep(value)
+
+
+Operation = Callable[[SimulatedChain, Following, Any, int, Any], Awaitable[None]]
+_OPERATIONS: dict[str, Operation] = {
+    "extend": _extend, "fork": _fork, "leap": _leap, "cut": _cut, "wait": _wait,
+}  # fmt: skip
+
+
+def _hash(chain: SimulatedChain, block_num: int) -> bytes:
+    return bytes.fromhex(chain.blocks[block_num]["hash"][2:])

@@ -1,0 +1,159 @@
+"""The adjudicator's logs, encoded by eth_abi from the contracts' sources, come out as inputs."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import pytest
+from eth_abi import encode
+
+from contracts.loader import load_artifact
+from node.chain.log_decoder import LogDecoder
+from node.chain.wire import MalformedAnswer, RawLog
+from protocols.crypto import keccak256
+from protocols.inputs import ChainLog
+from protocols.outcome import Allocation, SingleAssetExit
+from protocols.state import FixedPart, State
+from tests.support.states import outcome_values, random_state
+
+ADJUDICATOR = b"\xad" * 20
+CHANNEL = b"\xc4" * 32
+ABI = load_artifact("NitroAdjudicator").abi
+DECODER = LogDecoder(ABI, ADJUDICATOR)
+
+OUTCOME = "(address,(uint8,bytes),(bytes32,uint256,uint8,bytes)[])[]"
+SIGNED = f"(({OUTCOME},bytes,uint48,bool),(uint8,bytes32,bytes32)[])"
+
+
+def raw_log(signature: str, types: list[str], values: list[Any], *topics: bytes) -> RawLog:
+    """A log of the adjudicator about CHANNEL."""
+    return RawLog(
+        address=ADJUDICATOR,
+        topics=(keccak256(signature.encode()), CHANNEL, *topics),
+        data=encode(types, values),
+        block_num=5,
+        block_hash=b"\x05" * 32,
+        tx_hash=b"\x06" * 32,
+        tx_index=7,
+        log_index=8,
+    )
+
+
+def decoded(signature: str, types: list[str], values: list[Any], *topics: bytes) -> ChainLog:
+    """The input for such a log, its place in the chain checked."""
+    found = DECODER.decode(raw_log(signature, types, values, *topics))
+    assert found is not None
+    assert found.log_name == signature.partition("(")[0]
+    assert found.channel_id == CHANNEL
+    assert not found.confirmed
+    assert (found.block_num, found.block_hash, found.tx_hash) == (5, b"\x05" * 32, b"\x06" * 32)
+    assert (found.tx_index, found.log_index) == (7, 8)
+    return found
+
+
+def challenge(state: State, proof_count: int = 0) -> ChainLog:
+    """The input for a challenge of CHANNEL with this candidate."""
+    variable = (outcome_values(state.outcome), state.app_data, state.turn_num, state.is_final)
+    signed = (variable, [(27, bytes(32), bytes(32))])
+    return decoded(
+        f"ChallengeRegistered(bytes32,uint48,{SIGNED}[],{SIGNED})",
+        ["uint48", f"{SIGNED}[]", SIGNED],
+        [1_700_000_000, [signed] * proof_count, signed],
+    )
+
+
+def test_deposited_carries_asset_and_holdings() -> None:
+    log = decoded(
+        "Deposited(bytes32,address,uint256)",
+        ["address", "uint256"],
+        ["0x" + "ab" * 20, 2**256 - 1],
+    )
+    assert (log.asset, log.amount) == (b"\xab" * 20, 2**256 - 1)
+
+
+def test_allocation_updated_carries_the_index_and_what_is_left() -> None:
+    log = decoded(
+        "AllocationUpdated(bytes32,uint256,uint256,uint256)", ["uint256"] * 3, [1, 1000, 400]
+    )
+    assert (log.asset_index, log.amount, log.asset) == (1, 400, bytes(20))
+
+
+@pytest.mark.parametrize("name", ["ChallengeCleared", "Checkpointed"])
+def test_cleared_and_checkpointed_carry_the_turn_record(name: str) -> None:
+    assert decoded(f"{name}(bytes32,uint48)", ["uint48"], [2**48 - 1]).number == 2**48 - 1
+
+
+def test_concluded_carries_when_it_finalised() -> None:
+    assert decoded("Concluded(bytes32,uint48)", ["uint48"], [1_700_000_000]).number == 1_700_000_000
+
+
+def test_reclaimed_carries_the_asset_index() -> None:
+    assert decoded("Reclaimed(bytes32,uint256)", ["uint256"], [3]).asset_index == 3
+
+
+def test_outcome_paid_carries_which_allocations_got_how_much() -> None:
+    log = decoded(
+        "OutcomePaid(bytes32,uint256,uint256[],uint256[])",
+        ["uint256", "uint256[]", "uint256[]"],
+        [0, [0, 2], [600, 400]],
+    )
+    assert (log.asset_index, log.indices, log.amounts) == (0, (0, 2), (600, 400))
+
+
+def test_outcome_reclaimed_carries_the_right_partys_share() -> None:
+    log = decoded(
+        "OutcomeReclaimed(bytes32,uint256,bytes32,uint256)",
+        ["uint256", "uint256"],
+        [1, 250],
+        b"\x77" * 32,
+    )
+    assert (log.asset_index, log.amount) == (1, 250)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_challenge_carries_the_hash_of_the_state_it_was_made_with(seed: int) -> None:
+    state = random_state(Random(seed))
+    log = challenge(state, proof_count=seed % 3)
+    encoded = State(state.fixed, state.app_data, state.outcome, state.turn_num, state.is_final)
+    # The hash covers the channel id: the same state of CHANNEL has another hash than ours.
+    assert log.candidate_state_hash != encoded.state_hash()
+    assert log.candidate_state_hash == keccak256(
+        encode(
+            ["bytes32", "bytes", OUTCOME, "uint48", "bool"],
+            [CHANNEL, state.app_data, outcome_values(state.outcome), state.turn_num,
+             state.is_final],
+        )
+    )  # fmt: skip
+    assert (log.number, log.turn_num) == (1_700_000_000, state.turn_num)
+    assert log.candidate_is_final == state.is_final
+    assert log.challenger == bytes(20)
+
+
+def test_a_strangers_challenge_that_no_node_would_sign_still_decodes() -> None:
+    allocation = Allocation(bytes(32), 1)
+    exits = (SingleAssetExit(bytes(20), (allocation,)),)
+    huge = State(FixedPart((b"\x01" * 20,), 1, bytes(20), 1), b"\x01" * 140_000, exits, 4, True)
+    log = challenge(huge)
+    assert (log.turn_num, log.candidate_state_hash) == (4, b"")
+
+
+def test_logs_of_other_contracts_and_of_unknown_events_are_of_no_use() -> None:
+    ours = raw_log("Concluded(bytes32,uint48)", ["uint48"], [1])
+    unknown = raw_log("Transfer(bytes32,uint48)", ["uint48"], [1])
+    fields = {name: getattr(ours, name) for name in RawLog.__dataclass_fields__}
+    assert DECODER.decode(unknown) is None
+    assert DECODER.decode(RawLog(**{**fields, "address": b"\x01" * 20})) is None
+    assert DECODER.decode(RawLog(**{**fields, "topics": ()})) is None
+
+
+def test_a_log_that_does_not_fit_its_event_is_malformed() -> None:
+    with pytest.raises(MalformedAnswer, match="Deposited"):
+        DECODER.decode(raw_log("Deposited(bytes32,address,uint256)", ["uint256"], [2**255]))
+    with pytest.raises(MalformedAnswer, match="Concluded"):
+        DECODER.decode(raw_log("Concluded(bytes32,uint48)", ["uint48"], [1], b"\x01" * 32))
+
+
+def test_an_abi_without_the_events_is_refused() -> None:
+    with pytest.raises(ValueError, match="Concluded"):
+        LogDecoder([item for item in ABI if item.get("name") != "Concluded"], ADJUDICATOR)

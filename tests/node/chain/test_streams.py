@@ -1,0 +1,69 @@
+"""Reaching an endpoint at all, and what its URL may look like."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from node.chain import streams
+from node.chain.errors import EndpointDown
+from tests.support.simulated_chain import tcp_endpoint
+
+
+@pytest.mark.parametrize(
+    "url", ["ws://h:1", "wss://h", "http://127.0.0.1:8545/path?x=1", "https://u:p@h/"]
+)
+def test_urls_of_the_four_schemes_are_accepted(url: str) -> None:
+    streams.require_url(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["", "h:8545", "ftp://h", "ws://", "http:///path", "ws://h:99999", "ws://h:0"]
+)
+def test_any_other_url_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="endpoint|[Pp]ort"):
+        streams.require_url(url)
+
+
+def test_a_label_tells_the_host_and_no_secret() -> None:
+    url = "wss://name:password@host.example:443/v3/secret?key=secret"
+    assert streams.endpoint_label(url) == "wss://host.example:443"
+    assert streams.endpoint_label("http://[::1]:8545/secret") == "http://[::1]:8545"
+    assert streams.target_of(url) == "/v3/secret?key=secret"
+    assert streams.target_of("ws://h:1") == "/"
+
+
+async def test_a_port_nobody_listens_on_is_an_endpoint_that_is_down() -> None:
+    async with tcp_endpoint(_say_nothing) as url:
+        pass
+    with pytest.raises(EndpointDown, match="no connection"):
+        await streams.open_stream(url)
+
+
+async def test_an_unknown_name_is_an_endpoint_that_is_down() -> None:
+    with pytest.raises(EndpointDown, match="no connection"):
+        await streams.open_stream("ws://no-such-host.invalid:1")
+
+
+async def test_a_server_without_tls_behind_a_tls_url_is_an_endpoint_that_is_down() -> None:
+    async with tcp_endpoint(_talk_plainly, "https") as url:
+        with pytest.raises(EndpointDown, match="no connection"):
+            await streams.open_stream(url)
+
+
+async def test_a_server_that_never_answers_tls_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(streams, "CONNECT_TIMEOUT_S", 0.2)
+    async with tcp_endpoint(_say_nothing, "wss") as url:
+        with pytest.raises(EndpointDown, match=r"within 0\.2 s"):
+            await streams.open_stream(url)
+
+
+async def _say_nothing(stream: trio.SocketStream) -> None:
+    await trio.sleep_forever()
+
+
+async def _talk_plainly(stream: trio.SocketStream) -> None:
+    await stream.send_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    await stream.aclose()

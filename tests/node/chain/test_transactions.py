@@ -1,0 +1,125 @@
+"""Simulating, pricing and signing one transaction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from eth_abi import encode
+from eth_account import Account
+
+from node.chain.errors import EndpointDown, RpcError
+from node.chain.provider import web3_over
+from node.chain.transactions import (
+    BASE_FEE_FACTOR,
+    PRIORITY_FEE_WEI_MAX,
+    EndpointBehind,
+    GasNotCovered,
+    TransactionMaker,
+    WouldRevert,
+    nonce_of,
+)
+from node.chain.wire import MalformedAnswer
+from protocols.crypto import keccak256
+from protocols.effects import SubmitTransaction
+from tests.support.actors import ALICE
+from tests.support.simulated_pool import GWEI, SimulatedPool
+
+ABI: list[dict[str, Any]] = [{"type": "error", "name": "Broke", "inputs": [{"type": "uint256"}]}]
+BROKE = "0x" + keccak256(b"Broke(uint256)")[:4].hex()
+EFFECT = SubmitTransaction(
+    b"\x01" * 32, "deposit", b"\xad" * 20, (10**18).to_bytes(32, "big"), b"\x01\x02"
+)
+
+
+def maker_of(pool: SimulatedPool) -> TransactionMaker:
+    return TransactionMaker(web3_over(pool), ALICE.secret, 31_337, ABI)
+
+
+async def test_a_call_that_works_is_priced_with_margins() -> None:
+    maker = maker_of(SimulatedPool())
+    prepared = await maker.prepare(EFFECT, 10)
+    assert maker.sender == ALICE.address
+    assert (prepared.to, prepared.value_wei, prepared.data) == (EFFECT.to, 10**18, EFFECT.data)
+    assert prepared.gas_limit == 62_500
+    assert prepared.priority_fee_wei == GWEI
+    assert prepared.max_fee_wei == BASE_FEE_FACTOR * GWEI + GWEI
+
+
+async def test_an_absurd_tip_is_capped() -> None:
+    pool = SimulatedPool()
+    pool.tip_wei = 10**18
+    prepared = await maker_of(pool).prepare(EFFECT, 10)
+    assert prepared.priority_fee_wei == PRIORITY_FEE_WEI_MAX
+
+
+async def test_the_signed_bytes_say_what_was_asked_and_are_ours() -> None:
+    maker = maker_of(SimulatedPool())
+    signed = maker.sign(await maker.prepare(EFFECT, 10), 7)
+    assert signed == maker.sign(await maker.prepare(EFFECT, 10), 7)
+    assert signed.tx_hash == keccak256(signed.raw)
+    assert nonce_of(signed.raw) == signed.nonce == 7
+    sender = Account.recover_transaction(signed.raw)
+    assert bytes.fromhex(sender[2:]) == ALICE.address
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (RpcError("eth_call", 3, "execution reverted: held != expectedHeld",
+                  "0x08c379a0" + encode(["string"], ["held != expectedHeld"]).hex()),
+         "held != expectedHeld"),
+        (RpcError("eth_call", -32015, "VM execution error",
+                  "0x08c379a0" + encode(["string"], ["held != expectedHeld"]).hex()),
+         "held != expectedHeld"),
+        (RpcError("eth_call", -32015, "VM execution error.",
+                  "Reverted 0x08c379a0" + encode(["string"], ["no"]).hex()), "no"),
+        (RpcError("eth_call", 3, "execution reverted", "0x08c379a0" + "ff" * 40), "no text"),
+        (RpcError("eth_call", 3, "execution reverted", "0x"), "execution reverted"),
+        (RpcError("eth_call", -32000, "execution reverted"), "execution reverted"),
+        (RpcError("eth_call", 3, "execution reverted", BROKE + "00" * 32), "Broke"),
+        (RpcError("eth_call", 3, "execution reverted", "0xdeadbeef"), "custom error 0xdeadbeef"),
+        (RpcError("eth_call", 3, "execution reverted: panic",
+                  "0x4e487b71" + (0x11).to_bytes(32, "big").hex()), "overflow"),
+    ],
+)  # fmt: skip
+async def test_a_revert_gives_the_contracts_own_reason(error: RpcError, reason: str) -> None:
+    pool = SimulatedPool()
+    pool.call_error = error
+    with pytest.raises(WouldRevert) as refused:
+        await maker_of(pool).prepare(EFFECT, 10)
+    assert reason in str(refused.value)
+    assert "execution reverted:" not in str(refused.value)
+
+
+async def test_value_that_is_not_there_is_a_refusal_and_missing_gas_a_wait() -> None:
+    pool = SimulatedPool()
+    pool.balance_wei = 10**18 - 1
+    with pytest.raises(WouldRevert, match=r"insufficient funds: 0x.* has 9{18} wei"):
+        await maker_of(pool).prepare(EFFECT, 10)
+    pool.balance_wei = 10**18 + 1
+    with pytest.raises(GasNotCovered, match="send it some") as missing:
+        await maker_of(pool).prepare(EFFECT, 10)
+    assert missing.value.needed_wei == 10**18 + 62_500 * 5 * GWEI
+
+
+async def test_an_endpoint_that_is_behind_proves_nothing() -> None:
+    pool = SimulatedPool()
+    pool.call_error = RpcError("eth_call", 3, "execution reverted: held != expectedHeld")
+    with pytest.raises(EndpointBehind, match="at block 10, not yet at 11"):
+        await maker_of(pool).prepare(EFFECT, 11)
+
+
+@pytest.mark.parametrize("answer", ["0x1", 7, [], {"number": "zz"}, {"number": "0x10"}])
+async def test_an_answer_without_the_promised_shape_is_malformed(answer: object) -> None:
+    pool = SimulatedPool()
+    pool.overrides["eth_getBlockByNumber"] = lambda params: answer
+    with pytest.raises(MalformedAnswer):
+        await maker_of(pool).prepare(EFFECT, 10)
+
+
+async def test_an_endpoint_that_goes_away_stays_our_own_error() -> None:
+    pool = SimulatedPool()
+    pool.down = True
+    with pytest.raises(EndpointDown):
+        await maker_of(pool).prepare(EFFECT, 10)

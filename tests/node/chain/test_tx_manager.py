@@ -1,0 +1,297 @@
+"""Each intent is mined once, whatever the endpoint says about it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import trio
+from structlog.testing import capture_logs
+
+from node.chain import tx_manager as manager_module
+from node.chain.errors import RpcError
+from node.chain.provider import web3_over
+from node.chain.transactions import TransactionMaker
+from node.chain.tx_inbox import TransactionInbox
+from node.chain.tx_manager import NONCE_TAKEN, TransactionManager
+from protocols.effects import SubmitTransaction
+from protocols.inputs import TransactionReceipt, TransactionRefused, TransactionSigned
+from tests.support.actors import ALICE
+from tests.support.chain_room import Engine, Inbox, allowed, until
+from tests.support.simulated_pool import SimulatedPool
+
+
+def intent(number: int) -> SubmitTransaction:
+    """An intent named by its number."""
+    return SubmitTransaction(
+        number.to_bytes(32, "big"), "deposit", b"\xad" * 20, bytes(32), bytes([number])
+    )
+
+
+class Desk:
+    """A manager at work on a simulated pool."""
+
+    def __init__(self, submit: Inbox, depth: int) -> None:
+        self.pool = SimulatedPool()
+        self.inbox = TransactionInbox()
+        self.heard = submit
+        maker = TransactionMaker(web3_over(self.pool), ALICE.secret, 31_337, [])
+        self.manager = TransactionManager(
+            self.pool,  # type: ignore[arg-type]
+            maker,
+            self.inbox,
+            confirmation_count=depth,
+            head_num=lambda: self.pool.head_num,
+            submit=submit,
+        )
+
+    @property
+    def signed(self) -> list[TransactionSigned]:
+        """Everything signed, in order."""
+        return self.heard.of(TransactionSigned)
+
+    async def sign(self, number: int) -> TransactionSigned:
+        """Ask for an intent and wait until it is signed."""
+        before = len(self.signed)
+        self.inbox.request(intent(number))
+        await self.heard.until(lambda: len(self.signed) > before)
+        return self.signed[-1]
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manager_module, "WATCH_INTERVAL_S", 0.02)
+
+
+@asynccontextmanager
+async def desk(submit: Inbox | None = None, depth: int = 3) -> AsyncIterator[Desk]:
+    """A running manager; without an engine nothing is let out by itself."""
+    found = Desk(submit if submit is not None else Inbox(), depth)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(found.manager.run)
+        yield found
+        nursery.cancel_scope.cancel()
+
+
+async def test_an_intent_asked_for_twice_is_signed_once() -> None:
+    async with desk() as it:
+        await it.sign(1)
+        it.inbox.request(intent(1))
+        await trio.sleep(0.1)
+        it.inbox.broadcast(allowed(it.signed[0]))
+        it.inbox.request(intent(1))
+        await trio.sleep(0.1)
+        assert len(it.signed) == 1
+        assert it.inbox.requests() == []
+
+
+async def test_bytes_are_sent_again_until_they_are_in_the_pool_and_after_a_fork() -> None:
+    async with desk() as it:
+        signed = await it.sign(1)
+        it.pool.send_error = RpcError("eth_sendRawTransaction", -32000, "busy")
+        it.inbox.broadcast(allowed(signed))
+        with capture_logs() as lines:
+            await until(lambda: len(it.pool.sent) >= 3)
+        assert len([line for line in lines if "busy" in str(line)]) == 1
+        it.pool.send_error = None
+        await until(lambda: it.pool.pool)
+        it.pool.mine(signed.tx_hash, fork=1)
+        await it.heard.first(TransactionReceipt)
+        it.pool.drop(signed.tx_hash)
+        await until(lambda: it.pool.pool)
+        it.pool.mine(signed.tx_hash, fork=2)
+        await it.heard.until(lambda: len(it.heard.of(TransactionReceipt)) == 2)
+        await trio.sleep(0.1)
+        assert set(it.pool.sent) == {signed.raw}
+    first, second = it.heard.of(TransactionReceipt)
+    assert (first.block_hash[0], second.block_hash[0]) == (1, 2)
+    assert (first.gas_used, first.gas_price) == (46_000, 2 * 10**9)
+
+
+async def test_a_buried_transaction_is_not_asked_about_any_more() -> None:
+    async with desk() as it:
+        signed = await it.sign(1)
+        it.inbox.broadcast(allowed(signed))
+        await until(lambda: it.pool.pool)
+        it.pool.mine(signed.tx_hash)
+        await it.heard.first(TransactionReceipt)
+        it.pool.head_num += 3
+        asked: list[str] = []
+        await trio.sleep(0.1)
+        it.pool.overrides["eth_getTransactionReceipt"] = lambda params: asked.append(params[0])
+        it.inbox.wake()
+        await trio.sleep(0.1)
+        assert asked == []
+
+
+async def test_what_is_dropped_is_sent_again_in_the_order_of_nonces() -> None:
+    engine = Engine()
+    async with desk(engine) as it:
+        engine.service = it.inbox  # type: ignore[assignment]
+        it.pool.counts = lambda block: 5
+        for number in (1, 2, 3):
+            it.inbox.request(intent(number))
+        await engine.until(lambda: len(it.signed) == 3)
+        await until(lambda: len(it.pool.pool) == 3)
+        it.pool.sent.clear()
+        it.pool.pool.clear()
+        await until(lambda: len(it.pool.sent) >= 3)
+        assert it.pool.sent[:3] == [signed.raw for signed in it.signed]
+    assert [signed.nonce for signed in it.signed] == [5, 6, 7]
+
+
+async def test_a_nonce_is_only_lost_when_the_other_transaction_is_buried() -> None:
+    async with desk(depth=3) as it:
+        signed = await it.sign(1)
+        it.pool.send_error = RpcError("eth_sendRawTransaction", -32000, "nonce too low")
+        buried_count = 0
+        it.pool.counts = lambda block: 1 if block == "latest" else buried_count
+        it.inbox.broadcast(allowed(signed))
+        await trio.sleep(0.1)
+        assert it.heard.of(TransactionRefused) == []
+        buried_count = 1
+        refused = await it.heard.first(TransactionRefused)
+        assert refused == TransactionRefused(signed.intent_id, NONCE_TAKEN)
+
+
+async def test_a_nonce_used_by_ourselves_is_not_lost() -> None:
+    async with desk(depth=0) as it:
+        signed = await it.sign(1)
+        it.pool.counts = lambda block: 1
+
+        def send(params: list[Any]) -> Any:
+            # Mined between the look for a receipt and the attempt to send.
+            it.pool.mine(signed.tx_hash)
+            raise RpcError("eth_sendRawTransaction", -32000, "nonce too low")
+
+        it.pool.overrides["eth_sendRawTransaction"] = send
+        it.inbox.broadcast(allowed(signed))
+        receipt = await it.heard.first(TransactionReceipt)
+        assert receipt.succeeded
+        assert it.heard.of(TransactionRefused) == []
+
+
+async def test_a_settled_intent_is_not_reported_and_still_gets_mined() -> None:
+    async with desk() as it:
+        signed = await it.sign(1)
+        it.inbox.broadcast(allowed(signed))
+        it.inbox.settle(signed.intent_id)
+        await until(lambda: it.pool.pool)
+        it.pool.mine(signed.tx_hash)
+        await trio.sleep(0.1)
+        assert it.heard.of(TransactionReceipt) == []
+        it.inbox.settle(b"\x99" * 32)
+        await it.sign(2)
+
+
+async def test_a_settled_intent_that_lost_its_nonce_is_silently_forgotten() -> None:
+    async with desk(depth=0) as it:
+        signed = await it.sign(1)
+        it.inbox.broadcast(allowed(signed))
+        it.inbox.settle(signed.intent_id)
+        await until(lambda: it.pool.pool)
+        it.pool.drop(signed.tx_hash)
+        it.pool.counts = lambda block: 1
+        it.pool.send_error = RpcError("eth_sendRawTransaction", -32000, "nonce too low")
+        sent_count = len(it.pool.sent)
+        await until(lambda: len(it.pool.sent) > sent_count)
+        await trio.sleep(0.1)
+        assert it.heard.of(TransactionRefused) == []
+        assert len(it.pool.sent) == sent_count + 1
+
+
+async def test_an_intent_settled_while_it_is_simulated_is_not_signed() -> None:
+    async with desk() as it:
+        it.pool.overrides["eth_maxPriorityFeePerGas"] = lambda params: (
+            it.inbox.settle(intent(1).intent_id) or "0x1"  # type: ignore[func-returns-value]
+        )
+        it.inbox.request(intent(1))
+        await until(lambda: not it.inbox.requests())
+        await trio.sleep(0.1)
+        assert it.signed == []
+        it.pool.overrides.clear()
+
+        def revert(params: list[Any]) -> Any:
+            it.inbox.settle(intent(2).intent_id)
+            raise RpcError("eth_call", 3, "execution reverted: no")
+
+        it.pool.overrides["eth_call"] = revert
+        it.inbox.request(intent(2))
+        await until(lambda: not it.inbox.requests())
+        await trio.sleep(0.1)
+        assert it.heard.items == []
+
+
+async def test_one_intent_that_must_wait_does_not_hold_up_the_others() -> None:
+    async with desk() as it:
+        it.pool.balance_wei = 0
+        it.inbox.request(intent(1))
+        with capture_logs() as lines:
+            await until(lambda: lines)
+            await trio.sleep(0.1)
+        assert len(lines) == 1
+        assert "cannot sign yet" in lines[0]["reason"]
+
+        def only_second(params: list[Any]) -> str:
+            # The first costs more gas than there is money for.
+            return hex(29_000_000 if params[0]["data"] == "0x01" else 50_000)
+
+        it.pool.overrides["eth_estimateGas"] = only_second
+        it.pool.balance_wei = 10**15
+        await it.sign(2)
+        assert it.signed[0].intent_id == intent(2).intent_id
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["nonsense", {"transactionHash": "0x00"}, {"transactionHash": None}],
+)
+async def test_a_malformed_receipt_is_a_wait_with_one_line(answer: object) -> None:
+    async with desk() as it:
+        signed = await it.sign(1)
+        it.pool.overrides["eth_getTransactionReceipt"] = lambda params: answer
+        with capture_logs() as lines:
+            it.inbox.broadcast(allowed(signed))
+            await until(lambda: lines)
+            await trio.sleep(0.1)
+            assert len([line for line in lines if "did not help" in line["reason"]]) == 1
+        it.pool.overrides.clear()
+        await until(lambda: it.pool.pool)
+
+
+async def test_an_endpoint_that_is_too_busy_to_simulate_is_a_wait_and_no_refusal() -> None:
+    async with desk() as it:
+        it.pool.call_error = RpcError("eth_call", -32005, "too many requests", {"rate": 10})
+        it.inbox.request(intent(1))
+        await trio.sleep(0.1)
+        assert it.heard.items == []
+        it.pool.call_error = None
+        await it.heard.first(TransactionSigned)
+
+
+async def test_an_endpoint_that_goes_away_is_a_wait() -> None:
+    async with desk() as it:
+        it.pool.down = True
+        it.inbox.request(intent(1))
+        await trio.sleep(0.1)
+        assert it.signed == []
+        it.pool.down = False
+        await it.heard.first(TransactionSigned)
+
+
+async def test_a_failure_in_the_middle_of_the_work_is_taken_up_again() -> None:
+    async with desk() as it:
+        signed = await it.sign(1)
+
+        def fail_once(params: list[Any]) -> Any:
+            it.pool.overrides.clear()
+            it.pool.down = True
+            return it.pool.mined.get(params[0])
+
+        it.pool.overrides["eth_getTransactionReceipt"] = fail_once
+        it.inbox.broadcast(allowed(signed))
+        await until(lambda: it.pool.down)
+        it.pool.down = False
+        await until(lambda: it.pool.pool)
