@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from node.audit.messagepack import unpack
-from node.store import kv
+from node.store import kv, tail, wal
 from node.store.batch import SYNCED_KEY
 from node.store.damage import file_in, seqs_in, unopenable
 from node.store.errors import LogDamaged
@@ -41,7 +41,8 @@ class Gap:
 class LogReader:
     """An open log directory, as much of it as opens."""
 
-    def __init__(self, store: RocksKeyValue, damage: LogDamaged | None) -> None:
+    def __init__(self, path: Path, store: RocksKeyValue, damage: LogDamaged | None) -> None:
+        self._path = path
         self._store = store
         self.damage = damage
         """Why it did not open as a whole; None if it did."""
@@ -50,11 +51,11 @@ class LogReader:
     def open(cls, path: Path) -> "LogReader":
         """Open read-only, in spite of damage if need be; raises `LogDamaged` if nothing opens."""
         try:
-            return cls(RocksKeyValue.open_beside(path), None)
+            return cls(path, RocksKeyValue.open_beside(path), None)
         except KeyValueDamaged as error:
             damage = unopenable(path, str(error))
             try:
-                return cls(RocksKeyValue.open_beside(path, salvage=True), damage)
+                return cls(path, RocksKeyValue.open_beside(path, salvage=True), damage)
             except KeyValueDamaged:
                 raise damage from error
 
@@ -77,6 +78,35 @@ class LogReader:
 
     def records(self) -> Iterator[Stored | Gap]:
         """Every record in order, and every gap between them."""
+        recovered = {} if self.damage is None else dict(self._whole_writes())
+        seq = 0
+        for item in self._in_store():
+            if isinstance(item, Stored):
+                yield item
+                seq = item.seq + 1
+            else:
+                yield from _filled(item, recovered)
+                seq = item.first_seq if item.last_seq is None else item.last_seq + 1
+        behind = max(recovered, default=-1)
+        if behind >= seq:
+            yield from _filled(Gap(seq, behind, "the write that held them is damaged"), recovered)
+
+    def entries(self, family: str) -> Iterator[tuple[bytes, bytes]]:
+        """Entries of another family; raises `KeyValueDamaged`."""
+        return self._store.iterate(family)
+
+    def seqs_in(self, file: str) -> tuple[int, int] | None:
+        """First and last record that a table can hold; None if it holds none."""
+        return self._seqs_in(file)
+
+    def _files(self) -> list[str]:
+        return [table["name"].lstrip("/") for table in self._store.live_files()]
+
+    def _seqs_in(self, file: str) -> tuple[int, int] | None:
+        return seqs_in(self._store, file)
+
+    def _in_store(self) -> Iterator[Stored | Gap]:
+        """What RocksDB gives, and what is missing in it."""
         seq = 0
         try:
             for key, value in self._store.iterate(kv.LOG):
@@ -95,19 +125,11 @@ class LogReader:
         if length is not None and length > seq:
             yield Gap(seq, length - 1, f"{length} records were synced, {seq} are there")
 
-    def entries(self, family: str) -> Iterator[tuple[bytes, bytes]]:
-        """Entries of another family; raises `KeyValueDamaged`."""
-        return self._store.iterate(family)
-
-    def seqs_in(self, file: str) -> tuple[int, int] | None:
-        """First and last record that a table can hold; None if it holds none."""
-        return self._seqs_in(file)
-
-    def _files(self) -> list[str]:
-        return [table["name"].lstrip("/") for table in self._store.live_files()]
-
-    def _seqs_in(self, file: str) -> tuple[int, int] | None:
-        return seqs_in(self._store, file)
+    def _whole_writes(self) -> Iterator[tuple[int, bytes]]:
+        """RocksDB drops whole writes behind a damaged one; here they are."""
+        for file in tail.wal_files(self._path):
+            data = file.read_bytes()
+            yield from tail.records_in(data, wal.intact_entries(data))
 
     def _key_by_key(self, seq: int, reason: str) -> Iterator[Stored | Gap]:
         """Behind a bad block: one read a record, gaps joined as long as the file is the same."""
@@ -137,3 +159,16 @@ class LogReader:
 
 def _closed(gap: Gap, last_seq: int | None) -> Gap:
     return Gap(gap.first_seq, last_seq, gap.reason, gap.file)
+
+
+def _filled(gap: Gap, recovered: dict[int, bytes]) -> Iterator[Stored | Gap]:
+    """The gap with the records that were found elsewhere in it."""
+    seq = gap.first_seq
+    inside = [at for at in recovered if at >= seq and (gap.last_seq is None or at <= gap.last_seq)]
+    for at in sorted(inside):
+        if at > seq:
+            yield Gap(seq, at - 1, gap.reason, gap.file)
+        yield Stored(at, recovered[at])
+        seq = at + 1
+    if gap.last_seq is None or seq <= gap.last_seq:
+        yield Gap(seq, gap.last_seq, gap.reason, gap.file)

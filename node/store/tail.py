@@ -11,6 +11,7 @@ import json
 import os
 import re
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -44,19 +45,17 @@ def wal_files(path: Path) -> list[Path]:
     )
 
 
-def record_seqs(data: bytes, entries: tuple[tuple[wal.Part, ...], ...]) -> list[int]:
-    """Sequence numbers of the log records in these writes, in order.
+def records_in(data: bytes, entries: Iterable[tuple[wal.Part, ...]]) -> Iterator[tuple[int, bytes]]:
+    """(sequence number, stored value) of the log records in these writes, in order.
 
     A write names its families by numbers only the MANIFEST knows; a log record shows itself by its
     8-byte key and the array behind its chain hash.
     """
-    seqs = []
     for parts in entries:
         for key, value in wal.batch_puts(wal.entry_data(data, parts)):
             is_record = value[CHAIN_SIZE_BYTES : CHAIN_SIZE_BYTES + 1] == _ARRAY_OF_SIX
             if is_record and len(key) == SEQ_SIZE_BYTES:
-                seqs.append(int.from_bytes(key, "big"))
-    return seqs
+                yield int.from_bytes(key, "big"), value
 
 
 def inspect(path: Path, *, verify: bool = False) -> TailCut | None:
@@ -125,11 +124,11 @@ def _inspect_manifest(path: Path, verify: bool) -> None:
 
 
 def _damaged(file: Path, data: bytes, found: wal.Walk) -> LogDamaged:
-    before = record_seqs(data, found.entries[-1:])
+    before = [seq for seq, _ in records_in(data, found.entries[-1:])]
     after: list[int] = []
     if found.later is not None:
         later = wal.part_at(data, found.later)
-        after = [] if later is None else record_seqs(data, ((later,),))
+        after = [] if later is None else [seq for seq, _ in records_in(data, ((later,),))]
     return LogDamaged(
         f"{len(data) - found.end} bytes from offset {found.end} on form no complete write",
         first_seq=before[-1] + 1 if before else None,

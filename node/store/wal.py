@@ -79,15 +79,15 @@ def is_intact(data: bytes, part: Part) -> bool:
     return stored == masked_crc32c(memoryview(data)[part.offset + 6 : part.end])
 
 
-def walk(data: bytes, *, verify: bool = False) -> Walk:
-    """Walk the file from its beginning.
+def walk(data: bytes, *, verify: bool = False, start: int = 0) -> Walk:
+    """Walk the file from its beginning, or from the record that begins at `start`.
 
     Without `verify` only headers are read: RocksDB checks the sums of all it reads, but takes a
     length that leads beyond the file's end for a torn tail, and that is what shows here.
     """
     entries: list[tuple[Part, ...]] = []
     pending: list[Part] = []
-    offset = end = 0
+    offset = end = start
     while offset < len(data):
         block_left = BLOCK_SIZE_BYTES - offset % BLOCK_SIZE_BYTES
         if block_left < HEADER_SIZE_BYTES:
@@ -129,6 +129,15 @@ def find_later(data: bytes, start: int) -> int | None:
         if data[part.start + 7] == 0 and is_intact(data, part):
             return offset
     return None
+
+
+def intact_entries(data: bytes) -> Iterator[tuple[Part, ...]]:
+    """Every complete record whose checksums hold, also behind damaged ones."""
+    start: int | None = 0
+    while start is not None:
+        found = walk(data, verify=True, start=start)
+        yield from found.entries
+        start = found.later
 
 
 def entry_data(data: bytes, parts: tuple[Part, ...]) -> bytes:

@@ -1,0 +1,183 @@
+"""Three hundred flipped bytes: the audit finds and places each, none misleads the daemon."""
+
+import random
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from rocksdict import BlockBasedOptions, ChecksumType, Options, SstFileWriter
+
+from node.audit import AuditReport, audit, directory
+from node.store import tail
+from node.store.errors import LogDamaged
+from node.store.log import EventLog
+from tests.support.logs import flip, make_log, newest
+from tests.support.recorded_nodes import demo
+
+FLIP_COUNTS = {"CURRENT": 20, "MANIFEST": 60, "wal": 100, "table": 120}
+
+
+@dataclass(frozen=True)
+class Original:
+    """A directory to damage copies of, and what it holds when whole."""
+
+    path: Path
+    records: int
+    content: list[object]
+
+
+def read_as_the_daemon(path: Path) -> list[object]:
+    """All that a daemon reads of its log; raises `LogDamaged`. A cut tail is the first item."""
+    log = EventLog.open(path)
+    try:
+        events = [event for _, event in log.read_events()]
+        return [log.tail_cut, log.find_request("open-1"), *log.outbox(), *events]
+    finally:
+        log.close()
+
+
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Original]:
+    """Alice's log after a clean stop, in tables, and after a kill, in the write-ahead log."""
+    path = tmp_path_factory.mktemp("originals")
+    world = demo(path, payment_count=60)
+    shutil.copytree(path / "alice", path / "killed")
+    world.stop()
+    shutil.copytree(path / "alice", path / "stopped")
+    found = {}
+    for name in ("killed", "stopped"):
+        shutil.copytree(path / name, path / f"{name}-read")
+        content = read_as_the_daemon(path / f"{name}-read")
+        report = audit(path / name)
+        assert report.findings == []
+        found[name] = Original(path / name, report.records, content)
+    return found
+
+
+def victims(originals: dict[str, Original]) -> list[tuple[str, Original, str, int]]:
+    """(kind, directory, file name, offset): fixed for ever by the seed."""
+    chance = random.Random(20_240_101)
+    killed, stopped = originals["killed"], originals["stopped"]
+    tables = sorted(stopped.path.glob("*.sst"))
+    files: dict[str, Callable[[], tuple[Original, Path]]] = {
+        "CURRENT": lambda: (chance.choice([killed, stopped]), Path("CURRENT")),
+        "MANIFEST": lambda: _with_manifest(chance.choice([killed, stopped])),
+        "wal": lambda: (killed, newest(killed.path, ".log")),
+        # By size, so that the large ones are hit as often as their bytes deserve.
+        "table": lambda: (
+            stopped,
+            chance.choices(tables, [file.stat().st_size for file in tables])[0],
+        ),
+    }
+    found = []
+    for kind, count in FLIP_COUNTS.items():
+        for _ in range(count):
+            original, file = files[kind]()
+            size = (original.path / file.name).stat().st_size
+            found.append((kind, original, file.name, chance.randrange(size)))
+    return found
+
+
+def _with_manifest(original: Original) -> tuple[Original, Path]:
+    manifest = tail.manifest_file(original.path)
+    assert manifest is not None
+    return original, manifest
+
+
+def fault_of_report(report: AuditReport, original: Original, file_name: str) -> str | None:
+    """None if the report places the damage, else what is wrong with it."""
+    if report.is_sound:
+        return "the audit found nothing"
+    placed = [finding for finding in report.findings if finding.file == file_name]
+    if not placed:
+        return f"no finding names the file: {report.findings}"
+    if not any(file_name in finding.message for finding in placed):
+        return f"no message names the file: {placed}"
+    # What could not be read lies in a range that some finding names.
+    missing, named = original.records - report.records, 0
+    for finding in placed:
+        last = original.records - 1 if finding.last_seq is None else finding.last_seq
+        named += 0 if finding.seq is None else last - finding.seq + 1
+    return None if named >= missing else f"{missing} records are missing, {named} are named"
+
+
+def fault_of_daemon(path: Path, original: Original) -> str | None:
+    """None if the daemon refuses, reports a cut tail, or reads exactly what was written."""
+    try:
+        content = read_as_the_daemon(path)
+    except LogDamaged as damage:
+        return None if damage.reason else "a refusal without a reason"
+    if content[0] is not None:
+        lost = len(original.content) - len(content)
+        return None if lost > 0 else "a cut tail that lost nothing"
+    return None if content == original.content else "it reads something else than was written"
+
+
+@pytest.mark.slow
+def test_three_hundred_flipped_bytes_are_found_and_mislead_nobody(
+    originals: dict[str, Original], tmp_path: Path
+) -> None:
+    chance = random.Random(7)
+    faults = []
+    outcomes: Counter[tuple[str, bool]] = Counter()
+    flips = victims(originals)
+    assert len(flips) == 300
+    for number, (kind, original, file_name, offset) in enumerate(flips):
+        copy = tmp_path / str(number)
+        shutil.copytree(original.path, copy)
+        flip(copy / file_name, offset, 1 << chance.randrange(8))
+        report = audit(copy)
+        found = [fault_of_report(report, original, file_name), fault_of_daemon(copy, original)]
+        outcomes[kind, report.records == original.records] += 1
+        faults += [(kind, file_name, offset, fault) for fault in found if fault is not None]
+        shutil.rmtree(copy)
+    assert faults == []
+    # The flips really cost records, in every kind of file but those beside the records.
+    assert {kind for kind, is_whole in outcomes if not is_whole} == set(FLIP_COUNTS)
+
+
+def test_a_directory_is_a_log_by_its_files(tmp_path: Path) -> None:
+    assert not directory.is_log(tmp_path)
+    assert not directory.is_log(tmp_path / "nothing")
+    make_log(tmp_path / "log", 3).close()
+    assert directory.is_log(tmp_path / "log")
+
+
+def test_a_torn_tail_is_a_cut_until_it_is_recorded(tmp_path: Path) -> None:
+    log = make_log(tmp_path / "live", 41)
+    shutil.copytree(tmp_path / "live", tmp_path / "torn")
+    log.close()
+    assert directory.cut_tail(tmp_path / "live") is None
+    file = newest(tmp_path / "torn", ".log")
+    file.write_bytes(file.read_bytes()[:-1])
+    cut = directory.cut_tail(tmp_path / "torn")
+    assert cut is not None
+    EventLog.open(tmp_path / "torn").close()
+    assert directory.cut_tail(tmp_path / "torn") == cut
+
+
+def test_a_table_of_an_unknown_family_is_damage(tmp_path: Path) -> None:
+    make_log(tmp_path, 30).close()
+    assert list(directory.damaged_tables(tmp_path)) == []
+    options = Options(raw_mode=True)
+    tables = BlockBasedOptions()
+    tables.set_checksum_type(ChecksumType.crc32c())
+    tables.set_format_version(5)
+    options.set_block_based_table_factory(tables)
+    writer = SstFileWriter(options)
+    writer.open(str(tmp_path / "999999.sst"))
+    writer[b"key"] = b"value"
+    writer.finish()
+    (found,) = directory.damaged_tables(tmp_path)
+    assert found[0] == "999999.sst"
+
+
+def test_a_refusal_without_a_record_begins_behind_what_was_read() -> None:
+    finding = directory.damage_finding(LogDamaged("why", file="000004.log"), 17)
+    assert (finding.seq, finding.last_seq, finding.file) == (17, None, "000004.log")
+    finding = directory.damage_finding(LogDamaged("why", 3, 9, "000004.log"), 17)
+    assert (finding.seq, finding.last_seq) == (3, 9)
+    assert finding.message == "000004.log, records 3 to 9: why"
