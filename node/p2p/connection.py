@@ -49,27 +49,32 @@ class SecureConnection:
         self._frames = FrameDecoder()
         self._surplus = surplus
         self._held: Received | None = None
-        self._write_interrupted = False
+        self.writing_since_s: float | None = None
+        """When the write began that is under way, or that never ended."""
 
     async def send(self, plaintext: bytes | bytearray, timeout_s: float) -> None:
-        """Seal and write everything at once.
+        """Like `write`, but raises `WriteStalled` if the peer does not take it in `timeout_s`."""
+        with trio.move_on_after(timeout_s) as scope:
+            await self.write(plaintext)
+        if scope.cancelled_caught:
+            raise WriteStalled(f"{len(plaintext)} bytes were not taken in {timeout_s} s")
 
-        Raises `WriteStalled` if the peer does not take it within `timeout_s`, `ConnectionLost` if
-        the stream broke. After either, or a cancellation, nothing more can be sent.
+    async def write(self, plaintext: bytes | bytearray) -> None:
+        """Seal and write everything at once; `writing_since_s` is set meanwhile.
+
+        Raises `ConnectionLost` if the stream broke. After that, or a cancellation, nothing more
+        can be sent: half a record may have left.
         """
-        if self._write_interrupted:
+        if self.writing_since_s is not None:
             raise ConnectionLost("an earlier write was cut short")
         records = seal_records(self._cipher, plaintext)
-        self._write_interrupted = True
-        with trio.move_on_after(timeout_s):
-            try:
-                await self._stream.send_all(records)
-            except _LOST as error:
-                raise ConnectionLost(_describe(error)) from error
-            self._write_interrupted = False
-            self.sent_size_bytes += len(records)
-        if self._write_interrupted:
-            raise WriteStalled(f"{len(records)} bytes were not taken in {timeout_s} s")
+        self.writing_since_s = trio.current_time()
+        try:
+            await self._stream.send_all(records)
+        except _LOST as error:
+            raise ConnectionLost(_describe(error)) from error
+        self.writing_since_s = None
+        self.sent_size_bytes += len(records)
 
     async def receive(self) -> Received:
         """Wait for bytes and decode all they complete, often many frames, sometimes none.

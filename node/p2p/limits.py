@@ -56,6 +56,8 @@ class PeerLimits:
     """We ask for a sign of life when we had nothing to send for so long."""
     idle_timeout_s: float = 30.0
     """Three pings without any answer."""
+    watch_interval_s: float = 0.5
+    """Between two looks at a session's timers; they are late by up to this."""
     error_timeout_s: float = 1.0
     """For telling a peer why we close."""
     probe_timeout_s: float = 2.0

@@ -1,8 +1,9 @@
 """One conversation with one authenticated peer, from the hellos to the end.
 
-Two tasks: a reader that hands over everything one read completed without a task switch per
-message, and a writer that puts everything queued into one write. An ack rides on the next message
-and goes alone only if none comes soon. Either task ends the session; why is the session's result.
+A reader hands over everything one read completed without a task switch per message; a writer puts
+everything queued into one write. An ack rides on the next message and goes alone only if none comes
+soon. Neither of the two sets a timer: a watchman looks after both now and then, which keeps a
+message's way short. Any of them ends the session; why is the session's result.
 
 The session knows no objective and no channel. What it drops (a full queue, a cut) is durable in
 the outbox, which hears of the gap through `on_connected`.
@@ -109,6 +110,10 @@ class Session:
         self._round_trip_s: float | None = None
         self._sent_message_count = 0
         self._received_message_count = 0
+        self._ack_due = False
+        self._ack_wanted = trio.Event()
+        self._delivering = False
+        self._written_s = self.started_s
         self.acknowledge()
 
     def send(self, messages: Sequence[tuple[int, bytes]]) -> None:
@@ -136,7 +141,7 @@ class Session:
         self._ack = self._ports.received_sequence(self.remote)
         if self._ack > self._sent_ack and self._ack_deadline_s is None:
             self._ack_deadline_s = trio.current_time() + self._limits.ack_delay_s
-            self._wake.set()
+            self._ack_wanted.set()
 
     def ping(self) -> None:
         """Ask the peer for a sign of life."""
@@ -154,6 +159,8 @@ class Session:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._guard, self._read)
                     nursery.start_soon(self._guard, self._write)
+                    nursery.start_soon(self._guard, self._write_late_acks)
+                    nursery.start_soon(self._guard, self._watch)
             assert self._ended is not None, "only _end cancels the scope"
             await self._take_leave(self._ended)
             return self._ended
@@ -207,11 +214,9 @@ class Session:
         if self._acked_sequence > 0:
             await self._offer(PeerAck(self.remote, self._acked_sequence))
         while True:
-            with trio.move_on_after(limits.idle_timeout_s) as idle:
-                received = await self.connection.receive()
-            if idle.cancelled_caught:
-                raise PeerSilent(f"nothing came for {limits.idle_timeout_s} s")
+            received = await self.connection.receive()
             now_s = self.last_received_s = trio.current_time()
+            self._delivering = True
             await self._deliver(received.frames)
             if received.fault is not None:
                 raise received.fault
@@ -219,6 +224,7 @@ class Session:
             wait_s = self._budget.take(cost, now_s)
             if wait_s > 0.0:
                 await trio.sleep(wait_s)
+            self._delivering = False
 
     async def _deliver(self, frames: list[Frame]) -> None:
         nowait = self._ports.submit.nowait
@@ -270,36 +276,55 @@ class Session:
             message_count = self._sent_message_count
             plaintext = self._next_flush()
             if plaintext:
-                await self.connection.send(plaintext, self._limits.write_timeout_s)
+                await self.connection.write(plaintext)
+                self._written_s = trio.current_time()
                 if self._ports.on_sent is not None and self._sent_message_count > message_count:
                     self._ports.on_sent()
                 self._resume_after_overflow()
             else:
-                await self._wait_for_work()
-
-    async def _wait_for_work(self) -> None:
-        self._wake = trio.Event()
-        ack_deadline_s = self._ack_deadline_s
-        if ack_deadline_s is not None:
-            with trio.move_on_at(ack_deadline_s):
+                self._wake = trio.Event()
                 await self._wake.wait()
-            return
-        with trio.move_on_after(self._limits.ping_interval_s) as quiet:
-            await self._wake.wait()
-        if quiet.cancelled_caught:
-            self._ping_due = True
+
+    async def _write_late_acks(self) -> None:
+        """Send acks for which no message came in time."""
+        while True:
+            if self._ack_deadline_s is None:
+                self._ack_wanted = trio.Event()
+                await self._ack_wanted.wait()
+            elif trio.current_time() < self._ack_deadline_s:
+                await trio.sleep_until(self._ack_deadline_s)
+            else:
+                self._ack_due = True
+                self._ack_deadline_s = None
+                self._wake.set()
+
+    async def _watch(self) -> None:
+        """Cut a stalled write and a silent peer; ask a quiet one for a sign of life."""
+        limits = self._limits
+        while True:
+            await trio.sleep(limits.watch_interval_s)
+            now_s = trio.current_time()
+            writing_since_s = self.connection.writing_since_s
+            if writing_since_s is not None and now_s - writing_since_s >= limits.write_timeout_s:
+                raise WriteStalled(f"a write was not taken in {limits.write_timeout_s} s")
+            # While we deliver, the peer may be talking: it is we who do not listen.
+            if self._delivering:
+                self.last_received_s = now_s
+            elif now_s - self.last_received_s >= limits.idle_timeout_s:
+                raise PeerSilent(f"nothing came for {limits.idle_timeout_s} s")
+            if now_s - self._written_s >= limits.ping_interval_s:
+                self.ping()
 
     def _next_flush(self) -> bytearray:
         """Everything that may be written now, up to a bound; empty if there is nothing."""
         buffer = bytearray()
-        now_s = trio.current_time()
         if self._pong_number is not None:
             append_frame(buffer, Pong(self._pong_number))
             self._pong_number = None
         if self._ping_due:
             self._ping_due = False
             self._ping_number += 1
-            self._ping_sent_s = now_s
+            self._ping_sent_s = trio.current_time()
             append_frame(buffer, Ping(self._ping_number))
         ack, queue = self._ack, self._queue
         if queue:
@@ -308,10 +333,9 @@ class Session:
                 self._queue_size_bytes -= len(body)
                 self._sent_message_count += 1
                 append_frame(buffer, Message(sequence, ack, body))
-        elif ack > self._sent_ack and (
-            buffer or (self._ack_deadline_s is not None and now_s >= self._ack_deadline_s)
-        ):
+        elif ack > self._sent_ack and (buffer or self._ack_due):
             append_frame(buffer, Ack(ack))
+        self._ack_due = False
         if buffer:
             self._sent_ack = ack
             self._ack_deadline_s = None
