@@ -1,0 +1,277 @@
+"""What follows from a channel's data: support, holdings, statuses, final turns, withdrawal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from protocols.channel import (
+    ChainStatus,
+    Channel,
+    ChannelStatus,
+    FinalRequest,
+    Holding,
+    ObservedLog,
+    chain_status_after,
+    confirmed_holdings,
+    funding_terms,
+    is_funded,
+    is_supported,
+    is_withdrawn,
+    known_signer,
+    next_final_turn,
+    observed_chain_status,
+    observed_holdings,
+    signed_final,
+    status,
+    supported_final,
+    with_signature,
+    with_turn,
+)
+from protocols.outcome import GUARANTEE, Allocation, SingleAssetExit, destination_of
+from protocols.state import State
+from protocols.types import ZERO_ADDRESS
+from tests.support.actors import ALICE, BOB, Actor
+from tests.support.builders import CHANNEL, DEPOSIT, FIXED, block_hash, final, state, tx_hash
+
+TOKEN = b"\x70" * 20
+PEOPLE = (ALICE, BOB)
+
+
+def knowing(channel: Channel, known: State, *by: Actor) -> Channel:
+    """The channel with that state, signed by these."""
+    channel = with_turn(channel, known, known.state_hash(), known.encode())
+    for actor in by:
+        index = PEOPLE.index(actor)
+        channel = with_signature(channel, known.turn_num, index, actor.signer(known.state_hash()))
+    return channel
+
+
+def observed(
+    name: str, amount: int = 0, asset: bytes = ZERO_ADDRESS, block: int = 9
+) -> ObservedLog:
+    return ObservedLog(name, block, block_hash(block), tx_hash(block), 0, asset, amount, 0)
+
+
+PROPOSED = knowing(Channel(CHANNEL, FIXED, 0), state(0), ALICE)
+FUNDING = knowing(PROPOSED, state(0), BOB)
+OPEN = replace(
+    knowing(FUNDING, state(1), *PEOPLE),
+    supported_turn=1,
+    holdings=(Holding(ZERO_ADDRESS, DEPOSIT),),
+)
+FINAL = knowing(OPEN, final(30), *PEOPLE)
+
+
+def test_we_and_the_counterparty_are_told_by_our_index() -> None:
+    assert (OPEN.me, OPEN.counterparty) == (ALICE.address, BOB.address)
+    mirrored = replace(OPEN, my_index=1)
+    assert (mirrored.me, mirrored.counterparty) == (BOB.address, ALICE.address)
+
+
+def test_a_turn_is_found_by_its_number_with_its_state() -> None:
+    turn = FINAL.turn(3)
+    assert turn is not None
+    assert FINAL.state(turn) == final(30)
+    assert FINAL.turn(2) is None
+
+
+def test_turns_are_kept_in_order_whatever_came_first() -> None:
+    channel = knowing(knowing(knowing(Channel(CHANNEL, FIXED, 0), final(1)), state(1)), state(0))
+    assert [turn.turn_num for turn in channel.turns] == [0, 1, 3]
+
+
+def test_a_known_turn_is_not_replaced() -> None:
+    assert knowing(FINAL, final(31)) == FINAL
+
+
+def test_our_own_signature_is_told_from_theirs() -> None:
+    assert PROPOSED.signed_by_me(0)
+    assert not replace(PROPOSED, my_index=1).signed_by_me(0)
+    assert not PROPOSED.signed_by_me(1)
+
+
+def test_support_needs_every_participants_signature() -> None:
+    assert not is_supported(PROPOSED, 0)
+    assert is_supported(FUNDING, 0)
+    assert not is_supported(FUNDING, 1)
+
+
+def test_a_participants_key_comes_from_its_prefund_signature() -> None:
+    alice, bob = known_signer(PROPOSED, 0), known_signer(PROPOSED, 1)
+    assert alice is not None
+    assert alice.address == ALICE.address
+    assert bob is None
+    assert known_signer(Channel(CHANNEL, FIXED, 0), 0) is None
+
+
+def test_the_funding_terms_are_those_of_the_prefund() -> None:
+    terms = funding_terms(PROPOSED)
+    assert (terms.asset, terms.deposits, terms.total) == (ZERO_ADDRESS, (DEPOSIT, 0), DEPOSIT)
+
+
+# --- holdings ---
+
+
+def test_holdings_are_by_asset_and_zero_where_none_were_seen() -> None:
+    channel = replace(OPEN, holdings=(Holding(TOKEN, 5), Holding(ZERO_ADDRESS, 7)))
+    assert confirmed_holdings(channel, TOKEN) == 5
+    assert confirmed_holdings(channel, ZERO_ADDRESS) == 7
+    assert confirmed_holdings(channel, b"\x01" * 20) == 0
+
+
+def test_observed_logs_stand_above_the_confirmed_holdings() -> None:
+    logs = (observed("Deposited", 9), observed("Deposited", 99, TOKEN), observed("Concluded", 1))
+    channel = replace(OPEN, observed=logs)
+    assert observed_holdings(channel, ZERO_ADDRESS) == 9
+    assert confirmed_holdings(channel, ZERO_ADDRESS) == DEPOSIT
+    paid_out = replace(channel, observed=(*logs, observed("AllocationUpdated", 2)))
+    assert observed_holdings(paid_out, ZERO_ADDRESS) == 2
+
+
+@pytest.mark.parametrize(
+    ("held", "funded"), [(DEPOSIT - 1, False), (DEPOSIT, True), (DEPOSIT + 1, True)]
+)
+def test_a_channel_is_funded_by_confirmed_holdings_of_at_least_the_sum(
+    held: int, funded: bool
+) -> None:
+    assert is_funded(replace(OPEN, holdings=(Holding(ZERO_ADDRESS, held),))) == funded
+
+
+def test_neither_another_asset_nor_an_observed_deposit_funds() -> None:
+    bare = replace(OPEN, holdings=(Holding(TOKEN, DEPOSIT),))
+    assert not is_funded(bare)
+    assert not is_funded(replace(bare, observed=(observed("Deposited", DEPOSIT),)))
+
+
+# --- the chain's view ---
+
+
+@pytest.mark.parametrize(
+    ("log_name", "after"),
+    [
+        ("ChallengeRegistered", ChainStatus.CHALLENGED),
+        ("ChallengeCleared", ChainStatus.OPEN),
+        ("Checkpointed", ChainStatus.OPEN),
+        ("Concluded", ChainStatus.CONCLUDED),
+        ("Deposited", ChainStatus.CHALLENGED),
+        ("OutcomePaid", ChainStatus.CHALLENGED),
+    ],
+)
+def test_a_log_changes_the_chains_view_or_leaves_it(log_name: str, after: ChainStatus) -> None:
+    assert chain_status_after(ChainStatus.CHALLENGED, log_name) == after
+
+
+def test_the_observed_view_follows_the_logs_in_order() -> None:
+    logs = [observed("ChallengeRegistered"), observed("Checkpointed"), observed("Concluded")]
+    seen = [observed_chain_status(replace(OPEN, observed=tuple(logs[:n]))) for n in range(4)]
+    assert seen == ["open", "challenged", "open", "concluded"]
+
+
+# --- final turns ---
+
+
+def test_the_first_final_turn_leaves_turn_2_to_the_redemption() -> None:
+    assert next_final_turn(OPEN) == 3
+
+
+@pytest.mark.parametrize(
+    ("channel", "turn_num"),
+    [
+        (FINAL, 4),
+        (knowing(OPEN, final(1), ALICE), 4),
+        (replace(OPEN, refused_turns=(3, 4)), 5),
+        (replace(knowing(OPEN, final(1, 6), ALICE), refused_turns=(3,)), 7),
+    ],
+)
+def test_the_next_final_turn_is_above_all_that_were_used_or_refused(
+    channel: Channel, turn_num: int
+) -> None:
+    assert next_final_turn(channel) == turn_num
+
+
+def test_the_final_state_of_a_participant_is_the_newest_it_signed_and_nobody_refused() -> None:
+    channel = knowing(knowing(OPEN, final(1, 3), ALICE), final(2, 4), ALICE)
+    newest = signed_final(channel, 0)
+    assert newest is not None
+    assert newest.turn_num == 4
+    assert signed_final(channel, 1) is None
+    left = signed_final(replace(channel, refused_turns=(4,)), 0)
+    assert left is not None
+    assert left.turn_num == 3
+
+
+def test_only_a_final_state_signed_by_all_is_a_supported_final_one() -> None:
+    assert supported_final(OPEN) is None
+    assert supported_final(knowing(OPEN, final(30), ALICE)) is None
+    found = supported_final(FINAL)
+    assert found is not None
+    assert found.is_signed_by_all()
+
+
+# --- withdrawal ---
+
+CONCLUDED = replace(FINAL, chain_status=ChainStatus.CONCLUDED)
+ALL_PAID = ((ALICE.address, DEPOSIT - 30), (BOB.address, 30))
+
+
+@pytest.mark.parametrize(
+    ("paid", "done"),
+    [
+        ((), False),
+        (ALL_PAID[:1], False),
+        (ALL_PAID, True),
+        ((*ALL_PAID[:1], (BOB.address, 29)), False),
+        ((*ALL_PAID[:1], (BOB.address, 29), (BOB.address, 1)), True),
+        ((*ALL_PAID[:1], (TOKEN, 30)), False),
+    ],
+)
+def test_a_channel_is_withdrawn_when_everybody_got_its_share(paid: Any, done: bool) -> None:
+    assert is_withdrawn(replace(CONCLUDED, withdrawn=paid)) == done
+
+
+def test_nothing_is_withdrawn_before_the_conclusion_is_confirmed_or_without_a_final_state() -> None:
+    assert not is_withdrawn(replace(FINAL, withdrawn=ALL_PAID))
+    concluded = replace(OPEN, chain_status=ChainStatus.CONCLUDED, withdrawn=ALL_PAID)
+    assert not is_withdrawn(concluded)
+
+
+def test_shares_of_channels_are_not_awaited_as_payouts() -> None:
+    guarantee = Allocation(b"\x0c" * 32, 30, GUARANTEE, bytes(64))
+    internal = Allocation(b"\x0d" * 32, 5)
+    mine = Allocation(destination_of(ALICE.address), DEPOSIT - 35)
+    outcome = (SingleAssetExit(ZERO_ADDRESS, (mine, guarantee, internal)),)
+    channel = knowing(OPEN, final(0, outcome=outcome), *PEOPLE)
+    channel = replace(channel, chain_status=ChainStatus.CONCLUDED)
+    assert is_withdrawn(replace(channel, withdrawn=((ALICE.address, DEPOSIT - 35),)))
+
+
+# --- the status ---
+
+
+@pytest.mark.parametrize(
+    ("channel", "expected"),
+    [
+        (PROPOSED, ChannelStatus.PROPOSED),
+        (FUNDING, ChannelStatus.FUNDING),
+        (OPEN, ChannelStatus.OPEN),
+        (replace(PROPOSED, rejected=True), ChannelStatus.REJECTED),
+        (knowing(OPEN, final(1), ALICE), ChannelStatus.CLOSING),
+        (
+            replace(OPEN, final_requests=(FinalRequest(BOB.address, 0, b""),)),
+            ChannelStatus.CLOSING,
+        ),
+        (
+            replace(FINAL, observed=(observed("ChallengeRegistered"),)),
+            ChannelStatus.CHALLENGED,
+        ),
+        (replace(OPEN, chain_status=ChainStatus.CHALLENGED), ChannelStatus.CHALLENGED),
+        (replace(FINAL, observed=(observed("Concluded"),)), ChannelStatus.CONCLUDED),
+        (CONCLUDED, ChannelStatus.CONCLUDED),
+        (replace(CONCLUDED, withdrawn=ALL_PAID), ChannelStatus.CLOSED),
+    ],
+)
+def test_the_status_says_where_the_channel_is(channel: Channel, expected: ChannelStatus) -> None:
+    assert status(channel) == expected

@@ -1,0 +1,266 @@
+"""How a channel changes by each event: small pure functions that trust what was recorded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from protocols import events
+from protocols.channel import ChainStatus, Channel, FinalRequest, Holding, ObservedLog
+from protocols.channel_reducers import (
+    CHANNEL_REDUCERS,
+    confirm,
+    created,
+    restricted,
+    retracted,
+)
+from protocols.types import ZERO_ADDRESS, amount_to_bytes
+from tests.support.actors import ALICE, BOB
+from tests.support.builders import CHANNEL, DEPOSIT, FIXED, block_hash, final, state, tx_hash
+
+EMPTY = Channel(CHANNEL, FIXED, 0)
+SIGNATURE = b"\x05" * 65
+ONE = b"\x01" * 32
+
+
+def after(channel: Channel, *facts: events.Event) -> Channel:
+    for fact in facts:
+        channel = CHANNEL_REDUCERS[type(fact)](channel, fact)
+    return channel
+
+
+def observed(name: str, block: int = 9, log_index: int = 0, amount: int = 0) -> events.Event:
+    return events.ChainLogObserved(
+        CHANNEL,
+        name,
+        block,
+        block_hash(block),
+        tx_hash(block),
+        0,
+        log_index,
+        ZERO_ADDRESS,
+        amount_to_bytes(amount),
+        77,
+    )
+
+
+def test_a_created_channel_knows_our_place_in_it() -> None:
+    fact = events.ChannelCreated(
+        CHANNEL,
+        FIXED.participants,
+        FIXED.channel_nonce,
+        FIXED.app_definition,
+        FIXED.challenge_duration,
+    )
+    assert created(fact, ALICE.address) == EMPTY
+    assert created(fact, BOB.address) == replace(EMPTY, my_index=1)
+    with pytest.raises(ValueError, match="not in tuple"):
+        created(fact, b"\x01" * 20)
+
+
+# --- states ---
+
+
+def test_a_stored_state_is_known_and_gathers_signatures_by_participant() -> None:
+    known = final(3)
+    state_hash = known.state_hash()
+    channel = after(
+        EMPTY,
+        events.StateStored(CHANNEL, state_hash, known.encode()),
+        events.StateReceived(CHANNEL, 3, state_hash, BOB.address, SIGNATURE, True),
+    )
+    (turn,) = channel.turns
+    assert (turn.turn_num, turn.is_final, turn.state_hash) == (3, True, state_hash)
+    assert turn.signatures == (b"", SIGNATURE)
+    both = after(
+        channel, events.StateSigned(CHANNEL, 3, state_hash, ALICE.address, b"\x06" * 65, True)
+    )
+    assert both.turns[0].signatures == (b"\x06" * 65, SIGNATURE)
+
+
+def test_a_signature_goes_to_its_turn_alone() -> None:
+    stored = [events.StateStored(CHANNEL, s.state_hash(), s.encode()) for s in (state(0), state(1))]
+    fact = events.StateSigned(CHANNEL, 1, state(1).state_hash(), ALICE.address, SIGNATURE, False)
+    first, second = after(EMPTY, *stored, fact).turns
+    assert first.signatures == (b"", b"")
+    assert second.signatures == (SIGNATURE, b"")
+
+
+def test_support_is_the_recorded_turn() -> None:
+    assert EMPTY.supported_turn == -1
+    assert after(EMPTY, events.StateSupportedUpdated(CHANNEL, 1, ONE, 2, 0)).supported_turn == 1
+
+
+def test_finality_is_implied_by_the_states() -> None:
+    assert after(EMPTY, events.ChannelFinalized(CHANNEL, 3, ONE)) is EMPTY
+
+
+def test_a_request_for_the_final_state_replaces_the_same_partys_last_one() -> None:
+    channel = after(
+        EMPTY,
+        events.FinalStateRequested(CHANNEL, BOB.address, amount_to_bytes(5), SIGNATURE),
+        events.FinalStateRequested(CHANNEL, ALICE.address, amount_to_bytes(0)),
+        events.FinalStateRequested(CHANNEL, BOB.address, amount_to_bytes(6), SIGNATURE),
+    )
+    assert channel.final_requests == (
+        FinalRequest(ALICE.address, 0, b""),
+        FinalRequest(BOB.address, 6, SIGNATURE),
+    )
+
+
+def test_a_refusal_binds_its_turn_and_shows_a_voucher() -> None:
+    fact = events.FinalStateRefused(CHANNEL, 3, BOB.address, amount_to_bytes(9), SIGNATURE)
+    channel = after(EMPTY, fact)
+    assert channel.refused_turns == (3,)
+    assert channel.final_requests == (FinalRequest(BOB.address, 9, SIGNATURE),)
+
+
+# --- payments ---
+
+
+def paid(number: int, total: int, kind: Any = events.VoucherIssued) -> events.Event:
+    made: events.Event = kind(
+        CHANNEL,
+        number.to_bytes(32, "big"),
+        amount_to_bytes(10),
+        amount_to_bytes(total),
+        SIGNATURE,
+        "tea",
+    )
+    return made
+
+
+@pytest.mark.parametrize("kind", [events.VoucherIssued, events.VoucherReceived])
+def test_a_voucher_raises_the_total_and_waits_for_its_receipt(kind: Any) -> None:
+    vouchers = after(EMPTY, paid(1, 10, kind), paid(2, 20, kind)).vouchers
+    assert (vouchers.total, vouchers.payment_count, vouchers.signature) == (20, 2, SIGNATURE)
+    assert [(p.amount, p.total, p.memo) for p in vouchers.pending] == [
+        (10, 10, "tea"),
+        (10, 20, "tea"),
+    ]
+
+
+@pytest.mark.parametrize("kind", [events.ReceiptIssued, events.ReceiptReceived])
+def test_a_receipt_covers_the_oldest_payments(kind: Any) -> None:
+    paid_thrice = after(EMPTY, paid(1, 10), paid(2, 20), paid(3, 30))
+    vouchers = after(paid_thrice, kind(CHANNEL, amount_to_bytes(20), 2, ONE, SIGNATURE)).vouchers
+    assert (vouchers.receipted_total, vouchers.receipted_count) == (20, 2)
+    assert (vouchers.receipt_root, vouchers.receipt_signature) == (ONE, SIGNATURE)
+    assert [payment.total for payment in vouchers.pending] == [30]
+    assert vouchers.total == 30
+
+
+def refusal(total: int, base: int) -> events.Event:
+    return events.VoucherRefusalReceived(
+        CHANNEL, BOB.address, ONE, amount_to_bytes(total), amount_to_bytes(base), "X", "why"
+    )
+
+
+def resent(total: int) -> events.Event:
+    return events.VoucherResent(CHANNEL, ONE, amount_to_bytes(total))
+
+
+def test_a_refusal_keeps_the_payees_base_until_the_rest_was_sent_again() -> None:
+    refused = after(EMPTY, paid(1, 10), paid(2, 20), refusal(20, 10))
+    assert refused.vouchers.refused_at == 10
+    again = after(refused, resent(20))
+    assert again.vouchers.refused_at == -1
+    assert after(again, resent(20)) is again
+
+
+def test_a_refusal_of_what_the_payee_has_accepted_asks_for_nothing() -> None:
+    channel = after(EMPTY, paid(1, 10), paid(2, 20))
+    assert after(channel, refusal(10, 10)) is channel
+    assert after(channel, refusal(10, 20)) is channel
+
+
+def test_a_receipt_for_everything_ends_a_refusal() -> None:
+    refused = after(EMPTY, paid(1, 10), paid(2, 20), refusal(20, 0))
+    partly = after(refused, events.ReceiptReceived(CHANNEL, amount_to_bytes(10), 1, ONE, SIGNATURE))
+    assert partly.vouchers.refused_at == 0
+    wholly = after(partly, events.ReceiptReceived(CHANNEL, amount_to_bytes(20), 1, ONE, SIGNATURE))
+    assert wholly.vouchers.refused_at == -1
+
+
+# --- the chain ---
+
+
+def test_an_observed_log_is_kept_until_it_is_confirmed() -> None:
+    seen = after(EMPTY, observed("Deposited", amount=5))
+    log = ObservedLog("Deposited", 9, block_hash(9), tx_hash(9), 0, ZERO_ADDRESS, 5, 77)
+    assert seen.observed == (log,)
+    fact = events.DepositDetected(
+        CHANNEL, 9, 0, ZERO_ADDRESS, amount_to_bytes(5), amount_to_bytes(5), tx_hash(9)
+    )
+    confirmed = after(seen, fact)
+    assert confirmed.observed == ()
+    assert confirmed.holdings == (Holding(ZERO_ADDRESS, 5),)
+    assert confirmed.confirmed_up_to == (9, 0)
+
+
+def test_of_two_like_logs_of_one_transaction_the_first_is_confirmed_first() -> None:
+    seen = after(EMPTY, observed("Deposited", log_index=1), observed("Deposited", log_index=2))
+    once = confirm(seen, "Deposited", 9, tx_hash(9))
+    assert [log.log_index for log in once.observed] == [2]
+    twice = confirm(once, "Deposited", 9, tx_hash(9))
+    assert twice.confirmed_up_to == (9, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "block", "transaction"),
+    [("Concluded", 9, tx_hash(9)), ("Deposited", 8, tx_hash(9)), ("Deposited", 9, tx_hash(8))],
+)
+def test_nothing_is_confirmed_by_another_log(name: str, block: int, transaction: bytes) -> None:
+    seen = after(EMPTY, observed("Deposited"))
+    assert confirm(seen, name, block, transaction) is seen
+
+
+def test_holdings_are_replaced_by_asset() -> None:
+    token = b"\x70" * 20
+    amount = amount_to_bytes
+    channel = after(
+        EMPTY,
+        events.DepositDetected(CHANNEL, 1, 0, ZERO_ADDRESS, amount(5), amount(5)),
+        events.DepositDetected(CHANNEL, 2, 0, token, amount(7), amount(7)),
+        events.AllocationUpdated(CHANNEL, 3, 0, ZERO_ADDRESS, amount(1)),
+    )
+    assert set(channel.holdings) == {Holding(token, 7), Holding(ZERO_ADDRESS, 1)}
+
+
+def test_challenges_are_raised_and_cleared_when_confirmed() -> None:
+    raised = events.ChallengeRegistered(CHANNEL, 9, 0, 1, 77, bytes(20), False, None, tx_hash(9))
+    cleared = events.ChallengeCleared(CHANNEL, 10, 0, 2, tx_hash(10))
+    challenged = after(EMPTY, observed("ChallengeRegistered"), raised)
+    assert challenged.chain_status == ChainStatus.CHALLENGED
+    for name in ("ChallengeCleared", "Checkpointed"):
+        open_again = after(challenged, observed(name, 10), cleared)
+        assert open_again.chain_status == ChainStatus.OPEN
+        assert open_again.observed == ()
+
+
+def test_a_conclusion_and_its_payouts_are_kept() -> None:
+    amount = amount_to_bytes
+    channel = after(
+        EMPTY,
+        observed("Concluded"),
+        observed("OutcomePaid", log_index=2),
+        events.ChannelConcluded(CHANNEL, 9, 0, 3, tx_hash(9)),
+        events.WithdrawCompleted(CHANNEL, 9, 0, ALICE.address, ZERO_ADDRESS, amount(6), tx_hash(9)),
+        events.WithdrawCompleted(CHANNEL, 9, 0, BOB.address, ZERO_ADDRESS, amount(4), tx_hash(9)),
+    )
+    assert channel.chain_status == ChainStatus.CONCLUDED
+    assert channel.withdrawn == ((ALICE.address, 6), (BOB.address, 4))
+    assert channel.observed == ()
+
+
+def test_a_reorg_takes_back_what_was_observed_from_its_block_on() -> None:
+    channel = after(EMPTY, observed("Deposited", 8), observed("Deposited", 9, amount=DEPOSIT))
+    assert [log.block_num for log in retracted(channel, 9).observed] == [8]
+    assert retracted(channel, 10) is channel
+    assert retracted(channel, 1).observed == ()
+
+
+def test_a_cut_tail_leaves_a_channel_to_be_closed_only() -> None:
+    assert restricted(EMPTY).close_only
