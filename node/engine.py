@@ -25,7 +25,7 @@ from node.limits import (
     INPUT_QUEUE_COUNT_MAX,
 )
 from node.outbox import Outbox, settled_keys
-from node.requests import Requests, answer_from
+from node.requests import Requests, Telling, answer_from
 from node.store.batch import Batch
 from node.store.log import EventLog
 from protocols import events, inputs
@@ -76,7 +76,7 @@ class Engine:
         self._requests = Requests(event_log, state)
         self._digest = Digest()
         self._digested_seq = event_log.next_seq
-        self._last_ms = 0
+        self._last_ms = _last_time_ms(event_log)
         self._send, self._receive = trio.open_memory_channel[Queued](INPUT_QUEUE_COUNT_MAX)
 
     # --- handing in ---
@@ -205,7 +205,7 @@ class _Step:
         self.batch.append(event, cause_seq)
         if isinstance(event, events.StateSigned):
             self.batch.sign_turn(event.channel_id, event.turn_num, event.state_hash)
-        elif isinstance(event, events.ReceiptReceived | events.VoucherRefusalReceived):
+        elif isinstance(event, Telling):
             self._answers.extend(self.engine._requests.on_event(event))
         settled = False
         for key in settled_keys(state, event):
@@ -250,6 +250,13 @@ class _Step:
             engine._acknowledge(peer)
         for done, answer in self._answers:
             done(answer)
+
+
+def _last_time_ms(event_log: EventLog) -> int:
+    """When the log's last record was written, Unix milliseconds; 0 for an empty log."""
+    return max(
+        (record.time_ms for record in event_log.read(max(0, event_log.next_seq - 1))), default=0
+    )
 
 
 def replay(event_log: EventLog, state: NodeState) -> Iterator[int]:

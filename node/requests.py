@@ -13,6 +13,7 @@ from node.answers import Answer
 from node.limits import RECEIPT_WAITER_COUNT_MAX
 from node.store.log import EventLog
 from protocols import events, inputs
+from protocols.channel import ChannelStatus, status
 from protocols.errors import (
     PaymentRefusedByPayee,
     ProtocolError,
@@ -25,6 +26,9 @@ from protocols.objectives.base import ObjectiveType, objective_id
 from protocols.types import Bytes32, amount_from_bytes
 
 Done = Callable[[Answer | ProtocolError], None]
+
+Telling = events.ReceiptReceived | events.VoucherRefusalReceived | events.ObjectiveCompleted
+"""Events that a caller who waits for a receipt may have to be told of."""
 
 
 def answer_from(
@@ -59,6 +63,7 @@ class Requests:
         self._state = state
         self._fresh: dict[str, tuple[int, events.Event]] = {}
         self._waiting: dict[Bytes32, list[tuple[Done, Answer]]] = {}
+        self._waiting_count = 0
 
     def find(self, command: inputs.Input) -> Answer | None:
         """The first answer to the command's request id; RequestIdConflict for another command."""
@@ -105,24 +110,31 @@ class Requests:
         self._fresh.clear()
 
     def wait_for_receipt(self, answer: Answer, done: Done) -> bool:
-        """Answer `done` when the payment's receipt is durable; False if too many wait."""
-        if len(self._waiting) >= RECEIPT_WAITER_COUNT_MAX:
+        """Answer `done` when the payment's receipt is durable.
+
+        False if too many wait, or if none will come any more: the channel is paid out.
+        """
+        if self._waiting_count >= RECEIPT_WAITER_COUNT_MAX:
+            return False
+        if status(self._state.channels[answer.channel_id]) == ChannelStatus.CLOSED:
             return False
         self._waiting.setdefault(answer.payment_id, []).append((done, answer))
+        self._waiting_count += 1
         return True
 
-    def on_event(
-        self, event: events.ReceiptReceived | events.VoucherRefusalReceived
-    ) -> Iterator[tuple[Done, Answer | ProtocolError]]:
+    def on_event(self, event: Telling) -> Iterator[tuple[Done, Answer | ProtocolError]]:
         """Whom the event answers; to be called before it is folded."""
         if not self._waiting:
             return
         if isinstance(event, events.VoucherRefusalReceived):
             yield from self._refused(event)
             return
+        if isinstance(event, events.ObjectiveCompleted):
+            yield from self._completed(event)
+            return
         pending = self._state.channels[event.channel_id].vouchers.pending
         for payment in pending[: event.payment_count]:
-            for done, answer in self._waiting.pop(payment.payment_id, ()):
+            for done, answer in self._no_longer_waiting(payment.payment_id):
                 yield done, _receipted(answer)
 
     def _refused(
@@ -131,8 +143,21 @@ class Requests:
         error = all_errors().get(event.error_code)
         if error is not None and (error.retry_safe or error.name() == "VOUCHER_TOTAL_WRONG"):
             return
-        for done, _ in self._waiting.pop(event.payment_id, ()):
+        for done, _ in self._no_longer_waiting(event.payment_id):
             yield done, PaymentRefusedByPayee(event.payment_id, event.error_code, event.reason)
+
+    def _completed(
+        self, event: events.ObjectiveCompleted
+    ) -> Iterator[tuple[Done, Answer | ProtocolError]]:
+        """What has no receipt when the channel is paid out never gets one: the outcome holds it."""
+        channel_id = self._state.objectives[event.objective_id].channel_id
+        for payment in self._state.channels[channel_id].vouchers.pending:
+            yield from self._no_longer_waiting(payment.payment_id)
+
+    def _no_longer_waiting(self, payment_id: Bytes32) -> list[tuple[Done, Answer]]:
+        waited = self._waiting.pop(payment_id, [])
+        self._waiting_count -= len(waited)
+        return waited
 
 
 def _is_same_payment(command: inputs.Input, event: events.VoucherIssued) -> bool:
