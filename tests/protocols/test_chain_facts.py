@@ -1,0 +1,271 @@
+"""Chain facts: observed and confirmed, once each; reorgs, receipts, and what is not ours."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from protocols import inputs
+from protocols.chain_facts import RECORDED_LOGS
+from protocols.channel import ChainStatus, Holding, observed_chain_status
+from protocols.objectives.base import ObjectiveType
+from protocols.transactions import TransactionStatus, intent_id
+from protocols.types import ZERO_ADDRESS, amount_from_bytes, amount_to_bytes
+from tests.support.actors import ALICE, BOB
+from tests.support.builders import (
+    CHANNEL,
+    DEPOSIT,
+    block_hash,
+    chain_log,
+    deposited,
+    final,
+    open_command,
+    payout,
+    signed,
+    state,
+    tx_hash,
+)
+from tests.support.network import CoreNode, Said, opened
+from tests.support.playbook import Playbook, names
+
+TOKEN = b"\x70" * 20
+INTENT = intent_id("deposit", CHANNEL, 0)
+
+
+def waiting_payer() -> CoreNode:
+    """ALICE with her deposit requested."""
+    alice = CoreNode(ALICE)
+    alice.feed(open_command())
+    alice.feed(Said(BOB, signed(state(0), BOB)))
+    return alice
+
+
+def concluding_payee() -> CoreNode:
+    """BOB with a supported final state that pays him 30."""
+    bob = opened().bob
+    bob.feed(Said(ALICE, signed(final(30), ALICE)))
+    return bob
+
+
+# --- logs ---
+
+
+def test_a_log_is_observed_once_and_confirmed_once() -> None:
+    alice = waiting_payer()
+    alice.feed(deposited(confirmed=False))
+    assert names(alice.feed(deposited(confirmed=False)))[0].startswith("wait")
+    assert names(alice.feed(deposited()))[0] == "deposit-detected"
+    for log in (deposited(), deposited(confirmed=False)):
+        assert names(alice.feed(log)) == []
+    assert len(alice.events_of("chain-log-observed")) == 1
+    assert len(alice.events_of("deposit-detected")) == 1
+
+
+def test_a_log_that_comes_confirmed_at_once_is_observed_on_the_way() -> None:
+    alice = waiting_payer()
+    assert names(alice.feed(deposited()))[:2] == ["chain-log-observed", "deposit-detected"]
+
+
+def test_an_old_log_below_the_newest_confirmed_one_is_known_already() -> None:
+    alice = waiting_payer()
+    alice.feed(deposited(5, 7, log_index=3))
+    for log in (deposited(4, 6), deposited(4, 7, log_index=2), deposited(4, 7, log_index=3)):
+        assert names(alice.feed(log)) == []
+    assert alice.channel().holdings == (Holding(ZERO_ADDRESS, 5),)
+
+
+def test_a_deposit_is_recorded_with_what_it_added() -> None:
+    alice = waiting_payer()
+    alice.feed(deposited(5, 1))
+    alice.feed(deposited(12, 2, tx_index=4))
+    first, second = alice.events_of("deposit-detected")
+    added = [amount_from_bytes(fact.amount_deposited) for fact in (first, second)]
+    assert added == [5, 7]
+    assert amount_from_bytes(second.now_held) == 12
+    assert (second.block_num, second.tx_index, second.tx_hash) == (2, 4, tx_hash(2))
+
+
+def test_a_deposit_of_another_asset_is_held_apart() -> None:
+    alice = waiting_payer()
+    alice.feed(deposited(5, 1, asset=TOKEN))
+    assert alice.channel().holdings == (Holding(TOKEN, 5),)
+    assert not alice.channel().signed_by_me(1)
+
+
+@pytest.mark.parametrize("name", ["Reclaimed", "OutcomeReclaimed", "Transfer", ""])
+def test_logs_that_change_nothing_we_believe_are_not_recorded(name: str) -> None:
+    assert name not in RECORDED_LOGS
+    assert names(waiting_payer().feed(chain_log(name, 1))) == []
+
+
+def test_logs_of_other_channels_are_not_recorded() -> None:
+    alice = waiting_payer()
+    assert names(alice.feed(deposited(channel_id=bytes(32)))) == []
+
+
+def test_an_allocation_update_names_the_channels_asset() -> None:
+    bob = opened().bob
+    bob.feed(chain_log("AllocationUpdated", 9, amount=3))
+    (fact,) = bob.events_of("allocation-updated")
+    assert (fact.asset, amount_from_bytes(fact.new_amount)) == (ZERO_ADDRESS, 3)
+    assert bob.channel().holdings == (Holding(ZERO_ADDRESS, 3),)
+
+
+@pytest.mark.parametrize("name", ["ChallengeCleared", "Checkpointed"])
+def test_a_challenge_is_seen_at_depth_0_and_recorded_whole_when_confirmed(name: str) -> None:
+    bob = opened().bob
+    raised = chain_log(
+        "ChallengeRegistered",
+        9,
+        number=1_700_000_000,
+        turn_num=1,
+        challenger=ALICE.address,
+        candidate_state_hash=b"\x07" * 32,
+    )
+    bob.feed(replace(raised, confirmed=False))
+    assert observed_chain_status(bob.channel()) == ChainStatus.CHALLENGED
+    assert bob.channel().chain_status == ChainStatus.OPEN
+    assert names(bob.feed(raised)) == ["challenge-registered"]
+    (fact,) = bob.events_of("challenge-registered")
+    assert (fact.turn_num_record, fact.finalization_time) == (1, 1_700_000_000)
+    assert (fact.challenger, fact.candidate_state_hash) == (ALICE.address, b"\x07" * 32)
+    assert bob.channel().chain_status == ChainStatus.CHALLENGED
+    assert names(bob.feed(chain_log(name, 10, number=2)))[1] == "challenge-cleared"
+    assert bob.events_of("challenge-cleared")[0].new_turn_num_record == 2
+    assert bob.channel().chain_status == ChainStatus.OPEN
+
+
+def test_a_challenge_with_an_unknown_candidate_has_no_state_hash() -> None:
+    bob = opened().bob
+    bob.feed(chain_log("ChallengeRegistered", 9))
+    assert bob.events_of("challenge-registered")[0].candidate_state_hash is None
+
+
+def test_a_conclusion_names_the_final_turn_if_we_know_it() -> None:
+    bob, other = concluding_payee(), opened().bob
+    for node, turn_num in ((bob, 3), (other, None)):
+        node.feed(chain_log("Concluded", 9))
+        assert node.events_of("channel-concluded")[0].finalized_at_turn == turn_num
+
+
+def test_payouts_are_recorded_by_recipient() -> None:
+    bob = concluding_payee()
+    for log in payout(9, DEPOSIT - 30, 30):
+        bob.feed(log)
+    paid = [
+        (fact.recipient, fact.asset, amount_from_bytes(fact.amount))
+        for fact in bob.events_of("withdraw-completed")
+    ]
+    assert paid == [(ALICE.address, ZERO_ADDRESS, DEPOSIT - 30), (BOB.address, ZERO_ADDRESS, 30)]
+
+
+@pytest.mark.parametrize(
+    ("asset_index", "indices", "amounts"),
+    [(1, (0,), (5,)), (0, (2,), (5,)), (0, (0,), (0,)), (0, (), ())],
+)
+def test_a_payout_that_names_no_share_of_ours_is_no_withdrawal(
+    asset_index: int, indices: tuple[int, ...], amounts: tuple[int, ...]
+) -> None:
+    bob = concluding_payee()
+    bob.feed(chain_log("OutcomePaid", 9, asset_index=asset_index, indices=indices, amounts=amounts))
+    assert bob.channel().withdrawn == ()
+
+
+def test_a_payout_of_a_channel_without_a_final_state_is_no_withdrawal() -> None:
+    bob = opened().bob
+    bob.feed(chain_log("OutcomePaid", 9, indices=(0,), amounts=(5,)))
+    assert bob.channel().withdrawn == ()
+
+
+# --- blocks and reorgs ---
+
+
+def test_the_cursor_moves_on_and_never_back() -> None:
+    alice = CoreNode(ALICE)
+    assert Playbook(alice) >> inputs.ChainHead(7, block_hash(7)) << "chain-block-processed"
+    for number in (7, 6):
+        assert names(alice.feed(inputs.ChainHead(number, block_hash(number)))) == []
+    assert alice.state.node.processed_block_num == 7
+    assert alice.state.node.processed_block_hash == block_hash(7)
+
+
+def test_a_reorg_takes_back_what_was_observed_and_leaves_what_was_confirmed() -> None:
+    alice = waiting_payer()
+    alice.feed(deposited(5, 1))
+    alice.feed(deposited(6, 2, confirmed=False))
+    reorg = inputs.ChainReorg(2, block_hash(2), block_hash(2, fork=1))
+    assert Playbook(alice) >> reorg << "chain-reorged"
+    assert alice.channel().observed == ()
+    assert alice.channel().holdings == (Holding(ZERO_ADDRESS, 5),)
+
+
+def test_the_same_log_in_another_block_is_observed_anew() -> None:
+    alice = waiting_payer()
+    alice.feed(deposited(confirmed=False))
+    alice.feed(inputs.ChainReorg(1, block_hash(1), block_hash(1, fork=1)))
+    again = deposited(confirmed=False, block_hash=block_hash(1, fork=1))
+    assert names(alice.feed(again))[0] == "chain-log-observed"
+    assert names(alice.feed(replace(again, confirmed=True)))[0] == "deposit-detected"
+    assert alice.objective(ObjectiveType.DIRECT_FUND).is_active
+
+
+# --- our own transactions ---
+
+
+def transaction_signed(raw: bytes = b"raw") -> inputs.TransactionSigned:
+    return inputs.TransactionSigned(INTENT, tx_hash(1), ALICE.address, 4, raw)
+
+
+def transaction_receipt(*, succeeded: bool = True) -> inputs.TransactionReceipt:
+    return inputs.TransactionReceipt(INTENT, tx_hash(1), 1, block_hash(1), 50_000, 7, succeeded)
+
+
+def test_a_signed_transaction_is_recorded_and_then_broadcast() -> None:
+    alice = waiting_payer()
+    assert (
+        Playbook(alice)
+        >> transaction_signed()
+        << "transaction-submitted, broadcast, wait my-deposit"
+        >> transaction_signed(b"again")
+        >> transaction_receipt()
+        << "transaction-mined, wait my-deposit"
+        >> transaction_receipt()
+        >> transaction_signed(b"again")
+    )
+    (fact,) = alice.events_of("transaction-submitted")
+    assert (fact.raw, fact.nonce, fact.sender) == (b"raw", 4, ALICE.address)
+    assert alice.state.transactions[INTENT].status == TransactionStatus.MINED
+
+
+def test_a_receipt_keeps_what_the_transaction_cost() -> None:
+    alice = waiting_payer()
+    alice.feed(transaction_receipt())
+    (fact,) = alice.events_of("transaction-mined")
+    assert (fact.gas_used, fact.gas_price) == (50_000, amount_to_bytes(7))
+
+
+def test_a_reverted_transaction_failed() -> None:
+    alice = waiting_payer()
+    alice.feed(transaction_receipt(succeeded=False))
+    known = alice.state.transactions[INTENT]
+    assert (known.status, known.failure) == (TransactionStatus.FAILED, "reverted")
+
+
+def test_a_refused_transaction_failed_with_the_reason() -> None:
+    alice = waiting_payer()
+    alice.feed(inputs.TransactionRefused(INTENT, "held != expectedHeld"))
+    known = alice.state.transactions[INTENT]
+    assert (known.status, known.failure) == (TransactionStatus.FAILED, "held != expectedHeld")
+    assert names(alice.feed(inputs.TransactionRefused(INTENT, "again"))) == []
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        transaction_signed(),
+        transaction_receipt(),
+        inputs.TransactionRefused(INTENT, "no"),
+    ],
+)
+def test_answers_about_an_unknown_intent_lead_to_nothing(item: inputs.Input) -> None:
+    assert names(CoreNode(ALICE).feed(item)) == []
