@@ -36,6 +36,7 @@ from protocols.outcome import (
 from protocols.state import State
 from protocols.types import UINT48_MAX, UINT256_MAX, ZERO_ADDRESS, parse_address
 from tests.support.actors import ALICE, BOB
+from tests.support.soak import times
 from tests.support.states import (
     FIXED_PART_TYPES,
     OUTCOME_TYPE,
@@ -48,8 +49,8 @@ from tests.support.states import (
 )
 from tests.support.vectors import NITRO, golden_state
 
-RANDOM_STATE_COUNT = 2_000
-FUZZ_COUNT = 4_000
+RANDOM_STATE_COUNT = times(2_000)
+FUZZ_COUNT = times(4_000)
 CHANNEL = b"\xc1" * 32
 FIXED_PART_TUPLE = "(address[],uint64,address,uint48)"
 SIGNED_VARIABLE_PART_TUPLE = f"(({OUTCOME_TYPE},bytes,uint48,bool),(uint8,bytes32,bytes32)[])"

@@ -1,0 +1,139 @@
+"""The long tests: every count the suite samples, many times over, and what came of it.
+
+    make soak                        all of it, about half an hour; the table goes to docs/soak.md
+    scripts/soak.py --only NAME      one row, printed, nothing written
+
+Each row is one command that anybody can repeat; seeds are fixed in the tests, and the factor
+multiplies the counts that `make test` runs once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import platform
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PAGE = REPOSITORY / "docs" / "soak.md"
+BIN = Path(sys.executable).parent
+
+
+@dataclass(frozen=True)
+class Run:
+    """One row: what is repeated, how often, by which command."""
+
+    name: str
+    what: str
+    factor: int
+    command: tuple[str, ...]
+
+    def line(self) -> str:
+        """The command as a person types it, from the clone's root."""
+        prefix = f"TALLY_SOAK={self.factor} " if self.factor > 1 else ""
+        return prefix + " ".join(self.command)
+
+
+def pytest_run(name: str, what: str, factor: int, *arguments: str) -> Run:
+    """A row whose command is pytest."""
+    return Run(name, what, factor, ("python", "-m", "pytest", "-q", *arguments))
+
+
+RUNS = (
+    pytest_run(
+        "encodings",
+        "hand-packed encodings against eth_abi, 50,000 random states; decoder fuzz",
+        25,
+        "tests/protocols/test_abi.py",
+    ),
+    pytest_run(
+        "network",
+        "two cores under loss, duplication, reordering and hostile messages, seeded",
+        20,
+        "tests/simulation",
+    ),
+    pytest_run(
+        "flips",
+        "flipped bytes in SST, WAL, CURRENT and MANIFEST: 1,200, audit and daemon",
+        4,
+        "tests/node/audit/test_directory.py",
+    ),
+    pytest_run(
+        "crashes",
+        "SIGKILL at the named fault points of either daemon, over 100 payments",
+        3,
+        "tests/e2e/test_crashes.py",
+    ),
+    pytest_run("hostile", "bad input against live daemons", 1, "tests/e2e/test_hostile.py"),
+    pytest_run("chain", "endpoint cuts, forks and restarts", 1, "tests/node/chain"),
+    Run("demo", "the demo with 10,000 payments", 1, ("tally", "demo", "--payments", "10000")),
+)
+
+
+def execute(run: Run) -> tuple[bool, float, str]:
+    """Run it; whether it passed, seconds, and its last line."""
+    environment = dict(os.environ, TALLY_SOAK=str(run.factor))
+    environment["PATH"] = f"{BIN}{os.pathsep}{environment['PATH']}"
+    started = time.monotonic()
+    done = subprocess.run(
+        run.command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
+    )
+    took_s = time.monotonic() - started
+    lines = [line for line in done.stdout.splitlines() if line.strip()]
+    if done.returncode != 0:
+        sys.stdout.write(done.stdout[-4000:] + done.stderr[-4000:])
+    return done.returncode == 0, took_s, lines[-1].strip("= ") if lines else ""
+
+
+def page(rows: list[str]) -> str:
+    """docs/soak.md."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.strip()
+    day = datetime.datetime.now(datetime.UTC).date().isoformat()
+    head = [
+        "# Soak",
+        "",
+        "What `make soak` ran last, and what came of it. Seeds are fixed in the tests;",
+        "`TALLY_SOAK` multiplies the counts that `make test` runs once.",
+        "",
+        f"{day}, commit {commit}, CPython {platform.python_version()}, {os.cpu_count()} cores.",
+        "",
+        "| row | what | command | seconds | result |",
+        "|---|---|---|---|---|",
+    ]
+    return "\n".join([*head, *rows]) + "\n"
+
+
+def main() -> int:
+    """Run the rows; exit 1 if one failed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", choices=[run.name for run in RUNS], help="one row, no page")
+    chosen = parser.parse_args().only
+    rows, passed = [], True
+    for run in RUNS:
+        if chosen not in (None, run.name):
+            continue
+        sys.stdout.write(f"== {run.name}: {run.what}\n   {run.line()}\n")
+        sys.stdout.flush()
+        ok, took_s, last = execute(run)
+        passed = passed and ok
+        verdict = last if ok else f"FAILED: {last}"
+        sys.stdout.write(f"   {verdict} ({took_s:.0f} s)\n")
+        rows.append(f"| {run.name} | {run.what} | `{run.line()}` | {took_s:.0f} | {verdict} |")
+    if chosen is None and passed:
+        PAGE.write_text(page(rows))
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
