@@ -10,7 +10,7 @@ on.
 from __future__ import annotations
 
 from protocols import chain_facts, events, inputs, messages, payments
-from protocols.delivery import is_objective_message, message_id
+from protocols.delivery import SEQUENCE_MAX, is_objective_message, message_id
 from protocols.draft import Context, CrankResult, Draft
 from protocols.errors import (
     ObjectiveNotWaitingForApproval,
@@ -127,7 +127,8 @@ def _decide(draft: Draft, item: inputs.ApproveObjective | inputs.RejectObjective
 def _peer_message(draft: Draft, item: inputs.PeerMessage) -> WaitingFor:
     """Take in the next message of a peer; older ones are duplicates, later ones come again."""
     peer = draft.state.peer(item.peer)
-    if item.sequence > peer.received + 1 and draft.state.node.tail_cut_count:
+    was_cut = draft.state.node.tail_cut_count > 0
+    if was_cut and peer.received + 1 < item.sequence <= SEQUENCE_MAX:
         # What the cut tail held was acknowledged once, so the peer does not have it any more.
         draft.emit(events.DeliveryResumed(item.peer, peer.sent, item.sequence - 1))
     elif item.sequence != peer.received + 1:
@@ -251,7 +252,7 @@ def _message_id(draft: Draft, item: inputs.PeerMessage) -> bytes:
 
 def _peer_ack(draft: Draft, item: inputs.PeerAck) -> None:
     peer = draft.state.peer(item.peer)
-    if item.sequence > peer.sent and draft.state.node.tail_cut_count:
+    if draft.state.node.tail_cut_count and peer.sent < item.sequence <= SEQUENCE_MAX:
         # The peer has messages that our cut tail forgot: new ones must not reuse their numbers.
         draft.emit(events.DeliveryResumed(item.peer, item.sequence, peer.received))
         peer = draft.state.peer(item.peer)

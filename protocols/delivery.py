@@ -15,6 +15,10 @@ from protocols import messages
 from protocols.crypto import keccak256
 from protocols.types import Address, Bytes32
 
+SEQUENCE_MAX = 2**48
+"""No conversation gets here. After a cut tail a peer tells us its side of the counts: a larger one
+would leave no numbers for what follows."""
+
 
 class PendingMessage(Struct, frozen=True, array_like=True, gc=False):
     """An objective message that waits for its acknowledgement."""
