@@ -44,7 +44,7 @@ def _row(view: dict[str, Any]) -> list[object]:
         short(view["channel_id"]),
         view["status"],
         view["role"],
-        view["counterparty"],
+        short(view["counterparty"]),
         *(format_amount(int(view[name])) for name in ("deposit", "paid", "remaining")),
         view["payment_count"],
     ]

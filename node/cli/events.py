@@ -15,8 +15,8 @@ from node.cli.output import print_json, print_table
 COLUMNS = ("record", "time (UTC)", "event", "cause", "content")
 LIMIT = 20
 """What a person reads at once."""
-CONTENT_LENGTH_MAX = 100
-"""Characters of the payload in a table; `--json` shows all of it."""
+CONTENT_LENGTH_MAX = 400
+"""Characters of the payload in a table, if the screen has so many; `--json` shows all of it."""
 _ENVELOPE = ("event_version", "timestamp_ms")
 
 
@@ -50,7 +50,7 @@ def events(
         print_json(page)
     else:
         rows = [_row(record) for record in page["records"]]
-        print_table("Events", COLUMNS, rows, "No records there.")
+        print_table("Events", COLUMNS, rows, "No records there.", cut_last=True)
 
 
 def _first_of_the_last(directory: Path, limit: int) -> int:
@@ -65,5 +65,4 @@ def _row(record: dict[str, Any]) -> list[object]:
     if len(text) > CONTENT_LENGTH_MAX:
         text = text[: CONTENT_LENGTH_MAX - 3] + "..."
     cause = "" if record["cause_seq"] is None else str(record["cause_seq"])
-    time_text = moment.isoformat(sep=" ", timespec="milliseconds").removesuffix("+00:00")
-    return [record["seq"], time_text, record["name"], cause, text]
+    return [record["seq"], moment.strftime("%m-%d %H:%M:%S.%f")[:-3], record["name"], cause, text]

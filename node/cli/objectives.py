@@ -45,5 +45,5 @@ def _row(view: dict[str, Any]) -> list[object]:
         view["status"],
         view["waiting_for"],
         short(view["channel_id"]),
-        view["initiator"] or "",
+        short(view["initiator"] or ""),
     ]

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from rich.console import Console
 
+PIPE_WIDTH = 200
+"""Columns of a table that goes into a file or another program."""
 SHORT_ID_LENGTH = 10
 """0x and eight digits: enough to tell one's own channels apart."""
 
@@ -24,7 +26,10 @@ def console(*, stderr: bool = False) -> Console:
     """rich's console on stdout, or on stderr for progress beside a JSON document."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+    stream = sys.stderr if stderr else sys.stdout
+    # A pipe has no width: rich would fold at 80 columns what another program wants whole.
+    width = None if stream.isatty() else PIPE_WIDTH
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, width=width)
 
 
 def say(text: str) -> None:
@@ -33,9 +38,17 @@ def say(text: str) -> None:
 
 
 def print_table(
-    title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], empty: str
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    empty: str,
+    *,
+    cut_last: bool = False,
 ) -> None:
-    """A table; numbers to the right. `empty` is said instead of a table without rows."""
+    """A table; numbers to the right. `empty` is said instead of a table without rows.
+
+    With `cut_last` every row is one line, its last cell cut to what the screen has room for.
+    """
     from rich.table import Table
     from rich.text import Text
 
@@ -46,7 +59,10 @@ def print_table(
     for index, column in enumerate(columns):
         numeric = all(type(row[index]) is int for row in rows)
         justify: Literal["left", "right"] = "right" if numeric else "left"
-        table.add_column(column, justify=justify, overflow="fold", no_wrap=index == 0)
+        if cut_last:
+            table.add_column(column, justify=justify, overflow="ellipsis", no_wrap=True)
+        else:
+            table.add_column(column, justify=justify, overflow="fold", no_wrap=index == 0)
     for row in rows:
         table.add_row(*(Text(_word(cell)) for cell in row))
     console().print(table)

@@ -15,7 +15,9 @@ def test_objectives_are_listed_filtered_and_shown(tally, tally_json, channel_id,
     assert "DirectFund" in table
     shown = tally("objectives", mine["objective_id"], "--dir", alice_dir).stdout
     assert mine["objective_id"] in shown
-    assert "No objectives" in tally("objectives", "--status", "rejected", "--dir", alice_dir).stdout
+    assert (
+        "No objectives" in tally("objectives", "--status", "unapproved", "--dir", alice_dir).stdout
+    )
 
 
 def test_an_unknown_objective_is_refused_by_name(tally_json, alice_dir) -> None:

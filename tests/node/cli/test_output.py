@@ -22,6 +22,13 @@ def test_a_table_shows_every_cell_as_it_is(capsys: pytest.CaptureFixture[str]) -
     assert "nothing" not in out
 
 
+def test_a_cut_table_has_one_line_for_each_row(capsys: pytest.CaptureFixture[str]) -> None:
+    output.print_table("T", ("a", "b"), [[1, "x" * 900], [2, "y" * 900]], "", cut_last=True)
+    out = capsys.readouterr().out
+    assert out.count("xxx…") == out.count("yyy…") == 1
+    assert max(len(line) for line in out.splitlines()) == output.PIPE_WIDTH
+
+
 def test_a_table_without_rows_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     output.print_table("Title", ("a",), [], "nothing there")
     assert capsys.readouterr().out == "nothing there\n"
