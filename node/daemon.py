@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -23,9 +23,10 @@ import trio
 from node.chain.deployment import verify_deployment
 from node.chain.service import ChainService
 from node.config import Config
+from node.config_values import Endpoint
 from node.engine import Engine, replay
 from node.faults import Faults, faults_from
-from node.limits import TICK_INTERVAL_S, challenge_duration_s_min
+from node.limits import TICK_INTERVAL_S, VERIFY_WAIT_S, challenge_duration_s_min
 from node.logs import configure_logs
 from node.misbehaviour import Misbehaviour
 from node.node_api import NodeApi
@@ -65,7 +66,12 @@ class Daemon:
         self.config = config
         self.signer = Signer(secret)
         self._decide = policy_from(config.policy.default)
-        faults = faults_from(os.environ, allowed=config.test.fault_points)
+        self._token = read_token(config.token_path)
+        try:
+            faults = faults_from(os.environ, allowed=config.test.fault_points)
+        except ValueError as error:
+            raise StartRefused(str(error)) from error
+        self._deployment_verified = trio.Event()
         self.log = EventLog.open(config.node.data_dir)
         try:
             self._furnish(config, secret, faults)
@@ -189,12 +195,15 @@ class Daemon:
                 nursery.start_soon(self._stop_on_signal, nursery.cancel_scope)
                 nursery.start_soon(self._verify_deployment)
                 nursery.start_soon(self.engine.run)
-                p2p_port = await nursery.start(self.peers.run)
+                with trio.move_on_after(VERIFY_WAIT_S):
+                    await self._deployment_verified.wait()
+                listen = self.config.p2p.listen
+                p2p_port = await _start_listening(nursery, "p2p", listen, self.peers.run)
                 await nursery.start(self.chain.run, self._processed_block_num())
                 self.outbox.resume_transactions()
-                token = read_token(self.config.token_path)
-                server = RpcServer(self.api, token, self.config.rpc.listen)
-                rpc_port = await nursery.start(server.run)
+                listen = self.config.rpc.listen
+                server = RpcServer(self.api, self._token, listen)
+                rpc_port = await _start_listening(nursery, "rpc", listen, server.run)
                 nursery.start_soon(self._tick)
                 with self._announced(p2p_port, rpc_port):
                     await trio.sleep(math.inf)
@@ -210,6 +219,7 @@ class Daemon:
             "consensus_app": chain.consensus_app,
         }
         await verify_deployment(chain.urls, chain.chain_id, contracts)
+        self._deployment_verified.set()
 
     def _processed_block_num(self) -> int | None:
         number = self.state.node.processed_block_num
@@ -285,6 +295,23 @@ def _in_trio() -> bool:
     except RuntimeError:
         return False
     return True
+
+
+async def _start_listening(
+    nursery: trio.Nursery,
+    section: str,
+    listen: Endpoint,
+    run: Callable[[trio.TaskStatus[int]], Awaitable[None]],
+) -> int:
+    """Start a room that listens; the port it got. StartRefused if its address is not to be had."""
+    try:
+        port: int = await nursery.start(run)
+    except OSError as error:
+        raise StartRefused(
+            f"{section}.listen = {listen[0]}:{listen[1]} cannot be used: {error.strerror}. "
+            "Is another node running there? Port 0 takes a free one"
+        ) from error
+    return port
 
 
 def _write_atomically(path: Path, text: str) -> None:

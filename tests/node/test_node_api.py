@@ -1,0 +1,163 @@
+"""The node as its owner's door sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from node.answers import Answer
+from node.daemon import Daemon
+from node.limits import INPUT_QUEUE_COUNT_MAX, LOG_READ_COUNT_MAX
+from protocols import inputs
+from protocols.channel import ChannelStatus
+from protocols.errors import ProtocolError, UnknownPeer
+from protocols.objectives.base import WaitingFor
+from protocols.types import checksum_address
+from tests.support.actors import ALICE, BOB, IVAN
+from tests.support.builders import CHANNEL, open_command
+from tests.support.daemon_rig import config_in
+
+
+@contextmanager
+def daemon_in(tmp_path: Path) -> Iterator[Daemon]:
+    """Alice, who knows where Bob is; nothing of her runs but the engine, in `carry_out`."""
+    daemon = Daemon(config_in(tmp_path, peers={BOB.address: ("127.0.0.1", 1234)}), ALICE.secret)
+    try:
+        yield daemon
+    finally:
+        daemon.log.close()
+
+
+async def carry_out(daemon: Daemon, *commands: inputs.Input) -> list[Answer | ProtocolError]:
+    told: list[Answer | ProtocolError] = []
+    for command in commands:
+        assert daemon.api.command_then(command, "durable", told.append)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(daemon.engine.run)
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    return told
+
+
+async def test_a_channel_with_a_peer_nobody_can_reach_is_refused_at_once(tmp_path: Path) -> None:
+    with daemon_in(tmp_path) as daemon:
+        told: list[object] = []
+        command = open_command(counterparty=IVAN.address)
+        assert daemon.api.command_then(command, "durable", told.append)
+        (refusal,) = told
+        assert isinstance(refusal, UnknownPeer)
+        assert refusal.peer == IVAN.address
+        assert daemon.log.next_seq == 1
+
+
+async def test_a_channel_with_a_peer_of_the_address_book_is_opened(tmp_path: Path) -> None:
+    with daemon_in(tmp_path) as daemon:
+        (answer,) = await carry_out(daemon, open_command())
+        assert isinstance(answer, Answer)
+        assert answer.channel_id == CHANNEL
+        assert daemon.api.state.channels[CHANNEL].counterparty == BOB.address
+        assert daemon.api.seq == daemon.log.next_seq - 1 > answer.seq
+        assert daemon.api.waiting_for(answer.objective_id) == WaitingFor.COMPLETE_PREFUND
+
+
+async def test_a_full_queue_takes_no_command(tmp_path: Path) -> None:
+    with daemon_in(tmp_path) as daemon:
+        for _ in range(INPUT_QUEUE_COUNT_MAX):
+            assert daemon.engine.nowait(inputs.Tick())
+        told: list[object] = []
+        assert not daemon.api.command_then(open_command(), "durable", told.append)
+        assert told == []
+        with trio.fail_after(1):
+            await daemon.api.queue_room()
+
+
+async def test_records_are_read_from_a_number_on_and_of_one_entity(tmp_path: Path) -> None:
+    with daemon_in(tmp_path) as daemon:
+        (answer,) = await carry_out(daemon, open_command())
+        assert isinstance(answer, Answer)
+        everything = daemon.api.record(0, LOG_READ_COUNT_MAX, None)
+        assert [entry.seq for entry in everything] == list(range(daemon.log.next_seq))
+        assert everything[0].name == "node-created"
+        assert everything[0].payload["chain_id"] == 31_337
+        assert everything[-1].chain_hash == daemon.log.chain_hash
+        assert [entry.seq for entry in daemon.api.record(3, 2, None)] == [3, 4]
+        assert daemon.api.record(daemon.log.next_seq, 10, None) == []
+        of_channel = daemon.api.record(0, 100, CHANNEL)
+        assert of_channel == [
+            entry for entry in everything if "0x" + CHANNEL.hex() == entry.payload.get("channel_id")
+        ]
+        assert len(of_channel) >= 3
+        assert [e.seq for e in daemon.api.record(0, 1, answer.objective_id)] == [answer.seq]
+
+
+async def test_one_call_reads_a_bounded_number_of_records(tmp_path: Path) -> None:
+    with daemon_in(tmp_path) as daemon:
+        faults = [
+            inputs.PeerFault(BOB.address, "malformed_frame", "junk", 9)
+            for _ in range(LOG_READ_COUNT_MAX + 50)
+        ]
+        for fault in faults:
+            assert daemon.engine.nowait(fault)
+        await carry_out(daemon)
+        assert daemon.log.next_seq > LOG_READ_COUNT_MAX + 50
+        assert len(daemon.api.record(0, 10**9, None)) == LOG_READ_COUNT_MAX
+
+
+async def test_the_status_names_every_room_s_figures(tmp_path: Path) -> None:
+    with daemon_in(tmp_path) as daemon:
+        await carry_out(daemon, open_command())
+        status: Any = daemon.api.status()
+        assert status["address"] == checksum_address(ALICE.address)
+        assert status["chain_id"] == 31_337
+        assert status["log"] == {
+            "next_seq": daemon.log.next_seq,
+            "chain_hash": "0x" + daemon.log.chain_hash.hex(),
+        }
+        assert status["chain"]["connected"] is False
+        assert status["chain"]["view_age_s"] is None
+        assert status["outbox"] == {"message_count": 1, "transaction_count": 0}
+        assert status["peers"] == [
+            {
+                "address": checksum_address(BOB.address),
+                "endpoint": "127.0.0.1:1234",
+                "connected": False,
+                "sent": 1,
+                "acknowledged": 0,
+                "received": 0,
+                "fault_count": 0,
+            }
+        ]
+        assert status["channels"] == {
+            **{str(name): 0 for name in ChannelStatus},
+            "proposed": 1,
+        }
+
+
+async def test_a_peer_that_is_in_no_address_book_is_shown_once_it_said_something(
+    tmp_path: Path,
+) -> None:
+    with daemon_in(tmp_path) as daemon:
+        daemon.engine.nowait(inputs.PeerMessage(IVAN.address, 1, None, 3, "gibberish"))
+        await carry_out(daemon)
+        rows: Any = daemon.api.status()["peers"]
+        (row,) = [row for row in rows if row["address"] == checksum_address(IVAN.address)]
+        assert row["endpoint"] is None
+        assert (row["received"], row["fault_count"]) == (1, 1)
+
+
+@pytest.mark.parametrize("until", ["durable", "receipt"])
+async def test_refusals_come_back_as_the_answer(until: Any, tmp_path: Path) -> None:
+    with daemon_in(tmp_path) as daemon:
+        told: list[Answer | ProtocolError] = []
+        command = inputs.SendPayment(CHANNEL, 1, bytes(32))
+        assert daemon.api.command_then(command, until, told.append)
+        await carry_out(daemon)
+        (refusal,) = told
+        assert isinstance(refusal, ProtocolError)
+        assert refusal.name() == "UNKNOWN_CHANNEL"
