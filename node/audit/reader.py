@@ -73,7 +73,7 @@ class LogReader:
 
     def known_length(self) -> int:
         """The most records there can be, from what the files and the newest batch say."""
-        last = [seqs[1] for seqs in map(self._seqs_in, self._files()) if seqs is not None]
+        last = [seqs[1] for seqs in map(self.seqs_in, self._files()) if seqs is not None]
         return max([(self.synced_length() or 0), *(seq + 1 for seq in last)])
 
     def records(self) -> Iterator[Stored | Gap]:
@@ -97,13 +97,10 @@ class LogReader:
 
     def seqs_in(self, file: str) -> tuple[int, int] | None:
         """First and last record that a table can hold; None if it holds none."""
-        return self._seqs_in(file)
+        return seqs_in(self._store, file)
 
     def _files(self) -> list[str]:
         return [table["name"].lstrip("/") for table in self._store.live_files()]
-
-    def _seqs_in(self, file: str) -> tuple[int, int] | None:
-        return seqs_in(self._store, file)
 
     def _in_store(self) -> Iterator[Stored | Gap]:
         """What RocksDB gives, and what is missing in it."""

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from rocksdict import BlockBasedOptions, ChecksumType, Options, SstFileWriter
+from rocksdict import Rdict
 
 from node.audit import AuditReport, audit, directory
 from node.store import tail
 from node.store.errors import LogDamaged
 from node.store.log import EventLog
+from node.store.rocks import options
 from tests.support.logs import flip, make_log, newest
 from tests.support.recorded_nodes import demo
 
@@ -160,19 +161,21 @@ def test_a_torn_tail_is_a_cut_until_it_is_recorded(tmp_path: Path) -> None:
 
 
 def test_a_table_of_an_unknown_family_is_damage(tmp_path: Path) -> None:
-    make_log(tmp_path, 30).close()
-    assert list(directory.damaged_tables(tmp_path)) == []
-    options = Options(raw_mode=True)
-    tables = BlockBasedOptions()
-    tables.set_checksum_type(ChecksumType.crc32c())
-    tables.set_format_version(5)
-    options.set_block_based_table_factory(tables)
-    writer = SstFileWriter(options)
-    writer.open(str(tmp_path / "999999.sst"))
-    writer[b"key"] = b"value"
-    writer.finish()
-    (found,) = directory.damaged_tables(tmp_path)
-    assert found[0] == "999999.sst"
+    make_log(tmp_path / "log", 30).close()
+    assert list(directory.damaged_tables(tmp_path / "log")) == []
+    families = {"strangers": options()}
+    other = Rdict(str(tmp_path / "other"), options(), column_families=families)
+    strangers = other.get_column_family("strangers")
+    strangers[b"key"] = b"value"
+    strangers.close()
+    other.close()
+    (table,) = (tmp_path / "other").glob("*.sst")
+    shutil.copy(table, tmp_path / "log" / "999999.sst")
+    (tmp_path / "log" / "999998.sst").write_bytes(b"no table")
+    assert list(directory.damaged_tables(tmp_path / "log")) == [
+        ("999998.sst", "it is shorter than a footer"),
+        ("999999.sst", "it belongs to an unknown family strangers"),
+    ]
 
 
 def test_a_refusal_without_a_record_begins_behind_what_was_read() -> None:

@@ -1,0 +1,137 @@
+"""What stands beside the records says what they say."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from node.audit import audit
+from node.audit.messagepack import pack
+from node.store.kv import ENTITY, META, OUTBOX, SIGNED_TURNS, SNAPSHOTS
+from node.store.rocks import RocksKeyValue
+from protocols import inputs
+from protocols.effects import message_key, transaction_key
+from tests.support.actors import BOB
+from tests.support.logs import flip
+from tests.support.recorded_nodes import World
+
+Edit = Callable[[dict[bytes, bytes]], dict[bytes, bytes | None]]
+
+
+@pytest.fixture
+def busy(tmp_path: Path) -> Path:
+    """Alice's log with a payment under way: two messages and a deposit done, one message open."""
+    world = World(tmp_path)
+    channel_id = world.open_channel()
+    world.pay(channel_id, 5, 1)
+    world.alice.take(inputs.SendPayment(channel_id, 7, b"\x02" * 32, "", "buy-milk"))
+    world.stop()
+    assert audit(tmp_path / "alice").findings == []
+    return tmp_path / "alice"
+
+
+def edit(path: Path, family: str, change: Edit) -> None:
+    store = RocksKeyValue(path)
+    batch = store.new_batch()
+    for key, value in change(dict(store.iterate(family))).items():
+        if value is None:
+            batch.delete(key, store.handle(family))
+        else:
+            batch.put(key, value, store.handle(family))
+    store.write(batch)
+    store.close()
+
+
+def findings(path: Path) -> list[str]:
+    report = audit(path)
+    assert {finding.check for finding in report.findings} <= {"families"}
+    return [finding.message for finding in report.findings]
+
+
+@pytest.mark.parametrize("family", [ENTITY, SIGNED_TURNS])
+def test_a_missing_entry_is_named(family: str, busy: Path) -> None:
+    edit(busy, family, lambda found: {min(found): None})
+    (message,) = findings(busy)
+    assert message.startswith(f"family {family} misses 1 entries, the first 0x")
+
+
+@pytest.mark.parametrize("family", [ENTITY, SIGNED_TURNS, SNAPSHOTS])
+def test_an_entry_too_many_is_named(family: str, busy: Path) -> None:
+    edit(busy, family, lambda found: {b"\x01" * 40: b"", b"\x02" * 40: b""})
+    (message,) = findings(busy)
+    assert message == f"family {family} has 2 entries, the first 0x{'01' * 40}"
+
+
+def test_a_signed_turn_with_another_hash_is_named(busy: Path) -> None:
+    edit(busy, SIGNED_TURNS, lambda found: {min(found): b"\x01" * 32})
+    (message,) = findings(busy)
+    assert message.startswith(f"family {SIGNED_TURNS} differs at 1 entries")
+
+
+def test_the_index_holds_request_ids(busy: Path) -> None:
+    store = RocksKeyValue.open_beside(busy)
+    keys = {key for key, _ in store.iterate(ENTITY)}
+    store.close()
+    assert len(keys) > 10
+    edit(busy, ENTITY, lambda found: dict.fromkeys(found, None))
+    (message,) = findings(busy)
+    assert message.startswith(f"family {ENTITY} misses {len(keys)} entries")
+
+
+def test_an_effect_that_was_lost_is_named(busy: Path) -> None:
+    edit(busy, OUTBOX, lambda found: dict.fromkeys(found, None))
+    (message,) = findings(busy)
+    assert message.startswith("the outbox misses 0x" + message_key(BOB.address, 1).hex()[:42])
+
+
+def test_an_effect_that_was_settled_is_named(busy: Path) -> None:
+    intent = transaction_key(b"\x01" * 32)
+    edit(busy, OUTBOX, lambda found: {intent: pack(["broadcast", b"\x01" * 32, bytes(32), b""])})
+    (message,) = findings(busy)
+    assert message == f"the outbox still holds 0x{intent.hex()}, which was settled"
+
+
+@pytest.mark.parametrize(
+    "effect",
+    [
+        pack(["message", BOB.address, 1, b""]),
+        pack(["message", BOB.address, -1, b""]),
+        pack(["transaction", bytes(32), b"deposit"]),
+        pack(["other"]),
+        pack({}),
+        b"\xc1",
+    ],
+)
+def test_an_effect_under_another_key_is_named(effect: bytes, busy: Path) -> None:
+    edit(busy, OUTBOX, lambda found: {min(found): effect})
+    (message,) = findings(busy)
+    assert message.startswith("the outbox holds another effect under 0x")
+
+
+def test_a_pending_transaction_is_in_the_outbox(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.alice.take(
+        inputs.OpenChannel(BOB.address, bytes(20), 100, 0, 86_400, b"\x01\x02\x03\x04", "")
+    )
+    world._carry_out(world.alice, world.alice.wanted.popleft())
+    world._carry_out(world.bob, world.bob.wanted.popleft())
+    world.stop()
+    path = tmp_path / "alice"
+    assert findings(path) == []
+    edit(path, OUTBOX, lambda found: {key: None for key in found if key.startswith(b"t")})
+    (message,) = findings(path)
+    assert message.startswith("the outbox misses 0x74")
+
+
+@pytest.mark.parametrize("family", [ENTITY, OUTBOX, SIGNED_TURNS, META])
+def test_a_family_that_cannot_be_read_names_its_file(family: str, busy: Path) -> None:
+    from node.store.table import family_of
+
+    tables = [file for file in busy.glob("*.sst") if family_of(file) == family]
+    assert tables, "each family has a table of its own"
+    for table in tables:
+        flip(table, 5)
+    found = [finding for finding in audit(busy).findings if finding.check == "families"]
+    (finding,) = found
+    assert finding.file in {table.name for table in tables}
+    assert f"family {family} cannot be read (it holds no records)" in finding.message

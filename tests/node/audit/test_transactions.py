@@ -1,0 +1,123 @@
+"""Intents and objectives: begun before they end, ended once, and no deposit made twice."""
+
+from collections.abc import Callable
+
+import pytest
+
+from node.audit.transactions import ObjectiveCheck, TransactionCheck
+from protocols import events
+from protocols.transactions import intent_id
+from protocols.types import amount_to_bytes
+from tests.support.actors import BOB
+from tests.support.audit_cases import (
+    History,
+    MakesCheck,
+    alice,
+    bob,
+    changed,
+    doubled,
+    inserted,
+    messages,
+    nth,
+    without,
+)
+
+REQUESTED, SUBMITTED = events.TransactionRequested, events.TransactionSubmitted
+MINED, FAILED = events.TransactionMined, events.TransactionFailed
+
+
+@pytest.mark.parametrize("check", [TransactionCheck, ObjectiveCheck])
+@pytest.mark.parametrize("history", [alice, bob])
+def test_an_honest_history_breaks_no_rule(
+    history: Callable[[], History], check: MakesCheck
+) -> None:
+    assert messages(check, history()) == []
+
+
+def one(
+    history: History,
+    words: str,
+    kind: type[events.Event],
+    index: int = 0,
+    check: MakesCheck = TransactionCheck,
+) -> None:
+    seq, _ = nth(history, kind, index)
+    found = messages(check, history)
+    assert any(at == seq and words in message for at, message in found), found
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"channel_id": b"\x99" * 32}, "a channel that was never created"),
+        ({"to": b"\x01" * 20}, "does not go to the adjudicator"),
+        ({"intent_id": b"\x01" * 32}, "no fresh attempt's"),
+        ({"kind": "conclude"}, "no fresh attempt's"),
+        ({"value": amount_to_bytes(10**18 + 1)}, "more than our share"),
+    ],
+)
+def test_an_intent_is_an_attempt_at_a_call_of_ours(fields: dict[str, object], words: str) -> None:
+    one(changed(alice(), REQUESTED, **fields), words, REQUESTED)
+
+
+def test_our_share_must_be_known() -> None:
+    one(without(alice(), events.StateStored), "our share of the channel is unknown", REQUESTED)
+
+
+def second_deposit() -> events.TransactionRequested:
+    _, first = nth(alice(), REQUESTED)
+    again = intent_id("deposit", first.channel_id, 1)
+    return REQUESTED(again, "deposit", first.channel_id, first.to, first.value, first.data)
+
+
+def test_a_second_deposit_waits_for_the_failure_of_the_first() -> None:
+    words = "an earlier attempt at this deposit is under way or done"
+    one(inserted(alice(), second_deposit(), SUBMITTED), words, REQUESTED, 1)
+    _, mined = nth(alice(), MINED)
+    history = alice()
+    history.insert(history.index(mined) + 1, second_deposit())
+    one(history, words, REQUESTED, 1)
+    reverted = changed(history, MINED, succeeded=False)
+    assert messages(TransactionCheck, reverted) == []
+    _, first = nth(alice(), REQUESTED)
+    refused = inserted(alice(), FAILED(first.intent_id, "would revert"), SUBMITTED)
+    refused = inserted(refused, second_deposit(), SUBMITTED)
+    assert not any(words in message for _, message in messages(TransactionCheck, refused))
+
+
+def test_what_is_submitted_was_requested_and_is_ours() -> None:
+    one(without(alice(), REQUESTED), "never requested", SUBMITTED)
+    one(doubled(alice(), SUBMITTED), "submitted before", SUBMITTED, 1)
+    one(changed(alice(), SUBMITTED, raw=b"other"), "not that of the raw bytes", SUBMITTED)
+    one(changed(alice(), SUBMITTED, sender=BOB.address), "not by us", SUBMITTED)
+
+
+def test_what_is_mined_was_submitted_and_ends_once() -> None:
+    one(changed(alice(), MINED, tx_hash=b"\x01" * 32), "not the transaction", MINED)
+    one(without(alice(), REQUESTED), "never requested", MINED)
+    one(doubled(alice(), MINED), "ended before", MINED, 1)
+    _, mined = nth(alice(), MINED)
+    history = alice()
+    history.insert(history.index(mined) + 1, FAILED(mined.intent_id, "late"))
+    one(history, "ended before", FAILED)
+
+
+CREATED, COMPLETED = events.ObjectiveCreated, events.ObjectiveCompleted
+APPROVED, CRANKED = events.ObjectiveApproved, events.ObjectiveCranked
+
+
+def test_an_objective_is_named_by_its_type_and_channel_and_created_once() -> None:
+    one(doubled(alice(), CREATED), "created before", CREATED, 1, ObjectiveCheck)
+    wrong = changed(alice(), CREATED, objective_type="DirectDefund")
+    one(wrong, "its id is not that of its type", CREATED, 0, ObjectiveCheck)
+    other = changed(alice(), CREATED, objective_type="Conquest")
+    one(other, "no objective is called Conquest", CREATED, 0, ObjectiveCheck)
+
+
+def test_an_objective_lives_from_its_creation_to_its_one_end() -> None:
+    one(without(alice(), CREATED), "never created", APPROVED, 0, ObjectiveCheck)
+    one(doubled(alice(), COMPLETED), "ended before", COMPLETED, 1, ObjectiveCheck)
+    _, ended = nth(alice(), COMPLETED)
+    late = [*alice(), events.ObjectiveRejected(ended.objective_id, "late")]
+    one(late, "ended before", events.ObjectiveRejected, 0, ObjectiveCheck)
+    assert messages(ObjectiveCheck, doubled(alice(), CRANKED, -1)) == []
