@@ -12,7 +12,7 @@ took that block away, or after a restart, from the processed block on.
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 import trio
@@ -25,7 +25,7 @@ from node.chain.rpc_client import RpcClient, Subscription
 from node.chain.window import ConfirmationWindow
 from node.chain.wire import Header, MalformedAnswer, header
 from protocols.inputs import ChainHead, ChainLog, ChainReorg, Input
-from protocols.types import Address, to_hex
+from protocols.types import Address, Bytes32, to_hex
 
 POLL_S = 4.0
 """Seconds of silence on a subscription after which the head is asked for."""
@@ -69,6 +69,7 @@ class ChainFollower:
         self._submit = submit
         self._on_head = on_head
         self._window: ConfirmationWindow | None = None
+        self._remembered: dict[int, Bytes32] = {}
         self._stretch_count = STRETCH_BLOCK_COUNT_MAX
         self._reported_num = -1
         self._reported_at = -math.inf
@@ -90,8 +91,18 @@ class ChainFollower:
         """trio's time when an endpoint last showed `head` as its newest; -inf before that."""
         return self._seen_at
 
-    async def run(self, decoder: Decoder, processed_block_num: int | None) -> None:
-        """Follow for ever, from above the processed block."""
+    async def run(
+        self,
+        decoder: Decoder,
+        processed_block_num: int | None,
+        known_blocks: Mapping[int, Bytes32],
+    ) -> None:
+        """Follow for ever, from above the processed block.
+
+        `known_blocks` are hashes by number that the core remembers from before a restart. Where the
+        chain has another block now, a `ChainReorg` says so before that block's logs.
+        """
+        self._remembered = dict(known_blocks)
         while True:
             client = await self._link.client()
             reader = ChainReader(client, decoder, self._adjudicator)
@@ -153,6 +164,7 @@ class ChainFollower:
             self._say_behind(newest, processed_block_num)
             return
         self._behind = False
+        await self._compare(base)
         self._window = ConfirmationWindow(self._depth, base)
         self._reported_num = base.number
         log.info("following the chain", from_block_num=base.number, head_block_num=newest.number)
@@ -198,7 +210,9 @@ class ChainFollower:
                 )
             await self._submit_reorg(fork.first_replaced, path[-1])
         for block in reversed(path):
-            await self._deliver(window.append(block, await reader.logs_in(block)))
+            logs = await reader.logs_in(block)
+            await self._compare(block)
+            await self._deliver(window.append(block, logs))
             await self._report_cursor(window)
 
     async def _forget_all(self, window: ConfirmationWindow, first_new: Header) -> None:
@@ -233,12 +247,29 @@ class ChainFollower:
             return
         if last is None or await reader.at(last_num) != last:
             raise RpcError("eth_getLogs", 0, f"block {last_num} was replaced meanwhile")
+        for block in await self._remembered_in(reader, first_num, last_num):
+            await self._compare(block)
         self._stretch_count = min(STRETCH_BLOCK_COUNT_MAX, self._stretch_count * 2)
         await self._deliver(window.bury())
         for item in logs:
             await self._deliver([item, replace(item, confirmed=True)])
         window.restart_at(last)
         await self._report_cursor(window)
+
+    async def _remembered_in(
+        self, reader: ChainReader, first_num: int, last_num: int
+    ) -> list[Header]:
+        """The blocks the chain has now where we remember one, in order."""
+        numbers = sorted(n for n in self._remembered if first_num <= n <= last_num)
+        found = [await reader.at(number) for number in numbers]
+        return [block for block in found if block is not None]
+
+    async def _compare(self, block: Header) -> None:
+        """Tell a fork that happened while this node was not running; forget what is checked."""
+        remembered = self._remembered.pop(block.number, None)
+        if remembered is not None and remembered != block.hash:
+            self._remembered = {n: h for n, h in self._remembered.items() if n < block.number}
+            await self._submit_reorg(Header(block.number, remembered, bytes(32)), block)
 
     async def _deliver(self, due: list[ChainLog]) -> None:
         for item in due:

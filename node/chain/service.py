@@ -7,7 +7,7 @@ runs. Endpoints that go away in the middle of anything are a wait. Nothing here 
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -92,19 +92,26 @@ class ChainService:
     async def run(
         self,
         processed_block_num: int | None,
+        known_blocks: Mapping[int, Bytes32] | None = None,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Follow and work until cancelled.
 
         Everything above `processed_block_num` is delivered, also what was delivered before a
-        restart; None, for a new node, begins a day of blocks below the head. Started at once: an
-        endpoint that is not there yet, and the second that web3 takes to load, are waits inside.
+        restart; None, for a new node, begins a day of blocks below the head. `known_blocks`: number
+        and hash of the blocks of logs that are recorded but not confirmed, and of the processed
+        block; one that was replaced while the node was down is answered by a `ChainReorg`.
+
+        Started at once: an endpoint that is not there yet, and the second that web3 takes to load,
+        are waits inside.
         """
         task_status.started()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._link.run)
             loaded = await trio.to_thread.run_sync(self._load)
-            nursery.start_soon(self._follower.run, loaded.decoder, processed_block_num)
+            nursery.start_soon(
+                self._follower.run, loaded.decoder, processed_block_num, known_blocks or {}
+            )
             nursery.start_soon(loaded.manager.run)
 
     def request(self, effect: SubmitTransaction) -> None:

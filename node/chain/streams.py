@@ -69,4 +69,6 @@ async def open_stream(url: str) -> Stream:
 
 def first_words(error: BaseException) -> str:
     """An exception's text, short enough for a log line."""
-    return (str(error) or type(error).__name__)[:200]
+    # trio wraps what broke a stream, a refused certificate for one, in an error without words.
+    said = str(error) or str(error.__cause__ or "")
+    return (said or type(error).__name__)[:200]

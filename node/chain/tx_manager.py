@@ -39,6 +39,9 @@ from protocols.types import Bytes32, to_hex
 
 WATCH_INTERVAL_S = 3.0
 """Seconds between looks at unmined transactions when no block arrives."""
+DISK_WAIT_S_MAX = 60.0
+"""Seconds until a signed transaction that was neither let out nor settled is dropped: a bug of the
+engine's must not keep every later transaction, defence included, from being signed."""
 NONCE_TAKEN = "nonce taken by another transaction"
 """Why a signed transaction can never be mined: somebody else uses this key."""
 
@@ -66,6 +69,7 @@ class TransactionManager:
         self._submit = submit
         self._book = NonceBook()
         self._said: dict[Bytes32 | None, str] = {}
+        self._signed_at = 0.0
 
     async def run(self) -> None:
         """Work for ever; an endpoint's trouble is a wait."""
@@ -89,7 +93,7 @@ class TransactionManager:
                 await self._watch(owned)
         for effect in self._inbox.requests():
             self._take_orders()
-            if self._book.waits_for_disk():
+            if self._book.waits_for_disk() and not self._gave_up_waiting():
                 return
             if effect.intent_id in self._book:
                 self._inbox.finish_request(effect.intent_id)
@@ -134,9 +138,20 @@ class TransactionManager:
         signed = self._maker.sign(prepared, self._book.next_nonce(pending_count))
         self._book.own(OwnedTransaction(effect.intent_id, signed.tx_hash, signed.nonce, signed.raw))
         self._said.pop(effect.intent_id, None)
+        self._signed_at = trio.current_time()
         await self._submit(
             TransactionSigned(effect.intent_id, signed.tx_hash, sender, signed.nonce, signed.raw)
         )
+
+    def _gave_up_waiting(self) -> bool:
+        """Whether the transaction that waits for the disk has waited too long; it is dropped."""
+        if trio.current_time() - self._signed_at < DISK_WAIT_S_MAX:
+            return False
+        for owned in self._book.in_order():
+            if not owned.may_broadcast:
+                log.error("signed transaction was never let out", nonce=owned.nonce)
+                self._forget(owned.intent_id)
+        return True
 
     async def _watch(self, owned: OwnedTransaction) -> None:
         """Mined: report it, and forget it once buried. Not mined: send it (again)."""

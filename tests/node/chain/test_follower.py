@@ -97,12 +97,16 @@ class Following:
 
 @asynccontextmanager
 async def following(
-    chain: SimulatedChain, depth: int = 0, processed: int | None = 0, **options: Any
+    chain: SimulatedChain,
+    depth: int = 0,
+    processed: int | None = 0,
+    known: dict[int, bytes] | None = None,
+    **options: Any,
 ) -> AsyncIterator[Following]:
     """A running follower."""
     found = Following(chain, depth, **options)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(found.follower.run, PlainDecoder(), processed)
+        nursery.start_soon(found.follower.run, PlainDecoder(), processed, known or {})
         yield found
         nursery.cancel_scope.cancel()
 
@@ -157,7 +161,7 @@ async def test_an_endpoint_that_refuses_subscriptions_is_polled(autojump_clock: 
     it.link = SimulatedLink(lambda: Refusing(chain))
     it.follower._link = it.link  # type: ignore[assignment]
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(it.follower.run, PlainDecoder(), 0)
+        nursery.start_soon(it.follower.run, PlainDecoder(), 0, {})
         chain.extend(1)
         await it.caught_up()
         nursery.cancel_scope.cancel()
@@ -254,6 +258,39 @@ async def test_a_restart_reads_on_from_the_processed_block(autojump_clock: objec
     async with following(chain, processed=3) as it:
         await it.caught_up()
     assert it.consumer.confirmed == chain.canonical()[3:]
+
+
+@pytest.mark.parametrize("block_count_on_top", [0, 200], ids=["near", "far"])
+async def test_a_fork_that_happened_before_the_start_is_told_before_the_new_logs(
+    autojump_clock: object, block_count_on_top: int
+) -> None:
+    chain = SimulatedChain()
+    for number in range(1, 8):
+        chain.extend(number)
+    known = {number: _hash(chain, number) for number in (3, 4, 6, 7)}
+    chain.fork(3, [(15,), (16,), (17,), *[()] * block_count_on_top])
+    async with following(chain, depth=2, processed=3, known=known) as it:
+        # As recorded before the restart.
+        it.consumer.observed = [(number, number) for number in (4, 6, 7)]
+        await it.caught_up()
+    (reorg,) = it.consumer.reorgs
+    assert (reorg.fork_block_num, reorg.old_block_hash) == (6, known[6])
+    assert reorg.new_block_hash == _hash(chain, 6)
+    assert it.consumer.observed[-2:] == [(6, 16), (7, 17)]
+
+
+async def test_a_processed_block_that_was_replaced_before_the_start_is_told(
+    autojump_clock: object,
+) -> None:
+    chain = SimulatedChain()
+    for number in range(1, 5):
+        chain.extend(number)
+    known = {3: _hash(chain, 3)}
+    chain.fork(2, [(13,), (14,)])
+    async with following(chain, processed=3, known=known) as it:
+        await it.caught_up()
+    assert [reorg.fork_block_num for reorg in it.consumer.reorgs] == [3]
+    assert it.consumer.confirmed == [(4, 14)]
 
 
 async def test_an_endpoint_that_has_less_than_was_processed_is_waited_for(
@@ -384,7 +421,7 @@ async def test_a_stretch_whose_end_is_replaced_meanwhile_is_read_again(
 
     (await it.link.client()).before_call = fork_once  # type: ignore[attr-defined]
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(it.follower.run, PlainDecoder(), 0)
+        nursery.start_soon(it.follower.run, PlainDecoder(), 0, {})
         await it.caught_up()
         nursery.cancel_scope.cancel()
     assert it.consumer.confirmed == chain.canonical()

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import ssl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
 import pytest
 import trio
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from node.chain import streams
 from node.chain.errors import EndpointDown
@@ -67,3 +75,51 @@ async def _say_nothing(stream: trio.SocketStream) -> None:
 async def _talk_plainly(stream: trio.SocketStream) -> None:
     await stream.send_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
     await stream.aclose()
+
+
+async def test_tls_is_checked_and_then_carries_bytes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    certificate = certificate_of("localhost", tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+
+    async def echo(stream: trio.SocketStream) -> None:
+        secure = trio.SSLStream(stream, context, server_side=True, https_compatible=True)
+        await secure.send_all(await secure.receive_some(100))
+
+    async with tcp_endpoint(echo, "https") as url:
+        local = url.replace("127.0.0.1", "localhost")
+        with pytest.raises(EndpointDown, match="CERTIFICATE_VERIFY_FAILED"):
+            await streams.open_stream(local)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        stream = await streams.open_stream(local)
+        await stream.send_all(b"hello")
+        assert await stream.receive_some(100) == b"hello"
+        await trio.aclose_forcefully(stream)
+
+
+def certificate_of(name: str, directory: Path) -> Path:
+    """A self-signed certificate with its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = directory / "certificate.pem"
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(
+        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path.write_bytes(private + certificate.public_bytes(pem))
+    return path

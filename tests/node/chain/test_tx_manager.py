@@ -110,6 +110,18 @@ async def test_bytes_are_sent_again_until_they_are_in_the_pool_and_after_a_fork(
     assert (first.gas_used, first.gas_price) == (46_000, 2 * 10**9)
 
 
+async def test_an_endpoint_that_knows_the_transaction_already_is_no_trouble() -> None:
+    async with desk(depth=0) as it:
+        signed = await it.sign(1)
+        # Whatever the count says: a transaction that waits in the pool is not lost.
+        it.pool.counts = lambda block: 7
+        with capture_logs() as lines:
+            it.inbox.broadcast(allowed(signed))
+            await until(lambda: len(it.pool.sent) >= 3)
+        assert it.heard.of(TransactionRefused) == []
+        assert [line["event"] for line in lines] == ["transaction sent"]
+
+
 async def test_a_buried_transaction_is_not_asked_about_any_more() -> None:
     async with desk() as it:
         signed = await it.sign(1)
@@ -222,6 +234,20 @@ async def test_an_intent_settled_while_it_is_simulated_is_not_signed() -> None:
         await until(lambda: not it.inbox.requests())
         await trio.sleep(0.1)
         assert it.heard.items == []
+
+
+async def test_a_signed_transaction_that_is_never_let_out_does_not_block_the_others_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(manager_module, "DISK_WAIT_S_MAX", 0.3)
+    async with desk() as it:
+        await it.sign(1)
+        it.inbox.request(intent(2))
+        await trio.sleep(0.15)
+        assert len(it.signed) == 1
+        await it.heard.until(lambda: len(it.signed) == 2)
+    assert [signed.nonce for signed in it.signed] == [0, 0]
+    assert it.signed[1].intent_id == intent(2).intent_id
 
 
 async def test_one_intent_that_must_wait_does_not_hold_up_the_others() -> None:
