@@ -1,7 +1,6 @@
 """`tally run`: the daemon, in the foreground."""
 
 from node.cli.failures import reports_failures
-from node.cli.logs import log_to_stderr
 from node.cli.options import HERE, NodeDir, Overrides
 from node.cli.password import forget_password, password_for
 from node.cli.settings import parse_overrides
@@ -24,5 +23,4 @@ def run(overrides: Overrides = None, directory: NodeDir = HERE) -> None:
 
     from node.daemon import run_daemon
 
-    log_to_stderr()
     trio.run(run_daemon, config, secret)

@@ -1,7 +1,9 @@
 """Keystores: round trips, wrong passwords, damaged files, and that no secret shows anywhere."""
 
+import io
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -38,11 +40,17 @@ PUBLISHED = {
 PUBLISHED_SECRET = "7a28b5ba57c53603b0b07b56bba752f7784bf506fa95edc395f5cf6c7514fe9d"
 
 
-@pytest.fixture
-def keystore(tmp_path: Path) -> Path:
-    path = tmp_path / "keystore.json"
+@pytest.fixture(scope="module")
+def created(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("keys") / "keystore.json"
     keys.create(path, PASSWORD, secret=SECRET, scrypt_n=SCRYPT_N_WEAK)
     return path
+
+
+@pytest.fixture
+def keystore(created: Path, tmp_path: Path) -> Path:
+    """A copy that a test may spoil, with the mode it was made with."""
+    return Path(shutil.copy2(created, tmp_path))
 
 
 def rewrite(path: Path, **changes: object) -> None:
@@ -60,6 +68,7 @@ def test_a_new_key_is_random_and_fits_its_address(tmp_path: Path) -> None:
     assert Signer(keys.unlock(tmp_path / "a", "päss wörd")).address == addresses[0]
 
 
+@pytest.mark.slow
 def test_the_published_keystore_opens(tmp_path: Path) -> None:
     path = tmp_path / "published.json"
     path.write_text(json.dumps(PUBLISHED))
@@ -174,6 +183,32 @@ def test_the_childs_arguments_and_environment_hold_no_secret(
     assert "node.keys" in text
     assert PASSWORD not in text
     assert SECRET.hex() not in text
+
+
+def test_the_child_answers_in_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+    created = keys._create(
+        {"secret": SECRET.hex(), "password": PASSWORD, "scrypt_n": SCRYPT_N_WEAK}
+    )
+    assert created["address"] == Signer(SECRET).address.hex()
+    keystore = created["keystore"]
+    assert keys._unlock({"keystore": keystore, "password": PASSWORD}) == {"secret": SECRET.hex()}
+    assert keys._unlock({"keystore": keystore, "password": "x"}) == {"error": "wrong password"}
+    assert (
+        "secp256k1" in keys._create({"secret": "00" * 32, "password": "", "scrypt_n": 2})["error"]
+    )
+    elsewhere = {**keystore, "address": "00" * 20}
+    assert (
+        "names the address" in keys._unlock({"keystore": elsewhere, "password": PASSWORD})["error"]
+    )
+    assert "damaged" in keys._unlock({"keystore": {"crypto": {}}, "password": PASSWORD})["error"]
+    large = {"crypto": {"kdfparams": {"n": 2**40}}}
+    assert "work factor" in keys._unlock({"keystore": large, "password": PASSWORD})["error"]
+    request = json.dumps({"action": "unlock", "keystore": keystore, "password": PASSWORD})
+    answer = io.StringIO()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(request.encode())))
+    monkeypatch.setattr(sys, "stdout", answer)
+    keys._child()
+    assert json.loads(answer.getvalue()) == {"secret": SECRET.hex()}
 
 
 def test_the_parent_never_loads_the_heavy_libraries() -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from node.cli.demo_report import paid_wei
+
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
@@ -33,3 +35,40 @@ def test_without_a_chain_it_says_what_is_missing_and_leaves_nothing(
     assert refused["error"]["name"] == "DEVNET_ERROR"
     assert "/nowhere/anvil" in refused["error"]["message"]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.e2e
+def test_a_person_gets_tables_and_a_verdict(tally) -> None:
+    result = tally("demo", "--payments", "3", "--nodes-logs")
+    assert result.exit_code == 0, result.output
+    assert "3 payments in" in result.stdout
+    assert "concludeAndTransferAllAssets" in result.stdout
+    assert "Every figure is exactly right." in result.stdout
+    assert "--- log of bob ---" in result.stderr
+
+
+@pytest.mark.e2e
+def test_a_program_gets_the_document_and_the_directories_it_asked_for(
+    tally_json, tmp_path: Path
+) -> None:
+    document = tally_json("demo", "--payments", "3", "--keep", tmp_path / "kept")
+    assert document["ok"] is True
+    assert document["payments"] == 3
+    assert {"alice", "bob"} <= {path.name for path in (tmp_path / "kept").iterdir()}
+
+
+@pytest.fixture
+def a_wrong_sum(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo expects one wei more than it pays."""
+    monkeypatch.setattr("node.cli.demo_run.paid_wei", lambda count: paid_wei(count) + 1)
+
+
+@pytest.mark.e2e
+def test_a_balance_that_is_off_by_a_wei_fails_the_demo(tally, a_wrong_sum) -> None:
+    result = tally("demo", "--payments", "3")
+    assert result.exit_code == 1
+    assert "NO: " in result.stdout
+    assert "WRONG: alice holds" in result.stdout
+    assert "WRONG: bob holds" in result.stdout
+    assert "exactly right" not in result.stdout
+    assert "--- log of alice ---" in result.stderr

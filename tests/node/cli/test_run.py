@@ -42,32 +42,33 @@ def run(home: Path, *arguments: str, **environment: str) -> subprocess.Completed
     )
 
 
-def test_a_missing_configuration_says_how_to_make_one(tmp_path: Path) -> None:
-    done = run(tmp_path)
-    assert done.returncode == 1
-    assert "tally init" in done.stderr
+def test_a_missing_configuration_says_how_to_make_one(tally, tmp_path: Path) -> None:
+    result = tally("run", "-c", tmp_path, TALLY_PASSWORD=PASSWORD)
+    assert result.exit_code == 1
+    assert "tally init" in result.stderr
 
 
-def test_a_wrong_password_is_said_and_not_shown(tmp_path: Path) -> None:
-    done = run(make_home(tmp_path / "n", DEPLOYMENT), TALLY_PASSWORD="wrong-one")
-    assert done.returncode == 1
-    assert "the password does not open" in done.stderr
-    assert "wrong-one" not in done.stderr
+def test_a_wrong_password_is_said_and_not_shown(tally, tmp_path: Path) -> None:
+    home = make_home(tmp_path / "n", DEPLOYMENT)
+    result = tally("run", "-c", home, TALLY_PASSWORD="wrong-one")
+    assert result.exit_code == 1
+    assert "the password does not open" in result.stderr
+    assert "wrong-one" not in result.output
 
 
-def test_a_missing_key_is_said_before_a_password_is_asked_for(tmp_path: Path) -> None:
+def test_a_missing_key_is_said_before_a_password_is_asked_for(tally, tmp_path: Path) -> None:
     home = make_home(tmp_path / "n", DEPLOYMENT)
     (home / "keystore.json").unlink()
-    done = run(home)
-    assert done.returncode == 1
-    assert "keystore" in done.stderr
+    result = tally("run", "-c", home)
+    assert result.exit_code == 1
+    assert "keystore" in result.stderr
 
 
-def test_settings_of_the_command_line_are_checked_too(tmp_path: Path) -> None:
+def test_settings_of_the_command_line_are_checked_too(tally, tmp_path: Path) -> None:
     home = make_home(tmp_path / "n", DEPLOYMENT)
-    done = run(home, "--set", "chain.chain_id=mainnet")
-    assert done.returncode == 1
-    assert "chain.chain_id = 'mainnet' (flag)" in done.stderr
+    result = tally("run", "-c", home, "--set", "chain.chain_id=mainnet")
+    assert result.exit_code == 1
+    assert "chain.chain_id = 'mainnet' (flag)" in result.stderr
 
 
 def test_a_policy_that_could_not_answer_a_challenge_is_refused(tmp_path: Path) -> None:
