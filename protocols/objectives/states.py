@@ -59,11 +59,10 @@ def take_in(draft: Draft, channel: Channel, state: State, encoded: bytes, signat
     known = channel.turn(state.turn_num)
     if known is not None and known.state_hash != state_hash:
         raise StateRefused(state.turn_num, "the turn is taken by another state")
-    their_index = 1 - channel.my_index
-    if known is not None and known.signatures[their_index]:
-        return False
     if recover_address(state_hash, signature) != channel.counterparty:
         raise WrongSigner(channel.counterparty)
+    if known is not None and known.signatures[1 - channel.my_index]:
+        return False
     _store(draft, channel, state, state_hash, encoded)
     draft.emit(
         events.StateReceived(

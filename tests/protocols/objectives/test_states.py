@@ -113,6 +113,13 @@ def test_a_signature_that_is_known_is_not_recorded_again() -> None:
     assert len(draft.events) == count
 
 
+def test_a_known_state_under_a_wrong_signature_is_refused() -> None:
+    draft = draft_of(opened().bob)
+    taken(draft, final(7), ALICE)
+    with pytest.raises(WrongSigner):
+        taken(draft, final(7), IRENE)
+
+
 def test_another_state_of_a_known_turn_is_refused() -> None:
     draft = draft_of(opened().bob)
     taken(draft, final(7), ALICE)
