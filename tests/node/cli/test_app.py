@@ -1,9 +1,9 @@
 """The command line as a process: fast, helpful, and strict about usage."""
 
 import re
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -57,13 +57,19 @@ def test_the_command_tree_loads_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def processor_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 @pytest.mark.slow
 def test_help_is_there_within_a_quarter_of_a_second() -> None:
+    # Processor time: on a machine that does other things too, the clock would measure those.
     took_s = []
-    for _ in range(8):
-        started = time.perf_counter()
+    for _ in range(5):
+        before = processor_s()
         run("--help")
-        took_s.append(time.perf_counter() - started)
+        took_s.append(processor_s() - before)
     assert min(took_s) < START_S_MAX
 
 

@@ -79,6 +79,7 @@ def test_a_chain_that_is_gone_gives_no_money_but_a_node(tally_json, tmp_path, de
     assert "does not answer" in made["funding"]
 
 
+@pytest.mark.slow
 def test_an_imported_keystore_opens_with_the_same_password(tally_json, tmp_path: Path) -> None:
     old = tmp_path / "old.json"
     keys.create(old, PASSWORD, secret=SECRET, scrypt_n=keys.SCRYPT_N_WEAK)
@@ -92,6 +93,7 @@ def test_an_imported_keystore_opens_with_the_same_password(tally_json, tmp_path:
     assert not (tmp_path / "m").exists()
 
 
+@pytest.mark.slow
 def test_without_a_deployment_the_next_step_is_said(tally, tmp_path: Path) -> None:
     result = tally("init", tmp_path / "my node!", TALLY_PASSWORD=PASSWORD)
     assert result.exit_code == 0

@@ -71,6 +71,7 @@ def test_settings_of_the_command_line_are_checked_too(tally, tmp_path: Path) -> 
     assert "chain.chain_id = 'mainnet' (flag)" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_policy_that_could_not_answer_a_challenge_is_refused(tmp_path: Path) -> None:
     home = make_home(tmp_path / "n", DEPLOYMENT)
     done = run(home, "--set", "policy.challenge_duration_s_min=1")
