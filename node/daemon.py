@@ -156,12 +156,6 @@ class Daemon:
                     f"the log in {self.config.node.data_dir} is about {what} {logged}, the "
                     f"configuration says {configured}. Use the log's own, or another data_dir"
                 )
-        if any(self.state.channels[key].observed for key in self.state.channels):
-            # A reorg while we were down goes unseen: the follower shows everything above the
-            # confirmed cursor anew, so what was observed there counts for nothing until then.
-            unknown = bytes(32)
-            fork = node.processed_block_num + 1
-            self.engine.record(events.ChainReorged(fork, unknown, unknown))
         cut = self.log.tail_cut
         if cut is not None:
             log.error("log tail cut", file=cut.file_name, size_bytes=cut.size_bytes)
@@ -199,7 +193,7 @@ class Daemon:
                     await self._deployment_verified.wait()
                 listen = self.config.p2p.listen
                 p2p_port = await _start_listening(nursery, "p2p", listen, self.peers.run)
-                await nursery.start(self.chain.run, self._processed_block_num())
+                await nursery.start(self.chain.run, *self._chain_cursor())
                 self.outbox.resume_transactions()
                 listen = self.config.rpc.listen
                 server = RpcServer(self.api, self._token, listen)
@@ -221,9 +215,20 @@ class Daemon:
         await verify_deployment(chain.urls, chain.chain_id, contracts)
         self._deployment_verified.set()
 
-    def _processed_block_num(self) -> int | None:
-        number = self.state.node.processed_block_num
-        return None if number < 0 else number
+    def _chain_cursor(self) -> tuple[int | None, dict[int, bytes]]:
+        """Where to read on, and the blocks above it that we acted on: a fork there is noticed."""
+        node = self.state.node
+        if node.processed_block_num < 0:
+            return None, {}
+        blocks = {node.processed_block_num: node.processed_block_hash}
+        for channel_id in self.state.channels:
+            for log_ in self.state.channels[channel_id].observed:
+                blocks[log_.block_num] = log_.block_hash
+        for intent_id in self.state.transactions:
+            mined = self.state.transactions[intent_id]
+            if mined.block_num > node.processed_block_num:
+                blocks[mined.block_num] = mined.block_hash
+        return node.processed_block_num, blocks
 
     async def _stop_on_signal(self, scope: trio.CancelScope) -> None:
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:

@@ -19,7 +19,12 @@ from protocols.inputs import (
     TransactionSigned,
 )
 from protocols.outcome import address_of_destination, is_external
-from protocols.transactions import Transaction, TransactionStatus, is_pending
+from protocols.transactions import (
+    Transaction,
+    TransactionStatus,
+    is_mined_from,
+    is_pending,
+)
 from protocols.types import ChannelId, amount_to_bytes
 
 RECORDED_LOGS = frozenset(
@@ -150,10 +155,22 @@ def receive_head(draft: Draft, head: ChainHead) -> None:
 
 
 def receive_reorg(draft: Draft, reorg: ChainReorg) -> None:
-    """What was observed in the replaced blocks is retracted, as one event for all channels."""
+    """What was observed in the replaced blocks is retracted, as one event for all channels.
+
+    Our transactions that were mined in them leave again, with the bytes they had.
+    """
+    transactions = draft.state.transactions
+    unmined = [
+        transactions[intent_id]
+        for intent_id in transactions
+        if is_mined_from(transactions[intent_id], reorg.fork_block_num)
+        and transactions[intent_id].raw
+    ]
     draft.emit(
         events.ChainReorged(reorg.fork_block_num, reorg.old_block_hash, reorg.new_block_hash)
     )
+    for transaction in unmined:
+        draft.broadcast(transaction.intent_id, transaction.tx_hash, transaction.raw)
 
 
 def receive_signed(draft: Draft, signed: TransactionSigned) -> ChannelId | None:

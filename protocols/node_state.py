@@ -30,7 +30,7 @@ from protocols.delivery import (
 )
 from protocols.objectives.base import OBJECTIVE_REDUCERS, Objective, ObjectiveType, objective_id
 from protocols.objectives.base import created as objective_created
-from protocols.transactions import Transaction, TransactionStatus
+from protocols.transactions import Transaction, TransactionStatus, is_mined_from
 from protocols.types import Address, Bytes32, ChannelId, ObjectiveId, from_hex
 
 Key = TypeVar("Key")
@@ -297,6 +297,7 @@ def _submitted(state: NodeState, event: events.TransactionSubmitted, time_ms: in
         status=TransactionStatus.SUBMITTED,
         tx_hash=event.tx_hash,
         nonce=event.nonce,
+        raw=event.raw,
     )
 
 
@@ -304,7 +305,13 @@ def _mined(state: NodeState, event: events.TransactionMined, time_ms: int) -> No
     status = TransactionStatus.MINED if event.succeeded else TransactionStatus.FAILED
     failure = "" if event.succeeded else "reverted"
     old = state.transactions[event.intent_id]
-    state.transactions[event.intent_id] = replace(old, status=status, failure=failure)
+    state.transactions[event.intent_id] = replace(
+        old,
+        status=status,
+        failure=failure,
+        block_num=event.block_num,
+        block_hash=event.block_hash,
+    )
 
 
 def _failed(state: NodeState, event: events.TransactionFailed, time_ms: int) -> None:
@@ -325,6 +332,12 @@ def _reorged(state: NodeState, event: events.ChainReorged, time_ms: int) -> None
     for channel_id in list(state.channels):
         channel = state.channels[channel_id]
         state.channels[channel_id] = retracted(channel, event.fork_block_num)
+    for intent_id in list(state.transactions):
+        mined = state.transactions[intent_id]
+        if is_mined_from(mined, event.fork_block_num):
+            status = TransactionStatus.SUBMITTED
+            unmined = replace(mined, status=status, failure="", block_num=-1, block_hash=b"")
+            state.transactions[intent_id] = unmined
 
 
 def _tail_cut(state: NodeState, event: events.LogTailCut, time_ms: int) -> None:

@@ -38,11 +38,21 @@ class Transaction(Struct, frozen=True, array_like=True, gc=False):
     tx_hash: bytes = b""
     nonce: int = -1
     failure: str = ""
+    raw: bytes = b""
+    """The signed bytes, once there are any: a fork may make them leave again."""
+    block_num: int = -1
+    """Where it was mined; -1 while it is not."""
+    block_hash: bytes = b""
 
 
 def intent_id(kind: str, channel_id: ChannelId, attempt: int) -> Bytes32:
     """keccak256("intent|" + kind + "|" + channel id + attempt (4 bytes))."""
     return keccak256(b"intent|" + kind.encode() + b"|" + channel_id + attempt.to_bytes(4, "big"))
+
+
+def is_mined_from(transaction: Transaction, block_num: int) -> bool:
+    """True if it was mined in that block or a later one: a fork there takes it back."""
+    return transaction.block_num >= block_num
 
 
 def is_pending(transaction: Transaction) -> bool:

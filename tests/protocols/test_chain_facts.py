@@ -237,6 +237,32 @@ def test_a_signed_transaction_is_recorded_and_then_broadcast() -> None:
     assert alice.state.transactions[INTENT].status == TransactionStatus.MINED
 
 
+def test_a_fork_takes_a_mined_transaction_back_and_its_bytes_leave_again() -> None:
+    alice = waiting_payer()
+    fork = inputs.ChainReorg(1, block_hash(1), block_hash(1, fork=1))
+    assert (
+        Playbook(alice)
+        >> transaction_signed()
+        << "transaction-submitted, broadcast, wait my-deposit"
+        >> transaction_receipt()
+        << "transaction-mined, wait my-deposit"
+        >> fork
+        << "chain-reorged, broadcast"
+    )
+    assert alice.state.transactions[INTENT].status == TransactionStatus.SUBMITTED
+    alice.feed(transaction_receipt())
+    assert alice.state.transactions[INTENT].status == TransactionStatus.MINED
+
+
+def test_a_fork_above_a_mined_transaction_leaves_it_alone() -> None:
+    alice = waiting_payer()
+    alice.feed(transaction_signed())
+    alice.feed(transaction_receipt())
+    fork = inputs.ChainReorg(2, block_hash(2), block_hash(2, fork=1))
+    assert Playbook(alice) >> fork << "chain-reorged"
+    assert alice.state.transactions[INTENT].status == TransactionStatus.MINED
+
+
 def test_a_receipt_keeps_what_the_transaction_cost() -> None:
     alice = waiting_payer()
     alice.feed(transaction_receipt())
