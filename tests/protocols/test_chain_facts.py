@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from protocols import inputs
 from protocols.chain_facts import RECORDED_LOGS
 from protocols.channel import ChainStatus, Holding, observed_chain_status
+from protocols.effects import BroadcastTransaction
 from protocols.objectives.base import ObjectiveType
 from protocols.transactions import TransactionStatus, intent_id
 from protocols.types import ZERO_ADDRESS, amount_from_bytes, amount_to_bytes
@@ -275,6 +276,29 @@ def test_a_reverted_transaction_failed() -> None:
     alice.feed(transaction_receipt(succeeded=False))
     known = alice.state.transactions[INTENT]
     assert (known.status, known.failure) == (TransactionStatus.FAILED, "reverted")
+
+
+@pytest.mark.parametrize("succeeded", [True, False])
+def test_a_reorg_makes_a_mined_transaction_leave_again_with_its_bytes(succeeded: bool) -> None:
+    alice = waiting_payer()
+    alice.feed(transaction_signed())
+    alice.feed(transaction_receipt(succeeded=succeeded))
+    alice.broadcasts.clear()
+    reorg = inputs.ChainReorg(1, block_hash(1), block_hash(1, fork=1))
+    assert Playbook(alice) >> reorg << "chain-reorged, broadcast"
+    assert alice.broadcasts == [BroadcastTransaction(INTENT, tx_hash(1), b"raw")]
+    known = alice.state.transactions[INTENT]
+    assert (known.status, known.failure) == (TransactionStatus.SUBMITTED, "")
+    assert Playbook(alice) >> transaction_receipt() << "transaction-mined, wait my-deposit"
+
+
+def test_a_reorg_above_a_mined_transaction_leaves_it() -> None:
+    alice = waiting_payer()
+    alice.feed(transaction_signed())
+    alice.feed(transaction_receipt())
+    reorg = inputs.ChainReorg(2, block_hash(2), block_hash(2, fork=1))
+    assert Playbook(alice) >> reorg << "chain-reorged"
+    assert alice.state.transactions[INTENT].status == TransactionStatus.MINED
 
 
 def test_a_refused_transaction_failed_with_the_reason() -> None:

@@ -5,10 +5,18 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from protocols.effects import BroadcastTransaction, Effect, SendMessage, SubmitTransaction
+from protocols.effects import (
+    BroadcastTransaction,
+    Effect,
+    SendMessage,
+    SubmitTransaction,
+    message_key,
+    outbox_key,
+    transaction_key,
+)
 from protocols.messages import encode_body
 from protocols.types import amount_to_bytes
-from tests.support.actors import BOB
+from tests.support.actors import ALICE, BOB
 from tests.support.builders import ADJUDICATOR, CHANNEL, payment
 
 EFFECTS: dict[str, Effect] = {
@@ -37,3 +45,17 @@ def test_effects_are_frozen_and_equal_by_value() -> None:
     assert effect == again
     with pytest.raises(AttributeError):
         setattr(effect, "sequence", 8)  # noqa: B010
+
+
+def test_messages_wait_in_the_order_of_their_numbers_peer_by_peer() -> None:
+    numbers = (1, 2, 255, 256, 2**32, 2**48)
+    keys = [message_key(BOB.address, number) for number in numbers]
+    assert keys == sorted(keys)
+    assert {len(key) for key in keys} == {29}
+    assert not message_key(ALICE.address, 1).startswith(keys[0][:21])
+    assert outbox_key(EFFECTS["message"]) == message_key(BOB.address, 7)
+
+
+def test_the_broadcast_of_an_intent_takes_the_place_of_its_order() -> None:
+    assert outbox_key(EFFECTS["transaction"]) == outbox_key(EFFECTS["broadcast"])
+    assert outbox_key(EFFECTS["broadcast"]) == transaction_key(CHANNEL) == b"t" + CHANNEL

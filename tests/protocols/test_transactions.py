@@ -10,6 +10,7 @@ from protocols.transactions import (
     Transaction,
     TransactionStatus,
     intent_id,
+    is_mined_from,
     is_pending,
 )
 from tests.support.builders import CHANNEL
@@ -39,6 +40,12 @@ def test_an_attempt_is_pending_until_it_is_mined_or_failed(
     status: TransactionStatus, pending: bool
 ) -> None:
     assert is_pending(Transaction(bytes(32), "deposit", CHANNEL, status)) == pending
+
+
+def test_a_fork_takes_back_what_was_mined_from_its_first_block_on() -> None:
+    mined = Transaction(bytes(32), "deposit", CHANNEL, TransactionStatus.MINED, block_num=7)
+    assert [is_mined_from(mined, number) for number in (6, 7, 8)] == [True, True, False]
+    assert not is_mined_from(Transaction(bytes(32), "deposit", CHANNEL), 0)
 
 
 def test_a_new_attempt_was_only_requested() -> None:

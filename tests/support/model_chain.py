@@ -63,6 +63,7 @@ class ModelChain:
         self._reported: set[bytes] = set()
         self._payees: dict[ChannelId, tuple[Address, ...]] = {}
         self._fork = 0
+        self._confirmed_num = 0
 
     def sign(self, address: Address, order: SubmitTransaction) -> None:
         """The node's chain room signs: the node learns of it first, then broadcasts."""
@@ -100,10 +101,21 @@ class ModelChain:
             self._execute(block, transaction)
         for feed in self.feeds.values():
             feed += block.logs
-        self._confirm(number - self.depth)
+        while self._confirmed_num < number - self.depth:
+            self._confirmed_num += 1
+            self._confirm(self._confirmed_num)
 
-    def reorg(self, count: int) -> None:
-        """The newest blocks are replaced by one with the same transactions, in the same order."""
+    @property
+    def is_busy(self) -> bool:
+        """True while a transaction waits for a block or a log for its confirmation."""
+        return bool(self.pool) or any(block.logs for block in self.blocks[self._confirmed_num :])
+
+    def reorg(self, count: int, *, keeps: bool = True) -> None:
+        """The newest blocks are replaced by others, at most `depth` of them.
+
+        Their transactions are mined again at once, in the same order; unless it `keeps` them:
+        then they are gone, and only who broadcasts one again brings it back.
+        """
         count = min(count, len(self.blocks), self.depth)
         if count == 0:
             return
@@ -116,14 +128,14 @@ class ModelChain:
         for feed in self.feeds.values():
             feed.append(fact)
         again = [transaction for block in replaced for transaction in block.transactions]
-        self.pool = again + self.pool
+        self._reported -= {transaction.tx_hash for transaction in again}
+        if keeps:
+            self.pool = again + self.pool
         self.mine()
         for _ in range(count):
             self.mine()
 
     def _confirm(self, number: int) -> None:
-        if number < 1:
-            return
         block = self.blocks[number - 1]
         logs = [replace(log, confirmed=True) for log in block.logs]
         head = inputs.ChainHead(number, block.block_hash)

@@ -219,9 +219,8 @@ class Network:
                 while self.hear_of_chain(node):
                     busy = True
                 busy |= bool(node.feed(inputs.EndOfBatch()).events)
-            if self.chain.pool:
-                for _ in range(self.chain.depth + 1):
-                    self.chain.mine()
+            if self.chain.is_busy:
+                self.chain.mine()
                 busy = True
 
     def tick(self) -> None:
