@@ -148,6 +148,9 @@ class _Run:
             return
         self._last = entry
         self._add(seq, self._record.name, self._record.check(entry, seq))
+        fell = self._record.clock_fell(entry)
+        if fell is not None:
+            self.report.add(Finding(seq, self._record.name, fell, severity=NOTE))
         if not self._on_ground:
             return
         for rule in self._rules:

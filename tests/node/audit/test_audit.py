@@ -265,6 +265,18 @@ def test_a_wrong_digest_is_named(tmp_path: Path) -> None:
     assert checks(report) == {"fold"}
 
 
+def test_a_clock_that_was_set_back_is_a_note(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.open_channel()
+    world.alice.now_ms -= 3_600_000
+    world.stop()
+    report = audit(tmp_path / "alice")
+    assert report.findings == []
+    assert [note.message for note in report.notes] == [
+        "its time is 3600000 ms before an earlier record's"
+    ]
+
+
 def test_money_that_was_never_paid_out_is_named_at_the_end(closed: Path, tmp_path: Path) -> None:
     from node.store.record import encode_record
 
