@@ -224,20 +224,18 @@ class RpcClient:
 
     async def _read_once(self) -> None:
         self._socket.receive_data(await self._receive_bytes())
-        try:
-            for event in self._socket.events():
-                if isinstance(event, ws_events.TextMessage):
-                    self._fragments.append(event.data)
-                    if event.message_finished:
-                        message = "".join(self._fragments)
-                        self._fragments.clear()
-                        self._answered(decode_answer(message))
-                elif isinstance(event, ws_events.Ping):
-                    await self._send(self._socket.send(event.response()))
-                elif isinstance(event, ws_events.CloseConnection):
-                    self._fault = f"the node closed the connection ({event.code})"
-        except wsproto.utilities.ProtocolError as error:
-            self._fault = f"what answers there is no node: {error}"
+        for event in self._socket.events():
+            if isinstance(event, ws_events.TextMessage):
+                self._fragments.append(event.data)
+                if event.message_finished:
+                    message = "".join(self._fragments)
+                    self._fragments.clear()
+                    self._answered(decode_answer(message))
+            elif isinstance(event, ws_events.Ping):
+                await self._send(self._socket.send(event.response()))
+            elif isinstance(event, ws_events.CloseConnection):
+                # The node's close, or what wsproto makes of a broken frame.
+                self._fault = f"the node closed the connection ({event.code})"
 
     def _answered(self, answer: RpcAnswer) -> None:
         if answer.id is None:

@@ -105,21 +105,14 @@ class WebSocketSession:
             session.cancel()
 
     async def _read(self) -> None:
-        try:
-            # What the caller sent together with its upgrade is in there already.
+        # What the caller sent together with its upgrade is in there already.
+        await self._take_events()
+        while self._is_open:
+            data = await self._receive()
+            if not data:
+                return
+            self._socket.receive_data(data)
             await self._take_events()
-            while self._is_open:
-                data = await self._receive()
-                if not data:
-                    return
-                self._socket.receive_data(data)
-                await self._take_events()
-        except RemoteProtocolError as error:
-            if self._is_open:
-                reason = CloseReason.PROTOCOL_ERROR
-                if isinstance(error.event_hint, ws_events.CloseConnection):
-                    reason = CloseReason(error.event_hint.code)
-                self._close(reason, str(error))
 
     async def _receive(self) -> bytes:
         """The next bytes; empty if the caller is gone or did not even answer a ping."""
@@ -142,6 +135,7 @@ class WebSocketSession:
             elif isinstance(event, ws_events.Ping):
                 self._send(self._socket.send(event.response()))
             elif isinstance(event, ws_events.CloseConnection):
+                # The caller's close, or what wsproto makes of a broken frame.
                 self._is_open = False
                 self._send(self._socket.send(event.response()))
                 return

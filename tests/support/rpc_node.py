@@ -21,8 +21,11 @@ from protocols import events, inputs
 from protocols.crank import crank, waiting_for
 from protocols.draft import Context, Decision
 from protocols.errors import ProtocolError
-from protocols.messages import SignedState
+from protocols.messages import ChannelProposal, SignedState
 from protocols.node_state import NodeState, apply
+from protocols.nonce import channel_nonce
+from protocols.outcome import Allocation, SingleAssetExit, destination_of
+from protocols.state import FixedPart, State
 from protocols.types import ZERO_ADDRESS, amount_from_bytes
 from tests.support.actors import ALICE, BOB, Actor
 
@@ -46,7 +49,7 @@ class RecordingNode:
         self.room_count = 0
         """How often a caller waited for room in the queue."""
         self._queue: list[tuple[inputs.Input, Until, Done]] = []
-        self._queue_count_max = queue_count_max
+        self.queue_count_max = queue_count_max
         self._chain_hash = bytes(32)
         self._queued = trio.Event()
         self._may_run = trio.Event()
@@ -66,7 +69,7 @@ class RecordingNode:
         return waiting_for(self.state, self.state.objectives[objective_id], self._context())
 
     def command_then(self, command: inputs.Input, until: Until, done: Done) -> bool:
-        if len(self._queue) >= self._queue_count_max:
+        if len(self._queue) >= self.queue_count_max:
             return False
         self.commands.append(command)
         self._queue.append((command, until, done))
@@ -100,7 +103,8 @@ class RecordingNode:
 
     def receipt(self) -> None:
         """The payee signed for everything."""
-        waiting, self.waiting = self.waiting, []
+        waiting = self.waiting.copy()
+        self.waiting.clear()
         for done, answer in waiting:
             done(msgspec.structs.replace(answer, receipted=True))
 
@@ -189,6 +193,29 @@ def open_payment_channel(node: RecordingNode, deposit: int = DEPOSIT, entropy: i
         )
     _countersign(node, channel_id, 1)
     return channel_id
+
+
+def proposal_from_bob(node: RecordingNode, deposit: int = 5) -> inputs.PeerMessage:
+    """Bob wants to open a channel in which he pays the node."""
+    known = node.state.node
+    nonce = channel_nonce(known.chain_id, known.adjudicator, b"\x00\x00\x00\xb0")
+    participants = (BOB.address, node.actor.address)
+    fixed = FixedPart(participants, nonce, known.virtual_payment_app, 86_400)
+    allocations = (
+        Allocation(destination_of(BOB.address), deposit),
+        Allocation(destination_of(node.actor.address), 0),
+    )
+    state = State(fixed, b"", (SingleAssetExit(ZERO_ADDRESS, allocations),), 0, False)
+    body = ChannelProposal(
+        participants,
+        nonce,
+        known.virtual_payment_app,
+        86_400,
+        state.encode(),
+        BOB.signer(state.state_hash()),
+    )
+    sequence = node.state.peer(BOB.address).received + 1
+    return inputs.PeerMessage(BOB.address, sequence, body, 600)
 
 
 def _countersign(node: RecordingNode, channel_id: bytes, turn_num: int) -> None:

@@ -149,7 +149,7 @@ async def test_what_is_no_http_is_told_so(nursery: trio.Nursery, data: bytes) ->
 
 async def test_a_caller_that_ends_inside_a_request_harms_nobody(nursery: trio.Nursery) -> None:
     endpoint = await serve(nursery, RecordingNode())
-    for data in (b"", b"POST / HT", b"POST / HTTP/1.1\r\nHost: localhost\r\n"):
+    for data in (b"", b"\r\n", b"POST / HT", b"POST / HTTP/1.1\r\nHost: localhost\r\n"):
         await send_raw(endpoint, data)
     async with await trio.open_tcp_stream(endpoint.host, endpoint.port) as stream:
         await stream.send_all(b"POST / HTTP/1.1\r\nHost:")

@@ -96,6 +96,11 @@ def test_parameters_nested_too_deep_are_refused() -> None:
         params_decoder(NoParams)(deep)
 
 
+def test_text_that_is_no_unicode_is_refused() -> None:
+    with pytest.raises(InvalidParams):
+        params_decoder(PaymentSendParams)(msgspec.Raw(b'{"memo":"\\ud800"}'))
+
+
 @given(st.integers(0, UINT256_MAX))
 def test_every_amount_can_be_written_in_digits_and_in_hex(amount: int) -> None:
     assert parse_amount("amount", str(amount)) == amount

@@ -1,0 +1,164 @@
+"""Queries: what the node believes and what its log holds, in pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+import trio
+
+from node.rpc import params, queries
+from node.rpc.errors import InvalidParams
+from node.rpc.results import ChannelList, LogPage, ObjectiveList
+from protocols.channel import ChannelStatus
+from protocols.errors import UnknownChannel, UnknownObjective
+from protocols.events import StateDigestRecorded
+from protocols.inputs import OpenChannel
+from protocols.objectives.base import ObjectiveStatus
+from protocols.types import ZERO_ADDRESS, to_hex
+from tests.support.actors import BOB
+from tests.support.rpc_node import RecordingNode, open_payment_channel
+
+UNKNOWN = "0x" + "ab" * 32
+
+
+def propose(node: RecordingNode, entropy: int) -> None:
+    """A channel that waits for Bob's answer."""
+    drawn = entropy.to_bytes(4, "big")
+    node.take(OpenChannel(BOB.address, ZERO_ADDRESS, 5, 0, 86_400, drawn))
+
+
+def fill(node: RecordingNode, count: int) -> None:
+    for number in range(count):
+        node.record_event(StateDigestRecorded(number.to_bytes(32, "big"), 1, False))
+
+
+async def channels(node: RecordingNode, **asked: Any) -> ChannelList:
+    return await queries.channel_list(node, params.ChannelListParams(**asked))
+
+
+async def objectives(node: RecordingNode, **asked: Any) -> ObjectiveList:
+    return await queries.objective_list(node, params.ObjectiveListParams(**asked))
+
+
+async def log(node: RecordingNode, **asked: Any) -> LogPage:
+    return await queries.log_read(node, params.LogReadParams(**asked))
+
+
+async def test_a_channel_and_an_objective_are_found_by_their_ids() -> None:
+    node = RecordingNode()
+    channel_id = to_hex(open_payment_channel(node))
+    channel = await queries.channel_get(node, params.ChannelGetParams(channel_id))
+    assert channel.channel_id == channel_id
+    (objective_id,) = channel.objective_ids
+    asked = params.ObjectiveGetParams(objective_id)
+    assert (await queries.objective_get(node, asked)).channel_id == channel_id
+
+
+async def test_unknown_ids_are_refused() -> None:
+    node = RecordingNode()
+    with pytest.raises(UnknownChannel):
+        await queries.channel_get(node, params.ChannelGetParams(UNKNOWN))
+    with pytest.raises(UnknownObjective):
+        await queries.objective_get(node, params.ObjectiveGetParams(UNKNOWN))
+    with pytest.raises(UnknownChannel):
+        await channels(node, after=UNKNOWN)
+    with pytest.raises(UnknownObjective):
+        await objectives(node, after=UNKNOWN)
+    with pytest.raises(InvalidParams):
+        await channels(node, after="0x12")
+
+
+async def test_lists_are_cut_by_status() -> None:
+    node = RecordingNode()
+    channel_id = to_hex(open_payment_channel(node, entropy=1))
+    propose(node, 2)
+    assert len((await channels(node)).channels) == 2
+    (found,) = (await channels(node, status=ChannelStatus.OPEN)).channels
+    assert found.channel_id == channel_id
+    assert (await channels(node, status=ChannelStatus.CLOSED)).channels == []
+    (completed,) = (await objectives(node, status=ObjectiveStatus.COMPLETED)).objectives
+    assert completed.channel_id == channel_id
+
+
+async def test_lists_go_on_behind_the_last_one_seen_until_nothing_is_left() -> None:
+    node = RecordingNode()
+    for entropy in range(120):
+        propose(node, entropy)
+    whole = [channel.channel_id for channel in (await channels(node)).channels]
+    assert whole == [to_hex(channel_id) for channel_id in node.state.channels]
+    paged: list[str] = []
+    after = None
+    while page := (await channels(node, after=after, limit=50)).channels:
+        paged += [channel.channel_id for channel in page]
+        after = paged[-1]
+    assert paged == whole
+    first = (await objectives(node, limit=1)).objectives
+    rest = (await objectives(node, after=first[0].objective_id)).objectives
+    assert len(rest) == 119
+
+
+async def test_a_long_list_lets_others_run() -> None:
+    node = RecordingNode()
+    for entropy in range(60):
+        propose(node, entropy)
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(other)
+        await channels(node)
+        await log(node, limit=1_000)
+        nursery.cancel_scope.cancel()
+    assert turns > 2
+
+
+async def test_the_log_is_read_in_pages_to_its_end() -> None:
+    node = RecordingNode()
+    fill(node, 250)
+    page = await log(node)
+    assert [record.seq for record in page.records] == list(range(100))
+    seen = list(page.records)
+    while page.records:
+        page = await log(node, from_seq=page.next_seq, limit=120)
+        seen += page.records
+    assert [record.seq for record in seen] == list(range(251))
+    assert page.next_seq == 251
+
+
+async def test_the_log_of_one_channel_or_objective_alone_can_be_read() -> None:
+    node = RecordingNode()
+    fill(node, 3)
+    channel_id = to_hex(open_payment_channel(node))
+    page = await log(node, channel_id=channel_id)
+    assert page.records
+    assert all(record.payload["channel_id"] == channel_id for record in page.records)
+    (objective_id,) = node.state.objectives
+    page = await log(node, objective_id=to_hex(objective_id))
+    assert page.records
+    assert all(record.payload["objective_id"] == to_hex(objective_id) for record in page.records)
+    with pytest.raises(InvalidParams):
+        await log(node, channel_id=channel_id, objective_id=channel_id)
+
+
+async def test_a_page_ends_early_when_its_records_are_large(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    node = RecordingNode()
+    fill(node, 100)
+    size = len(msgspec.json.encode(node.entries[1].payload))
+    monkeypatch.setattr(queries, "LOG_READ_SIZE_BYTES_MAX", 10 * size)
+    page = await log(node, from_seq=1)
+    assert [record.seq for record in page.records] == list(range(1, 11))
+    assert page.next_seq == 11
+
+
+async def test_the_status_is_the_nodes_own() -> None:
+    node = RecordingNode()
+    assert await queries.node_status(node, params.NoParams()) == node.status()
