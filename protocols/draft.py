@@ -20,9 +20,8 @@ from protocols.objectives.base import WaitingFor
 from protocols.transactions import (
     ATTEMPT_COUNT_MAX,
     Transaction,
-    TransactionStatus,
     intent_id,
-    is_pending,
+    may_follow,
 )
 from protocols.types import (
     Address,
@@ -177,11 +176,12 @@ class Draft:
     def request_transaction(
         self, kind: str, channel_id: ChannelId, to: Address, value: int, data: bytes
     ) -> bool:
-        """Ask for one call unless an attempt is under way or done; False if none was added."""
+        """Ask for one call unless an attempt is under way, done, or failed a moment ago.
+
+        False if none was added; at a later `Tick` it may be.
+        """
         attempt, newest = self.latest_transaction(kind, channel_id)
-        if newest is not None and (is_pending(newest) or newest.status == TransactionStatus.MINED):
-            return False
-        if attempt + 1 >= ATTEMPT_COUNT_MAX:
+        if newest is not None and not may_follow(newest, attempt, self.context.now_ms):
             return False
         identity = intent_id(kind, channel_id, attempt + 1)
         wei = amount_to_bytes(value)

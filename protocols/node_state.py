@@ -311,12 +311,14 @@ def _mined(state: NodeState, event: events.TransactionMined, time_ms: int) -> No
         failure=failure,
         block_num=event.block_num,
         block_hash=event.block_hash,
+        failed_ms=0 if event.succeeded else time_ms,
     )
 
 
 def _failed(state: NodeState, event: events.TransactionFailed, time_ms: int) -> None:
     old = state.transactions[event.intent_id]
-    failed = replace(old, status=TransactionStatus.FAILED, failure=event.reason)
+    status = TransactionStatus.FAILED
+    failed = replace(old, status=status, failure=event.reason, failed_ms=time_ms)
     state.transactions[event.intent_id] = failed
 
 
@@ -336,8 +338,9 @@ def _reorged(state: NodeState, event: events.ChainReorged, time_ms: int) -> None
         mined = state.transactions[intent_id]
         if is_mined_from(mined, event.fork_block_num):
             status = TransactionStatus.SUBMITTED
-            unmined = replace(mined, status=status, failure="", block_num=-1, block_hash=b"")
-            state.transactions[intent_id] = unmined
+            state.transactions[intent_id] = replace(
+                mined, status=status, failure="", block_num=-1, block_hash=b"", failed_ms=0
+            )
 
 
 def _tail_cut(state: NodeState, event: events.LogTailCut, time_ms: int) -> None:

@@ -19,6 +19,12 @@ ATTEMPT_COUNT_MAX = 5
 stranger's deposit changes the holdings first, which costs the stranger money each time."""
 
 
+RETRY_AFTER_MS = 5_000
+"""Pause after the first failed attempt, doubled after each further one. What made it fail, a
+stranger's deposit say, may be on its way to us still: without a pause all attempts would be spent
+on the same stale view."""
+
+
 class TransactionStatus(StrEnum):
     """How far an attempt got; mined and failed are the ends."""
 
@@ -43,6 +49,8 @@ class Transaction(Struct, frozen=True, array_like=True, gc=False):
     block_num: int = -1
     """Where it was mined; -1 while it is not."""
     block_hash: bytes = b""
+    failed_ms: int = 0
+    """When it failed, if it did."""
 
 
 def intent_id(kind: str, channel_id: ChannelId, attempt: int) -> Bytes32:
@@ -53,6 +61,13 @@ def intent_id(kind: str, channel_id: ChannelId, attempt: int) -> Bytes32:
 def is_mined_from(transaction: Transaction, block_num: int) -> bool:
     """True if it was mined in that block or a later one: a fork there takes it back."""
     return transaction.block_num >= block_num
+
+
+def may_follow(newest: Transaction, attempt: int, now_ms: int) -> bool:
+    """True if another attempt may begin: `newest`, of that number, failed long enough ago."""
+    if newest.status != TransactionStatus.FAILED or attempt + 1 >= ATTEMPT_COUNT_MAX:
+        return False
+    return now_ms >= newest.failed_ms + (RETRY_AFTER_MS << attempt)
 
 
 def is_pending(transaction: Transaction) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from protocols import events, messages
 from protocols.draft import CrankResult, Draft, Overlay
@@ -116,6 +117,8 @@ def test_attempts_are_bounded() -> None:
     for attempt in range(ATTEMPT_COUNT_MAX):
         assert ask(draft)
         draft.emit(events.TransactionFailed(intent_id("deposit", CHANNEL, attempt), "refused"))
+        assert not ask(draft)
+        draft.context = replace(draft.context, now_ms=draft.context.now_ms + 10**6)
     assert not ask(draft)
     number, newest = draft.latest_transaction("deposit", CHANNEL)
     assert number == ATTEMPT_COUNT_MAX - 1

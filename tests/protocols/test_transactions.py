@@ -7,11 +7,13 @@ import pytest
 from protocols.crypto import keccak256
 from protocols.transactions import (
     ATTEMPT_COUNT_MAX,
+    RETRY_AFTER_MS,
     Transaction,
     TransactionStatus,
     intent_id,
     is_mined_from,
     is_pending,
+    may_follow,
 )
 from tests.support.builders import CHANNEL
 
@@ -46,6 +48,21 @@ def test_a_fork_takes_back_what_was_mined_from_its_first_block_on() -> None:
     mined = Transaction(bytes(32), "deposit", CHANNEL, TransactionStatus.MINED, block_num=7)
     assert [is_mined_from(mined, number) for number in (6, 7, 8)] == [True, True, False]
     assert not is_mined_from(Transaction(bytes(32), "deposit", CHANNEL), 0)
+
+
+@pytest.mark.parametrize("attempt", range(ATTEMPT_COUNT_MAX - 1))
+def test_the_pause_after_a_failure_doubles(attempt: int) -> None:
+    failed = Transaction(bytes(32), "deposit", CHANNEL, TransactionStatus.FAILED, failed_ms=7)
+    due_ms = 7 + RETRY_AFTER_MS * 2**attempt
+    assert not may_follow(failed, attempt, due_ms - 1)
+    assert may_follow(failed, attempt, due_ms)
+
+
+def test_nothing_follows_the_last_attempt_or_one_that_did_not_fail() -> None:
+    for status in TransactionStatus:
+        known = Transaction(bytes(32), "deposit", CHANNEL, status)
+        assert may_follow(known, 0, 10**12) == (status == TransactionStatus.FAILED)
+        assert not may_follow(known, ATTEMPT_COUNT_MAX - 1, 10**12)
 
 
 def test_a_new_attempt_was_only_requested() -> None:

@@ -141,7 +141,7 @@ class Run:
             for node in self.network.nodes.values():
                 node.chain_view_age_s = 0
             self.network.settle()
-            self.network.wait(1_000)
+            self.network.wait(20_000)
             self.network.tick()
         self.network.settle()
 
