@@ -41,7 +41,8 @@ def accept_upgrade(request: h11.Request) -> tuple[wsproto.WSConnection, bytes]:
         for _ in socket.events():
             pass  # the request itself; whoever calls us has looked at it
         return socket, socket.send(ws_events.AcceptConnection())
-    except (RemoteProtocolError, LocalProtocolError) as error:
+    except (RemoteProtocolError, LocalProtocolError, UnicodeError) as error:
+        # wsproto reads its own headers as ASCII and does not expect anything else there.
         raise HttpRefused(f"not a WebSocket upgrade: {error}") from error
 
 

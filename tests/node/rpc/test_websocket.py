@@ -10,6 +10,8 @@ import pytest
 import trio
 import trio.testing
 import wsproto
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from wsproto import events as ws_events
 
 from node.rpc import http, websocket
@@ -118,6 +120,9 @@ async def test_calls_sent_ahead_of_the_upgrades_answer_are_served(
         ({"sec-websocket-version": "8"}, b"HTTP_REFUSED"),
         ({"connection": "keep-alive"}, b"HTTP_REFUSED"),
         ({"host": "attacker.example"}, b"HOST_REFUSED"),
+        ({"sec-websocket-extensions": "é"}, b"HTTP_REFUSED"),
+        ({"sec-websocket-protocol": "é"}, b"HTTP_REFUSED"),
+        ({"connection": "upgrade, é"}, b"HTTP_REFUSED"),
     ],
 )
 async def test_an_upgrade_passes_the_same_gate(
@@ -286,6 +291,45 @@ async def test_a_broken_frame_closes_its_connection_only(
     await caller.stream.send_all(frame)
     assert await caller.close_code() == code
     assert (await post(endpoint, STATUS)).status == 200
+
+
+def frame(head: int, payload: bytes, shorten: int) -> bytes:
+    """A masked frame (with a mask of zeros) whose announced length may be wrong."""
+    size = max(0, len(payload) - shorten)
+    length = bytes([0x80 | size]) if size < 126 else b"\xfe" + size.to_bytes(2, "big")
+    return bytes([head]) + length + bytes(4) + payload
+
+
+FRAMES = st.lists(
+    st.builds(
+        frame,
+        st.sampled_from([0x81, 0x82, 0x01, 0x00, 0x80, 0x88, 0x89, 0x8A]) | st.integers(0, 255),
+        st.binary(max_size=200) | st.just(json.dumps(STATUS).encode()),
+        st.sampled_from([0, 0, 0, 1, -3]),
+    ),
+    max_size=8,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(frames=FRAMES)
+async def test_any_frames_are_answered_in_form_or_end_their_connection(
+    frames: list[bytes],
+) -> None:
+    async with trio.open_nursery() as nursery:
+        endpoint = await serve(nursery, RecordingNode())
+        caller = await Caller.connect(endpoint)
+        await caller.stream.send_all(b"".join(frames))
+        await caller.stream.send_eof()
+        received = b"".join([chunk async for chunk in caller.stream])
+        caller.socket.receive_data(received)
+        for event in caller.socket.events():
+            if isinstance(event, ws_events.TextMessage):
+                answer = json.loads(event.data)
+                assert answer["id"] == 1 or checked_error(answer)
+        assert (await post(endpoint, STATUS)).status == 200
+        await trio.aclose_forcefully(caller.stream)
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_close_is_answered_and_what_was_ordered_is_still_done(
