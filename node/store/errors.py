@@ -3,6 +3,7 @@
 StoreError
   LogMissing         nothing to read there
   LogInUse           another process holds it
+  LogNotOpened       the machine refused
   NewerLogFormat     written by a later version of this program
   LogDamaged         bytes are not what was written
   LogWriteFailed     a write failed: nothing more is acknowledged
@@ -35,6 +36,17 @@ class LogInUse(StoreError):
 
     def __str__(self) -> str:
         return f"{self.path} is open in another process: stop that node first"
+
+
+@dataclass(eq=False)
+class LogNotOpened(StoreError):
+    """The machine refused: rights, space, file handles. The log itself is not in doubt."""
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path} could not be opened: {self.reason}. Mend that and start again"
 
 
 @dataclass(eq=False)

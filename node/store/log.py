@@ -16,7 +16,14 @@ import msgspec
 from node.store import tail
 from node.store.batch import SYNCED_KEY, Batch, request_entity
 from node.store.damage import unopenable, unreadable
-from node.store.errors import LogDamaged, LogInUse, LogMissing, LogWriteFailed, NewerLogFormat
+from node.store.errors import (
+    LogDamaged,
+    LogInUse,
+    LogMissing,
+    LogNotOpened,
+    LogWriteFailed,
+    NewerLogFormat,
+)
 from node.store.kv import (
     ENTITY,
     LOG,
@@ -25,6 +32,7 @@ from node.store.kv import (
     KeyValue,
     KeyValueBusy,
     KeyValueDamaged,
+    KeyValueError,
 )
 from node.store.record import (
     CHAIN_SIZE_BYTES,
@@ -71,7 +79,7 @@ class EventLog:
 
         `read_only` reads what a live writer has written until now, and disturbs nobody. With
         `kv` given, that is used and `path` is left alone. Raises `LogMissing`, `LogInUse`,
-        `LogDamaged` or `NewerLogFormat`; nothing on disk is changed by a refusal.
+        `LogNotOpened`, `LogDamaged` or `NewerLogFormat`; nothing on disk is changed by a refusal.
         """
         if kv is not None:
             log = cls(kv, path=None, lock=None, tail_cut=None)
@@ -293,3 +301,5 @@ def _open_store(path: Path, read_only: bool) -> RocksKeyValue:
         raise LogInUse(str(path)) from error
     except KeyValueDamaged as error:
         raise unopenable(path, str(error)) from error
+    except KeyValueError as error:
+        raise LogNotOpened(str(path), str(error)) from error

@@ -38,8 +38,9 @@ TABLE_FORMAT_VERSION = 5
 """The newest whose checksums do not depend on a file's own random number, so that an audit can
 check every byte of a table with nothing but the file."""
 
-_DAMAGE_SIGNS = ("Corruption", "No such file")
 _BUSY_SIGNS = ("lock hold by current process", "While lock file")
+_ENVIRONMENT_SIGN = "IO error"
+_MISSING_FILE_SIGN = "No such file"
 
 
 def options(*, paranoid: bool = True) -> Options:
@@ -64,14 +65,18 @@ def options(*, paranoid: bool = True) -> Options:
     return result
 
 
-def translate(error: Exception) -> KeyValueError:
-    """RocksDB's untyped error as one of ours, by the words in it."""
+def refused_opening(error: Exception) -> KeyValueError:
+    """RocksDB's untyped refusal to open as one of ours, by the words in it.
+
+    What the machine refuses (rights, space, file handles) is no damage; a file that is missing is,
+    and so is everything RocksDB says about the content it found.
+    """
     text = str(error)
     if any(sign in text for sign in _BUSY_SIGNS):
         return KeyValueBusy(text)
-    if any(sign in text for sign in _DAMAGE_SIGNS):
-        return KeyValueDamaged(text)
-    return KeyValueError(text)
+    if _ENVIRONMENT_SIGN in text and _MISSING_FILE_SIGN not in text:
+        return KeyValueError(text)
+    return KeyValueDamaged(text)
 
 
 class RocksKeyValue:
@@ -97,7 +102,7 @@ class RocksKeyValue:
                 access_type=access,
             )
         except Exception as error:
-            raise translate(error) from error
+            raise refused_opening(error) from error
         self._columns = {family: self._db.get_column_family(family) for family in FAMILIES}
         self._handles = {family: self._db.get_column_family_handle(family) for family in FAMILIES}
         self._synced = WriteOptions()
@@ -131,7 +136,7 @@ class RocksKeyValue:
         try:
             self._require_open().write(batch, self._synced)
         except Exception as error:
-            raise translate(error) from error
+            raise KeyValueError(str(error)) from error
 
     def get(self, family: str, key: bytes) -> bytes | None:
         """The value, or None."""
@@ -139,7 +144,7 @@ class RocksKeyValue:
         try:
             value: bytes | None = self._columns[family].get(key)
         except Exception as error:
-            raise translate(error) from error
+            raise KeyValueDamaged(str(error)) from error
         return value
 
     def last(self, family: str) -> tuple[bytes, bytes] | None:
@@ -195,4 +200,4 @@ def _require_clean_end(cursor: Any) -> None:
     try:
         cursor.status()
     except Exception as error:
-        raise translate(error) from error
+        raise KeyValueDamaged(str(error)) from error

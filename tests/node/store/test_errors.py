@@ -7,6 +7,7 @@ from node.store.errors import (
     LogDamaged,
     LogInUse,
     LogMissing,
+    LogNotOpened,
     LogWriteFailed,
     NewerLogFormat,
     StoreError,
@@ -18,6 +19,7 @@ from node.store.errors import (
     [
         (LogMissing("/data"), "no log at /data: give"),
         (LogInUse("/data"), "/data is open in another process: stop"),
+        (LogNotOpened("/data", "no rights"), "/data could not be opened: no rights. Mend"),
         (NewerLogFormat("log", 2, 1), "log has version 2, this program reads up to 1: use"),
         (LogWriteFailed("disk full"), "could not be written: disk full. Nothing since"),
         (EquivocationAlarm(b"\x01", 5, b"\x02", b"\x03"), "0x01 turn 5: 0x02 is signed, 0x03 is"),

@@ -17,6 +17,7 @@ from node.store.errors import (
     LogDamaged,
     LogInUse,
     LogMissing,
+    LogNotOpened,
     LogWriteFailed,
     NewerLogFormat,
 )
@@ -32,7 +33,7 @@ from node.store.kv import (
 from node.store.log import EventLog
 from node.store.memory import MemoryKeyValue
 from node.store.record import FORMAT_VERSION, Record, chain_next, seq_key
-from node.store.rocks import RocksKeyValue
+from node.store.rocks import RocksKeyValue, refused_opening
 from protocols.events import LogTailCut, NodeCreated
 from tests.support.logs import (
     CHANNEL,
@@ -236,6 +237,21 @@ def test_a_directory_rocksdb_finds_locked_is_in_use(tmp_path: Path) -> None:
     with pytest.raises(LogInUse):
         EventLog.open(tmp_path)
     holder.close()
+    EventLog.open(tmp_path).close()
+
+
+def test_what_the_machine_refuses_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_log(tmp_path, 2).close()
+
+    def refuse(path: Path) -> RocksKeyValue:
+        raise refused_opening(Exception("IO error: While open a file: Too many open files"))
+
+    monkeypatch.setattr("node.store.log.RocksKeyValue", refuse)
+    with pytest.raises(LogNotOpened, match="Too many open files"):
+        EventLog.open(tmp_path)
+    monkeypatch.undo()
     EventLog.open(tmp_path).close()
 
 

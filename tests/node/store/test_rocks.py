@@ -4,9 +4,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from rocksdict import Rdict
 
 from node.store.kv import LOG, KeyValueBusy, KeyValueDamaged, KeyValueError
-from node.store.rocks import RocksKeyValue, translate
+from node.store.rocks import RocksKeyValue, options, refused_opening
 from tests.support.logs import flip, newest
 
 
@@ -116,6 +117,22 @@ def test_a_closed_store_has_no_files_to_tell_of(tmp_path: Path) -> None:
         store.live_files()
 
 
-def test_an_error_without_known_words_is_a_plain_one() -> None:
-    error = translate(Exception("IO error: No space left on device"))
-    assert type(error) is KeyValueError
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("IO error: No space left on device", KeyValueError),
+        ("IO error: While open a file: Permission denied", KeyValueError),
+        ("IO error: No such file or directory: /x/000012.sst", KeyValueDamaged),
+        ("IO error: While lock file: /x/LOCK: Resource temporarily unavailable", KeyValueBusy),
+        ("Corruption: checksum mismatch", KeyValueDamaged),
+        ("Invalid argument: Column family not found: entity", KeyValueDamaged),
+    ],
+)
+def test_a_refusal_to_open_is_told_apart_by_its_words(text: str, kind: type[KeyValueError]) -> None:
+    assert type(refused_opening(Exception(text))) is kind
+
+
+def test_a_directory_that_lost_its_families_is_damaged(tmp_path: Path) -> None:
+    Rdict(str(tmp_path), options()).close()
+    with pytest.raises(KeyValueDamaged, match="Column family not found"):
+        RocksKeyValue.open_beside(tmp_path)
