@@ -107,6 +107,7 @@ COMMANDS = (
             errors.AmountAboveDeposit,
             errors.ChainViewStale,
             errors.TooManyPaymentsInFlight,
+            errors.PaymentRefusedByPayee,
             errors.RequestIdConflict,
         ),
         commands.send_payment,

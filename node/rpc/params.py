@@ -79,12 +79,15 @@ class ChannelOpenParams(Params, frozen=True, forbid_unknown_fields=True, gc=Fals
     """Whom to open a channel with, and how much goes in."""
 
     counterparty: AddressText
+    """Who will be paid; the configuration says where it listens."""
     amount: AmountText
     """Our deposit."""
     asset: AddressText = _ZERO_ADDRESS_TEXT
     """The zero address is the chain's own currency."""
     counterparty_amount: AmountText = "0"
+    """The payee's deposit; anything but 0 is refused."""
     challenge_duration_s: Annotated[int, Meta(ge=0, le=UINT48_MAX)] = 86_400
+    """How long each side has to answer a challenge on chain."""
     request_id: RequestIdText = ""
 
 
@@ -105,6 +108,7 @@ class ChannelListParams(Params, frozen=True, forbid_unknown_fields=True, gc=Fals
     """Which channels to show."""
 
     status: ChannelStatus | None = None
+    """Only channels of this status."""
     after: Hash32Text | None = None
     """The last channel already seen; the list goes on behind it."""
     limit: Annotated[int, Meta(ge=1, le=LIST_COUNT_MAX)] = LIST_COUNT_MAX
@@ -116,6 +120,7 @@ class PaymentSendParams(Params, frozen=True, forbid_unknown_fields=True, gc=Fals
     channel_id: Hash32Text
     amount: AmountText
     memo: ShortText = ""
+    """Goes to the payee and into both logs, readable by nobody else."""
     request_id: RequestIdText = ""
     until: Literal["durable", "receipt"] = "durable"
     """durable: answered once the payment is on our disk. receipt: once the payee signed for it."""
@@ -131,6 +136,7 @@ class ObjectiveListParams(Params, frozen=True, forbid_unknown_fields=True, gc=Fa
     """Which objectives to show."""
 
     status: ObjectiveStatus | None = None
+    """Only objectives of this status."""
     after: Hash32Text | None = None
     """The last objective already seen; the list goes on behind it."""
     limit: Annotated[int, Meta(ge=1, le=LIST_COUNT_MAX)] = LIST_COUNT_MAX
@@ -148,6 +154,7 @@ class ObjectiveRejectParams(Params, frozen=True, forbid_unknown_fields=True, gc=
 
     objective_id: Hash32Text
     reason: ShortText = "rejected by the owner"
+    """Told to the peer."""
     request_id: RequestIdText = ""
 
 
@@ -155,9 +162,13 @@ class LogReadParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
     """Which part of the log to read; at most one of the two ids."""
 
     from_seq: Count = 0
+    """The first record to read."""
     limit: Annotated[int, Meta(ge=1, le=LOG_READ_COUNT_MAX)] = 100
+    """How many at most; large records make a page end earlier."""
     channel_id: Hash32Text | None = None
+    """Only records about this channel."""
     objective_id: Hash32Text | None = None
+    """Only records about this objective."""
 
 
 _VALIDATION_PLACE = re.compile(r"^(?P<reason>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from protocols.channel import ChannelStatus
+
 AmountOut = Annotated[str, Meta(description="Decimal, in the asset's smallest unit.")]
 AddressOut = Annotated[str, Meta(description="20 bytes in 0x hex, with the EIP-55 checksum.")]
 Hash32Out = Annotated[str, Meta(description="32 bytes in lower-case 0x hex.")]
@@ -53,7 +55,7 @@ class ChannelView(Struct, frozen=True, gc=False):
     """One channel as this node knows it."""
 
     channel_id: Hash32Out
-    status: str
+    status: ChannelStatus
     role: Literal["payer", "payee"]
     counterparty: AddressOut
     participants: list[AddressOut]
@@ -135,6 +137,11 @@ class LogPage(Struct, frozen=True, gc=False):
 
 
 NodeStatus = Annotated[
-    dict[str, Any], Meta(description="Figures of every room of the node, by name.")
+    dict[str, Any],
+    Meta(
+        description="Figures of every room: name, version, address, chain_id and contracts; "
+        "uptime_s; log with next_seq and chain_hash; chain with connected, block numbers and "
+        "view_age_s; outbox with what waits for an acknowledgement; peers; channels by status."
+    ),
 ]
 OpenRpcDocument = Annotated[dict[str, Any], Meta(description="An OpenRPC 1.3 document.")]
