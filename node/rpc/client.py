@@ -141,15 +141,18 @@ class RpcClient:
 
     async def aclose(self) -> None:
         """Say goodbye and close; safe to call twice."""
-        with trio.move_on_after(CLOSE_TIMEOUT_S):
-            try:
-                if not self._fault:
-                    await self._send(self._socket.send(ws_events.CloseConnection(code=1000)))
-                await self._read_until(lambda: bool(self._fault))
-            except (RpcUnreachable, wsproto.utilities.LocalProtocolError):
-                pass  # it is gone already, which is what we want
-        self._fault = self._fault or "closed"
-        await trio.aclose_forcefully(self._stream)
+        try:
+            with trio.move_on_after(CLOSE_TIMEOUT_S):
+                try:
+                    if not self._fault:
+                        await self._send(self._socket.send(ws_events.CloseConnection(code=1000)))
+                    await self._read_until(lambda: bool(self._fault))
+                except (RpcUnreachable, wsproto.utilities.LocalProtocolError):
+                    pass  # it is gone already, which is what we want
+        finally:
+            # Also when the caller was cancelled: the socket is not left to the collector.
+            self._fault = self._fault or "closed"
+            await trio.aclose_forcefully(self._stream)
 
     def _take_request_num(self) -> int:
         request_num = self._next_request_num

@@ -200,6 +200,21 @@ async def test_a_client_may_be_closed_twice(nursery: trio.Nursery) -> None:
         await client.call("node_status")
 
 
+async def test_a_client_whose_task_is_cancelled_leaves_no_socket_open(
+    nursery: trio.Nursery,
+) -> None:
+    node = RecordingNode()
+    endpoint = await serve(nursery, node)
+    node.hold()
+    with trio.move_on_after(0.1) as cancelled:
+        async with await RpcClient.connect(endpoint) as client:
+            channel_id = "0x" + bytes(32).hex()
+            await client.call("payment_send", channel_id=channel_id, amount="1")
+    assert cancelled.cancelled_caught
+    with pytest.raises(trio.ClosedResourceError):
+        await client._stream.send_all(b"anything")
+
+
 async def test_an_interrupted_send_ends_the_connection(nursery: trio.Nursery) -> None:
     async def read_nothing(socket: WebSocketConnection) -> None:
         await trio.sleep_forever()
