@@ -8,12 +8,16 @@ it is answered.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from node.rpc.call import RpcError
+from node.store.tail import wal_files
+from protocols.events import LogTailCut
 from protocols.types import from_hex
-from tests.support.daemons import LocalNode, running_network
+from tests.support.daemons import LocalNode, open_channel, running_network
 from tests.support.e2e_rig import (
     NOT_STOPPED_CLEANLY,
     Purse,
@@ -22,10 +26,13 @@ from tests.support.e2e_rig import (
     at_rest,
     audit_notes,
     channel_is,
+    connected,
     ended_cleanly,
     issued,
     paid,
     received,
+    records,
+    until,
 )
 
 pytestmark = pytest.mark.e2e
@@ -127,3 +134,38 @@ def is_sound_but_not_stopped_cleanly(node: LocalNode) -> None:
     """What the audit says of the log as the crash left it."""
     (note,) = audit_notes(node)
     assert NOT_STOPPED_CLEANLY in note
+
+
+@pytest.mark.parametrize("who", ["alice", "bob"])
+@pytest.mark.parametrize("closer", ["alice", "bob"])
+def test_a_cut_tail_costs_nobody_money_the_channel_may_only_be_closed(
+    who: str, closer: str, tmp_path: Path
+) -> None:
+    with running_network(tmp_path, fault_points=True) as network:
+        alice, bob = network.nodes
+        victim: LocalNode = getattr(network, who)
+        purse, survivors = Purse(network), Survivors(network)
+        channel_id = open_channel(alice, bob)
+        survivors.arm(victim, "after-send:10")
+        acknowledged = survivors.pay_until_a_crash(channel_id, PAYMENT_COUNT)
+        # The newest batch is lost, and what it said had been sent.
+        file = wal_files(victim.log_path)[-1]
+        file.write_bytes(file.read_bytes()[:-40])
+        victim.start()
+        assert sum(isinstance(event, LogTailCut) for event in records(victim)) == 1
+        assert network.channel(victim, channel_id)["close_only"]
+        until("they are connected", lambda: connected(alice, bob))
+        getattr(network, closer).call("channel_close", channel_id=channel_id)
+        for node in network.nodes:
+            until("the money is paid out", partial(at_rest, node, channel_id))
+        with pytest.raises(RpcError):
+            alice.call("payment_send", channel_id=channel_id, amount="1")
+        assert [node.stop() for node in network.nodes] == [0, 0]
+
+        known = issued(alice) | received(bob)
+        assert purse.moved() == (-sum(known.values()), sum(known.values()))
+        assert 0 < len(acknowledged) < PAYMENT_COUNT
+        for number, answer in acknowledged.items():
+            assert known[from_hex(answer["payment_id"])] == amount_of(number)
+        for node in network.nodes:
+            assert all("M27" in note for note in audit_notes(node))

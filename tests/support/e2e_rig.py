@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import trio
 
 from node.cli.audit import audit_document
 from node.cli.demo_chain import ChainTransaction, transactions_of
-from node.deployment import balance_wei, chain_call
+from node.deployment import Deployment, chain_call
+from node.devnet import CHAIN_ID, CONTRACTS
 from node.rpc.call import RpcUnreachable
 from node.rpc.client import RpcClient, RpcError
 from node.store.log import EventLog
 from protocols import events
 from protocols.crypto import keccak256
-from protocols.types import amount_from_bytes
+from protocols.types import amount_from_bytes, checksum_address, from_hex
+from tests.support.anvil import start_anvil
+from tests.support.contract_calls import Rpc
 from tests.support.daemons import LocalNode, Network
 
 STEP_TIMEOUT_S = 30.0
 """How long any single thing may take on a busy machine."""
 IN_FLIGHT_COUNT = 8
+FIRST_ANVIL_KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
+"""Secret of anvil's first account, published with it."""
 NOT_STOPPED_CLEANLY = "not stopped cleanly"
 
 _TOPICS = {
@@ -168,7 +175,7 @@ async def pay(
             {
                 "channel_id": channel_id,
                 "amount": str(amount_of(number)),
-                "request_id": f"payment {number}",
+                "request_id": f"payment {number} in {channel_id}",
                 "until": wait_for(number),
             },
         )
@@ -235,6 +242,33 @@ class Survivors:
         trio.run(partial(self._pay, channel_id, range(count), acknowledged, wait_for))
         return acknowledged
 
+    def pay_until_a_crash(self, channel_id: str, count: int) -> dict[int, dict[str, Any]]:
+        """Alice pays until a node dies; nobody is revived. The payments that were receipted."""
+        acknowledged: dict[int, dict[str, Any]] = {}
+
+        async def pay_on() -> None:
+            try:
+                while True:
+                    await pay(self.network.alice, channel_id, range(count), acknowledged)
+                    await trio.sleep(0.02)
+            except RpcUnreachable:
+                await trio.sleep_forever()
+
+        async def work() -> None:
+            with trio.fail_after(STEP_TIMEOUT_S):
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(pay_on)
+                    while all(node.child.exit_code is None for node in self.network.nodes):
+                        await trio.sleep(0.01)
+                    nursery.cancel_scope.cancel()
+
+        trio.run(work)
+        for node in self.network.nodes:
+            if node.child.exit_code is not None:
+                assert node.child.exit_code == -signal.SIGKILL
+                node.kill()
+        return acknowledged
+
     async def _pay(
         self,
         channel_id: str,
@@ -273,6 +307,28 @@ def received(node: LocalNode) -> dict[bytes, int]:
     return {event.payment_id: amount_from_bytes(event.amount) for event in found}
 
 
-def balance(network: Network, node: LocalNode) -> int:
-    """What the node's account holds, wei."""
-    return balance_wei(network.chain.url, node.address)
+class RestartableChain:
+    """A local chain that keeps its state in a file: it can go away and come back on its port."""
+
+    def __init__(self, state_file: Path) -> None:
+        self._options: dict[str, object] = {"state": state_file, "chain_id": CHAIN_ID, "port": 0}
+        self._running = contextlib.ExitStack()
+        self.start()
+        with contextlib.closing(Rpc(int(str(self._options["port"])))) as rpc:
+            addresses = {
+                name: checksum_address(from_hex(rpc.deploy(contract).address))
+                for name, contract in CONTRACTS.items()
+            }
+        self.url = f"ws://127.0.0.1:{self._options['port']}"
+        self.deployment = Deployment(
+            CHAIN_ID, self.url, addresses, (FIRST_ANVIL_KEY,), confirmation_count=0
+        )
+
+    def start(self) -> None:
+        """Come (back): on the same port, from where it was left."""
+        anvil = self._running.enter_context(start_anvil(**self._options))
+        self._options["port"] = anvil.port
+
+    def stop(self) -> None:
+        """Go away."""
+        self._running.close()
