@@ -112,9 +112,17 @@ def test_a_request_for_the_final_state_replaces_the_same_partys_last_one() -> No
 
 def test_a_refusal_binds_its_turn_and_shows_a_voucher() -> None:
     fact = events.FinalStateRefused(CHANNEL, 3, BOB.address, amount_to_bytes(9), SIGNATURE)
-    channel = after(EMPTY, fact)
+    asked = after(
+        EMPTY,
+        events.FinalStateRequested(CHANNEL, ALICE.address, amount_to_bytes(0)),
+        events.FinalStateRequested(CHANNEL, BOB.address, amount_to_bytes(5), SIGNATURE),
+    )
+    channel = after(asked, fact)
     assert channel.refused_turns == (3,)
-    assert channel.final_requests == (FinalRequest(BOB.address, 9, SIGNATURE),)
+    assert channel.final_requests == (
+        FinalRequest(ALICE.address, 0, b""),
+        FinalRequest(BOB.address, 9, SIGNATURE),
+    )
 
 
 # --- payments ---
@@ -168,6 +176,8 @@ def test_a_refusal_keeps_the_payees_base_until_the_rest_was_sent_again() -> None
     again = after(refused, resent(20))
     assert again.vouchers.refused_at == -1
     assert after(again, resent(20)) is again
+    from_nothing = after(EMPTY, paid(1, 10), refusal(10, 0), resent(10))
+    assert from_nothing.vouchers.refused_at == -1
 
 
 def test_a_refusal_of_what_the_payee_has_accepted_asks_for_nothing() -> None:

@@ -405,6 +405,19 @@ def test_only_what_is_above_the_payees_base_is_sent_again() -> None:
     assert network.bob.channel().vouchers.total == 20
 
 
+def test_an_accepted_payment_that_waits_for_its_receipt_is_not_sent_again() -> None:
+    network = opened()
+    alice, bob = network.alice, network.bob
+    pay(network, 10, 1)
+    pay(network, 10, 2)
+    network.deliver(alice, 0)
+    bob.chain_view_age_s = OLDEST_SAFE_VIEW_S + 1
+    network.deliver(alice, 1)
+    network.deliver(bob)
+    assert names(alice.feed(inputs.Tick())) == ["voucher-resent", "send Payment"]
+    assert alice.events_of("voucher-resent")[0].payment_id == (2).to_bytes(32, "big")
+
+
 def test_nothing_is_sent_again_twice_for_one_refusal() -> None:
     network = opened()
     refused_for_now(network)

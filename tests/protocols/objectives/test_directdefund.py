@@ -479,6 +479,14 @@ def test_a_close_only_payer_asks_the_payee_for_the_largest_voucher() -> None:
     assert alice.channel().state(turn).outcome == split(30)
 
 
+def test_a_voucher_for_the_whole_deposit_may_be_shown() -> None:
+    alice = close_only_payer()
+    alice.feed(Said(BOB, final_request(DEPOSIT)))
+    turn = alice.channel().turn(3)
+    assert turn is not None
+    assert alice.channel().state(turn).outcome == split(DEPOSIT)
+
+
 def test_a_payee_shows_its_largest_voucher_when_it_is_asked_to() -> None:
     bob = payee(30)
     assert (

@@ -96,6 +96,31 @@ def test_the_first_support_has_no_previous_turn() -> None:
     assert getattr(draft.events[-1], "prev_supported_turn", 0) is None
 
 
+def test_the_next_support_names_the_one_before_also_when_that_is_turn_0() -> None:
+    alice = CoreNode(ALICE)
+    alice.feed(open_command())
+    draft = draft_of(alice)
+    taken(draft, state(0), BOB)
+    sign(draft, CHANNEL, state(1))
+    taken(draft, state(1), BOB)
+    support = draft.events[-1]
+    assert (
+        getattr(support, "supported_turn", -1),
+        getattr(support, "prev_supported_turn", -1),
+    ) == (
+        1,
+        0,
+    )
+
+
+def test_support_is_recorded_once_a_turn() -> None:
+    draft = draft_of(opened().alice)
+    sign(draft, CHANNEL, final(7))
+    taken(draft, final(7), BOB)
+    sign(draft, CHANNEL, final(7))
+    assert event_names(draft).count("state-supported-updated") == 1
+
+
 def test_support_never_falls_to_a_lower_turn() -> None:
     draft = draft_of(opened().alice)
     for turn_num in (4, 3):
