@@ -20,9 +20,7 @@ from node.rpc.token import TokenUnusable
 from node.store.errors import LogInUse
 from node.store.log import EventLog
 from protocols import events, inputs
-from protocols.channel import observed_holdings
 from protocols.messages import encode_body
-from protocols.types import ZERO_ADDRESS
 from tests.support.actors import ALICE, BOB
 from tests.support.builders import (
     ADJUDICATOR,
@@ -30,6 +28,7 @@ from tests.support.builders import (
     CHANNEL,
     CONSENSUS_APP,
     PAYMENT_APP,
+    block_hash,
     deposited,
     open_command,
     signed,
@@ -132,7 +131,7 @@ async def fed(config: Config, *items: inputs.Input) -> None:
     daemon.log.close()
 
 
-async def test_what_was_only_observed_before_a_restart_counts_for_nothing(
+async def test_after_a_restart_the_follower_is_told_which_blocks_we_acted_on(
     tmp_path: Path,
 ) -> None:
     config = config_in(tmp_path)
@@ -142,16 +141,21 @@ async def test_what_was_only_observed_before_a_restart_counts_for_nothing(
         config,
         open_command(),
         inputs.PeerMessage(BOB.address, 1, countersigned, size_bytes),
+        inputs.ChainHead(0, block_hash(0)),
         deposited(confirmed=False),
     )
     daemon = Daemon(config, ALICE.secret)
-    channel = daemon.state.channels[CHANNEL]
+    cursor = daemon._chain_cursor()
     daemon.log.close()
-    assert channel.observed == ()
-    assert observed_holdings(channel, ZERO_ADDRESS) == 0
-    assert isinstance(recorded(config)[-1], events.ChainReorged)
-    begin_and_leave(config)
-    assert sum(isinstance(event, events.ChainReorged) for event in recorded(config)) == 1
+    (observed,) = daemon.state.channels[CHANNEL].observed
+    assert cursor == (0, {0: block_hash(0), observed.block_num: observed.block_hash})
+
+
+async def test_a_new_node_has_no_place_in_the_chain_yet(tmp_path: Path) -> None:
+    daemon = Daemon(config_in(tmp_path), ALICE.secret)
+    cursor = daemon._chain_cursor()
+    daemon.log.close()
+    assert cursor == (None, {})
 
 
 async def test_what_was_not_settled_waits_in_the_outbox_after_a_restart(tmp_path: Path) -> None:

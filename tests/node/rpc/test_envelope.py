@@ -46,7 +46,7 @@ def test_a_request_without_id_is_a_notification_and_null_is_an_id() -> None:
         "{'jsonrpc':'2.0'}",
         '{"jsonrpc":"2.0","method":"m","id":"\\ud800"}',
         '{"jsonrpc":"2.0","id":1,"method":"m","params":' + "[" * 100_000,
-        '{"jsonrpc":"2.0","params":' + "[" * 5_000 + "]" * 5_000 + ',"id":1}',
+        '{"jsonrpc":"2.0","params":' + "[" * 100_000 + "]" * 100_000 + ',"id":1}',
         "nul",
     ],
 )
