@@ -282,10 +282,15 @@ def next_final_turn(channel: Channel) -> int:
 
 
 def is_withdrawn(channel: Channel) -> bool:
-    """True once the chain paid out everything the final state owes to addresses."""
-    final = supported_final(channel)
-    if final is None or channel.chain_status != ChainStatus.CONCLUDED:
+    """True once the chain paid out everything the final state owes to addresses.
+
+    Without the final state (a cut tail forgot it, M27): once the chain holds nothing any more.
+    """
+    if channel.chain_status != ChainStatus.CONCLUDED:
         return False
+    final = supported_final(channel)
+    if final is None:
+        return confirmed_holdings(channel, funding_terms(channel).asset) == 0
     paid: dict[Address, int] = {}
     for recipient, amount in channel.withdrawn:
         paid[recipient] = paid.get(recipient, 0) + amount

@@ -210,7 +210,7 @@ class TooManyProposals(ChannelRefused):
     code = 1113
     retry_safe = True
     next_step = "fund or withdraw the proposals that are open"
-    template = "peer {peer} has {count} unfunded channels with us already"
+    template = "peer {peer} has {count} unfunded or rejected channels with us already"
     peer: bytes
     count: int
 

@@ -14,15 +14,18 @@ from msgspec import Struct
 from protocols.crypto import keccak256
 from protocols.types import Bytes32, ChannelId
 
-ATTEMPT_COUNT_MAX = 5
-"""Attempts at one deposit or conclusion; a sixth waits for the owner. A deposit fails when a
-stranger's deposit changes the holdings first, which costs the stranger money each time."""
+ATTEMPT_COUNT_MAX = 100
+"""Attempts at one deposit or conclusion, over some sixteen hours. A deposit fails when a stranger's
+deposit changes the holdings first, which costs the stranger money each time."""
 
 
 RETRY_AFTER_MS = 5_000
 """Pause after the first failed attempt, doubled after each further one. What made it fail, a
 stranger's deposit say, may be on its way to us still: without a pause all attempts would be spent
 on the same stale view."""
+
+RETRY_AFTER_MS_MAX = 600_000
+"""The longest pause: ten minutes."""
 
 
 class TransactionStatus(StrEnum):
@@ -63,11 +66,16 @@ def is_mined_from(transaction: Transaction, block_num: int) -> bool:
     return transaction.block_num >= block_num
 
 
+def pause_ms(attempt: int) -> int:
+    """How long to wait after attempt number `attempt` (from 0) failed."""
+    return min(RETRY_AFTER_MS << min(attempt, 16), RETRY_AFTER_MS_MAX)
+
+
 def may_follow(newest: Transaction, attempt: int, now_ms: int) -> bool:
     """True if another attempt may begin: `newest`, of that number, failed long enough ago."""
     if newest.status != TransactionStatus.FAILED or attempt + 1 >= ATTEMPT_COUNT_MAX:
         return False
-    return now_ms >= newest.failed_ms + (RETRY_AFTER_MS << attempt)
+    return now_ms >= newest.failed_ms + pause_ms(attempt)
 
 
 def is_pending(transaction: Transaction) -> bool:

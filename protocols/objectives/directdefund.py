@@ -78,8 +78,8 @@ def crank(draft: Draft, objective: Objective) -> WaitingFor:
     if not is_withdrawn(channel):
         return WaitingFor.WITHDRAWAL
     final = supported_final(channel)
-    assert final is not None
-    draft.emit(events.ObjectiveCompleted(objective.objective_id, True, final.state_hash))
+    state_hash = None if final is None else final.state_hash
+    draft.emit(events.ObjectiveCompleted(objective.objective_id, True, state_hash))
     return WaitingFor.NOTHING
 
 

@@ -60,6 +60,9 @@ from protocols.types import UINT48_MAX, ZERO_ADDRESS, Address, ObjectiveId, requ
 UNFUNDED_COUNT_MAX = 64
 """Channels one peer may have proposed to us that are not funded yet."""
 
+REJECTED_COUNT_MAX = 1_000
+"""Rejected proposals of one peer that we remember; after them it is not heard any more."""
+
 DEPOSIT = "deposit"
 """The kind of the transaction intent."""
 
@@ -275,14 +278,15 @@ def _require_acceptable(draft: Draft, state: State) -> None:
 
 def _require_few_unfunded(draft: Draft, peer: Address) -> None:
     """A proposal costs its sender nothing, so a stranger could fill our memory with them."""
-    count = 0
+    unfunded = rejected = 0
     for identity in draft.state.objectives:
         objective = draft.state.objectives[identity]
-        is_open = objective.status in (ObjectiveStatus.UNAPPROVED, ObjectiveStatus.APPROVED)
-        is_fund = objective.objective_type == ObjectiveType.DIRECT_FUND
-        count += is_open and is_fund and objective.initiator == peer
-    if count >= UNFUNDED_COUNT_MAX:
-        raise TooManyProposals(peer, count)
+        if objective.initiator != peer or objective.objective_type != ObjectiveType.DIRECT_FUND:
+            continue
+        unfunded += objective.status in (ObjectiveStatus.UNAPPROVED, ObjectiveStatus.APPROVED)
+        rejected += objective.status == ObjectiveStatus.REJECTED
+    if unfunded >= UNFUNDED_COUNT_MAX or rejected >= REJECTED_COUNT_MAX:
+        raise TooManyProposals(peer, unfunded + rejected)
 
 
 def _require_payment_outcome(state: State) -> None:

@@ -238,6 +238,12 @@ def test_nothing_is_withdrawn_before_the_conclusion_is_confirmed_or_without_a_fi
     assert not is_withdrawn(concluded)
 
 
+def test_a_forgotten_final_state_ends_when_the_chain_holds_nothing_any_more() -> None:
+    concluded = replace(OPEN, chain_status=ChainStatus.CONCLUDED)
+    assert not is_withdrawn(concluded)
+    assert is_withdrawn(replace(concluded, holdings=()))
+
+
 def test_shares_of_channels_are_not_awaited_as_payouts() -> None:
     guarantee = Allocation(b"\x0c" * 32, 30, GUARANTEE, bytes(64))
     internal = Allocation(b"\x0d" * 32, 5)

@@ -14,6 +14,7 @@ from protocols.transactions import (
     is_mined_from,
     is_pending,
     may_follow,
+    pause_ms,
 )
 from tests.support.builders import CHANNEL
 
@@ -51,11 +52,17 @@ def test_a_fork_takes_back_what_was_mined_from_its_first_block_on() -> None:
 
 
 @pytest.mark.parametrize("attempt", range(ATTEMPT_COUNT_MAX - 1))
-def test_the_pause_after_a_failure_doubles(attempt: int) -> None:
+def test_the_next_attempt_waits_for_the_pause(attempt: int) -> None:
     failed = Transaction(bytes(32), "deposit", CHANNEL, TransactionStatus.FAILED, failed_ms=7)
-    due_ms = 7 + RETRY_AFTER_MS * 2**attempt
+    due_ms = 7 + pause_ms(attempt)
     assert not may_follow(failed, attempt, due_ms - 1)
     assert may_follow(failed, attempt, due_ms)
+
+
+def test_the_pause_grows_to_ten_minutes_and_no_further() -> None:
+    pauses_ms = [pause_ms(attempt) for attempt in range(ATTEMPT_COUNT_MAX)]
+    assert pauses_ms[:3] == [RETRY_AFTER_MS, 2 * RETRY_AFTER_MS, 4 * RETRY_AFTER_MS]
+    assert pauses_ms[-1] == max(pauses_ms) == 600_000
 
 
 def test_nothing_follows_the_last_attempt_or_one_that_did_not_fail() -> None:

@@ -18,7 +18,7 @@ from protocols.objectives.directdefund import (
     FINAL_TURN_COUNT_MAX,
 )
 from protocols.outcome import Allocation, SingleAssetExit, destination_of
-from protocols.transactions import ATTEMPT_COUNT_MAX, RETRY_AFTER_MS, intent_id
+from protocols.transactions import ATTEMPT_COUNT_MAX, intent_id, pause_ms
 from protocols.types import ZERO_ADDRESS, amount_to_bytes
 from tests.support.actors import ALICE, BOB, IRENE, IVAN
 from tests.support.builders import (
@@ -577,7 +577,7 @@ def test_a_failed_conclusion_is_tried_again_up_to_the_bound() -> None:
             intent, tx_hash(9), 9, block_hash(9), 100_000, 1, succeeded=False
         )
         alice.feed(failed)
-        alice.now_ms += RETRY_AFTER_MS * 2**attempt
+        alice.now_ms += pause_ms(attempt)
         alice.feed(inputs.Tick())
     assert alice.feed(inputs.Tick()).effects == ()
     assert len(alice.submissions) == ATTEMPT_COUNT_MAX

@@ -18,7 +18,7 @@ from protocols.errors import (
 from protocols.events import MessageDropped
 from protocols.objectives.base import ObjectiveStatus, ObjectiveType, WaitingFor, objective_id
 from protocols.objectives.directfund import DEPOSIT as DEPOSIT_KIND
-from protocols.transactions import ATTEMPT_COUNT_MAX, RETRY_AFTER_MS, intent_id
+from protocols.transactions import ATTEMPT_COUNT_MAX, RETRY_AFTER_MS, intent_id, pause_ms
 from protocols.types import UINT48_MAX, ZERO_ADDRESS, amount_to_bytes
 from tests.support.actors import ALICE, BOB, IRENE
 from tests.support.builders import (
@@ -343,7 +343,7 @@ def test_a_refused_deposit_is_tried_again_up_to_the_bound() -> None:
         intent = intent_id(DEPOSIT_KIND, CHANNEL, attempt)
         assert alice.submissions[-1].intent_id == intent
         alice.feed(inputs.TransactionRefused(intent, "held != expectedHeld"))
-        alice.now_ms += RETRY_AFTER_MS * 2**attempt - 1
+        alice.now_ms += pause_ms(attempt) - 1
         assert names(alice.feed(inputs.Tick())) == []
         alice.now_ms += 1
         alice.feed(inputs.Tick())

@@ -19,7 +19,7 @@ from protocols.errors import (
 )
 from protocols.events import MessageDropped
 from protocols.objectives.base import ObjectiveType, objective_id
-from protocols.objectives.directfund import UNFUNDED_COUNT_MAX
+from protocols.objectives.directfund import REJECTED_COUNT_MAX, UNFUNDED_COUNT_MAX
 from protocols.outcome import GUARANTEE, Allocation, SingleAssetExit, destination_of
 from protocols.types import ZERO_ADDRESS
 from tests.support.actors import ALICE, BOB, IRENE, IVAN
@@ -181,6 +181,15 @@ def test_a_peer_has_only_so_many_unfunded_channels_with_us() -> None:
     bob.feed(inputs.RejectObjective(FUND))
     bob.feed(Said(ALICE, proposal_number(UNFUNDED_COUNT_MAX + 1)))
     assert len(bob.state.channels) == UNFUNDED_COUNT_MAX + 1
+
+
+def test_a_peer_is_not_heard_for_ever_after_its_proposals_were_rejected() -> None:
+    bob = CoreNode(BOB, verdict="deny")
+    bob.proves_purity = False
+    for number in range(REJECTED_COUNT_MAX + 1):
+        bob.feed(Said(ALICE, proposal_number(number)))
+    assert len(bob.state.channels) == REJECTED_COUNT_MAX
+    assert bob.events_of("message-dropped")[-1].reason.startswith("TOO_MANY_PROPOSALS")
 
 
 REFUSED_COMMANDS: list[tuple[dict[str, Any], type[ProtocolError]]] = [
