@@ -71,7 +71,6 @@ class Daemon:
             faults = faults_from(os.environ, allowed=config.test.fault_points)
         except ValueError as error:
             raise StartRefused(str(error)) from error
-        self._deployment_verified = trio.Event()
         self.log = EventLog.open(config.node.data_dir)
         try:
             self._furnish(config, secret, faults)
@@ -187,10 +186,8 @@ class Daemon:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._stop_on_signal, nursery.cancel_scope)
-                nursery.start_soon(self._verify_deployment)
+                nursery.start_soon(_verify_deployment, self.config)
                 nursery.start_soon(self.engine.run)
-                with trio.move_on_after(VERIFY_WAIT_S):
-                    await self._deployment_verified.wait()
                 listen = self.config.p2p.listen
                 p2p_port = await _start_listening(nursery, "p2p", listen, self.peers.run)
                 await nursery.start(self.chain.run, *self._chain_cursor())
@@ -204,16 +201,6 @@ class Daemon:
             clean = True
         finally:
             self._close(clean=clean)
-
-    async def _verify_deployment(self) -> None:
-        chain = self.config.chain
-        contracts = {
-            "adjudicator": chain.adjudicator,
-            "virtual_payment_app": chain.virtual_payment_app,
-            "consensus_app": chain.consensus_app,
-        }
-        await verify_deployment(chain.urls, chain.chain_id, contracts)
-        self._deployment_verified.set()
 
     def _chain_cursor(self) -> tuple[int | None, dict[int, bytes]]:
         """Where to read on, and the blocks above it that we acted on: a fork there is noticed."""
@@ -302,6 +289,17 @@ def _in_trio() -> bool:
     return True
 
 
+async def _verify_deployment(config: Config) -> None:
+    """Return once an endpoint shows the chain and the contracts that the configuration names."""
+    chain = config.chain
+    contracts = {
+        "adjudicator": chain.adjudicator,
+        "virtual_payment_app": chain.virtual_payment_app,
+        "consensus_app": chain.consensus_app,
+    }
+    await verify_deployment(chain.urls, chain.chain_id, contracts)
+
+
 async def _start_listening(
     nursery: trio.Nursery,
     section: str,
@@ -333,6 +331,9 @@ async def run_daemon(config: Config, secret: bytes) -> None:
     NoCodeAtAddress), or OSError for a port that is taken.
     """
     configure_logs()
+    with trio.move_on_after(VERIFY_WAIT_S):
+        # Before the log exists: record 0 would hold a wrong address for ever.
+        await _verify_deployment(config)
     try:
         await Daemon(config, secret).run()
     except BaseExceptionGroup as group:

@@ -14,8 +14,8 @@ TICK_INTERVAL_S = 1.0
 """Seconds between two Tick inputs: the grain of resends and time-outs."""
 
 VERIFY_WAIT_S = 1.0
-"""Seconds a start waits to hear whether the chain is the right one; a chain that does not answer
-is waited for later."""
+"""Seconds a start waits to hear whether the chain is the right one. One that does not answer is
+asked again beside everything else."""
 
 RECEIPT_WAITER_COUNT_MAX = 16_384
 """Callers that wait for a payee's receipt; beyond it a command answers when it is durable."""
