@@ -40,7 +40,9 @@ def damaged_tables(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def damage_finding(damage: LogDamaged, records: int) -> Finding:
-    """A refusal of the store as a finding; where it names no record, all from `records` on."""
-    first = records if damage.first_seq is None else damage.first_seq
+    """A refusal of the store as a finding; where it names no record, from `records` on."""
+    first = damage.first_seq
+    if first is None:
+        first = records if damage.last_seq is None else min(records, damage.last_seq)
     message = f"{damage.where()}: {damage.reason}"
     return Finding(first, CHECK, message, damage.file, last_seq=damage.last_seq)

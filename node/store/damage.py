@@ -40,12 +40,15 @@ def unopenable(path: Path, reason: str) -> LogDamaged:
     reason, and what it can hold is still in the MANIFEST.
     """
     try:
-        tail.inspect(path, verify=True)
+        cut = tail.inspect(path, verify=True)
     except LogDamaged as damage:
         return LogDamaged(
             f"{damage.reason} ({reason})", damage.first_seq, damage.last_seq, damage.file
         )
     file = file_in(reason)
+    if cut is not None and file is None:
+        # The newest write has its length and not its content: RocksDB does not call that torn.
+        return LogDamaged(reason, tail.length_of(path / cut.file_name), None, cut.file_name)
     seqs = None
     if file is not None and file.endswith(".sst"):
         try:

@@ -58,6 +58,13 @@ def records_in(data: bytes, entries: Iterable[tuple[wal.Part, ...]]) -> Iterator
                 yield int.from_bytes(key, "big"), value
 
 
+def length_of(file: Path) -> int | None:
+    """The number behind the last whole record in a write-ahead file; None if it holds none."""
+    data = file.read_bytes()
+    seqs = [seq for seq, _ in records_in(data, wal.intact_entries(data))]
+    return seqs[-1] + 1 if seqs else None
+
+
 def inspect(path: Path, *, verify: bool = False) -> TailCut | None:
     """What the newest write-ahead file of `path` lost at its end, if anything.
 

@@ -183,4 +183,7 @@ def test_a_refusal_without_a_record_begins_behind_what_was_read() -> None:
     assert (finding.seq, finding.last_seq, finding.file) == (17, None, "000004.log")
     finding = directory.damage_finding(LogDamaged("why", 3, 9, "000004.log"), 17)
     assert (finding.seq, finding.last_seq) == (3, 9)
+    finding = directory.damage_finding(LogDamaged("why", None, 5, "000004.log"), 17)
+    assert (finding.seq, finding.last_seq) == (5, 5)
+    finding = directory.damage_finding(LogDamaged("why", 3, 9, "000004.log"), 17)
     assert finding.message == "000004.log, records 3 to 9: why"

@@ -141,7 +141,7 @@ def test_a_damaged_last_write_leaves_no_gap_anyone_can_measure(tmp_path: Path) -
     seqs, gaps, reader = read(tmp_path / "copy")
     assert (seqs, gaps) == (list(range(191)), [])
     assert reader.damage is not None
-    assert (reader.damage.first_seq, reader.damage.last_seq) == (None, None)
+    assert (reader.damage.first_seq, reader.damage.last_seq) == (191, None)
 
 
 def test_missing_records_are_gaps(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from node.store import damage
+from node.store import damage, tail
 from node.store.errors import LogDamaged
 from node.store.log import EventLog
 from node.store.memory import MemoryKeyValue
@@ -84,6 +84,26 @@ def test_a_flipped_write_is_named_with_its_records(tmp_path: Path) -> None:
     assert error.first_seq is not None
     assert error.last_seq == error.first_seq + 9
     assert "checksum mismatch" in error.reason
+
+
+@pytest.mark.parametrize("by", [100, 10])
+def test_a_last_write_with_its_length_and_not_its_content_is_named(by: int, tmp_path: Path) -> None:
+    log = make_log(tmp_path / "live", 100, by=by)
+    shutil.copytree(tmp_path / "live", tmp_path / "copy")
+    log.close()
+    file = newest(tmp_path / "copy", ".log")
+    flip(file, file.stat().st_size - 1)
+    error = refusal(tmp_path / "copy")
+    assert (error.file, error.first_seq, error.last_seq) == (
+        file.name,
+        1 if by == 100 else 91,
+        None,
+    )
+
+
+def test_a_file_without_a_whole_record_has_no_length(tmp_path: Path) -> None:
+    (tmp_path / "000004.log").write_bytes(b"")
+    assert tail.length_of(tmp_path / "000004.log") is None
 
 
 def test_a_directory_that_opens_in_no_way_keeps_rocksdbs_words(copy: Path) -> None:
