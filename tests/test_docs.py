@@ -102,6 +102,20 @@ def test_a_background_command_is_waited_for_and_stopped(service: str, tmp_path: 
     assert time.monotonic() - started < 50
 
 
+def test_a_background_command_gets_the_signals_and_its_exit_code_is_its_own(tmp_path: Path) -> None:
+    program = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0));"
+    service = f"python3 -c '{program} print(1, flush=True); time.sleep(100)'"
+    done = run(session(f"$ {service} &", "$ kill %1 && wait %1", "$ (exit 7)"), tmp_path)
+    assert "FAILED, exit 7: (exit 7)" in done.stdout, done.stdout + done.stderr
+
+
+def test_what_a_page_leaves_running_is_ended_after_it(tmp_path: Path) -> None:
+    done = run(session("$ (echo $BASHPID; exec sleep 100) > pid &"), tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "session" / "pid").read_text()), 0)
+
+
 def test_a_background_command_that_dies_fails_the_session(tmp_path: Path) -> None:
     done = run(session("$ (sleep 0.1; exit 4) &", "$ echo on"), tmp_path)
     assert done.returncode == 1

@@ -85,11 +85,10 @@ def script(session: list[Command], outputs: Path) -> str:
         if not command.background:
             lines.append(f"{command.text}\ncode=$?; [ $code -eq 0 ] || failed $code {quoted}")
             continue
+        # As typed, so that signals and exit codes are the program's own and no wrapping shell's.
+        output = outputs / f"{number}.txt"
         redirected = REDIRECTION.search(command.text)
-        output = redirected.group(1) if redirected else str(outputs / f"{number}.txt")
-        if redirected is None:
-            command_line = f"{{ {command.text}; }} > {output} 2>&1 &"
-        else:
-            command_line = f"{{ {command.text}; }} &"
-        lines.append(f"{command_line}\njobs_started+=($!)\nready $! {output} {quoted}")
+        first_line = redirected.group(1) if redirected else str(output)
+        lines.append(f"eval {shlex.quote(command.text + ' &')} > {output} 2>&1")
+        lines.append(f"jobs_started+=($!)\nready $! {first_line} {quoted}")
     return "\n".join(lines) + "\n"
