@@ -64,6 +64,18 @@ async def test_a_request_whose_batch_was_not_written_is_carried_out_after_the_re
     assert len(rig.events_of(events.VoucherIssued)) == 1
 
 
+async def test_what_one_batch_did_is_looked_up_in_the_log_once_it_is_written() -> None:
+    rig = await opened()
+    requests = Requests(rig.log, rig.state)
+    command = pay(10, 1, "rent")
+    payment_id, amount = amount_to_bytes(1), amount_to_bytes(10)
+    fact = events.VoucherIssued(CHANNEL, payment_id, amount, amount, bytes(65), "", "rent")
+    requests.remember(command, 77, (fact,))
+    assert requests.find(command) == Answer(77, b"", CHANNEL, payment_id, 10)
+    requests.end_batch()
+    assert requests.find(command) is None
+
+
 async def test_a_refused_request_may_be_asked_again() -> None:
     rig = await opened()
     with pytest.raises(ProtocolError):
