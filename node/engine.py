@@ -261,6 +261,6 @@ def _last_time_ms(event_log: EventLog) -> int:
 
 def replay(event_log: EventLog, state: NodeState) -> Iterator[int]:
     """Fold the whole log into `state`; yields each record's number. Raises LogDamaged."""
-    for record in event_log.read():
-        apply(state, record.event(), record.time_ms)
+    for record, event in event_log.read_events():
+        apply(state, event, record.time_ms)
         yield record.seq

@@ -12,6 +12,7 @@ decimal string in JSON. An optional field that is None is left out of the JSON.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import msgspec
@@ -532,6 +533,11 @@ _DECODERS: dict[str, msgspec.msgpack.Decoder[Event]] = {
 def encode_payload(event: Event) -> bytes:
     """The event's fields as a MessagePack array, in the order of the class."""
     return _ENCODER.encode(event)
+
+
+def payload_decoder(name: str) -> Callable[[bytes | msgspec.Raw], Event]:
+    """What turns payloads of the event `name` into events; raises KeyError for an unknown one."""
+    return _DECODERS[name].decode
 
 
 def decode_payload(name: str, payload: bytes | msgspec.Raw) -> Event:

@@ -203,26 +203,32 @@ def _nothing(state: NodeState, event: events.Event, time_ms: int) -> None:
 # --- delivery: which facts are one more message sent, one more received ---
 
 
-def _counterparty(state: NodeState, event: Any) -> Peer:
-    return state.peer(state.channels[event.channel_id].counterparty)
-
-
 def _set_peer(state: NodeState, peer: Peer) -> None:
     state.peers[peer.address] = peer
 
 
+def _fold_channel(state: NodeState, event: Any) -> Peer:
+    """Fold the event into its channel; the conversation it belongs to."""
+    channels = state.channels
+    channel = channels[event.channel_id]
+    channels[event.channel_id] = CHANNEL_REDUCERS[type(event)](channel, event)
+    counterparty = channel.fixed.participants[1 - channel.my_index]
+    return state.peers.get(counterparty) or Peer(counterparty)
+
+
 def _sent_in_channel(state: NodeState, event: Any, time_ms: int) -> None:
-    _on_channel(state, event, time_ms)
-    _set_peer(state, with_sent(_counterparty(state, event)))
+    peer = _fold_channel(state, event)
+    state.peers[peer.address] = with_sent(peer)
 
 
 def _received_in_channel(state: NodeState, event: Any, time_ms: int) -> None:
-    _on_channel(state, event, time_ms)
-    _set_peer(state, with_received(_counterparty(state, event)))
+    peer = _fold_channel(state, event)
+    state.peers[peer.address] = with_received(peer)
 
 
 def _voucher_received(state: NodeState, event: events.VoucherReceived, time_ms: int) -> None:
-    _received_in_channel(state, event, time_ms)
+    peer = _fold_channel(state, event)
+    state.peers[peer.address] = with_received(peer)
     state.unreceipted.add(event.channel_id)
 
 

@@ -5,14 +5,14 @@ as chain_n (32) || record_n with chain_n = sha256(chain_{n-1} || record_n), and 
 sha256 of record 0's payload bytes (ADR 0018).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 
 import msgspec
 
 from node.store.errors import NewerLogFormat
 from node.store.upcasters import UPCASTERS, Upcaster, upcast
-from protocols.events import EVENTS, Event, decode_payload
+from protocols.events import EVENTS, Event, payload_decoder
 
 FORMAT_VERSION = 1
 """Of the log as a whole; in record 0. A newer one is refused."""
@@ -36,20 +36,25 @@ class Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
         Raises `NewerLogFormat` for a name or version this program does not know and
         msgspec.ValidationError for a payload that does not fit.
         """
-        event_class = EVENTS.get(self.name)
-        if event_class is None:
+        current = _CURRENT.get(self.name)
+        if current is None:
             raise NewerLogFormat(self.name, self.version, 0)
-        if self.version == event_class.VERSION:
-            return decode_payload(self.name, self.payload)
-        if self.version > event_class.VERSION:
-            raise NewerLogFormat(self.name, self.version, event_class.VERSION)
+        version, decode = current
+        if self.version == version:
+            return decode(self.payload)
+        if self.version > version:
+            raise NewerLogFormat(self.name, self.version, version)
         fields = msgspec.msgpack.decode(self.payload)
-        fields = upcast(self.name, self.version, event_class.VERSION, fields, upcasters)
-        return decode_payload(self.name, _ENCODER.encode(fields))
+        fields = upcast(self.name, self.version, version, fields, upcasters)
+        return decode(_ENCODER.encode(fields))
 
 
 _ENCODER = msgspec.msgpack.Encoder()
 _encode = _ENCODER.encode
+_CURRENT: dict[str, tuple[int, Callable[[bytes | msgspec.Raw], Event]]] = {
+    name: (event_class.VERSION, payload_decoder(name))
+    for name, event_class in EVENTS.items()
+}
 decode_record = msgspec.msgpack.Decoder(Record).decode
 """Bytes -> Record; raises msgspec.DecodeError."""
 

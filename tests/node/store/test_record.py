@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from node.store import record as record_module
 from node.store.errors import NewerLogFormat
 from node.store.record import (
     chain_next,
@@ -70,7 +71,8 @@ def record_of(name: str, version: int, fields: Sequence[Any]) -> bytes:
 
 
 def test_an_old_payload_is_read_through_its_upcaster(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(LogTailCut, "VERSION", 2)
+    _, decode = record_module._CURRENT["log-tail-cut"]
+    monkeypatch.setitem(record_module._CURRENT, "log-tail-cut", (2, decode))
     old = decode_record(record_of("log-tail-cut", 1, [10, "000004.log"]))
     steps = {("log-tail-cut", 1): lambda fields: [fields[0], 0, fields[1]]}
     assert old.event(steps) == LogTailCut(10, 0, "000004.log")
