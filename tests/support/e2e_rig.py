@@ -16,6 +16,7 @@ import trio
 
 from node.cli.audit import audit_document
 from node.cli.demo_chain import ChainTransaction, transactions_of
+from node.cli.failures import CommandFailed
 from node.deployment import Deployment, chain_call
 from node.devnet import CHAIN_ID, CONTRACTS
 from node.rpc.call import RpcUnreachable
@@ -31,6 +32,8 @@ from tests.support.daemons import LocalNode, Network
 STEP_TIMEOUT_S = 30.0
 """How long any single thing may take on a busy machine."""
 IN_FLIGHT_COUNT = 8
+NODE_GONE = (RpcUnreachable, CommandFailed)
+"""What a call meets while a node is down: nobody answers, or its process is seen to be gone."""
 FIRST_ANVIL_KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 """Secret of anvil's first account, published with it."""
 NOT_STOPPED_CLEANLY = "not stopped cleanly"
@@ -158,7 +161,7 @@ async def pay(
 ) -> None:
     """Pay the numbered payments, each under its own request id; keep every answer as it comes.
 
-    Some may be left without one: refused for now. Raises RpcUnreachable if the node ends meanwhile.
+    Some may be left without one: refused for now. Raises one of NODE_GONE if the node ends.
     """
     wanted = [number for number in numbers if number not in acknowledged]
 
@@ -218,7 +221,7 @@ class Survivors:
             self.revive()
             try:
                 return done()
-            except RpcUnreachable:
+            except NODE_GONE:
                 return False
 
         until(what, tried)
@@ -251,7 +254,7 @@ class Survivors:
                 while True:
                     await pay(self.network.alice, channel_id, range(count), acknowledged)
                     await trio.sleep(0.02)
-            except RpcUnreachable:
+            except NODE_GONE:
                 await trio.sleep_forever()
 
         async def work() -> None:
@@ -282,7 +285,7 @@ class Survivors:
                 while len(acknowledged) < len(numbers):
                     try:
                         await pay(self.network.alice, channel_id, numbers, acknowledged, wait_for)
-                    except RpcUnreachable:
+                    except NODE_GONE:
                         await trio.sleep(0.02)
                 nursery.cancel_scope.cancel()
 
