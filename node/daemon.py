@@ -26,9 +26,14 @@ from node.config import Config
 from node.config_values import Endpoint
 from node.engine import Engine, replay
 from node.faults import Faults, faults_from
-from node.limits import TICK_INTERVAL_S, VERIFY_WAIT_S, challenge_duration_s_min
+from node.limits import (
+    OUTBOX_MESSAGE_COUNT_MAX,
+    TICK_INTERVAL_S,
+    VERIFY_WAIT_S,
+    challenge_duration_s_min,
+)
 from node.logs import configure_logs
-from node.misbehaviour import Misbehaviour
+from node.misbehaviour import INTERVAL_S, Misbehaviour
 from node.node_api import NodeApi
 from node.outbox import Outbox
 from node.p2p.service import PeerService
@@ -175,9 +180,12 @@ class Daemon:
         """Messages of the peer are durable: acknowledge them, or show it the door."""
         self.peers.acknowledge(peer)
         self.misbehaviour.after_batch(peer, self.state.peer(peer).fault_count)
+        if self.outbox.waiting_count(peer) > OUTBOX_MESSAGE_COUNT_MAX:
+            log.warning("peer takes no messages and causes more", peer=to_hex(peer))
+            self.peers.expel(peer, INTERVAL_S)
 
     def _peer_connected(self, peer: Address, received: int) -> None:
-        self.engine.nowait(inputs.PeerAck(peer, received))
+        self.engine.urge(inputs.PeerConnected(peer, received))
         self.outbox.resume_messages(peer, received)
 
     async def run(self) -> None:

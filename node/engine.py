@@ -24,7 +24,7 @@ from node.limits import (
     DIGEST_INTERVAL_RECORD_COUNT,
     INPUT_QUEUE_COUNT_MAX,
 )
-from node.outbox import Outbox, settled_keys
+from node.outbox import Outbox
 from node.requests import Requests, Telling, answer_from
 from node.store.batch import Batch
 from node.store.log import EventLog
@@ -42,6 +42,9 @@ Done = Callable[[Answer | ProtocolError], None]
 """Told once what became of a command, after it is durable."""
 
 Until = Literal["durable", "receipt"]
+
+SETTLING = (events.PeerAcknowledged, events.TransactionMined, events.TransactionFailed)
+"""Events that clear effects from the outbox."""
 
 
 class Queued(msgspec.Struct, frozen=True, gc=False):
@@ -77,6 +80,7 @@ class Engine:
         self._digest = Digest()
         self._digested_seq = event_log.next_seq
         self._last_ms = _last_time_ms(event_log)
+        self._urgent: list[Queued] = []
         self._send, self._receive = trio.open_memory_channel[Queued](INPUT_QUEUE_COUNT_MAX)
 
     # --- handing in ---
@@ -88,6 +92,11 @@ class Engine:
     def nowait(self, item: inputs.Input, /) -> bool:
         """Queue an input if there is room."""
         return self._offer(Queued(item))
+
+    def urge(self, item: inputs.Input) -> None:
+        """Queue an input that must not be lost, whatever waits; for what comes once a session."""
+        if not self.nowait(item):
+            self._urgent.append(Queued(item))
 
     def command_then(self, command: inputs.Input, until: Until, done: Done) -> bool:
         """Queue a command; `done` is called once, when it is durable (or receipted) or refused."""
@@ -108,7 +117,8 @@ class Engine:
             self.step(self._take(first))
 
     def _take(self, first: Queued) -> list[Queued]:
-        taken = [first]
+        taken = [*self._urgent, first]
+        self._urgent.clear()
         while len(taken) < BATCH_INPUT_COUNT_MAX:
             try:
                 taken.append(self._receive.receive_nowait())
@@ -129,7 +139,7 @@ class Engine:
 
     def stop(self) -> None:
         """Finish what is queued and close the log's books: the last record is a digest."""
-        rest = []
+        rest = [*self._urgent]
         while True:
             try:
                 rest.append(self._receive.receive_nowait())
@@ -207,11 +217,9 @@ class _Step:
             self.batch.sign_turn(event.channel_id, event.turn_num, event.state_hash)
         elif isinstance(event, Telling):
             self._answers.extend(self.engine._requests.on_event(event))
-        settled = False
-        for key in settled_keys(state, event):
-            self.batch.clear_effect(key)
-            settled = True
-        if settled:
+        if isinstance(event, SETTLING):
+            for key in self.engine._outbox.settled_keys(event):
+                self.batch.clear_effect(key)
             self._settled.append(event)
         apply(state, event, self.now_ms)
 

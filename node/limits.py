@@ -8,7 +8,7 @@ BATCH_INPUT_COUNT_MAX = 512
 """Inputs cranked under one synced write. At 50 us each a batch stays near 25 ms."""
 
 DIGEST_INTERVAL_RECORD_COUNT = 1_000
-"""Records between two state digests (ADR 0026)."""
+"""Records between two state digests (ADR 0025)."""
 
 TICK_INTERVAL_S = 1.0
 """Seconds between two Tick inputs: the grain of resends and time-outs."""
@@ -25,6 +25,10 @@ SAFETY_MARGIN_BLOCK_COUNT = 10
 
 BLOCK_TIME_S = 12
 """Expected seconds between blocks, Ethereum's."""
+
+OUTBOX_MESSAGE_COUNT_MAX = 65_536
+"""Messages that may wait for one peer's acknowledgement while it still talks to us: what we answer
+must not fill our memory because the peer never says that it has the answers."""
 
 LOG_READ_COUNT_MAX = 1_000
 """Records one call may read."""

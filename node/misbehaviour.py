@@ -49,11 +49,12 @@ class Misbehaviour:
 
     def after_batch(self, peer: Address, recorded_count: int) -> None:
         """A batch with messages of the peer is durable: expel it if it broke rules again."""
-        before = self._seen.get(peer, 0)
-        if recorded_count <= before:
-            return
+        # Seen for the first time since the start, or since it was forgotten, it did nothing yet.
+        before = self._seen.pop(peer, recorded_count)
         self._seen[peer] = recorded_count
         if len(self._seen) > REMEMBERED_PEER_COUNT_MAX:
             del self._seen[next(iter(self._seen))]
+        if recorded_count <= before:
+            return
         if recorded_count > RECORDED_FAULT_COUNT:
             self._expel(peer, INTERVAL_S)

@@ -21,7 +21,6 @@ from protocols.effects import (
     message_key,
     transaction_key,
 )
-from protocols.node_state import NodeState
 from protocols.types import Address, Bytes32
 
 
@@ -46,16 +45,6 @@ class ChainDoor(Protocol):
 
     def settle(self, intent_id: Bytes32) -> None:
         """The intent is over."""
-
-
-def settled_keys(state: NodeState, event: events.Event) -> Iterable[bytes]:
-    """The outbox keys an event settles; `state` is the one before the event."""
-    if isinstance(event, events.PeerAcknowledged):
-        first = state.peer(event.peer).acknowledged + 1
-        return (message_key(event.peer, number) for number in range(first, event.sequence + 1))
-    if isinstance(event, events.TransactionMined | events.TransactionFailed):
-        return (transaction_key(event.intent_id),)
-    return ()
 
 
 class Outbox:
@@ -99,6 +88,23 @@ class Outbox:
         """A session with the peer is up; it says it has our messages up to `received`."""
         waiting = self._messages.get(peer, ())
         self._send(peer, [message for message in waiting if message[0] > received])
+
+    def waiting_count(self, peer: Address) -> int:
+        """Messages that wait for this peer's acknowledgement."""
+        return len(self._messages.get(peer, ()))
+
+    def settled_keys(self, event: events.Event) -> list[bytes]:
+        """The keys of what the event settles: of what is here, whatever number a peer names."""
+        if isinstance(event, events.PeerAcknowledged):
+            keys = []
+            for sequence, _ in self._messages.get(event.peer, ()):
+                if sequence > event.sequence:
+                    break
+                keys.append(message_key(event.peer, sequence))
+            return keys
+        if isinstance(event, events.TransactionMined | events.TransactionFailed):
+            return [transaction_key(event.intent_id)]
+        return []
 
     def settle(self, event: events.Event) -> None:
         """A durable event may settle effects."""

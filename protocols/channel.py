@@ -106,6 +106,10 @@ class Vouchers(Struct, frozen=True, array_like=True, gc=False):
     """Payments above receipted_total, in order."""
     refused_at: int = -1
     """The payee's base after its last refusal, until what is above it was sent again; or -1."""
+    resend_count: int = 0
+    """Rounds of sending refused payments again since the last receipt."""
+    resent_ms: int = 0
+    """When the last round was."""
 
 
 class FinalRequest(Struct, frozen=True, array_like=True, gc=False):

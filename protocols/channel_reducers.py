@@ -101,6 +101,7 @@ def _receipted(channel: Channel, event: events.ReceiptIssued | events.ReceiptRec
         receipt_root=event.root,
         pending=pending,
         refused_at=old.refused_at if pending else -1,
+        resend_count=0,
     )
     return replace(channel, vouchers=vouchers)
 
@@ -114,9 +115,10 @@ def _refusal_received(channel: Channel, event: events.VoucherRefusalReceived) ->
 
 
 def _resent(channel: Channel, event: events.VoucherResent) -> Channel:
-    if channel.vouchers.refused_at < 0:
+    old = channel.vouchers
+    if old.refused_at < 0:
         return channel
-    return replace(channel, vouchers=replace(channel.vouchers, refused_at=-1))
+    return replace(channel, vouchers=replace(old, refused_at=-1, resend_count=old.resend_count + 1))
 
 
 # --- the chain ---

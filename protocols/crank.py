@@ -10,7 +10,12 @@ on.
 from __future__ import annotations
 
 from protocols import chain_facts, events, inputs, messages, payments
-from protocols.delivery import SEQUENCE_MAX, is_objective_message, message_id
+from protocols.delivery import (
+    RESUME_JUMP_MAX,
+    SEQUENCE_MAX,
+    is_objective_message,
+    message_id,
+)
 from protocols.draft import Context, CrankResult, Draft
 from protocols.errors import (
     ObjectiveNotWaitingForApproval,
@@ -29,7 +34,7 @@ from protocols.objectives.base import (
     objective_id,
 )
 from protocols.state import FixedPart, state_from_encoding
-from protocols.types import ChannelId, ObjectiveId, to_hex
+from protocols.types import Address, ChannelId, ObjectiveId, to_hex
 
 _CRANKS = {
     ObjectiveType.DIRECT_FUND: directfund.crank,
@@ -54,7 +59,9 @@ def crank(state: NodeState, item: inputs.Input, context: Context) -> CrankResult
                     draft.emit(event)
                 _drop(draft, item, refusal)
         case inputs.PeerAck():
-            _peer_ack(draft, item)
+            _acknowledged(draft, item.peer, item.sequence)
+        case inputs.PeerConnected():
+            _peer_connected(draft, item)
         case inputs.PeerFault():
             _peer_fault(draft, item)
         case inputs.EndOfBatch():
@@ -127,8 +134,8 @@ def _decide(draft: Draft, item: inputs.ApproveObjective | inputs.RejectObjective
 def _peer_message(draft: Draft, item: inputs.PeerMessage) -> WaitingFor:
     """Take in the next message of a peer; older ones are duplicates, later ones come again."""
     peer = draft.state.peer(item.peer)
-    was_cut = draft.state.node.tail_cut_count > 0
-    if was_cut and peer.received + 1 < item.sequence <= SEQUENCE_MAX:
+    may_skip = draft.state.node.tail_cut_count > peer.gap_cut
+    if may_skip and peer.received + 1 < item.sequence <= SEQUENCE_MAX:
         # What the cut tail held was acknowledged once, so the peer does not have it any more.
         draft.emit(events.DeliveryResumed(item.peer, peer.sent, item.sequence - 1))
     elif item.sequence != peer.received + 1:
@@ -250,19 +257,37 @@ def _message_id(draft: Draft, item: inputs.PeerMessage) -> bytes:
     return message_id(item.peer, draft.context.me, item.sequence, body)
 
 
-def _peer_ack(draft: Draft, item: inputs.PeerAck) -> None:
+def _peer_connected(draft: Draft, item: inputs.PeerConnected) -> None:
+    """A session begins. If either side lost the end of its log, say again what still counts.
+
+    The peer's count is above ours when our tail was cut, and below what it once acknowledged when
+    its own was: new messages must not reuse numbers, and what was lost must be told again.
+    """
     peer = draft.state.peer(item.peer)
-    if draft.state.node.tail_cut_count and peer.sent < item.sequence <= SEQUENCE_MAX:
-        # The peer has messages that our cut tail forgot: new ones must not reuse their numbers.
-        draft.emit(events.DeliveryResumed(item.peer, item.sequence, peer.received))
-        peer = draft.state.peer(item.peer)
-    if not peer.acknowledged < item.sequence <= peer.sent:
+    we_lost = draft.state.node.tail_cut_count > peer.resumed_cut
+    they_lost = item.received < peer.acknowledged
+    if we_lost and item.received <= peer.sent + RESUME_JUMP_MAX:
+        sent = max(peer.sent, item.received)
+        draft.emit(events.DeliveryResumed(item.peer, sent, peer.received))
+    _acknowledged(draft, item.peer, item.received)
+    if we_lost or they_lost:
+        for channel_id in list(draft.state.channels):
+            channel = draft.state.channels[channel_id]
+            if channel.counterparty == item.peer:
+                directfund.retell(draft, channel)
+                directdefund.retell(draft, channel)
+
+
+def _acknowledged(draft: Draft, address: Address, sequence: int) -> None:
+    """The peer has our messages up to `sequence` on its disk."""
+    peer = draft.state.peer(address)
+    if not peer.acknowledged < sequence <= peer.sent:
         return
-    draft.emit(events.PeerAcknowledged(item.peer, item.sequence))
+    draft.emit(events.PeerAcknowledged(address, sequence))
     for message in peer.pending:
-        if message.sequence <= item.sequence:
+        if message.sequence <= sequence:
             roundtrip_ms = max(0, draft.context.now_ms - message.sent_ms)
-            draft.emit(events.MessageAcked(message.message_id, to_hex(item.peer), roundtrip_ms))
+            draft.emit(events.MessageAcked(message.message_id, to_hex(address), roundtrip_ms))
 
 
 def _peer_fault(draft: Draft, item: inputs.PeerFault) -> None:

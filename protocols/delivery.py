@@ -40,6 +40,14 @@ class Peer(Struct, frozen=True, array_like=True, gc=False):
     pending: tuple[PendingMessage, ...] = ()
     fault_count: int = 0
     """Messages and frames that broke a rule."""
+    resumed_cut: int = 0
+    """How many of our cut tails this peer's count of our messages has made good."""
+    gap_cut: int = 0
+    """How many of our cut tails a gap in the peer's numbers has made good."""
+
+
+RESUME_JUMP_MAX = 2**20
+"""How far ahead of our memory a peer's count may be after a cut tail; one batch holds far less."""
 
 
 def message_id(sender: Address, receiver: Address, sequence: int, body: bytes) -> Bytes32:

@@ -137,6 +137,17 @@ class ChallengeDurationTooShort(ChannelRefused):
 
 
 @dataclass(eq=False)
+class ChallengeDurationTooLong(ChannelRefused):
+    """M11: a challenge that never ends would make every voucher unenforceable."""
+
+    code = 1114
+    next_step = "use at most the maximum"
+    template = "challenge duration of {got_s} s is above the maximum of {maximum_s} s"
+    got_s: int
+    maximum_s: int
+
+
+@dataclass(eq=False)
 class AppNotSupported(ChannelRefused):
     """M1: payment channels run on the deployment's VirtualPaymentApp only."""
 

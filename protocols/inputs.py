@@ -92,6 +92,14 @@ class PeerMessage(Input, frozen=True, gc=False):
     """Why it did not decode."""
 
 
+class PeerConnected(Input, frozen=True, gc=False):
+    """A session with the peer begins; it says what of ours is on its disk."""
+
+    peer: Address
+    received: int
+    """The last sequence of ours that the peer has; 0 for none."""
+
+
 class PeerAck(Input, frozen=True, gc=False):
     """The peer says that it has our messages up to `sequence` on its disk."""
 

@@ -245,6 +245,9 @@ def _receipt_received(state: NodeState, event: events.ReceiptReceived, time_ms: 
 
 def _voucher_resent(state: NodeState, event: events.VoucherResent, time_ms: int) -> None:
     _sent_in_channel(state, event, time_ms)
+    channel = state.channels[event.channel_id]
+    vouchers = replace(channel.vouchers, resent_ms=time_ms)
+    state.channels[event.channel_id] = replace(channel, vouchers=vouchers)
     state.refused.discard(event.channel_id)
 
 
@@ -280,9 +283,12 @@ def _peer_acknowledged(state: NodeState, event: events.PeerAcknowledged, time_ms
 
 
 def _delivery_resumed(state: NodeState, event: events.DeliveryResumed, time_ms: int) -> None:
-    peer = state.peer(event.peer)
-    sent, received = max(peer.sent, event.sent), max(peer.received, event.received)
-    _set_peer(state, replace(peer, sent=sent, received=received))
+    peer, cut_count = state.peer(event.peer), state.node.tail_cut_count
+    if event.received > peer.received:
+        _set_peer(state, replace(peer, received=event.received, gap_cut=cut_count))
+    else:
+        sent = max(peer.sent, event.sent)
+        _set_peer(state, replace(peer, sent=sent, resumed_cut=cut_count))
 
 
 def _peer_misbehaved(state: NodeState, event: events.PeerMisbehaved, time_ms: int) -> None:

@@ -50,6 +50,13 @@ from protocols.voucher import receipt_hash, sign_voucher, verify_voucher
 PAYMENTS_IN_FLIGHT_COUNT_MAX = 4_096
 """Payments of one channel without a receipt; bounds the memory and the resend after a refusal."""
 
+RESEND_PAUSE_MS = 1_000
+"""Pause before refused payments are sent again, doubled each round."""
+RESEND_PAUSE_MS_MAX = 300_000
+"""The longest pause: five minutes."""
+RESEND_ROUND_COUNT_MAX = 20
+"""Rounds without a receipt after which a refusal is for good: about an hour."""
+
 CHAIN_VIEW_SHARE = 3
 """M11: a view of the chain older than a third of the challenge duration is too old to act on."""
 
@@ -123,12 +130,12 @@ def receive_payment(draft: Draft, peer: Address, body: messages.Payment) -> None
     """The payee's side: accept and record, or refuse by name and tell the payer."""
     channel = draft.state.channels.get(body.channel_id)
     total = amount_from_bytes(body.total)
+    if channel is None or channel.counterparty != peer or channel.my_index == 0:
+        raise UnknownChannel(body.channel_id)
     try:
-        if channel is None or channel.counterparty != peer or channel.my_index == 0:
-            raise UnknownChannel(body.channel_id)
         _require_acceptable(draft, channel, amount_from_bytes(body.amount), total, body.signature)
-    except (PaymentRefused, UnknownChannel) as refusal:
-        _refuse(draft, peer, body, channel, refusal)
+    except PaymentRefused as refusal:
+        _refuse(draft, channel, body, refusal)
         return
     draft.emit(
         events.VoucherReceived(
@@ -156,22 +163,18 @@ def _require_acceptable(
 
 
 def _refuse(
-    draft: Draft,
-    peer: Address,
-    body: messages.Payment,
-    channel: Channel | None,
-    refusal: PaymentRefused | UnknownChannel,
+    draft: Draft, channel: Channel, body: messages.Payment, refusal: PaymentRefused
 ) -> None:
-    mine = channel is not None and channel.counterparty == peer
-    base = amount_to_bytes(channel.vouchers.total if mine and channel else 0)
+    payer = channel.counterparty
+    base = amount_to_bytes(channel.vouchers.total)
     name, reason = refusal.name(), str(refusal)[: messages.TEXT_LENGTH_MAX]
     answer = messages.PaymentRefusal(
         body.channel_id, body.payment_id, body.total, base, name, reason
     )
     fact = events.VoucherRefused(
-        body.channel_id, peer, body.payment_id, body.total, base, name, reason
+        body.channel_id, payer, body.payment_id, body.total, base, name, reason
     )
-    draft.send_covered(peer, answer, fact)
+    draft.send_covered(payer, answer, fact)
 
 
 def issue_receipts(draft: Draft) -> None:
@@ -244,15 +247,33 @@ def receive_refusal(draft: Draft, peer: Address, body: messages.PaymentRefusal) 
 
 
 def resend_refused(draft: Draft) -> None:
-    """Time passed: what was refused is sent again, with its own vouchers, from the payee's base."""
+    """Time passed: what was refused is sent again, with its own vouchers, from the payee's base.
+
+    Each round waits twice as long as the one before; when many rounds changed nothing the refusal
+    is for good, and the channel closes (M13).
+    """
     for channel_id in list(draft.refused):
         channel = draft.state.channels[channel_id]
-        base = channel.vouchers.refused_at
-        if base < 0 or channel.my_index != 0 or status(channel) != ChannelStatus.OPEN:
+        vouchers = channel.vouchers
+        if vouchers.refused_at < 0 or channel.my_index != 0:
             continue
-        for payment in channel.vouchers.pending:
-            if payment.total > base:
-                fact = events.VoucherResent(
-                    channel_id, payment.payment_id, amount_to_bytes(payment.total)
-                )
-                draft.send_covered(channel.counterparty, _message(channel, payment), fact)
+        if status(channel) != ChannelStatus.OPEN:
+            continue
+        if vouchers.resend_count >= RESEND_ROUND_COUNT_MAX:
+            start_defund(draft, channel, draft.context.me)
+        elif _may_resend(draft, channel):
+            _resend(draft, channel)
+
+
+def _may_resend(draft: Draft, channel: Channel) -> bool:
+    vouchers = channel.vouchers
+    pause_ms = min(RESEND_PAUSE_MS << min(vouchers.resend_count, 16), RESEND_PAUSE_MS_MAX)
+    return draft.context.now_ms >= vouchers.resent_ms + pause_ms
+
+
+def _resend(draft: Draft, channel: Channel) -> None:
+    for payment in channel.vouchers.pending:
+        if payment.total > channel.vouchers.refused_at:
+            total = amount_to_bytes(payment.total)
+            fact = events.VoucherResent(channel.channel_id, payment.payment_id, total)
+            draft.send_covered(channel.counterparty, _message(channel, payment), fact)

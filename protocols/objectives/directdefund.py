@@ -45,7 +45,7 @@ from protocols.objectives.base import (
     WaitingFor,
     objective_id,
 )
-from protocols.objectives.states import sign_and_send, take_in
+from protocols.objectives.states import resend, sign_and_send, take_in
 from protocols.outcome import Allocation, Outcome, SingleAssetExit, destination_of
 from protocols.state import State
 from protocols.types import Address, ObjectiveId, amount_from_bytes, amount_to_bytes
@@ -107,7 +107,9 @@ def _conclude(draft: Draft, channel: Channel, objective: Objective) -> WaitingFo
     final = supported_final(channel)
     assert final is not None
     waited_ms = draft.context.now_ms - objective.created_ms
-    if channel.my_index == 0 or waited_ms >= CONCLUDE_FALLBACK_MS:
+    # M20: under a challenge nobody may wait for the other.
+    is_challenged = observed_chain_status(channel) == ChainStatus.CHALLENGED
+    if channel.my_index == 0 or is_challenged or waited_ms >= CONCLUDE_FALLBACK_MS:
         state = channel.state(final)
         # M9: peers may send either v; ecrecover wants the one that gives the signer.
         signatures = [
@@ -137,6 +139,12 @@ def _request_final(draft: Draft, channel: Channel, identity: ObjectiveId) -> Non
     total, signature = _largest_voucher(channel)
     amount = amount_to_bytes(total)
     draft.emit(events.FinalStateRequested(channel.channel_id, channel.me, amount, signature))
+    _send_request(draft, channel, identity)
+
+
+def _send_request(draft: Draft, channel: Channel, identity: ObjectiveId) -> None:
+    total, signature = _largest_voucher(channel)
+    amount = amount_to_bytes(total)
     body = messages.FinalStateRequest(channel.channel_id, amount, signature)
     draft.send(channel.counterparty, body, identity)
 
@@ -200,7 +208,25 @@ def receive_request(draft: Draft, channel: Channel, body: messages.FinalStateReq
     if not is_supported(channel, POSTFUND_TURN):
         raise ChannelNotOpen(channel.channel_id, "not funded yet")
     _record_shown(draft, channel, amount_from_bytes(body.total), body.signature)
-    start(draft, channel, channel.counterparty)
+    identity = start(draft, channel, channel.counterparty)
+    mine = signed_final(channel, channel.my_index)
+    if mine is not None:
+        # Asked although we signed: our signature was lost on the way to the other side's disk.
+        resend(draft, channel, mine.turn_num, identity)
+    elif channel.my_index == 1 and _shown_by(channel, channel.me) is not None:
+        _send_request(draft, channel, identity)
+
+
+def retell(draft: Draft, channel: Channel) -> None:
+    """Say again what we signed or asked to close: one side lost the end of its log."""
+    identity = objective_id(ObjectiveType.DIRECT_DEFUND, channel.channel_id)
+    if draft.state.objectives.get(identity) is None or is_withdrawn(channel):
+        return
+    mine = signed_final(channel, channel.my_index)
+    if mine is not None:
+        resend(draft, channel, mine.turn_num, identity)
+    elif _shown_by(channel, channel.me) is not None:
+        _send_request(draft, channel, identity)
 
 
 def _record_shown(draft: Draft, channel: Channel, total: int, signature: bytes) -> None:
@@ -232,7 +258,10 @@ def receive_final(draft: Draft, channel: Channel, state: State, body: messages.S
         _require_final_in_turn(channel, state)
     identity = start(draft, channel, channel.counterparty)
     channel = draft.state.channels[channel.channel_id]
-    take_in(draft, channel, state, body.encoded_state, body.signature)
+    is_new = take_in(draft, channel, state, body.encoded_state, body.signature)
+    if not is_new and channel.signed_by_me(state.turn_num):
+        resend(draft, channel, state.turn_num, identity)
+        return
     offered = state.outcome[0].allocations[1].amount
     if offered < channel.vouchers.total:
         _refuse(draft, channel, state.turn_num, identity)

@@ -21,11 +21,14 @@ from protocols.abi import encode_deposit_call
 from protocols.channel import (
     POSTFUND_TURN,
     PREFUND_TURN,
+    ChainStatus,
     Channel,
     confirmed_holdings,
     funding_terms,
     is_funded,
     is_supported,
+    is_withdrawn,
+    observed_chain_status,
     observed_holdings,
 )
 from protocols.crypto import keccak256, recover_address
@@ -33,6 +36,7 @@ from protocols.draft import Draft, Proposal
 from protocols.errors import (
     AppNotSupported,
     AssetNotSupported,
+    ChallengeDurationTooLong,
     ChallengeDurationTooShort,
     ChannelAlreadySeen,
     NoncePrefixMismatch,
@@ -52,16 +56,22 @@ from protocols.objectives.base import (
     WaitingFor,
     objective_id,
 )
-from protocols.objectives.states import sign, sign_and_send, take_in
+from protocols.objectives.states import resend, sign, sign_and_send, take_in
 from protocols.outcome import SIMPLE, Allocation, SingleAssetExit, destination_of
 from protocols.state import FixedPart, State, state_from_encoding
-from protocols.types import UINT48_MAX, ZERO_ADDRESS, Address, ObjectiveId, require_uint
+from protocols.types import ZERO_ADDRESS, Address, ObjectiveId, require_uint
+
+CHALLENGE_DURATION_S_MAX = 30 * 86_400
+"""Seconds. A challenge that never ends enforces nothing, and near 2**48 the contract overflows."""
+
+PROPOSAL_WINDOW_MS = 86_400_000
+"""How long a proposal that came to nothing counts against its sender: a day."""
 
 UNFUNDED_COUNT_MAX = 64
-"""Channels one peer may have proposed to us that are not funded yet."""
+"""Channels one peer may have proposed to us within a day that are not funded yet."""
 
 REJECTED_COUNT_MAX = 1_000
-"""Rejected proposals of one peer that we remember; after them it is not heard any more."""
+"""Rejected proposals of one peer within a day; after them it is not heard."""
 
 DEPOSIT = "deposit"
 """The kind of the transaction intent."""
@@ -108,13 +118,19 @@ def _sign_turn(draft: Draft, objective: Objective, turn_num: int) -> None:
 
 def _propose(draft: Draft, channel: Channel, state: State, objective: ObjectiveId) -> None:
     _, signature = sign(draft, channel.channel_id, state)
+    _send_proposal(draft, channel, state.encode(), signature, objective)
+
+
+def _send_proposal(
+    draft: Draft, channel: Channel, encoded: bytes, signature: bytes, objective: ObjectiveId
+) -> None:
     fixed = channel.fixed
     body = messages.ChannelProposal(
         fixed.participants,
         fixed.channel_nonce,
         fixed.app_definition,
         fixed.challenge_duration,
-        state.encode(),
+        encoded,
         signature,
     )
     draft.send(channel.counterparty, body, objective)
@@ -122,6 +138,8 @@ def _propose(draft: Draft, channel: Channel, state: State, objective: ObjectiveI
 
 def _fund(draft: Draft, channel: Channel) -> WaitingFor:
     """Deposit what is missing of our share, once, when all shares before ours are held."""
+    if observed_chain_status(channel) != ChainStatus.OPEN:
+        return WaitingFor.COMPLETE_FUNDING
     terms = funding_terms(channel)
     before_mine = sum(terms.deposits[: channel.my_index])
     with_mine = before_mine + terms.deposits[channel.my_index]
@@ -177,6 +195,11 @@ def receive_proposal(draft: Draft, peer: Address, body: messages.ChannelProposal
     state = state_from_encoding(fixed, body.encoded_state)
     if fixed.participants[0] != peer or fixed.participants[-1] != draft.context.me:
         raise ParticipantsRefused("the proposer must be participant 0 and we the last one")
+    known = draft.state.channels.get(state.channel_id)
+    if known is not None and known.turns[PREFUND_TURN].state_hash == state.state_hash():
+        # Said again: the proposer lost what we answered.
+        retell(draft, known)
+        return objective_id(ObjectiveType.DIRECT_FUND, state.channel_id)
     _require_acceptable(draft, state)
     _require_few_unfunded(draft, peer)
     if recover_address(state.state_hash(), body.signature) != peer:
@@ -200,7 +223,26 @@ def receive_state(draft: Draft, channel: Channel, state: State, body: messages.S
         raise StateRefused(state.turn_num, "outcome or app data differ from the agreed prefund")
     if state.turn_num == POSTFUND_TURN and not is_supported(channel, PREFUND_TURN):
         raise StateRefused(state.turn_num, "the prefund is not signed by all")
-    take_in(draft, channel, state, body.encoded_state, body.signature)
+    is_new = take_in(draft, channel, state, body.encoded_state, body.signature)
+    if not is_new and channel.my_index == 1 and channel.signed_by_me(state.turn_num):
+        # Said again: the payer lost our answer. Only one side answers so, or it would never end.
+        identity = objective_id(ObjectiveType.DIRECT_FUND, channel.channel_id)
+        resend(draft, channel, state.turn_num, identity)
+
+
+def retell(draft: Draft, channel: Channel) -> None:
+    """Say again what we signed for the opening: the counterparty, or we, lost the end of a log."""
+    if channel.rejected or is_withdrawn(channel):
+        return
+    identity = objective_id(ObjectiveType.DIRECT_FUND, channel.channel_id)
+    if channel.signed_by_me(PREFUND_TURN):
+        if channel.my_index == 0:
+            prefund = channel.turns[PREFUND_TURN]
+            _send_proposal(draft, channel, prefund.encoded_state, prefund.signatures[0], identity)
+        else:
+            resend(draft, channel, PREFUND_TURN, identity)
+    if channel.signed_by_me(POSTFUND_TURN):
+        resend(draft, channel, POSTFUND_TURN, identity)
 
 
 def _create(
@@ -267,8 +309,10 @@ def _require_acceptable(draft: Draft, state: State) -> None:
     if fixed.app_definition != node.virtual_payment_app:
         raise AppNotSupported(fixed.app_definition)
     minimum = draft.context.challenge_duration_s_min
-    if not minimum <= fixed.challenge_duration <= UINT48_MAX:
+    if fixed.challenge_duration < minimum:
         raise ChallengeDurationTooShort(fixed.challenge_duration, minimum)
+    if fixed.challenge_duration > CHALLENGE_DURATION_S_MAX:
+        raise ChallengeDurationTooLong(fixed.challenge_duration, CHALLENGE_DURATION_S_MAX)
     if draft.state.channels.get(state.channel_id) is not None:
         raise ChannelAlreadySeen(state.channel_id)
     if state.turn_num != PREFUND_TURN or state.is_final or state.app_data:
@@ -282,6 +326,8 @@ def _require_few_unfunded(draft: Draft, peer: Address) -> None:
     for identity in draft.state.objectives:
         objective = draft.state.objectives[identity]
         if objective.initiator != peer or objective.objective_type != ObjectiveType.DIRECT_FUND:
+            continue
+        if objective.created_ms + PROPOSAL_WINDOW_MS < draft.context.now_ms:
             continue
         unfunded += objective.status in (ObjectiveStatus.UNAPPROVED, ObjectiveStatus.APPROVED)
         rejected += objective.status == ObjectiveStatus.REJECTED

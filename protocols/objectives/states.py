@@ -49,6 +49,15 @@ def sign_and_send(
     draft.send(channel.counterparty, body, objective_id)
 
 
+def resend(draft: Draft, channel: Channel, turn_num: int, objective_id: ObjectiveId) -> None:
+    """Send the signature we gave for that turn once more."""
+    turn = channel.turn(turn_num)
+    assert turn is not None
+    signature = turn.signatures[channel.my_index]
+    body = messages.SignedState(channel.channel_id, turn.encoded_state, signature)
+    draft.send(channel.counterparty, body, objective_id)
+
+
 def take_in(draft: Draft, channel: Channel, state: State, encoded: bytes, signature: bytes) -> bool:
     """Record the counterparty's signature; False if we have it already.
 
