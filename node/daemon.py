@@ -173,7 +173,7 @@ class Daemon:
             self.signer.address,
             self.config.policy.challenge_duration_s_min,
             self._decide,
-            int(min(age_s, 2**31)),
+            None if age_s == math.inf else int(age_s),
         )
 
     def _heard(self, peer: Address) -> None:

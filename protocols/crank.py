@@ -119,11 +119,13 @@ def _decide(draft: Draft, item: inputs.ApproveObjective | inputs.RejectObjective
     objective = draft.state.objectives.get(item.objective_id)
     if objective is None:
         raise UnknownObjective(item.objective_id)
-    if objective.status != ObjectiveStatus.UNAPPROVED:
-        raise ObjectiveNotWaitingForApproval(item.objective_id, objective.status)
     if isinstance(item, inputs.RejectObjective):
+        if not directfund.may_abandon(draft, objective):
+            raise ObjectiveNotWaitingForApproval(item.objective_id, objective.status)
         directfund.reject(draft, item.objective_id, item.reason, "OWNER_REJECTED")
         return WaitingFor.NOTHING
+    if objective.status != ObjectiveStatus.UNAPPROVED:
+        raise ObjectiveNotWaitingForApproval(item.objective_id, objective.status)
     draft.emit(events.ObjectiveApproved(item.objective_id, draft.context.me))
     return _crank_objectives(draft, objective.channel_id)
 
@@ -216,10 +218,10 @@ def _rejection(
     objective = draft.state.objectives.get(body.objective_id)
     if objective is None or item.peer not in objective.participants:
         raise UnknownObjective(body.objective_id)
-    channel = draft.state.channels[objective.channel_id]
-    if objective.objective_type != ObjectiveType.DIRECT_FUND or channel.supported_turn >= 0:
-        raise UnexpectedMessage("rejection", "the prefund is signed by all already")
-    if objective.status in (ObjectiveStatus.UNAPPROVED, ObjectiveStatus.APPROVED):
+    is_over = objective.status in (ObjectiveStatus.REJECTED, ObjectiveStatus.COMPLETED)
+    if not is_over and not directfund.may_abandon(draft, objective):
+        raise UnexpectedMessage("rejection", "money is on its way into the channel already")
+    if not is_over:
         draft.emit(events.ObjectiveRejected(body.objective_id, body.reason, body.error_code))
     return None
 

@@ -95,8 +95,8 @@ class Context(Struct, frozen=True, gc=False):
     me: Address
     challenge_duration_s_min: int
     decide: Callable[[Proposal], Decision]
-    chain_view_age_s: int = 0
-    """Seconds since an endpoint last confirmed the head (M11)."""
+    chain_view_age_s: int | None = 0
+    """Age of our view of the chain, seconds; None before an endpoint showed it (M11)."""
 
 
 class CrankResult(Struct, frozen=True, gc=False):

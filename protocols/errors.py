@@ -245,6 +245,7 @@ class ChannelClosing(PaymentRefused):
     """M12: after a final state no voucher follows."""
 
     code = 1202
+    next_step = "open a new channel to go on paying"
     template = "channel {channel_id} is closing: no payment follows its final state"
     channel_id: bytes
 
@@ -254,6 +255,7 @@ class ChannelDisputed(PaymentRefused):
     """M11: a challenge or conclusion of the channel was observed on chain."""
 
     code = 1203
+    next_step = "look at the channel's status"
     template = "channel {channel_id} is {status} on chain"
     channel_id: bytes
     status: str
@@ -274,6 +276,7 @@ class AmountNotPositive(PaymentRefused):
     """A payment moves at least 1."""
 
     code = 1205
+    next_step = "pay an amount of at least 1"
     template = "amount must be at least 1, got {amount}"
     amount: int
 
@@ -320,6 +323,17 @@ class ChainViewStale(PaymentRefused):
     template = "our view of the chain is {age_s} s old, at most {limit_s} s is safe"
     age_s: int
     limit_s: int
+
+
+@dataclass(eq=False)
+class ChainNotSeenYet(PaymentRefused):
+    """M11: no endpoint has shown the chain since the node started."""
+
+    code = 1213
+    retry_safe = True
+    next_step = "wait for a chain endpoint to answer"
+    template = "the chain has not been seen since the start, so no payment in {channel_id} is safe"
+    channel_id: bytes
 
 
 @dataclass(eq=False)
@@ -384,7 +398,8 @@ class ObjectiveNotWaitingForApproval(CommandRefused):
     """Only an unapproved objective can be approved or rejected."""
 
     code = 1303
-    template = "objective {objective_id} is {status}, it waits for nobody's approval"
+    next_step = "look at the objective: what has money in it is ended by closing its channel"
+    template = "objective {objective_id} is {status}: it can no longer be approved or rejected"
     objective_id: bytes
     status: str
 

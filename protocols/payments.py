@@ -27,6 +27,7 @@ from protocols.draft import Draft
 from protocols.errors import (
     AmountAboveDeposit,
     AmountNotPositive,
+    ChainNotSeenYet,
     ChainViewStale,
     ChannelCloseOnly,
     ChannelClosing,
@@ -71,9 +72,14 @@ def _require_open(draft: Draft, channel: Channel) -> None:
         raise ChannelClosing(channel.channel_id)
     if observed_chain_status(channel) != ChainStatus.OPEN:
         raise ChannelDisputed(channel.channel_id, observed_chain_status(channel))
-    limit_s = channel.fixed.challenge_duration // CHAIN_VIEW_SHARE
-    if draft.context.chain_view_age_s > limit_s:
-        raise ChainViewStale(draft.context.chain_view_age_s, limit_s)
+    limit_s, age_s = (
+        channel.fixed.challenge_duration // CHAIN_VIEW_SHARE,
+        draft.context.chain_view_age_s,
+    )
+    if age_s is None:
+        raise ChainNotSeenYet(channel.channel_id)
+    if age_s > limit_s:
+        raise ChainViewStale(age_s, limit_s)
 
 
 def send_payment(draft: Draft, command: SendPayment) -> None:

@@ -105,7 +105,7 @@ class ObjectiveView(Struct, frozen=True, gc=False):
     """Milliseconds since 1970."""
     success: bool
     reason: str
-    """Why it was rejected, if it was."""
+    """Why it was rejected, or why its last transaction failed, if either is so."""
     at: At
 
 

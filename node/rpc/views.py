@@ -13,7 +13,8 @@ from protocols.channel import (
     status,
 )
 from protocols.events import event_id
-from protocols.objectives.base import Objective
+from protocols.objectives.base import Objective, ObjectiveType
+from protocols.transactions import ATTEMPT_COUNT_MAX, Transaction, intent_id
 from protocols.types import Address, checksum_address, to_hex
 
 
@@ -60,9 +61,23 @@ def objective_view(node: NodeApi, objective: Objective) -> ObjectiveView:
         request_id=objective.request_id,
         created_ms=objective.created_ms,
         success=objective.success,
-        reason=objective.reason,
+        reason=objective.reason or _last_failure(node, objective),
         at=At(node.seq),
     )
+
+
+def _last_failure(node: NodeApi, objective: Objective) -> str:
+    """Why the channel's newest transaction came to nothing, if it did and nothing ended since."""
+    if not objective.is_active:
+        return ""
+    kind = "deposit" if objective.objective_type == ObjectiveType.DIRECT_FUND else "conclude"
+    newest: Transaction | None = None
+    for attempt in range(ATTEMPT_COUNT_MAX):
+        found = node.state.transactions.get(intent_id(kind, objective.channel_id, attempt))
+        if found is None:
+            break
+        newest = found
+    return newest.failure if newest is not None else ""
 
 
 def record_view(entry: LogEntry) -> RecordView:

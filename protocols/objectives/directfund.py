@@ -59,6 +59,7 @@ from protocols.objectives.base import (
 from protocols.objectives.states import resend, sign, sign_and_send, take_in
 from protocols.outcome import SIMPLE, Allocation, SingleAssetExit, destination_of
 from protocols.state import FixedPart, State, state_from_encoding
+from protocols.transactions import TransactionStatus
 from protocols.types import ZERO_ADDRESS, Address, ObjectiveId, require_uint
 
 CHALLENGE_DURATION_S_MAX = 30 * 86_400
@@ -287,8 +288,22 @@ def _let_policy_decide(draft: Draft, identity: ObjectiveId, state: State, peer: 
         reject(draft, identity, decision.reason or "denied by policy", "POLICY_DENIED")
 
 
+def may_abandon(draft: Draft, objective: Objective) -> bool:
+    """True while nothing is at stake: no deposit is held, seen or on its way."""
+    if objective.objective_type != ObjectiveType.DIRECT_FUND:
+        return False
+    if objective.status not in (ObjectiveStatus.UNAPPROVED, ObjectiveStatus.APPROVED):
+        return False
+    channel = draft.state.channels[objective.channel_id]
+    asset = funding_terms(channel).asset
+    if confirmed_holdings(channel, asset) or observed_holdings(channel, asset):
+        return False
+    _, deposit = draft.latest_transaction(DEPOSIT, channel.channel_id)
+    return deposit is None or deposit.status == TransactionStatus.FAILED
+
+
 def reject(draft: Draft, identity: ObjectiveId, reason: str, error_code: str) -> None:
-    """End the objective before anything was signed by us, and tell the proposer."""
+    """End the objective while nothing is at stake, and tell the counterparty."""
     objective = draft.state.objectives[identity]
     channel = draft.state.channels[objective.channel_id]
     draft.emit(events.ObjectiveRejected(identity, reason, error_code))
