@@ -1,0 +1,49 @@
+"""The soak's rows are commands anybody can repeat, and its page says what came of them."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from scripts import soak
+
+
+def test_every_row_names_files_that_exist() -> None:
+    for run in soak.RUNS:
+        for word in run.command:
+            if word.startswith("tests/"):
+                assert (soak.REPOSITORY / word).exists(), (run.name, word)
+
+
+def test_a_row_is_printed_as_a_person_types_it() -> None:
+    run = soak.pytest_run("x", "what", 4, "tests/protocols/test_abi.py")
+    assert run.line() == "TALLY_SOAK=4 python -m pytest -q tests/protocols/test_abi.py"
+    assert soak.Run("y", "what", 1, ("tally", "demo")).line() == "tally demo"
+
+
+def test_a_run_tells_whether_it_passed_and_its_last_line() -> None:
+    program = "import os, sys; print('factor', os.environ['TALLY_SOAK']); sys.exit({code})"
+    for code in (0, 3):
+        command = (sys.executable, "-c", program.format(code=code))
+        ok, took_s, last = soak.execute(soak.Run("x", "what", 7, command))
+        assert (ok, last) == (code == 0, "factor 7")
+        assert took_s > 0
+
+
+def test_the_page_holds_every_row() -> None:
+    page = soak.page(["| a | b | c | 1 | 3 passed |"])
+    assert page.startswith("# Soak\n")
+    assert page.rstrip().endswith("| a | b | c | 1 | 3 passed |")
+
+
+def test_one_row_alone_writes_no_page(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = soak.Run("only", "what", 1, (sys.executable, "-c", "print('done')"))
+    monkeypatch.setattr(soak, "RUNS", (row,))
+    monkeypatch.setattr(sys, "argv", ["soak", "--only", "only"])
+    before = soak.PAGE.read_bytes() if soak.PAGE.exists() else None
+    assert soak.main() == 0
+    assert (soak.PAGE.read_bytes() if soak.PAGE.exists() else None) == before
+    assert "done" in capsys.readouterr().out
