@@ -75,7 +75,7 @@ def _voucher(
     deposits = channel.deposits()
     if not deposits or total > deposits[0]:
         yield f"total {total} is above the deposit {deposits[:1]} (M11)"
-    if event.payment_id in channel.payment_ids:
+    if is_ours and event.payment_id in channel.payment_ids:
         yield "the payment id was used before in this channel"
     yield from _open(channel, is_ours)
     payer = channel.participants[0]

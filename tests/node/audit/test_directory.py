@@ -17,8 +17,12 @@ from node.store.log import EventLog
 from node.store.rocks import options
 from tests.support.logs import flip, make_log, newest
 from tests.support.recorded_nodes import demo
+from tests.support.soak import times
 
-FLIP_COUNTS = {"CURRENT": 20, "MANIFEST": 60, "wal": 100, "table": 120}
+FLIP_COUNTS = {
+    kind: times(count)
+    for kind, count in {"CURRENT": 20, "MANIFEST": 60, "wal": 100, "table": 120}.items()
+}
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,7 @@ def test_three_hundred_flipped_bytes_are_found_and_mislead_nobody(
     faults = []
     outcomes: Counter[tuple[str, bool]] = Counter()
     flips = victims(originals)
-    assert len(flips) == 300
+    assert len(flips) == times(300)
     for number, (kind, original, file_name, offset) in enumerate(flips):
         copy = tmp_path / str(number)
         shutil.copytree(original.path, copy)
