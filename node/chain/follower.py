@@ -111,7 +111,9 @@ class ChainFollower:
             except EndpointDown as error:
                 client.close(error.reason)
             except MalformedAnswer as error:
-                client.close(f"malformed answer: {error}")
+                reason = f"malformed answer: {error}"
+                self._link.blame(client, reason)
+                client.close(reason)
 
     async def _follow(
         self, client: RpcClient, reader: ChainReader, processed_block_num: int | None
@@ -136,7 +138,9 @@ class ChainFollower:
             except RpcError as error:
                 errors_in_a_row += 1
                 if errors_in_a_row >= RPC_ERROR_COUNT_MAX:
-                    raise EndpointDown(client.label, f"keeps refusing: {error}") from error
+                    reason = f"keeps refusing: {error}"
+                    self._link.blame(client, reason)
+                    raise EndpointDown(client.label, reason) from error
                 await trio.sleep(RPC_ERROR_PAUSE_S)
             else:
                 known = await self._news(client, subscription)

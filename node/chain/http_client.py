@@ -12,7 +12,6 @@ import json
 from typing import Any
 
 import h11
-import msgspec
 import trio
 
 from node.chain.errors import EndpointDown
@@ -22,6 +21,7 @@ from node.chain.rpc_client import (
     RpcClient,
     Subscription,
     WebSocketClient,
+    decode_object,
     result_of,
 )
 from node.chain.streams import (
@@ -98,11 +98,8 @@ class HttpClient:
                     await self._drop()
         if answer is None:
             raise EndpointDown(self.label, self.closed_reason)
-        try:
-            decoded = msgspec.json.decode(answer)
-        except msgspec.DecodeError:
-            decoded = None
-        if not isinstance(decoded, dict):
+        decoded = decode_object(answer)
+        if decoded is None:
             self.close(f"its answer to {method} is not JSON-RPC: {answer[:80]!r}")
             raise EndpointDown(self.label, self.closed_reason)
         return result_of(method, decoded)

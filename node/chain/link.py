@@ -1,13 +1,15 @@
 """Keeps one of several endpoints connected, and lends it to whoever needs the chain.
 
-Endpoints are tried in the order of the configuration, the first again after every loss. One that
-serves another chain, or has no adjudicator, is refused like one that is down: a person made a
-mistake, and the other endpoints are still good. While none answers, the link waits and says so
-once; callers wait with it. Nothing here knows what the calls are for.
+Endpoints are tried in the order of the configuration, the first again after every loss; one that
+was at fault lately comes after those that were not. One that serves another chain, or has no
+adjudicator, is refused like one that is down: a person made a mistake, and the other endpoints are
+still good. While none answers, the link waits and says so once; callers wait with it. Nothing here
+knows what the calls are for.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,6 +28,8 @@ BACKOFF_S_MIN = 0.25
 """Seconds before the endpoints are tried again, doubling from here."""
 BACKOFF_S_MAX = 30.0
 """Seconds between tries when nobody answers for long."""
+FAULT_MEMORY_S = 300.0
+"""Seconds for which an endpoint that broke the rules is tried after the others."""
 
 log = structlog.get_logger()
 
@@ -47,6 +51,8 @@ class EndpointLink:
         self._changed = trio.Event()
         self._backoff_s = BACKOFF_S_MIN
         self._troubles: tuple[str, ...] = ()
+        self._url = ""
+        self._faults: dict[str, float] = {}
 
     @property
     def endpoint(self) -> str:
@@ -75,10 +81,27 @@ class EndpointLink:
         """The endpoint gave us something: after its loss the first wait is short again."""
         self._backoff_s = BACKOFF_S_MIN
 
+    def blame(self, client: RpcClient, reason: str) -> None:
+        """The client's endpoint answers what it must not: others are preferred for a while.
+
+        It is given up at once where there is another that was not at fault lately. Where there is
+        none it stays: a bad endpoint is more than no endpoint, and may be bad at one call alone.
+        """
+        if client is not self._client:
+            return
+        self._faults[self._url] = trio.current_time()
+        if any(self._fault_time(url) == -math.inf for url in self._urls):
+            client.close(reason)
+
+    def _fault_time(self, url: str) -> float:
+        """When the endpoint was at fault; -inf when that is long ago."""
+        at = self._faults.get(url, -math.inf)
+        return at if trio.current_time() - at < FAULT_MEMORY_S else -math.inf
+
     async def run(self) -> None:
         """Connect, keep, replace; for ever."""
         while True:
-            for url in self._urls:
+            for url in sorted(self._urls, key=self._fault_time):
                 if await self._serve(url):
                     # It worked until now: begin again with the preferred endpoint.
                     break
@@ -97,6 +120,7 @@ class EndpointLink:
             except (RpcError, MalformedAnswer) as error:
                 self._refused(client, f"{client.label}: {error}")
             else:
+                self._url = url
                 self._begin(client)
                 await client.closed.wait()
                 self._lost(client)

@@ -65,11 +65,12 @@ def _reclaimed(arguments: Arguments, _: ChannelId) -> Fields:
 
 
 def _outcome_paid(arguments: Arguments, _: ChannelId) -> Fields:
-    return {
-        "asset_index": arguments["assetIndex"],
-        "indices": tuple(arguments["indices"]),
-        "amounts": tuple(arguments["amounts"]),
-    }
+    indices, amounts = tuple(arguments["indices"]), tuple(arguments["amounts"])
+    if len(indices) != len(amounts):
+        raise MalformedAnswer(
+            f"an OutcomePaid log with {len(indices)} indices and {len(amounts)} amounts"
+        )
+    return {"asset_index": arguments["assetIndex"], "indices": indices, "amounts": amounts}
 
 
 def _outcome_reclaimed(arguments: Arguments, _: ChannelId) -> Fields:
@@ -116,7 +117,8 @@ class LogDecoder:
         name, event = known
         try:
             arguments = event.process_log(_for_web3(log))["args"]
-        except (DecodingError, Web3Exception, ValueError) as error:
+        except (DecodingError, Web3Exception, ValueError, OverflowError) as error:
+            # OverflowError: a pointer beyond what a stream can be sought to.
             raise MalformedAnswer(f"a {name} log that does not decode: {error}") from error
         channel_id = log.topics[1]
         return ChainLog(

@@ -7,9 +7,16 @@ transaction never left the process may be given again. Nothing here talks to a c
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from protocols.types import Bytes32
+
+GAP_WAIT_S = 120.0
+"""Seconds a nonce below ours may stay unmined before somebody is told: ten blocks of Ethereum, in
+which a transaction with a fair fee is mined."""
+GAP_REPEAT_S = 600.0
+"""Seconds between two times of saying so."""
 
 
 @dataclass
@@ -79,3 +86,31 @@ class NonceBook:
 
     def _owned(self) -> list[int]:
         return [owned.nonce for owned in self._by_intent.values()]
+
+
+class GapWatch:
+    """Notices that our transactions wait for a nonce which is not ours and is not mined.
+
+    A transaction that somebody else sent with this key counted as pending when ours was signed. If
+    it vanished from the pool, ours can never be mined: nobody sends what is below it.
+    """
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._said_at = -math.inf
+
+    def look(self, lowest_unmined: int | None, mined_count: int, now: float) -> range | None:
+        """The missing nonces, when it is time to say so; else None.
+
+        `lowest_unmined`: our lowest signed nonce that is not mined, if any; `mined_count`: the
+        key's transactions that the chain has, so also its lowest free nonce; `now` in seconds.
+        """
+        if lowest_unmined is None or lowest_unmined <= mined_count:
+            self._since = None
+            return None
+        if self._since is None:
+            self._since = now
+        if now - self._since <= GAP_WAIT_S or now - self._said_at < GAP_REPEAT_S:
+            return None
+        self._said_at = now
+        return range(mined_count, lowest_unmined)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import sys
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -44,6 +45,8 @@ MESSAGE_SIZE_BYTES_MAX = 32 * 1024 * 1024
 """One answer. The logs of 500 busy blocks stay below 10 MiB; more is an endpoint gone wild."""
 NOTIFICATION_COUNT_MAX = 256
 """Waiting notifications of one subscription; the oldest give way (a follower walks parents)."""
+RECURSION_COUNT_MAX = 1_000
+"""Calls within calls, Python's own default: what the stack of a thread bears."""
 PARKED_COUNT_MAX = 256
 """Notifications that arrived before the answer to their subscription."""
 
@@ -69,6 +72,20 @@ class RpcClient(Protocol):
 
     def close(self, reason: str) -> None:
         """Give the connection up; calls in flight raise `EndpointDown` with this reason."""
+
+
+def decode_object(text: str | bytes) -> dict[str, Any] | None:
+    """The JSON object in a message; None for anything else, however deep, long or broken."""
+    limit = sys.getrecursionlimit()
+    # A library that web3 loads raises it a hundredfold: brackets in brackets would end the process.
+    sys.setrecursionlimit(min(limit, RECURSION_COUNT_MAX))
+    try:
+        decoded = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    finally:
+        sys.setrecursionlimit(limit)
+    return decoded if isinstance(decoded, dict) else None
 
 
 def result_of(method: str, answer: dict[str, Any]) -> Any:
@@ -227,11 +244,8 @@ class WebSocketClient:
             except ConnectionClosed:
                 self.closed_reason = "the connection was cut"
                 return
-            try:
-                message = msgspec.json.decode(text)
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                message = None
-            if not isinstance(message, dict):
+            message = decode_object(text)
+            if message is None:
                 self.closed_reason = "it sent something that is not JSON-RPC"
                 return
             self._take(message)

@@ -7,6 +7,8 @@ runs. Endpoints that go away in the middle of anything are a wait. Nothing here 
 from __future__ import annotations
 
 import math
+import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,6 +20,7 @@ from node.chain.deployment import verify_deployment
 from node.chain.errors import ChainError, NoCodeAtAddress, WrongChain
 from node.chain.follower import ChainFollower
 from node.chain.link import EndpointLink
+from node.chain.rpc_client import RECURSION_COUNT_MAX
 from node.chain.tx_inbox import TransactionInbox
 from node.chain.wire import Header
 from protocols.effects import BroadcastTransaction, SubmitTransaction
@@ -60,8 +63,8 @@ class ChainService:
     """Follows one adjudicator and gets one key's transactions mined.
 
     `urls` in order of preference (ws, wss, http or https); `secret` is the 32-byte key that pays
-    for transactions; `submit` takes inputs and may make us wait. Raises `ValueError` for a URL that
-    cannot be used.
+    for transactions; `submit` takes inputs and may make us wait; `clock_s` is Unix time, which
+    dates blocks. Raises `ValueError` for a URL that cannot be used.
     """
 
     def __init__(
@@ -73,7 +76,9 @@ class ChainService:
         secret: bytes,
         confirmation_count: int,
         submit: Callable[[Input], Awaitable[None]],
+        clock_s: Callable[[], float] = time.time,
     ) -> None:
+        self._clock_s = clock_s
         self._chain_id = chain_id
         self._adjudicator = adjudicator
         self._secret = secret
@@ -136,12 +141,21 @@ class ChainService:
         self._inbox.settle(intent_id)
 
     def view_age_s(self, now: float) -> float:
-        """Seconds since an endpoint last showed the head we know as its newest; infinite before.
+        """How old what we know of the chain is, in seconds (M11); infinite before the first head.
 
-        `now` is `trio.current_time()`.
+        `now` is `trio.current_time()`. The larger of two ages: since an endpoint last showed our
+        head as its newest, and of that head by its own timestamp, because an endpoint that stopped
+        syncing shows the same head for ever. With `confirmation_count` 0 the first counts alone:
+        such a chain is a development chain that mines on demand, where an old head is the newest
+        there is, and money waits for no depth that a stuck endpoint could hide.
         """
-        seen_at = self._follower.seen_at
-        return math.inf if seen_at == -math.inf else max(0.0, now - seen_at)
+        head, seen_at = self._follower.head, self._follower.seen_at
+        if head is None or seen_at == -math.inf:
+            return math.inf
+        shown_age_s = max(0.0, now - seen_at)
+        if self._confirmation_count == 0:
+            return shown_age_s
+        return max(shown_age_s, self._clock_s() - head.timestamp_s)
 
     def statistics(self) -> ChainStatistics:
         """Where we stand now."""
@@ -166,6 +180,9 @@ class ChainService:
         from node.chain.transactions import TransactionMaker
         from node.chain.tx_manager import TransactionManager
 
+        # py_ecc, loaded with web3, raises the whole process's limit to 100,000, and then anything a
+        # stranger nests deeply enough runs off the stack. What it wants that for is not used here.
+        sys.setrecursionlimit(min(sys.getrecursionlimit(), RECURSION_COUNT_MAX))
         abi = load_artifact("NitroAdjudicator").abi
         maker = TransactionMaker(web3_over(self._link), self._secret, self._chain_id, abi)
         manager = TransactionManager(

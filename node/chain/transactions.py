@@ -21,7 +21,7 @@ from web3.exceptions import ContractCustomError, ContractLogicError
 from web3.types import BlockData, TxParams, Wei
 
 from node.chain.errors import ChainError
-from node.chain.wire import MalformedAnswer
+from node.chain.wire import MalformedAnswer, within
 from protocols.effects import SubmitTransaction
 from protocols.types import Address, Bytes32, checksum_address, parse_address
 
@@ -32,6 +32,10 @@ GAS_MARGIN_PERCENT = 25
 BASE_FEE_FACTOR = 4
 """The fee cap over the current base fee. A transaction is never signed anew, so it must survive
 eleven full blocks in a row (each raises the base fee by an eighth). The rest is not paid."""
+BASE_FEE_BITS = 248
+"""A base fee whose cap still fits the transaction's 256 bits. Above it an endpoint is wrong."""
+GAS_BITS = 63
+"""Gas, with its margin, fits the transaction's 64 bits."""
 PRIORITY_FEE_WEI_MAX = 50 * 10**9
 """Wei per gas. An endpoint's suggestion above 50 gwei is a mistake or an attack."""
 
@@ -127,7 +131,8 @@ class TransactionMaker:
         if block["number"] < seen_block_num:
             raise EndpointBehind(block["number"], seen_block_num)
         value_wei = int.from_bytes(effect.value, "big")
-        balance_wei = await self._web3.eth.get_balance(self._account.address)
+        balance = await self._web3.eth.get_balance(self._account.address)
+        balance_wei = within(balance, "balance", 256)
         if balance_wei < value_wei:
             raise WouldRevert(
                 f"insufficient funds: {self._account.address} has {balance_wei} wei, "
@@ -146,7 +151,9 @@ class TransactionMaker:
             estimate = await self._web3.eth.estimate_gas(call)
         except ContractLogicError as error:
             raise WouldRevert(self._reason(error)) from error
-        gas_limit = min(estimate * (100 + GAS_MARGIN_PERCENT) // 100, block["gasLimit"])
+        gas = within(estimate, "gas estimate", GAS_BITS)
+        block_gas = within(block["gasLimit"], "block gas limit", GAS_BITS)
+        gas_limit = min(gas * (100 + GAS_MARGIN_PERCENT) // 100, block_gas)
         max_fee_wei, priority_fee_wei = await self._fees(block)
         needed_wei = value_wei + gas_limit * max_fee_wei
         if balance_wei < needed_wei:
@@ -171,9 +178,9 @@ class TransactionMaker:
         return Signed(bytes(signed.raw_transaction), bytes(signed.hash), nonce)
 
     async def _fees(self, block: BlockData) -> tuple[int, int]:
-        suggested_wei = await self._web3.eth.max_priority_fee
+        suggested_wei = within(await self._web3.eth.max_priority_fee, "priority fee", 256)
         priority_fee_wei = min(suggested_wei, PRIORITY_FEE_WEI_MAX)
-        base_fee_wei = block.get("baseFeePerGas", Wei(0))
+        base_fee_wei = within(block.get("baseFeePerGas", Wei(0)), "base fee", BASE_FEE_BITS)
         return base_fee_wei * BASE_FEE_FACTOR + priority_fee_wei, priority_fee_wei
 
     def _reason(self, error: ContractLogicError) -> str:

@@ -18,7 +18,7 @@ from web3.exceptions import Web3Exception
 
 from node.chain.errors import EndpointDown, RpcError
 from node.chain.link import EndpointLink
-from node.chain.nonces import NonceBook, OwnedTransaction
+from node.chain.nonces import GapWatch, NonceBook, OwnedTransaction
 from node.chain.transactions import (
     EndpointBehind,
     GasNotCovered,
@@ -27,7 +27,7 @@ from node.chain.transactions import (
     nonce_of,
 )
 from node.chain.tx_inbox import TransactionInbox
-from node.chain.wire import MalformedAnswer, data, quantity
+from node.chain.wire import MalformedAnswer, data, quantity, recordable
 from protocols.effects import SubmitTransaction
 from protocols.inputs import (
     Input,
@@ -35,13 +35,15 @@ from protocols.inputs import (
     TransactionRefused,
     TransactionSigned,
 )
-from protocols.types import Bytes32, to_hex
+from protocols.types import Bytes32, checksum_address, to_hex
 
 WATCH_INTERVAL_S = 3.0
 """Seconds between looks at unmined transactions when no block arrives."""
 DISK_WAIT_S_MAX = 60.0
 """Seconds until a signed transaction that was neither let out nor settled is dropped: a bug of the
 engine's must not keep every later transaction, defence included, from being signed."""
+NONCE_BITS = 63
+"""A count of transactions: the nonces above it must still fit 64 bits."""
 NONCE_TAKEN = "nonce taken by another transaction"
 """Why a signed transaction can never be mined: somebody else uses this key."""
 
@@ -68,29 +70,36 @@ class TransactionManager:
         self._head_num = head_num
         self._submit = submit
         self._book = NonceBook()
+        self._gaps = GapWatch()
         self._said: dict[Bytes32 | None, str] = {}
         self._signed_at = 0.0
 
     async def run(self) -> None:
         """Work for ever; an endpoint's trouble is a wait."""
         while True:
-            await self._link.client()
+            client = await self._link.client()
             try:
                 await self._look_around()
                 self._said.pop(None, None)
             except EndpointDown:
                 continue
-            except (RpcError, MalformedAnswer, Web3Exception) as error:
+            except (RpcError, Web3Exception) as error:
                 self._say(None, f"the endpoint did not help: {error}")
+            except MalformedAnswer as error:
+                self._say(None, f"the endpoint did not help: {error}")
+                self._link.blame(client, f"malformed answer: {error}")
             is_idle = not self._book.in_order() and not self._inbox.requests()
             with trio.move_on_after(float("inf") if is_idle else WATCH_INTERVAL_S):
                 await self._inbox.wait()
 
     async def _look_around(self) -> None:
         self._take_orders()
-        for owned in self._book.in_order():
-            if owned.may_broadcast:
-                await self._watch(owned)
+        unmined = [
+            owned.nonce
+            for owned in self._book.in_order()
+            if owned.may_broadcast and not await self._watch(owned)
+        ]
+        await self._look_for_gap(unmined[0] if unmined else None)
         for effect in self._inbox.requests():
             self._take_orders()
             if self._book.waits_for_disk() and not self._gave_up_waiting():
@@ -123,8 +132,9 @@ class TransactionManager:
             prepared = await self._maker.prepare(effect, self._head_num())
         except WouldRevert as error:
             if self._inbox.finish_request(effect.intent_id):
-                log.warning("transaction refused", kind=effect.kind, reason=error.reason)
-                await self._submit(TransactionRefused(effect.intent_id, error.reason))
+                reason = recordable(error.reason)
+                log.warning("transaction refused", kind=effect.kind, reason=reason)
+                await self._submit(TransactionRefused(effect.intent_id, reason))
             return
         except (GasNotCovered, EndpointBehind) as error:
             self._say(effect.intent_id, f"cannot sign yet: {error}")
@@ -153,17 +163,38 @@ class TransactionManager:
                 self._forget(owned.intent_id)
         return True
 
-    async def _watch(self, owned: OwnedTransaction) -> None:
-        """Mined: report it, and forget it once buried. Not mined: send it (again)."""
+    async def _look_for_gap(self, lowest_unmined: int | None) -> None:
+        """Tell a person when a nonce below ours is missing: only the key's owner can fill it."""
+        sender = self._maker.sender
+        mined_count = await self._count(sender, "latest") if lowest_unmined is not None else 0
+        missing = self._gaps.look(lowest_unmined, mined_count, trio.current_time())
+        if missing is not None:
+            log.error(
+                "transactions wait for a nonce that is missing",
+                missing_nonce=missing[0],
+                waiting_nonce=lowest_unmined,
+                next_step=(
+                    f"send any transaction with nonce {missing[0]} from "
+                    f"{checksum_address(sender)} (and so on, up to {missing[-1]}); what is signed "
+                    "keeps its nonce, and is mined after that without a restart"
+                ),
+            )
+
+    async def _watch(self, owned: OwnedTransaction) -> bool:
+        """Mined: report it, and forget it once buried. Not mined: send it (again).
+
+        False while it is not mined and may be yet.
+        """
         receipt = await self._receipt(owned)
         if receipt is None:
             await self._send(owned)
-            return
+            return owned.intent_id not in self._book
         if owned.reported_block_hash != receipt.block_hash and not owned.settled:
             await self._submit(receipt)
         owned.reported_block_hash = receipt.block_hash
         if self._head_num() - receipt.block_num >= self._depth:
             self._forget(owned.intent_id)
+        return True
 
     async def _send(self, owned: OwnedTransaction) -> None:
         try:
@@ -204,13 +235,13 @@ class TransactionManager:
             block_num=quantity(answer.get("blockNumber"), "receipt block number"),
             block_hash=data(answer.get("blockHash"), "receipt block hash", 32),
             gas_used=quantity(answer.get("gasUsed"), "gas used"),
-            gas_price=quantity(answer.get("effectiveGasPrice"), "effective gas price"),
-            succeeded=quantity(answer.get("status"), "receipt status") == 1,
+            gas_price=quantity(answer.get("effectiveGasPrice"), "effective gas price", 256),
+            succeeded=quantity(answer.get("status"), "receipt status", 1) == 1,
         )
 
     async def _count(self, sender: bytes, block: str) -> int:
         answer = await self._link.call("eth_getTransactionCount", [to_hex(sender), block])
-        return quantity(answer, "transaction count")
+        return quantity(answer, "transaction count", NONCE_BITS)
 
     def _forget(self, intent_id: Bytes32) -> None:
         self._book.forget(intent_id)

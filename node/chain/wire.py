@@ -7,13 +7,18 @@ Source: the Ethereum JSON-RPC specification (execution-apis).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from typing import Any
 
 from protocols.types import Address, Bytes32
 
 TOPIC_COUNT_MAX = 4
 """The EVM's LOG4 is the largest."""
+WORDS_CHARACTER_COUNT_MAX = 256
+"""What a record keeps of an endpoint's own words."""
+
+_QUANTITY = re.compile(r"0x[0-9a-fA-F]+", re.ASCII)
 
 
 class MalformedAnswer(Exception):
@@ -27,6 +32,9 @@ class Header:
     number: int
     hash: Bytes32
     parent_hash: Bytes32
+    timestamp_s: int = field(default=0, compare=False)
+    """Unix time of the block. 0, older than any chain, where it was not read. Not compared: the
+    hash covers it, so one block with two times is an endpoint's lie and no fork."""
 
 
 @dataclass(frozen=True)
@@ -43,14 +51,32 @@ class RawLog:
     log_index: int
 
 
-def quantity(value: object, what: str) -> int:
-    """A non-negative number from its 0x spelling."""
-    if not isinstance(value, str) or not value.startswith("0x"):
+def quantity(value: object, what: str, bits: int = 64) -> int:
+    """A number from 0 to 2**bits - 1 from its 0x spelling: hex digits alone, no sign.
+
+    What is counted fits the 64 bits that a record holds; amounts and fees have 256.
+    """
+    if not isinstance(value, str) or _QUANTITY.fullmatch(value) is None:
         raise MalformedAnswer(f"{what} is no quantity: {str(value)[:80]}")
-    try:
-        return int(value[2:], 16)
-    except ValueError:
-        raise MalformedAnswer(f"{what} is no quantity: {value[:80]}") from None
+    return within(int(value[2:], 16), what, bits)
+
+
+def within(value: object, what: str, bits: int) -> int:
+    """The same number, known to be an integer from 0 to 2**bits - 1."""
+    if type(value) is not int or value < 0 or value >> bits:
+        raise MalformedAnswer(f"{what} is no number of {bits} bits")
+    return value
+
+
+def recordable(words: str) -> str:
+    """An endpoint's or a contract's words, as far as a record and a log line take them.
+
+    Control characters, lone surrogates and line separators are replaced; the rest is cut.
+    """
+    kept = words[:WORDS_CHARACTER_COUNT_MAX]
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in kept
+    )
 
 
 def data(value: object, what: str, size: int | None = None) -> bytes:
@@ -73,6 +99,7 @@ def header(value: Any) -> Header:
         quantity(fields.get("number"), "block number"),
         data(fields.get("hash"), "block hash", 32),
         data(fields.get("parentHash"), "parent hash", 32),
+        quantity(fields.get("timestamp"), "block timestamp"),
     )
 
 

@@ -19,6 +19,8 @@ from protocols.crypto import keccak256
 from protocols.inputs import ChainLog
 
 ADJUDICATOR = b"\xad" * 20
+GENESIS_TIME_S = 1_700_000_000
+BLOCK_TIME_S = 12
 DEPOSITED = keccak256(b"Deposited(bytes32,address,uint256)")
 
 Json = dict[str, Any]
@@ -54,7 +56,10 @@ class SimulatedChain:
         number = len(self.blocks)
         parent = self.blocks[-1]["hash"] if self.blocks else "0x" + "00" * 32
         name = "0x" + keccak256(next(_serials).to_bytes(8, "big")).hex()
-        block = {"number": hex(number), "hash": name, "parentHash": parent}
+        time_s = GENESIS_TIME_S + number * BLOCK_TIME_S
+        block = {
+            "number": hex(number), "hash": name, "parentHash": parent, "timestamp": hex(time_s)
+        }  # fmt: skip
         self.blocks.append(block)
         self.known[name] = block
         self.logs[name] = [_deposit(block, index, who) for index, who in enumerate(deposits)]
@@ -198,6 +203,7 @@ class SimulatedLink:
         self._connect = connect
         self.clients: list[RpcClient] = []
         self.useful_count = 0
+        self.blamed: list[str] = []
 
     async def client(self) -> RpcClient:
         await trio.lowlevel.checkpoint()
@@ -210,6 +216,9 @@ class SimulatedLink:
 
     async def call(self, method: str, params: list[Any]) -> Any:
         return await (await self.client()).call(method, params)
+
+    def blame(self, client: RpcClient, reason: str) -> None:
+        self.blamed.append(reason)
 
     def proved_useful(self) -> None:
         self.useful_count += 1

@@ -28,6 +28,7 @@ class SimulatedPool:
         self.call_error: RpcError | None = None
         self.send_error: RpcError | None = None
         self.down = False
+        self.blamed: list[str] = []
         self.overrides: dict[str, Callable[[list[Any]], Any]] = {}
 
     async def client(self) -> SimulatedPool:
@@ -45,6 +46,10 @@ class SimulatedPool:
         if method in self.overrides:
             return self.overrides[method](params)
         return self._answer(method, params)
+
+    def blame(self, client: object, reason: str) -> None:
+        """Remembered, nothing more."""
+        self.blamed.append(reason)
 
     def mine(self, tx_hash: bytes, *, fork: int = 0, succeeded: bool = True) -> None:
         """Put a transaction into the next block; another `fork` is another block."""

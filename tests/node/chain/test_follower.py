@@ -217,6 +217,7 @@ async def test_an_endpoint_that_refuses_every_stretch_is_given_up(autojump_clock
         await trio.sleep(30)
         assert len(it.link.clients) > 1
         assert "keeps refusing" in it.link.clients[0].closed_reason
+        assert "keeps refusing" in it.link.blamed[0]
         chain.logs_block_count_max = 1000
         await it.caught_up()
 
@@ -327,6 +328,7 @@ async def test_a_lagging_endpoint_is_no_fork_and_does_not_renew_the_view(
         # Even below all that is remembered.
         it.client.overrides["eth_getBlockByNumber"] = lambda params: {
             "number": "0x0", "hash": "0x" + "77" * 32, "parentHash": "0x" + "00" * 32,
+            "timestamp": "0x1",
         }  # fmt: skip
         await trio.sleep(20)
     assert it.consumer.reorgs == []
@@ -403,6 +405,23 @@ async def test_a_malformed_answer_ends_the_connection(autojump_clock: object) ->
         chain.extend(1)
         await it.caught_up()
         assert "malformed answer" in it.link.clients[0].closed_reason
+        assert it.link.blamed == [it.link.clients[0].closed_reason]
+    assert it.consumer.confirmed == [(1, 1)]
+
+
+@pytest.mark.parametrize("change", [{"number": hex(2**64)}, {"timestamp": "0x-5"}])
+async def test_a_block_that_no_record_can_hold_ends_the_connection(
+    autojump_clock: object, change: dict[str, str]
+) -> None:
+    chain = SimulatedChain()
+    async with following(chain) as it:
+        await it.caught_up()
+        (notify,) = chain.listeners
+        notify({**chain.blocks[-1], **change})
+        await trio.sleep(1)
+        assert "malformed answer" in it.link.clients[0].closed_reason
+        chain.extend(1)
+        await it.caught_up()
     assert it.consumer.confirmed == [(1, 1)]
 
 

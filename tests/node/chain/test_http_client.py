@@ -123,6 +123,8 @@ async def test_an_error_inside_an_http_error_is_the_endpoints_answer() -> None:
         (response(b"slow down", "429 Too Many Requests"), "HTTP status 429"),
         (response(b"moved", "301 Moved", "Location: http://elsewhere/"), "HTTP status 301"),
         (response(b"<html>"), "not JSON-RPC"),
+        (response(b'"\xff\xfe"'), "not JSON-RPC"),
+        (response(b'{"result": ' + b"[" * 100_000), "not JSON-RPC"),
         (response(b"[]"), "not JSON-RPC"),
         (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "no answer"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhalf", "no answer"),

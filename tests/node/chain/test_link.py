@@ -90,6 +90,49 @@ async def test_a_lost_endpoint_is_replaced_and_the_preferred_one_is_tried_first(
             await until(lambda: link.endpoint == preferred)
 
 
+async def test_an_endpoint_at_fault_gives_way_to_the_others_until_it_is_forgiven(
+    quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain = SimulatedChain()
+    async with (
+        websocket_endpoint(serving(chain)) as first,
+        websocket_endpoint(serving(chain)) as second,
+        websocket_endpoint(serving(chain)) as third,
+        linked([first, second, third]) as link,
+    ):
+        for at_fault, next_one in ((first, second), (second, third)):
+            client = await link.client()
+            assert link.endpoint == at_fault
+            link.blame(client, "malformed answer")
+            assert client.closed_reason == "malformed answer"
+            await until(lambda expected=next_one: link.endpoint == expected)
+        # All are at fault now: the last one stays, and after its loss the oldest fault is first.
+        client = await link.client()
+        link.blame(client, "malformed answer")
+        assert not client.closed.is_set()
+        client.close("the connection was cut")
+        await until(lambda: link.endpoint == first)
+        monkeypatch.setattr(link_module, "FAULT_MEMORY_S", 0.0)
+        link.blame(await link.client(), "malformed answer")
+        await until(lambda: link.endpoint == first)
+
+
+async def test_a_client_that_is_not_used_any_more_blames_nobody(quick: None) -> None:
+    chain = SimulatedChain()
+    async with (
+        websocket_endpoint(serving(chain)) as first,
+        websocket_endpoint(serving(chain)) as second,
+        linked([first, second]) as link,
+    ):
+        old = await link.client()
+        old.close("the connection was cut")
+        new = await link.client()
+        assert new is not old
+        link.blame(old, "malformed answer")
+        assert link.endpoint == first
+        assert not new.closed.is_set()
+
+
 async def test_a_call_in_the_middle_of_a_loss_fails_and_the_next_one_waits(quick: None) -> None:
     async with (
         websocket_endpoint(serving(SimulatedChain())) as url,

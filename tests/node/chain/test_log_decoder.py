@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -152,6 +153,50 @@ def test_a_log_that_does_not_fit_its_event_is_malformed() -> None:
         DECODER.decode(raw_log("Deposited(bytes32,address,uint256)", ["uint256"], [2**255]))
     with pytest.raises(MalformedAnswer, match="Concluded"):
         DECODER.decode(raw_log("Concluded(bytes32,uint48)", ["uint48"], [1], b"\x01" * 32))
+
+
+@pytest.mark.parametrize(("indices", "amounts"), [([0, 1], [5]), ([], [5]), ([0], [])])
+def test_outcome_paid_with_lists_of_unequal_length_is_malformed(
+    indices: list[int], amounts: list[int]
+) -> None:
+    log = raw_log(
+        "OutcomePaid(bytes32,uint256,uint256[],uint256[])",
+        ["uint256", "uint256[]", "uint256[]"],
+        [0, indices, amounts],
+    )
+    with pytest.raises(MalformedAnswer, match="OutcomePaid"):
+        DECODER.decode(log)
+
+
+@pytest.mark.parametrize("name", ["ChallengeCleared", "Checkpointed", "Concluded"])
+def test_a_number_wider_than_its_type_is_malformed(name: str) -> None:
+    for number in (2**48, 2**64, 2**255):
+        with pytest.raises(MalformedAnswer, match=name):
+            DECODER.decode(raw_log(f"{name}(bytes32,uint48)", ["uint256"], [number]))
+
+
+def test_a_challenge_with_one_word_replaced_decodes_within_its_types_or_is_malformed() -> None:
+    state = random_state(Random(1))
+    variable = (outcome_values(state.outcome), state.app_data, state.turn_num, state.is_final)
+    signed = (variable, [(27, bytes(32), bytes(32))])
+    good = raw_log(
+        f"ChallengeRegistered(bytes32,uint48,{SIGNED}[],{SIGNED})",
+        ["uint48", f"{SIGNED}[]", SIGNED],
+        [1_700_000_000, [], signed],
+    )
+    decoded_count = malformed_count = 0
+    for start in range(0, len(good.data), 32):
+        for word in (2**48, 2**63 - 33, 2**63, 2**64, 2**256 - 1):
+            changed = good.data[:start] + word.to_bytes(32, "big") + good.data[start + 32 :]
+            try:
+                log = DECODER.decode(replace(good, data=changed))
+            except MalformedAnswer:
+                malformed_count += 1
+            else:
+                assert log is not None
+                assert max(log.number, log.turn_num) < 2**48
+                decoded_count += 1
+    assert min(decoded_count, malformed_count) > 10
 
 
 def test_an_abi_without_the_events_is_refused() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.chain.nonces import NonceBook, OwnedTransaction
+from node.chain.nonces import GAP_REPEAT_S, GAP_WAIT_S, GapWatch, NonceBook, OwnedTransaction
 
 
 def owned(nonce: int, *, out: bool = False) -> OwnedTransaction:
@@ -80,3 +80,33 @@ def test_no_two_transactions_that_left_ever_share_a_nonce(steps: list[tuple[str,
             if out:
                 book.forget(out[0].intent_id)
     assert left == list(range(len(left)))
+
+
+def test_a_gap_is_told_after_two_minutes_and_again_every_ten() -> None:
+    gaps = GapWatch()
+    told = [
+        second for second in range(0, 1500, 10) if gaps.look(7, 5, float(second)) == range(5, 7)
+    ]
+    assert told == [GAP_WAIT_S + 10, GAP_WAIT_S + 10 + GAP_REPEAT_S, GAP_WAIT_S + 10 + 1200]
+
+
+def test_what_is_next_in_line_or_mined_leaves_no_gap() -> None:
+    gaps = GapWatch()
+    for second in range(0, 1000, 10):
+        for lowest_unmined in (None, 5, 4):
+            assert gaps.look(lowest_unmined, 5, float(second)) is None
+
+
+def test_a_gap_that_closes_is_forgotten_and_a_new_one_waits_its_two_minutes() -> None:
+    gaps = GapWatch()
+    assert gaps.look(7, 6, 0.0) is None
+    assert gaps.look(7, 7, 100.0) is None
+    assert gaps.look(8, 7, 130.0) is None
+    assert gaps.look(8, 7, 130.0 + GAP_WAIT_S) is None
+    assert gaps.look(8, 7, 131.0 + GAP_WAIT_S) == range(7, 8)
+
+
+def test_a_gap_that_shrinks_is_told_as_it_is_now() -> None:
+    gaps = GapWatch()
+    assert gaps.look(9, 5, 0.0) is None
+    assert gaps.look(9, 7, 121.0) == range(7, 9)

@@ -49,7 +49,10 @@ async def test_blocks_and_logs_are_read_by_number_by_hash_and_by_range() -> None
 async def test_a_block_of_another_number_or_hash_is_not_believed() -> None:
     chain = SimulatedChain()
     chain.extend()
-    other = {"number": "0x7", "hash": "0x" + "01" * 32, "parentHash": "0x" + "02" * 32}
+    other = {
+        "number": "0x7", "hash": "0x" + "01" * 32, "parentHash": "0x" + "02" * 32,
+        "timestamp": "0x1",
+    }  # fmt: skip
     with pytest.raises(MalformedAnswer, match="asked for block 1, got 7"):
         await reader_of(chain, eth_getBlockByNumber=other).at(1)
     with pytest.raises(MalformedAnswer, match="asked for block"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,7 +14,7 @@ from trio_websocket import WebSocketConnection
 
 from node.chain import rpc_client
 from node.chain.errors import EndpointDown, RpcError
-from node.chain.rpc_client import Subscription, WebSocketClient, result_of
+from node.chain.rpc_client import Subscription, WebSocketClient, decode_object, result_of
 from tests.support.simulated_chain import (
     Handler,
     SimulatedChain,
@@ -146,7 +147,19 @@ async def test_silence_is_an_endpoint_that_is_down(monkeypatch: pytest.MonkeyPat
         assert client.closed.is_set()
 
 
-@pytest.mark.parametrize("text", ["not json", "[1, 2]", "7", b"\xff\xfe"])
+def test_brackets_in_brackets_are_no_object_whatever_the_recursion_limit() -> None:
+    limit = sys.getrecursionlimit()
+    try:
+        sys.setrecursionlimit(100_000)
+        assert decode_object("[" * 1_000_000) is None
+        assert decode_object('{"result": ' * 1_000_000) is None
+        assert decode_object('{"result": [[7]]}') == {"result": [[7]]}
+        assert sys.getrecursionlimit() == 100_000
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+@pytest.mark.parametrize("text", ["not json", "[1, 2]", "7", b"\xff\xfe", "[" * 100_000])
 async def test_nonsense_ends_the_connection(text: str | bytes) -> None:
     async def babble(connection: WebSocketConnection) -> None:
         await connection.get_message()

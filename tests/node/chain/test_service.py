@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import trio
 
 from contracts.loader import load_artifact
 from node.chain import link
+from node.chain.rpc_client import RECURSION_COUNT_MAX
 from node.chain.service import ChainService, ChainStatistics
 from node.chain.tx_manager import NONCE_TAKEN
 from protocols.inputs import ChainLog, TransactionReceipt, TransactionRefused, TransactionSigned
@@ -236,6 +238,63 @@ async def test_the_view_is_as_old_as_the_last_answer() -> None:
             assert 0 <= age_s < 5
             assert service.view_age_s(now + 100) == pytest.approx(age_s + 100)
             assert service.statistics().head_block_num == world.head_num
+
+
+@pytest.mark.parametrize("confirmation_count", [0, 3])
+async def test_a_head_that_is_shown_again_and_again_grows_old_where_money_waits_for_depth(
+    confirmation_count: int,
+) -> None:
+    with chain_world() as world:
+        world.mine(1)
+        head_time_s = int(world.rpc.ask("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
+        clock_s = head_time_s + 20.0
+        service = ChainService(
+            urls=world.urls,
+            chain_id=CHAIN_ID,
+            adjudicator=world.address,
+            secret=ALICE.secret,
+            confirmation_count=confirmation_count,
+            submit=Inbox(),
+            clock_s=lambda: clock_s,
+        )
+
+        def age_s() -> float:
+            return service.view_age_s(trio.current_time())
+
+        assert age_s() == math.inf
+        async with running(service):
+            await until(lambda: age_s() < math.inf)
+            shown_age_s = age_s()
+            if confirmation_count == 0:
+                # A chain that mines on demand: its newest block may be of last week.
+                clock_s = head_time_s + 10_000.0
+                assert age_s() < 10
+                return
+            assert shown_age_s == 20.0
+            clock_s = head_time_s + 10_000.0
+            assert age_s() == 10_000.0
+            # A clock that runs behind the chain's makes nothing younger than its last sight.
+            clock_s = head_time_s - 50.0
+            assert 0 <= age_s() < 10
+            world.mine(1)
+            await until(lambda: service.statistics().head_block_num == world.head_num)
+            clock_s = head_time_s + 10_000.0
+            assert age_s() > 9_000
+
+
+async def test_loading_web3_leaves_the_process_its_recursion_limit() -> None:
+    with chain_world() as world:
+        inbox = Inbox()
+        limit = sys.getrecursionlimit()
+        try:
+            # As py_ecc sets it, which an earlier test may have imported already.
+            sys.setrecursionlimit(100_000)
+            async with running(world.service(inbox)):
+                world.deposit(1)
+                await inbox.until(lambda: inbox.observed)
+            assert sys.getrecursionlimit() == RECURSION_COUNT_MAX
+        finally:
+            sys.setrecursionlimit(limit)
 
 
 async def test_a_wrong_chain_is_never_followed() -> None:

@@ -118,6 +118,34 @@ async def test_an_answer_without_the_promised_shape_is_malformed(answer: object)
         await maker_of(pool).prepare(EFFECT, 10)
 
 
+@pytest.mark.parametrize(
+    ("method", "answer"),
+    [("eth_maxPriorityFeePerGas", "0x-5"), ("eth_maxPriorityFeePerGas", hex(2**256)),
+     ("eth_estimateGas", "0x-5"), ("eth_estimateGas", hex(2**63)),
+     ("eth_getBalance", "0x-5"), ("eth_getBalance", hex(2**256))],
+)  # fmt: skip
+async def test_numbers_that_no_transaction_can_carry_are_malformed(
+    method: str, answer: str
+) -> None:
+    pool = SimulatedPool()
+    pool.overrides[method] = lambda params: answer
+    with pytest.raises(MalformedAnswer):
+        await maker_of(pool).prepare(EFFECT, 10)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"baseFeePerGas": "0x-5"}, {"baseFeePerGas": hex(2**255)}, {"gasLimit": "0x-5"},
+     {"gasLimit": hex(2**64)}],
+)  # fmt: skip
+async def test_a_block_with_absurd_gas_is_malformed(change: dict[str, str]) -> None:
+    pool = SimulatedPool()
+    block = await pool.call("eth_getBlockByNumber", ["latest", False])
+    pool.overrides["eth_getBlockByNumber"] = lambda params: {**block, **change}
+    with pytest.raises(MalformedAnswer):
+        await maker_of(pool).prepare(EFFECT, 10)
+
+
 async def test_an_endpoint_that_goes_away_stays_our_own_error() -> None:
     pool = SimulatedPool()
     pool.down = True

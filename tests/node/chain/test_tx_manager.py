@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 import trio
 from structlog.testing import capture_logs
 
+from node.chain import nonces as nonces_module
 from node.chain import tx_manager as manager_module
 from node.chain.errors import RpcError
 from node.chain.provider import web3_over
@@ -283,6 +284,7 @@ async def test_a_malformed_receipt_is_a_wait_with_one_line(answer: object) -> No
             await until(lambda: lines)
             await trio.sleep(0.1)
             assert len([line for line in lines if "did not help" in line["reason"]]) == 1
+        assert "malformed answer" in it.pool.blamed[0]
         it.pool.overrides.clear()
         await until(lambda: it.pool.pool)
 
@@ -321,3 +323,90 @@ async def test_a_failure_in_the_middle_of_the_work_is_taken_up_again() -> None:
         await until(lambda: it.pool.down)
         it.pool.down = False
         await until(lambda: it.pool.pool)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"effectiveGasPrice": hex(2**256)}, {"effectiveGasPrice": "0x-5"}, {"gasUsed": hex(2**64)},
+     {"blockNumber": hex(2**64)}, {"status": "0x2"}],
+)  # fmt: skip
+async def test_a_receipt_that_no_record_can_hold_is_not_believed_and_asked_for_again(
+    change: dict[str, str],
+) -> None:
+    async with desk() as it:
+        signed = await it.sign(1)
+        it.inbox.broadcast(allowed(signed))
+        await until(lambda: it.pool.pool)
+        it.pool.mine(signed.tx_hash)
+        it.pool.overrides["eth_getTransactionReceipt"] = lambda params: {
+            **it.pool.mined[params[0]], **change,
+        }  # fmt: skip
+        it.inbox.wake()
+        await until(lambda: it.pool.blamed)
+        assert it.heard.of(TransactionReceipt) == []
+        it.pool.overrides.clear()
+        receipt = await it.heard.first(TransactionReceipt)
+        assert receipt.gas_price == 2 * 10**9
+
+
+@pytest.mark.parametrize("count", [2**63, 2**64, 2**64 - 1, 2**300])
+async def test_a_count_that_leaves_no_room_for_nonces_is_not_signed_with(count: int) -> None:
+    async with desk() as it:
+        it.pool.counts = lambda block: count
+        it.inbox.request(intent(1))
+        await until(lambda: it.pool.blamed)
+        assert it.signed == []
+        it.pool.counts = lambda block: 4
+        await it.heard.first(TransactionSigned)
+        assert it.signed[0].nonce == 4
+
+
+async def test_the_reason_of_a_refusal_is_short_and_printable() -> None:
+    async with desk() as it:
+        it.pool.call_error = RpcError("eth_call", 3, "execution reverted: \x1b\ud800" + "no" * 1000)
+        it.inbox.request(intent(1))
+        refused = await it.heard.first(TransactionRefused)
+    assert refused.reason == "��" + "no" * 127
+
+
+async def test_a_nonce_that_a_vanished_transaction_left_open_is_told_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(nonces_module, "GAP_WAIT_S", 0.2)
+    async with desk() as it:
+        # Two foreign transactions of the key wait in the pool while ours is signed.
+        it.pool.counts = lambda block: 7 if block == "pending" else 5
+        signed = await it.sign(1)
+        it.pool.counts = lambda block: 5
+        with capture_logs() as lines:
+            it.inbox.broadcast(allowed(signed))
+            await trio.sleep(0.1)
+            assert not gap_lines(lines)
+            await until(lambda: gap_lines(lines))
+            await trio.sleep(0.3)
+        (line,) = gap_lines(lines)
+        assert (line["log_level"], line["missing_nonce"], line["waiting_nonce"]) == ("error", 5, 7)
+        assert "send any transaction with nonce 5 from 0x" in line["next_step"]
+        assert "up to 6" in line["next_step"]
+
+
+async def test_a_transaction_that_is_next_in_line_waits_without_an_alarm(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(nonces_module, "GAP_WAIT_S", 0.05)
+    async with desk() as it:
+        it.pool.counts = lambda block: 5
+        signed = await it.sign(1)
+        with capture_logs() as lines:
+            it.inbox.broadcast(allowed(signed))
+            await trio.sleep(0.3)
+            # Once mined it is below the count, and needs nothing any more.
+            it.pool.mine(signed.tx_hash)
+            it.pool.counts = lambda block: 0
+            await trio.sleep(0.3)
+        assert not gap_lines(lines)
+
+
+def gap_lines(lines: Sequence[MutableMapping[str, Any]]) -> list[MutableMapping[str, Any]]:
+    """What was said about missing nonces."""
+    return [line for line in lines if "nonce that is missing" in line["event"]]
