@@ -185,6 +185,7 @@ class Daemon:
             self.peers.expel(peer, INTERVAL_S)
 
     def _peer_connected(self, peer: Address, received: int) -> None:
+        self.misbehaviour.met(peer, self.state.peer(peer).fault_count)
         self.engine.urge(inputs.PeerConnected(peer, received))
         self.outbox.resume_messages(peer, received)
 

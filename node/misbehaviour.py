@@ -47,14 +47,20 @@ class Misbehaviour:
             del self._held[next(iter(self._held))]
         return replace(fault, count=count + 1)
 
+    def met(self, peer: Address, recorded_count: int) -> None:
+        """A session with the peer begins: what was recorded of it until now is past."""
+        self._remember(peer, recorded_count)
+
     def after_batch(self, peer: Address, recorded_count: int) -> None:
         """A batch with messages of the peer is durable: expel it if it broke rules again."""
-        # Seen for the first time since the start, or since it was forgotten, it did nothing yet.
-        before = self._seen.pop(peer, recorded_count)
+        # Whom we forgot did nothing yet, as far as we know.
+        before = self._seen.get(peer, recorded_count)
+        self._remember(peer, recorded_count)
+        if recorded_count > max(before, RECORDED_FAULT_COUNT):
+            self._expel(peer, INTERVAL_S)
+
+    def _remember(self, peer: Address, recorded_count: int) -> None:
+        self._seen.pop(peer, None)
         self._seen[peer] = recorded_count
         if len(self._seen) > REMEMBERED_PEER_COUNT_MAX:
             del self._seen[next(iter(self._seen))]
-        if recorded_count <= before:
-            return
-        if recorded_count > RECORDED_FAULT_COUNT:
-            self._expel(peer, INTERVAL_S)

@@ -67,6 +67,8 @@ class SecureConnection:
         """
         if self.writing_since_s is not None:
             raise ConnectionLost("an earlier write was cut short")
+        # Who is cancelled before anything left has cut nothing short: a last word can still go.
+        await trio.lowlevel.checkpoint_if_cancelled()
         records = seal_records(self._cipher, plaintext)
         self.writing_since_s = trio.current_time()
         try:

@@ -15,6 +15,7 @@ from node.config import Config
 from node.daemon import Daemon, StartRefused, run_daemon
 from node.faults import FAULT_VARIABLE
 from node.limits import challenge_duration_s_min
+from node.p2p.errors import PeerExpelled
 from node.rpc.client import RpcClient
 from node.rpc.token import TokenUnusable
 from node.store.errors import LogInUse
@@ -185,6 +186,23 @@ async def test_a_daemon_without_a_chain_announces_itself_serves_and_stops_cleanl
     last = recorded(config)[-1]
     assert isinstance(last, events.StateDigestRecorded)
     assert last.clean_stop
+
+
+async def test_a_flood_in_the_first_batch_of_a_session_is_answered_by_expulsion(
+    tmp_path: Path,
+) -> None:
+    flood = [inputs.PeerMessage(BOB.address, number, None, 9, "junk") for number in range(1, 61)]
+    daemon = Daemon(config_in(tmp_path), ALICE.secret)
+    daemon._peer_connected(BOB.address, 0)
+    async with trio.open_nursery() as nursery:
+        for item in flood:
+            assert daemon.engine.nowait(item)
+        nursery.start_soon(daemon.engine.run)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    with pytest.raises(PeerExpelled):
+        daemon.peers._require_welcome(BOB.address)
+    daemon.log.close()
 
 
 async def test_two_daemons_agree_on_a_channel_and_wait_for_the_chain(tmp_path: Path) -> None:

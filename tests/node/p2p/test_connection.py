@@ -110,6 +110,16 @@ async def test_a_write_that_is_not_taken_in_time_is_cut(autojump_clock: MockCloc
         await near.send(encode_frames([Ack(2)]), 4.0)
 
 
+async def test_a_write_that_was_cancelled_before_it_began_has_cut_nothing_short() -> None:
+    near, far, _, _ = await pair()
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await near.write(encode_frames([Ack(1)]))
+    assert scope.cancelled_caught
+    await near.write(encode_frames([Ack(2)]))
+    assert (await far.receive()).frames == [Ack(2)]
+
+
 @pytest.mark.parametrize("garbage", [b"G", b"GET / HTTP/1.1\r\n\r\n", b"\x00\x21", b"\xff" * 9])
 async def test_bytes_that_are_no_handshake_are_refused_as_soon_as_one_differs(
     garbage: bytes,
