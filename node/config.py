@@ -173,7 +173,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("chain", "confirmation_count", values.integer(0, CONFIRMATION_COUNT_MAX), 12),
     Setting("p2p", "listen", values.endpoint, "127.0.0.1:7401"),
     Setting("p2p", "peers", values.peers, {}),
-    Setting("rpc", "listen", values.endpoint, "127.0.0.1:0"),
+    Setting("rpc", "listen", values.loopback_endpoint, "127.0.0.1:0"),
     Setting(
         "policy", "challenge_duration_s_min", values.integer(1, CHALLENGE_DURATION_S_MAX), 3600
     ),

@@ -7,6 +7,7 @@ Knows no setting by name and reads nothing from the disk.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -117,6 +118,21 @@ def endpoint(raw: object, text: bool) -> Endpoint:
     if not host or any(character.isspace() or character in "/@" for character in host):
         raise ValueError("has no valid host before the port")
     return host, int(port)
+
+
+def loopback_endpoint(raw: object, text: bool) -> Endpoint:
+    """An endpoint that nobody but this machine reaches: 127.0.0.0/8, [::1] or localhost."""
+    host, port = endpoint(raw, text)
+    try:
+        is_loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = host.lower() == "localhost"
+    if not is_loopback:
+        raise ValueError(
+            "must be an address of this machine alone, such as 127.0.0.1, for whoever gets in may "
+            "spend; from another machine use an SSH tunnel: ssh -L 7402:127.0.0.1:7402 HOST"
+        )
+    return host, port
 
 
 def url(raw: object) -> str:

@@ -48,7 +48,7 @@ def init(
         directory=directory,
         name=_checked("--name", values.name, name) if name else _name_of(directory),
         p2p_listen=_checked("--p2p-listen", values.endpoint, p2p_listen),
-        rpc_listen=_checked("--rpc-listen", values.endpoint, rpc_listen),
+        rpc_listen=_checked("--rpc-listen", values.loopback_endpoint, rpc_listen),
         policy="allow"
         if allow_all
         else _checked("--policy", values.choice("ask", "allow", "deny"), policy),

@@ -132,6 +132,16 @@ def test_toml_must_have_the_right_type(tmp_path: Path) -> None:
     assert refusal(tmp_path).key == "chain.chain_id"
 
 
+def test_the_owners_door_is_on_this_machine_alone_and_the_peers_is_where_one_likes(
+    home: Path,
+) -> None:
+    error = refusal(home, environment={"TALLY_RPC_LISTEN": "0.0.0.0:7402"})
+    assert error.key == "rpc.listen"
+    assert "SSH tunnel" in str(error)
+    config = load(home, environment={"TALLY_P2P_LISTEN": "0.0.0.0:7401"})
+    assert config.p2p.listen == ("0.0.0.0", 7401)
+
+
 @pytest.mark.parametrize(
     ("text", "key"),
     [

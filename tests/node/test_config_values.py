@@ -54,6 +54,20 @@ def test_a_broken_endpoint_is_refused(raw: object) -> None:
         values.endpoint(raw, False)
 
 
+@pytest.mark.parametrize("raw", ["127.0.0.1:0", "127.8.9.1:7402", "[::1]:7402", "localhost:1"])
+def test_an_endpoint_of_this_machine_alone_is_taken(raw: str) -> None:
+    assert values.loopback_endpoint(raw, False) == values.endpoint(raw, False)
+
+
+@pytest.mark.parametrize(
+    "raw", ["0.0.0.0:7402", "[::]:7402", "192.168.1.2:0", "node.example:1", "localhost.example:1"]
+)
+def test_an_endpoint_that_others_reach_is_refused_with_the_way_to_do_it(raw: str) -> None:
+    assert values.endpoint(raw, False)
+    with pytest.raises(ValueError, match="of this machine alone.*SSH tunnel"):
+        values.loopback_endpoint(raw, False)
+
+
 def test_urls_come_as_a_list_or_as_text_with_commas() -> None:
     both = ("ws://127.0.0.1:8545", "https://node.example/path")
     assert values.urls(list(both), False) == both

@@ -121,6 +121,7 @@ def test_no_password_is_refused_before_anything_is_made(tally_json, tmp_path: Pa
         ["--peer", f"{PEER}=a:0"],
         ["--p2p-listen", "7401"],
         ["--rpc-listen", "a:b"],
+        ["--rpc-listen", "0.0.0.0:7402"],
         ["--policy", "maybe"],
         ["--name", "a b"],
     ],
