@@ -10,6 +10,8 @@ import re
 UNIT_DECIMALS = {"wei": 0, "gwei": 9, "eth": 18, "ether": 18}
 """Digits behind the point of each unit."""
 AMOUNT_MAX = 2**256 - 1
+BRIEF_DIGIT_COUNT = 6
+"""Digits of an amount in a narrow column."""
 _TEXT_LENGTH_MAX = 200
 _AMOUNT = re.compile(r"([0-9]+)(?:\.([0-9]+))?\s*([a-z]*)", re.ASCII | re.IGNORECASE)
 
@@ -40,3 +42,18 @@ def format_amount(amount_wei: int) -> str:
     whole, rest = divmod(size, 10**decimals)
     fraction = f"{rest:0{decimals}d}".rstrip("0")
     return f"{sign}{whole}{'.' + fraction if fraction else ''} {unit}"
+
+
+def brief_amount(amount_wei: int) -> str:
+    """`format_amount` for a narrow column: what does not fit is cut, and an ellipsis says so."""
+    number, unit = format_amount(amount_wei).split(" ")
+    whole, point, fraction = number.partition(".")
+    room = max(1, BRIEF_DIGIT_COUNT - len(whole))
+    cut = fraction[:room] + "…" if len(fraction) > room else fraction
+    return f"{whole}{point}{cut} {unit}"
+
+
+def format_eth(amount_wei: int) -> str:
+    """All 18 decimals and no unit: for a column of ether in which the points stand in line."""
+    whole, rest = divmod(abs(amount_wei), 10**18)
+    return f"{'-' if amount_wei < 0 else ''}{whole}.{rest:018d}"

@@ -14,6 +14,7 @@ from node.cli.events import events
 from node.cli.init import init
 from node.cli.objectives import objectives
 from node.cli.open import open_channel
+from node.cli.options import AmountCommand
 from node.cli.pay import pay
 from node.cli.run import run
 from node.cli.status import status
@@ -37,8 +38,8 @@ app.add_typer(config, name="config", rich_help_panel=SET_UP)
 config.command()(show)
 app.command(rich_help_panel=RUNNING)(run)
 app.command(rich_help_panel=RUNNING)(demo)
-app.command("open", rich_help_panel=MONEY)(open_channel)
-app.command(rich_help_panel=MONEY)(pay)
+app.command("open", cls=AmountCommand, rich_help_panel=MONEY)(open_channel)
+app.command(cls=AmountCommand, rich_help_panel=MONEY)(pay)
 app.command(rich_help_panel=MONEY)(close)
 app.command(rich_help_panel=MONEY)(approve)
 app.command(rich_help_panel=MONEY)(reject)

@@ -1,7 +1,7 @@
 """`tally call`: any method of the node's interface, by name."""
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -44,5 +44,5 @@ def call(
     ] = True,
 ) -> None:
     """Call any method of the node's JSON-RPC interface and print the result."""
-    given = parse_parameters(parameters or [])
+    given: dict[str, Any] = parse_parameters(parameters or [])
     print_json(ask(directory, method, **given))

@@ -7,6 +7,7 @@ on stdout, so that a program always has something to parse; for a person it goes
 from __future__ import annotations
 
 import functools
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,8 +15,11 @@ from typing import Any, ParamSpec
 
 import typer
 
+from node.cli.amounts import format_amount
 from node.cli.output import print_json
 
+AMOUNT_NAMES = ("amount", "remaining", "total", "base")
+"""The values of errors that are amounts in wei."""
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_FINDINGS = 3
@@ -80,13 +84,25 @@ def report(failure: CommandFailed, *, as_json: bool) -> None:
     if as_json:
         print_json(failure.document())
         return
-    lines = [f"error: {failure.message}"]
-    lines += [f"  {name} = {value}" for name, value in failure.values.items()]
+    lines = [f"error: {_with_units(failure.message, failure.values)}"]
+    for name, value in failure.values.items():
+        text = str(value)
+        shown = _with_units(text, failure.values) if name in AMOUNT_NAMES else text
+        lines.append(f"  {name} = {shown}")
     if failure.next_step:
         lines.append(f"what to do: {failure.next_step}")
     if failure.retry_safe:
         lines.append("The same command may safely be repeated.")
     sys.stderr.write("\n".join(lines) + "\n")
+
+
+def _with_units(text: str, values: dict[str, Any]) -> str:
+    """The text with the amounts among the values as people write them."""
+    amounts = {str(values[name]) for name in AMOUNT_NAMES if name in values}
+    digits = [re.escape(amount) for amount in amounts if amount.isascii() and amount.isdigit()]
+    if not digits:
+        return text
+    return re.sub(rf"\b({'|'.join(digits)})\b", lambda found: format_amount(int(found[0])), text)
 
 
 def as_failure(error: Exception) -> CommandFailed | None:

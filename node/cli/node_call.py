@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ import typer
 
 from node.cli.failures import CommandFailed
 
-ANY_HOST = ("0.0.0.0", "::", "")
-"""Hosts to listen on that are none to call."""
+ANSWER_TIMED_OUT = "ANSWER_TIMED_OUT"
+"""The node's own name for an answer that did not come in time."""
 ID_LENGTH = 66
 """0x and 64 digits."""
 ID_PREFIX_LENGTH_MIN = 6
@@ -35,7 +36,7 @@ def find_endpoint(directory: Path) -> Any:
     host, port = config.rpc.listen
     if port == 0:
         host, port = _running_at(config.rpc_file)
-    return RpcEndpoint("127.0.0.1" if host in ANY_HOST else host, port, token)
+    return RpcEndpoint(host, port, token)
 
 
 def _running_at(rpc_file: Path) -> tuple[str, int]:
@@ -72,21 +73,58 @@ def _exists(process_id: int) -> bool:
     return True
 
 
-def ask(directory: Path, method: str, /, **params: Any) -> Any:
-    """One call to the node of `directory`; parameters that are None are left out."""
-    from node.rpc.call import call_once
+def ask(directory: Path, method: str, /, *, timeout_s: float | None = None, **params: Any) -> Any:
+    """One call to the node of `directory`; parameters that are None are left out.
+
+    `timeout_s` is how long the answer may take, `CALL_TIMEOUT_S` unless given.
+    """
+    from node.rpc.call import CALL_TIMEOUT_S, call_once
 
     given = {name: value for name, value in params.items() if value is not None}
-    return call_once(find_endpoint(directory), method, **given)
+    patience_s = CALL_TIMEOUT_S if timeout_s is None else timeout_s
+    return call_once(find_endpoint(directory), method, timeout_s=patience_s, **given)
+
+
+def new_request_id() -> str:
+    """A name nobody has given to anything."""
+    return f"tally-{secrets.token_hex(16)}"
+
+
+def ask_to_spend(directory: Path, method: str, /, *, request_id: str, **params: Any) -> Any:
+    """`ask` for what moves money: no answer is told apart from nothing done.
+
+    Whoever gets no answer must not do it again under another name: the failure names this one.
+    """
+    from node.rpc.call import RpcError, RpcUnreachable
+
+    try:
+        return ask(directory, method, request_id=request_id, **params)
+    except RpcUnreachable as error:
+        if isinstance(error.__cause__, ConnectionRefusedError):
+            raise  # nobody took the request
+        raise _uncertain(str(error), request_id) from error
+    except RpcError as error:
+        if error.name != ANSWER_TIMED_OUT:
+            raise
+        raise _uncertain(error.message, request_id) from error
+
+
+def _uncertain(message: str, request_id: str) -> CommandFailed:
+    return CommandFailed(
+        f"{message}. It may or may not be recorded",
+        f"Repeat the command only with --request-id {request_id}: then it is not done twice",
+        "OUTCOME_UNKNOWN",
+        {"request_id": request_id},
+    )
 
 
 def channel_id_of(directory: Path, text: str) -> str:
-    """The whole channel id for itself or for its beginning."""
+    """The whole channel id for itself, for its beginning, or as tables show it."""
     return _whole_id(text, "channel", lambda: _ids(directory, "channel"))
 
 
 def objective_id_of(directory: Path, text: str) -> str:
-    """The whole objective id for itself or for its beginning."""
+    """The whole objective id for itself, for its beginning, or as tables show it."""
     return _whole_id(text, "objective", lambda: _ids(directory, "objective"))
 
 
@@ -102,20 +140,26 @@ def _ids(directory: Path, kind: str) -> list[str]:
 
 
 def _whole_id(text: str, kind: str, known: Callable[[], list[str]]) -> str:
-    wanted = text.lower()
-    digits = wanted.removeprefix("0x")
+    # 0x1234…abcd, as tables show ids, is its beginning and its end.
+    wanted, _, end = text.lower().partition("…")
+    digits = wanted.removeprefix("0x") + end
     if not wanted.startswith("0x") or set(digits) - set("0123456789abcdef"):
         raise typer.BadParameter(f"{text[:80]!r} is no {kind} id: 0x and 64 hex digits")
-    if len(wanted) == ID_LENGTH:
+    if len(wanted) == ID_LENGTH and not end:
         return wanted
     if not ID_PREFIX_LENGTH_MIN <= len(wanted) < ID_LENGTH:
         raise typer.BadParameter(f"a {kind} id has 64 hex digits; its first 4 or more will do")
-    matching = [identifier for identifier in known() if identifier.startswith(wanted)]
+    matching = [known_id for known_id in known() if _is_meant(known_id, wanted, end)]
     if len(matching) != 1:
         found = f"{len(matching)} {kind}s" if matching else f"no {kind}"
         raise CommandFailed(
-            f"{found} of this node begin{'' if matching else 's'} with {wanted}",
+            f"{found} of this node begin{'' if matching else 's'} with {wanted}"
+            + (f" and end{'' if matching else 's'} with {end}" if end else ""),
             f"List them with: tally {kind}s",
             f"{kind.upper()}_NOT_FOUND",
         )
     return matching[0]
+
+
+def _is_meant(identifier: str, beginning: str, end: str) -> bool:
+    return identifier.startswith(beginning) and identifier.endswith(end)

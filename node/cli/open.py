@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from node.cli.amounts import format_amount, parse_amount
+from node.cli.amounts import format_amount
 from node.cli.failures import reports_failures
-from node.cli.node_call import ask
-from node.cli.options import HERE, AsJson, NodeDir, RequestId
+from node.cli.node_call import ask_to_spend, new_request_id
+from node.cli.options import HERE, AsJson, NodeDir, RequestId, checked_amount
 from node.cli.output import print_json, say
 from node.cli.wait import wait_for_objective
 
@@ -15,10 +15,30 @@ WAIT_TIMEOUT_S = 120.0
 """A peer's owner may have to approve; a public chain needs its confirmations."""
 
 
+def peer_address(text: str) -> str:
+    """The address as it was written, once it is one; `typer.BadParameter` else."""
+    from protocols.errors import ProtocolError
+    from protocols.types import parse_address
+
+    try:
+        parse_address(text)
+    except ProtocolError as error:
+        form = "PEER is 0x and 40 hex digits, as under [p2p.peers] in config.toml"
+        raise typer.BadParameter(f"{text[:80]!r} is no address ({error}): {form}") from error
+    return text
+
+
 @reports_failures
 def open_channel(
-    peer: Annotated[str, typer.Argument(help="The peer's address, from our configuration.")],
-    amount: Annotated[int, typer.Argument(parser=parse_amount, help="Our deposit: 1eth.")],
+    peer: Annotated[
+        str,
+        typer.Argument(
+            metavar="PEER", parser=peer_address, help="The peer's address, from our configuration."
+        ),
+    ],
+    amount: Annotated[
+        int, typer.Argument(metavar="AMOUNT", parser=checked_amount, help="Our deposit: 1eth.")
+    ],
     challenge_duration_s: Annotated[
         int | None, typer.Option(help="Seconds in which a challenge can be answered.")
     ] = None,
@@ -29,7 +49,8 @@ def open_channel(
     as_json: AsJson = False,
 ) -> None:
     """Open a one-way payment channel to a peer and deposit into it."""
-    answer = ask(
+    request_id = request_id or new_request_id()
+    answer = ask_to_spend(
         directory,
         "channel_open",
         counterparty=peer,
@@ -40,7 +61,7 @@ def open_channel(
     if wait:
         wait_for_objective(directory, answer["objective_id"], timeout_s=timeout_s, quiet=as_json)
     if as_json:
-        print_json({**answer, "opened": wait})
+        print_json({**answer, "opened": wait, "request_id": request_id})
     else:
         done = "is open" if wait else "was proposed"
         say(f"Channel {answer['channel_id']} {done}, with {format_amount(amount)} to pay.")

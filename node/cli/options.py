@@ -1,9 +1,13 @@
-"""The options that commands share, each spelt and explained once."""
+"""The options and arguments that commands share, each spelt, checked and explained once."""
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
+
+from node.cli.amounts import parse_amount
 
 NodeDir = Annotated[
     Path,
@@ -39,3 +43,31 @@ Overrides = Annotated[
         help="Override one setting; can be given many times.",
     ),
 ]
+
+
+def checked_amount(text: str) -> int:
+    """The amount in wei; `typer.BadParameter` with the reason for anything else."""
+    try:
+        return parse_amount(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+class AmountCommand(TyperCommand):
+    """A command that takes an amount: `-5` is a wrong amount, not an unknown option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As every command does, except for what looks like a negative number."""
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter:
+            raise
+        except Exception as error:
+            # The parser's own error for an unknown option, whose class typer does not export.
+            if _NEGATIVE.match(getattr(error, "option_name", "")) is None:
+                raise
+            message = "amounts are positive: write 1000 (wei), 3gwei or 0.5eth"
+            raise typer.BadParameter(message, ctx=ctx, param_hint="'AMOUNT'") from error
+
+
+_NEGATIVE = re.compile(r"-[0-9.]", re.ASCII)

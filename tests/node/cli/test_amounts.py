@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.cli.amounts import AMOUNT_MAX, format_amount, parse_amount
+from node.cli.amounts import (
+    AMOUNT_MAX,
+    brief_amount,
+    format_amount,
+    format_eth,
+    parse_amount,
+)
 
 
 @pytest.mark.parametrize(
@@ -78,3 +84,26 @@ def test_what_is_printed_can_be_typed_again(amount_wei: int) -> None:
 )
 def test_the_unit_that_reads_best_is_chosen(amount_wei: int, text: str) -> None:
     assert format_amount(amount_wei) == text
+
+
+@pytest.mark.parametrize(
+    ("amount_wei", "text"),
+    [
+        (0, "0 wei"),
+        (10**18, "1 ETH"),
+        (10**18 - 1, "0.99999… ETH"),
+        (1000 * 10**18 + 10**16, "1000.01 ETH"),
+        (123_456_789_123, "123.456… gwei"),
+        (99_999_999_999_999, "99999.9… gwei"),
+        (1_234_567 * 10**18 + 10**16, "1234567.0… ETH"),
+    ],
+)
+def test_a_brief_amount_says_that_it_is_cut(amount_wei: int, text: str) -> None:
+    assert brief_amount(amount_wei) == text
+
+
+@given(st.integers(min_value=-AMOUNT_MAX, max_value=AMOUNT_MAX))
+def test_a_column_of_ether_is_exact_and_in_line(amount_wei: int) -> None:
+    whole, _, fraction = format_eth(amount_wei).partition(".")
+    assert len(fraction) == 18
+    assert int(whole + fraction) == amount_wei

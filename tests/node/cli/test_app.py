@@ -51,6 +51,21 @@ def test_bad_usage_exits_with_2(arguments: list[str]) -> None:
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize("amount", ["-5", "-5gwei", "-0.5eth", "-.5"])
+@pytest.mark.parametrize("command", ["pay", "open"])
+def test_a_negative_amount_is_no_unknown_option(command: str, amount: str) -> None:
+    done = run(command, "0x" + "11" * 20, amount)
+    assert done.returncode == 2
+    assert "amounts are positive" in done.stderr
+    assert "No such option" not in done.stderr
+
+
+def test_a_misspelt_option_is_still_one() -> None:
+    done = run("pay", "0x1234", "5", "--memmo", "x")
+    assert done.returncode == 2
+    assert "No such option: --memmo" in done.stderr
+
+
 def test_the_command_tree_loads_nothing_heavy() -> None:
     probe = f"import sys, node.cli.app; print([m for m in {HEAVY!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)

@@ -60,6 +60,17 @@ def test_for_a_person_the_report_goes_to_stderr(capsys: pytest.CaptureFixture[st
     assert "safely be repeated" in err
 
 
+def test_a_person_reads_amounts_with_their_unit(capsys: pytest.CaptureFixture[str]) -> None:
+    values = {"amount": str(2 * 10**18), "remaining": "2", "channel_id": "0x02"}
+    message = f"{values['amount']} is above the 2 that remain of 0x02"
+    report(CommandFailed(message, values=values), as_json=False)
+    err = capsys.readouterr().err
+    assert "error: 2 ETH is above the 2 wei that remain of 0x02\n" in err
+    assert "  amount = 2 ETH\n  remaining = 2 wei\n  channel_id = 0x02\n" in err
+    report(CommandFailed(message, values=values), as_json=True)
+    assert json.loads(capsys.readouterr().out)["error"]["values"] == values
+
+
 def test_with_json_the_report_is_the_one_document(capsys: pytest.CaptureFixture[str]) -> None:
     @reports_failures
     def command(as_json: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 from pathlib import Path
 
@@ -9,7 +10,14 @@ import pytest
 import typer
 
 from node.cli.failures import CommandFailed
-from node.cli.node_call import ask, channel_id_of, find_endpoint, objective_id_of
+from node.cli.node_call import (
+    ask,
+    ask_to_spend,
+    channel_id_of,
+    find_endpoint,
+    objective_id_of,
+)
+from node.cli.output import short
 from node.rpc.call import RpcError, RpcUnreachable
 from node.rpc.token import TokenUnusable, create_token
 from tests.node.test_config import CHAIN
@@ -32,7 +40,7 @@ def ended_process_id() -> int:
 
 
 def test_a_fixed_port_is_the_configurations(tmp_path: Path) -> None:
-    home = home_with(tmp_path, '[rpc]\nlisten = "0.0.0.0:7402"\n')
+    home = home_with(tmp_path, '[rpc]\nlisten = "127.0.0.1:7402"\n')
     endpoint = find_endpoint(home)
     assert (endpoint.host, endpoint.port) == ("127.0.0.1", 7402)
     assert endpoint.token == (home / "rpc.token").read_text().strip()
@@ -85,6 +93,24 @@ def test_nobody_at_the_port_is_unreachable(tmp_path: Path) -> None:
         ask(home, "node_status")
 
 
+def test_a_payment_nobody_took_is_simply_unreachable(tmp_path: Path) -> None:
+    home = home_with(tmp_path, '[rpc]\nlisten = "127.0.0.1:1"\n')
+    with pytest.raises(RpcUnreachable):
+        ask_to_spend(home, "payment_send", request_id="mine")
+
+
+def test_a_payment_without_an_answer_may_be_recorded_and_names_its_request(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        home = home_with(tmp_path, f'[rpc]\nlisten = "127.0.0.1:{port}"\n')
+        with pytest.raises(CommandFailed, match="may or may not be recorded") as caught:
+            ask_to_spend(home, "payment_send", request_id="mine", timeout_s=0.05)
+    assert caught.value.name == "OUTCOME_UNKNOWN"
+    assert caught.value.values == {"request_id": "mine"}
+    assert "--request-id mine" in caught.value.next_step
+    assert caught.value.retry_safe is False
+
+
 @pytest.mark.parametrize("text", ["ab", "0x", "0x123", "0xzzzzzz", "0x" + "1" * 65, "x" * 500])
 def test_what_is_no_id_is_bad_usage(tmp_path: Path, text: str) -> None:
     with pytest.raises(typer.BadParameter):
@@ -98,6 +124,10 @@ def test_a_whole_id_is_taken_without_asking(tmp_path: Path) -> None:
 @pytest.mark.e2e
 def test_the_beginning_of_an_id_is_enough(alice_dir: Path, channel_id: str) -> None:
     assert channel_id_of(alice_dir, channel_id[:12]) == channel_id
+    assert channel_id_of(alice_dir, short(channel_id)) == channel_id
+    wrong_end = f"{channel_id[:6]}…{int(channel_id[-4:], 16) ^ 1:04x}"
+    with pytest.raises(CommandFailed, match="no channel of this node begins with .* and ends"):
+        channel_id_of(alice_dir, wrong_end)
     objective_id = ask(alice_dir, "channel_get", channel_id=channel_id)["objective_ids"][0]
     assert objective_id_of(alice_dir, objective_id[:12].upper().replace("X", "x")) == objective_id
 

@@ -41,6 +41,14 @@ def test_a_person_is_told_the_channel(tally, network, alice_dir) -> None:
     assert "is open, with 3 gwei to pay" in result.stdout
 
 
+@pytest.mark.parametrize("peer", ["notanaddress", "0x12", "0x" + "zz" * 20])
+def test_a_peer_that_is_no_address_is_named_with_its_form(tally, alice_dir, peer: str) -> None:
+    refused = tally("open", peer, "1", "--dir", alice_dir)
+    assert refused.exit_code == 2
+    assert "'PEER'" in refused.stderr
+    assert "40 hex digits" in " ".join(refused.stderr.replace("│", "").split())
+
+
 @pytest.mark.parametrize("amount", ["-1", "1.5", "1 finney", "1e18"])
 def test_an_amount_that_is_none_is_bad_usage(tally, network, alice_dir, amount: str) -> None:
     assert tally("open", network.bob.address, "--dir", alice_dir, "--", amount).exit_code == 2

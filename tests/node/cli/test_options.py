@@ -3,10 +3,12 @@
 import inspect
 from typing import get_type_hints
 
+import pytest
+import typer
 from typer.main import get_command
 
 from node.cli.app import app
-from node.cli.options import AsJson, NodeDir
+from node.cli.options import AsJson, NodeDir, checked_amount
 
 
 def commands() -> dict[str, object]:
@@ -37,3 +39,10 @@ def test_the_command_tree_is_complete() -> None:
         *("devnet", "init", "config", "run", "demo", "open", "pay", "close", "approve", "reject"),
         *("status", "channels", "objectives", "events", "call", "audit", "version"),
     }
+
+
+def test_a_wrong_amount_is_bad_usage_with_the_reason_alone() -> None:
+    assert checked_amount("3gwei") == 3 * 10**9
+    with pytest.raises(typer.BadParameter) as caught:
+        checked_amount("1.5")
+    assert caught.value.message == "1.5 is not a whole number of wei"

@@ -1,12 +1,14 @@
 """`tally pay`."""
 
+from collections.abc import Iterator
+
 import pytest
 
 pytestmark = pytest.mark.e2e
 
 
 def test_a_payment_arrives_and_is_receipted(tally_json, network, channel_id, alice_dir) -> None:
-    before = int(network.channel(network.bob, channel_id)["paid"])
+    before = int(network.channel(network.alice, channel_id)["paid"])
     memo = ["--memo", "coffee", "--receipt", "--dir", alice_dir]
     paid = tally_json("pay", channel_id[:12], "3gwei", *memo)
     assert paid["receipted"] is True
@@ -20,12 +22,62 @@ def test_a_repeated_request_pays_once(tally_json, network, channel_id, alice_dir
     assert tally_json(*arguments, alice_dir) == first
 
 
+@pytest.fixture
+def bob_is_away(network) -> Iterator[None]:
+    network.bob.stop()
+    yield
+    network.bob.start()
+
+
+def test_a_payment_to_a_peer_who_is_away_is_recorded_and_never_in_doubt(
+    tally, tally_json, network, channel_id, alice_dir, bob_is_away
+) -> None:
+    before = network.channel(network.alice, channel_id)
+    arguments = ["pay", channel_id, "7gwei", "--receipt", "--timeout-s", "0.5", "--dir", alice_dir]
+    told = tally_json(*arguments, exit_code=1)
+    assert told["receipted"] is False
+    assert told["error"]["name"] == "NO_RECEIPT_YET"
+    assert told["error"]["retry_safe"] is False
+    assert int(told["total"]) == int(before["paid"]) + 7 * 10**9
+    # Asked again under its name it is the same payment.
+    name = ["--request-id", told["request_id"]]
+    again = tally_json(*arguments, *name, exit_code=1)
+    assert (again["seq"], again["payment_id"]) == (told["seq"], told["payment_id"])
+    result = tally(*arguments, *name)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert "is recorded, no receipt yet" in result.stderr
+    assert "Do not repeat it without the same --request-id tally-" in result.stderr
+    after = network.channel(network.alice, channel_id)
+    assert after["payment_count"] == before["payment_count"] + 1
+    network.bob.start()
+    try:
+        receipted = tally_json("pay", channel_id, "7gwei", "--receipt", *name, "--dir", alice_dir)
+    finally:
+        network.bob.stop()
+    assert receipted == {
+        **{key: value for key, value in told.items() if key != "error"},
+        "receipted": True,
+    }
+
+
+def test_every_payment_has_a_name_of_its_own(tally_json, channel_id, alice_dir) -> None:
+    names = [tally_json("pay", channel_id, "1", "--dir", alice_dir)["request_id"] for _ in range(2)]
+    assert len(set(names)) == 2
+
+
 def test_a_person_is_told_the_total(tally, channel_id, alice_dir) -> None:
     result = tally("pay", channel_id, "5", "--dir", alice_dir)
     assert result.exit_code == 0
     assert "Paid 5 wei, on its way" in result.stdout
     receipted = tally("pay", channel_id, "5", "--receipt", "--dir", alice_dir)
     assert "receipted by the payee" in receipted.stdout
+
+
+def test_too_much_is_told_in_the_units_of_the_command_line(tally, channel_id, alice_dir) -> None:
+    refused = tally("pay", channel_id, "2eth", "--dir", alice_dir)
+    assert refused.exit_code == 1
+    assert "error: 2 ETH is above the 0.9" in refused.stderr
 
 
 def test_what_cannot_be_paid_is_refused_by_name(tally_json, channel_id, alice_dir, bob_dir) -> None:
