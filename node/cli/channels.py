@@ -4,13 +4,14 @@ from typing import Annotated, Any
 
 import typer
 
-from node.cli.amounts import format_amount
+from node.cli.amounts import brief_amount, format_amount
 from node.cli.failures import reports_failures
 from node.cli.node_call import ask, channel_id_of
 from node.cli.options import HERE, AsJson, NodeDir
 from node.cli.output import print_fields, print_json, print_table, short
 
-COLUMNS = ("channel", "status", "role", "counterparty", "deposit", "paid", "remaining", "payments")
+COLUMNS = ("channel", "status", "role", "peer", "paid", "left", "count")
+"""`count` is of payments. The deposit is what was paid and what is left."""
 AMOUNTS = ("deposit", "paid", "receipted", "remaining")
 
 
@@ -29,14 +30,17 @@ def channels(
         if as_json:
             print_json(view)
         else:
-            print_fields("Channel", {**view, **{n: format_amount(int(view[n])) for n in AMOUNTS}})
+            amounts = {name: format_amount(int(view[name])) for name in AMOUNTS}
+            held = {name: format_amount(int(text)) for name, text in view["holdings"].items()}
+            print_fields("Channel", {**view, **amounts, "holdings": held})
         return
     found = ask(directory, "channel_list", status=status)
     if as_json:
         print_json(found)
     else:
         rows = [_row(view) for view in found["channels"]]
-        print_table("Channels", COLUMNS, rows, "No channels. Open one with: tally open PEER 1eth")
+        nothing = "No channels. Open one with: tally open PEER 1eth"
+        print_table("Channels", COLUMNS, rows, nothing, right=("paid", "left"))
 
 
 def _row(view: dict[str, Any]) -> list[object]:
@@ -45,6 +49,6 @@ def _row(view: dict[str, Any]) -> list[object]:
         view["status"],
         view["role"],
         short(view["counterparty"]),
-        *(format_amount(int(view[name])) for name in ("deposit", "paid", "remaining")),
+        *(brief_amount(int(view[name])) for name in ("paid", "remaining")),
         view["payment_count"],
     ]

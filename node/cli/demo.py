@@ -13,14 +13,12 @@ import typer
 from node.cli.demo_progress import demo_progress
 from node.cli.failures import EXIT_FAILED, EXIT_FINDINGS, CommandFailed, reports_failures
 from node.cli.options import AsJson
-from node.cli.output import console, print_json, print_table
+from node.cli.output import console, print_json, print_table, say, short
 from node.cli.signals import stop_on_sigterm
 
 if TYPE_CHECKING:
     from node.cli.demo_report import DemoResult
 
-HASH_LENGTH = 18
-"""0x and 16 digits of a hash in a table; `--json` shows all of it."""
 PAYMENT_COUNT_MAX = 1_000_000
 """A minute's worth on a fast machine, and far from exhausting the deposit."""
 
@@ -88,8 +86,6 @@ def _print_logs(workspace: Path, line_count: int | None) -> None:
 
 
 def _print_result(result: DemoResult) -> None:
-    from node.cli.amounts import format_amount
-
     document = result.document()
     latency = document["latency_ms"]
     screen = console()
@@ -99,30 +95,42 @@ def _print_result(result: DemoResult) -> None:
         f"\nOne at a time, {document['latency_payments']} times more: p50 {latency['p50']:.2f} ms, "
         f"p99 {latency['p99']:.2f} ms.\n"
     )
-    rows = [
-        [t.kind, _who(result, t.sender), t.gas_used, t.tx_hash[:HASH_LENGTH]]
-        for t in result.transactions
-    ]
-    print_table("On chain", ("transaction", "from", "gas", "hash"), rows, "No transactions.")
-    sides = (result.alice, result.bob)
-    balances = [
-        ["before", *(format_amount(side.before_wei) for side in sides)],
-        ["payments", *(format_amount(side.gain_wei) for side in sides)],
-        ["gas", *(format_amount(-side.gas_wei) for side in sides)],
-        ["after", *(format_amount(side.after_wei) for side in sides)],
-        ["as expected", *(_verdict(side.after_wei, side.expected_wei) for side in sides)],
-    ]
-    print_table("Balances on chain", ("", "alice", "bob"), balances, "")
-    audits = [[audit.log, audit.records, len(audit.findings)] for audit in result.audits]
-    print_table("Offline audit", ("log", "records", "findings"), audits, "")
+    _print_tables(result)
     for problem in result.problems:
         screen.print(f"WRONG: {problem}", markup=False, style="red")
     if not result.problems:
         screen.print("Every figure is exactly right.", style="green")
 
 
+def _print_tables(result: DemoResult) -> None:
+    from node.cli.amounts import format_eth
+
+    rows = [
+        [t.kind, _who(result, t.sender), t.gas_used, short(t.tx_hash)] for t in result.transactions
+    ]
+    print_table("On chain", ("transaction", "from", "gas", "hash"), rows, "No transactions.")
+    say("")
+    sides = (result.alice, result.bob)
+    balances = [
+        ["before", *(format_eth(side.before_wei) for side in sides)],
+        ["payments", *(format_eth(side.gain_wei) for side in sides)],
+        ["gas", *(format_eth(-side.gas_wei) for side in sides)],
+        ["after", *(format_eth(side.after_wei) for side in sides)],
+        ["as expected", *(_verdict(side.after_wei, side.expected_wei) for side in sides)],
+    ]
+    columns = ("ETH", "alice", "bob")
+    print_table("Balances on chain", columns, balances, "", right=columns[1:])
+    say("")
+    # The log's name last: it is a path, and as long as it likes.
+    audits = [[audit.records, len(audit.findings), audit.log] for audit in result.audits]
+    print_table("Offline audit", ("records", "findings", "log"), audits, "")
+    say("")
+
+
 def _verdict(actual_wei: int, expected_wei: int) -> str:
-    return "exactly" if actual_wei == expected_wei else f"NO: {expected_wei} wei"
+    from node.cli.amounts import format_eth
+
+    return "exactly" if actual_wei == expected_wei else f"NO: {format_eth(expected_wei)}"
 
 
 def _who(result: DemoResult, sender: str) -> str:

@@ -10,9 +10,9 @@ import typer
 from node.cli.failures import reports_failures
 from node.cli.node_call import ask, channel_id_of, objective_id_of
 from node.cli.options import HERE, AsJson, NodeDir
-from node.cli.output import print_json, print_table
+from node.cli.output import print_json, print_table, short
 
-COLUMNS = ("record", "time (UTC)", "event", "cause", "content")
+COLUMNS = ("record", "cause", "time (UTC)", "event", "content")
 LIMIT = 20
 """What a person reads at once."""
 CONTENT_LENGTH_MAX = 400
@@ -50,7 +50,7 @@ def events(
         print_json(page)
     else:
         rows = [_row(record) for record in page["records"]]
-        print_table("Events", COLUMNS, rows, "No records there.", cut_last=True)
+        print_table("Events", COLUMNS, rows, "No records there.", right=("cause",), cut_last=True)
 
 
 def _first_of_the_last(directory: Path, limit: int) -> int:
@@ -60,9 +60,14 @@ def _first_of_the_last(directory: Path, limit: int) -> int:
 
 def _row(record: dict[str, Any]) -> list[object]:
     moment = datetime.fromtimestamp(record["time_ms"] / 1000, UTC)
-    content = {k: v for k, v in record["payload"].items() if k not in _ENVELOPE}
+    content = {k: _brief(v) for k, v in record["payload"].items() if k not in _ENVELOPE}
     text = json.dumps(content, ensure_ascii=False)
     if len(text) > CONTENT_LENGTH_MAX:
         text = text[: CONTENT_LENGTH_MAX - 3] + "..."
-    cause = "" if record["cause_seq"] is None else str(record["cause_seq"])
-    return [record["seq"], moment.strftime("%m-%d %H:%M:%S.%f")[:-3], record["name"], cause, text]
+    cause = "-" if record["cause_seq"] is None else str(record["cause_seq"])
+    return [record["seq"], cause, moment.strftime("%m-%d %H:%M:%S.%f")[:-3], record["name"], text]
+
+
+def _brief(value: object) -> object:
+    """Ids and signatures cut, or nothing else would find room beside them."""
+    return short(value) if isinstance(value, str) and value.startswith("0x") else value

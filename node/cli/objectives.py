@@ -8,8 +8,9 @@ from node.cli.failures import reports_failures
 from node.cli.node_call import ask, objective_id_of
 from node.cli.options import HERE, AsJson, NodeDir
 from node.cli.output import print_fields, print_json, print_table, short
+from node.cli.wait import awaited
 
-COLUMNS = ("objective", "type", "status", "waiting for", "channel", "initiator")
+COLUMNS = ("objective", "type", "status", "channel", "waiting")
 
 
 @reports_failures
@@ -43,7 +44,6 @@ def _row(view: dict[str, Any]) -> list[object]:
         short(view["objective_id"]),
         view["objective_type"],
         view["status"],
-        view["waiting_for"],
         short(view["channel_id"]),
-        short(view["initiator"] or ""),
+        awaited(view["waiting_for"]),
     ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -12,8 +13,8 @@ if TYPE_CHECKING:
 
 PIPE_WIDTH = 200
 """Columns of a table that goes into a file or another program."""
-SHORT_ID_LENGTH = 10
-"""0x and eight digits: enough to tell one's own channels apart."""
+SHORT_ID_DIGIT_COUNT = 4
+"""Digits at either end of an id in a table: enough to tell one's own channels apart."""
 
 
 def print_json(document: object) -> None:
@@ -28,7 +29,7 @@ def console(*, stderr: bool = False) -> Console:
 
     stream = sys.stderr if stderr else sys.stdout
     # A pipe has no width: rich would fold at 80 columns what another program wants whole.
-    width = None if stream.isatty() else PIPE_WIDTH
+    width = None if stream.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
     return Console(stderr=stderr, highlight=False, soft_wrap=True, width=width)
 
 
@@ -43,28 +44,41 @@ def print_table(
     rows: Sequence[Sequence[object]],
     empty: str,
     *,
+    right: Collection[str] = (),
     cut_last: bool = False,
 ) -> None:
-    """A table; numbers to the right. `empty` is said instead of a table without rows.
+    """A table; numbers, and the columns in `right`, to the right. `empty` is said for no rows.
 
-    With `cut_last` every row is one line, its last cell cut to what the screen has room for.
+    Every cell is whole and on one line but the last of a row, the only one that gives way on a
+    narrow screen: over several lines, or, with `cut_last`, cut to what there is room for.
     """
+    from rich import box
     from rich.table import Table
     from rich.text import Text
 
     if not rows:
         say(empty)
         return
-    table = Table(title=title, title_justify="left", header_style="bold")
+    table = Table(
+        title=title,
+        title_justify="left",
+        header_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        show_edge=False,
+    )
+    last = len(columns) - 1
     for index, column in enumerate(columns):
-        numeric = all(type(row[index]) is int for row in rows)
+        numeric = column in right or all(type(row[index]) is int for row in rows)
         justify: Literal["left", "right"] = "right" if numeric else "left"
-        if cut_last:
-            table.add_column(column, justify=justify, overflow="ellipsis", no_wrap=True)
-        else:
-            table.add_column(column, justify=justify, overflow="fold", no_wrap=index == 0)
+        table.add_column(column, justify=justify, overflow="fold", no_wrap=index < last)
     for row in rows:
-        table.add_row(*(Text(_word(cell)) for cell in row))
+        cells = [Text(_word(cell)) for cell in row]
+        if cut_last:
+            # On the text: a column that may not wrap would take its room from the others too.
+            cells[last].no_wrap, cells[last].overflow = True, "ellipsis"
+        table.add_row(*cells)
     console().print(table)
 
 
@@ -94,11 +108,13 @@ def flattened(fields: Mapping[str, Any], prefix: str = "") -> list[tuple[str, st
 
 
 def _word(value: object) -> str:
-    if value is None:
+    if value is None or value == "":
         return "none"
     return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
 def short(identifier: str) -> str:
-    """The beginning of an id, as commands also take it."""
-    return identifier[:SHORT_ID_LENGTH]
+    """0x1234…abcd for an id, an address or a hash: commands take ids in this form too."""
+    if len(identifier) <= 2 * SHORT_ID_DIGIT_COUNT + 3:
+        return identifier
+    return f"{identifier[: SHORT_ID_DIGIT_COUNT + 2]}…{identifier[-SHORT_ID_DIGIT_COUNT:]}"

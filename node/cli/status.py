@@ -1,11 +1,14 @@
 """`tally status`: who the node is and how each of its rooms is doing."""
 
+from typing import Any
+
 from node.cli.failures import reports_failures
 from node.cli.node_call import ask
 from node.cli.options import HERE, AsJson, NodeDir
-from node.cli.output import print_fields, print_json, print_table
+from node.cli.output import print_fields, print_json, print_table, say
 
-PEER_COLUMNS = ("address", "endpoint", "connected", "sent", "acknowledged", "received")
+PEER_COLUMNS = ("address", "endpoint", "up", "queued")
+"""`queued` counts the messages that the peer has not acknowledged."""
 
 
 @reports_failures
@@ -17,5 +20,11 @@ def status(directory: NodeDir = HERE, as_json: AsJson = False) -> None:
         return
     peers = found.pop("peers")
     print_fields("Node", found)
-    rows = [[peer[column] for column in PEER_COLUMNS] for peer in peers]
+    say("")
+    rows = [_row(peer) for peer in peers]
     print_table("Peers", PEER_COLUMNS, rows, "No peers: add some under [p2p.peers].")
+
+
+def _row(peer: dict[str, Any]) -> list[object]:
+    queued_count = peer["sent"] - peer["acknowledged"]
+    return [peer["address"], peer["endpoint"], peer["connected"], queued_count]

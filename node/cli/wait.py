@@ -12,8 +12,27 @@ from node.cli.output import console, short
 
 POLL_INTERVAL_S = 0.1
 """A local channel opens in about a second."""
+AWAITED = {
+    "nothing": "nothing",
+    "approval": "your approval: tally approve",
+    "complete-prefund": "the peer to agree; its owner may have to approve it: tally approve",
+    "my-deposit": "our deposit to be mined",
+    "complete-funding": "the deposit to be confirmed on chain",
+    "complete-postfund": "the peer to confirm that the channel is open",
+    "largest-voucher": "the peer to show the largest voucher it holds",
+    "final-state-from-payer": "the payer to sign the channel's final state",
+    "supported-final-state": "the peer to sign the channel's final state",
+    "conclusion": "the closing transaction to be mined",
+    "withdrawal": "the payout to be confirmed on chain",
+}
+"""What each unmet condition means to a person."""
 ENDED = ("completed", "rejected")
 """The statuses after which an objective never changes."""
+
+
+def awaited(condition: str) -> str:
+    """The node's name of an unmet condition in words; a name from a later node as it is."""
+    return AWAITED.get(condition, condition.replace("-", " "))
 
 
 def wait_for_objective(
@@ -33,7 +52,7 @@ def wait_for_objective(
                 break
             if time.monotonic() >= give_up_at:
                 raise _still_waiting(view, timeout_s)
-            status.update(f"waiting for {view['waiting_for'].replace('-', ' ')}")
+            status.update(f"waiting for {awaited(view['waiting_for'])}")
             time.sleep(POLL_INTERVAL_S)
     if view["status"] == "rejected" or not view["success"]:
         raise CommandFailed(
@@ -47,7 +66,7 @@ def wait_for_objective(
 
 def _still_waiting(view: dict[str, Any], timeout_s: float) -> CommandFailed:
     return CommandFailed(
-        f"after {timeout_s:g} s the node still waits for {view['waiting_for']}",
+        f"after {timeout_s:g} s the node still waits for {awaited(view['waiting_for'])}",
         "It goes on by itself; see: tally objectives",
         "STILL_WAITING",
         {"objective_id": view["objective_id"], "channel_id": view["channel_id"]},

@@ -18,7 +18,7 @@ Tally = Callable[..., Result]
 
 def run_tally(*arguments: object, **environment: str) -> Result:
     """Run a command in this process, with nothing but the given TALLY_* settings."""
-    cleared: dict[str, str | None] = {"TALLY_DIR": None, "TALLY_PASSWORD": None}
+    cleared: dict[str, str | None] = {"TALLY_DIR": None, "TALLY_PASSWORD": None, "COLUMNS": None}
     return CliRunner().invoke(
         app, [str(argument) for argument in arguments], env={**cleared, **environment}
     )

@@ -2,6 +2,8 @@
 
 import pytest
 
+from node.cli import output
+from node.cli.channels import COLUMNS
 from node.cli.demo_report import DEPOSIT_WEI
 
 pytestmark = pytest.mark.e2e
@@ -14,7 +16,12 @@ def test_channels_are_listed_and_filtered(tally, tally_json, channel_id, alice_d
     assert channel_id in [view["channel_id"] for view in opened]
     assert tally_json("channels", "--status", "challenged", "--dir", alice_dir)["channels"] == []
     table = tally("channels", "--dir", alice_dir).stdout
-    assert channel_id[:10] in table
+    assert output.short(channel_id) in table
+    narrow = tally("channels", "--dir", alice_dir, COLUMNS="80").stdout.splitlines()
+    assert max(map(len, narrow)) <= 80
+    # One line for each channel, under a title, a header and a rule: nothing was broken.
+    assert len(narrow) == len(listed) + 3
+    assert narrow[1].split() == list(COLUMNS)
     assert "No channels" in tally("channels", "--status", "challenged", "--dir", alice_dir).stdout
 
 
@@ -26,7 +33,10 @@ def test_one_channel_is_shown_from_both_sides(
     assert (mine["role"], theirs["role"]) == ("payer", "payee")
     assert mine["counterparty"] == network.bob.address
     assert mine["deposit"] == theirs["deposit"] == str(DEPOSIT_WEI)
-    assert "1 ETH" in tally("channels", channel_id, "--dir", alice_dir).stdout
+    shown = tally("channels", output.short(channel_id), "--dir", alice_dir).stdout
+    assert channel_id in shown
+    # The deposit, and what the adjudicator holds.
+    assert shown.count(" 1 ETH\n") >= 3
 
 
 def test_an_unknown_status_is_the_nodes_own_error(tally_json, alice_dir) -> None:

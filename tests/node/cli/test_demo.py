@@ -1,5 +1,6 @@
 """`tally demo` as a command: its options and how it fails. The run itself: tests/e2e."""
 
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,8 +40,16 @@ def test_without_a_chain_it_says_what_is_missing_and_leaves_nothing(
 
 @pytest.mark.e2e
 def test_a_person_gets_tables_and_a_verdict(tally) -> None:
-    result = tally("demo", "--payments", "3", "--nodes-logs")
+    result = tally("demo", "--payments", "3", "--nodes-logs", COLUMNS="80")
     assert result.exit_code == 0, result.output
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    for title in ("\n\nOn chain", "\n\nBalances on chain", "\n\nOffline audit"):
+        assert title in result.stdout
+    (deposit,) = [line for line in result.stdout.splitlines() if line.startswith("deposit ")]
+    assert re.search(r" 0x[0-9a-f]{4}…[0-9a-f]{4}\b", deposit)
+    # Both accounts began with the same, all in ether with every decimal.
+    assert re.search(r"^before +(1000\.0{18}) +\1$", result.stdout, re.MULTILINE)
+    assert "wei" not in result.stdout
     assert "3 payments in" in result.stdout
     assert "concludeAndTransferAllAssets" in result.stdout
     assert "Every figure is exactly right." in result.stdout

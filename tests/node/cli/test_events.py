@@ -2,6 +2,8 @@
 
 import pytest
 
+from node.cli.output import PIPE_WIDTH
+
 pytestmark = pytest.mark.e2e
 
 
@@ -25,6 +27,23 @@ def test_one_channel_or_objective_can_be_followed(
     objective_id = network.channel(network.alice, channel_id)["objective_ids"][0]
     page = tally_json("events", "--objective", objective_id, "--dir", alice_dir)
     assert "objective-created" in [record["name"] for record in page["records"]]
+
+
+@pytest.mark.parametrize("width", ["80", None])
+def test_only_the_content_gives_way_on_a_narrow_screen(
+    tally, tally_json, channel_id, alice_dir, width: str | None
+) -> None:
+    arguments = ["events", "--from", "0", "--limit", "30", "--dir", alice_dir]
+    records = tally_json(*arguments)["records"]
+    lines = tally(*arguments, **({"COLUMNS": width} if width else {})).stdout.splitlines()
+    assert max(map(len, lines)) <= int(width or PIPE_WIDTH)
+    assert len(lines) == len(records) + 3
+    for record, line in zip(records, lines[3:], strict=True):
+        seq, cause, day, moment, name, content = line.split(None, 5)
+        assert (int(seq), name) == (record["seq"], record["name"])
+        assert cause == ("-" if record["cause_seq"] is None else str(record["cause_seq"]))
+        assert (len(day), len(moment)) == (len("01-31"), len("23:59:59.999"))
+        assert content.startswith("{")
 
 
 def test_the_log_ends_somewhere(tally, alice_dir) -> None:

@@ -2,6 +2,8 @@
 
 import pytest
 
+from node.cli.objectives import COLUMNS
+
 pytestmark = pytest.mark.e2e
 
 
@@ -13,6 +15,9 @@ def test_objectives_are_listed_filtered_and_shown(tally, tally_json, channel_id,
     assert one["objective_id"] == mine["objective_id"]
     table = tally("objectives", "--dir", alice_dir).stdout
     assert "DirectFund" in table
+    narrow = tally("objectives", "--dir", alice_dir, COLUMNS="80").stdout.splitlines()
+    assert max(map(len, narrow)) <= 80
+    assert narrow[1].split() == list(COLUMNS)
     shown = tally("objectives", mine["objective_id"], "--dir", alice_dir).stdout
     assert mine["objective_id"] in shown
     assert (

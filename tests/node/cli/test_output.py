@@ -22,11 +22,30 @@ def test_a_table_shows_every_cell_as_it_is(capsys: pytest.CaptureFixture[str]) -
     assert "nothing" not in out
 
 
+@pytest.fixture(autouse=True)
+def no_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 def test_a_cut_table_has_one_line_for_each_row(capsys: pytest.CaptureFixture[str]) -> None:
     output.print_table("T", ("a", "b"), [[1, "x" * 900], [2, "y" * 900]], "", cut_last=True)
     out = capsys.readouterr().out
     assert out.count("xxx…") == out.count("yyy…") == 1
     assert max(len(line) for line in out.splitlines()) == output.PIPE_WIDTH
+
+
+@pytest.mark.parametrize("cut_last", [True, False])
+def test_only_the_last_column_gives_way(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, cut_last: bool
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    rows = [["first cell", "0.999 ETH", "word " * 20], ["x", "1 ETH", "0x" + "ab" * 40]]
+    output.print_table("T", ("a", "amount", "rest"), rows, "", right=("amount",), cut_last=cut_last)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 40
+    assert sum("first cell  0.999 ETH  word" in line for line in lines) == 1
+    assert sum("x               1 ETH  0xab" in line for line in lines) == 1
+    assert (len(lines) == 5) is cut_last
 
 
 def test_a_table_without_rows_says_so(capsys: pytest.CaptureFixture[str]) -> None:
@@ -35,7 +54,14 @@ def test_a_table_without_rows_says_so(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_nested_fields_get_dotted_names(capsys: pytest.CaptureFixture[str]) -> None:
-    fields = {"a": {"b": 1, "c": {"d": None}}, "e": True, "f": ["x", "y"], "g": [], "h": False}
+    fields = {
+        "a": {"b": 1, "c": {"d": None}},
+        "e": True,
+        "f": ["x", "y"],
+        "g": [],
+        "h": False,
+        "i": "",
+    }
     assert output.flattened(fields) == [
         ("a.b", "1"),
         ("a.c.d", "none"),
@@ -43,10 +69,13 @@ def test_nested_fields_get_dotted_names(capsys: pytest.CaptureFixture[str]) -> N
         ("f", "x, y"),
         ("g", "none"),
         ("h", "no"),
+        ("i", "none"),
     ]
     output.print_fields("Title", fields)
     assert "a.c.d" in capsys.readouterr().out
 
 
-def test_a_short_id_is_one_that_commands_take() -> None:
-    assert output.short("0x" + "ab" * 32) == "0xabababab"
+def test_a_short_id_shows_both_ends_and_a_short_text_is_left_alone() -> None:
+    assert output.short("0x1234" + "ab" * 28 + "5678") == "0x1234…5678"
+    assert output.short("0x12345678") == "0x12345678"
+    assert output.short("") == ""

@@ -13,6 +13,10 @@ def test_the_status_says_who_and_where(tally, tally_json, network, alice_dir) ->
     table = tally("status", "-c", alice_dir / "config.toml")
     assert network.alice.address in table.stdout
     assert "chain.head_block_num" in table.stdout
+    narrow = tally("status", "--dir", alice_dir, COLUMNS="80").stdout
+    (peer,) = [line for line in narrow.splitlines() if line.startswith(network.bob.address)]
+    assert peer.split()[2:] == ["yes", "0"]
+    assert len(peer) <= 80
 
 
 def test_a_node_that_is_not_running_is_one_error(tally, tally_json, tmp_path) -> None:

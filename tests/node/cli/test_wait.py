@@ -7,10 +7,17 @@ import pytest
 
 from node.cli.failures import CommandFailed
 from node.cli.node_call import ask
-from node.cli.wait import wait_for_objective
+from node.cli.wait import AWAITED, awaited, wait_for_objective
+from protocols.objectives.base import WaitingFor
 from tests.support.daemons import Network
 
 pytestmark = pytest.mark.e2e
+
+
+def test_every_condition_there_is_has_words_for_a_person() -> None:
+    assert set(AWAITED) == {str(condition) for condition in WaitingFor}
+    assert awaited("my-deposit") == "our deposit to be mined"
+    assert awaited("a-later-nodes-condition") == "a later nodes condition"
 
 
 def funding_objective(network: Network, channel_id: str) -> str:
@@ -34,6 +41,8 @@ def test_a_peer_that_is_away_is_waited_for_as_long_as_we_like(network, alice_dir
         assert time.monotonic() - started < 5
         assert caught.value.name == "STILL_WAITING"
         assert caught.value.values["channel_id"] == opened["channel_id"]
+        assert "the peer to agree" in caught.value.message
+        assert "tally approve" in caught.value.message
     finally:
         network.bob.start()
     done = wait_for_objective(alice_dir, opened["objective_id"], timeout_s=30, quiet=True)
