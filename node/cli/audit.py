@@ -3,6 +3,7 @@
 The log is opened read-only, so a daemon may run beside it.
 """
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -75,19 +76,19 @@ def _say(document: dict[str, Any]) -> None:
     say(f"{document['log']}: {document['records']} records")
     for kind in ("findings", "notes"):
         for item in document[kind]:
-            say(f"  {kind[:-1]}: {_where(item)}{item['message']}")
+            say(f"  {kind[:-1]}: {place(item)}{item['message']}")
     if document["dropped_findings"]:
         say(f"  and {document['dropped_findings']} findings more")
     say("The log is not sound." if document["findings"] else "Nothing to find fault with.")
 
 
-def _where(item: dict[str, Any]) -> str:
-    """The record, the range of records and the file, as far as they are known."""
+def place(item: dict[str, Any]) -> str:
+    """The record or records and the file, as far as they are known and the message is silent."""
     places = []
-    if item["seq"] is not None:
-        last = item["last_seq"]
-        one = last is None or last == item["seq"]
-        places.append(f"record {item['seq']}" if one else f"records {item['seq']} to {last}")
-    if item["file"] is not None:
+    seq, last, message = item["seq"], item["last_seq"], item["message"]
+    if seq is not None and re.search(rf"\brecords? (from )?{seq}\b", message) is None:
+        one = last is None or last == seq
+        places.append(f"record {seq}" if one else f"records {seq} to {last}")
+    if item["file"] is not None and item["file"] not in message:
         places.append(item["file"])
     return ", ".join(places) + ": " if places else ""

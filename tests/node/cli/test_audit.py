@@ -5,12 +5,51 @@ from pathlib import Path
 
 import pytest
 
+from node.cli.audit import place
 from tests.support.daemons import Network
 
 
 def test_what_is_no_log_is_one_error(tally_json, tmp_path: Path) -> None:
     refused = tally_json("audit", tmp_path / "none", exit_code=1)
     assert "no log" in refused["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("seq", "last_seq", "file", "message", "place_text"),
+    [
+        (7, None, None, "the digest differs", "record 7: "),
+        (7, None, None, "record 7 says 5", ""),
+        (7, None, None, "record 70 says 5", "record 7: "),
+        (80, 95, "18.sst", "records 80 to 95 in 18.sst cannot be read", ""),
+        (80, 95, "18.sst", "18.sst, records 80 to 95: a wrong sum", ""),
+        (80, 95, "18.sst", "a wrong sum", "records 80 to 95, 18.sst: "),
+        (9, None, "2.log", "2.log, records from 9 on: a torn tail", ""),
+        (None, None, "CURRENT", "names no file", "CURRENT: "),
+        (None, None, None, "money is missing", ""),
+    ],
+)
+def test_a_place_is_said_once(
+    seq: int | None, last_seq: int | None, file: str | None, message: str, place_text: str
+) -> None:
+    item = {"seq": seq, "last_seq": last_seq, "file": file, "message": message}
+    assert place(item) == place_text
+
+
+@pytest.mark.e2e
+def test_a_killed_nodes_log_is_sound_and_worth_a_note(
+    tally, tally_json, network: Network, channel_id, tmp_path: Path
+) -> None:
+    network.bob.kill()
+    copy = tmp_path / "data"
+    shutil.copytree(network.bob.log_path, copy)
+    network.bob.start()
+    report = tally_json("audit", copy)
+    assert report["findings"] == []
+    assert "not stopped cleanly" in report["notes"][-1]["message"]
+    result = tally("audit", copy)
+    assert result.exit_code == 0
+    assert "note: " in result.stdout
+    assert "not stopped cleanly" in result.stdout
 
 
 @pytest.mark.e2e
@@ -49,4 +88,6 @@ def test_a_flipped_byte_is_found_and_named(tally, tally_json, damaged: Path) -> 
     result = tally("audit", damaged)
     assert result.exit_code == 3
     assert "finding: " in result.stdout
+    for line in result.stdout.splitlines():
+        assert line.count(f"{first['seq']} to {first['last_seq']}") <= 1
     assert "The log is not sound" in result.stdout
