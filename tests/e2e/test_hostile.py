@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import trio
+from msgspec.structs import replace
 
 from node.p2p.connection import secure
 from node.p2p.errors import ConnectionLost, HandshakeFailed
@@ -236,10 +237,29 @@ async def test_a_replayed_message_is_taken_in_once(mallory: Mallory) -> None:
         assert mallory.row()["received"] == number + 2
 
 
-async def test_a_replayed_proposal_under_a_new_number_is_refused(mallory: Mallory) -> None:
+async def test_a_proposal_said_again_is_answered_with_what_was_signed_before(
+    mallory: Mallory,
+) -> None:
     async with mallory.session():
         await mallory.say(mallory.proposal())
+        first = await mallory.hears(messages.SignedState)
         await mallory.say(mallory.proposal())
+        assert await mallory.hears(messages.SignedState, 2) == first
+    channels = mallory.victim.call("channel_list")["channels"]
+    assert sum(c["counterparty"] == mallory.spelt for c in channels) == 1
+
+
+async def test_another_proposal_for_a_channel_that_was_seen_is_a_replay(mallory: Mallory) -> None:
+    good = mallory.proposal()
+    state = mallory.state(0)
+    (exit_,) = state.outcome
+    more, nothing = replace(exit_.allocations[0], amount=5), exit_.allocations[1]
+    richer = replace(state, outcome=(replace(exit_, allocations=(more, nothing)),))
+    signature = mallory.signer(richer.state_hash())
+    async with mallory.session():
+        await mallory.say(good)
+        await mallory.hears(messages.SignedState)
+        await mallory.say(replace(good, encoded_state=richer.encode(), signature=signature))
         assert (await mallory.drops()).error_code == "replay_attack"
 
 

@@ -91,6 +91,7 @@ def forbidden(mallory: Mallory) -> dict[str, State]:
     return {
         "NONCE_PREFIX_MISMATCH": with_fixed(mallory, channel_nonce=foreign_nonce),
         "CHALLENGE_DURATION_TOO_SHORT": with_fixed(mallory, challenge_duration=10),
+        "CHALLENGE_DURATION_TOO_LONG": with_fixed(mallory, challenge_duration=2**48 - 1),
         "APP_NOT_SUPPORTED": with_fixed(
             mallory, app_definition=parse_address(deployment["consensus_app"])
         ),
@@ -106,6 +107,7 @@ def forbidden(mallory: Mallory) -> dict[str, State]:
     [
         "NONCE_PREFIX_MISMATCH",
         "CHALLENGE_DURATION_TOO_SHORT",
+        "CHALLENGE_DURATION_TOO_LONG",
         "APP_NOT_SUPPORTED",
         "PARTICIPANTS_REFUSED",
         "PAYEE_MUST_OPEN_WITH_ZERO",
@@ -135,7 +137,7 @@ async def test_states_of_a_foreign_channel_are_refused(mallory: Mallory, channel
         await mallory.say(messages.FinalStateRequest(theirs, bytes(32), b""))
         assert (await mallory.drops(2)).error_code == "channel_unknown"
         await mallory.say(mallory.payment(theirs, 10, 10))
-        assert (await mallory.hears(messages.PaymentRefusal)).error_code == "UNKNOWN_CHANNEL"
+        assert (await mallory.drops(3)).error_code == "channel_unknown"
 
 
 async def test_a_badly_signed_postfund_does_not_open_the_channel(mallory: Mallory) -> None:

@@ -220,7 +220,7 @@ def test_a_chain_that_goes_away_is_waited_for(tmp_path: Path) -> None:
         assert lost_its_chain(alice)
         with pytest.raises(RpcError) as refused:
             alice.call("payment_send", channel_id=channel_id, amount="1")
-        assert (refused.value.name, refused.value.retry_safe) == ("CHAIN_VIEW_STALE", True)
+        assert (refused.value.name, refused.value.retry_safe) == ("CHAIN_NOT_SEEN_YET", True)
         alice.call("channel_close", channel_id=channel_id)
         until(
             "the final state is signed by both",

@@ -230,6 +230,31 @@ async def test_a_full_queue_says_so_and_takes_more_after_a_batch() -> None:
     assert rig.engine.nowait(inputs.Tick())
 
 
+async def test_what_must_not_be_lost_comes_first_when_the_queue_is_full() -> None:
+    rig = await opened()
+    await rig.answer(pay(1, 1))
+    sent = rig.state.peer(BOB.address).sent
+    for _ in range(INPUT_QUEUE_COUNT_MAX):
+        assert rig.engine.nowait(inputs.Tick())
+    rig.engine.urge(inputs.PeerConnected(BOB.address, sent))
+    await rig.work()
+    assert rig.state.peer(BOB.address).acknowledged == sent
+    acknowledged = rig.events_of(events.PeerAcknowledged)
+    rig.engine.urge(inputs.PeerConnected(BOB.address, sent))
+    await rig.work()
+    assert rig.events_of(events.PeerAcknowledged) == acknowledged
+
+
+async def test_what_must_not_be_lost_is_finished_by_a_stop() -> None:
+    rig = await opened()
+    sent = rig.state.peer(BOB.address).sent
+    for _ in range(INPUT_QUEUE_COUNT_MAX):
+        assert rig.engine.nowait(inputs.Tick())
+    rig.engine.urge(inputs.PeerConnected(BOB.address, sent))
+    rig.engine.stop()
+    assert rig.state.peer(BOB.address).acknowledged == sent
+
+
 async def test_who_waits_at_a_full_queue_gets_in_when_there_is_room() -> None:
     rig = await opened()
     for _ in range(INPUT_QUEUE_COUNT_MAX):
