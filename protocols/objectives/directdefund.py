@@ -209,12 +209,9 @@ def receive_request(draft: Draft, channel: Channel, body: messages.FinalStateReq
         raise ChannelNotOpen(channel.channel_id, "not funded yet")
     _record_shown(draft, channel, amount_from_bytes(body.total), body.signature)
     identity = start(draft, channel, channel.counterparty)
-    mine = signed_final(channel, channel.my_index)
-    if mine is not None:
-        # Asked although we signed: our signature was lost on the way to the other side's disk.
-        resend(draft, channel, mine.turn_num, identity)
-    elif channel.my_index == 1 and _shown_by(channel, channel.me) is not None:
-        _send_request(draft, channel, identity)
+    if channel.my_index == 1 or signed_final(channel, 0) is not None:
+        # Asked although we signed or asked: it was lost on the way to the other side's disk.
+        _say_again(draft, channel, identity)
 
 
 def retell(draft: Draft, channel: Channel) -> None:
@@ -222,11 +219,21 @@ def retell(draft: Draft, channel: Channel) -> None:
     identity = objective_id(ObjectiveType.DIRECT_DEFUND, channel.channel_id)
     if draft.state.objectives.get(identity) is None or is_withdrawn(channel):
         return
-    mine = signed_final(channel, channel.my_index)
-    if mine is not None:
-        resend(draft, channel, mine.turn_num, identity)
-    elif _shown_by(channel, channel.me) is not None:
+    _say_again(draft, channel, identity)
+
+
+def _say_again(draft: Draft, channel: Channel, identity: ObjectiveId) -> None:
+    """All that the other side needs to reach a final state signed by both, in its order.
+
+    A payer who forgot what she signed needs the voucher shown before the payee's signature; a payee
+    who forgot what it refused has to refuse that before it takes the next turn.
+    """
+    mine = [turn for turn in channel.turns if turn.is_final and turn.signatures[channel.my_index]]
+    asked = _shown_by(channel, channel.me) is not None
+    if (asked and not mine) or (mine and channel.my_index == 1):
         _send_request(draft, channel, identity)
+    for turn in mine:
+        resend(draft, channel, turn.turn_num, identity)
 
 
 def _record_shown(draft: Draft, channel: Channel, total: int, signature: bytes) -> None:
@@ -248,12 +255,17 @@ def receive_final(draft: Draft, channel: Channel, state: State, body: messages.S
         raise StateRefused(state.turn_num, "the channel is not funded")
     if channel.my_index == 0:
         mine = channel.turn(state.turn_num)
+        if mine is None and channel.close_only:
+            # The payee agrees to what a cut tail made us forget: ask it what we owe (M27).
+            start(draft, channel, channel.counterparty)
+            return
         if mine is None or not mine.signatures[0]:
             raise StateRefused(state.turn_num, "the payer signs the final state first")
         take_in(draft, channel, state, body.encoded_state, body.signature)
         return
     if state.turn_num in channel.refused_turns:
-        raise StateRefused(state.turn_num, "we refused this turn already")
+        _refuse_again(draft, channel, state, body)
+        return
     if channel.turn(state.turn_num) is None:
         _require_final_in_turn(channel, state)
     identity = start(draft, channel, channel.counterparty)
@@ -283,13 +295,31 @@ def _refuse(draft: Draft, channel: Channel, turn_num: int, identity: ObjectiveId
     draft.emit(
         events.FinalStateRefused(channel.channel_id, turn_num, channel.me, amount, signature)
     )
+    _send_refusal(draft, channel, turn_num, identity)
+
+
+def _send_refusal(draft: Draft, channel: Channel, turn_num: int, identity: ObjectiveId) -> None:
+    total, signature = _largest_voucher(channel)
+    amount = amount_to_bytes(total)
     body = messages.FinalStateRefusal(channel.channel_id, turn_num, amount, signature)
     draft.send(channel.counterparty, body, identity)
 
 
+def _refuse_again(draft: Draft, channel: Channel, state: State, body: messages.SignedState) -> None:
+    """The payer says a refused turn again: she forgot the refusal."""
+    known = channel.turn(state.turn_num)
+    if known is None or known.encoded_state != body.encoded_state:
+        raise StateRefused(state.turn_num, "we refused this turn already")
+    identity = objective_id(ObjectiveType.DIRECT_DEFUND, channel.channel_id)
+    _send_refusal(draft, channel, state.turn_num, identity)
+
+
 def receive_refusal(draft: Draft, channel: Channel, body: messages.FinalStateRefusal) -> None:
     """The payee will never sign that turn; with the voucher it shows we sign the next one."""
+    shown = _shown_by(channel, channel.counterparty)
     if body.turn_num in channel.refused_turns:
+        if shown is not None and amount_from_bytes(body.total) <= shown.total:
+            return  # Said again, to a payer who might have forgotten it.
         raise StateRefused(body.turn_num, "the payee refused this turn already")
     mine = channel.turn(body.turn_num)
     if channel.my_index != 0 or mine is None or not mine.is_final or mine.signatures[1]:

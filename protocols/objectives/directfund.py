@@ -225,10 +225,15 @@ def receive_state(draft: Draft, channel: Channel, state: State, body: messages.S
     if state.turn_num == POSTFUND_TURN and not is_supported(channel, PREFUND_TURN):
         raise StateRefused(state.turn_num, "the prefund is not signed by all")
     is_new = take_in(draft, channel, state, body.encoded_state, body.signature)
-    if not is_new and channel.my_index == 1 and channel.signed_by_me(state.turn_num):
-        # Said again: the payer lost our answer. Only one side answers so, or it would never end.
-        identity = objective_id(ObjectiveType.DIRECT_FUND, channel.channel_id)
-        resend(draft, channel, state.turn_num, identity)
+    if is_new:
+        return
+    identity = objective_id(ObjectiveType.DIRECT_FUND, channel.channel_id)
+    # Said again: the other side lost our answer. The payer answers a prefund alone, with her
+    # postfund, and the payee both: so every such exchange ends.
+    answer = state.turn_num if channel.my_index == 1 else POSTFUND_TURN
+    is_answered = channel.my_index == 1 or state.turn_num == PREFUND_TURN
+    if is_answered and channel.signed_by_me(answer):
+        resend(draft, channel, answer, identity)
 
 
 def retell(draft: Draft, channel: Channel) -> None:
@@ -292,8 +297,9 @@ def may_abandon(draft: Draft, objective: Objective) -> bool:
     """True while nothing is at stake: no deposit is held, seen or on its way."""
     if objective.objective_type != ObjectiveType.DIRECT_FUND:
         return False
-    if objective.status not in (ObjectiveStatus.UNAPPROVED, ObjectiveStatus.APPROVED):
-        return False
+    if objective.status != ObjectiveStatus.APPROVED:
+        # We signed nothing yet: whoever put money in can take nothing from us by it.
+        return objective.status == ObjectiveStatus.UNAPPROVED
     channel = draft.state.channels[objective.channel_id]
     asset = funding_terms(channel).asset
     if confirmed_holdings(channel, asset) or observed_holdings(channel, asset):
