@@ -1,6 +1,11 @@
 """A bad peer is recorded in bounded form."""
 
-from node.misbehaviour import INTERVAL_S, RECORDED_FAULT_COUNT, Misbehaviour
+from node.misbehaviour import (
+    INTERVAL_S,
+    RECORDED_FAULT_COUNT,
+    REMEMBERED_PEER_COUNT_MAX,
+    Misbehaviour,
+)
 from protocols.inputs import PeerFault
 from protocols.types import Address
 from tests.support.actors import BOB, IVAN
@@ -58,6 +63,25 @@ def test_a_peer_is_expelled_for_each_batch_with_faults_beyond_ten() -> None:
     misbehaviour.after_batch(BOB.address, RECORDED_FAULT_COUNT + 1)
     misbehaviour.after_batch(BOB.address, RECORDED_FAULT_COUNT + 1)
     assert expelled == [(BOB.address, INTERVAL_S)]
+
+
+def test_faults_from_before_the_start_expel_nobody() -> None:
+    misbehaviour, _, expelled = rig()
+    misbehaviour.after_batch(BOB.address, 500)
+    misbehaviour.after_batch(BOB.address, 500)
+    assert expelled == []
+    misbehaviour.after_batch(BOB.address, 501)
+    assert expelled == [(BOB.address, INTERVAL_S)]
+
+
+def test_who_talks_is_remembered_longer_than_who_was_heard_first() -> None:
+    misbehaviour, _, expelled = rig()
+    for number in range(REMEMBERED_PEER_COUNT_MAX):
+        misbehaviour.after_batch(number.to_bytes(20, "big"), 11)
+    misbehaviour.after_batch(bytes(20), 11)
+    misbehaviour.after_batch(b"\xff" * 20, 11)
+    misbehaviour.after_batch(bytes(20), 12)
+    assert expelled == [(bytes(20), INTERVAL_S)]
 
 
 def test_memory_of_strangers_is_bounded() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from node.faults import Faults
-from node.outbox import Outbox, settled_keys
+from node.outbox import Outbox
 from protocols import events
 from protocols.effects import (
     BroadcastTransaction,
@@ -13,8 +13,7 @@ from protocols.effects import (
     outbox_key,
     transaction_key,
 )
-from protocols.node_state import NodeState, apply
-from tests.support.actors import ALICE, BOB, IVAN
+from tests.support.actors import BOB, IVAN
 from tests.support.builders import open_command, signed, state
 from tests.support.engine_rig import ChainDoor, Journal, PeerDoor, Rig, opened, pay
 
@@ -119,19 +118,34 @@ def test_an_intent_ends_mined_or_failed_and_the_chain_room_is_told() -> None:
 
 
 def test_settled_keys_are_those_the_effects_were_stored_under() -> None:
-    world = NodeState()
-    apply(world, events.NodeCreated(1, 1, b"a" * 20, b"v" * 20, b"c" * 20, ALICE.address), 0)
-    apply(world, events.DeliveryResumed(BOB.address, 5, 0), 0)
-    apply(world, events.PeerAcknowledged(BOB.address, 2), 0)
-    keys = list(settled_keys(world, events.PeerAcknowledged(BOB.address, 4)))
+    box, _, _ = outbox()
+    box.load([message(3), message(4), message(5), message(1, IVAN.address), SIGNED])
+    keys = box.settled_keys(events.PeerAcknowledged(BOB.address, 4))
     assert keys == [outbox_key(message(3)), outbox_key(message(4))]
     assert keys == [message_key(BOB.address, 3), message_key(BOB.address, 4)]
-    assert list(settled_keys(world, mined(INTENT))) == [outbox_key(SIGNED)]
+    assert box.settled_keys(mined(INTENT)) == [outbox_key(SIGNED)]
     assert outbox_key(SIGNED) == outbox_key(ORDER) == transaction_key(INTENT)
-    assert list(settled_keys(world, events.TransactionFailed(INTENT, ""))) == [
-        transaction_key(INTENT)
+    assert box.settled_keys(events.TransactionFailed(INTENT, "")) == [transaction_key(INTENT)]
+    assert box.settled_keys(events.PeerMisbehaved(BOB.address, "x", "y", 1)) == []
+
+
+def test_an_acknowledgement_settles_what_is_here_whatever_number_it_names() -> None:
+    box, _, _ = outbox()
+    box.load([message(3), message(2**40)])
+    everything = events.PeerAcknowledged(BOB.address, 2**48)
+    assert box.settled_keys(everything) == [
+        message_key(BOB.address, 3),
+        message_key(BOB.address, 2**40),
     ]
-    assert not list(settled_keys(world, events.PeerMisbehaved(BOB.address, "x", "y", 1)))
+    assert box.settled_keys(events.PeerAcknowledged(IVAN.address, 2**48)) == []
+
+
+def test_what_waits_for_a_peer_is_counted_by_peer() -> None:
+    box, _, _ = outbox()
+    box.load([message(1), message(2), message(1, IVAN.address), ORDER])
+    assert [box.waiting_count(who) for who in (BOB.address, IVAN.address, bytes(20))] == [2, 1, 0]
+    box.settle(events.PeerAcknowledged(BOB.address, 1))
+    assert box.waiting_count(BOB.address) == 1
 
 
 async def test_after_a_restart_everything_unsettled_leaves_again_in_order() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from protocols import inputs, messages
 from protocols.crank import crank, waiting_for
-from protocols.delivery import SEQUENCE_MAX
+from protocols.delivery import RESUME_JUMP_MAX, SEQUENCE_MAX
 from protocols.errors import ProtocolError, UnknownChannel
 from protocols.events import MessageDropped
 from protocols.objectives.base import ObjectiveType, WaitingFor, objective_id
@@ -23,6 +23,7 @@ from tests.support.builders import (
     payment,
     proposal,
     signed,
+    split,
     state,
 )
 from tests.support.network import CoreNode, Network, Said, opened, pay
@@ -59,7 +60,7 @@ def test_a_message_is_taken_in_once_and_in_order() -> None:
 def test_every_conversation_is_numbered_by_itself() -> None:
     bob = opened().bob
     stranger = bob.feed(numbered(1, payment(10, 10), by=IRENE))
-    assert names(stranger) == ["voucher-refused", "send PaymentRefusal"]
+    assert names(stranger) == ["message-dropped"]
     assert bob.peer(IRENE.address).received == 1
 
 
@@ -144,12 +145,92 @@ def test_a_cut_node_does_not_reuse_numbers_that_its_peer_has_seen() -> None:
     alice = opened().alice
     alice.lose_tail()
     sent = alice.peer(BOB.address).sent
-    assert names(alice.feed(inputs.PeerAck(BOB.address, sent + 4))) == [
-        "delivery-resumed",
-        "peer-acknowledged",
-    ]
+    result = alice.feed(inputs.PeerConnected(BOB.address, sent + 4))
+    assert names(result)[:2] == ["delivery-resumed", "peer-acknowledged"]
+    told = [sequence.sequence for sequence in alice.outbox[BOB.address]]
+    assert told == [sent + 5, sent + 6], "the opening is said again, under new numbers"
     alice.feed(inputs.CloseChannel(CHANNEL))
-    assert alice.outbox[BOB.address][-1].sequence == sent + 5
+    assert alice.outbox[BOB.address][-1].sequence == sent + 7
+
+
+def test_an_acknowledgement_alone_takes_up_nothing() -> None:
+    alice = opened().alice
+    alice.lose_tail()
+    sent = alice.peer(BOB.address).sent
+    assert names(alice.feed(inputs.PeerAck(BOB.address, sent + 4))) == []
+    assert alice.peer(BOB.address).sent == sent
+
+
+def test_a_session_of_two_whole_logs_says_nothing_again() -> None:
+    network = opened()
+    lengths = [len(node.log) for node in network.nodes.values()]
+    network.reconnect()
+    assert [len(node.log) for node in network.nodes.values()] == lengths
+
+
+def test_a_session_acknowledges_what_the_peer_has() -> None:
+    network = opened()
+    pay(network, 10, 1)
+    network.deliver(network.alice)
+    network.reconnect()
+    assert network.waiting(network.alice) == 0
+
+
+def test_a_conversation_is_taken_up_once_for_each_peer_and_cut() -> None:
+    alice = opened().alice
+    for cut_count in (1, 2):
+        alice.lose_tail()
+        for who in (BOB, IRENE):
+            received = alice.peer(who.address).sent
+            connected = inputs.PeerConnected(who.address, received)
+            assert names(alice.feed(connected))[0] == "delivery-resumed"
+            assert names(alice.feed(inputs.PeerConnected(who.address, received))) == []
+            assert alice.peer(who.address).resumed_cut == cut_count
+
+
+def test_a_peer_that_forgot_what_it_acknowledged_is_told_again() -> None:
+    network = opened()
+    alice = network.alice
+    peer = alice.peer(BOB.address)
+    assert peer.acknowledged == peer.sent == 2
+    result = alice.feed(inputs.PeerConnected(BOB.address, 1))
+    assert names(result) == ["message-sent"] * 2 + ["send ChannelProposal", "send SignedState"]
+    assert alice.peer(BOB.address).acknowledged == 2
+    assert names(alice.feed(inputs.PeerConnected(BOB.address, 2))) == []
+
+
+def test_a_gap_is_made_good_once_for_each_cut() -> None:
+    bob = opened().bob
+    bob.lose_tail()
+    received = bob.peer(ALICE.address).received
+    bob.feed(numbered(received + 5, None))
+    assert bob.peer(ALICE.address).gap_cut == 1
+    assert names(bob.feed(numbered(received + 10, None))) == []
+    bob.lose_tail()
+    assert names(bob.feed(numbered(received + 10, None)))[0] == "delivery-resumed"
+
+
+def test_a_strangers_count_after_a_cut_tail_costs_nothing() -> None:
+    for item in (
+        inputs.PeerConnected(IRENE.address, 2**48),
+        inputs.PeerConnected(IRENE.address, RESUME_JUMP_MAX + 1),
+        inputs.PeerAck(IRENE.address, 2**48),
+        inputs.PeerAck(IRENE.address, 2**64 - 1),
+    ):
+        alice = opened().alice
+        alice.lose_tail()
+        before = alice.state.digest()
+        result = alice.feed(item)
+        assert (result.events, result.effects) == ((), ())
+        assert alice.state.digest() == before
+
+
+def test_a_jump_is_taken_up_to_the_bound_and_costs_two_facts() -> None:
+    alice = opened().alice
+    alice.lose_tail()
+    result = alice.feed(inputs.PeerConnected(IRENE.address, RESUME_JUMP_MAX))
+    assert names(result) == ["delivery-resumed", "peer-acknowledged"]
+    assert alice.peer(IRENE.address).sent == RESUME_JUMP_MAX
 
 
 @pytest.mark.parametrize("sequence", [SEQUENCE_MAX + 1, 2**64 - 1])
@@ -157,6 +238,10 @@ def test_a_cut_node_is_not_counted_out_of_its_numbers(sequence: int) -> None:
     alice = opened().alice
     alice.lose_tail()
     assert names(alice.feed(inputs.PeerAck(BOB.address, sequence))) == []
+    sent = alice.peer(BOB.address).sent
+    alice.feed(inputs.PeerConnected(BOB.address, sequence))
+    assert not alice.events_of("delivery-resumed")
+    assert alice.peer(BOB.address).sent <= sent + 2
     assert names(alice.feed(numbered(sequence, final_request(0), by=BOB))) == []
     alice.feed(inputs.CloseChannel(CHANNEL))
     assert alice.outbox[BOB.address]
@@ -192,9 +277,10 @@ def dropped(node: CoreNode, item: Said) -> MessageDropped:
         (final_request(0), IRENE, "channel_unknown"),
         (messages.ObjectiveRejection(bytes(32), "X", ""), ALICE, "channel_unknown"),
         (messages.ObjectiveRejection(FUND, "X", ""), IRENE, "channel_unknown"),
-        (messages.ObjectiveRejection(FUND, "X", ""), ALICE, "decode_failed"),
         (messages.Receipt(CHANNEL, bytes(32), 1, bytes(32), bytes(65)), ALICE, "channel_unknown"),
-        (proposal(), ALICE, "replay_attack"),
+        (proposal(state(0, outcome=split(total=5))), ALICE, "replay_attack"),
+        (payment(10, 10, channel_id=bytes(32)), ALICE, "channel_unknown"),
+        (payment(10, 10), IRENE, "channel_unknown"),
         (proposal(state(0, fixed=fixed_part(channel_nonce=7))), ALICE, "payload_invalid"),
         (final_refusal(3, 5), ALICE, "payload_invalid"),
     ],

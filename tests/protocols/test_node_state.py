@@ -95,10 +95,20 @@ def test_faults_of_a_peer_are_counted() -> None:
 
 def test_a_conversation_is_taken_up_where_the_peer_stands_and_never_lower() -> None:
     alice = CoreNode(ALICE)
-    alice.record(events.DeliveryResumed(BOB.address, 7, 3))
-    assert (alice.peer(BOB.address).sent, alice.peer(BOB.address).received) == (7, 3)
-    alice.record(events.DeliveryResumed(BOB.address, 2, 9))
-    assert (alice.peer(BOB.address).sent, alice.peer(BOB.address).received) == (7, 9)
+    alice.lose_tail()
+    alice.record(events.DeliveryResumed(BOB.address, 7, 0))
+    peer = alice.peer(BOB.address)
+    assert (peer.sent, peer.received, peer.resumed_cut, peer.gap_cut) == (7, 0, 1, 0)
+    alice.record(events.DeliveryResumed(BOB.address, 2, 0))
+    assert alice.peer(BOB.address).sent == 7
+
+
+def test_a_gap_in_the_peers_numbers_is_made_good_apart_from_our_own_count() -> None:
+    alice = CoreNode(ALICE)
+    alice.lose_tail()
+    alice.record(events.DeliveryResumed(BOB.address, 0, 9))
+    peer = alice.peer(BOB.address)
+    assert (peer.sent, peer.received, peer.resumed_cut, peer.gap_cut) == (0, 9, 0, 1)
 
 
 def test_an_unreceipted_channel_is_known_until_its_receipt() -> None:

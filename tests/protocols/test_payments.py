@@ -14,6 +14,7 @@ from protocols.crypto import merkle_root, payment_leaf
 from protocols.errors import (
     AmountAboveDeposit,
     AmountNotPositive,
+    ChainNotSeenYet,
     ChainViewStale,
     ChannelCloseOnly,
     ChannelClosing,
@@ -27,7 +28,13 @@ from protocols.errors import (
 )
 from protocols.events import MessageDropped, VoucherRefused
 from protocols.objectives.base import ObjectiveType
-from protocols.payments import PAYMENTS_IN_FLIGHT_COUNT_MAX, root_of
+from protocols.payments import (
+    PAYMENTS_IN_FLIGHT_COUNT_MAX,
+    RESEND_PAUSE_MS,
+    RESEND_PAUSE_MS_MAX,
+    RESEND_ROUND_COUNT_MAX,
+    root_of,
+)
 from protocols.types import amount_from_bytes, amount_to_bytes
 from protocols.voucher import receipt_hash, sign_voucher, verify_voucher
 from tests.support.actors import ALICE, BOB, IRENE, Actor
@@ -89,6 +96,10 @@ def stale(node: CoreNode) -> None:
     node.chain_view_age_s = OLDEST_SAFE_VIEW_S + 1
 
 
+def unseen(node: CoreNode) -> None:
+    node.chain_view_age_s = None
+
+
 UNSAFE: list[tuple[Callable[[CoreNode], None], type[ProtocolError]]] = [
     (not_funded, ChannelNotOpen),
     (close_only, ChannelCloseOnly),
@@ -96,6 +107,7 @@ UNSAFE: list[tuple[Callable[[CoreNode], None], type[ProtocolError]]] = [
     (concluded, ChannelDisputed),
     (finalised_and_confirmed, ChannelDisputed),
     (stale, ChainViewStale),
+    (unseen, ChainNotSeenYet),
 ]
 
 
@@ -306,7 +318,6 @@ def test_a_good_payment_is_recorded_and_answered_at_the_end_of_the_batch() -> No
             "VOUCHER_SIGNATURE_WRONG",
         ),
         (payment(10, 10, signature=sign_voucher(CHANNEL, 9, ALICE.signer)), "VOUCHER_SIGNATURE"),
-        (payment(10, 10, channel_id=bytes(32)), "UNKNOWN_CHANNEL"),
     ],
 )
 def test_a_voucher_that_breaks_a_rule_is_refused_by_its_name(
@@ -331,19 +342,21 @@ def test_a_voucher_never_falls_and_is_credited_once() -> None:
     assert bob.channel().vouchers.payment_count == 1
 
 
-def test_a_payment_by_somebody_else_is_refused_without_telling_the_base() -> None:
+def test_a_payment_nobody_expects_is_a_fault_without_an_answer() -> None:
+    """By somebody else, in no channel of ours, or to the payer in her own channel."""
     bob = opened_payee()
     bob.feed(Said(ALICE, payment(10, 10)))
-    fact = refusal_of(bob, payment(20, 10), by=IRENE)
-    assert fact.error_code == "UNKNOWN_CHANNEL"
-    assert amount_from_bytes(fact.accepted_total) == 0
-
-
-def test_nobody_pays_the_payer_in_her_own_channel() -> None:
-    alice = opened_payer()
-    result = alice.feed(Said(BOB, payment(10, 10, by=BOB)))
-    assert names(result) == ["voucher-refused", "send PaymentRefusal"]
-    assert alice.events_of("voucher-refused")[0].error_code == "UNKNOWN_CHANNEL"
+    for node, by, body in (
+        (bob, IRENE, payment(20, 10)),
+        (bob, ALICE, payment(10, 10, channel_id=bytes(32))),
+        (opened_payer(), BOB, payment(10, 10, by=BOB)),
+    ):
+        before = node.channel()
+        assert names(node.feed(Said(by, body))) == ["message-dropped"]
+        assert node.events_of("message-dropped")[-1].error_code == "channel_unknown"
+        assert node.peer(by.address).fault_count == 1
+        assert node.channel() == before
+        assert node.events_of("voucher-refused") == []
 
 
 def test_the_payee_accepts_nothing_after_it_signed_the_final_state() -> None:
@@ -447,6 +460,64 @@ def test_a_late_refusal_leads_to_one_more_copy_and_no_further() -> None:
     network.settle()
     assert alice.channel().vouchers.receipted_total == 30
     assert alice.channel().vouchers.refused_at == -1
+
+
+def resend_round(network: Network) -> bool:
+    """A look at the clock; True if refused payments left again."""
+    left = names(network.alice.feed(inputs.Tick()))
+    network.settle()
+    return "voucher-resent" in left
+
+
+def test_each_round_of_resending_waits_twice_as_long_as_the_one_before() -> None:
+    network = opened()
+    network.bob.chain_view_age_s = OLDEST_SAFE_VIEW_S + 1
+    pay(network, 10, 1)
+    network.settle()
+    assert resend_round(network)
+    for number in range(1, 12):
+        pause_ms = min(RESEND_PAUSE_MS << number, RESEND_PAUSE_MS_MAX)
+        assert network.alice.channel().vouchers.resend_count == number
+        network.wait(pause_ms - 1)
+        assert not resend_round(network)
+        network.wait(1)
+        assert resend_round(network)
+
+
+def test_a_receipt_makes_the_pauses_short_again() -> None:
+    network = opened()
+    network.bob.chain_view_age_s = OLDEST_SAFE_VIEW_S + 1
+    pay(network, 10, 1)
+    network.settle()
+    for _ in range(5):
+        network.wait(RESEND_PAUSE_MS_MAX)
+        assert resend_round(network)
+    assert network.alice.channel().vouchers.resend_count == 5
+    network.bob.chain_view_age_s = 0
+    network.wait(RESEND_PAUSE_MS_MAX)
+    assert resend_round(network)
+    assert network.alice.channel().vouchers.resend_count == 0
+    network.bob.chain_view_age_s = OLDEST_SAFE_VIEW_S + 1
+    pay(network, 10, 2)
+    network.settle()
+    network.wait(RESEND_PAUSE_MS)
+    assert resend_round(network)
+
+
+def test_a_refusal_that_outlasts_many_rounds_closes_the_channel_at_the_largest_voucher() -> None:
+    network = opened()
+    network.bob.chain_view_age_s = OLDEST_SAFE_VIEW_S + 1
+    pay(network, 10, 1)
+    network.settle()
+    for _ in range(RESEND_ROUND_COUNT_MAX):
+        network.wait(RESEND_PAUSE_MS_MAX)
+        assert resend_round(network)
+    assert status(network.alice.channel()) == ChannelStatus.OPEN
+    network.wait(RESEND_PAUSE_MS_MAX)
+    assert not resend_round(network)
+    assert network.chain.paid == {ALICE.address: DEPOSIT - 10, BOB.address: 10}
+    for node in network.nodes.values():
+        assert status(node.channel()) == ChannelStatus.CLOSED
 
 
 def test_a_payment_refused_for_good_closes_the_channel_at_the_largest_voucher() -> None:

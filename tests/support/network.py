@@ -6,6 +6,7 @@ core what the engine does: crank, fold, keep effects until an event clears them.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,18 @@ from tests.support.model_chain import ModelChain
 
 START_MS = 1_704_067_200_000
 
+HISTORY_COUNT = 4
+"""Answers a node can lose with a tail: as many are remembered."""
+
+CHAIN_INPUTS = (
+    inputs.ChainLog,
+    inputs.ChainHead,
+    inputs.ChainReorg,
+    inputs.TransactionSigned,
+    inputs.TransactionReceipt,
+)
+"""What a follower hands in again to a node whose log lost it."""
+
 
 @dataclass(frozen=True)
 class Said:
@@ -43,6 +56,15 @@ class Said:
 
 
 Item = inputs.Input | Said
+
+
+@dataclass(frozen=True)
+class Before:
+    """A node as it was before it answered `item`."""
+
+    item: inputs.Input
+    record_count: int
+    outbox: dict[Address, list[SendMessage]]
 
 
 class CoreNode:
@@ -60,10 +82,13 @@ class CoreNode:
         """What policy was asked."""
         self.decision = Decision(verdict, "" if verdict == "allow" else "house rules")
         self.now_ms = START_MS
-        self.chain_view_age_s = 0
+        self.chain_view_age_s: int | None = 0
         self.challenge_duration_s_min = 3_600
         self.proves_purity = True
         """Crank every input twice and look for a trace of it in the state: costs time."""
+        self.lost: list[Event] = []
+        """Events of cut tails: what the world may have seen and the node forgot."""
+        self._history: deque[Before] = deque(maxlen=HISTORY_COUNT)
         genesis = NodeCreated(1, CHAIN_ID, ADJUDICATOR, PAYMENT_APP, CONSENSUS_APP, actor.address)
         self.record(genesis)
 
@@ -103,6 +128,9 @@ class CoreNode:
         result = self.crank(item)
         if self.proves_purity:
             assert self.crank(item) == result, "the same input has two answers"
+        if result.events:
+            outbox = {peer: list(waiting) for peer, waiting in self.outbox.items()}
+            self._history.append(Before(self.resolve(item), len(self.log), outbox))
         for event in result.events:
             self.record(event)
         for effect in result.effects:
@@ -151,8 +179,25 @@ class CoreNode:
         return [event for _, event in self.log if name == event.NAME]
 
     def lose_tail(self) -> None:
-        """Start again with a cut tail: M27 is in force."""
+        """Start again with a cut tail that held nothing: M27 is in force."""
+        self._history.clear()
         self.record(LogTailCut(len(self.log), 10, "000001.log"))
+
+    def cut_tail(self, answer_count: int = 1) -> list[inputs.Input]:
+        """Start again without the newest answers, which had left already; the inputs they answered.
+
+        Fewer are lost when fewer were given since the last cut.
+        """
+        forgotten: list[inputs.Input] = []
+        for _ in range(min(answer_count, len(self._history))):
+            before = self._history.pop()
+            forgotten.insert(0, before.item)
+            self.lost += [event for _, event in self.log[before.record_count :]]
+            del self.log[before.record_count :]
+            self.outbox = before.outbox
+        self.state = self.fold()
+        self.lose_tail()
+        return forgotten
 
 
 class Network:
@@ -163,6 +208,22 @@ class Network:
         self.bob = CoreNode(BOB, verdict=verdict)
         self.nodes = {ALICE.address: self.alice, BOB.address: self.bob}
         self.chain = ModelChain(self.nodes, depth)
+        self.reconnect()
+
+    def reconnect(self) -> None:
+        """A new session: each side is told how much of its messages the other has on disk."""
+        received = {who: self.other(node).peer(who).received for who, node in self.nodes.items()}
+        for who, node in self.nodes.items():
+            node.feed(inputs.PeerConnected(self.other(node).actor.address, received[who]))
+
+    def cut_tail(self, node: CoreNode, answer_count: int = 1) -> None:
+        """The node loses the end of its log and starts again; the chain is read again from there.
+
+        The session is down until `reconnect`.
+        """
+        forgotten = node.cut_tail(answer_count)
+        feed = self.chain.feeds[node.actor.address]
+        feed[:0] = [item for item in forgotten if isinstance(item, CHAIN_INPUTS)]
 
     def other(self, node: CoreNode) -> CoreNode:
         return self.bob if node is self.alice else self.alice
@@ -211,9 +272,10 @@ class Network:
         while busy:
             busy = False
             for node in self.nodes.values():
-                while self.waiting(node):
+                while waiting := self.waiting(node):
                     self.deliver(node)
                     self.acknowledge(self.other(node))
+                    assert self.waiting(node) != waiting, "the conversation is stuck"
                     busy = True
                 busy |= self.work_on_chain(node)
                 while self.hear_of_chain(node):

@@ -5,11 +5,13 @@ takes deposits and conclusions and answers with the logs the adjudicator would e
 """
 
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 
 from eth_abi import decode
 
-from node.outbox import settled_keys
+from node.faults import Faults
+from node.outbox import Outbox
 from node.store.log import EventLog
 from node.store.record import FORMAT_VERSION
 from protocols import events, inputs
@@ -17,7 +19,13 @@ from protocols.channel import supported_final
 from protocols.crank import crank
 from protocols.crypto import keccak256
 from protocols.draft import Context, Decision
-from protocols.effects import BroadcastTransaction, Effect, SendMessage, outbox_key
+from protocols.effects import (
+    BroadcastTransaction,
+    Effect,
+    SendMessage,
+    SubmitTransaction,
+    outbox_key,
+)
 from protocols.messages import decode_body
 from protocols.node_state import Digest, NodeState, apply
 from protocols.types import ZERO_ADDRESS, Address, ChannelId
@@ -26,6 +34,28 @@ from tests.support.actors import ALICE, BOB, Actor
 CHAIN_ID = 31337
 ADJUDICATOR, PAYMENT_APP, CONSENSUS_APP = b"\xad" * 20, b"\xab" * 20, b"\xac" * 20
 START_MS = 1_704_067_200_000
+
+
+class Doors:
+    """Where the outbox lets effects go: into a queue of what is to be done."""
+
+    def __init__(self, wanted: deque[Effect]) -> None:
+        self._wanted = wanted
+
+    def send(self, peer: Address, messages: Sequence[tuple[int, bytes]]) -> None:
+        self._wanted.extend(SendMessage(peer, number, body) for number, body in messages)
+
+    def acknowledge(self, peer: Address) -> None:
+        """Nobody waits for it: `World` says what was received."""
+
+    def request(self, effect: SubmitTransaction) -> None:
+        self._wanted.append(effect)
+
+    def broadcast(self, effect: BroadcastTransaction) -> None:
+        self._wanted.append(effect)
+
+    def settle(self, intent_id: bytes) -> None:
+        """The chain of a few lines mines at once, so nothing is left to stop."""
 
 
 class RecordedNode:
@@ -37,6 +67,8 @@ class RecordedNode:
         self.log = EventLog.open(path)
         self.state = NodeState()
         self.wanted: deque[Effect] = deque()
+        doors = Doors(self.wanted)
+        self.outbox = Outbox(doors, doors, Faults())
         self.now_ms = START_MS
         self.broadcasts: dict[bytes, bytes] = {}
         created = events.NodeCreated(
@@ -61,7 +93,7 @@ class RecordedNode:
                 self._append(batch, event, cause)
             for effect in result.effects:
                 batch.put_effect(outbox_key(effect), effect)
-                self.wanted.append(effect)
+                self.outbox.release([effect])
         self.log.commit(batch)
 
     def record(self, *facts: events.Event) -> None:
@@ -75,8 +107,9 @@ class RecordedNode:
         batch.append(event, cause)
         if isinstance(event, events.StateSigned):
             batch.sign_turn(event.channel_id, event.turn_num, event.state_hash)
-        for key in settled_keys(self.state, event):
+        for key in self.outbox.settled_keys(event):
             batch.clear_effect(key)
+        self.outbox.settle(event)
         apply(self.state, event, self.now_ms)
 
     def digest(self, *, clean_stop: bool = False) -> None:

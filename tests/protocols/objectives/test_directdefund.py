@@ -291,12 +291,19 @@ def test_the_payee_signs_the_next_turn_after_it_refused_one() -> None:
 def test_a_refused_turn_is_not_refused_twice() -> None:
     bob = payee(30)
     bob.feed(Said(ALICE, signed(final(29), ALICE)))
-    assert names(bob.feed(Said(ALICE, signed(final(29), ALICE)))) == ["message-dropped"]
+    said_again = names(bob.feed(Said(ALICE, signed(final(29), ALICE))))
+    assert said_again[:3] == ["message-received", "message-sent", "send FinalStateRefusal"]
+    assert bob.channel().refused_turns == (3,)
+    bob.feed(Said(ALICE, signed(final(28), ALICE)))
+    assert "refused this turn already" in reason_of(bob)
     alice = close_only_payer()
     alice.feed(Said(BOB, final_request(10)))
     alice.feed(Said(BOB, final_refusal(3, 30)))
+    before = alice.channel()
+    assert names(alice.feed(Said(BOB, final_refusal(3, 30))))[0] == "message-received"
     alice.feed(Said(BOB, final_refusal(3, 31)))
     assert "refused this turn already" in reason_of(alice)
+    assert alice.channel() == before
 
 
 def test_only_the_next_final_turn_is_taken() -> None:
@@ -479,6 +486,17 @@ def test_a_close_only_payer_asks_the_payee_for_the_largest_voucher() -> None:
     assert alice.channel().state(turn).outcome == split(30)
 
 
+def test_a_close_only_payer_who_gets_a_signature_she_forgot_asks_what_she_owes() -> None:
+    alice = close_only_payer()
+    assert (
+        Playbook(alice)
+        >> Said(BOB, signed(final(30), BOB))
+        << f"message-received, {STARTED}, final-state-requested, message-sent, objective-cranked"
+        << "send FinalStateRequest, wait largest-voucher"
+    )
+    assert alice.channel().turn(3) is None
+
+
 def test_a_voucher_for_the_whole_deposit_may_be_shown() -> None:
     alice = close_only_payer()
     alice.feed(Said(BOB, final_request(DEPOSIT)))
@@ -557,6 +575,59 @@ def test_the_payee_concludes_when_the_payer_does_not_for_a_while() -> None:
         << ("transaction-requested, objective-cranked, submit conclude")
     )
     assert names(bob.feed(inputs.Tick())) == []
+
+
+def test_the_payee_concludes_at_once_under_a_challenge() -> None:
+    """M20: whoever holds the final state answers, at depth 0."""
+    bob = payee(30)
+    both_signed(bob, ALICE)
+    assert names(bob.feed(inputs.Tick())) == []
+    challenge = chain_log("ChallengeRegistered", 9, confirmed=False)
+    result = bob.feed(challenge)
+    assert "submit conclude" in names(result)
+    assert len(bob.submissions) == 1
+
+
+def test_the_payee_concludes_at_once_what_is_signed_under_a_challenge() -> None:
+    bob = payee(30)
+    bob.feed(chain_log("ChallengeRegistered", 9, confirmed=False))
+    assert "submit conclude" in names(bob.feed(Said(ALICE, signed(final(30), ALICE))))
+
+
+def test_a_final_state_said_again_is_answered_with_the_signature_given() -> None:
+    bob = payee(30)
+    bob.feed(Said(ALICE, signed(final(30), ALICE)))
+    assert (
+        Playbook(bob)
+        >> Said(ALICE, signed(final(30), ALICE))
+        << "message-received, message-sent, send SignedState, wait conclusion"
+    )
+    assert messages.decode_body(bob.outbox[ALICE.address][-1].body) == signed(final(30), BOB)
+
+
+def test_a_payer_who_is_asked_again_sends_the_final_state_she_signed() -> None:
+    alice = paid(30).alice
+    alice.feed(Said(BOB, final_request(30)))
+    alice.feed(Said(BOB, final_request(30)))
+    first, second = (messages.decode_body(sent.body) for sent in alice.outbox[BOB.address][-2:])
+    assert first == second == signed(final(30), ALICE)
+    assert len(alice.events_of("state-signed")) == 3
+
+
+def test_a_payee_who_is_asked_again_asks_again() -> None:
+    bob = payee(30)
+    bob.feed(CLOSE)
+    bob.feed(Said(ALICE, final_request(0)))
+    first, second = (messages.decode_body(sent.body) for sent in bob.outbox[ALICE.address][-2:])
+    assert first == second == final_request(30)
+
+
+def test_a_payee_who_signed_and_is_asked_sends_the_signature() -> None:
+    bob = payee(30)
+    bob.feed(Said(ALICE, signed(final(30), ALICE)))
+    bob.feed(Said(ALICE, final_request(0)))
+    said = [messages.decode_body(sent.body) for sent in bob.outbox[ALICE.address]]
+    assert said[-3:] == [signed(final(30), BOB), final_request(30), signed(final(30), BOB)]
 
 
 def test_the_payee_does_not_conclude_what_is_concluded_already() -> None:

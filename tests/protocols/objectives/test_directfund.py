@@ -37,7 +37,7 @@ from tests.support.builders import (
     state,
     tx_hash,
 )
-from tests.support.network import CoreNode, Said
+from tests.support.network import CoreNode, Said, opened
 from tests.support.playbook import Playbook, names
 
 FUND = objective_id(ObjectiveType.DIRECT_FUND, CHANNEL)
@@ -218,6 +218,7 @@ def test_only_a_known_and_waiting_objective_is_decided(command: Any) -> None:
     with pytest.raises(UnknownObjective):
         alice.feed(command(FUND))
     alice.feed(open_command())
+    alice.feed(Said(BOB, signed(state(0), BOB)))
     with pytest.raises(ObjectiveNotWaitingForApproval) as refusal:
         alice.feed(command(FUND))
     assert refusal.value.status == "approved"
@@ -250,11 +251,57 @@ def test_the_proposer_withdraws_a_proposal_that_waits_for_approval() -> None:
         bob.feed(inputs.ApproveObjective(FUND))
 
 
-def test_a_rejection_after_the_prefund_is_too_late() -> None:
+def test_a_rejection_after_a_deposit_was_ordered_is_too_late() -> None:
     alice = payer_with_prefund()
     alice.feed(Said(BOB, messages.ObjectiveRejection(FUND, "POLICY_DENIED", "no")))
-    assert "prefund is signed by all" in reason_of(alice)
+    assert "money is on its way" in reason_of(alice)
+    assert alice.events_of("message-dropped")[0].error_code == "decode_failed"
     assert alice.objective(ObjectiveType.DIRECT_FUND).is_active
+
+
+def test_an_owner_withdraws_a_proposal_while_nothing_is_at_stake() -> None:
+    alice = CoreNode(ALICE)
+    alice.feed(open_command())
+    assert (
+        Playbook(alice)
+        >> inputs.RejectObjective(FUND, "changed my mind")
+        << "objective-rejected, message-sent, send ObjectiveRejection"
+    )
+    alice.feed(Said(BOB, signed(state(0), BOB)))
+    assert alice.submissions == []
+
+
+def test_an_owner_withdraws_after_the_deposit_failed_but_not_while_it_is_under_way() -> None:
+    alice = payer_with_prefund()
+    with pytest.raises(ObjectiveNotWaitingForApproval):
+        alice.feed(inputs.RejectObjective(FUND))
+    alice.feed(inputs.TransactionRefused(intent_id(DEPOSIT_KIND, CHANNEL, 0), "no money"))
+    alice.feed(inputs.RejectObjective(FUND))
+    assert status(alice.channel()) == ChannelStatus.REJECTED
+
+
+def test_a_strangers_deposit_keeps_nobody_from_rejecting_a_proposal() -> None:
+    bob = CoreNode(BOB, verdict="ask")
+    bob.feed(Said(ALICE, proposal()))
+    bob.feed(deposited(1))
+    bob.feed(inputs.RejectObjective(FUND))
+    assert status(bob.channel()) == ChannelStatus.REJECTED
+
+
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_what_holds_money_and_our_signature_is_not_withdrawn(confirmed: bool) -> None:
+    bob = payee_with_prefund()
+    bob.feed(deposited(confirmed=confirmed))
+    with pytest.raises(ObjectiveNotWaitingForApproval):
+        bob.feed(inputs.RejectObjective(FUND))
+
+
+def test_a_rejection_after_the_end_changes_nothing() -> None:
+    alice = opened().alice
+    before = alice.channel()
+    body = messages.ObjectiveRejection(FUND, "X", "no")
+    assert names(alice.feed(Said(BOB, body))) == ["message-received"]
+    assert alice.channel() == before
 
 
 @pytest.mark.parametrize("by", [IRENE, BOB])
@@ -382,6 +429,19 @@ def test_a_deposit_that_a_reorg_took_away_is_awaited_again() -> None:
     assert alice.feed(deposited(3, 2, confirmed=False)).waiting_for == WaitingFor.MY_DEPOSIT
 
 
+@pytest.mark.parametrize("log_name", ["ChallengeRegistered", "Concluded"])
+def test_nothing_is_deposited_while_the_channel_is_not_open_on_chain(log_name: str) -> None:
+    alice = CoreNode(ALICE)
+    alice.feed(open_command())
+    alice.feed(chain_log(log_name, 1, confirmed=False))
+    result = alice.feed(Said(BOB, signed(state(0), BOB)))
+    assert result.waiting_for == WaitingFor.COMPLETE_FUNDING
+    assert alice.submissions == []
+    alice.feed(inputs.ChainReorg(1, block_hash(1), block_hash(1, fork=1)))
+    alice.feed(inputs.Tick())
+    assert [order.kind for order in alice.submissions] == [DEPOSIT_KIND]
+
+
 # --- the postfund ---
 
 
@@ -429,6 +489,28 @@ def test_a_state_received_twice_is_recorded_once() -> None:
     assert (
         Playbook(alice) >> Said(BOB, signed(state(0), BOB)) << "message-received, wait my-deposit"
     )
+
+
+@pytest.mark.parametrize("turn_num", [0, 1])
+def test_a_payee_answers_a_state_said_again_with_its_own_signature(turn_num: int) -> None:
+    bob = payee_with_prefund()
+    bob.feed(deposited())
+    bob.feed(Said(ALICE, signed(state(1), ALICE)))
+    result = bob.feed(Said(ALICE, signed(state(turn_num), ALICE)))
+    assert names(result)[:3] == ["message-received", "message-sent", "send SignedState"]
+    answer = messages.decode_body(bob.outbox[ALICE.address][-1].body)
+    assert answer == signed(state(turn_num), BOB)
+
+
+def test_a_payer_answers_a_prefund_said_again_with_her_postfund_and_nothing_else() -> None:
+    alice = payer_with_prefund()
+    alice.feed(deposited())
+    result = alice.feed(Said(BOB, signed(state(0), BOB)))
+    assert names(result)[:3] == ["message-received", "message-sent", "send SignedState"]
+    answer = messages.decode_body(alice.outbox[BOB.address][-1].body)
+    assert answer == signed(state(1), ALICE)
+    alice.feed(Said(BOB, signed(state(1), BOB)))
+    assert names(alice.feed(Said(BOB, signed(state(1), BOB)))) == ["message-received"]
 
 
 def test_a_state_of_another_channel_under_this_channels_id_is_refused() -> None:

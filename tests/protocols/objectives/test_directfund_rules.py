@@ -9,6 +9,7 @@ import pytest
 from protocols import inputs, messages
 from protocols.errors import (
     AssetNotSupported,
+    ChallengeDurationTooLong,
     ChallengeDurationTooShort,
     ChannelAlreadySeen,
     InvalidWidth,
@@ -19,9 +20,14 @@ from protocols.errors import (
 )
 from protocols.events import MessageDropped
 from protocols.objectives.base import ObjectiveType, objective_id
-from protocols.objectives.directfund import REJECTED_COUNT_MAX, UNFUNDED_COUNT_MAX
+from protocols.objectives.directfund import (
+    CHALLENGE_DURATION_S_MAX,
+    PROPOSAL_WINDOW_MS,
+    REJECTED_COUNT_MAX,
+    UNFUNDED_COUNT_MAX,
+)
 from protocols.outcome import GUARANTEE, Allocation, SingleAssetExit, destination_of
-from protocols.types import ZERO_ADDRESS
+from protocols.types import UINT48_MAX, ZERO_ADDRESS
 from tests.support.actors import ALICE, BOB, IRENE, IVAN
 from tests.support.builders import (
     CHANNEL,
@@ -90,6 +96,14 @@ REFUSED_STATES: dict[str, tuple[dict[str, Any], str]] = {
         {"fixed": fixed_part(challenge_duration=3_599)},
         "CHALLENGE_DURATION_TOO_SHORT",
     ),
+    "a challenge that hardly ends": (
+        {"fixed": fixed_part(challenge_duration=CHALLENGE_DURATION_S_MAX + 1)},
+        "CHALLENGE_DURATION_TOO_LONG",
+    ),
+    "a challenge that never ends": (
+        {"fixed": fixed_part(challenge_duration=UINT48_MAX)},
+        "CHALLENGE_DURATION_TOO_LONG",
+    ),
     "turn 1": ({"turn_num": 1}, "STATE_REFUSED"),
     "a final prefund": ({"is_final": True}, "STATE_REFUSED"),
     "app data": ({"app_data": b"x"}, "STATE_REFUSED"),
@@ -153,7 +167,7 @@ def test_a_proposal_sent_by_somebody_else_is_dropped() -> None:
 
 def test_a_channel_id_is_used_once() -> None:
     bob = payee_with_prefund()
-    bob.feed(Said(ALICE, proposal()))
+    bob.feed(Said(ALICE, proposal(state(0, outcome=split(total=5)))))
     assert "CHANNEL_ALREADY_SEEN" in reason_of(bob)
     assert bob.events_of("message-dropped")[0].error_code == "replay_attack"
 
@@ -162,7 +176,28 @@ def test_a_rejected_channel_id_is_not_used_again() -> None:
     bob = CoreNode(BOB, verdict="deny")
     bob.feed(Said(ALICE, proposal()))
     bob.feed(Said(ALICE, proposal()))
+    assert len(bob.state.objectives) == 1
+    assert bob.objective(ObjectiveType.DIRECT_FUND).status == "rejected"
+    assert not bob.channel().signed_by_me(0)
+    bob.feed(Said(ALICE, proposal(state(0, outcome=split(total=5)))))
     assert "CHANNEL_ALREADY_SEEN" in reason_of(bob)
+
+
+def test_a_proposal_said_again_is_answered_with_the_signature_given() -> None:
+    bob = payee_with_prefund()
+    (first,) = bob.outbox[ALICE.address]
+    result = bob.feed(Said(ALICE, proposal()))
+    assert names(result)[:3] == ["message-received", "message-sent", "send SignedState"]
+    assert [sent.body for sent in bob.outbox[ALICE.address]] == [first.body, first.body]
+    assert bob.peer(ALICE.address).fault_count == 0
+    assert len(bob.proposals) == len(payee_with_prefund().proposals)
+
+
+def test_a_proposal_said_again_before_the_owner_decided_signs_nothing() -> None:
+    bob = CoreNode(BOB, verdict="ask")
+    bob.feed(Said(ALICE, proposal()))
+    assert names(bob.feed(Said(ALICE, proposal()))) == ["message-received"]
+    assert not bob.channel().signed_by_me(0)
 
 
 def proposal_number(number: int) -> messages.ChannelProposal:
@@ -181,6 +216,22 @@ def test_a_peer_has_only_so_many_unfunded_channels_with_us() -> None:
     bob.feed(inputs.RejectObjective(FUND))
     bob.feed(Said(ALICE, proposal_number(UNFUNDED_COUNT_MAX + 1)))
     assert len(bob.state.channels) == UNFUNDED_COUNT_MAX + 1
+
+
+@pytest.mark.parametrize(
+    ("verdict", "limit"), [("ask", UNFUNDED_COUNT_MAX), ("deny", REJECTED_COUNT_MAX)]
+)
+def test_a_proposal_that_came_to_nothing_counts_for_a_day(verdict: str, limit: int) -> None:
+    bob = CoreNode(BOB, verdict=verdict)
+    bob.proves_purity = False
+    for number in range(limit):
+        bob.feed(Said(ALICE, proposal_number(number)))
+    bob.now_ms += PROPOSAL_WINDOW_MS
+    bob.feed(Said(ALICE, proposal_number(limit)))
+    assert "TOO_MANY_PROPOSALS" in reason_of(bob)
+    bob.now_ms += 1
+    bob.feed(Said(ALICE, proposal_number(limit)))
+    assert len(bob.state.channels) == limit + 1
 
 
 def test_a_peer_is_not_heard_for_ever_after_its_proposals_were_rejected() -> None:
@@ -203,6 +254,8 @@ REFUSED_COMMANDS: list[tuple[dict[str, Any], type[ProtocolError]]] = [
     ({"counterparty_amount": 1}, PayeeMustOpenWithZero),
     ({"counterparty_amount": -1}, InvalidWidth),
     ({"challenge_duration": 3_599}, ChallengeDurationTooShort),
+    ({"challenge_duration": CHALLENGE_DURATION_S_MAX + 1}, ChallengeDurationTooLong),
+    ({"challenge_duration": UINT48_MAX}, ChallengeDurationTooLong),
     ({"challenge_duration": 2**48}, InvalidWidth),
     ({"nonce_entropy": b"abc"}, InvalidWidth),
 ]
@@ -225,7 +278,8 @@ def test_opening_with_the_same_entropy_again_is_refused() -> None:
         alice.feed(open_command())
 
 
-def test_the_shortest_challenge_that_policy_allows_is_accepted() -> None:
+@pytest.mark.parametrize("duration_s", [3_600, CHALLENGE_DURATION_S_MAX])
+def test_the_shortest_and_the_longest_challenge_are_accepted(duration_s: int) -> None:
     alice = CoreNode(ALICE)
-    alice.feed(open_command(challenge_duration=3_600))
+    alice.feed(open_command(challenge_duration=duration_s))
     assert len(alice.state.channels) == 1
