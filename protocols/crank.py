@@ -10,6 +10,7 @@ on.
 from __future__ import annotations
 
 from protocols import chain_facts, events, inputs, messages, payments
+from protocols.channel import PREFUND_TURN
 from protocols.delivery import (
     RESUME_JUMP_MAX,
     SEQUENCE_MAX,
@@ -120,7 +121,10 @@ def _decide(draft: Draft, item: inputs.ApproveObjective | inputs.RejectObjective
     if objective is None:
         raise UnknownObjective(item.objective_id)
     if isinstance(item, inputs.RejectObjective):
-        if not directfund.may_abandon(draft, objective):
+        channel = draft.state.channels[objective.channel_id]
+        # A payee that signed the prefund has let the payer's deposit go out: it may be on its way.
+        has_let_go = channel.my_index != 0 and channel.signed_by_me(PREFUND_TURN)
+        if has_let_go or not directfund.may_abandon(draft, objective):
             raise ObjectiveNotWaitingForApproval(item.objective_id, objective.status)
         directfund.reject(draft, item.objective_id, item.reason, "OWNER_REJECTED")
         return WaitingFor.NOTHING

@@ -271,6 +271,14 @@ def test_an_owner_withdraws_a_proposal_while_nothing_is_at_stake() -> None:
     assert alice.submissions == []
 
 
+def test_a_payee_that_signed_the_prefund_stands_by_it() -> None:
+    bob = payee_with_prefund()
+    before = bob.state.digest()
+    with pytest.raises(ObjectiveNotWaitingForApproval):
+        bob.feed(inputs.RejectObjective(FUND))
+    assert bob.state.digest() == before
+
+
 def test_an_owner_withdraws_after_the_deposit_failed_but_not_while_it_is_under_way() -> None:
     alice = payer_with_prefund()
     with pytest.raises(ObjectiveNotWaitingForApproval):
