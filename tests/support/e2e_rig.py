@@ -197,7 +197,11 @@ class Survivors:
         self.on_crash: Callable[[LocalNode], None] = lambda node: None
 
     def arm(self, node: LocalNode, fault: str) -> None:
-        """Start the node again with its fault point armed."""
+        """Start the node again with its fault point armed, when nothing old is left to be sent."""
+        until(
+            f"{node.name}'s messages are acknowledged",
+            lambda: not node.call("node_status")["outbox"]["message_count"],
+        )
         assert node.stop() == 0
         node.start(TALLY_FAULT=fault)
         alice, bob = self.network.nodes
