@@ -69,8 +69,11 @@ class NodeApi:
     ) -> bool:
         """Queue a command; a channel with a peer nobody can reach is refused at once."""
         if isinstance(command, inputs.OpenChannel):
-            known = self._config.p2p.peers
-            if command.counterparty not in known.keys() | self._peers.connected():
+            known = self._config.p2p.peers.keys() | self._peers.connected()
+            # A repeated call gets its first answer, whoever is in the address book by now.
+            request_id, log = command.request_id, self._engine.log
+            is_new = not request_id or log.find_request(request_id) is None
+            if is_new and command.counterparty not in known:
                 done(UnknownPeer(command.counterparty))
                 return True
         return self._engine.command_then(command, until, done)

@@ -217,7 +217,7 @@ async def test_a_final_state_below_the_vouchers_is_refused_and_nothing_is_paid_a
         assert (refusal.turn_num, int.from_bytes(refusal.total, "big")) == (3, 100)
         # Once refused it is never signed, whatever is said again.
         await mallory.say(mallory.signed(cheap))
-        await mallory.drops()
+        await mallory.hears(messages.FinalStateRefusal, 2)
         assert len(mallory.all(messages.SignedState)) == 2
         fair = replace(with_allocations(mallory, DEPOSIT_WEI - 100, 100), turn_num=4, is_final=True)
         await mallory.say(mallory.signed(fair))
