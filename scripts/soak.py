@@ -54,7 +54,7 @@ RUNS = (
     pytest_run(
         "network",
         "two cores under loss, duplication, reordering and hostile messages, seeded",
-        20,
+        5,
         "tests/simulation",
     ),
     pytest_run(
