@@ -2,8 +2,9 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from itertools import chain
 
-from node.store.kv import FAMILIES, KeyValueError, WriteBatch
+from node.store.kv import BLOCK_COUNT_MAX, FAMILIES, KeyValueError, WriteBatch
 
 
 class MemoryBatch:
@@ -69,11 +70,19 @@ class MemoryKeyValue:
         self, family: str, start: bytes = b"", stop: bytes | None = None
     ) -> Iterator[tuple[bytes, bytes]]:
         """Entries with start <= key < stop, as they are now."""
+        return chain.from_iterable(self.blocks(family, start, stop))
+
+    def blocks(
+        self, family: str, start: bytes = b"", stop: bytes | None = None
+    ) -> Iterator[list[tuple[bytes, bytes]]]:
+        """See `kv.KeyValue.blocks`."""
         self._require_open()
         keys = self._keys[family]
         end = len(keys) if stop is None else bisect_left(keys, stop)
         values = self._values[family]
-        return iter([(key, values[key]) for key in keys[bisect_left(keys, start) : end]])
+        entries = [(key, values[key]) for key in keys[bisect_left(keys, start) : end]]
+        starts = range(0, len(entries), BLOCK_COUNT_MAX)
+        return iter([entries[start : start + BLOCK_COUNT_MAX] for start in starts])
 
     def close(self) -> None:
         """Refuse everything from here on; what was stored stays for `reopen`."""

@@ -5,7 +5,7 @@ as chain_n (32) || record_n with chain_n = sha256(chain_{n-1} || record_n), and 
 sha256 of record 0's payload bytes (ADR 0018).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 
 import msgspec
@@ -52,8 +52,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
 _ENCODER = msgspec.msgpack.Encoder()
 _encode = _ENCODER.encode
 _CURRENT: dict[str, tuple[int, Callable[[bytes | msgspec.Raw], Event]]] = {
-    name: (event_class.VERSION, payload_decoder(name))
-    for name, event_class in EVENTS.items()
+    name: (event_class.VERSION, payload_decoder(name)) for name, event_class in EVENTS.items()
 }
 decode_record = msgspec.msgpack.Decoder(Record).decode
 """Bytes -> Record; raises msgspec.DecodeError."""
@@ -72,6 +71,30 @@ def chain_seed(payload: bytes | msgspec.Raw) -> bytes:
 def chain_next(previous: bytes, record: bytes) -> bytes:
     """chain_n from chain_{n-1} and record_n."""
     return sha256(previous + record).digest()
+
+
+def linked_records(entries: Iterable[tuple[bytes, bytes]], seq: int, chain: bytes) -> list[Record]:
+    """The records of log entries, up to the first that does not follow.
+
+    The first must be record `seq`, behind the one with the chain hash `chain`: its key, its own
+    number and its chain hash say so, and so on.
+    """
+    records = []
+    # Spelled out: a call each for key and chain would be a third of the replay.
+    for key, value in entries:
+        raw, stored = value[CHAIN_SIZE_BYTES:], value[:CHAIN_SIZE_BYTES]
+        if key != seq.to_bytes(SEQ_SIZE_BYTES, "big") or sha256(chain + raw).digest() != stored:
+            break
+        try:
+            record = decode_record(raw)
+        except msgspec.DecodeError:
+            break
+        if record.seq != seq:
+            break
+        records.append(record)
+        chain = stored
+        seq += 1
+    return records
 
 
 def seq_key(seq: int) -> bytes:

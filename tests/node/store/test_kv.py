@@ -1,13 +1,22 @@
 """One suite for every adapter of the key-value port: what the log relies on."""
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from node.store.kv import FAMILIES, LOG, META, OUTBOX, KeyValue, KeyValueError
+from node.store.kv import (
+    BLOCK_COUNT_MAX,
+    FAMILIES,
+    LOG,
+    META,
+    OUTBOX,
+    KeyValue,
+    KeyValueError,
+)
 from node.store.memory import MemoryKeyValue
 from node.store.rocks import RocksKeyValue
 
@@ -67,6 +76,18 @@ def test_iteration_is_in_key_order_between_the_bounds(store: KeyValue) -> None:
     assert [key for key, _ in store.iterate(LOG, b"b", b"d")] == [b"b", b"c"]
     assert [key for key, _ in store.iterate(LOG, b"bb")] == [b"c", b"d"]
     assert list(store.iterate(LOG, b"x")) == []
+
+
+def test_blocks_hold_the_same_entries_many_at_a_time(store: KeyValue) -> None:
+    count = 2 * BLOCK_COUNT_MAX + 1
+    put(store, LOG, **{f"{number:04}": b"" for number in range(count)})
+    blocks = list(store.blocks(LOG))
+    assert [len(block) for block in blocks] == [BLOCK_COUNT_MAX, BLOCK_COUNT_MAX, 1]
+    assert list(chain.from_iterable(blocks)) == list(store.iterate(LOG))
+    inside = list(store.iterate(LOG, b"0003", b"0400"))
+    assert list(chain.from_iterable(store.blocks(LOG, b"0003", b"0400"))) == inside
+    assert [key for key, _ in inside] == [b"%04d" % number for number in range(3, 400)]
+    assert list(store.blocks(LOG, b"1")) == []
 
 
 def test_the_last_entry_is_the_one_with_the_largest_key(store: KeyValue) -> None:

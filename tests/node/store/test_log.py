@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -22,6 +23,7 @@ from node.store.errors import (
     NewerLogFormat,
 )
 from node.store.kv import (
+    BLOCK_COUNT_MAX,
     ENTITY,
     LOG,
     META,
@@ -441,6 +443,23 @@ def test_an_altered_byte_is_named(store: MemoryKeyValue) -> None:
         assert (refused(store).first_seq, refused(store).last_seq) == (12, 12)
         value[offset] ^= 1
         change(store, LOG, seq_key(12), bytes(value))
+
+
+@pytest.mark.parametrize("bad", [1, BLOCK_COUNT_MAX - 1, BLOCK_COUNT_MAX, BLOCK_COUNT_MAX + 1])
+def test_every_record_before_a_bad_one_is_given(bad: int) -> None:
+    store = MemoryKeyValue()
+    make_log(None, 2 * BLOCK_COUNT_MAX, kv=store)
+    value = bytearray(store.get(LOG, seq_key(bad)) or b"")
+    value[-1] ^= 1
+    change(store, LOG, seq_key(bad), bytes(value))
+    log = EventLog.open(Path(), kv=store)
+    records, pairs = log.read(), log.read_events()
+    assert [record.seq for record in islice(records, bad)] == list(range(bad))
+    assert [record.seq for record, _ in islice(pairs, bad)] == list(range(bad))
+    for reading in (records, pairs):
+        with pytest.raises(LogDamaged, match="chain hash") as caught:
+            next(reading)
+        assert (caught.value.first_seq, caught.value.last_seq) == (bad, bad)
 
 
 def test_a_record_under_another_number_is_named(store: MemoryKeyValue) -> None:
