@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from protocols.abi import decode_state
 from protocols.crypto import KnownSigner, known_signer_from_signature
+from protocols.ledger import Ledger
 from protocols.outcome import SIMPLE, address_of_destination, is_external, total
 from protocols.state import FixedPart, State, state_from_encoding
 from protocols.types import Address, Bytes32, ChannelId, PaymentId, StateHash
@@ -120,6 +121,21 @@ class FinalRequest(Struct, frozen=True, array_like=True, gc=False):
     signature: bytes
 
 
+class Virtual(Struct, frozen=True, array_like=True, gc=False):
+    """What carries a virtual channel on our side of its path."""
+
+    left_ledger: bytes
+    """The ledger with the participant before us; empty for the payer."""
+    right_ledger: bytes
+    """The ledger with the participant after us; empty for the payee."""
+    fees: tuple[int, ...]
+    """By intermediary, in path order (M14)."""
+    renounced: tuple[Address, ...] = ()
+    """Participants who recorded that they never sign the postfund (M16 b)."""
+    unwinding: bool = False
+    """True once somebody asked that the channel be given up before it opened."""
+
+
 class Channel(Struct, frozen=True, array_like=True):
     """Everything known about one channel."""
 
@@ -145,6 +161,10 @@ class Channel(Struct, frozen=True, array_like=True):
     close_only: bool = False
     """M27."""
     rejected: bool = False
+    ledger: Ledger | None = None
+    """Balances and guarantees, from the postfund on; None for channels that are no ledgers."""
+    virtual: Virtual | None = None
+    """None for channels that the chain funds."""
 
     @property
     def me(self) -> Address:
@@ -153,8 +173,18 @@ class Channel(Struct, frozen=True, array_like=True):
 
     @property
     def counterparty(self) -> Address:
-        """The other participant of a two-party channel."""
-        return self.fixed.participants[1 - self.my_index]
+        """The participant at the other end; for an intermediary, the payee."""
+        return self.fixed.participants[0 if self.my_index == self.payee_index else -1]
+
+    @property
+    def payee_index(self) -> int:
+        """The last participant's place."""
+        return len(self.fixed.participants) - 1
+
+    @property
+    def is_end(self) -> bool:
+        """True unless we are an intermediary of a virtual channel."""
+        return self.my_index in (0, self.payee_index)
 
     def turn(self, turn_num: int) -> SignedTurn | None:
         """The state of that turn with its signatures; None if no state of it is known."""

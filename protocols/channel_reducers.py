@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from protocols import events
+from protocols import events, virtual_events
 from protocols.channel import (
     ChainStatus,
     Channel,
@@ -19,10 +19,12 @@ from protocols.channel import (
     Holding,
     ObservedLog,
     PendingPayment,
+    Virtual,
     chain_status_after,
     with_signature,
     with_turn,
 )
+from protocols.ledger_reducers import LEDGER_REDUCERS
 from protocols.state import FixedPart, state_from_encoding
 from protocols.types import Address, amount_from_bytes
 
@@ -195,6 +197,28 @@ def restricted(channel: Channel) -> Channel:
     return replace(channel, close_only=True)
 
 
+# --- virtual channels ---
+
+
+def _carried(channel: Channel, event: virtual_events.VirtualChannelRecorded) -> Channel:
+    fees = tuple(amount_from_bytes(fee) for fee in event.fees)
+    return replace(channel, virtual=Virtual(event.left_ledger, event.right_ledger, fees))
+
+
+def _renounced(channel: Channel, event: virtual_events.PostfundRenounced) -> Channel:
+    virtual = channel.virtual
+    assert virtual is not None, "only virtual channels have a postfund to renounce"
+    if event.participant in virtual.renounced:
+        return channel
+    renounced = (*virtual.renounced, event.participant)
+    return replace(channel, virtual=replace(virtual, renounced=renounced))
+
+
+def _unwinding(channel: Channel, event: virtual_events.UnwindingAsked) -> Channel:
+    assert channel.virtual is not None, "only virtual channels unwind"
+    return replace(channel, virtual=replace(channel.virtual, unwinding=True))
+
+
 CHANNEL_REDUCERS: dict[type[events.Event], Callable[[Channel, Any], Channel]] = {
     events.StateStored: _state_stored,
     events.StateSigned: _signature_added,
@@ -216,5 +240,9 @@ CHANNEL_REDUCERS: dict[type[events.Event], Callable[[Channel, Any], Channel]] = 
     events.ChallengeCleared: _cleared,
     events.ChannelConcluded: _concluded,
     events.WithdrawCompleted: _withdrawn,
+    virtual_events.VirtualChannelRecorded: _carried,
+    virtual_events.PostfundRenounced: _renounced,
+    virtual_events.UnwindingAsked: _unwinding,
+    **LEDGER_REDUCERS,
 }
 """Events of one channel that exists; `created` makes one."""

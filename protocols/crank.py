@@ -43,6 +43,18 @@ _CRANKS = {
 }
 
 
+_NOT_TAKEN_YET = (
+    messages.LedgerProposal,
+    messages.LedgerCountersignature,
+    messages.LedgerRefusal,
+    messages.LedgerPaymentRequest,
+    messages.VirtualProposal,
+    messages.VirtualState,
+    messages.PostfundRenunciation,
+    messages.UnwindingRequest,
+)
+
+
 def crank(state: NodeState, item: inputs.Input, context: Context) -> CrankResult:
     """What follows from one input. Raises ProtocolError for a refused command only."""
     draft = Draft(state, context)
@@ -164,6 +176,8 @@ def _take_in(draft: Draft, item: inputs.PeerMessage, body: messages.Body) -> Cha
         case messages.PaymentRefusal():
             payments.receive_refusal(draft, item.peer, body)
             return body.channel_id
+    if isinstance(body, _NOT_TAKEN_YET):
+        raise UnexpectedMessage(type(body).__name__, "this node carries no ledgers yet")
     identity = _objective_of(body)
     draft.emit(
         events.MessageReceived(
@@ -199,7 +213,7 @@ def _objective_of(body: messages.Body) -> ObjectiveId:
     match body:
         case messages.ObjectiveRejection():
             return body.objective_id
-        case messages.ChannelProposal():
+        case messages.ChannelProposal() | messages.VirtualProposal():
             fixed = FixedPart(
                 body.participants, body.channel_nonce, body.app_definition, body.challenge_duration
             )

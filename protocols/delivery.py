@@ -55,9 +55,20 @@ def message_id(sender: Address, receiver: Address, sequence: int, body: bytes) -
     return keccak256(sender + receiver + sequence.to_bytes(8, "big") + body)
 
 
+_COVERED = (
+    messages.Payment,
+    messages.PaymentRefusal,
+    messages.Receipt,
+    messages.LedgerProposal,
+    messages.LedgerCountersignature,
+    messages.LedgerRefusal,
+    messages.LedgerPaymentRequest,
+)
+
+
 def is_objective_message(body: messages.Body) -> bool:
-    """True for what is recorded as `message-*`; payments and receipts are their own facts."""
-    return not isinstance(body, messages.Payment | messages.PaymentRefusal | messages.Receipt)
+    """True for what is recorded as `message-*`; payments and ledger updates are their own facts."""
+    return not isinstance(body, _COVERED)
 
 
 def with_sent(peer: Peer) -> Peer:

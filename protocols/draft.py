@@ -135,6 +135,11 @@ class Draft:
         """Channels with refused payments of ours, as before this crank."""
         return frozenset(self.base.refused)
 
+    @property
+    def unanswered(self) -> frozenset[ChannelId]:
+        """Ledgers with proposals of their leaders to judge, as before this crank."""
+        return frozenset(self.base.unanswered)
+
     def emit(self, event: events.Event) -> None:
         """A fact: recorded, and visible to the rest of this crank."""
         apply(self.state, event, self.context.now_ms)

@@ -10,41 +10,14 @@ that is raised inside `protocols` is a bug of ours and stops the node.
       PaymentRefused     a voucher we may not issue or accept
       CommandRefused     a caller's command that cannot be carried out
       DeliveryRefused    a peer's message that does not fit the conversation
+      LedgerRefused      a change of a ledger we may not propose or countersign (`ledger_errors`)
+      VirtualRefused     a virtual channel we take no part in (`virtual_errors`)
 """
 
-from dataclasses import dataclass, fields
-from typing import ClassVar
+from dataclasses import dataclass
 
-
-@dataclass(eq=False)
-class ProtocolError(Exception):
-    """The root: every expected refusal of the core."""
-
-    code: ClassVar[int] = 1000
-    """Stable number, also the JSON-RPC error code."""
-    retry_safe: ClassVar[bool] = False
-    """True if the same call may be repeated later without risk of doing it twice."""
-    next_step: ClassVar[str] = "see the values and correct the call"
-    """What the caller can do about it."""
-    template: ClassVar[str] = "refused"
-    """Message with the fields' names in braces."""
-
-    @classmethod
-    def name(cls) -> str:
-        """The stable name: the class name in snake case, upper-cased."""
-        letters = [("_" + c if c.isupper() and i else c) for i, c in enumerate(cls.__name__)]
-        return "".join(letters).upper()
-
-    def values(self) -> dict[str, str]:
-        """What was checked, printable: bytes as 0x hex, everything else through str."""
-        return {f.name: _printable(getattr(self, f.name)) for f in fields(self)}
-
-    def __str__(self) -> str:
-        return self.template.format(**self.values())
-
-
-def _printable(value: object) -> str:
-    return "0x" + value.hex() if isinstance(value, bytes) else str(value)
+from protocols import ledger_errors, virtual_errors
+from protocols.error import ProtocolError as ProtocolError
 
 
 class EncodingError(ProtocolError):
@@ -450,7 +423,7 @@ class ReceiptWrong(DeliveryRefused):
 def all_errors() -> dict[str, type[ProtocolError]]:
     """Every refusal that can be raised, by stable name: for the reference page and the wire."""
     found: dict[str, type[ProtocolError]] = {}
-    pending = [ProtocolError]
+    pending = [ProtocolError, ledger_errors.LedgerRefused, virtual_errors.VirtualRefused]
     while pending:
         error = pending.pop()
         pending.extend(error.__subclasses__())

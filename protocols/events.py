@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 
+from protocols import ledger_events, virtual_events
 from protocols.crypto import keccak256
+from protocols.event import Event as Event
 from protocols.types import (
     Address,
     Amount32,
@@ -30,14 +32,6 @@ from protocols.types import (
     amount_from_bytes,
     to_hex,
 )
-
-
-class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Base of all events. `NAME` is the kebab name in the record; `VERSION` that of the fields."""
-
-    NAME: ClassVar[str] = ""
-    VERSION: ClassVar[int] = 1
-
 
 # --- objective lifecycle (catalogue) ---
 
@@ -514,11 +508,14 @@ class ChainReorged(Event, frozen=True, array_like=True, gc=False):
     new_block_hash: Bytes32
 
 
-def _concrete(base: type[Event]) -> list[type[Event]]:
-    return [cls for cls in base.__subclasses__() if cls.NAME]
+def _concrete(module_names: tuple[str, ...]) -> list[type[Event]]:
+    found = [cls for cls in Event.__subclasses__() if cls.NAME]
+    return [cls for name in module_names for cls in found if cls.__module__ == name]
 
 
-EVENTS: dict[str, type[Event]] = {cls.NAME: cls for cls in _concrete(Event)}
+EVENTS: dict[str, type[Event]] = {
+    cls.NAME: cls for cls in _concrete((__name__, ledger_events.__name__, virtual_events.__name__))
+}
 """Every event of the current version, by name."""
 
 CATALOGUE: tuple[str, ...] = tuple(EVENTS)[:20]
@@ -546,18 +543,17 @@ def decode_payload(name: str, payload: bytes | msgspec.Raw) -> Event:
 
 
 def _json_value(value: Any, is_amount: bool) -> Any:
+    if isinstance(value, tuple):
+        return [_json_value(item, is_amount) for item in value]
     if is_amount:
         return str(amount_from_bytes(value))
-    if isinstance(value, bytes):
-        return to_hex(value)
-    if isinstance(value, tuple):
-        return [_json_value(item, False) for item in value]
-    return value
+    return to_hex(value) if isinstance(value, bytes) else value
 
 
 def _amount_fields(cls: type[Event]) -> frozenset[str]:
     # By the annotation's spelling: as types, Amount32 and Bytes32 are one and the same.
-    return frozenset(name for name, hint in cls.__annotations__.items() if hint == "Amount32")
+    hints = cls.__annotations__.items()
+    return frozenset(name for name, hint in hints if hint in ("Amount32", "tuple[Amount32, ...]"))
 
 
 AMOUNT_FIELDS: dict[str, frozenset[str]] = {n: _amount_fields(cls) for n, cls in EVENTS.items()}

@@ -31,6 +31,45 @@ class OpenChannel(Input, frozen=True, gc=False):
     request_id: str = ""
 
 
+class OpenLedger(Input, frozen=True, gc=False):
+    """Open a ledger channel: we lead it, both may deposit, and virtual channels run through it."""
+
+    counterparty: Address
+    asset: Address
+    amount: int
+    """Our deposit, smallest unit."""
+    counterparty_amount: int
+    challenge_duration: int
+    """Seconds."""
+    nonce_entropy: bytes
+    request_id: str = ""
+
+
+class OpenVirtual(Input, frozen=True, gc=False):
+    """Open a one-way payment channel over ledgers: we are participant 0 and pay."""
+
+    path: tuple[Address, ...]
+    """The intermediaries in order, then the payee."""
+    asset: Address
+    amount: int
+    """What we can pay at most, smallest unit."""
+    fees: tuple[int, ...]
+    """What each intermediary takes, in path order."""
+    challenge_duration: int
+    """Seconds."""
+    nonce_entropy: bytes
+    request_id: str = ""
+
+
+class PayLedger(Input, frozen=True, gc=False):
+    """Move an amount of our balance in a ledger to the other party (M15)."""
+
+    channel_id: ChannelId
+    amount: int
+    request_id: str
+    """Never empty: it ties the follower's request to the leader's proposal."""
+
+
 class CloseChannel(Input, frozen=True, gc=False):
     """Close a channel cooperatively, from either side."""
 
@@ -64,7 +103,16 @@ class RejectObjective(Input, frozen=True, gc=False):
     request_id: str = ""
 
 
-Command = OpenChannel | CloseChannel | SendPayment | ApproveObjective | RejectObjective
+Command = (
+    OpenChannel
+    | OpenLedger
+    | OpenVirtual
+    | PayLedger
+    | CloseChannel
+    | SendPayment
+    | ApproveObjective
+    | RejectObjective
+)
 """What the owner may order."""
 
 _DRAWN_BY_SHELL = frozenset({"nonce_entropy", "payment_id", "request_id"})

@@ -28,6 +28,9 @@ TEXT_LENGTH_MAX = 256
 Text = Annotated[str, msgspec.Meta(max_length=TEXT_LENGTH_MAX)]
 EncodedState = Annotated[bytes, msgspec.Meta(max_length=ENCODED_STATE_SIZE_BYTES_MAX)]
 MaybeSignature = Annotated[bytes, msgspec.Meta(max_length=65)]
+Signatures = Annotated[tuple[MaybeSignature, ...], msgspec.Meta(max_length=255)]
+"""By participant; empty where the sender has none."""
+WireTurn = Annotated[int, msgspec.Meta(ge=0, le=2**48 - 1)]
 
 
 class ChannelProposal(msgspec.Struct, frozen=True, array_like=True, tag="propose", gc=False):
@@ -107,6 +110,91 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True, tag="receipt", gc=Fa
     signature: Signature
 
 
+class LedgerProposal(msgspec.Struct, frozen=True, array_like=True, tag="ledger", gc=False):
+    """The leader signed the state that one more change of the ledger leads to."""
+
+    channel_id: ChannelId
+    turn_num: WireTurn
+    kind: Annotated[str, msgspec.Meta(max_length=16)]
+    target: ChannelId
+    amount: Amount32
+    left: Bytes32
+    right: Bytes32
+    left_amount: Amount32
+    fee: Amount32
+    signature: Signature
+    """Over the whole resulting state."""
+    request_id: Text = ""
+
+
+class LedgerCountersignature(
+    msgspec.Struct, frozen=True, array_like=True, tag="ledger-ok", gc=False
+):
+    """The follower signed that turn: it and all before it are agreed."""
+
+    channel_id: ChannelId
+    turn_num: WireTurn
+    signature: Signature
+
+
+class LedgerRefusal(msgspec.Struct, frozen=True, array_like=True, tag="ledger-no", gc=False):
+    """The follower never signs that turn (M8), and says why."""
+
+    channel_id: ChannelId
+    turn_num: WireTurn
+    error_code: Text
+    reason: Text
+
+
+class LedgerPaymentRequest(
+    msgspec.Struct, frozen=True, array_like=True, tag="ledger-ask", gc=False
+):
+    """The follower asks the leader to take an amount of the follower's balance (M15)."""
+
+    channel_id: ChannelId
+    amount: Amount32
+    request_id: Text
+
+
+class VirtualProposal(msgspec.Struct, frozen=True, array_like=True, tag="vpropose", gc=False):
+    """A virtual channel's fixed part, its prefund and every signature the sender has of it."""
+
+    participants: Annotated[tuple[Address, ...], msgspec.Meta(max_length=255)]
+    channel_nonce: Annotated[int, msgspec.Meta(ge=0)]
+    app_definition: Address
+    challenge_duration: Annotated[int, msgspec.Meta(ge=0, le=2**48 - 1)]
+    encoded_state: EncodedState
+    signatures: Signatures
+    fees: Annotated[tuple[Amount32, ...], msgspec.Meta(max_length=255)]
+    """By intermediary, in path order."""
+    ledger_id: Annotated[bytes, msgspec.Meta(max_length=32)]
+    """To a neighbour on the right: the ledger that carries the channel between us; else empty."""
+
+
+class VirtualState(msgspec.Struct, frozen=True, array_like=True, tag="vstate", gc=False):
+    """A postfund or final state of a virtual channel with every signature the sender has of it."""
+
+    channel_id: ChannelId
+    encoded_state: EncodedState
+    signatures: Signatures
+
+
+class PostfundRenunciation(msgspec.Struct, frozen=True, array_like=True, tag="renounce", gc=False):
+    """The sender never signed the postfund and never will (M16 b)."""
+
+    channel_id: ChannelId
+    error_code: Text
+    reason: Text
+
+
+class UnwindingRequest(msgspec.Struct, frozen=True, array_like=True, tag="unwind", gc=False):
+    """The sender gives the channel up before it opened: please renounce the postfund."""
+
+    channel_id: ChannelId
+    error_code: Text
+    reason: Text
+
+
 Body = (
     ChannelProposal
     | SignedState
@@ -116,6 +204,14 @@ Body = (
     | Payment
     | PaymentRefusal
     | Receipt
+    | LedgerProposal
+    | LedgerCountersignature
+    | LedgerRefusal
+    | LedgerPaymentRequest
+    | VirtualProposal
+    | VirtualState
+    | PostfundRenunciation
+    | UnwindingRequest
 )
 
 _ENCODER = msgspec.msgpack.Encoder()

@@ -15,8 +15,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from protocols import events
-from protocols.channel import Channel
+from protocols import events, ledger_events
+from protocols.channel import POSTFUND_TURN, Channel
 from protocols.channel_reducers import CHANNEL_REDUCERS, restricted, retracted
 from protocols.channel_reducers import created as channel_created
 from protocols.delivery import (
@@ -28,6 +28,7 @@ from protocols.delivery import (
     with_sent_message,
     without_pending,
 )
+from protocols.ledger_reducers import ledger_of, with_ledger
 from protocols.objectives.base import OBJECTIVE_REDUCERS, Objective, ObjectiveType, objective_id
 from protocols.objectives.base import created as objective_created
 from protocols.transactions import Transaction, TransactionStatus, is_mined_from
@@ -87,6 +88,8 @@ class NodeState:
         """Channels with payments to us without a receipt: a view of `channels`, not digested."""
         self.refused: set[ChannelId] = set()
         """Channels in which the payee refused payments of ours: likewise."""
+        self.unanswered: set[ChannelId] = set()
+        """Ledgers that we follow with proposals we neither signed nor refused: likewise."""
 
     @property
     def node(self) -> Node:
@@ -165,6 +168,14 @@ def _on_channel(state: NodeState, event: Any, time_ms: int) -> None:
     state.channels[event.channel_id] = CHANNEL_REDUCERS[type(event)](channel, event)
 
 
+def _supported(state: NodeState, event: events.StateSupportedUpdated, time_ms: int) -> None:
+    _on_channel(state, event, time_ms)
+    channel = state.channels[event.channel_id]
+    is_ledger = channel.fixed.app_definition == state.node.consensus_app
+    if is_ledger and event.supported_turn == POSTFUND_TURN:
+        state.channels[event.channel_id] = with_ledger(channel)
+
+
 def _on_objective(state: NodeState, event: Any, time_ms: int) -> None:
     objective = state.objectives[event.objective_id]
     state.objectives[event.objective_id] = OBJECTIVE_REDUCERS[type(event)](objective, event)
@@ -212,7 +223,7 @@ def _fold_channel(state: NodeState, event: Any) -> Peer:
     channels = state.channels
     channel = channels[event.channel_id]
     channels[event.channel_id] = CHANNEL_REDUCERS[type(event)](channel, event)
-    counterparty = channel.fixed.participants[1 - channel.my_index]
+    counterparty = channel.counterparty
     return state.peers.get(counterparty) or Peer(counterparty)
 
 
@@ -249,6 +260,22 @@ def _voucher_resent(state: NodeState, event: events.VoucherResent, time_ms: int)
     vouchers = replace(channel.vouchers, resent_ms=time_ms)
     state.channels[event.channel_id] = replace(channel, vouchers=vouchers)
     state.refused.discard(event.channel_id)
+
+
+def _update_answered(state: NodeState, channel_id: ChannelId) -> None:
+    ledger = ledger_of(state.channels[channel_id])
+    if all(proposal.refusal for proposal in ledger.queue):
+        state.unanswered.discard(channel_id)
+
+
+def _update_received(state: NodeState, event: Any, time_ms: int) -> None:
+    _received_in_channel(state, event, time_ms)
+    state.unanswered.add(event.channel_id)
+
+
+def _update_judged(state: NodeState, event: Any, time_ms: int) -> None:
+    _sent_in_channel(state, event, time_ms)
+    _update_answered(state, event.channel_id)
 
 
 def _voucher_refused(state: NodeState, event: events.VoucherRefused, time_ms: int) -> None:
@@ -364,6 +391,15 @@ def _tail_cut(state: NodeState, event: events.LogTailCut, time_ms: int) -> None:
 
 _REDUCERS: dict[type[events.Event], Reducer] = {
     **dict.fromkeys(CHANNEL_REDUCERS, _on_channel),
+    events.StateSupportedUpdated: _supported,
+    ledger_events.LedgerUpdateProposed: _sent_in_channel,
+    ledger_events.LedgerUpdateReceived: _update_received,
+    ledger_events.LedgerUpdateSigned: _update_judged,
+    ledger_events.LedgerUpdateRefused: _update_judged,
+    ledger_events.LedgerUpdateConfirmed: _received_in_channel,
+    ledger_events.LedgerRefusalReceived: _received_in_channel,
+    ledger_events.LedgerPaymentAsked: _sent_in_channel,
+    ledger_events.LedgerPaymentRequested: _received_in_channel,
     **dict.fromkeys(OBJECTIVE_REDUCERS, _on_objective),
     events.NodeCreated: _node_created,
     events.StateDigestRecorded: _nothing,

@@ -80,12 +80,16 @@ def json_fields(entry: Entry) -> dict[str, Any]:
     for name, value in zip(names, entry.payload, strict=False):
         if value is None:
             continue
-        if isinstance(value, bytes):
-            value = str(int.from_bytes(value, "big")) if name in amounts else "0x" + value.hex()
-        elif isinstance(value, list):
-            value = ["0x" + item.hex() for item in value]
-        fields[name] = value
+        fields[name] = _json_value(value, name in amounts)
     return fields
+
+
+def _json_value(value: Any, is_amount: bool) -> Any:
+    if isinstance(value, list):
+        return [_json_value(item, is_amount) for item in value]
+    if isinstance(value, bytes):
+        return str(int.from_bytes(value, "big")) if is_amount else "0x" + value.hex()
+    return value
 
 
 def _require_uint(what: str, value: object) -> None:

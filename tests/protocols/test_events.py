@@ -162,11 +162,15 @@ def test_golden_bytes_are_what_an_independent_reader_finds(event_class: type[Eve
     values = dict(zip(kept["fields"], payload, strict=True))
     shown = json.loads(kept["canonical_json"])
     for field, value in values.items():
+        is_amount = field in AMOUNT_FIELDS[name]
+
+        def said(item: bytes, is_amount: bool = is_amount) -> str:
+            return str(int.from_bytes(item, "big")) if is_amount else "0x" + item.hex()
+
         if isinstance(value, bytes):
-            is_amount = field in AMOUNT_FIELDS[name]
-            value = str(int.from_bytes(value, "big")) if is_amount else "0x" + value.hex()
+            value = said(value)
         elif isinstance(value, list):
-            value = ["0x" + item.hex() for item in value]
+            value = [said(item) for item in value]
         assert shown.pop(field) == value
     assert shown == {"event_version": version, "timestamp_ms": time_ms}
     digest = keccak256(f"ev1|{name}|{kept['canonical_json']}".encode())

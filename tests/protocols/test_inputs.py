@@ -21,6 +21,9 @@ COMMANDS: list[Command] = [
     PAY,
     inputs.ApproveObjective(CHANNEL, "r1"),
     inputs.RejectObjective(CHANNEL, "no", "r1"),
+    inputs.OpenLedger(bytes(20), bytes(20), 5, 6, 3_600, b"abcd", "r1"),
+    inputs.OpenVirtual((bytes(20),), bytes(20), 5, (), 3_600, b"abcd", "r1"),
+    inputs.PayLedger(CHANNEL, 5, "r1"),
 ]
 
 
@@ -55,6 +58,10 @@ def test_what_the_shell_draws_does_not_make_another_command(
         (PAY, {"memo": "coffee"}),
         (PAY, {"channel_id": bytes(32)}),
         (COMMANDS[4], {"reason": "later"}),
+        (COMMANDS[5], {"counterparty_amount": 7}),
+        (COMMANDS[6], {"path": (bytes(20), bytes(20))}),
+        (COMMANDS[6], {"fees": (1,)}),
+        (COMMANDS[7], {"amount": 6}),
     ],
 )
 def test_whatever_the_caller_chose_makes_another_command(

@@ -35,6 +35,18 @@ BODIES: dict[str, Body] = {
     "pay": payment(12, 5, memo="東京"),
     "unpaid": messages.PaymentRefusal(CHANNEL, CHANNEL, AMOUNT, AMOUNT, "X", "why"),
     "receipt": messages.Receipt(CHANNEL, AMOUNT, 3, bytes(32), bytes(65)),
+    "ledger": messages.LedgerProposal(
+        CHANNEL, 2, "add", CHANNEL, AMOUNT, CHANNEL, CHANNEL, AMOUNT, AMOUNT, bytes(65), "rent"
+    ),
+    "ledger-ok": messages.LedgerCountersignature(CHANNEL, 2, bytes(65)),
+    "ledger-no": messages.LedgerRefusal(CHANNEL, 2, "FEE_TOO_LOW", "too low"),
+    "ledger-ask": messages.LedgerPaymentRequest(CHANNEL, AMOUNT, "rent"),
+    "vpropose": messages.VirtualProposal(
+        (bytes(20), bytes(20)), 7, bytes(20), 60, b"s", (bytes(65), b""), (AMOUNT,), CHANNEL
+    ),
+    "vstate": messages.VirtualState(CHANNEL, b"s", (bytes(65), b"")),
+    "renounce": messages.PostfundRenunciation(CHANNEL, "FEE_TOO_LOW", "too low"),
+    "unwind": messages.UnwindingRequest(CHANNEL, "FEE_TOO_LOW", "too low"),
 }
 
 

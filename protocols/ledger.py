@@ -1,0 +1,300 @@
+"""Ledger channels: two parties' balances and the guarantees that fund other channels from them.
+
+The leader (participant 0) proposes changes and signs the state each leads to; the follower
+countersigns one of them, which agrees to all before it. A proposal once signed is undone only by
+its inverse, behind a named refusal (M8). Here are the values and their arithmetic; who may propose
+or accept what is for the objectives.
+
+State bytes are Nitro's: one asset, allocations [leader, follower, guarantees ascending by target],
+empty app data.
+Source: go-nitro's consensus channel, `money-rules` M8, M14, M15, M17.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from protocols.ledger_errors import (
+    DuplicateGuarantee,
+    GuaranteeNotFound,
+    InvalidGuaranteeAmount,
+    InvalidLedgerChange,
+    LedgerFundsInsufficient,
+    TooManyGuarantees,
+)
+from protocols.outcome import (
+    GUARANTEE,
+    Allocation,
+    Outcome,
+    SingleAssetExit,
+    destination_of,
+    guarantee_metadata,
+)
+from protocols.state import FixedPart, State
+from protocols.types import (
+    Address,
+    Amount,
+    ChannelId,
+    Destination,
+    Signature,
+    StateHash,
+    TurnNum,
+)
+
+ADD = "add"
+REMOVE = "remove"
+MOVE = "move"
+
+NO_TARGET = bytes(32)
+"""The target of a change that concerns no other channel."""
+
+GUARANTEE_COUNT_MAX = 400
+"""M17: with 600 a challenge no longer fits into a transaction."""
+
+QUEUE_COUNT_MAX = 256
+"""Proposals of one ledger that may wait for a countersignature."""
+
+
+class Change(Struct, frozen=True, array_like=True, gc=False):
+    """One change of a ledger; its inverse has the same values."""
+
+    kind: str
+    """ADD, REMOVE or MOVE."""
+    target: ChannelId
+    """The channel that the guarantee funds; NO_TARGET for a move."""
+    amount: Amount
+    """Of the guarantee; or what a move takes from left and gives to right."""
+    left: Destination
+    """The party nearer to the payer; the giver of a move."""
+    right: Destination
+    left_amount: Amount = 0
+    """What left puts into an added guarantee or gets out of a removed one; right has the rest."""
+    fee: Amount = 0
+    """M14: moved from left to right when a guarantee is added, back when that is undone."""
+    request_id: str = ""
+    """The owner's request that a move answers (M15)."""
+
+
+class Guarantee(Struct, frozen=True, array_like=True, gc=False):
+    """An amount of the ledger that funds another channel."""
+
+    target: ChannelId
+    amount: Amount
+    left: Destination
+    right: Destination
+
+
+class LedgerVars(Struct, frozen=True, array_like=True, gc=False):
+    """What changes from turn to turn. The guarantees ascend by target."""
+
+    leader: Amount
+    follower: Amount
+    guarantees: tuple[Guarantee, ...] = ()
+
+
+class Proposed(Struct, frozen=True, array_like=True, gc=False):
+    """A change that the leader signed and the follower has not countersigned."""
+
+    turn_num: TurnNum
+    change: Change
+    state_hash: StateHash
+    signature: Signature
+    refusal: str = ""
+    """The name of the follower's refusal, which binds it never to sign this turn."""
+
+
+class Asked(Struct, frozen=True, array_like=True, gc=False):
+    """A move that the follower asked the leader for (M15)."""
+
+    request_id: str
+    amount: Amount
+
+
+class Ledger(Struct, frozen=True, array_like=True, gc=False):
+    """The newest agreed state of a ledger channel, and what is proposed on top of it."""
+
+    asset: Address
+    turn_num: TurnNum
+    """Of the newest state that both signed."""
+    state_hash: StateHash
+    signatures: tuple[Signature, Signature]
+    """The leader's and the follower's under that state."""
+    current: LedgerVars
+    proposed: LedgerVars
+    """After everything in the queue."""
+    queue: tuple[Proposed, ...] = ()
+    """By turn number, dense, from turn_num + 1."""
+    asked: tuple[Asked, ...] = ()
+    """Moves the follower asked for that no agreed state holds yet."""
+
+    @property
+    def proposed_turn(self) -> TurnNum:
+        """The highest turn the leader signed."""
+        return self.turn_num + len(self.queue)
+
+
+def find_guarantee(vars_: LedgerVars, target: ChannelId) -> Guarantee | None:
+    """The guarantee for that channel, if there is one."""
+    guarantees = vars_.guarantees
+    index = bisect_left(guarantees, target, key=_target)
+    if index < len(guarantees) and guarantees[index].target == target:
+        return guarantees[index]
+    return None
+
+
+def _target(guarantee: Guarantee) -> ChannelId:
+    return guarantee.target
+
+
+def balance_total(vars_: LedgerVars) -> Amount:
+    """All money of the ledger: constant whatever is changed (the invariant of every step)."""
+    return vars_.leader + vars_.follower + sum(g.amount for g in vars_.guarantees)
+
+
+def inverse(change: Change) -> Change:
+    """The change that undoes this one exactly (M8)."""
+    if change.kind == MOVE:
+        return replace(change, left=change.right, right=change.left)
+    return replace(change, kind=REMOVE if change.kind == ADD else ADD)
+
+
+def after(vars_: LedgerVars, change: Change, fixed: FixedPart) -> LedgerVars:
+    """The ledger after one change. Raises a LedgerRefused for one that its amounts do not allow."""
+    leader, follower = (destination_of(who) for who in fixed.participants)
+    if {change.left, change.right} != {leader, follower}:
+        raise InvalidLedgerChange("left and right are not the ledger's two parties")
+    left_is_leader = change.left == leader
+    if change.kind == MOVE:
+        if change.target != NO_TARGET or change.left_amount or change.fee:
+            raise InvalidLedgerChange("a move has an amount only")
+        return _moved(vars_, left_is_leader, -change.amount, change.amount)
+    if change.left_amount > change.amount:
+        raise InvalidGuaranteeAmount(change.left_amount, change.amount)
+    right_amount = change.amount - change.left_amount
+    if change.kind == ADD:
+        guarantees = _with(vars_, change)
+        paid = _moved(
+            vars_, left_is_leader, -change.left_amount - change.fee, change.fee - right_amount
+        )
+    elif change.kind == REMOVE:
+        guarantees = _without(vars_, change)
+        paid = _moved(
+            vars_, left_is_leader, change.left_amount + change.fee, right_amount - change.fee
+        )
+    else:
+        raise InvalidLedgerChange(f"no change is called {change.kind!r}")
+    return LedgerVars(paid.leader, paid.follower, guarantees)
+
+
+def _moved(vars_: LedgerVars, left_is_leader: bool, left: int, right: int) -> LedgerVars:
+    to_leader, to_follower = (left, right) if left_is_leader else (right, left)
+    leader, follower = vars_.leader + to_leader, vars_.follower + to_follower
+    if leader < 0 or follower < 0:
+        available, wanted = (
+            (vars_.leader, -to_leader) if leader < 0 else (vars_.follower, -to_follower)
+        )
+        raise LedgerFundsInsufficient(wanted, available)
+    return LedgerVars(leader, follower, vars_.guarantees)
+
+
+def _with(vars_: LedgerVars, change: Change) -> tuple[Guarantee, ...]:
+    guarantees = vars_.guarantees
+    if change.target == NO_TARGET:
+        raise InvalidLedgerChange("a guarantee needs a target")
+    index = bisect_left(guarantees, change.target, key=_target)
+    if index < len(guarantees) and guarantees[index].target == change.target:
+        raise DuplicateGuarantee(change.target)
+    if len(guarantees) >= GUARANTEE_COUNT_MAX:
+        raise TooManyGuarantees(len(guarantees), GUARANTEE_COUNT_MAX)
+    added = Guarantee(change.target, change.amount, change.left, change.right)
+    return (*guarantees[:index], added, *guarantees[index:])
+
+
+def _without(vars_: LedgerVars, change: Change) -> tuple[Guarantee, ...]:
+    guarantees = vars_.guarantees
+    index = bisect_left(guarantees, change.target, key=_target)
+    if index == len(guarantees) or guarantees[index].target != change.target:
+        raise GuaranteeNotFound(change.target)
+    found = guarantees[index]
+    if found != Guarantee(change.target, change.amount, change.left, change.right):
+        raise InvalidLedgerChange("the guarantee to remove has other values")
+    return guarantees[:index] + guarantees[index + 1 :]
+
+
+def ledger_outcome(fixed: FixedPart, asset: Address, vars_: LedgerVars) -> Outcome:
+    """Nitro's ledger outcome: leader, follower, then the guarantees ascending by target."""
+    leader, follower = fixed.participants
+    allocations = [
+        Allocation(destination_of(leader), vars_.leader),
+        Allocation(destination_of(follower), vars_.follower),
+    ]
+    for guarantee in vars_.guarantees:
+        metadata = guarantee_metadata(guarantee.left, guarantee.right)
+        allocations.append(Allocation(guarantee.target, guarantee.amount, GUARANTEE, metadata))
+    return (SingleAssetExit(asset, tuple(allocations)),)
+
+
+def ledger_state(
+    fixed: FixedPart,
+    asset: Address,
+    vars_: LedgerVars,
+    turn_num: TurnNum,
+    *,
+    is_final: bool = False,
+) -> State:
+    """The state that is signed for these balances and guarantees."""
+    return State(fixed, b"", ledger_outcome(fixed, asset, vars_), turn_num, is_final)
+
+
+def opened(
+    asset: Address, postfund: StateHash, signatures: tuple[bytes, ...], amounts: tuple[int, ...]
+) -> Ledger:
+    """The ledger as the postfund (turn 1), signed by both, leaves it."""
+    leader, follower = amounts
+    start = LedgerVars(leader, follower)
+    return Ledger(asset, 1, postfund, (signatures[0], signatures[1]), start, start)
+
+
+def with_proposed(ledger: Ledger, proposal: Proposed, fixed: FixedPart) -> Ledger:
+    """One more proposal at the end of the queue."""
+    proposed = after(ledger.proposed, proposal.change, fixed)
+    return replace(ledger, proposed=proposed, queue=(*ledger.queue, proposal))
+
+
+def with_agreed(
+    ledger: Ledger, turn_num: TurnNum, signature: Signature, fixed: FixedPart
+) -> Ledger:
+    """The follower's signature on that turn: the queue through it is agreed."""
+    count = turn_num - ledger.turn_num
+    agreed, rest = ledger.queue[:count], ledger.queue[count:]
+    current = ledger.current if rest else ledger.proposed
+    if rest:
+        for proposal in agreed:
+            current = after(current, proposal.change, fixed)
+    done = {proposal.change.request_id for proposal in agreed if proposal.change.kind == MOVE}
+    return replace(
+        ledger,
+        turn_num=turn_num,
+        state_hash=agreed[-1].state_hash,
+        signatures=(agreed[-1].signature, signature),
+        current=current,
+        queue=rest,
+        asked=tuple(asked for asked in ledger.asked if asked.request_id not in done),
+    )
+
+
+def with_refused(ledger: Ledger, turn_num: TurnNum, error_code: str) -> Ledger:
+    """The follower never signs that turn."""
+    queue = tuple(
+        replace(proposal, refusal=error_code) if proposal.turn_num == turn_num else proposal
+        for proposal in ledger.queue
+    )
+    return replace(ledger, queue=queue)
+
+
+def with_asked(ledger: Ledger, request_id: str, amount: Amount) -> Ledger:
+    """The follower asked for a move."""
+    return replace(ledger, asked=(*ledger.asked, Asked(request_id, amount)))

@@ -1,0 +1,97 @@
+"""How a ledger channel changes: one small pure function an event, (channel, event) -> channel.
+
+They trust the event, as all reducers do: the crank checked it, and the audit checks it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec.structs import replace
+
+from protocols.channel import POSTFUND_TURN, Channel, funding_terms
+from protocols.event import Event
+from protocols.ledger import (
+    Change,
+    Ledger,
+    Proposed,
+    opened,
+    with_agreed,
+    with_asked,
+    with_proposed,
+    with_refused,
+)
+from protocols.ledger_events import (
+    LedgerPaymentAsked,
+    LedgerPaymentRequested,
+    LedgerRefusalReceived,
+    LedgerUpdateConfirmed,
+    LedgerUpdateProposed,
+    LedgerUpdateReceived,
+    LedgerUpdateRefused,
+    LedgerUpdateSigned,
+)
+from protocols.types import amount_from_bytes
+
+
+def with_ledger(channel: Channel) -> Channel:
+    """The channel with the ledger that its postfund, signed by both, begins."""
+    postfund = channel.turn(POSTFUND_TURN)
+    assert postfund is not None
+    terms = funding_terms(channel)
+    ledger = opened(terms.asset, postfund.state_hash, postfund.signatures, terms.deposits)
+    return replace(channel, ledger=ledger)
+
+
+def change_of(event: LedgerUpdateProposed | LedgerUpdateReceived) -> Change:
+    """The change that a recorded proposal makes."""
+    return Change(
+        event.kind,
+        event.target,
+        amount_from_bytes(event.amount),
+        event.left,
+        event.right,
+        amount_from_bytes(event.left_amount),
+        amount_from_bytes(event.fee),
+        event.request_id,
+    )
+
+
+def ledger_of(channel: Channel) -> Ledger:
+    """The channel's ledger, which must be there."""
+    assert channel.ledger is not None, "only a ledger has ledger events"
+    return channel.ledger
+
+
+def _proposed(channel: Channel, event: LedgerUpdateProposed | LedgerUpdateReceived) -> Channel:
+    proposal = Proposed(event.turn_num, change_of(event), event.state_hash, event.signature)
+    return replace(channel, ledger=with_proposed(ledger_of(channel), proposal, channel.fixed))
+
+
+def _agreed(channel: Channel, event: LedgerUpdateSigned | LedgerUpdateConfirmed) -> Channel:
+    ledger = with_agreed(ledger_of(channel), event.turn_num, event.signature, channel.fixed)
+    return replace(channel, ledger=ledger, supported_turn=event.turn_num)
+
+
+def _refused(channel: Channel, event: LedgerUpdateRefused | LedgerRefusalReceived) -> Channel:
+    ledger = with_refused(ledger_of(channel), event.turn_num, event.error_code)
+    return replace(channel, ledger=ledger)
+
+
+def _asked(channel: Channel, event: LedgerPaymentAsked | LedgerPaymentRequested) -> Channel:
+    amount = amount_from_bytes(event.amount)
+    return replace(channel, ledger=with_asked(ledger_of(channel), event.request_id, amount))
+
+
+LEDGER_REDUCERS: dict[type[Event], Callable[[Channel, Any], Channel]] = {
+    LedgerUpdateProposed: _proposed,
+    LedgerUpdateReceived: _proposed,
+    LedgerUpdateSigned: _agreed,
+    LedgerUpdateConfirmed: _agreed,
+    LedgerUpdateRefused: _refused,
+    LedgerRefusalReceived: _refused,
+    LedgerPaymentAsked: _asked,
+    LedgerPaymentRequested: _asked,
+}
+"""Events of one ledger that is open."""

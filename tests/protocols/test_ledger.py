@@ -1,0 +1,191 @@
+"""The arithmetic of ledgers: money is neither made nor lost, and every change can be undone."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from protocols.error import ProtocolError
+from protocols.ledger import (
+    ADD,
+    GUARANTEE_COUNT_MAX,
+    MOVE,
+    NO_TARGET,
+    REMOVE,
+    Change,
+    LedgerVars,
+    Proposed,
+    after,
+    balance_total,
+    find_guarantee,
+    inverse,
+    ledger_outcome,
+    ledger_state,
+    opened,
+    with_agreed,
+    with_proposed,
+    with_refused,
+)
+from protocols.ledger_errors import (
+    DuplicateGuarantee,
+    GuaranteeNotFound,
+    InvalidGuaranteeAmount,
+    InvalidLedgerChange,
+    LedgerFundsInsufficient,
+    TooManyGuarantees,
+)
+from protocols.outcome import GUARANTEE, destination_of, total
+from protocols.state import FixedPart
+from protocols.types import ZERO_ADDRESS
+from tests.support.actors import ALICE, BOB
+from tests.support.builders import CONSENSUS_APP, DURATION_S
+
+FIXED = FixedPart((ALICE.address, BOB.address), 7, CONSENSUS_APP, DURATION_S)
+LEADER, FOLLOWER = destination_of(ALICE.address), destination_of(BOB.address)
+START = LedgerVars(1_000, 500)
+
+
+def target(number: int) -> bytes:
+    return b"\xee" * 28 + number.to_bytes(4, "big")
+
+
+def add(number: int = 1, amount: int = 100, left_amount: int = 100, fee: int = 0) -> Change:
+    return Change(ADD, target(number), amount, LEADER, FOLLOWER, left_amount, fee)
+
+
+def remove(number: int = 1, amount: int = 100, left_amount: int = 100, fee: int = 0) -> Change:
+    return replace(add(number, amount, left_amount, fee), kind=REMOVE)
+
+
+def move(amount: int, left: bytes = LEADER, right: bytes = FOLLOWER) -> Change:
+    return Change(MOVE, NO_TARGET, amount, left, right)
+
+
+def test_a_guarantee_takes_each_sides_part_and_the_fee_from_left_to_right() -> None:
+    ledger = after(START, add(amount=100, left_amount=70, fee=5), FIXED)
+    assert (ledger.leader, ledger.follower) == (1_000 - 70 - 5, 500 - 30 + 5)
+    guarantee = find_guarantee(ledger, target(1))
+    assert guarantee is not None
+    assert guarantee.amount == 100
+
+
+def test_left_may_be_the_follower() -> None:
+    change = replace(add(amount=100, left_amount=100, fee=5), left=FOLLOWER, right=LEADER)
+    ledger = after(START, change, FIXED)
+    assert (ledger.leader, ledger.follower) == (1_005, 395)
+
+
+def test_a_removal_splits_the_guarantee_as_the_final_state_says() -> None:
+    ledger = after(after(START, add(fee=5), FIXED), remove(left_amount=60), FIXED)
+    assert (ledger.leader, ledger.follower) == (1_000 - 5 - 40, 500 + 5 + 40)
+    assert not ledger.guarantees
+
+
+def test_guarantees_ascend_by_target_whatever_the_order_of_adding() -> None:
+    ledger = START
+    for number in (5, 1, 9, 3):
+        ledger = after(ledger, add(number, 10, 10), FIXED)
+    targets = [guarantee.target for guarantee in ledger.guarantees]
+    assert targets == sorted(targets)
+
+
+@pytest.mark.parametrize(
+    ("change", "refusal"),
+    [
+        (add(amount=1_001, left_amount=1_001), LedgerFundsInsufficient),
+        (add(amount=1_000, left_amount=1_000, fee=1), LedgerFundsInsufficient),
+        (add(amount=501, left_amount=0), LedgerFundsInsufficient),
+        (add(amount=10, left_amount=11), InvalidGuaranteeAmount),
+        (remove(), GuaranteeNotFound),
+        (move(1_001), LedgerFundsInsufficient),
+        (replace(move(1), fee=1), InvalidLedgerChange),
+        (replace(move(1), left=FOLLOWER), InvalidLedgerChange),
+        (replace(add(), left=target(3)), InvalidLedgerChange),
+        (replace(add(), kind="double"), InvalidLedgerChange),
+        (replace(add(), target=NO_TARGET), InvalidLedgerChange),
+    ],
+)
+def test_a_change_that_its_amounts_do_not_allow_is_refused(
+    change: Change, refusal: type[ProtocolError]
+) -> None:
+    with pytest.raises(refusal):
+        after(START, change, FIXED)
+
+
+def test_a_target_is_guaranteed_once_and_removed_with_its_own_values() -> None:
+    ledger = after(START, add(), FIXED)
+    with pytest.raises(DuplicateGuarantee):
+        after(ledger, add(), FIXED)
+    with pytest.raises(InvalidLedgerChange):
+        after(ledger, remove(amount=101, left_amount=1), FIXED)
+
+
+def test_the_guarantees_of_a_ledger_are_bounded() -> None:
+    ledger = START
+    for number in range(GUARANTEE_COUNT_MAX):
+        ledger = after(ledger, add(number + 1, 1, 1), FIXED)
+    with pytest.raises(TooManyGuarantees):
+        after(ledger, add(GUARANTEE_COUNT_MAX + 1, 1, 1), FIXED)
+
+
+amounts = st.integers(min_value=0, max_value=600)
+changes = st.one_of(
+    st.builds(add, st.integers(1, 4), amounts, amounts, amounts),
+    st.builds(remove, st.integers(1, 4), amounts, amounts, amounts),
+    st.builds(move, amounts),
+    st.builds(move, amounts, st.just(FOLLOWER), st.just(LEADER)),
+)
+
+
+@given(st.lists(changes, max_size=12))
+def test_no_change_makes_or_loses_money_and_its_inverse_undoes_it(wanted: list[Change]) -> None:
+    ledger = START
+    for change in wanted:
+        try:
+            changed = after(ledger, change, FIXED)
+        except ProtocolError:
+            continue
+        assert balance_total(changed) == balance_total(START)
+        assert min(changed.leader, changed.follower) >= 0
+        assert after(changed, inverse(change), FIXED) == ledger
+        ledger = changed
+
+
+def test_the_signed_outcome_is_leader_follower_and_guarantees() -> None:
+    ledger = after(after(START, add(2), FIXED), add(1), FIXED)
+    (exit_,) = ledger_outcome(FIXED, ZERO_ADDRESS, ledger)
+    assert [a.destination for a in exit_.allocations] == [LEADER, FOLLOWER, target(1), target(2)]
+    assert [a.allocation_type for a in exit_.allocations[2:]] == [GUARANTEE, GUARANTEE]
+    assert exit_.allocations[2].metadata == LEADER + FOLLOWER
+    assert total(exit_) == 1_500
+    state = ledger_state(FIXED, ZERO_ADDRESS, ledger, 3)
+    assert (state.turn_num, state.app_data, state.is_final) == (3, b"", False)
+
+
+def proposed(turn_num: int, change: Change) -> Proposed:
+    return Proposed(turn_num, change, bytes([turn_num]) * 32, bytes([turn_num]) * 65)
+
+
+def test_one_countersignature_agrees_to_a_prefix_of_the_queue() -> None:
+    ledger = opened(ZERO_ADDRESS, b"\1" * 32, (b"a" * 65, b"b" * 65), (1_000, 500))
+    for turn_num in (2, 3, 4):
+        ledger = with_proposed(ledger, proposed(turn_num, add(turn_num, 10, 10)), FIXED)
+    assert (ledger.turn_num, ledger.proposed_turn) == (1, 4)
+    ledger = with_agreed(ledger, 3, b"f" * 65, FIXED)
+    assert (ledger.turn_num, [p.turn_num for p in ledger.queue]) == (3, [4])
+    assert len(ledger.current.guarantees) == 2
+    assert len(ledger.proposed.guarantees) == 3
+    assert ledger.signatures == (b"\3" * 65, b"f" * 65)
+    ledger = with_agreed(ledger, 4, b"f" * 65, FIXED)
+    assert ledger.current == ledger.proposed
+    assert not ledger.queue
+
+
+def test_a_refused_turn_keeps_its_place_in_the_queue() -> None:
+    ledger = opened(ZERO_ADDRESS, b"\1" * 32, (b"a" * 65, b"b" * 65), (1_000, 500))
+    ledger = with_proposed(ledger, proposed(2, add()), FIXED)
+    ledger = with_refused(ledger, 2, "FEE_TOO_LOW")
+    assert ledger.queue[0].refusal == "FEE_TOO_LOW"
+    assert ledger.proposed_turn == 2

@@ -1,0 +1,21 @@
+"""Refusals of ledger channels are found by name and say what to do next."""
+
+import inspect
+
+from protocols import ledger_errors
+from protocols.errors import all_errors
+from protocols.ledger_errors import LedgerRefused
+
+
+def test_every_refusal_of_the_room_is_on_the_list_of_all_refusals() -> None:
+    concrete = [
+        error
+        for _, error in inspect.getmembers(ledger_errors, inspect.isclass)
+        if issubclass(error, LedgerRefused) and error is not LedgerRefused
+    ]
+    assert len(concrete) > 5
+    listed = all_errors()
+    for error in concrete:
+        assert listed[error.name()] is error
+        assert error.code // 100 == 15
+        assert error.next_step
