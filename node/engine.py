@@ -43,7 +43,12 @@ Done = Callable[[Answer | ProtocolError], None]
 
 Until = Literal["durable", "receipt"]
 
-SETTLING = (events.PeerAcknowledged, events.TransactionMined, events.TransactionFailed)
+SETTLING = (
+    events.PeerAcknowledged,
+    events.TransactionMined,
+    events.TransactionFailed,
+    events.HoldingsRead,
+)
 """Events that clear effects from the outbox."""
 
 

@@ -16,12 +16,14 @@ from protocols import events
 from protocols.effects import (
     BroadcastTransaction,
     Effect,
+    ReadHoldings,
     SendMessage,
     SubmitTransaction,
     message_key,
+    reading_key,
     transaction_key,
 )
-from protocols.types import Address, Bytes32
+from protocols.types import Address, Bytes32, ChannelId
 
 
 class PeerDoor(Protocol):
@@ -46,6 +48,9 @@ class ChainDoor(Protocol):
     def settle(self, intent_id: Bytes32) -> None:
         """The intent is over."""
 
+    def read(self, effect: ReadHoldings) -> None:
+        """Ask the adjudicator about a channel and hand the answer back."""
+
 
 class Outbox:
     """Unsettled effects in memory, as they stand in the log's outbox."""
@@ -56,6 +61,7 @@ class Outbox:
         self._faults = faults
         self._messages: dict[Address, deque[tuple[int, bytes]]] = {}
         self._transactions: dict[Bytes32, SubmitTransaction | BroadcastTransaction] = {}
+        self._readings: dict[ChannelId, ReadHoldings] = {}
 
     @property
     def message_count(self) -> int:
@@ -76,12 +82,14 @@ class Outbox:
         if isinstance(effect, SendMessage):
             waiting = self._messages.setdefault(effect.peer, deque())
             waiting.append((effect.sequence, effect.body))
+        elif isinstance(effect, ReadHoldings):
+            self._readings[effect.channel_id] = effect
         else:
             self._transactions[effect.intent_id] = effect
 
     def resume_transactions(self) -> None:
-        """The chain room is up: hand it every unsettled intent again."""
-        for effect in self._transactions.values():
+        """The chain room is up: hand it every unsettled intent and question again."""
+        for effect in (*self._transactions.values(), *self._readings.values()):
             self._hand_over(effect)
 
     def resume_messages(self, peer: Address, received: int) -> None:
@@ -104,6 +112,8 @@ class Outbox:
             return keys
         if isinstance(event, events.TransactionMined | events.TransactionFailed):
             return [transaction_key(event.intent_id)]
+        if isinstance(event, events.HoldingsRead):
+            return [reading_key(event.channel_id)]
         return []
 
     def settle(self, event: events.Event) -> None:
@@ -115,6 +125,8 @@ class Outbox:
         elif isinstance(event, events.TransactionMined | events.TransactionFailed):
             self._transactions.pop(event.intent_id, None)
             self._chain.settle(event.intent_id)
+        elif isinstance(event, events.HoldingsRead):
+            self._readings.pop(event.channel_id, None)
 
     def release(self, effects: Iterable[Effect]) -> None:
         """The batch that holds these effects is durable: they leave, one send for each peer."""
@@ -128,9 +140,11 @@ class Outbox:
         for peer, messages in by_peer.items():
             self._send(peer, messages)
 
-    def _hand_over(self, effect: SubmitTransaction | BroadcastTransaction) -> None:
+    def _hand_over(self, effect: SubmitTransaction | BroadcastTransaction | ReadHoldings) -> None:
         if isinstance(effect, SubmitTransaction):
             self._chain.request(effect)
+        elif isinstance(effect, ReadHoldings):
+            self._chain.read(effect)
         else:
             self._faults.hit("before-send")
             self._chain.broadcast(effect)

@@ -14,6 +14,7 @@ from protocols.inputs import (
     ChainHead,
     ChainLog,
     ChainReorg,
+    ChannelRead,
     TransactionReceipt,
     TransactionRefused,
     TransactionSigned,
@@ -146,6 +147,28 @@ def _withdrawals(draft: Draft, channel: Channel, log: ChainLog) -> None:
                 log.tx_hash,
             )
         )
+
+
+def receive_reading(draft: Draft, reading: ChannelRead) -> ChannelId | None:
+    """The chain's own word on a channel that a cut tail made us forget; the channel to crank.
+
+    Whatever logs of it passed meanwhile is in the figure, so none has to be kept for a channel that
+    may never be told again, and a stranger's deposits into made-up channels cost us nothing.
+    """
+    channel = draft.state.channels.get(reading.channel_id)
+    if channel is None or not channel.unread:
+        return None
+    draft.emit(
+        events.HoldingsRead(
+            reading.channel_id,
+            reading.asset,
+            amount_to_bytes(reading.held),
+            reading.block_num,
+            reading.block_hash,
+            reading.finalizes_at,
+        )
+    )
+    return reading.channel_id
 
 
 def receive_head(draft: Draft, head: ChainHead) -> None:

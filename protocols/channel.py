@@ -149,7 +149,7 @@ class Channel(Struct, frozen=True, array_like=True):
     holdings: tuple[Holding, ...] = ()
     observed: tuple[ObservedLog, ...] = ()
     confirmed_up_to: tuple[int, int] = (-1, -1)
-    """(block number, log index) of the newest confirmed log."""
+    """(block number, log index) up to which all logs count; index -1: all before the block."""
     chain_status: str = ChainStatus.OPEN
     """As of the confirmed logs; `observed_chain_status` adds the others."""
     withdrawn: tuple[tuple[Address, int], ...] = ()
@@ -165,6 +165,8 @@ class Channel(Struct, frozen=True, array_like=True):
     """Balances and guarantees, from the postfund on; None for channels that are no ledgers."""
     virtual: Virtual | None = None
     """None for channels that the chain funds."""
+    unread: bool = False
+    """Its logs may have passed while a cut tail made us forget it: the chain is to be asked."""
 
     @property
     def me(self) -> Address:

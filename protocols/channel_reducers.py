@@ -186,6 +186,22 @@ def _withdrawn(channel: Channel, event: events.WithdrawCompleted) -> Channel:
     return replace(channel, withdrawn=(*channel.withdrawn, paid))
 
 
+def _read(channel: Channel, event: events.HoldingsRead) -> Channel:
+    """The figure covers every log of that block and below; what is above comes as a log."""
+    above = tuple(log for log in channel.observed if log.block_num > event.block_num)
+    status = channel.chain_status
+    if event.finalizes_at and status == ChainStatus.OPEN:
+        status = ChainStatus.CHALLENGED
+    channel = replace(
+        channel,
+        observed=above,
+        confirmed_up_to=max(channel.confirmed_up_to, (event.block_num + 1, -1)),
+        chain_status=status,
+        unread=False,
+    )
+    return _held(channel, event.asset, amount_from_bytes(event.held))
+
+
 def retracted(channel: Channel, fork_block_num: int) -> Channel:
     """A reorg: what was observed from that block on did not happen."""
     kept = tuple(log for log in channel.observed if log.block_num < fork_block_num)
@@ -195,6 +211,11 @@ def retracted(channel: Channel, fork_block_num: int) -> Channel:
 def restricted(channel: Channel) -> Channel:
     """M27: the log lost a tail, so the channel may only be closed."""
     return replace(channel, close_only=True)
+
+
+def relearnt(channel: Channel) -> Channel:
+    """A peer told of the channel after a cut tail: we may have known it before."""
+    return replace(channel, unread=channel.my_index != 0)
 
 
 # --- virtual channels ---
@@ -244,5 +265,6 @@ CHANNEL_REDUCERS: dict[type[events.Event], Callable[[Channel, Any], Channel]] = 
     virtual_events.PostfundRenounced: _renounced,
     virtual_events.UnwindingAsked: _unwinding,
     **LEDGER_REDUCERS,
+    events.HoldingsRead: _read,
 }
 """Events of one channel that exists; `created` makes one."""

@@ -323,6 +323,8 @@ def _chain(draft: Draft, item: inputs.Input) -> WaitingFor:
     match item:
         case inputs.ChainLog():
             channel_id = chain_facts.receive_log(draft, item)
+        case inputs.ChannelRead():
+            channel_id = chain_facts.receive_reading(draft, item)
         case inputs.ChainHead():
             chain_facts.receive_head(draft, item)
         case inputs.ChainReorg():

@@ -14,7 +14,13 @@ from msgspec import Struct
 
 from protocols import events, messages
 from protocols.delivery import is_objective_message, message_id
-from protocols.effects import BroadcastTransaction, Effect, SendMessage, SubmitTransaction
+from protocols.effects import (
+    BroadcastTransaction,
+    Effect,
+    ReadHoldings,
+    SendMessage,
+    SubmitTransaction,
+)
 from protocols.node_state import EntityMap, NodeState, apply
 from protocols.objectives.base import WaitingFor
 from protocols.transactions import (
@@ -165,6 +171,10 @@ class Draft:
     def broadcast(self, intent_id: Bytes32, tx_hash: Bytes32, raw: bytes) -> None:
         """Send signed bytes to the chain until a receipt is known."""
         self.effects.append(BroadcastTransaction(intent_id, tx_hash, raw))
+
+    def read_holdings(self, channel_id: ChannelId, asset: Address) -> None:
+        """Ask the chain what a channel holds, until it is told."""
+        self.effects.append(ReadHoldings(channel_id, asset))
 
     def latest_transaction(
         self, kind: str, channel_id: ChannelId

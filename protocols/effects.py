@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from protocols.types import Address, Bytes32
+from protocols.types import Address, Bytes32, ChannelId
 
 
 class SendMessage(msgspec.Struct, frozen=True, array_like=True, tag="message", gc=False):
@@ -36,13 +36,22 @@ class BroadcastTransaction(msgspec.Struct, frozen=True, array_like=True, tag="br
     raw: bytes
 
 
-Effect = SendMessage | SubmitTransaction | BroadcastTransaction
+class ReadHoldings(msgspec.Struct, frozen=True, array_like=True, tag="reading", gc=False):
+    """Ask the adjudicator about a channel, hand back a ChannelRead; `holdings-read` settles it."""
+
+    channel_id: ChannelId
+    asset: Address
+
+
+Effect = SendMessage | SubmitTransaction | BroadcastTransaction | ReadHoldings
 
 
 def outbox_key(effect: Effect) -> bytes:
     """Where an effect waits in the outbox: a later effect under the same key takes its place."""
     if isinstance(effect, SendMessage):
         return message_key(effect.peer, effect.sequence)
+    if isinstance(effect, ReadHoldings):
+        return reading_key(effect.channel_id)
     return transaction_key(effect.intent_id)
 
 
@@ -54,3 +63,8 @@ def message_key(peer: Address, sequence: int) -> bytes:
 def transaction_key(intent_id: Bytes32) -> bytes:
     """33 bytes; the broadcast of an intent replaces the order to sign it."""
     return b"t" + intent_id
+
+
+def reading_key(channel_id: ChannelId) -> bytes:
+    """33 bytes; one reading a channel."""
+    return b"r" + channel_id

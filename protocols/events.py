@@ -491,6 +491,20 @@ class ChainLogObserved(Event, frozen=True, array_like=True, gc=False):
     """ChallengeRegistered, Concluded: finalizes_at. Cleared, Checkpointed: turn record. Else 0."""
 
 
+class HoldingsRead(Event, frozen=True, array_like=True, gc=False):
+    """After a cut tail: the chain's word on a channel whose logs may have passed unseen."""
+
+    NAME = "holdings-read"
+    channel_id: ChannelId
+    asset: Address
+    held: Amount32
+    """At the confirmed block below: every log up to it is in this figure."""
+    block_num: int
+    block_hash: Bytes32
+    finalizes_at: int
+    """At the newest block: when a challenge or a conclusion ends, Unix seconds; 0 without one."""
+
+
 class ChainBlockProcessed(Event, frozen=True, array_like=True, gc=False):
     """Every confirmed log up to this block is in the log: a restart reads on from the next."""
 

@@ -198,6 +198,19 @@ class ChainLog(Input, frozen=True, gc=False):
     """ChallengeRegistered only."""
 
 
+class ChannelRead(Input, frozen=True, gc=False):
+    """What the adjudicator says of a channel: the answer to `effects.ReadHoldings`."""
+
+    channel_id: ChannelId
+    asset: Address
+    held: int
+    """At the confirmed block below."""
+    block_num: int
+    block_hash: Bytes32
+    finalizes_at: int
+    """At the newest block, Unix seconds; 0 while nobody challenged or concluded."""
+
+
 class ChainHead(Input, frozen=True, gc=False):
     """All confirmed logs up to `processed_block_num` were handed over."""
 

@@ -19,6 +19,7 @@ from protocols import events, ledger_events
 from protocols.channel import POSTFUND_TURN, Channel
 from protocols.channel_reducers import CHANNEL_REDUCERS, restricted, retracted
 from protocols.channel_reducers import created as channel_created
+from protocols.channel_reducers import relearnt as channel_relearnt
 from protocols.delivery import (
     Peer,
     with_acknowledged,
@@ -192,7 +193,8 @@ def _node_created(state: NodeState, event: events.NodeCreated, time_ms: int) -> 
 
 
 def _channel_created(state: NodeState, event: events.ChannelCreated, time_ms: int) -> None:
-    state.channels[event.channel_id] = channel_created(event, state.node.address)
+    channel = channel_created(event, state.node.address)
+    state.channels[event.channel_id] = channel_relearnt(channel) if state.node.tail_cut_count else channel
 
 
 def _objective_created(state: NodeState, event: events.ObjectiveCreated, time_ms: int) -> None:

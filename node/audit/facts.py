@@ -214,6 +214,12 @@ def _apply_chain(channel: ChannelFacts, event: events.Event) -> None:
         case events.DepositDetected():
             channel.held[event.asset] = amount_from_bytes(event.now_held)
             channel.deposited += amount_from_bytes(event.amount_deposited)
+        case events.HoldingsRead():
+            held = amount_from_bytes(event.held)
+            channel.deposited += held - channel.held.get(event.asset, 0)
+            channel.held[event.asset] = held
+            if event.finalizes_at:
+                channel.observed.append((event.block_num, b"", "ChallengeRegistered"))
         case events.AllocationUpdated():
             channel.held[event.asset] = amount_from_bytes(event.new_amount)
         case events.ChannelConcluded():

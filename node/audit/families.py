@@ -10,7 +10,8 @@ from node.store.batch import INDEXED_FIELDS, request_entity, turn_key
 from node.store.damage import file_in
 from node.store.kv import KeyValueDamaged
 from node.store.record import seq_key
-from protocols.effects import message_key, transaction_key
+from protocols.channel import PREFUND_TURN
+from protocols.effects import message_key, reading_key, transaction_key
 from protocols.events import StateSigned
 from protocols.node_state import NodeState
 from protocols.transactions import is_pending
@@ -85,6 +86,11 @@ def _outbox_faults(outbox: dict[bytes, bytes], state: NodeState) -> Iterator[str
         for identity in state.transactions
         if is_pending(state.transactions[identity])
     }
+    for channel_id in state.channels:
+        channel = state.channels[channel_id]
+        is_asked = channel.virtual is None and channel.signed_by_me(PREFUND_TURN)
+        if channel.unread and is_asked:
+            expected.add(reading_key(channel_id))
     for address in state.peers:
         peer = state.peers[address]
         for sequence in range(peer.acknowledged + 1, peer.sent + 1):
@@ -106,6 +112,8 @@ def _key_of(effect: bytes) -> bytes | None:
                 return message_key(peer, sequence)
             case ["transaction" | "broadcast", bytes(intent_id), *_]:
                 return transaction_key(intent_id)
+            case ["reading", bytes(channel_id), bytes()]:
+                return reading_key(channel_id)
     except ValueError:
         pass
     return None

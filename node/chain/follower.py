@@ -24,8 +24,8 @@ from node.chain.reader import ChainReader, Decoder
 from node.chain.rpc_client import RpcClient, Subscription
 from node.chain.window import ConfirmationWindow
 from node.chain.wire import Header, MalformedAnswer, header
-from protocols.inputs import ChainHead, ChainLog, ChainReorg, Input
-from protocols.types import Address, Bytes32, to_hex
+from protocols.inputs import ChainHead, ChainLog, ChainReorg, ChannelRead, Input
+from protocols.types import Address, Bytes32, ChannelId, to_hex
 
 POLL_S = 4.0
 """Seconds of silence on a subscription after which the head is asked for."""
@@ -70,6 +70,7 @@ class ChainFollower:
         self._on_head = on_head
         self._window: ConfirmationWindow | None = None
         self._remembered: dict[int, Bytes32] = {}
+        self._unread: dict[ChannelId, Address] = {}
         self._stretch_count = STRETCH_BLOCK_COUNT_MAX
         self._reported_num = -1
         self._reported_at = -math.inf
@@ -90,6 +91,11 @@ class ChainFollower:
     def seen_at(self) -> float:
         """trio's time when an endpoint last showed `head` as its newest; -inf before that."""
         return self._seen_at
+
+    def read_holdings(self, channel_id: ChannelId, asset: Address) -> None:
+        """Ask what the channel holds at the cursor; `ChannelRead` comes between the logs, so that
+        what is confirmed after it is above it."""
+        self._unread[channel_id] = asset
 
     async def run(
         self,
@@ -191,6 +197,25 @@ class ChainFollower:
             # and will show its new blocks soon.
             self._say_behind(newest, window.head.number)
         await self._report_cursor(window)
+        if window.head == newest and self._unread:
+            await self._read_channels(reader, window)
+
+    async def _read_channels(self, reader: ChainReader, window: ConfirmationWindow) -> None:
+        """Answer what was asked: money counts at the cursor, disputes at the head."""
+        cursor, head = window.cursor, window.head
+        for channel_id, asset in list(self._unread.items()):
+            try:
+                held = await reader.holdings(asset, channel_id, cursor)
+                finalizes_at = await reader.finalizes_at(channel_id, head)
+            except RpcError as error:
+                # Following must go on; the next look at the head asks again.
+                log.warning(
+                    "a channel cannot be read", channel=to_hex(channel_id), error=str(error)
+                )
+                return
+            del self._unread[channel_id]
+            reading = (held, cursor.number, cursor.hash, finalizes_at)
+            await self._submit(ChannelRead(channel_id, asset, *reading))
 
     async def _join(self, reader: ChainReader, window: ConfirmationWindow, newest: Header) -> None:
         """Find where `newest` leaves our chain, retract what it replaces, read what it adds."""

@@ -10,9 +10,15 @@ from typing import Any, Protocol
 
 from node.chain.errors import RpcError
 from node.chain.rpc_client import RpcClient
-from node.chain.wire import Header, MalformedAnswer, RawLog, header, logs
+from node.chain.wire import Header, MalformedAnswer, RawLog, data, header, logs
+from protocols.crypto import keccak256
 from protocols.inputs import ChainLog
-from protocols.types import Address, to_hex
+from protocols.types import Address, ChannelId, to_hex
+
+HOLDINGS_SELECTOR = keccak256(b"holdings(address,bytes32)")[:4]
+STATUS_SELECTOR = keccak256(b"statusOf(bytes32)")[:4]
+FINALIZES_AT_BITS = slice(6, 12)
+"""Bytes of a status word: turn record (6), finalizes_at (6), fingerprint (20)."""
 
 
 class Decoder(Protocol):
@@ -70,6 +76,21 @@ class ChainReader:
         if any(not from_block_num <= item.block_num <= to_block_num for item in raw):
             raise MalformedAnswer(f"logs outside of blocks {from_block_num} to {to_block_num}")
         return self._decoded(raw)
+
+    async def holdings(self, asset: Address, channel_id: ChannelId, block: Header) -> int:
+        """What the adjudicator holds for the channel at this block, smallest unit."""
+        word = await self._view(HOLDINGS_SELECTOR + bytes(12) + asset + channel_id, block)
+        return int.from_bytes(word, "big")
+
+    async def finalizes_at(self, channel_id: ChannelId, block: Header) -> int:
+        """When a challenge or a conclusion ends, Unix seconds; 0 where there is none."""
+        word = await self._view(STATUS_SELECTOR + channel_id, block)
+        return int.from_bytes(word[FINALIZES_AT_BITS], "big")
+
+    async def _view(self, call: bytes, block: Header) -> bytes:
+        order = {"to": self._address, "data": to_hex(call)}
+        answer = await self._client.call("eth_call", [order, {"blockHash": to_hex(block.hash)}])
+        return data(answer, "a view's answer", 32)
 
     async def _logs(self, where: dict[str, Any]) -> list[RawLog]:
         return logs(await self._client.call("eth_getLogs", [{"address": self._address, **where}]))

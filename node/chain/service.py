@@ -23,7 +23,7 @@ from node.chain.link import EndpointLink
 from node.chain.rpc_client import RECURSION_COUNT_MAX
 from node.chain.tx_inbox import TransactionInbox
 from node.chain.wire import Header
-from protocols.effects import BroadcastTransaction, SubmitTransaction
+from protocols.effects import BroadcastTransaction, ReadHoldings, SubmitTransaction
 from protocols.inputs import Input
 from protocols.types import Address, Bytes32
 
@@ -139,6 +139,10 @@ class ChainService:
     def settle(self, intent_id: Bytes32) -> None:
         """The intent is over: report nothing more about it."""
         self._inbox.settle(intent_id)
+
+    def read(self, effect: ReadHoldings) -> None:
+        """Ask the adjudicator about a channel: answered by `ChannelRead`, among the logs."""
+        self._follower.read_holdings(effect.channel_id, effect.asset)
 
     def view_age_s(self, now: float) -> float:
         """How old what we know of the chain is, in seconds (M11); infinite before the first head.

@@ -90,6 +90,8 @@ def crank(draft: Draft, objective: Objective) -> WaitingFor:
     if not is_supported(channel, PREFUND_TURN):
         return WaitingFor.COMPLETE_PREFUND
 
+    if channel.unread:
+        return WaitingFor.COMPLETE_FUNDING
     if not is_funded(channel):
         return _fund(draft, channel)
 
@@ -115,6 +117,9 @@ def _sign_turn(draft: Draft, objective: Objective, turn_num: int) -> None:
         _propose(draft, channel, state, objective.objective_id)
     else:
         sign_and_send(draft, objective.channel_id, state, objective.objective_id)
+        if turn_num == PREFUND_TURN and channel.unread:
+            # M27: if we signed this once before, the deposit may be long there.
+            draft.read_holdings(objective.channel_id, funding_terms(channel).asset)
 
 
 def _propose(draft: Draft, channel: Channel, state: State, objective: ObjectiveId) -> None:

@@ -7,6 +7,7 @@ from node.outbox import Outbox
 from protocols import events
 from protocols.effects import (
     BroadcastTransaction,
+    ReadHoldings,
     SendMessage,
     SubmitTransaction,
     message_key,
@@ -14,7 +15,7 @@ from protocols.effects import (
     transaction_key,
 )
 from tests.support.actors import BOB, IVAN
-from tests.support.builders import open_command, signed, state
+from tests.support.builders import CHANNEL, open_command, signed, state
 from tests.support.engine_rig import ChainDoor, Journal, PeerDoor, Rig, opened, pay
 
 INTENT = b"i" * 32
@@ -115,6 +116,21 @@ def test_an_intent_ends_mined_or_failed_and_the_chain_room_is_told() -> None:
     assert box.transaction_count == 0
     box.settle(mined(INTENT))
     assert box.transaction_count == 0
+
+
+def test_a_channel_is_asked_about_until_the_chain_answered() -> None:
+    question = ReadHoldings(CHANNEL, bytes(20))
+    box, _, journal = outbox()
+    box.load([question])
+    assert (box.message_count, box.transaction_count) == (0, 0)
+    box.resume_transactions()
+    box.release([question])
+    assert journal.of("read") == [question] * 2
+    answer = events.HoldingsRead(CHANNEL, bytes(20), bytes(32), 3, b"b" * 32, 0)
+    assert box.settled_keys(answer) == [outbox_key(question)]
+    box.settle(answer)
+    box.resume_transactions()
+    assert journal.of("read") == [question] * 2
 
 
 def test_settled_keys_are_those_the_effects_were_stored_under() -> None:

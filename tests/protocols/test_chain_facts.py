@@ -8,8 +8,9 @@ from msgspec.structs import replace
 from protocols import inputs
 from protocols.chain_facts import RECORDED_LOGS
 from protocols.channel import ChainStatus, Holding, observed_chain_status
-from protocols.effects import BroadcastTransaction
-from protocols.objectives.base import ObjectiveType
+from protocols.crank import waiting_for
+from protocols.effects import BroadcastTransaction, ReadHoldings
+from protocols.objectives.base import ObjectiveType, WaitingFor
 from protocols.transactions import TransactionStatus, intent_id
 from protocols.types import ZERO_ADDRESS, amount_from_bytes, amount_to_bytes
 from tests.support.actors import ALICE, BOB
@@ -21,7 +22,9 @@ from tests.support.builders import (
     deposited,
     final,
     open_command,
+    payment,
     payout,
+    proposal,
     signed,
     state,
     tx_hash,
@@ -219,6 +222,52 @@ def transaction_signed(raw: bytes = b"raw") -> inputs.TransactionSigned:
 
 def transaction_receipt(*, succeeded: bool = True) -> inputs.TransactionReceipt:
     return inputs.TransactionReceipt(INTENT, tx_hash(1), 1, block_hash(1), 50_000, 7, succeeded)
+
+
+def reading(held: int, finalizes_at: int = 0) -> inputs.ChannelRead:
+    return inputs.ChannelRead(CHANNEL, ZERO_ADDRESS, held, 5, block_hash(5), finalizes_at)
+
+
+def told_after_a_cut() -> CoreNode:
+    """BOB whose log lost a tail before ALICE's proposal came."""
+    bob = CoreNode(BOB)
+    bob.lose_tail()
+    bob.feed(Said(ALICE, proposal()))
+    return bob
+
+
+def test_a_channel_told_after_a_cut_tail_is_read_from_the_chain_before_it_opens() -> None:
+    bob = told_after_a_cut()
+    assert bob.readings == [ReadHoldings(CHANNEL, ZERO_ADDRESS)]
+    bob.feed(deposited())
+    fund = bob.objective(ObjectiveType.DIRECT_FUND)
+    assert waiting_for(bob.state, fund, bob.context()) == WaitingFor.COMPLETE_FUNDING
+    assert not bob.channel().signed_by_me(1)
+    assert names(bob.feed(reading(DEPOSIT)))[:1] == ["holdings-read"]
+    assert bob.channel().signed_by_me(1)
+    assert bob.feed(reading(DEPOSIT)).events == ()
+
+
+def test_no_payment_is_taken_in_a_channel_that_was_challenged_while_it_was_forgotten() -> None:
+    bob = told_after_a_cut()
+    bob.feed(reading(DEPOSIT, 1_700_000_000))
+    bob.feed(Said(ALICE, signed(state(1), ALICE)))
+    bob.feed(Said(ALICE, payment(10, 10)))
+    assert bob.channel().vouchers.total == 0
+    assert [e.error_code for e in bob.events_of("voucher-refused")] == ["CHANNEL_DISPUTED"]
+
+
+def test_without_a_cut_tail_and_before_consent_nothing_is_read() -> None:
+    bob = CoreNode(BOB)
+    bob.feed(Said(ALICE, proposal()))
+    assert bob.readings == []
+    careful = CoreNode(BOB, verdict="ask")
+    careful.lose_tail()
+    careful.feed(Said(ALICE, proposal()))
+    assert careful.readings == []
+    careful.feed(inputs.ApproveObjective(careful.objective(ObjectiveType.DIRECT_FUND).objective_id))
+    assert len(careful.readings) == 1
+    assert careful.feed(replace(reading(1), channel_id=b"\x0f" * 32)).events == ()
 
 
 def test_a_signed_transaction_is_recorded_and_then_broadcast() -> None:

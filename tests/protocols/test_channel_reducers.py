@@ -8,11 +8,19 @@ import pytest
 from msgspec.structs import replace
 
 from protocols import events
-from protocols.channel import ChainStatus, Channel, FinalRequest, Holding, ObservedLog
+from protocols.channel import (
+    ChainStatus,
+    Channel,
+    FinalRequest,
+    Holding,
+    ObservedLog,
+    confirmed_holdings,
+)
 from protocols.channel_reducers import (
     CHANNEL_REDUCERS,
     confirm,
     created,
+    relearnt,
     restricted,
     retracted,
 )
@@ -263,6 +271,34 @@ def test_a_conclusion_and_its_payouts_are_kept() -> None:
     assert channel.chain_status == ChainStatus.CONCLUDED
     assert channel.withdrawn == ((ALICE.address, 6), (BOB.address, 4))
     assert channel.observed == ()
+
+
+def read(held: int, block_num: int, finalizes_at: int = 0) -> events.HoldingsRead:
+    amount = amount_to_bytes(held)
+    return events.HoldingsRead(
+        CHANNEL, ZERO_ADDRESS, amount, block_num, block_hash(block_num), finalizes_at
+    )
+
+
+def test_what_was_read_of_a_channel_covers_the_logs_up_to_its_block_and_no_others() -> None:
+    channel = after(EMPTY, observed("Deposited", 8), observed("Deposited", 9, amount=DEPOSIT))
+    channel = after(replace(channel, unread=True), read(7, 8))
+    assert not channel.unread
+    assert [log.block_num for log in channel.observed] == [9]
+    assert channel.confirmed_up_to == (9, -1)
+    assert confirmed_holdings(channel, ZERO_ADDRESS) == 7
+    assert channel.chain_status == ChainStatus.OPEN
+
+
+def test_a_challenge_that_passed_unseen_is_believed_and_a_conclusion_stays_one() -> None:
+    assert after(EMPTY, read(7, 8, 1_700_000_000)).chain_status == ChainStatus.CHALLENGED
+    concluded = replace(EMPTY, chain_status=ChainStatus.CONCLUDED)
+    assert after(concluded, read(7, 8, 1_700_000_000)).chain_status == ChainStatus.CONCLUDED
+
+
+def test_only_a_channel_that_others_propose_is_asked_about_after_a_cut_tail() -> None:
+    assert not relearnt(replace(EMPTY, my_index=0)).unread
+    assert relearnt(replace(EMPTY, my_index=1)).unread
 
 
 def test_a_reorg_takes_back_what_was_observed_from_its_block_on() -> None:

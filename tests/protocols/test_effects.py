@@ -8,10 +8,12 @@ import pytest
 from protocols.effects import (
     BroadcastTransaction,
     Effect,
+    ReadHoldings,
     SendMessage,
     SubmitTransaction,
     message_key,
     outbox_key,
+    reading_key,
     transaction_key,
 )
 from protocols.messages import encode_body
@@ -25,6 +27,7 @@ EFFECTS: dict[str, Effect] = {
         CHANNEL, "deposit", ADJUDICATOR, amount_to_bytes(2**256 - 1), b"\x01\x02"
     ),
     "broadcast": BroadcastTransaction(CHANNEL, b"\x02" * 32, b"\x03" * 110),
+    "reading": ReadHoldings(CHANNEL, bytes(20)),
 }
 
 
@@ -59,3 +62,7 @@ def test_messages_wait_in_the_order_of_their_numbers_peer_by_peer() -> None:
 def test_the_broadcast_of_an_intent_takes_the_place_of_its_order() -> None:
     assert outbox_key(EFFECTS["transaction"]) == outbox_key(EFFECTS["broadcast"])
     assert outbox_key(EFFECTS["broadcast"]) == transaction_key(CHANNEL) == b"t" + CHANNEL
+
+
+def test_a_channel_is_asked_about_once_at_a_time_beside_its_transactions() -> None:
+    assert outbox_key(EFFECTS["reading"]) == reading_key(CHANNEL) == b"r" + CHANNEL

@@ -185,6 +185,52 @@ def test_a_payee_who_forgot_the_proposal_opens_the_channel_that_the_payer_funds(
     closes_after_opening(network)
 
 
+@pytest.mark.parametrize("depth", [0, 2])
+@pytest.mark.parametrize("seen_count", [1, 2, 4])
+def test_a_deposit_that_passed_while_the_channel_was_forgotten_is_counted(
+    depth: int, seen_count: int
+) -> None:
+    network = Network(depth=depth)
+    network.alice.feed(open_command())
+    hand_over(network, network.alice, acknowledged=True)
+    hand_over(network, network.bob, acknowledged=True)
+    network.cut_tail(network.bob, 2)
+    while network.work_on_chain(network.alice):
+        network.hear_of_chain(network.alice)
+    for _ in range(seen_count):
+        network.chain.mine()
+    while network.hear_of_chain(network.bob):
+        pass
+    assert network.bob.state.node.processed_block_num == max(-1, seen_count - depth or -1)
+    come_together(network)
+    assert network.chain.held == {CHANNEL: DEPOSIT}
+    assert network.bob.peer(ALICE.address).fault_count == 0
+    closes_after_opening(network)
+
+
+def test_a_stranger_who_deposits_before_and_after_the_channel_is_told_again_changes_nothing() -> (
+    None
+):
+    network = Network(depth=1)
+    network.alice.feed(open_command())
+    hand_over(network, network.alice, acknowledged=True)
+    hand_over(network, network.bob, acknowledged=True)
+    network.cut_tail(network.bob, 2)
+    for amount in (7, 8):
+        network.chain.stranger_deposits(CHANNEL, amount)
+        network.chain.mine()
+    while network.hear_of_chain(network.bob):
+        pass
+    network.reconnect()
+    hand_over(network, network.alice, acknowledged=True)
+    network.chain.stranger_deposits(CHANNEL, 9)
+    network.chain.mine()
+    come_together(network)
+    assert network.chain.held == {CHANNEL: DEPOSIT}
+    for node in network.nodes.values():
+        assert status(node.channel()) == ChannelStatus.OPEN
+
+
 def postfund_of(name: str) -> Callable[[Network], None]:
     """Opens up to the moment at which that node has just answered with its postfund."""
 

@@ -24,7 +24,7 @@ from node.store.log import EventLog
 from node.store.memory import MemoryKeyValue
 from protocols import events, inputs
 from protocols.draft import Context, Decision
-from protocols.effects import BroadcastTransaction, SubmitTransaction
+from protocols.effects import BroadcastTransaction, ReadHoldings, SubmitTransaction
 from protocols.errors import ProtocolError
 from protocols.messages import Body, Receipt, decode_body, encode_body
 from protocols.node_state import NodeState, apply
@@ -120,6 +120,9 @@ class ChainDoor:
 
     def settle(self, intent_id: Bytes32) -> None:
         self.journal.note("settle", intent_id)
+
+    def read(self, effect: ReadHoldings) -> None:
+        self.journal.note("read", effect)
 
 
 class Rig:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from protocols import inputs
 from protocols.abi import CONCLUDE_AND_TRANSFER_SELECTOR, DEPOSIT_SELECTOR
 from protocols.crypto import recover_address
-from protocols.effects import BroadcastTransaction, SubmitTransaction
+from protocols.effects import BroadcastTransaction, ReadHoldings, SubmitTransaction
 from protocols.outcome import Allocation, SingleAssetExit, address_of_destination, total
 from protocols.state import FixedPart, State
 from protocols.types import Address, ChannelId
@@ -80,6 +80,16 @@ class ModelChain:
         known = self._requests[order.tx_hash]
         if known not in self.pool and known.tx_hash not in self._reported:
             self.pool.append(known)
+
+    def read(self, address: Address, question: ReadHoldings) -> None:
+        """The node's chain room reads what is held at its newest confirmed block."""
+        number, held = self._confirmed_num, self.held
+        if number < len(self.blocks):
+            held = self.blocks[number].held_before
+        name = self.blocks[number - 1].block_hash if number else bytes(32)
+        channel_id, asset = question.channel_id, question.asset
+        fact = inputs.ChannelRead(channel_id, asset, held.get(channel_id, 0), number, name, 0)
+        self.feeds[address].append(fact)
 
     def stranger_deposits(self, channel_id: ChannelId, amount: int) -> None:
         """Somebody nobody knows adds to the holdings, in the next block."""

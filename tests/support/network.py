@@ -15,7 +15,7 @@ from protocols.channel import Channel
 from protocols.crank import crank
 from protocols.delivery import Peer
 from protocols.draft import Context, CrankResult, Decision, Proposal
-from protocols.effects import BroadcastTransaction, SendMessage, SubmitTransaction
+from protocols.effects import BroadcastTransaction, ReadHoldings, SendMessage, SubmitTransaction
 from protocols.events import Event, LogTailCut, NodeCreated
 from protocols.node_state import NodeState, apply
 from protocols.objectives.base import Objective, ObjectiveType, objective_id
@@ -39,6 +39,7 @@ HISTORY_COUNT = 4
 CHAIN_INPUTS = (
     inputs.ChainLog,
     inputs.ChainHead,
+    inputs.ChannelRead,
     inputs.ChainReorg,
     inputs.TransactionSigned,
     inputs.TransactionReceipt,
@@ -78,6 +79,7 @@ class CoreNode:
         """Messages without an acknowledgement, in order."""
         self.submissions: list[SubmitTransaction] = []
         self.broadcasts: list[BroadcastTransaction] = []
+        self.readings: list[ReadHoldings] = []
         self.proposals: list[Proposal] = []
         """What policy was asked."""
         self.decision = Decision(verdict, "" if verdict == "allow" else "house rules")
@@ -141,6 +143,8 @@ class CoreNode:
                     self.submissions.append(effect)
                 case BroadcastTransaction():
                     self.broadcasts.append(effect)
+                case ReadHoldings():
+                    self.readings.append(effect)
         self._clear_acknowledged()
         return result
 
@@ -249,13 +253,16 @@ class Network:
 
     def work_on_chain(self, node: CoreNode) -> bool:
         """Hand the node's orders to the chain; False if there were none."""
-        busy = bool(node.submissions or node.broadcasts)
+        busy = bool(node.submissions or node.broadcasts or node.readings)
         orders, node.submissions = node.submissions, []
         for order in orders:
             self.chain.sign(node.actor.address, order)
         sent, node.broadcasts = node.broadcasts, []
         for signed in sent:
             self.chain.broadcast(signed)
+        asked, node.readings = node.readings, []
+        for question in asked:
+            self.chain.read(node.actor.address, question)
         return busy
 
     def hear_of_chain(self, node: CoreNode) -> bool:

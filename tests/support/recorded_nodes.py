@@ -22,6 +22,7 @@ from protocols.draft import Context, Decision
 from protocols.effects import (
     BroadcastTransaction,
     Effect,
+    ReadHoldings,
     SendMessage,
     SubmitTransaction,
     outbox_key,
@@ -56,6 +57,9 @@ class Doors:
 
     def settle(self, intent_id: bytes) -> None:
         """The chain of a few lines mines at once, so nothing is left to stop."""
+
+    def read(self, effect: ReadHoldings) -> None:
+        self._wanted.append(effect)
 
 
 class RecordedNode:
@@ -153,6 +157,10 @@ class World:
             node.take(inputs.PeerAck(effect.peer, effect.sequence))
         elif isinstance(effect, BroadcastTransaction):
             self._mine(node, effect)
+        elif isinstance(effect, ReadHoldings):
+            held = self.held.get(effect.channel_id, 0)
+            place = (held, self.block_num, self._block_hash(), 0)
+            node.take(inputs.ChannelRead(effect.channel_id, effect.asset, *place))
         else:
             raw = b"\x02" + effect.data + bytes([self.nonce])
             self.nonce += 1

@@ -13,6 +13,7 @@ from eth_abi import encode
 from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, serve_websocket
 
 from node.chain.errors import EndpointDown, RpcError
+from node.chain.reader import HOLDINGS_SELECTOR, STATUS_SELECTOR
 from node.chain.rpc_client import RpcClient, Subscription
 from node.chain.wire import Header, RawLog, header
 from protocols.crypto import keccak256
@@ -44,6 +45,8 @@ class SimulatedChain:
         self.listeners: list[Callable[[Json], None]] = []
         self.logs_block_count_max = 10_000
         self.log_requests: list[Json] = []
+        self.challenged: dict[bytes, int] = {}
+        """Channel -> when its challenge ends."""
         self.extend()
 
     @property
@@ -99,7 +102,21 @@ class SimulatedChain:
                 return self.known.get(name)
             case "eth_getLogs", [where]:
                 return self._logs(where)
+            case "eth_call", [order, {"blockHash": name}]:
+                return "0x" + self._view(bytes.fromhex(order["data"][2:]), name).hex()
         raise RpcError(method, -32601, "method not found")
+
+    def _view(self, call: bytes, name: str) -> bytes:
+        """holdings(asset, channel) and statusOf(channel)."""
+        if name not in [block["hash"] for block in self.blocks]:
+            raise RpcError("eth_call", -32000, "header not found")
+        if call[:4] == STATUS_SELECTOR:
+            return bytes(6) + self.challenged.get(call[4:], 0).to_bytes(6, "big") + bytes(20)
+        assert call[:4] == HOLDINGS_SELECTOR
+        number = int.from_bytes(call[37:], "big")
+        until = int(self.known[name]["number"], 16)
+        found = [who for block_num, who in self.canonical() if block_num <= until]
+        return (found.count(number) * number).to_bytes(32, "big")
 
     def _logs(self, where: Json) -> list[Json]:
         self.log_requests.append(where)

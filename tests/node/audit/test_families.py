@@ -9,13 +9,28 @@ from node.audit import audit
 from node.audit.messagepack import pack
 from node.store.kv import ENTITY, META, OUTBOX, SIGNED_TURNS, SNAPSHOTS
 from node.store.rocks import RocksKeyValue
-from protocols import inputs
-from protocols.effects import message_key, transaction_key
+from protocols import events, inputs
+from protocols.effects import ReadHoldings, message_key, reading_key, transaction_key
 from tests.support.actors import BOB
 from tests.support.logs import flip
 from tests.support.recorded_nodes import World
 
 Edit = Callable[[dict[bytes, bytes]], dict[bytes, bytes | None]]
+
+
+def test_a_question_about_a_channel_is_in_the_outbox_until_it_is_answered(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    cut = events.LogTailCut(world.bob.log.next_seq, 10, "000001.log")
+    world.bob.record(cut)
+    channel_id = world.open_channel()
+    assert [e for _, e in world.bob.log.outbox() if isinstance(e, ReadHoldings)] == []
+    assert world.bob.state.channels[channel_id].supported_turn == 1
+    world.stop()
+    assert audit(tmp_path / "bob").findings == []
+    question = reading_key(channel_id)
+    edit(tmp_path / "bob", OUTBOX, lambda _: {question: pack(["reading", channel_id, bytes(20)])})
+    (message,) = findings(tmp_path / "bob")
+    assert message == f"the outbox still holds 0x{question.hex()}, which was settled"
 
 
 @pytest.fixture

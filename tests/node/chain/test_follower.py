@@ -17,13 +17,14 @@ from node.chain import follower as follower_module
 from node.chain.errors import RpcError
 from node.chain.follower import ChainFollower
 from node.chain.wire import Header
-from protocols.inputs import ChainHead, ChainLog, ChainReorg, Input
+from protocols.inputs import ChainHead, ChainLog, ChainReorg, ChannelRead, Input
 from tests.support.simulated_chain import (
     ADJUDICATOR,
     PlainDecoder,
     SimulatedChain,
     SimulatedClient,
     SimulatedLink,
+    channel,
 )
 
 Entry = tuple[int, int]
@@ -38,6 +39,7 @@ class Consumer:
         self.confirmed: list[Entry] = []
         self.heads: list[ChainHead] = []
         self.reorgs: list[ChainReorg] = []
+        self.readings: list[ChannelRead] = []
         self._seen: set[tuple[bytes, int]] = set()
         self._blocks: dict[Entry, bytes] = {}
 
@@ -47,6 +49,8 @@ class Consumer:
             self._take(item)
         elif isinstance(item, ChainHead):
             self.heads.append(item)
+        elif isinstance(item, ChannelRead):
+            self.readings.append(item)
         elif isinstance(item, ChainReorg):
             self.reorgs.append(item)
             self.observed = [e for e in self.observed if e[0] < item.fork_block_num]
@@ -395,6 +399,57 @@ async def test_a_block_replaced_while_it_is_read_is_read_again(autojump_clock: o
         chain.extend(2)
         await it.caught_up()
     assert it.consumer.observed == chain.canonical() == [(1, 1), (2, 3), (3, 4)]
+
+
+async def test_a_channel_is_read_at_the_cursor_and_its_disputes_at_the_head(
+    autojump_clock: object,
+) -> None:
+    chain = SimulatedChain()
+    for deposits in [(7,), (7,), (), (7,)]:
+        chain.extend(*deposits)
+    async with following(chain, depth=2) as it:
+        await it.caught_up()
+        chain.challenged[channel(7)] = 1_700_000_000
+        it.follower.read_holdings(channel(7), bytes(20))
+        it.follower.read_holdings(channel(8), bytes(20))
+        await trio.sleep(5)
+        cursor = it.follower.cursor
+        assert cursor is not None
+        assert cursor.number == 2
+        place = (cursor.number, cursor.hash)
+        assert it.consumer.readings == [
+            ChannelRead(channel(7), bytes(20), 14, *place, 1_700_000_000),
+            ChannelRead(channel(8), bytes(20), 0, *place, 0),
+        ]
+        chain.extend()
+        await it.caught_up()
+        assert len(it.consumer.readings) == 2
+
+
+async def test_a_channel_that_cannot_be_read_yet_is_asked_about_again_and_stops_nothing(
+    autojump_clock: object,
+) -> None:
+    chain = SimulatedChain()
+    chain.extend(7)
+    async with following(chain) as it:
+        await it.caught_up()
+
+        def refuse(params: object) -> None:
+            raise RpcError("eth_call", -32000, "missing trie node")
+
+        it.client.overrides["eth_call"] = refuse
+        it.follower.read_holdings(channel(7), bytes(20))
+        with capture_logs() as said:
+            await trio.sleep(30)
+            chain.extend(8)
+            await it.caught_up()
+        assert it.consumer.readings == []
+        assert it.consumer.confirmed == chain.canonical()
+        assert "a channel cannot be read" in {entry["event"] for entry in said}
+        assert it.link.blamed == []
+        del it.client.overrides["eth_call"]
+        await trio.sleep(5)
+    assert [reading.held for reading in it.consumer.readings] == [7]
 
 
 async def test_a_malformed_answer_ends_the_connection(autojump_clock: object) -> None:

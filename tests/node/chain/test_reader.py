@@ -46,6 +46,26 @@ async def test_blocks_and_logs_are_read_by_number_by_hash_and_by_range() -> None
     assert all(where["address"] == "0x" + ADJUDICATOR.hex() for where in chain.log_requests)
 
 
+async def test_a_channel_is_read_at_exactly_one_block() -> None:
+    chain = SimulatedChain()
+    chain.extend(5)
+    before = chain.head
+    chain.extend(5)
+    reader = reader_of(chain)
+    assert await reader.holdings(bytes(20), channel(5), before) == 5
+    assert await reader.holdings(bytes(20), channel(5), chain.head) == 10
+    assert await reader.finalizes_at(channel(5), chain.head) == 0
+    chain.challenged[channel(5)] = 1_700_000_000
+    assert await reader.finalizes_at(channel(5), chain.head) == 1_700_000_000
+
+
+@pytest.mark.parametrize("answer", ["0x", "0x00", None, 7])
+async def test_what_is_no_word_is_no_answer_about_a_channel(answer: object) -> None:
+    chain = SimulatedChain()
+    with pytest.raises(MalformedAnswer):
+        await reader_of(chain, eth_call=answer).holdings(bytes(20), channel(5), chain.head)
+
+
 async def test_a_block_of_another_number_or_hash_is_not_believed() -> None:
     chain = SimulatedChain()
     chain.extend()

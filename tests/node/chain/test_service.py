@@ -15,12 +15,20 @@ from node.chain import link
 from node.chain.rpc_client import RECURSION_COUNT_MAX
 from node.chain.service import ChainService, ChainStatistics
 from node.chain.tx_manager import NONCE_TAKEN
-from protocols.inputs import ChainLog, TransactionReceipt, TransactionRefused, TransactionSigned
+from protocols.effects import ReadHoldings
+from protocols.inputs import (
+    ChainLog,
+    ChannelRead,
+    TransactionReceipt,
+    TransactionRefused,
+    TransactionSigned,
+)
 from protocols.types import parse_address
 from tests.support.actors import ALICE
 from tests.support.anvil import start_anvil
 from tests.support.chain_room import (
     CHAIN_ID,
+    NATIVE,
     Engine,
     Inbox,
     World,
@@ -73,6 +81,20 @@ async def test_a_deposit_waits_for_three_blocks_at_depth_3() -> None:
             world.mine(1)
             await inbox.until(lambda: inbox.confirmed)
     assert inbox.confirmed[0].block_num == inbox.observed[0].block_num
+
+
+async def test_what_a_channel_holds_is_read_from_the_contract_at_the_confirmed_block() -> None:
+    with chain_world() as world:
+        world.deposit(7)
+        confirmed_num = world.head_num
+        world.mine(3)
+        inbox = Inbox()
+        service = world.service(inbox, confirmation_count=3)
+        service.read(ReadHoldings(channel(7), NATIVE))
+        async with running(service):
+            answer = await inbox.first(ChannelRead)
+    assert (answer.channel_id, answer.held, answer.finalizes_at) == (channel(7), 7, 0)
+    assert answer.block_num == confirmed_num
 
 
 async def test_what_happened_before_the_start_is_found() -> None:
