@@ -74,15 +74,34 @@ class Overlay(Generic[Key, Value]):
         return sum(1 for _ in self)
 
 
+PAYEE = "payee"
+FOLLOWER = "follower"
+HUB = "hub"
+
+
 class Proposal(Struct, frozen=True, gc=False):
     """What policy decides on: an objective a peer asks us to take part in."""
 
     peer: Address
+    """Who proposes it to us: for a virtual channel our neighbour on the left."""
     objective_type: str
     asset: Address
     my_deposit: int
+    """What we put in on chain, smallest unit; 0 for a virtual channel."""
     their_deposit: int
     challenge_duration: int
+    """Seconds."""
+    role: str = PAYEE
+    """PAYEE of a payment channel, FOLLOWER in a ledger, HUB between the ends of a path."""
+    guaranteed: int = 0
+    """What each of our ledgers on the path guarantees for a virtual channel; else 0."""
+    fee: int = 0
+    """What we are offered as an intermediary."""
+
+    @property
+    def amount(self) -> int:
+        """All the money of the channel, whoever puts it in."""
+        return self.my_deposit + self.their_deposit + self.guaranteed
 
 
 class Decision(Struct, frozen=True, gc=False):
@@ -90,6 +109,14 @@ class Decision(Struct, frozen=True, gc=False):
 
     verdict: str
     reason: str = ""
+
+
+def _no_fee(asset: Address, amount: int) -> int:
+    return 0
+
+
+def _no_limit(asset: Address) -> int | None:
+    return None
 
 
 class Context(Struct, frozen=True, gc=False):
@@ -103,6 +130,18 @@ class Context(Struct, frozen=True, gc=False):
     decide: Callable[[Proposal], Decision]
     chain_view_age_s: int | None = 0
     """Age of our view of the chain, seconds; None before an endpoint showed it (M11)."""
+    is_hub: bool = False
+    """Whether this node carries virtual channels of others."""
+    fee_for: Callable[[Address, int], int] = _no_fee
+    """What this node takes as an intermediary for an amount of an asset (M14)."""
+    guarantee_count_max: int = 100
+    """M17: guarantees in one ledger."""
+    exposure_max: Callable[[Address], int | None] = _no_limit
+    """By asset: the most that guarantees with one peer may come to."""
+    capacity: Callable[[Address], int | None] = _no_limit
+    """By asset: the most that all channels this node carries as an intermediary may come to."""
+    approval_timeout_s: int = 86_400
+    """How long a proposal waits for the owner's word."""
 
 
 class CrankResult(Struct, frozen=True, gc=False):
