@@ -6,6 +6,10 @@ Nothing leaves before the write returned: the outbox, the callers and the acknow
 told after it, in log order. If the write fails the error ends the engine, and with it the node.
 Between taking a batch and the end of its release there is no await, so nobody sees a state that is
 not on disk.
+
+A batch that waits is the engine's own task's to take. Whoever hands in little may ask for the turn
+to be taken at once, in its own task: that spares a lone payment the waking of another task. One
+turn at a time either way, and one that fails ends the engine's task.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ from node.limits import (
     BATCH_INPUT_COUNT_MAX,
     DIGEST_INTERVAL_RECORD_COUNT,
     INPUT_QUEUE_COUNT_MAX,
+    PROMPT_INPUT_COUNT_MAX,
 )
 from node.outbox import Outbox
 from node.requests import Requests, Telling, answer_from
@@ -33,7 +38,7 @@ from protocols.crank import crank
 from protocols.draft import Context
 from protocols.effects import Effect, outbox_key
 from protocols.errors import ProtocolError
-from protocols.node_state import Digest, NodeState, apply
+from protocols.node_state import Digest, NodeState, apply, apply_all
 from protocols.types import Address
 
 log = structlog.get_logger()
@@ -86,6 +91,9 @@ class Engine:
         self._digested_seq = event_log.next_seq
         self._last_ms = _last_time_ms(event_log)
         self._urgent: list[Queued] = []
+        self._awake = trio.Event()
+        self._in_turn = False
+        self._failure: BaseException | None = None
         self._send, self._receive = trio.open_memory_channel[Queued](INPUT_QUEUE_COUNT_MAX)
 
     # --- handing in ---
@@ -93,6 +101,7 @@ class Engine:
     async def __call__(self, item: inputs.Input, /) -> None:
         """Queue an input; waits while the queue is full."""
         await self._send.send(Queued(item))
+        self._awake.set()
 
     def nowait(self, item: inputs.Input, /) -> bool:
         """Queue an input if there is room."""
@@ -102,6 +111,7 @@ class Engine:
         """Queue an input that must not be lost, whatever waits; for what comes once a session."""
         if not self.nowait(item):
             self._urgent.append(Queued(item))
+            self._awake.set()
 
     def command_then(self, command: inputs.Input, until: Until, done: Done) -> bool:
         """Queue a command; `done` is called once, when it is durable (or receipted) or refused."""
@@ -112,22 +122,52 @@ class Engine:
             self._send.send_nowait(queued)
         except trio.WouldBlock:
             return False
+        self._awake.set()
         return True
 
     # --- the loop ---
 
     async def run(self) -> None:
-        """Take batches for ever. Ends only by cancellation or by a failed write."""
-        async for first in self._receive:
-            self.step(self._take(first))
+        """Take batches for ever. Ends only by cancellation or by a turn that failed."""
+        while True:
+            await self._awake.wait()
+            self._take_turn()
+            if self._failure is not None:
+                raise self._failure
 
-    def _take(self, first: Queued) -> list[Queued]:
-        taken = [*self._urgent, first]
+    def prompt(self) -> None:
+        """Take the turn now, if little waits: what many handed in is better written together.
+
+        Never raises: a turn that fails ends `run`.
+        """
+        if self._receive.statistics().current_buffer_used <= PROMPT_INPUT_COUNT_MAX:
+            self._take_turn()
+
+    def _take_turn(self) -> None:
+        """One batch of what waits. Nothing if there is a turn under way, or if one has failed."""
+        if self._in_turn or self._failure is not None:
+            return
+        taken = self._take()
+        if not taken:
+            return
+        self._in_turn = True
+        try:
+            self.step(taken)
+        except BaseException as error:  # noqa: BLE001  `run` raises it: the node ends there
+            self._failure = error
+            self._awake.set()
+        finally:
+            self._in_turn = False
+
+    def _take(self) -> list[Queued]:
+        taken = [*self._urgent]
         self._urgent.clear()
         while len(taken) < BATCH_INPUT_COUNT_MAX:
             try:
                 taken.append(self._receive.receive_nowait())
             except trio.WouldBlock:
+                if self._awake.is_set():
+                    self._awake = trio.Event()
                 break
         return taken
 
@@ -143,7 +183,12 @@ class Engine:
         step.release()
 
     def stop(self) -> None:
-        """Finish what is queued and close the log's books: the last record is a digest."""
+        """Finish what is queued and close the log's books: the last record is a digest.
+
+        Raises what made a turn fail if `run` did not live to do so.
+        """
+        if self._failure is not None:
+            raise self._failure
         rest = [*self._urgent]
         while True:
             try:
@@ -258,9 +303,10 @@ class _Step:
         engine._requests.end_batch()
         for event in self._settled:
             engine._outbox.settle(event)
-        engine._outbox.release(self._effects)
+        # First, so that the acknowledgement rides on a message that leaves with it.
         for peer in self._heard:
             engine._acknowledge(peer)
+        engine._outbox.release(self._effects)
         for done, answer in self._answers:
             done(answer)
 
@@ -273,7 +319,9 @@ def _last_time_ms(event_log: EventLog) -> int:
 
 
 def replay(event_log: EventLog, state: NodeState) -> Iterator[int]:
-    """Fold the whole log into `state`; yields each record's number. Raises LogDamaged."""
-    for record, event in event_log.read_events():
-        apply(state, event, record.time_ms)
-        yield record.seq
+    """Fold the whole log into `state`; yields now and then how far it is. Raises LogDamaged."""
+    next_seq = 0
+    for pairs in event_log.event_blocks():
+        apply_all(state, [(event, record.time_ms) for record, event in pairs])
+        next_seq += len(pairs)
+        yield next_seq

@@ -6,7 +6,7 @@ by the audit. `CHANNEL_REDUCERS` is the door.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -75,20 +75,37 @@ def _final_refused(channel: Channel, event: events.FinalStateRefused) -> Channel
 # --- payments ---
 
 
-def _paid(channel: Channel, event: events.VoucherIssued | events.VoucherReceived) -> Channel:
-    # The one reducer that runs for every payment: recorded widths are known, so none is checked.
-    total = int.from_bytes(event.total, "big")
-    amount = int.from_bytes(event.amount, "big")
-    payment = PendingPayment(event.payment_id, amount, total, event.signature, event.memo)
-    old = channel.vouchers
+Paid = events.VoucherIssued | events.VoucherReceived
+
+_to_int = int.from_bytes
+"""Big-endian. Looked up once, and without the check of widths: recorded ones are known."""
+
+
+def with_payments(channel: Channel, run: Sequence[Paid]) -> Channel:
+    """Payments that follow each other in the channel; one at least."""
+    payments = [
+        PendingPayment(
+            event.payment_id,
+            _to_int(event.amount),
+            _to_int(event.total),
+            event.signature,
+            event.memo,
+        )
+        for event in run
+    ]
+    old, last = channel.vouchers, payments[-1]
     vouchers = replace(
         old,
-        total=total,
-        signature=event.signature,
-        payment_count=old.payment_count + 1,
-        pending=(*old.pending, payment),
+        total=last.total,
+        signature=last.signature,
+        payment_count=old.payment_count + len(payments),
+        pending=(*old.pending, *payments),
     )
     return replace(channel, vouchers=vouchers)
+
+
+def _paid(channel: Channel, event: Paid) -> Channel:
+    return with_payments(channel, (event,))
 
 
 def _receipted(channel: Channel, event: events.ReceiptIssued | events.ReceiptReceived) -> Channel:

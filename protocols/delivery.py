@@ -71,9 +71,9 @@ def is_objective_message(body: messages.Body) -> bool:
     return not isinstance(body, _COVERED)
 
 
-def with_sent(peer: Peer) -> Peer:
-    """One more message went out that is its own recorded fact."""
-    return replace(peer, sent=peer.sent + 1)
+def with_sent(peer: Peer, count: int = 1) -> Peer:
+    """So many more messages went out that are their own recorded facts."""
+    return replace(peer, sent=peer.sent + count)
 
 
 def with_sent_message(peer: Peer, identity: Bytes32, time_ms: int) -> Peer:
@@ -82,9 +82,9 @@ def with_sent_message(peer: Peer, identity: Bytes32, time_ms: int) -> Peer:
     return replace(peer, sent=peer.sent + 1, pending=(*peer.pending, pending))
 
 
-def with_received(peer: Peer) -> Peer:
-    """One more message was taken in."""
-    return replace(peer, received=peer.received + 1)
+def with_received(peer: Peer, count: int = 1) -> Peer:
+    """So many more messages were taken in."""
+    return replace(peer, received=peer.received + count)
 
 
 def with_fault(peer: Peer) -> Peer:

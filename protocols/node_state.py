@@ -8,16 +8,17 @@ fails on an event that was recorded. Replay is `apply` alone.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from protocols import events, ledger_events
+from protocols import events, ledger_events, virtual_events
+from protocols.carried import Carried
 from protocols.channel import POSTFUND_TURN, Channel
-from protocols.channel_reducers import CHANNEL_REDUCERS, restricted, retracted
+from protocols.channel_reducers import CHANNEL_REDUCERS, restricted, retracted, with_payments
 from protocols.channel_reducers import created as channel_created
 from protocols.channel_reducers import relearnt as channel_relearnt
 from protocols.delivery import (
@@ -91,6 +92,8 @@ class NodeState:
         """Channels in which the payee refused payments of ours: likewise."""
         self.unanswered: set[ChannelId] = set()
         """Ledgers that we follow with proposals we neither signed nor refused: likewise."""
+        self.carried = Carried()
+        """What virtual channels weigh on us, summed by peer and by ledger: likewise."""
 
     @property
     def node(self) -> Node:
@@ -203,12 +206,41 @@ def _objective_created(state: NodeState, event: events.ObjectiveCreated, time_ms
     state.objectives[event.objective_id] = objective_created(event, time_ms)
 
 
+def _objective_approved(state: NodeState, event: events.ObjectiveApproved, time_ms: int) -> None:
+    _on_objective(state, event, time_ms)
+    _carry(state, state.objectives[event.objective_id])
+
+
+def _virtual_recorded(
+    state: NodeState, event: virtual_events.VirtualChannelRecorded, time_ms: int
+) -> None:
+    _on_channel(state, event, time_ms)
+    for objective in state.objectives_of(event.channel_id):
+        if objective.is_active:
+            _carry(state, objective)
+
+
+def _carry(state: NodeState, objective: Objective) -> None:
+    if objective.objective_type == ObjectiveType.VIRTUAL_FUND:
+        state.carried.take(state.channels[objective.channel_id])
+
+
 def _objective_rejected(state: NodeState, event: events.ObjectiveRejected, time_ms: int) -> None:
     _on_objective(state, event, time_ms)
     objective = state.objectives[event.objective_id]
-    if objective.objective_type == ObjectiveType.DIRECT_FUND:
+    if objective.objective_type in (ObjectiveType.DIRECT_FUND, ObjectiveType.VIRTUAL_FUND):
         channel = state.channels[objective.channel_id]
         state.channels[objective.channel_id] = replace(channel, rejected=True)
+        state.carried.release(objective.channel_id)
+
+
+def _objective_completed(state: NodeState, event: events.ObjectiveCompleted, time_ms: int) -> None:
+    _on_objective(state, event, time_ms)
+    objective = state.objectives[event.objective_id]
+    if objective.objective_type == ObjectiveType.VIRTUAL_FUND and event.success:
+        state.carried.opened(state.channels[objective.channel_id])
+    elif objective.objective_type in (ObjectiveType.VIRTUAL_FUND, ObjectiveType.VIRTUAL_DEFUND):
+        state.carried.release(objective.channel_id)
 
 
 def _nothing(state: NodeState, event: events.Event, time_ms: int) -> None:
@@ -241,10 +273,25 @@ def _received_in_channel(state: NodeState, event: Any, time_ms: int) -> None:
     state.peers[peer.address] = with_received(peer)
 
 
+def _vouchers_issued(state: NodeState, run: Sequence[events.VoucherIssued]) -> None:
+    channel = state.channels[run[0].channel_id]
+    state.channels[channel.channel_id] = with_payments(channel, run)
+    _set_peer(state, with_sent(state.peer(channel.counterparty), len(run)))
+
+
+def _vouchers_received(state: NodeState, run: Sequence[events.VoucherReceived]) -> None:
+    channel = state.channels[run[0].channel_id]
+    state.channels[channel.channel_id] = with_payments(channel, run)
+    _set_peer(state, with_received(state.peer(channel.counterparty), len(run)))
+    state.unreceipted.add(channel.channel_id)
+
+
+def _voucher_issued(state: NodeState, event: events.VoucherIssued, time_ms: int) -> None:
+    _vouchers_issued(state, (event,))
+
+
 def _voucher_received(state: NodeState, event: events.VoucherReceived, time_ms: int) -> None:
-    peer = _fold_channel(state, event)
-    state.peers[peer.address] = with_received(peer)
-    state.unreceipted.add(event.channel_id)
+    _vouchers_received(state, (event,))
 
 
 def _receipt_issued(state: NodeState, event: events.ReceiptIssued, time_ms: int) -> None:
@@ -410,8 +457,11 @@ _REDUCERS: dict[type[events.Event], Reducer] = {
     events.LogTailCut: _tail_cut,
     events.ChannelCreated: _channel_created,
     events.ObjectiveCreated: _objective_created,
+    events.ObjectiveApproved: _objective_approved,
     events.ObjectiveRejected: _objective_rejected,
-    events.VoucherIssued: _sent_in_channel,
+    events.ObjectiveCompleted: _objective_completed,
+    virtual_events.VirtualChannelRecorded: _virtual_recorded,
+    events.VoucherIssued: _voucher_issued,
     events.VoucherReceived: _voucher_received,
     events.VoucherResent: _voucher_resent,
     events.VoucherRefused: _voucher_refused,
@@ -437,3 +487,29 @@ _REDUCERS: dict[type[events.Event], Reducer] = {
 def apply(state: NodeState, event: events.Event, time_ms: int) -> None:
     """Fold one event, recorded at `time_ms`, into the state."""
     _REDUCERS[type(event)](state, event, time_ms)
+
+
+_RUN_REDUCERS: dict[type[events.Event], Callable[[NodeState, Sequence[Any]], None]] = {
+    events.VoucherIssued: _vouchers_issued,
+    events.VoucherReceived: _vouchers_received,
+}
+"""Events that follow each other by the thousand: what folds a run of them in one channel."""
+
+
+def apply_all(state: NodeState, recorded: Iterable[tuple[Any, int]]) -> None:
+    """Fold events with their times, in order: what `apply` makes of one after the other, faster."""
+    run: list[Any] = []
+    for event, time_ms in recorded:
+        kind = type(event)
+        if run and kind is type(run[0]) and event.channel_id == run[0].channel_id:
+            run.append(event)
+            continue
+        if run:
+            _RUN_REDUCERS[type(run[0])](state, run)
+            run = []
+        if kind in _RUN_REDUCERS:
+            run.append(event)
+        else:
+            apply(state, event, time_ms)
+    if run:
+        _RUN_REDUCERS[type(run[0])](state, run)

@@ -73,7 +73,7 @@ def test_the_measured_log_is_one_the_reducer_takes(tmp_path: Path) -> None:
     log = EventLog.open(tmp_path / "log")
     store.write(log, [*store.opening(), *islice(store.payments(), 33)])
     state = NodeState()
-    assert len(list(replay(log, state))) == 35
+    assert max(replay(log, state)) == 35
     (channel,) = (state.channels[key] for key in state.channels)
     assert channel.vouchers.payment_count == channel.vouchers.receipted_count == 30
     assert channel.vouchers.total == channel.vouchers.receipted_total == 300

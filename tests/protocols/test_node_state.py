@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from protocols import events
@@ -15,6 +18,7 @@ from protocols.node_state import (
     Digest,
     NodeState,
     apply,
+    apply_all,
     canonical,
 )
 from protocols.objectives.base import ObjectiveType, objective_id
@@ -46,6 +50,54 @@ def test_objectives_of_a_channel_come_in_the_order_of_their_types() -> None:
     kinds = [o.objective_type for o in network.alice.state.objectives_of(CHANNEL)]
     assert kinds == ["DirectFund"]
     assert network.alice.state.objectives_of(bytes(32)) == []
+
+
+# --- runs ---
+
+_OTHER_CHANNEL = b"\x0c" * 32
+_FACTS = st.tuples(
+    st.sampled_from(
+        [
+            events.VoucherIssued,
+            events.VoucherReceived,
+            events.ReceiptIssued,
+            events.ReceiptReceived,
+            events.VoucherResent,
+        ]
+    ),
+    st.sampled_from([CHANNEL, _OTHER_CHANNEL]),
+    st.integers(0, 3),
+)
+
+
+def _fact(kind: type[events.Event], channel_id: bytes, number: int) -> events.Event:
+    amount = amount_to_bytes(number)
+    fields: tuple[Any, ...] = (number.to_bytes(32, "big"), amount, amount, bytes(65))
+    if kind in (events.ReceiptIssued, events.ReceiptReceived):
+        fields = (amount, number, ONE, bytes(65))
+    if kind is events.VoucherResent:
+        fields = (ONE, amount)
+    return kind(channel_id, *fields)
+
+
+def _with_two_channels() -> NodeState:
+    state = opened().alice.state
+    state.channels[_OTHER_CHANNEL] = replace(state.channels[CHANNEL], channel_id=_OTHER_CHANNEL)
+    return state
+
+
+@given(st.lists(_FACTS, max_size=30))
+def test_folding_all_at_once_is_folding_one_after_the_other(
+    drawn: list[tuple[type[events.Event], bytes, int]],
+) -> None:
+    recorded = [(_fact(*fields), time_ms) for time_ms, fields in enumerate(drawn)]
+    single, together = _with_two_channels(), _with_two_channels()
+    for event, time_ms in recorded:
+        apply(single, event, time_ms)
+    apply_all(together, iter(recorded))
+    assert together.digest() == single.digest()
+    assert together.unreceipted == single.unreceipted
+    assert together.refused == single.refused
 
 
 # --- counts ---

@@ -492,6 +492,20 @@ def test_a_payload_that_does_not_decode_is_named(store: MemoryKeyValue) -> None:
     assert "payload of log-tail-cut" in str(error)
 
 
+@pytest.mark.parametrize("bad", [1, BLOCK_COUNT_MAX - 1, BLOCK_COUNT_MAX, BLOCK_COUNT_MAX + 1])
+def test_every_event_before_one_that_does_not_decode_is_given(bad: int) -> None:
+    store = MemoryKeyValue()
+    log = make_log(None, bad, kv=store)
+    raw = msgspec.msgpack.encode([1, bad, 5, None, "log-tail-cut", ["x", 0, ""]])
+    change(store, LOG, seq_key(bad), chain_next(log.chain_hash, raw) + raw)
+    change(store, META, b"synced", msgspec.msgpack.encode([bad, bad + 1]))
+    pairs = EventLog.open(Path(), kv=store).read_events()
+    assert [record.seq for record, _ in islice(pairs, bad)] == list(range(bad))
+    with pytest.raises(LogDamaged, match="payload of log-tail-cut") as caught:
+        next(pairs)
+    assert (caught.value.first_seq, caught.value.last_seq) == (bad, bad)
+
+
 def test_a_record_0_that_does_not_decode_is_named(store: MemoryKeyValue) -> None:
     change(store, LOG, seq_key(0), bytes(32) + b"\xc1")
     assert (refused(store).first_seq, refused(store).last_seq) == (0, 0)
