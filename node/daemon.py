@@ -288,6 +288,9 @@ class _Doorstep:
             return False
         return self._daemon.engine.nowait(item)
 
+    def prompt(self) -> None:
+        self._daemon.engine.prompt()
+
     def _admit(self, item: inputs.Input) -> inputs.Input | None:
         if not isinstance(item, inputs.PeerFault):
             return item

@@ -8,6 +8,11 @@ BATCH_INPUT_COUNT_MAX = 64
 """Inputs cranked under one synced write. Small enough that the peer works on one batch while we
 crank the next: with 512 the two took turns, and a fifth of the payments was lost (ADR 0020)."""
 
+PROMPT_INPUT_COUNT_MAX = 4
+"""Inputs that are carried out at once by who handed them in: a payment with the acknowledgement
+that came beside it. More of them wait for the engine's own task, and for company: a write shared by
+many costs each of them less."""
+
 DIGEST_INTERVAL_RECORD_COUNT = 1_000
 """Records between two state digests (ADR 0025)."""
 

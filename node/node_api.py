@@ -78,6 +78,10 @@ class NodeApi:
                 return True
         return self._engine.command_then(command, until, done)
 
+    def prompt(self) -> None:
+        """All that one read brought is queued."""
+        self._engine.prompt()
+
     async def queue_room(self) -> None:
         """Return when a command may be offered again: after about a batch."""
         await trio.sleep(0.005)

@@ -18,6 +18,7 @@ from node.p2p.framing import (
 )
 from node.p2p.limits import RECEIVE_SIZE_BYTES
 from node.p2p.noise import Handshake, NoiseCipher
+from node.sockets import send_now, takes_now
 from protocols.types import Address
 
 _LOST = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
@@ -44,11 +45,13 @@ class SecureConnection:
         self.sent_size_bytes = 0
         self.received_size_bytes = 0
         self._stream = stream
+        self._takes_now = takes_now(stream)
         self._cipher = cipher
         self._records = RecordDecoder(cipher)
         self._frames = FrameDecoder()
         self._surplus = surplus
         self._held: Received | None = None
+        self._unsent = b""
         self.writing_since_s: float | None = None
         """When the write began that is under way, or that never ended."""
 
@@ -60,7 +63,7 @@ class SecureConnection:
             raise WriteStalled(f"{len(plaintext)} bytes were not taken in {timeout_s} s")
 
     async def write(self, plaintext: bytes | bytearray) -> None:
-        """Seal and write everything at once; `writing_since_s` is set meanwhile.
+        """Seal and write everything in one go; `writing_since_s` is set meanwhile.
 
         Raises `ConnectionLost` if the stream broke. After that, or a cancellation, nothing more
         can be sent: half a record may have left.
@@ -71,6 +74,38 @@ class SecureConnection:
         await trio.lowlevel.checkpoint_if_cancelled()
         records = seal_records(self._cipher, plaintext)
         self.writing_since_s = trio.current_time()
+        await self._send(records)
+
+    @property
+    def may_write_now(self) -> bool:
+        """Whether `write_now` is possible: the stream is a socket and no write is under way."""
+        return self._takes_now and self.writing_since_s is None
+
+    def write_now(self, plaintext: bytes | bytearray) -> bool:
+        """Like `write`, without waiting; False if `write_rest` has to write what is left.
+
+        Raises `ConnectionLost` if the stream broke.
+        """
+        assert self.may_write_now, "one write at a time"
+        records = seal_records(self._cipher, plaintext)
+        try:
+            taken = send_now(self._stream, records)
+        except OSError as error:
+            self.writing_since_s = trio.current_time()
+            raise ConnectionLost(_describe(error)) from error
+        self.sent_size_bytes += taken
+        if taken < len(records):
+            self.writing_since_s = trio.current_time()
+            self._unsent = records[taken:]
+        return not self._unsent
+
+    async def write_rest(self) -> None:
+        """Write what the socket did not take of a `write_now`; nothing if it took everything."""
+        if self._unsent:
+            unsent, self._unsent = self._unsent, b""
+            await self._send(unsent)
+
+    async def _send(self, records: bytes) -> None:
         try:
             await self._stream.send_all(records)
         except _LOST as error:

@@ -17,3 +17,9 @@ class Submit(Protocol):
 
     def nowait(self, item: Input, /) -> bool:
         """Queue `item` if there is room now; False if there is none."""
+
+    def prompt(self) -> None:
+        """All that one read brought is queued: if it is little, it may be carried out right now.
+
+        Never raises, never waits.
+        """

@@ -1,9 +1,10 @@
 """One conversation with one authenticated peer, from the hellos to the end.
 
-A reader hands over everything one read completed without a task switch per message; a writer puts
-everything queued into one write. An ack rides on the next message and goes alone only if none comes
-soon. Neither of the two sets a timer: a watchman looks after both now and then, which keeps a
-message's way short. Any of them ends the session; why is the session's result.
+A reader hands over everything one read completed without a task switch per message. What is queued
+leaves in one write: at once as far as the socket takes it, the rest by a writer that waits. An ack
+rides on the next message and goes alone only if none comes soon. Neither reader nor writer sets a
+timer: a watchman looks after both now and then, which keeps a message's way short. Any of them ends
+the session; why is the session's result.
 
 The session knows no objective and no channel. What it drops (a full queue, a cut) is durable in
 the outbox, which hears of the gap through `on_connected`.
@@ -96,6 +97,7 @@ class Session:
         self._ended: PeerError | None = None
         self._ended_s: float | None = None
         self._wake = trio.Event()
+        self._writer_rests = False
         self._queue: deque[tuple[int, bytes]] = deque()
         self._queue_size_bytes = 0
         self._queued_sequence = hello.received_sequence
@@ -108,7 +110,7 @@ class Session:
         self._ping_number = 0
         self._ping_sent_s = 0.0
         self._round_trip_s: float | None = None
-        self._sent_message_count = 0
+        self._sent_message_count = self._told_message_count = 0
         self._received_message_count = 0
         self._ack_due = False
         self._ack_wanted = trio.Event()
@@ -134,7 +136,7 @@ class Session:
             self._queue.append((sequence, body))
             self._queue_size_bytes += size
             self._queued_sequence = sequence
-        self._wake.set()
+        self._flush()
 
     def acknowledge(self) -> None:
         """Our durable sequence of this peer rose: tell it with the next message, or soon."""
@@ -218,6 +220,7 @@ class Session:
             now_s = self.last_received_s = trio.current_time()
             self._delivering = True
             await self._deliver(received.frames)
+            self._ports.submit.prompt()
             if received.fault is not None:
                 raise received.fault
             cost = received.size_bytes + limits.frame_cost_bytes * len(received.frames)
@@ -271,19 +274,41 @@ class Session:
         if not self._ports.submit.nowait(item):
             await self._ports.submit(item)
 
+    def _flush(self) -> None:
+        """Write what is queued at once, if the writer rests; what the socket leaves is its work."""
+        if self._writer_rests and self._ended is None and self.connection.may_write_now:
+            plaintext = self._next_flush()
+            try:
+                if plaintext and self.connection.write_now(plaintext):
+                    self._wrote()
+            except ConnectionLost as error:
+                self._end(error)
+        if self._queue or self._overflowed or not self.connection.may_write_now:
+            self._wake.set()
+
     async def _write(self) -> None:
         while True:
-            message_count = self._sent_message_count
+            if self.connection.writing_since_s is not None:
+                await self.connection.write_rest()
+                self._wrote()
+            self._resume_after_overflow()
             plaintext = self._next_flush()
             if plaintext:
                 await self.connection.write(plaintext)
-                self._written_s = trio.current_time()
-                if self._ports.on_sent is not None and self._sent_message_count > message_count:
-                    self._ports.on_sent()
-                self._resume_after_overflow()
+                self._wrote()
             else:
                 self._wake = trio.Event()
-                await self._wake.wait()
+                self._writer_rests = True
+                try:
+                    await self._wake.wait()
+                finally:
+                    self._writer_rests = False
+
+    def _wrote(self) -> None:
+        self._written_s = trio.current_time()
+        told, self._told_message_count = self._told_message_count, self._sent_message_count
+        if self._ports.on_sent is not None and self._sent_message_count > told:
+            self._ports.on_sent()
 
     async def _write_late_acks(self) -> None:
         """Send acks for which no message came in time."""

@@ -56,6 +56,10 @@ class Dispatcher:
             return
         await self._handle_request(request, reply)
 
+    def prompt(self) -> None:
+        """All messages of one read were handled: their commands may be carried out at once."""
+        self._node.prompt()
+
     async def answer(self, message: str) -> bytes:
         """The whole answer; what has none after `ANSWER_TIMEOUT_S` is `AnswerTimedOut`."""
         answered = trio.Event()
@@ -66,6 +70,7 @@ class Dispatcher:
             else:
                 gathering.is_batch = False
                 await self._handle_items([message], gathering)
+            self.prompt()
             await answered.wait()
         return gathering.encode()
 

@@ -35,6 +35,12 @@ class NodeApi(Protocol):
     def command_then(self, command: Input, until: Until, done: Done) -> bool:
         """Queue a command and return at once; False if the queue is full and nothing was taken."""
 
+    def prompt(self) -> None:
+        """All that one read brought is queued: if it is little, it may be carried out right now.
+
+        Never raises, never waits.
+        """
+
     async def queue_room(self) -> None:
         """Return when a command may be offered again: to sleep for about a batch will do."""
 

@@ -65,4 +65,6 @@ class RpcServer:
                 await http.refuse(fault)
                 return
             socket.receive_data(upgrade.trailing or b"")
-            await WebSocketSession(stream, socket, self._dispatcher.handle).serve(greeting)
+            dispatcher = self._dispatcher
+            session = WebSocketSession(stream, socket, dispatcher.handle, dispatcher.prompt)
+            await session.serve(greeting)

@@ -28,6 +28,7 @@ from node.rpc.bounds import (
 from node.rpc.envelope import RequestRefused, decode_text, encode_refusal
 from node.rpc.errors import HttpRefused
 from node.rpc.http import send_slowly
+from node.sockets import send_now
 
 HandleMessage = Callable[[str, Callable[[bytes], None]], Awaitable[None]]
 """Carries out one JSON-RPC message and hands its answer to the second argument, now or later."""
@@ -50,16 +51,23 @@ class WebSocketSession:
     """Serves one WebSocket after its upgrade."""
 
     def __init__(
-        self, stream: trio.abc.Stream, socket: wsproto.WSConnection, handle: HandleMessage
+        self,
+        stream: trio.abc.Stream,
+        socket: wsproto.WSConnection,
+        handle: HandleMessage,
+        prompt: Callable[[], None],
     ) -> None:
+        """`prompt` is told when all messages of one read were handed to `handle`."""
         self._stream = stream
         self._socket = socket
         self._handle = handle
+        self._prompt = prompt
         self._outgoing: list[bytes] = []
         self._outgoing_size_bytes = 0
         self._in_flight_count = 0
         self._is_open = True
         self._something_to_send = trio.Event()
+        self._writer_rests = False
         self._room = trio.Event()
         self._fragments: list[str | bytes] = []
         self._fragments_size = 0
@@ -77,9 +85,23 @@ class WebSocketSession:
             self._something_to_send.set()
 
     def _send(self, data: bytes) -> None:
+        """Take what is to leave; at once if nothing else is on its way that it could leave with."""
         self._outgoing.append(data)
         self._outgoing_size_bytes += len(data)
-        self._something_to_send.set()
+        if self._in_flight_count == 0 and self._writer_rests:
+            self._flush()
+        if self._outgoing:
+            self._something_to_send.set()
+
+    def _flush(self) -> None:
+        """Send as much as the socket takes now; only while the writer rests."""
+        data = b"".join(self._outgoing)
+        try:
+            taken = send_now(self._stream, data)
+        except OSError:
+            return  # the writer meets it too, and ends the session
+        self._outgoing_size_bytes -= taken
+        self._outgoing[:] = [data[taken:]] if taken < len(data) else []
 
     def _answer(self, answer: bytes) -> None:
         """Take the answer to one message; called by the engine's release, so it never waits."""
@@ -95,8 +117,7 @@ class WebSocketSession:
     async def _write(self, session: trio.CancelScope) -> None:
         try:
             while self._is_open or self._outgoing:
-                await self._something_to_send.wait()
-                self._something_to_send = trio.Event()
+                await self._rest()
                 data = b"".join(self._outgoing)
                 self._outgoing.clear()
                 await send_slowly(self._stream, data)
@@ -104,6 +125,15 @@ class WebSocketSession:
                 self._room.set()
         except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
             session.cancel()
+
+    async def _rest(self) -> None:
+        """Until there is something to send."""
+        self._writer_rests = True
+        try:
+            await self._something_to_send.wait()
+        finally:
+            self._writer_rests = False
+        self._something_to_send = trio.Event()
 
     async def _read(self) -> None:
         # What the caller sent together with its upgrade is in there already.
@@ -114,6 +144,7 @@ class WebSocketSession:
                 return
             self._socket.receive_data(data)
             await self._take_events()
+            self._prompt()
 
     async def _receive(self) -> bytes:
         """The next bytes; empty if the caller is gone or did not even answer a ping."""

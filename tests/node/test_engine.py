@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 import trio
+import trio.testing
 
 from node.answers import Answer
 from node.limits import (
     BATCH_INPUT_COUNT_MAX,
     DIGEST_INTERVAL_RECORD_COUNT,
     INPUT_QUEUE_COUNT_MAX,
+    PROMPT_INPUT_COUNT_MAX,
 )
 from node.store.errors import EquivocationAlarm, LogDamaged, LogWriteFailed
 from node.store.kv import LOG
@@ -61,8 +63,8 @@ async def test_nothing_is_released_before_the_write() -> None:
     assert rig.journal.order == [
         "write asked",
         "write",
-        "send",
         "acknowledge",
+        "send",
         "answer",
         "answer",
     ]
@@ -267,6 +269,81 @@ async def test_who_waits_at_a_full_queue_gets_in_when_there_is_room() -> None:
         await rig.work()
     await rig.work()
     assert rig.state.channels[CHANNEL].vouchers.total == 3
+
+
+async def test_little_is_carried_out_at_once_by_who_handed_it_in() -> None:
+    rig = await opened()
+    answers = rig.ask(pay(1, 1))
+    rig.engine.prompt()
+    assert len(answers) == 1
+    assert rig.journal.order == ["write asked", "write", "send", "answer"]
+    await rig.work()
+    assert rig.journal.of("write") == [None]
+
+
+async def test_much_waits_for_the_engines_own_task_and_shares_a_write() -> None:
+    rig = await opened()
+    answers = [rig.ask(pay(1, number)) for number in range(PROMPT_INPUT_COUNT_MAX + 1)]
+    rig.engine.prompt()
+    assert rig.journal.order == []
+    await rig.work()
+    assert [len(answer) for answer in answers] == [1] * len(answers)
+    assert len(rig.journal.of("write")) == 1
+
+
+async def test_a_turn_is_never_taken_inside_another() -> None:
+    rig = await opened()
+    then: list[object] = []
+
+    def ask_again(answer: object) -> None:
+        assert rig.engine.command_then(pay(2, 2), "durable", then.append)
+        rig.engine.prompt()
+        assert then == []
+
+    assert rig.engine.command_then(pay(1, 1), "durable", ask_again)
+    rig.engine.prompt()
+    assert len(rig.journal.of("write")) == 1
+    await rig.work()
+    assert len(then) == 1
+    assert len(rig.journal.of("write")) == 2
+
+
+async def test_a_turn_that_fails_in_another_task_ends_the_engines_and_lets_nothing_go() -> None:
+    rig = await opened()
+    rig.kv.fails = True
+    answers = rig.ask(pay(1, 1))
+    rig.engine.prompt()
+    rig.kv.fails = False
+    rig.ask(pay(1, 2))
+    rig.engine.prompt()
+    with pytest.raises(BaseExceptionGroup) as raised:
+        await rig.work()
+    assert isinstance(the_group(raised), LogWriteFailed)
+    assert rig.journal.order == ["write asked"]
+    assert answers == []
+
+
+async def test_a_stop_after_a_failed_turn_writes_nothing() -> None:
+    rig = await opened()
+    rig.kv.fails = True
+    rig.ask(pay(1, 1))
+    rig.engine.prompt()
+    rig.kv.fails = False
+    with pytest.raises(LogWriteFailed):
+        rig.engine.stop()
+    assert rig.journal.order == ["write asked"]
+
+
+async def test_a_prompt_without_work_does_not_put_the_engine_to_sleep_for_good() -> None:
+    rig = await opened()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(rig.engine.run)
+        await trio.testing.wait_all_tasks_blocked()
+        rig.engine.prompt()
+        answers = rig.ask(pay(1, 1))
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(answers) == 1
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_message_that_comes_twice_is_taken_in_once_and_acknowledged_again() -> None:

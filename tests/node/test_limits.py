@@ -36,3 +36,7 @@ def test_as_many_callers_may_wait_as_one_channel_has_payments_in_flight() -> Non
 def test_a_stalled_write_is_cut_long_before_a_challenge_could_run_out() -> None:
     assert PeerLimits().write_timeout_s < limits.challenge_duration_s_min(0)
     assert PeerLimits().write_timeout_s > limits.TICK_INTERVAL_S
+
+
+def test_what_is_carried_out_at_once_is_far_less_than_a_batch() -> None:
+    assert 4 * limits.PROMPT_INPUT_COUNT_MAX <= limits.BATCH_INPUT_COUNT_MAX

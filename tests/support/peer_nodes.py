@@ -66,6 +66,9 @@ class Inbox:
         self._take(item)
         return True
 
+    def prompt(self) -> None:
+        """Nothing is carried out here."""
+
     def give_room(self, count: int | None) -> None:
         self.room = count
         self._signal()

@@ -76,6 +76,9 @@ class RecordingNode:
         self._queued.set()
         return True
 
+    def prompt(self) -> None:
+        """Batches are taken by `run` alone."""
+
     async def queue_room(self) -> None:
         self.room_count += 1
         await trio.sleep(0.001)

@@ -22,6 +22,9 @@ class Channel:
             return False
         return True
 
+    def prompt(self) -> None:
+        """Who reads the channel is woken by the channel."""
+
 
 async def test_a_bounded_channel_is_a_submit_whose_waiting_is_the_back_pressure() -> None:
     channel = Channel(1)

@@ -8,7 +8,13 @@ from dataclasses import dataclass, replace
 
 import pytest
 import trio
-from trio.testing import MockClock, memory_stream_pair
+from trio.testing import (
+    MemoryReceiveStream,
+    MemorySendStream,
+    MockClock,
+    memory_stream_pair,
+    wait_all_tasks_blocked,
+)
 
 from node.p2p.connection import SecureConnection, secure
 from node.p2p.errors import (
@@ -38,6 +44,7 @@ from tests.support.peer_nodes import (
     numbered,
     send_raw,
 )
+from tests.support.streams import socket_stream_pair
 
 LIMITS = PeerLimits()
 
@@ -48,7 +55,7 @@ class Talk:
 
     session: Session
     far: SecureConnection
-    near_stream: trio.testing.MemorySendStream
+    near: trio.SocketStream | trio.StapledStream[MemorySendStream, MemoryReceiveStream]
     inbox: Inbox
     durable: list[int]
     asked: list[int]
@@ -76,8 +83,9 @@ async def talking(
     rate_per_s: float = 1e9,
     burst: float = 1e9,
     more: Callable[[], list[tuple[int, bytes]]] = list,
+    over_sockets: bool = False,
 ) -> AsyncIterator[Talk]:
-    near, far = memory_stream_pair()
+    near, far = socket_stream_pair() if over_sockets else memory_stream_pair()
     sides: dict[bool, SecureConnection] = {}
 
     async def shake(stream: trio.abc.Stream, initiator: bool) -> None:
@@ -112,8 +120,9 @@ async def talking(
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(run)
-        yield Talk(session, sides[False], near.send_stream, inbox, durable, asked, ended)
+        yield Talk(session, sides[False], near, inbox, durable, asked, ended)
         nursery.cancel_scope.cancel()
+    await sides[False].aclose()
 
 
 async def test_everything_queued_leaves_in_one_write() -> None:
@@ -308,10 +317,69 @@ async def test_a_stalled_reader_is_cut(autojump_clock: MockClock) -> None:
         async def never_taken() -> None:
             await trio.sleep_forever()
 
-        talk.near_stream.send_all_hook = never_taken
+        assert isinstance(talk.near, trio.StapledStream)
+        talk.near.send_stream.send_all_hook = never_taken
         talk.session.send(numbered(1, 1))
         assert isinstance(await talk.ending(), WriteStalled)
         assert talk.session.age_s() == pytest.approx(LIMITS.write_timeout_s)
+
+
+async def test_what_a_socket_takes_has_left_when_send_returns() -> None:
+    told: list[int] = []
+    async with talking(over_sockets=True, on_sent=lambda: told.append(1)) as talk:
+        await wait_all_tasks_blocked()
+        talk.session.send(numbered(1, 3))
+        assert told == [1]
+        assert talk.session.statistics().queued_message_count == 0
+        assert await talk.frames() == [Message(n, 0, body(n)) for n in (1, 2, 3)]
+
+
+async def test_an_ack_told_before_a_message_leaves_with_it() -> None:
+    async with talking(over_sockets=True) as talk:
+        await wait_all_tasks_blocked()
+        talk.durable[0] = 7
+        talk.session.acknowledge()
+        talk.session.send(numbered(1, 1))
+        assert await talk.frames() == [Message(1, 7, body(1))]
+
+
+async def test_what_a_socket_leaves_follows_in_order_and_is_told_when_it_is_gone() -> None:
+    told: list[int] = []
+    count = 40
+    async with talking(over_sockets=True, on_sent=lambda: told.append(1)) as talk:
+        await wait_all_tasks_blocked()
+        for number in range(1, count + 1):
+            talk.session.send([(number, bytes(60_000))])
+        assert len(told) < count
+        taken = len(told)
+        await wait_all_tasks_blocked(0.01)
+        assert len(told) == taken, "the socket is full, and nobody reads"
+        numbers: list[int] = []
+        while len(numbers) < count:
+            numbers += [f.sequence for f in await talk.frames() if isinstance(f, Message)]
+        assert numbers == list(range(1, count + 1))
+        await wait_all_tasks_blocked(0.01)
+        assert len(told) > taken
+        assert talk.session.statistics().queued_message_count == 0
+
+
+async def test_a_send_to_a_peer_that_is_gone_ends_the_session_and_raises_nothing() -> None:
+    async with talking(over_sockets=True) as talk:
+        await wait_all_tasks_blocked()
+        await talk.far.aclose()
+        talk.session.send(numbered(1, 1))
+        talk.session.send(numbered(2, 2))
+        assert isinstance(await talk.ending(), ConnectionLost)
+
+
+async def test_a_socket_that_takes_no_more_is_cut_like_any_stalled_write() -> None:
+    limits = replace(LIMITS, write_timeout_s=0.1, watch_interval_s=0.02, error_timeout_s=0.05)
+    async with talking(over_sockets=True, limits=limits) as talk:
+        await wait_all_tasks_blocked()
+        for number in range(1, 41):
+            talk.session.send([(number, bytes(60_000))])
+        with trio.fail_after(5):
+            assert isinstance(await talk.ending(), WriteStalled)
 
 
 @pytest.mark.parametrize(

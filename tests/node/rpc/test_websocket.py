@@ -217,6 +217,21 @@ async def test_a_caller_that_takes_no_answers_is_not_read_and_stalls_nobody(
         await send_without_reading()
 
 
+async def test_large_answers_that_a_socket_takes_in_parts_arrive_whole(
+    nursery: trio.Nursery, connect: Connect
+) -> None:
+    caller = await connect(await serve(nursery, RecordingNode()))
+    discover = {**request("rpc.discover"), "id": 1}
+    expected = await caller.call(discover)
+    frame = caller.socket.send(ws_events.TextMessage(data=json.dumps(discover)))
+    for _ in range(200):
+        await caller.stream.send_all(frame)
+        await trio.lowlevel.checkpoint()
+    await trio.testing.wait_all_tasks_blocked(0.05)
+    for _ in range(200):
+        assert await caller.answer() == expected
+
+
 async def test_pings_are_answered_while_calls_are_in_flight(
     nursery: trio.Nursery, connect: Connect
 ) -> None:
