@@ -25,6 +25,8 @@ POSTFUND_TURN = 1
 REDEMPTION_TURN = 2
 """M7: the redemption's alone; no cooperative state is ever signed at it."""
 FIRST_FINAL_TURN = 3
+FINAL_TURN_COUNT_MAX = 16
+"""Final states a channel may go through; honest parties need one, after a cut tail two."""
 
 
 class ChannelStatus(StrEnum):
@@ -165,6 +167,8 @@ class Channel(Struct, frozen=True, array_like=True):
     """Balances and guarantees, from the postfund on; None for channels that are no ledgers."""
     virtual: Virtual | None = None
     """None for channels that the chain funds."""
+    final_turn_min: int = FIRST_FINAL_TURN
+    """Below it we may have signed a final state that a cut tail made us forget (M6, M27)."""
     unread: bool = False
     """Its logs may have passed while a cut tail made us forget it: the chain is to be asked."""
 
@@ -315,6 +319,11 @@ def next_final_turn(channel: Channel) -> int:
     """M7: turn 3, or the next one above that nobody signed or refused."""
     used = [turn.turn_num for turn in channel.turns if turn.is_final]
     return max([FIRST_FINAL_TURN - 1, *used, *channel.refused_turns]) + 1
+
+
+def next_own_final_turn(channel: Channel) -> int:
+    """Where the payer signs next: as `next_final_turn`, above all that she may have forgotten."""
+    return max(next_final_turn(channel), channel.final_turn_min)
 
 
 def is_withdrawn(channel: Channel) -> bool:

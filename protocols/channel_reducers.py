@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from protocols import events, virtual_events
 from protocols.channel import (
+    FINAL_TURN_COUNT_MAX,
     ChainStatus,
     Channel,
     FinalRequest,
@@ -21,6 +22,7 @@ from protocols.channel import (
     PendingPayment,
     Virtual,
     chain_status_after,
+    next_own_final_turn,
     with_signature,
     with_turn,
 )
@@ -226,8 +228,13 @@ def retracted(channel: Channel, fork_block_num: int) -> Channel:
 
 
 def restricted(channel: Channel) -> Channel:
-    """M27: the log lost a tail, so the channel may only be closed."""
-    return replace(channel, close_only=True)
+    """M27: the log lost a tail, so the channel may only be closed.
+
+    No batch signs more final states than a channel may have, so what the lost one signed is below
+    the new minimum.
+    """
+    minimum = next_own_final_turn(channel) + FINAL_TURN_COUNT_MAX
+    return replace(channel, close_only=True, final_turn_min=minimum)
 
 
 def relearnt(channel: Channel) -> Channel:

@@ -4,8 +4,9 @@
 
 The payer signs first, with her largest voucher, and pays nothing after. The payee refuses less
 than the largest it accepted; a refused turn is never signed, and the payer goes on at the next
-one (M7). Participant 0 submits; the other side does when nothing was concluded for a while, since
-either can.
+one (M7). After a cut tail she begins above every turn that she may have signed before, and takes
+one she forgot only with her own signature under it (M6). Participant 0 submits; the other side
+does when nothing was concluded for a while, since either can.
 
 ```mermaid
 flowchart LR
@@ -19,6 +20,7 @@ from __future__ import annotations
 from protocols import events, messages
 from protocols.abi import encode_conclude_and_transfer_call
 from protocols.channel import (
+    FINAL_TURN_COUNT_MAX,
     FIRST_FINAL_TURN,
     POSTFUND_TURN,
     ChainStatus,
@@ -30,13 +32,14 @@ from protocols.channel import (
     is_withdrawn,
     known_signer,
     next_final_turn,
+    next_own_final_turn,
     observed_chain_status,
     signed_final,
     supported_final,
 )
-from protocols.crypto import restore_v
+from protocols.crypto import keccak256, recover_address, restore_v
 from protocols.draft import Draft
-from protocols.errors import ChannelNotOpen, StateRefused
+from protocols.errors import ChannelNotOpen, StateRefused, WrongSigner
 from protocols.inputs import CloseChannel, command_hash
 from protocols.objectives.base import (
     Objective,
@@ -45,7 +48,7 @@ from protocols.objectives.base import (
     WaitingFor,
     objective_id,
 )
-from protocols.objectives.states import resend, sign_and_send, take_in
+from protocols.objectives.states import resend, sign, sign_and_send, take_in
 from protocols.outcome import Allocation, Outcome, SingleAssetExit, destination_of
 from protocols.state import State
 from protocols.types import Address, ObjectiveId, amount_from_bytes, amount_to_bytes
@@ -57,9 +60,6 @@ CONCLUDE = "conclude"
 CONCLUDE_FALLBACK_MS = 300_000
 """How long the payee waits for the payer's conclusion before it submits its own: 25 blocks of
 12 s."""
-
-FINAL_TURN_COUNT_MAX = 16
-"""Final turns a channel may go through; honest parties need one, after a restore two."""
 
 
 def crank(draft: Draft, objective: Objective) -> WaitingFor:
@@ -92,6 +92,8 @@ def _agree(draft: Draft, channel: Channel, identity: ObjectiveId) -> WaitingFor 
             if channel.close_only and _shown_by(channel, channel.counterparty) is None:
                 _request_final(draft, channel, identity)
                 return WaitingFor.LARGEST_VOUCHER
+            if _final_count(channel) >= FINAL_TURN_COUNT_MAX:
+                return WaitingFor.SUPPORTED_FINAL_STATE
             _sign_final(draft, channel, identity)
         return WaitingFor.SUPPORTED_FINAL_STATE
 
@@ -129,8 +131,12 @@ def _sign_final(draft: Draft, channel: Channel, identity: ObjectiveId) -> None:
     if shown is not None:
         largest = max(largest, shown.total)
     outcome = final_outcome(channel, largest)
-    state = State(channel.fixed, b"", outcome, next_final_turn(channel), True)
+    state = State(channel.fixed, b"", outcome, next_own_final_turn(channel), True)
     sign_and_send(draft, channel.channel_id, state, identity)
+
+
+def _final_count(channel: Channel) -> int:
+    return sum(turn.is_final for turn in channel.turns)
 
 
 def _request_final(draft: Draft, channel: Channel, identity: ObjectiveId) -> None:
@@ -225,12 +231,10 @@ def retell(draft: Draft, channel: Channel) -> None:
 def _say_again(draft: Draft, channel: Channel, identity: ObjectiveId) -> None:
     """All that the other side needs to reach a final state signed by both, in its order.
 
-    A payer who forgot what she signed needs the voucher shown before the payee's signature; a payee
-    who forgot what it refused has to refuse that before it takes the next turn.
+    A payee who forgot what it refused has to refuse that before it takes the next turn.
     """
     mine = [turn for turn in channel.turns if turn.is_final and turn.signatures[channel.my_index]]
-    asked = _shown_by(channel, channel.me) is not None
-    if (asked and not mine) or (mine and channel.my_index == 1):
+    if not mine and _shown_by(channel, channel.me) is not None:
         _send_request(draft, channel, identity)
     for turn in mine:
         resend(draft, channel, turn.turn_num, identity)
@@ -254,14 +258,7 @@ def receive_final(draft: Draft, channel: Channel, state: State, body: messages.S
     if not is_supported(channel, POSTFUND_TURN):
         raise StateRefused(state.turn_num, "the channel is not funded")
     if channel.my_index == 0:
-        mine = channel.turn(state.turn_num)
-        if mine is None and channel.close_only:
-            # The payee agrees to what a cut tail made us forget: ask it what we owe (M27).
-            start(draft, channel, channel.counterparty)
-            return
-        if mine is None or not mine.signatures[0]:
-            raise StateRefused(state.turn_num, "the payer signs the final state first")
-        take_in(draft, channel, state, body.encoded_state, body.signature)
+        _receive_consent(draft, channel, state, body)
         return
     if state.turn_num in channel.refused_turns:
         _refuse_again(draft, channel, state, body)
@@ -279,10 +276,30 @@ def receive_final(draft: Draft, channel: Channel, state: State, body: messages.S
         _refuse(draft, channel, state.turn_num, identity)
 
 
+def _receive_consent(
+    draft: Draft, channel: Channel, state: State, body: messages.SignedState
+) -> None:
+    """The payer's side: the payee signed what she signed first."""
+    if not channel.signed_by_me(state.turn_num):
+        if not channel.close_only:
+            raise StateRefused(state.turn_num, "the payer signs the final state first")
+        # The payee agrees to what a cut tail made us forget (M27).
+        start(draft, channel, channel.counterparty)
+        if not body.receivers_signature:
+            return  # It will be asked, and says it again with our signature.
+        if recover_address(keccak256(body.encoded_state), body.receivers_signature) != channel.me:
+            raise WrongSigner(channel.me)
+        # M6: this is no second state of the turn, for our own signature stands under this one.
+        sign(draft, channel.channel_id, state)
+        channel = draft.state.channels[channel.channel_id]
+    take_in(draft, channel, state, body.encoded_state, body.signature)
+
+
 def _require_final_in_turn(channel: Channel, state: State) -> None:
-    if state.turn_num != next_final_turn(channel) or signed_final(channel, 0) is not None:
+    # A payer who lost a tail leaves out the turns that she may have signed before (M6).
+    if state.turn_num < next_final_turn(channel) or signed_final(channel, 0) is not None:
         raise StateRefused(state.turn_num, "not the next final turn")
-    if state.turn_num >= FIRST_FINAL_TURN + FINAL_TURN_COUNT_MAX:
+    if _final_count(channel) >= FINAL_TURN_COUNT_MAX:
         raise StateRefused(state.turn_num, "too many final states were refused")
     amounts = [a.amount for exit_ in state.outcome for a in exit_.allocations]
     if state.app_data or len(amounts) != 2 or state.outcome != final_outcome(channel, amounts[1]):

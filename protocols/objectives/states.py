@@ -43,18 +43,21 @@ def sign_and_send(
     draft: Draft, channel_id: ChannelId, state: State, objective_id: ObjectiveId
 ) -> None:
     """Sign, and send the signature to the counterparty."""
-    _, signature = sign(draft, channel_id, state)
-    channel = draft.state.channels[channel_id]
-    body = messages.SignedState(channel_id, state.encode(), signature)
-    draft.send(channel.counterparty, body, objective_id)
+    sign(draft, channel_id, state)
+    resend(draft, draft.state.channels[channel_id], state.turn_num, objective_id)
 
 
 def resend(draft: Draft, channel: Channel, turn_num: int, objective_id: ObjectiveId) -> None:
-    """Send the signature we gave for that turn once more."""
+    """Send the signature we gave for that turn, on a final state with the receiver's if we have it.
+
+    A receiver who lost the end of its log signs no second state for a turn it forgot: its own
+    signature shows that this one is the first (M6).
+    """
     turn = channel.turn(turn_num)
     assert turn is not None
-    signature = turn.signatures[channel.my_index]
-    body = messages.SignedState(channel.channel_id, turn.encoded_state, signature)
+    mine = turn.signatures[channel.my_index]
+    theirs = turn.signatures[1 - channel.my_index] if turn.is_final else b""
+    body = messages.SignedState(channel.channel_id, turn.encoded_state, mine, theirs)
     draft.send(channel.counterparty, body, objective_id)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from protocols import inputs
+from protocols import events, inputs
 from protocols.channel import ChannelStatus, status
 from protocols.objectives.base import ObjectiveStatus, ObjectiveType
 from protocols.objectives.directdefund import CONCLUDE_FALLBACK_MS
@@ -49,6 +49,15 @@ def come_together(network: Network) -> None:
         network.settle()
 
 
+def signs_no_turn_twice(node: CoreNode) -> None:
+    """M6, across what was forgotten: one state for a turn, ever."""
+    signed: dict[int, bytes] = {}
+    for event in (*node.lost, *(event for _, event in node.log)):
+        if isinstance(event, events.StateSigned):
+            first = signed.setdefault(event.turn_num, event.state_hash)
+            assert first == event.state_hash, f"two states of turn {event.turn_num}"
+
+
 def ends(network: Network, to_payee: int = PAID) -> None:
     """The channel is closed for both, nothing is under way, and the chain paid the split."""
     for node in network.nodes.values():
@@ -56,9 +65,12 @@ def ends(network: Network, to_payee: int = PAID) -> None:
         close = node.objective(ObjectiveType.DIRECT_DEFUND)
         assert close.status == ObjectiveStatus.COMPLETED
         assert network.waiting(node) == 0
-        # A receipt for a payment that was forgotten is the one thing that looks like a fault.
+        signs_no_turn_twice(node)
+        # A receipt for a payment that was forgotten looks like a fault, and so does a final state
+        # of a payer who forgot that both had signed one.
         faults = [fact.reason for fact in node.events_of("message-dropped")]
-        assert all(reason.startswith("RECEIPT_WRONG") for reason in faults), faults
+        known = ("RECEIPT_WRONG", "STATE_REFUSED: state of turn 19")
+        assert all(reason.startswith(known) for reason in faults), faults
     expected = {ALICE.address: DEPOSIT - to_payee, BOB.address: to_payee}
     assert network.chain.paid == {who: amount for who, amount in expected.items() if amount}
 
@@ -86,6 +98,26 @@ def test_a_payer_who_forgot_a_final_state_that_arrived_closes_with_the_same_one(
     (forgotten,) = (e.state_hash for e in network.alice.lost if e.NAME == "state-signed")
     signed_again = network.alice.events_of("state-signed")[-1]
     assert signed_again.state_hash == forgotten
+
+
+@pytest.mark.parametrize("arrived_count", [0, 1, 2])
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_payer_who_forgot_a_voucher_and_her_final_state_signs_no_other_for_its_turn(
+    arrived_count: int, asked: bool
+) -> None:
+    network = paid()
+    if asked:
+        network.bob.feed(CLOSE)
+    pay(network, 10, 4)
+    network.alice.feed(CLOSE)
+    for index in range(arrived_count):
+        network.deliver(network.alice, index)
+    network.cut_tail(network.alice, 2)
+    assert network.alice.channel().vouchers.total == PAID
+    come_together(network)
+    network.bob.feed(CLOSE)
+    come_together(network)
+    ends(network, PAID + (10 if arrived_count else 0))
 
 
 def test_a_payee_who_forgot_its_final_signature_is_told_the_final_state_again() -> None:
@@ -323,7 +355,7 @@ def test_a_payee_who_forgot_a_refusal_that_arrived_refuses_again_and_takes_the_n
     hand_over(network, network.alice, acknowledged=True)
     hand_over(network, network.bob, acknowledged=True)
     network.cut_tail(network.bob, 3)
-    assert network.alice.channel().refused_turns == (3,)
+    assert network.alice.channel().refused_turns == (19,)
     assert network.bob.channel().refused_turns == ()
     come_together(network)
     assert network.chain.paid == {ALICE.address: DEPOSIT - PAID - 10, BOB.address: PAID + 10}

@@ -77,6 +77,12 @@ def signed(signed_state: State, by: Actor) -> messages.SignedState:
     return messages.SignedState(signed_state.channel_id, encoded, signature)
 
 
+def consent(signed_state: State) -> messages.SignedState:
+    """BOB's signature on a final state of ALICE's, with hers."""
+    signature = ALICE.signer(signed_state.state_hash())
+    return replace(signed(signed_state, BOB), receivers_signature=signature)
+
+
 def proposal(prefund: State | None = None, by: Actor = ALICE) -> messages.ChannelProposal:
     """The state proposed by the actor, with its fixed part."""
     prefund = state(0) if prefund is None else prefund

@@ -5,18 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from protocols import inputs, messages
-from protocols.channel import ChannelStatus, next_final_turn, status, supported_final
+from protocols.channel import (
+    FINAL_TURN_COUNT_MAX,
+    ChannelStatus,
+    next_final_turn,
+    status,
+    supported_final,
+)
+from protocols.crank import waiting_for
 from protocols.crypto import recover_address
 from protocols.errors import ChannelNotOpen, UnknownChannel
 from protocols.events import MessageDropped
 from protocols.objectives.base import ObjectiveStatus, ObjectiveType, WaitingFor, objective_id
-from protocols.objectives.directdefund import (
-    CONCLUDE,
-    CONCLUDE_FALLBACK_MS,
-    FINAL_TURN_COUNT_MAX,
-)
+from protocols.objectives.directdefund import CONCLUDE, CONCLUDE_FALLBACK_MS
 from protocols.outcome import Allocation, SingleAssetExit, destination_of
 from protocols.transactions import ATTEMPT_COUNT_MAX, intent_id, pause_ms
 from protocols.types import ZERO_ADDRESS, amount_to_bytes
@@ -27,6 +31,7 @@ from tests.support.builders import (
     DEPOSIT,
     block_hash,
     chain_log,
+    consent,
     final,
     final_refusal,
     final_request,
@@ -45,6 +50,8 @@ DEFUND = objective_id(ObjectiveType.DIRECT_DEFUND, CHANNEL)
 STARTED = "objective-created, objective-params-recorded, objective-approved"
 SIGNED_BY_ALL = "state-supported-updated, channel-finalized"
 CLOSE = inputs.CloseChannel(CHANNEL)
+AFTER_CUT = 3 + FINAL_TURN_COUNT_MAX
+"""The first final turn after a cut tail: the lost batch may hold any below."""
 
 
 def paid(amount: int = 30) -> Network:
@@ -262,17 +269,17 @@ def test_a_payer_who_is_refused_signs_the_next_turn_with_the_voucher_shown() -> 
     alice.feed(Said(BOB, final_request(10)))
     assert (
         Playbook(alice)
-        >> Said(BOB, final_refusal(3, 30))
+        >> Said(BOB, final_refusal(AFTER_CUT, 30))
         << "message-received, final-state-requested, final-state-refused"
         << "state-stored, state-signed, message-sent, objective-cranked"
         << "send SignedState, wait supported-final-state"
     )
-    turn = alice.channel().turn(4)
+    turn = alice.channel().turn(AFTER_CUT + 1)
     assert turn is not None
     assert alice.channel().state(turn).outcome == split(30)
     assert (
         Playbook(alice)
-        >> Said(BOB, signed(final(30, 4), BOB))
+        >> Said(BOB, consent(final(30, AFTER_CUT + 1)))
         << (f"message-received, state-received, {SIGNED_BY_ALL}, transaction-requested")
         << "objective-cranked, submit conclude, wait conclusion"
     )
@@ -298,19 +305,25 @@ def test_a_refused_turn_is_not_refused_twice() -> None:
     assert "refused this turn already" in reason_of(bob)
     alice = close_only_payer()
     alice.feed(Said(BOB, final_request(10)))
-    alice.feed(Said(BOB, final_refusal(3, 30)))
+    alice.feed(Said(BOB, final_refusal(AFTER_CUT, 30)))
     before = alice.channel()
-    assert names(alice.feed(Said(BOB, final_refusal(3, 30))))[0] == "message-received"
-    alice.feed(Said(BOB, final_refusal(3, 31)))
+    assert names(alice.feed(Said(BOB, final_refusal(AFTER_CUT, 30))))[0] == "message-received"
+    alice.feed(Said(BOB, final_refusal(AFTER_CUT, 31)))
     assert "refused this turn already" in reason_of(alice)
     assert alice.channel() == before
 
 
-def test_only_the_next_final_turn_is_taken() -> None:
-    for turn_num in (2, 4, 5):
-        bob = payee(30)
-        bob.feed(Said(ALICE, signed(final(30, turn_num), ALICE)))
-        assert "not the next final turn" in reason_of(bob)
+def test_only_a_final_turn_above_all_others_is_taken() -> None:
+    """The payer may leave turns out: she may have signed them before a cut tail."""
+    bob = payee(30)
+    bob.feed(Said(ALICE, signed(final(30, 2), ALICE)))
+    assert "not the next final turn" in reason_of(bob)
+    bob.feed(Said(ALICE, signed(final(29, AFTER_CUT), ALICE)))
+    assert bob.channel().refused_turns == (AFTER_CUT,)
+    bob.feed(Said(ALICE, signed(final(30, AFTER_CUT - 1), ALICE)))
+    assert "not the next final turn" in reason_of(bob)
+    bob.feed(Said(ALICE, signed(final(30, AFTER_CUT + 16), ALICE)))
+    assert bob.channel().signed_by_me(AFTER_CUT + 16)
 
 
 def test_a_second_final_state_beside_one_that_waits_is_refused() -> None:
@@ -481,9 +494,58 @@ def test_a_close_only_payer_asks_the_payee_for_the_largest_voucher() -> None:
         << "state-stored, state-signed, message-sent, objective-cranked"
         << "send SignedState, wait supported-final-state"
     )
-    turn = alice.channel().turn(3)
+    turn = alice.channel().turn(AFTER_CUT)
     assert turn is not None
     assert alice.channel().state(turn).outcome == split(30)
+
+
+def test_a_payer_signs_what_she_forgot_only_under_her_own_signature() -> None:
+    alice = close_only_payer()
+    forged = replace(consent(final(30)), receivers_signature=BOB.signer(final(30).state_hash()))
+    alice.feed(Said(BOB, forged))
+    assert "WRONG_SIGNER" in reason_of(alice)
+    assert alice.channel().turn(3) is None
+    assert (
+        Playbook(alice)
+        >> Said(BOB, consent(final(30)))
+        << f"message-received, {STARTED}, state-stored, state-signed, state-received"
+        << f"{SIGNED_BY_ALL}, transaction-requested, objective-cranked"
+        << "submit conclude, wait conclusion"
+    )
+
+
+def test_a_payer_signs_no_second_state_for_a_turn_whatever_she_is_shown() -> None:
+    """Another final state under her signature can be no honest payee's: her guard still holds."""
+    alice = close_only_payer()
+    alice.feed(Said(BOB, consent(final(30))))
+    alice.feed(Said(BOB, consent(final(31))))
+    assert "taken by another state" in reason_of(alice)
+
+
+def test_a_payer_who_lost_no_tail_is_shown_nothing_she_does_not_know() -> None:
+    alice = paid().alice
+    alice.feed(Said(BOB, consent(final(30))))
+    assert "the payer signs the final state first" in reason_of(alice)
+
+
+def test_every_cut_tail_leaves_room_for_what_it_may_have_held() -> None:
+    alice = close_only_payer()
+    alice.lose_tail()
+    alice.feed(Said(BOB, final_request(30)))
+    assert alice.channel().signed_by_me(AFTER_CUT + FINAL_TURN_COUNT_MAX)
+    assert [turn.turn_num for turn in alice.channel().turns] == [0, 1, AFTER_CUT + 16]
+
+
+def test_a_payer_signs_no_more_final_states_than_a_cut_tail_leaves_room_for() -> None:
+    alice = close_only_payer()
+    alice.feed(Said(BOB, final_request(0)))
+    for number in range(FINAL_TURN_COUNT_MAX + 1):
+        alice.feed(Said(BOB, final_refusal(AFTER_CUT + number, number + 1)))
+    finals = [turn for turn in alice.channel().turns if turn.is_final]
+    assert len(finals) == FINAL_TURN_COUNT_MAX
+    defund = alice.objective(ObjectiveType.DIRECT_DEFUND)
+    waits = waiting_for(alice.state, defund, alice.context())
+    assert waits == WaitingFor.SUPPORTED_FINAL_STATE
 
 
 def test_a_close_only_payer_who_gets_a_signature_she_forgot_asks_what_she_owes() -> None:
@@ -500,7 +562,7 @@ def test_a_close_only_payer_who_gets_a_signature_she_forgot_asks_what_she_owes()
 def test_a_voucher_for_the_whole_deposit_may_be_shown() -> None:
     alice = close_only_payer()
     alice.feed(Said(BOB, final_request(DEPOSIT)))
-    turn = alice.channel().turn(3)
+    turn = alice.channel().turn(AFTER_CUT)
     assert turn is not None
     assert alice.channel().state(turn).outcome == split(DEPOSIT)
 
@@ -602,7 +664,7 @@ def test_a_final_state_said_again_is_answered_with_the_signature_given() -> None
         >> Said(ALICE, signed(final(30), ALICE))
         << "message-received, message-sent, send SignedState, wait conclusion"
     )
-    assert messages.decode_body(bob.outbox[ALICE.address][-1].body) == signed(final(30), BOB)
+    assert messages.decode_body(bob.outbox[ALICE.address][-1].body) == consent(final(30))
 
 
 def test_a_payer_who_is_asked_again_sends_the_final_state_she_signed() -> None:
@@ -627,7 +689,7 @@ def test_a_payee_who_signed_and_is_asked_sends_the_signature() -> None:
     bob.feed(Said(ALICE, signed(final(30), ALICE)))
     bob.feed(Said(ALICE, final_request(0)))
     said = [messages.decode_body(sent.body) for sent in bob.outbox[ALICE.address]]
-    assert said[-3:] == [signed(final(30), BOB), final_request(30), signed(final(30), BOB)]
+    assert said[-2:] == [consent(final(30)), consent(final(30))]
 
 
 def test_the_payee_does_not_conclude_what_is_concluded_already() -> None:
