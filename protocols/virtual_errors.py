@@ -111,3 +111,25 @@ class HopNotReached(VirtualRefused):
     hop: int
     participant: bytes
     reason: str
+
+
+@dataclass(eq=False)
+class NotAHub(VirtualRefused):
+    """A node carries channels between others only if its owner said so."""
+
+    code = 1610
+    next_step = "choose another path, or set hub.enabled on that node"
+    template = "{participant} carries no channels between others"
+    participant: bytes
+
+
+@dataclass(eq=False)
+class CapacityExceeded(VirtualRefused):
+    """The owner bounds what the node carries between others."""
+
+    code = 1611
+    next_step = "wait until channels close, or use another path"
+    template = "channels in asset {asset} would come to {wanted}, the node carries {limit}"
+    asset: bytes
+    wanted: int
+    limit: int

@@ -79,8 +79,11 @@ def test_a_crank_recorded_after_the_end_leaves_the_end(status: ObjectiveStatus) 
     assert after(FRESH, ended, events.ObjectiveCranked(FUND, 1, False)).status == status
 
 
+KINDS = ["DirectFund", "DirectDefund", "VirtualFund", "VirtualDefund"]
+
+
 def test_the_recorded_names_never_change() -> None:
-    assert [kind.value for kind in ObjectiveType] == ["DirectFund", "DirectDefund"]
+    assert [kind.value for kind in ObjectiveType] == KINDS
     names = ["unapproved", "approved", "rejected", "completed"]
     assert [status.value for status in ObjectiveStatus] == names
     assert WaitingFor.NOTHING.value == "nothing"
