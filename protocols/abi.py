@@ -32,6 +32,8 @@ enforced, so it is neither encoded nor decoded. 400 guarantees (M17) need 103 kB
 
 DEPOSIT_SELECTOR = bytes.fromhex("2fb1d270")
 """deposit(address,bytes32,uint256,uint256)"""
+APPROVE_SELECTOR = bytes.fromhex("095ea7b3")
+"""approve(address,uint256), of a token"""
 CONCLUDE_AND_TRANSFER_SELECTOR = bytes.fromhex("ec346235")
 """concludeAndTransferAllAssets(FixedPart,SignedVariablePart)"""
 
@@ -210,6 +212,12 @@ def encode_deposit_call(
             amount_to_bytes(amount),
         )
     )
+
+
+def encode_approve_call(spender: Address, amount: Amount) -> bytes:
+    """Call data of a token's `approve`: `spender` may take `amount` of ours, instead of before."""
+    require_width("spender", spender, 20)
+    return APPROVE_SELECTOR + _ADDRESS_PADDING + spender + amount_to_bytes(amount)
 
 
 def encode_conclude_and_transfer_call(

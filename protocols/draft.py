@@ -130,6 +130,8 @@ class Context(Struct, frozen=True, gc=False):
     decide: Callable[[Proposal], Decision]
     chain_view_age_s: int | None = 0
     """Age of our view of the chain, seconds; None before an endpoint showed it (M11)."""
+    assets: frozenset[Address] = frozenset()
+    """Tokens that channels may hold besides the chain's own currency."""
     is_hub: bool = False
     """Whether this node carries virtual channels of others."""
     fee_for: Callable[[Address, int], int] = _no_fee
@@ -166,6 +168,7 @@ class Draft:
             Overlay(base.objectives),
             Overlay(base.peers),
             Overlay(base.transactions),
+            Overlay(base.approvers),
         )
         self.events: list[events.Event] = []
         self.effects: list[Effect] = []
@@ -228,14 +231,23 @@ class Draft:
         return ATTEMPT_COUNT_MAX - 1, newest
 
     def request_transaction(
-        self, kind: str, channel_id: ChannelId, to: Address, value: int, data: bytes
+        self,
+        kind: str,
+        channel_id: ChannelId,
+        to: Address,
+        value: int,
+        data: bytes,
+        *,
+        repeats: bool = False,
     ) -> bool:
         """Ask for one call unless an attempt is under way, done, or failed a moment ago.
 
-        False if none was added; at a later `Tick` it may be.
+        What `repeats` is asked for again when it was done. False if none was added; at a later
+        `Tick` it may be.
         """
         attempt, newest = self.latest_transaction(kind, channel_id)
-        if newest is not None and not may_follow(newest, attempt, self.context.now_ms):
+        now_ms = self.context.now_ms
+        if newest is not None and not may_follow(newest, attempt, now_ms, repeats=repeats):
             return False
         identity = intent_id(kind, channel_id, attempt + 1)
         wei = amount_to_bytes(value)

@@ -131,11 +131,11 @@ class AppNotSupported(ChannelRefused):
 
 @dataclass(eq=False)
 class AssetNotSupported(ChannelRefused):
-    """Only the native asset is held in channels here."""
+    """Channels hold the chain's own currency and the tokens that the configuration lists."""
 
     code = 1107
-    next_step = "use the native asset (the zero address)"
-    template = "asset {asset} is not supported"
+    next_step = "use the zero address, or add the token to [policy] assets of both nodes"
+    template = "asset {asset} is not one that this node's channels hold"
     asset: bytes
 
 

@@ -33,7 +33,7 @@ from protocols.delivery import (
 from protocols.ledger_reducers import ledger_of, with_ledger
 from protocols.objectives.base import OBJECTIVE_REDUCERS, Objective, ObjectiveType, objective_id
 from protocols.objectives.base import created as objective_created
-from protocols.transactions import Transaction, TransactionStatus, is_mined_from
+from protocols.transactions import APPROVE, Transaction, TransactionStatus, is_mined_from
 from protocols.types import Address, Bytes32, ChannelId, ObjectiveId, from_hex
 
 Key = TypeVar("Key")
@@ -75,6 +75,7 @@ class NodeState:
         objectives: EntityMap[ObjectiveId, Objective] | None = None,
         peers: EntityMap[Address, Peer] | None = None,
         transactions: EntityMap[Bytes32, Transaction] | None = None,
+        approvers: EntityMap[Address, ChannelId] | None = None,
     ) -> None:
         self.nodes: EntityMap[bytes, Node] = {} if nodes is None else nodes
         """One entry, under NODE_KEY, once record 0 was applied."""
@@ -86,6 +87,8 @@ class NodeState:
         self.transactions: EntityMap[Bytes32, Transaction] = (
             {} if transactions is None else transactions
         )
+        self.approvers: EntityMap[Address, ChannelId] = {} if approvers is None else approvers
+        """By token, the channel that asked for an approval last: a view, not digested."""
         self.unreceipted: set[ChannelId] = set()
         """Channels with payments to us without a receipt: a view of `channels`, not digested."""
         self.refused: set[ChannelId] = set()
@@ -379,6 +382,8 @@ def _peer_misbehaved(state: NodeState, event: events.PeerMisbehaved, time_ms: in
 def _requested(state: NodeState, event: events.TransactionRequested, time_ms: int) -> None:
     transaction = Transaction(event.intent_id, event.kind, event.channel_id)
     state.transactions[event.intent_id] = transaction
+    if event.kind == APPROVE:
+        state.approvers[event.to] = event.channel_id
 
 
 def _submitted(state: NodeState, event: events.TransactionSubmitted, time_ms: int) -> None:

@@ -14,6 +14,11 @@ from msgspec import Struct
 from protocols.crypto import keccak256
 from protocols.types import Bytes32, ChannelId
 
+APPROVE = "approve"
+"""The kind of an intent that lets the adjudicator take a token of ours; it goes to the token."""
+DEPOSIT = "deposit"
+"""The kind of an intent that adds to a channel's holdings; it goes to the adjudicator."""
+
 ATTEMPT_COUNT_MAX = 100
 """Attempts at one deposit or conclusion, over some sixteen hours. A deposit fails when a stranger's
 deposit changes the holdings first, which costs the stranger money each time."""
@@ -71,10 +76,15 @@ def pause_ms(attempt: int) -> int:
     return min(RETRY_AFTER_MS << min(attempt, 16), RETRY_AFTER_MS_MAX)
 
 
-def may_follow(newest: Transaction, attempt: int, now_ms: int) -> bool:
-    """True if another attempt may begin: `newest`, of that number, failed long enough ago."""
-    if newest.status != TransactionStatus.FAILED or attempt + 1 >= ATTEMPT_COUNT_MAX:
+def may_follow(newest: Transaction, attempt: int, now_ms: int, *, repeats: bool = False) -> bool:
+    """True if another attempt may begin: `newest`, of that number, failed long enough ago.
+
+    What `repeats` may also follow one that was mined.
+    """
+    if attempt + 1 >= ATTEMPT_COUNT_MAX:
         return False
+    if newest.status != TransactionStatus.FAILED:
+        return repeats and newest.status == TransactionStatus.MINED
     return now_ms >= newest.failed_ms + pause_ms(attempt)
 
 

@@ -23,8 +23,6 @@ class ObjectiveType(StrEnum):
 
     DIRECT_FUND = "DirectFund"
     DIRECT_DEFUND = "DirectDefund"
-    VIRTUAL_FUND = "VirtualFund"
-    VIRTUAL_DEFUND = "VirtualDefund"
 
 
 class ObjectiveStatus(StrEnum):
@@ -42,6 +40,8 @@ class WaitingFor(StrEnum):
     NOTHING = "nothing"
     APPROVAL = "approval"
     COMPLETE_PREFUND = "complete-prefund"
+    TOKEN_ALLOWANCE = "token-allowance"
+    """The token must let the adjudicator take our deposit first."""
     MY_DEPOSIT = "my-deposit"
     COMPLETE_FUNDING = "complete-funding"
     COMPLETE_POSTFUND = "complete-postfund"

@@ -49,6 +49,7 @@ from protocols.errors import (
 )
 from protocols.inputs import OpenChannel, command_hash
 from protocols.nonce import channel_nonce, has_prefix, nonce_prefix
+from protocols.objectives.allowance import is_allowed
 from protocols.objectives.base import (
     Objective,
     ObjectiveStatus,
@@ -59,7 +60,7 @@ from protocols.objectives.base import (
 from protocols.objectives.states import resend, sign, sign_and_send, take_in
 from protocols.outcome import SIMPLE, Allocation, SingleAssetExit, destination_of
 from protocols.state import FixedPart, State, state_from_encoding
-from protocols.transactions import TransactionStatus
+from protocols.transactions import DEPOSIT, TransactionStatus
 from protocols.types import ZERO_ADDRESS, Address, ObjectiveId, require_uint
 
 CHALLENGE_DURATION_S_MAX = 30 * 86_400
@@ -73,9 +74,6 @@ UNFUNDED_COUNT_MAX = 64
 
 REJECTED_COUNT_MAX = 1_000
 """Rejected proposals of one peer within a day; after them it is not heard."""
-
-DEPOSIT = "deposit"
-"""The kind of the transaction intent."""
 
 
 def crank(draft: Draft, objective: Objective) -> WaitingFor:
@@ -157,8 +155,11 @@ def _fund(draft: Draft, channel: Channel) -> WaitingFor:
     if held >= with_mine:
         return WaitingFor.COMPLETE_FUNDING
     missing = with_mine - held
+    is_token = terms.asset != ZERO_ADDRESS
+    if is_token and not is_allowed(draft, channel, terms.asset, missing):
+        return WaitingFor.TOKEN_ALLOWANCE
     data = encode_deposit_call(terms.asset, channel.channel_id, held, missing)
-    value = missing if terms.asset == ZERO_ADDRESS else 0
+    value = 0 if is_token else missing
     adjudicator = draft.state.node.adjudicator
     draft.request_transaction(DEPOSIT, channel.channel_id, adjudicator, value, data)
     return WaitingFor.MY_DEPOSIT
@@ -170,8 +171,6 @@ def open_channel(draft: Draft, command: OpenChannel) -> ObjectiveId:
     Raises a ChannelRefused for every rule the channel would break.
     """
     node = draft.state.node
-    if command.asset != ZERO_ADDRESS:
-        raise AssetNotSupported(command.asset)
     require_uint("amount", command.amount, 256)
     require_uint("challenge_duration", command.challenge_duration, 48)
     nonce = channel_nonce(node.chain_id, node.adjudicator, command.nonce_entropy)
@@ -344,6 +343,13 @@ def _require_acceptable(draft: Draft, state: State) -> None:
     if state.turn_num != PREFUND_TURN or state.is_final or state.app_data:
         raise StateRefused(state.turn_num, "a proposal is the plain prefund state")
     _require_payment_outcome(state)
+    require_asset(draft, state.outcome[0].asset)
+
+
+def require_asset(draft: Draft, asset: Address) -> None:
+    """Raise AssetNotSupported unless this node's channels may hold the asset."""
+    if asset != ZERO_ADDRESS and asset not in draft.context.assets:
+        raise AssetNotSupported(asset)
 
 
 def _require_few_unfunded(draft: Draft, peer: Address) -> None:
@@ -365,8 +371,6 @@ def _require_payment_outcome(state: State) -> None:
     if len(state.outcome) != 1:
         raise OutcomeNotSupported("exactly one asset is supported")
     (exit_,) = state.outcome
-    if exit_.asset != ZERO_ADDRESS:
-        raise AssetNotSupported(exit_.asset)
     if exit_.asset_type or exit_.asset_metadata:
         raise OutcomeNotSupported("asset metadata must be empty")
     if len(exit_.allocations) != 2:

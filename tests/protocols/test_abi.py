@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.abi import (
+    APPROVE_SELECTOR,
     CONCLUDE_AND_TRANSFER_SELECTOR,
     DEPOSIT_SELECTOR,
     ENCODED_STATE_SIZE_BYTES_MAX,
     decode_outcome,
     decode_state,
+    encode_approve_call,
     encode_conclude_and_transfer_call,
     encode_deposit_call,
     encode_fixed_part,
@@ -150,6 +152,7 @@ def selector(signature: str) -> bytes:
 def test_selectors_are_those_of_the_functions_they_name() -> None:
     assert selector("deposit(address,bytes32,uint256,uint256)") == DEPOSIT_SELECTOR
     conclude = f"concludeAndTransferAllAssets({FIXED_PART_TUPLE},{SIGNED_VARIABLE_PART_TUPLE})"
+    assert selector("approve(address,uint256)") == APPROVE_SELECTOR
     assert selector(conclude) == CONCLUDE_AND_TRANSFER_SELECTOR
 
 
@@ -168,6 +171,15 @@ def test_any_deposit_call_equals_eth_abis(
     )
     call = encode_deposit_call(asset, channel_id, expected_held, amount)
     assert call == DEPOSIT_SELECTOR + arguments
+
+
+@given(
+    spender=st.binary(min_size=20, max_size=20),
+    amount=st.integers(min_value=0, max_value=UINT256_MAX),
+)
+def test_any_approve_call_equals_eth_abis(spender: bytes, amount: int) -> None:
+    arguments = eth_abi.encode(["address", "uint256"], ["0x" + spender.hex(), amount])
+    assert encode_approve_call(spender, amount) == APPROVE_SELECTOR + arguments
 
 
 def conclude_arguments(state: State, signatures: list[bytes]) -> bytes:
@@ -233,6 +245,8 @@ def test_no_signature_with_another_v_goes_to_the_chain(v: int) -> None:
         lambda: encode_deposit_call(ZERO_ADDRESS, bytes(20), 0, 1),
         lambda: encode_deposit_call(ZERO_ADDRESS, CHANNEL, -1, 1),
         lambda: encode_deposit_call(ZERO_ADDRESS, CHANNEL, 0, 2**256),
+        lambda: encode_approve_call(bytes(32), 1),
+        lambda: encode_approve_call(ZERO_ADDRESS, 2**256),
         lambda: encode_signature(bytes(64)),
     ],
 )

@@ -112,6 +112,18 @@ def test_a_done_transaction_is_not_asked_for_again() -> None:
     assert not ask(draft)
 
 
+def test_what_repeats_is_asked_for_again_when_it_was_mined() -> None:
+    draft = draft_of(CoreNode(ALICE))
+    request = ("approve", CHANNEL, ADJUDICATOR, 0, b"")
+    assert draft.request_transaction(*request, repeats=True)
+    assert not draft.request_transaction(*request, repeats=True)
+    identity, gas_price = intent_id("approve", CHANNEL, 0), amount_to_bytes(1)
+    draft.emit(events.TransactionMined(identity, tx_hash(1), 1, block_hash(1), 1, gas_price, True))
+    assert not draft.request_transaction(*request)
+    assert draft.request_transaction(*request, repeats=True)
+    assert draft.latest_transaction("approve", CHANNEL)[0] == 1
+
+
 def test_attempts_are_bounded() -> None:
     draft = draft_of(CoreNode(ALICE))
     for attempt in range(ATTEMPT_COUNT_MAX):

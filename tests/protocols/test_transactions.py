@@ -75,3 +75,12 @@ def test_nothing_follows_the_last_attempt_or_one_that_did_not_fail() -> None:
 def test_a_new_attempt_was_only_requested() -> None:
     assert Transaction(bytes(32), "deposit", CHANNEL).status == TransactionStatus.REQUESTED
     assert ATTEMPT_COUNT_MAX > 1
+
+
+def test_only_what_repeats_follows_a_mined_attempt_and_not_for_ever() -> None:
+    mined = Transaction(bytes(32), "approve", CHANNEL, TransactionStatus.MINED)
+    assert not may_follow(mined, 0, 10**12)
+    assert may_follow(mined, 0, 0, repeats=True)
+    assert not may_follow(mined, ATTEMPT_COUNT_MAX - 1, 0, repeats=True)
+    waiting = Transaction(bytes(32), "approve", CHANNEL, TransactionStatus.SUBMITTED)
+    assert not may_follow(waiting, 0, 10**12, repeats=True)

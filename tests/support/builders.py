@@ -48,6 +48,7 @@ def split(
     paid: int = 0,
     *,
     total: int = DEPOSIT,
+    asset: Address = ZERO_ADDRESS,
     payer: Address = ALICE.address,
     payee: Address = BOB.address,
 ) -> Outcome:
@@ -56,7 +57,7 @@ def split(
         Allocation(destination_of(payer), total - paid),
         Allocation(destination_of(payee), paid),
     )
-    return (SingleAssetExit(ZERO_ADDRESS, allocations),)
+    return (SingleAssetExit(asset, allocations),)
 
 
 def state(turn: int, paid: int = 0, **changes: Any) -> State:

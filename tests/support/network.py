@@ -86,6 +86,8 @@ class CoreNode:
         self.now_ms = START_MS
         self.chain_view_age_s: int | None = 0
         self.challenge_duration_s_min = 3_600
+        self.assets: frozenset[Address] = frozenset()
+        """Tokens this node accepts."""
         self.proves_purity = True
         """Crank every input twice and look for a trace of it in the state: costs time."""
         self.lost: list[Event] = []
@@ -103,6 +105,7 @@ class CoreNode:
             self.challenge_duration_s_min,
             self._decide,
             self.chain_view_age_s,
+            assets=self.assets,
         )
 
     def _decide(self, proposal: Proposal) -> Decision:

@@ -17,8 +17,8 @@ from protocols.errors import (
 )
 from protocols.events import MessageDropped
 from protocols.objectives.base import ObjectiveStatus, ObjectiveType, WaitingFor, objective_id
-from protocols.objectives.directfund import DEPOSIT as DEPOSIT_KIND
 from protocols.transactions import ATTEMPT_COUNT_MAX, RETRY_AFTER_MS, intent_id, pause_ms
+from protocols.transactions import DEPOSIT as DEPOSIT_KIND
 from protocols.types import UINT48_MAX, ZERO_ADDRESS, amount_to_bytes
 from tests.support.actors import ALICE, BOB, IRENE
 from tests.support.builders import (
