@@ -23,6 +23,8 @@ class ObjectiveType(StrEnum):
 
     DIRECT_FUND = "DirectFund"
     DIRECT_DEFUND = "DirectDefund"
+    VIRTUAL_FUND = "VirtualFund"
+    VIRTUAL_DEFUND = "VirtualDefund"
 
 
 class ObjectiveStatus(StrEnum):
