@@ -30,7 +30,7 @@ from node.limits import (
     PROMPT_INPUT_COUNT_MAX,
 )
 from node.outbox import Outbox
-from node.requests import Requests, Telling, answer_from
+from node.requests import Requests, Telling
 from node.store.batch import Batch
 from node.store.log import EventLog
 from protocols import events, inputs
@@ -262,9 +262,11 @@ class _Step:
     def record(self, event: events.Event, cause_seq: int | None) -> None:
         """Append and fold one event; note what it settles and whom it answers."""
         state = self.engine.state
-        self.batch.append(event, cause_seq)
+        seq = self.batch.append(event, cause_seq)
         if isinstance(event, events.StateSigned):
             self.batch.sign_turn(event.channel_id, event.turn_num, event.state_hash)
+        elif isinstance(event, events.ObjectiveCreated):
+            self.engine._requests.created(event.objective_id, seq)
         elif isinstance(event, Telling):
             self._answers.extend(self.engine._requests.on_event(event))
         if isinstance(event, SETTLING):
@@ -279,7 +281,7 @@ class _Step:
             known = requests.find(queued.item)
             if known is None:
                 first_seq, recorded = self._crank(queued.item)
-                known = answer_from(self.engine.state, queued.item, first_seq, recorded)
+                known = requests.answer(queued.item, first_seq, recorded)
                 requests.remember(queued.item, first_seq, recorded)
         except ProtocolError as refusal:
             self._answers.append((done, refusal))

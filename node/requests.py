@@ -23,30 +23,12 @@ from protocols.errors import (
 from protocols.inputs import command_hash
 from protocols.node_state import NodeState
 from protocols.objectives.base import ObjectiveType, objective_id
-from protocols.types import Bytes32, amount_from_bytes
+from protocols.types import Bytes32, ObjectiveId, amount_from_bytes
 
 Done = Callable[[Answer | ProtocolError], None]
 
 Telling = events.ReceiptReceived | events.VoucherRefusalReceived | events.ObjectiveCompleted
 """Events that a caller who waits for a receipt may have to be told of."""
-
-
-def answer_from(
-    state: NodeState, command: inputs.Input, first_seq: int, recorded: tuple[events.Event, ...]
-) -> Answer:
-    """The answer to a command that was just cranked."""
-    for offset, event in enumerate(recorded):
-        if isinstance(event, events.VoucherIssued):
-            return _payment_answer(state, first_seq + offset, event)
-        if isinstance(event, events.ObjectiveCreated):
-            return Answer(first_seq + offset, event.objective_id, event.channel_id)
-    # Nothing new was needed: the objective exists already.
-    if isinstance(command, inputs.CloseChannel):
-        identity = objective_id(ObjectiveType.DIRECT_DEFUND, command.channel_id)
-        return Answer(max(0, first_seq - 1), identity, command.channel_id)
-    assert isinstance(command, inputs.ApproveObjective | inputs.RejectObjective)
-    channel_id = state.objectives[command.objective_id].channel_id
-    return Answer(first_seq, command.objective_id, channel_id)
 
 
 def _payment_answer(state: NodeState, seq: int, event: events.VoucherIssued) -> Answer:
@@ -62,8 +44,39 @@ class Requests:
         self._log = event_log
         self._state = state
         self._fresh: dict[str, tuple[int, events.Event]] = {}
+        self._created: dict[ObjectiveId, int] = {}
+        """Objectives that this batch created, with their record's number."""
         self._waiting: dict[Bytes32, list[tuple[Done, Answer]]] = {}
         self._waiting_count = 0
+
+    def answer(
+        self, command: inputs.Input, first_seq: int, recorded: tuple[events.Event, ...]
+    ) -> Answer:
+        """The answer to a command that was just cranked."""
+        for offset, event in enumerate(recorded):
+            if isinstance(event, events.VoucherIssued):
+                return _payment_answer(self._state, first_seq + offset, event)
+            if isinstance(event, events.ObjectiveCreated):
+                return Answer(first_seq + offset, event.objective_id, event.channel_id)
+        # Nothing new was needed: the objective exists already.
+        if isinstance(command, inputs.CloseChannel):
+            identity = objective_id(ObjectiveType.DIRECT_DEFUND, command.channel_id)
+            return Answer(self._creation_of(identity), identity, command.channel_id)
+        assert isinstance(command, inputs.ApproveObjective | inputs.RejectObjective)
+        channel_id = self._state.objectives[command.objective_id].channel_id
+        return Answer(first_seq, command.objective_id, channel_id)
+
+    def created(self, identity: ObjectiveId, seq: int) -> None:
+        """This batch creates an objective."""
+        self._created[identity] = seq
+
+    def _creation_of(self, identity: ObjectiveId) -> int:
+        """The record that created a known objective."""
+        seq = self._created.get(identity)
+        if seq is not None:
+            return seq
+        records = self._log.read_entity(identity)
+        return next(found.seq for found in records if found.name == events.ObjectiveCreated.NAME)
 
     def find(self, command: inputs.Input) -> Answer | None:
         """The first answer to the command's request id; RequestIdConflict for another command."""
@@ -78,14 +91,13 @@ class Requests:
             if not _is_same_payment(command, event):
                 raise RequestIdConflict(request_id)
             return _payment_answer(self._state, seq, event)
-        assert isinstance(event, events.ObjectiveParamsRecorded)
-        if not isinstance(command, inputs.OpenChannel | inputs.CloseChannel):
-            raise RequestIdConflict(request_id)
-        if event.request_hash != command_hash(command):
+        assert isinstance(event, events.ObjectiveParamsRecorded | events.RequestRecorded)
+        if not isinstance(command, inputs.Command) or event.request_hash != command_hash(command):
             raise RequestIdConflict(request_id)
         channel_id = self._state.objectives[event.objective_id].channel_id
-        # The objective's creation stands one record before its parameters.
-        return Answer(seq - 1, event.objective_id, channel_id)
+        if isinstance(event, events.ObjectiveParamsRecorded):
+            seq = self._creation_of(event.objective_id)
+        return Answer(seq, event.objective_id, channel_id)
 
     def _stored(self, request_id: str) -> tuple[int, events.Event] | None:
         seq = self._log.find_request(request_id)
@@ -108,6 +120,7 @@ class Requests:
     def end_batch(self) -> None:
         """The batch is durable: its request ids are in the index."""
         self._fresh.clear()
+        self._created.clear()
 
     def wait_for_receipt(self, answer: Answer, done: Done) -> bool:
         """Answer `done` when the payment's receipt is durable.

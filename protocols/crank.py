@@ -138,12 +138,21 @@ def _decide(draft: Draft, item: inputs.ApproveObjective | inputs.RejectObjective
         has_let_go = channel.my_index != 0 and channel.signed_by_me(PREFUND_TURN)
         if has_let_go or not directfund.may_abandon(draft, objective):
             raise ObjectiveNotWaitingForApproval(item.objective_id, objective.status)
+        _record_request(draft, item)
         directfund.reject(draft, item.objective_id, item.reason, "OWNER_REJECTED")
         return WaitingFor.NOTHING
     if objective.status != ObjectiveStatus.UNAPPROVED:
         raise ObjectiveNotWaitingForApproval(item.objective_id, objective.status)
+    _record_request(draft, item)
     draft.emit(events.ObjectiveApproved(item.objective_id, draft.context.me))
     return _crank_objectives(draft, objective.channel_id)
+
+
+def _record_request(draft: Draft, item: inputs.ApproveObjective | inputs.RejectObjective) -> None:
+    """What stands under the request id, so that a repeated decision is answered, not refused."""
+    if item.request_id:
+        request_hash = inputs.command_hash(item)
+        draft.emit(events.RequestRecorded(item.objective_id, item.request_id, request_hash))
 
 
 # --- peers ---

@@ -281,6 +281,16 @@ class ObjectiveParamsRecorded(Event, frozen=True, array_like=True, gc=False):
     """keccak256 of the command, so that a request id is not reused for another one."""
 
 
+class RequestRecorded(Event, frozen=True, array_like=True, gc=False):
+    """The owner's decision on an objective carries a request id: repeated, it is answered alike."""
+
+    NAME = "request-recorded"
+    objective_id: ObjectiveId
+    request_id: str
+    request_hash: Bytes32
+    """Over the command's kind and what the caller chose."""
+
+
 class StateStored(Event, frozen=True, array_like=True, gc=False):
     """A whole state, once, before the event that names its hash: keccak256(encoded_state)."""
 

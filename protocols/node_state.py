@@ -459,6 +459,7 @@ _REDUCERS: dict[type[events.Event], Reducer] = {
     **dict.fromkeys(OBJECTIVE_REDUCERS, _on_objective),
     events.NodeCreated: _node_created,
     events.StateDigestRecorded: _nothing,
+    events.RequestRecorded: _nothing,
     events.LogTailCut: _tail_cut,
     events.ChannelCreated: _channel_created,
     events.ObjectiveCreated: _objective_created,

@@ -9,6 +9,7 @@ from node.answers import Answer
 from node.limits import RECEIPT_WAITER_COUNT_MAX
 from node.requests import Requests
 from protocols import events, inputs, messages
+from protocols.draft import Decision
 from protocols.errors import (
     ChainViewStale,
     ChannelClosing,
@@ -18,9 +19,25 @@ from protocols.errors import (
     RequestIdConflict,
 )
 from protocols.types import amount_to_bytes
-from tests.support.actors import BOB
-from tests.support.builders import CHANNEL, final, open_command, payout, signed
+from tests.support.actors import ALICE, BOB
+from tests.support.builders import (
+    CHANNEL,
+    final,
+    final_request,
+    open_command,
+    payout,
+    proposal,
+    signed,
+)
 from tests.support.engine_rig import Rig, opened, pay, receipt
+
+
+async def asked() -> Rig:
+    """BOB's engine, with a proposal of ALICE's that waits for his owner."""
+    rig = Rig(BOB)
+    rig.decision = Decision("ask")
+    await rig.take(rig.said(ALICE, proposal()))
+    return rig
 
 
 async def test_the_same_request_in_one_batch_is_carried_out_once_and_answered_alike() -> None:
@@ -151,9 +168,36 @@ async def test_a_close_is_carried_out_once() -> None:
 async def test_a_second_close_without_a_request_id_names_the_first_s_objective() -> None:
     rig = await opened()
     first = await rig.answer(inputs.CloseChannel(CHANNEL))
-    again = await rig.answer(inputs.CloseChannel(CHANNEL))
-    assert (again.objective_id, again.channel_id) == (first.objective_id, CHANNEL)
-    assert 0 < again.seq < rig.log.next_seq
+    assert await rig.answer(inputs.CloseChannel(CHANNEL)) == first
+    assert await rig.answer(inputs.CloseChannel(CHANNEL, "another name")) == first
+    rig = rig.restarted()
+    assert await rig.answer(inputs.CloseChannel(CHANNEL)) == first
+    (record,) = rig.log.read(first.seq, first.seq + 1)
+    assert isinstance(record.event(), events.ObjectiveCreated)
+
+
+async def test_two_closes_in_one_batch_get_one_answer() -> None:
+    rig = await opened()
+    first, again = rig.ask(inputs.CloseChannel(CHANNEL)), rig.ask(inputs.CloseChannel(CHANNEL))
+    await rig.work()
+    assert first == again
+    assert isinstance(first[0], Answer)
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_close_of_what_the_peer_closes_names_the_record_of_the_peer_s(
+    together: bool,
+) -> None:
+    rig = await opened()
+    rig.queue(rig.said(BOB, final_request(0)))
+    if not together:
+        await rig.work()
+    answer = await rig.answer(inputs.CloseChannel(CHANNEL, "mine"))
+    assert await rig.answer(inputs.CloseChannel(CHANNEL)) == answer
+    (record,) = rig.log.read(answer.seq, answer.seq + 1)
+    created = record.event()
+    assert isinstance(created, events.ObjectiveCreated)
+    assert created.objective_id == answer.objective_id
 
 
 async def test_commands_without_a_request_id_are_all_carried_out() -> None:
@@ -169,6 +213,43 @@ async def test_an_approval_answers_with_the_objective_it_approved() -> None:
     answer = await rig.answer(open_command())
     with pytest.raises(ObjectiveNotWaitingForApproval):
         await rig.answer(inputs.ApproveObjective(answer.objective_id))
+
+
+@pytest.mark.parametrize("decision", [inputs.ApproveObjective, inputs.RejectObjective])
+async def test_a_decision_repeated_under_its_request_id_gets_the_first_answer(
+    decision: type[inputs.ApproveObjective] | type[inputs.RejectObjective],
+) -> None:
+    rig = await asked()
+    (identity,) = rig.state.objectives
+    first, again = (rig.ask(decision(identity, request_id="yes or no")) for _ in range(2))
+    await rig.work()
+    assert first == again
+    (answer,) = first
+    assert isinstance(answer, Answer)
+    assert answer.objective_id == identity
+    for _ in range(2):
+        assert await rig.answer(decision(identity, request_id="yes or no")) == answer
+        rig = rig.restarted()
+    with pytest.raises(ObjectiveNotWaitingForApproval):
+        await rig.answer(decision(identity))
+    with pytest.raises(ObjectiveNotWaitingForApproval):
+        await rig.answer(decision(identity, request_id="another name"))
+    assert len(rig.events_of(events.RequestRecorded)) == 1
+
+
+async def test_a_decision_s_request_id_is_refused_for_any_other_command() -> None:
+    rig = await asked()
+    (identity,) = rig.state.objectives
+    await rig.answer(inputs.RejectObjective(identity, "too small", "no thanks"))
+    others: list[inputs.Input] = [
+        inputs.RejectObjective(identity, "too large", "no thanks"),
+        inputs.ApproveObjective(identity, "no thanks"),
+        inputs.CloseChannel(CHANNEL, "no thanks"),
+        pay(10, 1, "no thanks"),
+    ]
+    for other in others:
+        with pytest.raises(RequestIdConflict):
+            await rig.answer(other)
 
 
 # --- receipts ---

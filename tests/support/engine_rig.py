@@ -133,6 +133,8 @@ class Rig:
         self.journal = Journal() if kv is None else kv.journal
         self.kv = kv or JournalledKeyValue(self.journal)
         self.now_ms = START_MS
+        self.decision = Decision("allow")
+        """Policy's answer to every proposal."""
         self.log = EventLog.open(NOWHERE, kv=self.kv)
         self.state = NodeState()
         for _ in replay(self.log, self.state):
@@ -160,7 +162,7 @@ class Rig:
 
     def context(self, now_ms: int) -> Context:
         signer, me = self.actor.signer, self.actor.address
-        return Context(now_ms, signer, me, 3_600, lambda proposal: Decision("allow"))
+        return Context(now_ms, signer, me, 3_600, lambda proposal: self.decision)
 
     def restarted(self) -> Rig:
         """The node after a crash: what was written, and nothing else."""
