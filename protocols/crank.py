@@ -26,7 +26,7 @@ from protocols.errors import (
     UnknownObjective,
 )
 from protocols.node_state import NodeState
-from protocols.objectives import directdefund, directfund
+from protocols.objectives import closing, directdefund, directfund
 from protocols.objectives.base import (
     Objective,
     ObjectiveStatus,
@@ -208,12 +208,12 @@ def _take_in(draft: Draft, item: inputs.PeerMessage, body: messages.Body) -> Cha
     match body:
         case messages.SignedState():
             state = state_from_encoding(channel.fixed, body.encoded_state)
-            receive = directdefund.receive_final if state.is_final else directfund.receive_state
+            receive = closing.receive_final if state.is_final else directfund.receive_state
             receive(draft, channel, state, body)
         case messages.FinalStateRequest():
-            directdefund.receive_request(draft, channel, body)
+            closing.receive_request(draft, channel, body)
         case messages.FinalStateRefusal():
-            directdefund.receive_refusal(draft, channel, body)
+            closing.receive_refusal(draft, channel, body)
     return channel.channel_id
 
 

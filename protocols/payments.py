@@ -44,7 +44,7 @@ from protocols.errors import (
     all_errors,
 )
 from protocols.inputs import SendPayment
-from protocols.objectives.directdefund import start as start_defund
+from protocols.objectives.closing import start as start_defund
 from protocols.types import Address, amount_from_bytes, amount_to_bytes
 from protocols.voucher import receipt_hash, sign_voucher, verify_voucher
 

@@ -2,11 +2,8 @@
 
     largest voucher known -> final state by the payer (M12) -> by the payee -> concluded -> paid out
 
-The payer signs first, with her largest voucher, and pays nothing after. The payee refuses less
-than the largest it accepted; a refused turn is never signed, and the payer goes on at the next
-one (M7). After a cut tail she begins above every turn that she may have signed before, and takes
-one she forgot only with her own signature under it (M6). Participant 0 submits; the other side
-does when nothing was concluded for a while, since either can.
+How the two agree on the final state is `closing`. Participant 0 submits; the other side does when
+nothing was concluded for a while, since either can.
 
 ```mermaid
 flowchart LR
@@ -17,29 +14,20 @@ flowchart LR
 
 from __future__ import annotations
 
-from protocols import events, messages
+from protocols import events
 from protocols.abi import encode_conclude_and_transfer_call
 from protocols.channel import (
-    FINAL_TURN_COUNT_MAX,
-    FIRST_FINAL_TURN,
     POSTFUND_TURN,
     ChainStatus,
     Channel,
-    FinalRequest,
-    SignedTurn,
-    funding_terms,
     is_supported,
     is_withdrawn,
-    known_signer,
-    next_final_turn,
-    next_own_final_turn,
     observed_chain_status,
-    signed_final,
     supported_final,
 )
-from protocols.crypto import keccak256, recover_address, restore_v
+from protocols.crypto import restore_v
 from protocols.draft import Draft
-from protocols.errors import ChannelNotOpen, StateRefused, WrongSigner
+from protocols.errors import ChannelNotOpen
 from protocols.inputs import CloseChannel, command_hash
 from protocols.objectives.base import (
     Objective,
@@ -48,11 +36,8 @@ from protocols.objectives.base import (
     WaitingFor,
     objective_id,
 )
-from protocols.objectives.states import resend, sign, sign_and_send, take_in
-from protocols.outcome import Allocation, Outcome, SingleAssetExit, destination_of
-from protocols.state import State
-from protocols.types import Address, ObjectiveId, amount_from_bytes, amount_to_bytes
-from protocols.voucher import verify_voucher
+from protocols.objectives.closing import agree, say_again, start
+from protocols.types import ObjectiveId
 
 CONCLUDE = "conclude"
 """The kind of the transaction intent."""
@@ -70,7 +55,7 @@ def crank(draft: Draft, objective: Objective) -> WaitingFor:
         return WaitingFor.NOTHING
     channel = draft.state.channels[objective.channel_id]
     if observed_chain_status(channel) != ChainStatus.CONCLUDED:
-        waiting_for = _agree(draft, channel, objective.objective_id)
+        waiting_for = agree(draft, channel, objective.objective_id)
         if waiting_for is not None:
             return waiting_for
         return _conclude(draft, draft.state.channels[objective.channel_id], objective)
@@ -81,28 +66,6 @@ def crank(draft: Draft, objective: Objective) -> WaitingFor:
     state_hash = None if final is None else final.state_hash
     draft.emit(events.ObjectiveCompleted(objective.objective_id, True, state_hash))
     return WaitingFor.NOTHING
-
-
-def _agree(draft: Draft, channel: Channel, identity: ObjectiveId) -> WaitingFor | None:
-    """Bring about a final state signed by both; None once there is one."""
-    if supported_final(channel) is not None:
-        return None
-    if channel.my_index == 0:
-        if signed_final(channel, 0) is None:
-            if channel.close_only and _shown_by(channel, channel.counterparty) is None:
-                _request_final(draft, channel, identity)
-                return WaitingFor.LARGEST_VOUCHER
-            if _final_count(channel) >= FINAL_TURN_COUNT_MAX:
-                return WaitingFor.SUPPORTED_FINAL_STATE
-            _sign_final(draft, channel, identity)
-        return WaitingFor.SUPPORTED_FINAL_STATE
-
-    theirs = signed_final(channel, 0)
-    if theirs is None:
-        _request_final(draft, channel, identity)
-        return WaitingFor.FINAL_STATE_FROM_PAYER
-    sign_and_send(draft, channel.channel_id, channel.state(theirs), identity)
-    return None
 
 
 def _conclude(draft: Draft, channel: Channel, objective: Objective) -> WaitingFor:
@@ -124,62 +87,6 @@ def _conclude(draft: Draft, channel: Channel, objective: Objective) -> WaitingFo
     return WaitingFor.CONCLUSION
 
 
-def _sign_final(draft: Draft, channel: Channel, identity: ObjectiveId) -> None:
-    """The payer's step: her largest voucher, the one she issued or the one the payee showed."""
-    largest = channel.vouchers.total
-    shown = _shown_by(channel, channel.counterparty)
-    if shown is not None:
-        largest = max(largest, shown.total)
-    outcome = final_outcome(channel, largest)
-    state = State(channel.fixed, b"", outcome, next_own_final_turn(channel), True)
-    sign_and_send(draft, channel.channel_id, state, identity)
-
-
-def _final_count(channel: Channel) -> int:
-    return sum(turn.is_final for turn in channel.turns)
-
-
-def _request_final(draft: Draft, channel: Channel, identity: ObjectiveId) -> None:
-    if _shown_by(channel, channel.me) is not None:
-        return
-    total, signature = _largest_voucher(channel)
-    amount = amount_to_bytes(total)
-    draft.emit(events.FinalStateRequested(channel.channel_id, channel.me, amount, signature))
-    _send_request(draft, channel, identity)
-
-
-def _send_request(draft: Draft, channel: Channel, identity: ObjectiveId) -> None:
-    total, signature = _largest_voucher(channel)
-    amount = amount_to_bytes(total)
-    body = messages.FinalStateRequest(channel.channel_id, amount, signature)
-    draft.send(channel.counterparty, body, identity)
-
-
-def _largest_voucher(channel: Channel) -> tuple[int, bytes]:
-    """What we can show: a payee its largest accepted voucher, a payer nothing."""
-    if channel.my_index == 0:
-        return 0, b""
-    return channel.vouchers.total, channel.vouchers.signature
-
-
-def _shown_by(channel: Channel, who: Address) -> FinalRequest | None:
-    for request in channel.final_requests:
-        if request.requester == who:
-            return request
-    return None
-
-
-def final_outcome(channel: Channel, paid: int) -> Outcome:
-    """The payer's rest and the payee's sum, in the funding outcome's order."""
-    terms = funding_terms(channel)
-    payer, payee = channel.fixed.participants
-    allocations = (
-        Allocation(destination_of(payer), terms.total - paid),
-        Allocation(destination_of(payee), paid),
-    )
-    return (SingleAssetExit(terms.asset, allocations),)
-
-
 def close_channel(draft: Draft, command: CloseChannel, channel: Channel) -> ObjectiveId:
     """The owner's command; a second close of a channel answers with the first's objective."""
     identity = objective_id(ObjectiveType.DIRECT_DEFUND, channel.channel_id)
@@ -191,166 +98,9 @@ def close_channel(draft: Draft, command: CloseChannel, channel: Channel) -> Obje
     return identity
 
 
-def start(
-    draft: Draft,
-    channel: Channel,
-    initiator: Address,
-    request_id: str = "",
-    request_hash: bytes | None = None,
-) -> ObjectiveId:
-    """Begin to close, approved: leaving is never a matter of policy."""
-    identity = objective_id(ObjectiveType.DIRECT_DEFUND, channel.channel_id)
-    if draft.state.objectives.get(identity) is None:
-        kind = ObjectiveType.DIRECT_DEFUND
-        participants = channel.fixed.participants
-        draft.emit(events.ObjectiveCreated(identity, kind, channel.channel_id, participants))
-        draft.emit(events.ObjectiveParamsRecorded(identity, initiator, request_id, request_hash))
-        draft.emit(events.ObjectiveApproved(identity, draft.context.me))
-    return identity
-
-
-def receive_request(draft: Draft, channel: Channel, body: messages.FinalStateRequest) -> None:
-    """The counterparty wants to close, and shows its largest voucher."""
-    if not is_supported(channel, POSTFUND_TURN):
-        raise ChannelNotOpen(channel.channel_id, "not funded yet")
-    _record_shown(draft, channel, amount_from_bytes(body.total), body.signature)
-    identity = start(draft, channel, channel.counterparty)
-    if channel.my_index == 1 or signed_final(channel, 0) is not None:
-        # Asked although we signed or asked: it was lost on the way to the other side's disk.
-        _say_again(draft, channel, identity)
-
-
 def retell(draft: Draft, channel: Channel) -> None:
     """Say again what we signed or asked to close: one side lost the end of its log."""
     identity = objective_id(ObjectiveType.DIRECT_DEFUND, channel.channel_id)
     if draft.state.objectives.get(identity) is None or is_withdrawn(channel):
         return
-    _say_again(draft, channel, identity)
-
-
-def _say_again(draft: Draft, channel: Channel, identity: ObjectiveId) -> None:
-    """All that the other side needs to reach a final state signed by both, in its order.
-
-    A payee who forgot what it refused has to refuse that before it takes the next turn.
-    """
-    mine = [turn for turn in channel.turns if turn.is_final and turn.signatures[channel.my_index]]
-    if not mine and _shown_by(channel, channel.me) is not None:
-        _send_request(draft, channel, identity)
-    for turn in mine:
-        resend(draft, channel, turn.turn_num, identity)
-
-
-def _record_shown(draft: Draft, channel: Channel, total: int, signature: bytes) -> None:
-    """Keep a voucher the payee shows, if it is truly the payer's own; refuse the rest."""
-    if channel.my_index == 0 and total > 0:
-        payer = known_signer(channel, 0)
-        if total > funding_terms(channel).total:
-            raise StateRefused(FIRST_FINAL_TURN, f"the voucher of {total} is above the deposit")
-        if payer is None or not verify_voucher(channel.channel_id, total, signature, payer):
-            raise StateRefused(FIRST_FINAL_TURN, "the voucher shown is not ours")
-    amount = amount_to_bytes(total)
-    who = channel.counterparty
-    draft.emit(events.FinalStateRequested(channel.channel_id, who, amount, signature))
-
-
-def receive_final(draft: Draft, channel: Channel, state: State, body: messages.SignedState) -> None:
-    """The counterparty signed a final state: the payer's proposal, or the payee's consent."""
-    if not is_supported(channel, POSTFUND_TURN):
-        raise StateRefused(state.turn_num, "the channel is not funded")
-    if channel.my_index == 0:
-        _receive_consent(draft, channel, state, body)
-        return
-    if state.turn_num in channel.refused_turns:
-        _refuse_again(draft, channel, state, body)
-        return
-    if channel.turn(state.turn_num) is None:
-        _require_final_in_turn(channel, state)
-    identity = start(draft, channel, channel.counterparty)
-    channel = draft.state.channels[channel.channel_id]
-    is_new = take_in(draft, channel, state, body.encoded_state, body.signature)
-    if not is_new and channel.signed_by_me(state.turn_num):
-        resend(draft, channel, state.turn_num, identity)
-        return
-    offered = state.outcome[0].allocations[1].amount
-    if offered < channel.vouchers.total:
-        _refuse(draft, channel, state.turn_num, identity)
-
-
-def _receive_consent(
-    draft: Draft, channel: Channel, state: State, body: messages.SignedState
-) -> None:
-    """The payer's side: the payee signed what she signed first."""
-    if not channel.signed_by_me(state.turn_num):
-        if not channel.close_only:
-            raise StateRefused(state.turn_num, "the payer signs the final state first")
-        # The payee agrees to what a cut tail made us forget (M27).
-        start(draft, channel, channel.counterparty)
-        if not body.receivers_signature:
-            return  # It will be asked, and says it again with our signature.
-        if recover_address(keccak256(body.encoded_state), body.receivers_signature) != channel.me:
-            raise WrongSigner(channel.me)
-        # M6: this is no second state of the turn, for our own signature stands under this one.
-        sign(draft, channel.channel_id, state)
-        channel = draft.state.channels[channel.channel_id]
-    take_in(draft, channel, state, body.encoded_state, body.signature)
-
-
-def _require_final_in_turn(channel: Channel, state: State) -> None:
-    # A payer who lost a tail leaves out the turns that she may have signed before (M6).
-    if state.turn_num < next_final_turn(channel) or signed_final(channel, 0) is not None:
-        raise StateRefused(state.turn_num, "not the next final turn")
-    if _final_count(channel) >= FINAL_TURN_COUNT_MAX:
-        raise StateRefused(state.turn_num, "too many final states were refused")
-    amounts = [a.amount for exit_ in state.outcome for a in exit_.allocations]
-    if state.app_data or len(amounts) != 2 or state.outcome != final_outcome(channel, amounts[1]):
-        raise StateRefused(state.turn_num, "the outcome is not a split of the deposit")
-
-
-def _refuse(draft: Draft, channel: Channel, turn_num: int, identity: ObjectiveId) -> None:
-    total, signature = _largest_voucher(channel)
-    amount = amount_to_bytes(total)
-    draft.emit(
-        events.FinalStateRefused(channel.channel_id, turn_num, channel.me, amount, signature)
-    )
-    _send_refusal(draft, channel, turn_num, identity)
-
-
-def _send_refusal(draft: Draft, channel: Channel, turn_num: int, identity: ObjectiveId) -> None:
-    total, signature = _largest_voucher(channel)
-    amount = amount_to_bytes(total)
-    body = messages.FinalStateRefusal(channel.channel_id, turn_num, amount, signature)
-    draft.send(channel.counterparty, body, identity)
-
-
-def _refuse_again(draft: Draft, channel: Channel, state: State, body: messages.SignedState) -> None:
-    """The payer says a refused turn again: she forgot the refusal."""
-    known = channel.turn(state.turn_num)
-    if known is None or known.encoded_state != body.encoded_state:
-        raise StateRefused(state.turn_num, "we refused this turn already")
-    identity = objective_id(ObjectiveType.DIRECT_DEFUND, channel.channel_id)
-    _send_refusal(draft, channel, state.turn_num, identity)
-
-
-def receive_refusal(draft: Draft, channel: Channel, body: messages.FinalStateRefusal) -> None:
-    """The payee will never sign that turn; with the voucher it shows we sign the next one."""
-    shown = _shown_by(channel, channel.counterparty)
-    if body.turn_num in channel.refused_turns:
-        if shown is not None and amount_from_bytes(body.total) <= shown.total:
-            return  # Said again, to a payer who might have forgotten it.
-        raise StateRefused(body.turn_num, "the payee refused this turn already")
-    mine = channel.turn(body.turn_num)
-    if channel.my_index != 0 or mine is None or not mine.is_final or mine.signatures[1]:
-        raise StateRefused(body.turn_num, "no such final state waits for the payee")
-    total = amount_from_bytes(body.total)
-    if total <= _offered(channel, mine):
-        raise StateRefused(body.turn_num, "the voucher shown is not above what we offered")
-    _record_shown(draft, channel, total, body.signature)
-    draft.emit(
-        events.FinalStateRefused(
-            channel.channel_id, body.turn_num, channel.counterparty, body.total, body.signature
-        )
-    )
-
-
-def _offered(channel: Channel, turn: SignedTurn) -> int:
-    return channel.state(turn).outcome[0].allocations[1].amount
+    say_again(draft, channel, identity)

@@ -56,7 +56,7 @@ def resend(draft: Draft, channel: Channel, turn_num: int, objective_id: Objectiv
     turn = channel.turn(turn_num)
     assert turn is not None
     mine = turn.signatures[channel.my_index]
-    theirs = turn.signatures[1 - channel.my_index] if turn.is_final else b""
+    theirs = turn.signatures[channel.payee_index - channel.my_index] if turn.is_final else b""
     body = messages.SignedState(channel.channel_id, turn.encoded_state, mine, theirs)
     draft.send(channel.counterparty, body, objective_id)
 
@@ -73,7 +73,7 @@ def take_in(draft: Draft, channel: Channel, state: State, encoded: bytes, signat
         raise StateRefused(state.turn_num, "the turn is taken by another state")
     if recover_address(state_hash, signature) != channel.counterparty:
         raise WrongSigner(channel.counterparty)
-    if known is not None and known.signatures[1 - channel.my_index]:
+    if known is not None and known.signatures[channel.payee_index - channel.my_index]:
         return False
     _store(draft, channel, state, state_hash, encoded)
     draft.emit(
