@@ -25,11 +25,15 @@ from node.rpc.call import (
     decode_answer,
     encode_request,
 )
+from node.rpc.frames import FrameReader, text_frame
+from node.sockets import send_now
 
 __all__ = ["RpcClient", "RpcEndpoint", "RpcError", "RpcUnreachable", "call_once"]
 
 RECEIVE_SIZE_BYTES = 65_536
 """One read: some two hundred answers to payments."""
+_END_OF_HEAD = b"\r\n\r\n"
+"""Behind the head of the answer to an upgrade."""
 CLOSE_TIMEOUT_S = 1.0
 """How long a closing client waits for the node's own close."""
 
@@ -44,6 +48,9 @@ class RpcClient:
     def __init__(self, stream: trio.abc.Stream, socket: wsproto.WSConnection) -> None:
         self._stream = stream
         self._socket = socket
+        self._frames = FrameReader(socket, masked=False)
+        self._ahead = b""
+        """What came with the answer to the upgrade."""
         self._send_lock = trio.StrictFIFOLock()
         self._waiting: dict[int, Callable[[RpcAnswer], None]] = {}
         self._next_request_num = 1
@@ -162,7 +169,10 @@ class RpcClient:
     def _frame(self, request: bytes) -> bytes:
         if self._fault:
             raise RpcUnreachable(self._fault)
-        return self._socket.send(ws_events.TextMessage(data=request.decode()))
+        frame = text_frame(request, masked=True)
+        if frame is None:
+            frame = self._socket.send(ws_events.TextMessage(data=request.decode()))
+        return frame
 
     async def _upgrade(self, endpoint: RpcEndpoint) -> None:
         request = ws_events.Request(
@@ -171,10 +181,16 @@ class RpcClient:
             extra_headers=[(b"authorization", b"Bearer " + endpoint.token.encode())],
         )
         await self._send(self._socket.send(request))
-        refusal = b""
+        refusal = head = b""
+        while _END_OF_HEAD not in head:
+            head += await self._receive_bytes()
+            if len(head) > RECEIVE_SIZE_BYTES:
+                raise RpcUnreachable("what answers there is no node: its answer has no end")
+        head, _, self._ahead = head.partition(_END_OF_HEAD)
+        data = head + _END_OF_HEAD
         while True:
             try:
-                self._socket.receive_data(await self._receive_bytes())
+                self._socket.receive_data(data)
                 for event in self._socket.events():
                     if isinstance(event, ws_events.AcceptConnection):
                         return
@@ -186,8 +202,17 @@ class RpcClient:
                         raise _refused(refusal)
             except wsproto.utilities.ProtocolError as error:
                 raise RpcUnreachable(f"what answers there is no node: {error}") from error
+            data, self._ahead = self._ahead or await self._receive_bytes(), b""
 
     async def _send(self, data: bytes) -> None:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if not self._fault and not self._send_lock.locked():
+            try:
+                data = data[send_now(self._stream, data) :]
+            except OSError:
+                pass  # told below, as of any other send
+            if not data:
+                return
         async with self._send_lock:
             if self._fault:
                 raise RpcUnreachable(self._fault)
@@ -226,9 +251,11 @@ class RpcClient:
                 self._readers.unpark(count=math.inf)
 
     async def _read_once(self) -> None:
-        self._socket.receive_data(await self._receive_bytes())
-        for event in self._socket.events():
-            if isinstance(event, ws_events.TextMessage):
+        data, self._ahead = self._ahead or await self._receive_bytes(), b""
+        for event in self._frames.feed(data):
+            if isinstance(event, str):
+                self._answered(decode_answer(event))
+            elif isinstance(event, ws_events.TextMessage):
                 self._fragments.append(event.data)
                 if event.message_finished:
                     message = "".join(self._fragments)

@@ -64,7 +64,6 @@ class RpcServer:
             except HttpRefused as fault:
                 await http.refuse(fault)
                 return
-            socket.receive_data(upgrade.trailing or b"")
             dispatcher = self._dispatcher
             session = WebSocketSession(stream, socket, dispatcher.handle, dispatcher.prompt)
-            await session.serve(greeting)
+            await session.serve(greeting, upgrade.trailing)

@@ -27,6 +27,7 @@ from node.rpc.bounds import (
 )
 from node.rpc.envelope import RequestRefused, decode_text, encode_refusal
 from node.rpc.errors import HttpRefused
+from node.rpc.frames import FrameReader, text_frame
 from node.rpc.http import send_slowly
 from node.sockets import send_now
 
@@ -60,6 +61,7 @@ class WebSocketSession:
         """`prompt` is told when all messages of one read were handed to `handle`."""
         self._stream = stream
         self._socket = socket
+        self._frames = FrameReader(socket, masked=True)
         self._handle = handle
         self._prompt = prompt
         self._outgoing: list[bytes] = []
@@ -72,15 +74,16 @@ class WebSocketSession:
         self._fragments: list[str | bytes] = []
         self._fragments_size = 0
 
-    async def serve(self, greeting: bytes) -> None:
-        """Send the response to the upgrade and serve until either side closes.
+    async def serve(self, greeting: bytes, ahead: bytes = b"") -> None:
+        """Send the response to the upgrade and serve until either side closes. `ahead` is what
+        the caller sent together with its upgrade.
 
         A caller that is gone or takes no answers ends the session, not the node.
         """
         self._send(greeting)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._write, nursery.cancel_scope)
-            await self._read()
+            await self._read(ahead)
             self._is_open = False
             self._something_to_send.set()
 
@@ -107,7 +110,10 @@ class WebSocketSession:
         """Take the answer to one message; called by the engine's release, so it never waits."""
         self._in_flight_count -= 1
         if self._is_open and answer:
-            self._send(self._socket.send(ws_events.TextMessage(data=answer.decode())))
+            frame = text_frame(answer, masked=False)
+            if frame is None:
+                frame = self._socket.send(ws_events.TextMessage(data=answer.decode()))
+            self._send(frame)
         self._room.set()
 
     def _close(self, reason: CloseReason, text: str) -> None:
@@ -135,15 +141,13 @@ class WebSocketSession:
             self._writer_rests = False
         self._something_to_send = trio.Event()
 
-    async def _read(self) -> None:
-        # What the caller sent together with its upgrade is in there already.
-        await self._take_events()
+    async def _read(self, ahead: bytes) -> None:
+        await self._take(ahead)
         while self._is_open:
             data = await self._receive()
             if not data:
                 return
-            self._socket.receive_data(data)
-            await self._take_events()
+            await self._take(data)
             self._prompt()
 
     async def _receive(self) -> bytes:
@@ -157,13 +161,15 @@ class WebSocketSession:
             self._send(self._socket.send(ws_events.Ping()))
         return b""
 
-    async def _take_events(self) -> None:
-        for event in self._socket.events():
-            if isinstance(event, ws_events.Message):
+    async def _take(self, data: bytes) -> None:
+        for event in self._frames.feed(data):
+            if isinstance(event, str):
+                await self._take_message(event)
+            elif isinstance(event, ws_events.Message):
                 if not self._take_fragment(event):
                     return
                 if event.message_finished:
-                    await self._take_message()
+                    await self._take_fragments()
             elif isinstance(event, ws_events.Ping):
                 self._send(self._socket.send(event.response()))
             elif isinstance(event, ws_events.CloseConnection):
@@ -182,15 +188,20 @@ class WebSocketSession:
             self._fragments.append(event.data)
         return True
 
-    async def _take_message(self) -> None:
+    async def _take_fragments(self) -> None:
         fragments, self._fragments, self._fragments_size = self._fragments, [], 0
-        await self._wait_for_room()
-        self._in_flight_count += 1
         try:
             message = _joined(fragments)
         except RequestRefused as refused:
+            await self._wait_for_room()
+            self._in_flight_count += 1
             self._answer(encode_refusal(None, refused.fault))
             return
+        await self._take_message(message)
+
+    async def _take_message(self, message: str) -> None:
+        await self._wait_for_room()
+        self._in_flight_count += 1
         await self._handle(message, self._answer)
 
     async def _wait_for_room(self) -> None:
