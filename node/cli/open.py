@@ -9,7 +9,7 @@ from node.cli.failures import reports_failures
 from node.cli.node_call import ask_to_spend, new_request_id
 from node.cli.options import HERE, AsJson, NodeDir, RequestId, checked_amount
 from node.cli.output import print_json, say
-from node.cli.wait import wait_for_objective
+from node.cli.wait import naming_the_request, wait_for_objective
 
 WAIT_TIMEOUT_S = 120.0
 """A peer's owner may have to approve; a public chain needs its confirmations."""
@@ -59,7 +59,9 @@ def open_channel(
         request_id=request_id,
     )
     if wait:
-        wait_for_objective(directory, answer["objective_id"], timeout_s=timeout_s, quiet=as_json)
+        with naming_the_request(answer, request_id):
+            identity = answer["objective_id"]
+            wait_for_objective(directory, identity, timeout_s=timeout_s, quiet=as_json)
     if as_json:
         print_json({**answer, "opened": wait, "request_id": request_id})
     else:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from node.cli.failures import CommandFailed
+from node.cli.failures import CommandFailed, as_failure
 from node.cli.node_call import ask
 from node.cli.output import console, short
 
@@ -26,6 +29,8 @@ AWAITED = {
     "withdrawal": "the payout to be confirmed on chain",
 }
 """What each unmet condition means to a person."""
+OBJECTIVE_FAILED = "OBJECTIVE_FAILED"
+"""The name of the failure when an objective ended without success."""
 ENDED = ("completed", "rejected")
 """The statuses after which an objective never changes."""
 
@@ -58,10 +63,28 @@ def wait_for_objective(
         raise CommandFailed(
             f"the objective ended without success: {view['reason'] or view['status']}",
             "See: tally objectives",
-            "OBJECTIVE_FAILED",
+            OBJECTIVE_FAILED,
             {"objective_id": objective_id, "channel_id": view["channel_id"]},
         )
     return view
+
+
+@contextmanager
+def naming_the_request(answer: dict[str, Any], request_id: str) -> Iterator[None]:
+    """The channel is proposed: whoever hears only that waiting failed must not open another."""
+    try:
+        yield
+    except Exception as error:
+        failure = as_failure(error)
+        if failure is None or failure.name == OBJECTIVE_FAILED:
+            raise
+        known = {name: answer[name] for name in ("objective_id", "channel_id")}
+        raise replace(
+            failure,
+            values={**failure.values, **known, "request_id": request_id},
+            next_step="The channel is proposed, the node goes on; see: tally objectives. "
+            f"Repeat the command only with --request-id {request_id}: then it opens no second one",
+        ) from error
 
 
 def _still_waiting(view: dict[str, Any], timeout_s: float) -> CommandFailed:

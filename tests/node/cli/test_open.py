@@ -64,3 +64,23 @@ def test_a_stranger_and_a_short_challenge_are_refused_by_name(
     refused = tally_json("open", network.bob.address, "1", *short, exit_code=1)
     assert refused["error"]["name"] == "CHALLENGE_DURATION_TOO_SHORT"
     assert refused["error"]["next_step"]
+
+
+def test_whoever_gives_up_waiting_is_told_how_to_repeat_without_a_second_channel(
+    tally, tally_json, network, alice_dir
+) -> None:
+    network.bob.stop()
+    try:
+        patience = ["--timeout-s", "0.2", "--dir", alice_dir]
+        gave_up = tally_json("open", network.bob.address, "7 gwei", *patience, exit_code=1)
+        assert gave_up["error"]["name"] == "STILL_WAITING"
+        assert gave_up["error"]["retry_safe"] is False
+        values = gave_up["error"]["values"]
+        assert f"--request-id {values['request_id']}" in gave_up["error"]["next_step"]
+        told = tally("open", network.bob.address, "7 gwei", *patience)
+        assert "--request-id tally-" in told.stderr
+    finally:
+        network.bob.start()
+    repeated = ["--request-id", values["request_id"], "--dir", alice_dir]
+    again = tally_json("open", network.bob.address, "7 gwei", *repeated)
+    assert (again["channel_id"], again["opened"]) == (values["channel_id"], True)

@@ -7,7 +7,14 @@ import pytest
 
 from node.cli.failures import CommandFailed
 from node.cli.node_call import ask
-from node.cli.wait import AWAITED, awaited, wait_for_objective
+from node.cli.wait import (
+    AWAITED,
+    OBJECTIVE_FAILED,
+    awaited,
+    naming_the_request,
+    wait_for_objective,
+)
+from node.rpc.call import RpcUnreachable
 from protocols.objectives.base import WaitingFor
 from tests.support.daemons import Network
 
@@ -47,3 +54,17 @@ def test_a_peer_that_is_away_is_waited_for_as_long_as_we_like(network, alice_dir
         network.bob.start()
     done = wait_for_objective(alice_dir, opened["objective_id"], timeout_s=30, quiet=True)
     assert done["success"] is True
+
+
+def test_a_refused_opening_is_not_to_be_repeated_under_its_name() -> None:
+    answer = {"objective_id": "0x01", "channel_id": "0x02"}
+    refused = CommandFailed("no", "See: tally objectives", OBJECTIVE_FAILED)
+    with pytest.raises(CommandFailed) as caught, naming_the_request(answer, "id"):
+        raise refused
+    assert caught.value is refused
+    with pytest.raises(ZeroDivisionError), naming_the_request(answer, "id"):
+        raise ZeroDivisionError
+    with pytest.raises(CommandFailed, match="nobody") as caught, naming_the_request(answer, "id"):
+        raise RpcUnreachable("nobody there")
+    assert caught.value.name == "NODE_UNREACHABLE"
+    assert caught.value.values == {**answer, "request_id": "id"}
