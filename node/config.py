@@ -16,8 +16,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
+from node import config_tables as tables
 from node import config_values as values
+from node.config_tables import TokenTerms
 from node.config_values import Endpoint, Parser, printable
+from node.policy import Rule
+from protocols.hub import PARTS
+from protocols.ledger import GUARANTEE_COUNT_MAX
 from protocols.types import Address
 
 CONFIG_FILE = "config.toml"
@@ -31,6 +36,8 @@ CONFIRMATION_COUNT_MAX = 10_000
 """Blocks. More than a day of blocks is a typing error."""
 CHALLENGE_DURATION_S_MAX = 2**32
 """Seconds. Above this a clock in milliseconds is a likelier reading."""
+APPROVAL_TIMEOUT_S_MAX = 366 * 86_400
+"""Seconds. What an owner left for a year will not be answered."""
 
 
 @dataclass
@@ -102,6 +109,35 @@ class PolicyConfig:
 
     challenge_duration_s_min: int
     default: Literal["ask", "allow", "deny"]
+    assets: tuple[Address, ...]
+    """Tokens that channels may hold besides the chain's own currency."""
+    rules: tuple[Rule, ...]
+    """The first that matches decides; the default where none does."""
+    approval_timeout_s: int
+    """What the owner was asked and did not answer is rejected after it."""
+
+
+@dataclass(frozen=True)
+class HubConfig:
+    """`[hub]`: what this node takes, and how much it risks, in virtual channels.
+
+    Fees and limits are for the chain's own currency, smallest unit; a limit of None is none.
+    """
+
+    enabled: bool
+    """Whether channels between others may lead through this node."""
+    fee_base: int
+    fee_ppm: int
+    """Parts per million of a channel's amount."""
+    fee_minimum: int
+    capacity: int | None
+    """The most that all channels between others may come to."""
+    exposure_max: int | None
+    """The most that guarantees with one peer may come to, as a hub or as an end."""
+    guarantee_count_max: int
+    """Guarantees in one ledger."""
+    tokens: Mapping[Address, TokenTerms]
+    """The same for tokens; the node is no hub for a token that is not here."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +158,7 @@ class Config:
     p2p: P2pConfig
     rpc: RpcConfig
     policy: PolicyConfig
+    hub: HubConfig
     test: ForTestsConfig
     origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -178,6 +215,17 @@ SETTINGS: tuple[Setting, ...] = (
         "policy", "challenge_duration_s_min", values.integer(1, CHALLENGE_DURATION_S_MAX), 3600
     ),
     Setting("policy", "default", values.choice("ask", "allow", "deny"), "ask"),
+    Setting("policy", "assets", values.addresses, []),
+    Setting("policy", "rules", tables.rules, []),
+    Setting("policy", "approval_timeout_s", values.integer(1, APPROVAL_TIMEOUT_S_MAX), 86_400),
+    Setting("hub", "enabled", values.boolean, False),
+    Setting("hub", "fee_base", tables.amount, 0),
+    Setting("hub", "fee_ppm", values.integer(0, PARTS), 0),
+    Setting("hub", "fee_minimum", tables.amount, 0),
+    Setting("hub", "capacity", tables.limit, tables.NO_LIMIT),
+    Setting("hub", "exposure_max", tables.limit, tables.NO_LIMIT),
+    Setting("hub", "guarantee_count_max", values.integer(1, GUARANTEE_COUNT_MAX), 100),
+    Setting("hub", "tokens", tables.tokens, {}),
     Setting("test", "fault_points", values.boolean, False),
 )
 """Every setting there is, in the order in which people read them."""
@@ -223,6 +271,7 @@ def load(
         p2p=P2pConfig(**_section(found, "p2p")),
         rpc=RpcConfig(**_section(found, "rpc")),
         policy=PolicyConfig(**_section(found, "policy")),
+        hub=HubConfig(**_section(found, "hub")),
         test=ForTestsConfig(**_section(found, "test")),
         origins=MappingProxyType(origins),
     )

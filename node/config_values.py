@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
@@ -19,6 +20,8 @@ from protocols.types import UINT64_MAX, ZERO_ADDRESS, Address, checksum_address,
 
 PORT_MAX = 65_535
 """The largest TCP port."""
+EXACT_NUMBER_MAX = 2**53
+"""Many readers of JSON round above it: larger numbers are shown as text."""
 NAME_LENGTH_MAX = 64
 """Characters of a node's name: it is printed in every log line."""
 
@@ -104,6 +107,17 @@ def address(raw: object, text: bool) -> Address:
     if value == ZERO_ADDRESS:
         raise ValueError("must not be the zero address")
     return value
+
+
+def addresses(raw: object, text: bool) -> tuple[Address, ...]:
+    """Addresses, each once. As text: comma separated."""
+    items = [item.strip() for item in str(raw).split(",") if item.strip()] if text else raw
+    if not isinstance(items, list):
+        raise ValueError("must be a list of addresses")
+    found = tuple(address(item, text) for item in items)
+    if len(set(found)) != len(found):
+        raise ValueError("names an address twice")
+    return found
 
 
 def endpoint(raw: object, text: bool) -> Endpoint:
@@ -195,5 +209,10 @@ def printable(value: object) -> object:
         host, port = value
         return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
     if isinstance(value, tuple):
-        return list(value)
+        return [printable(item) for item in value]
+    if is_dataclass(value):
+        given = {field.name: getattr(value, field.name) for field in fields(value)}
+        return {name: printable(part) for name, part in given.items() if part is not None}
+    if type(value) is int and value > EXACT_NUMBER_MAX:
+        return str(value)
     return value

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import structlog
 import trio
+from msgspec.structs import replace
 
 from node.chain.deployment import verify_deployment
 from node.chain.service import ChainService
@@ -38,10 +39,10 @@ from node.misbehaviour import INTERVAL_S, Misbehaviour
 from node.node_api import NodeApi
 from node.outbox import Outbox
 from node.p2p.service import PeerService
-from node.policy import policy_from
 from node.rpc.server import RpcServer
 from node.rpc.token import read_token
 from node.store.log import EventLog
+from node.terms import terms_from
 from protocols import events, inputs
 from protocols.crypto import Signer
 from protocols.draft import Context
@@ -75,7 +76,7 @@ class Daemon:
             )
         self.config = config
         self.signer = Signer(secret)
-        self._decide = policy_from(config.policy.default)
+        self._terms = terms_from(config, self.signer)
         self._token = read_token(config.token_path)
         try:
             faults = faults_from(os.environ, allowed=config.test.fault_points)
@@ -172,13 +173,10 @@ class Daemon:
 
     def _context(self, now_ms: int) -> Context:
         age_s = self.chain.view_age_s(trio.current_time()) if _in_trio() else float("inf")
-        return Context(
-            now_ms,
-            self.signer,
-            self.signer.address,
-            self.config.policy.challenge_duration_s_min,
-            self._decide,
-            None if age_s == math.inf else int(age_s),
+        return replace(
+            self._terms,
+            now_ms=now_ms,
+            chain_view_age_s=None if age_s == math.inf else int(age_s),
         )
 
     def _heard(self, peer: Address) -> None:

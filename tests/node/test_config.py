@@ -105,6 +105,26 @@ def test_every_row_shows_the_key_a_json_value_and_an_origin(home: Path) -> None:
     assert as_dict["rpc.listen"] == "127.0.0.1:0"
 
 
+def test_rules_and_token_terms_come_from_the_file_or_from_one_line(home: Path) -> None:
+    file = home / "config.toml"
+    file.write_text(CHAIN + '[[policy.rules]]\nverdict = "deny"\nrole = "hub"\n')
+    line = '[{ verdict = "allow", role = "payee" }]'
+    by_file = load(home, environment={})
+    by_environment = load(home, environment={"TALLY_POLICY_RULES": line})
+    assert [rule.role for rule in by_file.policy.rules] == ["hub"]
+    assert [rule.role for rule in by_environment.policy.rules] == ["payee"]
+    as_dict = {name: value for name, value, _ in rows(by_file)}
+    assert as_dict["policy.rules"] == [{"verdict": "deny", "role": "hub"}]
+    assert (as_dict["hub.enabled"], as_dict["hub.capacity"]) == (False, None)
+
+
+def test_a_wrong_rule_names_the_rule_and_the_reason(home: Path) -> None:
+    (home / "config.toml").write_text(CHAIN + '[[policy.rules]]\nrole = "hub"\n')
+    error = refusal(home)
+    assert error.key == "policy.rules"
+    assert "rule 1 has no verdict" in str(error)
+
+
 @pytest.mark.parametrize("setting", [s for s in SETTINGS if s.default is None])
 def test_a_missing_required_setting_is_named_with_its_variable(setting, tmp_path: Path) -> None:
     lines = [line for line in CHAIN.splitlines() if not line.startswith(setting.key + " ")]

@@ -1,9 +1,10 @@
 """Policy: one verdict for every proposal, with a reason where the peer is told no."""
 
 import pytest
+from msgspec.structs import replace
 
-from node.policy import Verdict, policy_from
-from protocols.draft import Proposal
+from node.policy import Rule, Verdict, policy_from
+from protocols.draft import FOLLOWER, HUB, PAYEE, Proposal
 from protocols.messages import ObjectiveRejection, decode_body
 from protocols.objectives.base import ObjectiveStatus
 from protocols.types import ZERO_ADDRESS
@@ -46,3 +47,50 @@ def test_the_core_understands_each_verdict() -> None:
         "allow": ObjectiveStatus.APPROVED,
         "deny": ObjectiveStatus.REJECTED,
     }
+
+
+VIRTUAL = Proposal(ALICE.address, "VirtualFund", ZERO_ADDRESS, 0, 0, 86_400, HUB, 100, 1)
+
+
+@pytest.mark.parametrize(
+    ("rule", "hit", "miss"),
+    [
+        (Rule("allow", peer=ALICE.address), VIRTUAL, LARGE),
+        (Rule("allow", objective="VirtualFund"), VIRTUAL, SMALL),
+        (Rule("allow", role=PAYEE), SMALL, VIRTUAL),
+        (Rule("allow", role=FOLLOWER), replace(SMALL, role=FOLLOWER), SMALL),
+        (Rule("allow", role=HUB), VIRTUAL, replace(VIRTUAL, role=PAYEE)),
+        (Rule("allow", asset=ZERO_ADDRESS), SMALL, replace(SMALL, asset=b"\x70" * 20)),
+        (Rule("allow", amount_max=100), VIRTUAL, replace(VIRTUAL, guaranteed=101)),
+        (
+            Rule("allow", amount_max=100),
+            replace(SMALL, my_deposit=50, their_deposit=50),
+            replace(SMALL, my_deposit=50, their_deposit=51),
+        ),
+        (Rule("allow", challenge_duration_s_min=3_601), SMALL, LARGE),
+        (Rule("allow", challenge_duration_s_max=86_399), LARGE, SMALL),
+    ],
+)
+def test_each_condition_of_a_rule_decides_by_itself(
+    rule: Rule, hit: Proposal, miss: Proposal
+) -> None:
+    decide = policy_from("ask", (rule,))
+    assert (decide(hit).verdict, decide(miss).verdict) == ("allow", "ask")
+
+
+def test_every_condition_of_a_rule_must_hold() -> None:
+    decide = policy_from("ask", (Rule("allow", ALICE.address, "VirtualFund", HUB, amount_max=99),))
+    assert decide(VIRTUAL).verdict == "ask"
+    assert decide(replace(VIRTUAL, guaranteed=99)).verdict == "allow"
+
+
+def test_the_first_rule_that_matches_decides() -> None:
+    rules = (Rule("deny", role=HUB), Rule("allow", peer=ALICE.address), Rule("deny"))
+    decide = policy_from("ask", rules)
+    assert (decide(VIRTUAL).verdict, decide(VIRTUAL).reason) == ("deny", "denied by rule 1")
+    assert decide(SMALL).verdict == "allow"
+    assert decide(LARGE).reason == "denied by rule 3"
+
+
+def test_the_default_decides_where_no_rule_does() -> None:
+    assert policy_from("deny", (Rule("allow", role=HUB),))(SMALL).verdict == "deny"
