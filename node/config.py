@@ -109,11 +109,11 @@ class PolicyConfig:
 
     challenge_duration_s_min: int
     default: Literal["ask", "allow", "deny"]
-    assets: tuple[Address, ...]
+    assets: tuple[Address, ...] = ()
     """Tokens that channels may hold besides the chain's own currency."""
-    rules: tuple[Rule, ...]
+    rules: tuple[Rule, ...] = ()
     """The first that matches decides; the default where none does."""
-    approval_timeout_s: int
+    approval_timeout_s: int = 86_400
     """What the owner was asked and did not answer is rejected after it."""
 
 
@@ -124,19 +124,19 @@ class HubConfig:
     Fees and limits are for the chain's own currency, smallest unit; a limit of None is none.
     """
 
-    enabled: bool
+    enabled: bool = False
     """Whether channels between others may lead through this node."""
-    fee_base: int
-    fee_ppm: int
+    fee_base: int = 0
+    fee_ppm: int = 0
     """Parts per million of a channel's amount."""
-    fee_minimum: int
-    capacity: int | None
+    fee_minimum: int = 0
+    capacity: int | None = None
     """The most that all channels between others may come to."""
-    exposure_max: int | None
+    exposure_max: int | None = None
     """The most that guarantees with one peer may come to, as a hub or as an end."""
-    guarantee_count_max: int
+    guarantee_count_max: int = 100
     """Guarantees in one ledger."""
-    tokens: Mapping[Address, TokenTerms]
+    tokens: Mapping[Address, TokenTerms] = field(default_factory=lambda: MappingProxyType({}))
     """The same for tokens; the node is no hub for a token that is not here."""
 
 

@@ -18,6 +18,7 @@ from node.config import (
     ChainConfig,
     Config,
     ForTestsConfig,
+    HubConfig,
     NodeConfig,
     P2pConfig,
     PolicyConfig,
@@ -62,6 +63,7 @@ def config_in(
         p2p=P2pConfig(p2p_listen, peers or {}),
         rpc=RpcConfig(rpc_listen),
         policy=PolicyConfig(challenge_duration_s_min, default),
+        hub=HubConfig(),
         test=ForTestsConfig(fault_points),
     )
     if not config.token_path.exists():
