@@ -9,7 +9,7 @@ on.
 
 from __future__ import annotations
 
-from protocols import chain_facts, events, inputs, messages, payments
+from protocols import chain_facts, events, inputs, ledgers, messages, payments
 from protocols.channel import PREFUND_TURN
 from protocols.delivery import (
     RESUME_JUMP_MAX,
@@ -44,10 +44,6 @@ _CRANKS = {
 
 
 _NOT_TAKEN_YET = (
-    messages.LedgerProposal,
-    messages.LedgerCountersignature,
-    messages.LedgerRefusal,
-    messages.LedgerPaymentRequest,
     messages.VirtualProposal,
     messages.VirtualState,
     messages.PostfundRenunciation,
@@ -62,6 +58,8 @@ def crank(state: NodeState, item: inputs.Input, context: Context) -> CrankResult
     match item:
         case inputs.SendPayment():
             payments.send_payment(draft, item)
+        case inputs.PayLedger():
+            ledgers.pay(draft, item)
         case inputs.PeerMessage():
             try:
                 waiting_for = _peer_message(draft, item)
@@ -78,10 +76,10 @@ def crank(state: NodeState, item: inputs.Input, context: Context) -> CrankResult
         case inputs.PeerFault():
             _peer_fault(draft, item)
         case inputs.EndOfBatch():
-            payments.issue_receipts(draft)
+            _end_of_batch(draft)
         case inputs.Tick():
             _tick(draft)
-        case inputs.OpenChannel() | inputs.CloseChannel():
+        case inputs.OpenChannel() | inputs.OpenLedger() | inputs.CloseChannel():
             waiting_for = _open_or_close(draft, item)
         case inputs.ApproveObjective() | inputs.RejectObjective():
             waiting_for = _decide(draft, item)
@@ -117,8 +115,10 @@ def _crank_objectives(draft: Draft, channel_id: ChannelId) -> WaitingFor:
 # --- commands ---
 
 
-def _open_or_close(draft: Draft, item: inputs.OpenChannel | inputs.CloseChannel) -> WaitingFor:
-    if isinstance(item, inputs.OpenChannel):
+def _open_or_close(
+    draft: Draft, item: inputs.OpenChannel | inputs.OpenLedger | inputs.CloseChannel
+) -> WaitingFor:
+    if not isinstance(item, inputs.CloseChannel):
         identity = directfund.open_channel(draft, item)
     else:
         channel = draft.state.channels.get(item.channel_id)
@@ -186,17 +186,12 @@ def _take_in(draft: Draft, item: inputs.PeerMessage, body: messages.Body) -> Cha
             payments.receive_refusal(draft, item.peer, body)
             return body.channel_id
     if isinstance(body, _NOT_TAKEN_YET):
-        raise UnexpectedMessage(type(body).__name__, "this node carries no ledgers yet")
+        raise UnexpectedMessage(type(body).__name__, "this node carries no virtual channels yet")
+    if isinstance(body, ledgers.MESSAGES):
+        _ledger_message(draft, item, body)
+        return None
     identity = _objective_of(body)
-    draft.emit(
-        events.MessageReceived(
-            _message_id(draft, item),
-            to_hex(item.peer),
-            identity,
-            item.size_bytes,
-            type(body).__name__,
-        )
-    )
+    _record_received(draft, item, identity)
     if isinstance(body, messages.ChannelProposal):
         directfund.receive_proposal(draft, item.peer, body)
         return draft.state.objectives[identity].channel_id
@@ -215,6 +210,32 @@ def _take_in(draft: Draft, item: inputs.PeerMessage, body: messages.Body) -> Cha
         case messages.FinalStateRefusal():
             closing.receive_refusal(draft, channel, body)
     return channel.channel_id
+
+
+def _ledger_message(draft: Draft, item: inputs.PeerMessage, body: ledgers.Message) -> None:
+    """One message about a ledger's updates is one fact; what was said before changes nothing."""
+    channel = draft.state.channels.get(body.channel_id)
+    if channel is None or channel.counterparty != item.peer:
+        raise UnknownChannel(body.channel_id)
+    count = len(draft.events)
+    concerned = ledgers.receive(draft, channel, body)
+    if len(draft.events) == count:
+        _record_received(draft, item, objective_id(ObjectiveType.DIRECT_FUND, body.channel_id))
+    for channel_id in concerned:
+        _crank_objectives(draft, channel_id)
+
+
+def _record_received(draft: Draft, item: inputs.PeerMessage, identity: ObjectiveId) -> None:
+    message_id, kind = _message_id(draft, item), type(item.body).__name__
+    peer = to_hex(item.peer)
+    draft.emit(events.MessageReceived(message_id, peer, identity, item.size_bytes, kind))
+
+
+def _end_of_batch(draft: Draft) -> None:
+    """What is answered once a batch: payments by receipts, proposals by one countersignature."""
+    receipts.issue_receipts(draft)
+    for channel_id in ledgers.answer_all(draft):
+        _crank_objectives(draft, channel_id)
 
 
 def _objective_of(body: messages.Body) -> ObjectiveId:

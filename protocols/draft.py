@@ -169,6 +169,7 @@ class Draft:
             Overlay(base.peers),
             Overlay(base.transactions),
             Overlay(base.approvers),
+            Overlay(base.ledgers),
         )
         self.events: list[events.Event] = []
         self.effects: list[Effect] = []

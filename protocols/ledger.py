@@ -13,6 +13,7 @@ Source: go-nitro's consensus channel, `money-rules` M8, M14, M15, M17.
 from __future__ import annotations
 
 from bisect import bisect_left
+from functools import lru_cache
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -163,41 +164,50 @@ def inverse(change: Change) -> Change:
 
 def after(vars_: LedgerVars, change: Change, fixed: FixedPart) -> LedgerVars:
     """The ledger after one change. Raises a LedgerRefused for one that its amounts do not allow."""
-    leader, follower = (destination_of(who) for who in fixed.participants)
-    if {change.left, change.right} != {leader, follower}:
-        raise InvalidLedgerChange("left and right are not the ledger's two parties")
+    guarantees = vars_.guarantees
+    to_leader, to_follower = deltas(change, fixed)
+    if change.kind == ADD:
+        guarantees = _with(vars_, change)
+    elif change.kind == REMOVE:
+        guarantees = _without(vars_, change)
+    leader, follower = vars_.leader + to_leader, vars_.follower + to_follower
+    if leader < 0:
+        raise LedgerFundsInsufficient(-to_leader, vars_.leader)
+    if follower < 0:
+        raise LedgerFundsInsufficient(-to_follower, vars_.follower)
+    return LedgerVars(leader, follower, guarantees)
+
+
+def deltas(change: Change, fixed: FixedPart) -> tuple[int, int]:
+    """What a change adds to the leader's and to the follower's balance.
+
+    Raises InvalidLedgerChange or InvalidGuaranteeAmount for a change that is none.
+    """
+    leader, follower = parties(fixed)
     left_is_leader = change.left == leader
+    if (change.left, change.right) not in ((leader, follower), (follower, leader)):
+        raise InvalidLedgerChange("left and right are not the ledger's two parties")
     if change.kind == MOVE:
         if change.target != NO_TARGET or change.left_amount or change.fee:
             raise InvalidLedgerChange("a move has an amount only")
-        return _moved(vars_, left_is_leader, -change.amount, change.amount)
-    if change.left_amount > change.amount:
-        raise InvalidGuaranteeAmount(change.left_amount, change.amount)
-    right_amount = change.amount - change.left_amount
-    if change.kind == ADD:
-        guarantees = _with(vars_, change)
-        paid = _moved(
-            vars_, left_is_leader, -change.left_amount - change.fee, change.fee - right_amount
-        )
-    elif change.kind == REMOVE:
-        guarantees = _without(vars_, change)
-        paid = _moved(
-            vars_, left_is_leader, change.left_amount + change.fee, right_amount - change.fee
-        )
+        left, right = -change.amount, change.amount
     else:
-        raise InvalidLedgerChange(f"no change is called {change.kind!r}")
-    return LedgerVars(paid.leader, paid.follower, guarantees)
+        right_amount = change.amount - change.left_amount
+        if right_amount < 0:
+            raise InvalidGuaranteeAmount(change.left_amount, change.amount)
+        left, right = change.left_amount + change.fee, right_amount - change.fee
+        if change.kind == ADD:
+            left, right = -left, -right
+        elif change.kind != REMOVE:
+            raise InvalidLedgerChange(f"no change is called {change.kind!r}")
+    return (left, right) if left_is_leader else (right, left)
 
 
-def _moved(vars_: LedgerVars, left_is_leader: bool, left: int, right: int) -> LedgerVars:
-    to_leader, to_follower = (left, right) if left_is_leader else (right, left)
-    leader, follower = vars_.leader + to_leader, vars_.follower + to_follower
-    if leader < 0 or follower < 0:
-        available, wanted = (
-            (vars_.leader, -to_leader) if leader < 0 else (vars_.follower, -to_follower)
-        )
-        raise LedgerFundsInsufficient(wanted, available)
-    return LedgerVars(leader, follower, vars_.guarantees)
+@lru_cache(maxsize=4096)
+def parties(fixed: FixedPart) -> tuple[Destination, Destination]:
+    """The destinations that pay the leader and the follower."""
+    leader, follower = fixed.participants
+    return destination_of(leader), destination_of(follower)
 
 
 def _with(vars_: LedgerVars, change: Change) -> tuple[Guarantee, ...]:
@@ -274,7 +284,12 @@ def with_agreed(
     if rest:
         for proposal in agreed:
             current = after(current, proposal.change, fixed)
-    done = {proposal.change.request_id for proposal in agreed if proposal.change.kind == MOVE}
+    _, follower = parties(fixed)
+    done = {
+        proposal.change.request_id
+        for proposal in agreed
+        if proposal.change.kind == MOVE and proposal.change.left == follower
+    }
     return replace(
         ledger,
         turn_num=turn_num,
@@ -298,3 +313,65 @@ def with_refused(ledger: Ledger, turn_num: TurnNum, error_code: str) -> Ledger:
 def with_asked(ledger: Ledger, request_id: str, amount: Amount) -> Ledger:
     """The follower asked for a move."""
     return replace(ledger, asked=(*ledger.asked, Asked(request_id, amount)))
+
+
+class OpenRefusals:
+    """Refused changes of a queue that no later proposal undoes: found by walking the queue."""
+
+    __slots__ = ("_refused",)
+
+    def __init__(self) -> None:
+        self._refused: list[Change] = []
+
+    def add(self, change: Change) -> None:
+        """That change is refused."""
+        self._refused.append(change)
+
+    def settle(self, change: Change) -> bool:
+        """True if the change undoes a refused one, which is then open no more (M8)."""
+        for refused in self._refused:
+            if inverse(refused) == change:
+                self._refused.remove(refused)
+                return True
+        return False
+
+    def __bool__(self) -> bool:
+        return bool(self._refused)
+
+
+def find_proposed(ledger: Ledger, target: ChannelId) -> Proposed | None:
+    """The newest proposal in the queue about that channel's guarantee."""
+    for proposal in reversed(ledger.queue):
+        if proposal.change.target == target:
+            return proposal
+    return None
+
+
+class Secured(Struct, frozen=True, gc=False):
+    """What stands of a ledger whatever part of its queue is refused."""
+
+    leader: Amount
+    follower: Amount
+    guarantee_count: int
+    """The most that may stand."""
+
+
+def secured(ledger: Ledger, fixed: FixedPart) -> Secured:
+    """The agreed balances without what the queue takes, and before what it gives.
+
+    Who proposes no more than this can always undo what is refused: an inverse never finds that
+    what it gives back was spent on by a later proposal (M8).
+    """
+    leader, follower = ledger.current.leader, ledger.current.follower
+    count = len(ledger.current.guarantees)
+    refusals = OpenRefusals()
+    for proposal in ledger.queue:
+        change = proposal.change
+        if proposal.refusal:
+            refusals.add(change)
+        elif not refusals.settle(change):
+            to_leader, to_follower = deltas(change, fixed)
+            leader += min(to_leader, 0)
+            follower += min(to_follower, 0)
+            count += change.kind == ADD
+    return Secured(leader, follower, count)

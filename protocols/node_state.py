@@ -76,6 +76,7 @@ class NodeState:
         peers: EntityMap[Address, Peer] | None = None,
         transactions: EntityMap[Bytes32, Transaction] | None = None,
         approvers: EntityMap[Address, ChannelId] | None = None,
+        ledgers: EntityMap[Address, tuple[ChannelId, ...]] | None = None,
     ) -> None:
         self.nodes: EntityMap[bytes, Node] = {} if nodes is None else nodes
         """One entry, under NODE_KEY, once record 0 was applied."""
@@ -89,6 +90,8 @@ class NodeState:
         )
         self.approvers: EntityMap[Address, ChannelId] = {} if approvers is None else approvers
         """By token, the channel that asked for an approval last: a view, not digested."""
+        self.ledgers: EntityMap[Address, tuple[ChannelId, ...]] = {} if ledgers is None else ledgers
+        """By peer, our ledgers from the postfund to the final state, oldest first: likewise."""
         self.unreceipted: set[ChannelId] = set()
         """Channels with payments to us without a receipt: a view of `channels`, not digested."""
         self.refused: set[ChannelId] = set()
@@ -178,9 +181,16 @@ def _on_channel(state: NodeState, event: Any, time_ms: int) -> None:
 def _supported(state: NodeState, event: events.StateSupportedUpdated, time_ms: int) -> None:
     _on_channel(state, event, time_ms)
     channel = state.channels[event.channel_id]
-    is_ledger = channel.fixed.app_definition == state.node.consensus_app
-    if is_ledger and event.supported_turn == POSTFUND_TURN:
+    if channel.fixed.app_definition != state.node.consensus_app:
+        return
+    peer = channel.counterparty
+    others = (known for known in state.ledgers.get(peer) or () if known != event.channel_id)
+    if event.supported_turn == POSTFUND_TURN:
         state.channels[event.channel_id] = with_ledger(channel)
+        state.ledgers[peer] = (*others, event.channel_id)
+    elif event.supported_turn > POSTFUND_TURN:
+        state.ledgers[peer] = tuple(others)
+        state.unanswered.discard(event.channel_id)
 
 
 def _on_objective(state: NodeState, event: Any, time_ms: int) -> None:

@@ -32,7 +32,7 @@ from protocols.channel import (
     observed_holdings,
 )
 from protocols.crypto import keccak256, recover_address
-from protocols.draft import Draft, Proposal
+from protocols.draft import FOLLOWER, PAYEE, Draft, Proposal
 from protocols.errors import (
     AppNotSupported,
     AssetNotSupported,
@@ -47,7 +47,7 @@ from protocols.errors import (
     TooManyProposals,
     WrongSigner,
 )
-from protocols.inputs import OpenChannel, command_hash
+from protocols.inputs import OpenChannel, OpenLedger, command_hash
 from protocols.nonce import channel_nonce, has_prefix, nonce_prefix
 from protocols.objectives.allowance import is_allowed
 from protocols.objectives.base import (
@@ -165,8 +165,8 @@ def _fund(draft: Draft, channel: Channel) -> WaitingFor:
     return WaitingFor.MY_DEPOSIT
 
 
-def open_channel(draft: Draft, command: OpenChannel) -> ObjectiveId:
-    """The owner's command: propose a one-way payment channel in which we are participant 0.
+def open_channel(draft: Draft, command: OpenChannel | OpenLedger) -> ObjectiveId:
+    """The owner's command: propose a one-way payment channel or a ledger as participant 0.
 
     Raises a ChannelRefused for every rule the channel would break.
     """
@@ -175,7 +175,9 @@ def open_channel(draft: Draft, command: OpenChannel) -> ObjectiveId:
     require_uint("challenge_duration", command.challenge_duration, 48)
     nonce = channel_nonce(node.chain_id, node.adjudicator, command.nonce_entropy)
     participants = (draft.context.me, command.counterparty)
-    fixed = FixedPart(participants, nonce, node.virtual_payment_app, command.challenge_duration)
+    is_ledger = isinstance(command, OpenLedger)
+    app = node.consensus_app if is_ledger else node.virtual_payment_app
+    fixed = FixedPart(participants, nonce, app, command.challenge_duration)
     amounts = (command.amount, command.counterparty_amount)
     allocations = tuple(
         Allocation(destination_of(who), amount)
@@ -289,6 +291,7 @@ def _let_policy_decide(draft: Draft, identity: ObjectiveId, state: State, peer: 
             mine,
             theirs,
             state.fixed.challenge_duration,
+            FOLLOWER if _is_ledger(draft, state.fixed) else PAYEE,
         )
     )
     if decision.verdict == "allow":
@@ -322,7 +325,7 @@ def reject(draft: Draft, identity: ObjectiveId, reason: str, error_code: str) ->
 
 
 def _require_acceptable(draft: Draft, state: State) -> None:
-    """Every rule a new payment channel obeys, whoever proposes it (M1, M5, M10, M14, M19)."""
+    """Every rule a new channel obeys, whoever proposes it (M1, M5, M10, M14, M19)."""
     node, fixed = draft.state.node, state.fixed
     if len(fixed.participants) != 2 or len(set(fixed.participants)) != 2:
         raise ParticipantsRefused("two distinct participants are needed")
@@ -331,7 +334,7 @@ def _require_acceptable(draft: Draft, state: State) -> None:
     if not has_prefix(fixed.channel_nonce, node.chain_id, node.adjudicator):
         expected = nonce_prefix(node.chain_id, node.adjudicator)
         raise NoncePrefixMismatch(fixed.channel_nonce, expected)
-    if fixed.app_definition != node.virtual_payment_app:
+    if fixed.app_definition not in (node.virtual_payment_app, node.consensus_app):
         raise AppNotSupported(fixed.app_definition)
     minimum = draft.context.challenge_duration_s_min
     if fixed.challenge_duration < minimum:
@@ -342,7 +345,11 @@ def _require_acceptable(draft: Draft, state: State) -> None:
         raise ChannelAlreadySeen(state.channel_id)
     if state.turn_num != PREFUND_TURN or state.is_final or state.app_data:
         raise StateRefused(state.turn_num, "a proposal is the plain prefund state")
-    _require_payment_outcome(state)
+    _require_outcome(state)
+    if _is_ledger(draft, fixed):
+        _require_deposit(state)
+    else:
+        _require_payment(state)
     require_asset(draft, state.outcome[0].asset)
 
 
@@ -367,7 +374,11 @@ def _require_few_unfunded(draft: Draft, peer: Address) -> None:
         raise TooManyProposals(peer, unfunded + rejected)
 
 
-def _require_payment_outcome(state: State) -> None:
+def _is_ledger(draft: Draft, fixed: FixedPart) -> bool:
+    return fixed.app_definition == draft.state.node.consensus_app
+
+
+def _require_outcome(state: State) -> None:
     if len(state.outcome) != 1:
         raise OutcomeNotSupported("exactly one asset is supported")
     (exit_,) = state.outcome
@@ -380,7 +391,16 @@ def _require_payment_outcome(state: State) -> None:
             raise OutcomeNotSupported("allocations must be simple, without metadata")
         if allocation.destination != destination_of(who):
             raise OutcomeNotSupported("destinations must be the participants, in order")
-    payer, payee = exit_.allocations
+
+
+def _require_deposit(state: State) -> None:
+    """In a ledger either side may deposit, or both."""
+    if not any(allocation.amount for allocation in state.outcome[0].allocations):
+        raise OutcomeNotSupported("nobody deposits anything")
+
+
+def _require_payment(state: State) -> None:
+    payer, payee = state.outcome[0].allocations
     if payer.amount == 0:
         raise OutcomeNotSupported("the payer deposits nothing")
     if payee.amount != 0:

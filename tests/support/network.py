@@ -136,6 +136,11 @@ class CoreNode:
         if result.events:
             outbox = {peer: list(waiting) for peer, waiting in self.outbox.items()}
             self._history.append(Before(self.resolve(item), len(self.log), outbox))
+        self.take(result)
+        return result
+
+    def take(self, result: CrankResult) -> None:
+        """Fold the events of an answer and keep its effects."""
         for event in result.events:
             self.record(event)
         for effect in result.effects:
@@ -149,7 +154,6 @@ class CoreNode:
                 case ReadHoldings():
                     self.readings.append(effect)
         self._clear_acknowledged()
-        return result
 
     def _clear_acknowledged(self) -> None:
         for peer, waiting in self.outbox.items():
