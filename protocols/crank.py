@@ -9,8 +9,7 @@ on.
 
 from __future__ import annotations
 
-from protocols import chain_facts, events, inputs, ledgers, messages, payments
-from protocols.channel import PREFUND_TURN
+from protocols import approvals, chain_facts, events, inputs, ledgers, messages, payments
 from protocols.delivery import (
     RESUME_JUMP_MAX,
     SEQUENCE_MAX,
@@ -133,13 +132,10 @@ def _decide(draft: Draft, item: inputs.ApproveObjective | inputs.RejectObjective
     if objective is None:
         raise UnknownObjective(item.objective_id)
     if isinstance(item, inputs.RejectObjective):
-        channel = draft.state.channels[objective.channel_id]
-        # A payee that signed the prefund has let the payer's deposit go out: it may be on its way.
-        has_let_go = channel.my_index != 0 and channel.signed_by_me(PREFUND_TURN)
-        if has_let_go or not directfund.may_abandon(draft, objective):
+        if not approvals.may_reject(draft, objective):
             raise ObjectiveNotWaitingForApproval(item.objective_id, objective.status)
         _record_request(draft, item)
-        directfund.reject(draft, item.objective_id, item.reason, "OWNER_REJECTED")
+        directfund.reject(draft, item.objective_id, item.reason, approvals.OWNER_REJECTED)
         return WaitingFor.NOTHING
     if objective.status != ObjectiveStatus.UNAPPROVED:
         raise ObjectiveNotWaitingForApproval(item.objective_id, objective.status)
@@ -373,6 +369,7 @@ def _chain(draft: Draft, item: inputs.Input) -> WaitingFor:
 def _tick(draft: Draft) -> None:
     """Time passed: resend what was refused, and let waiting objectives look at the clock."""
     payments.resend_refused(draft)
+    approvals.expire(draft)
     for identity in list(draft.state.objectives):
         objective = draft.state.objectives[identity]
         if objective.is_active:

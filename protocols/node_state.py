@@ -98,6 +98,8 @@ class NodeState:
         """Channels in which the payee refused payments of ours: likewise."""
         self.unanswered: set[ChannelId] = set()
         """Ledgers that we follow with proposals we neither signed nor refused: likewise."""
+        self.unapproved: dict[ObjectiveId, int] = {}
+        """Objectives that wait for the owner's word and since when, oldest first: likewise."""
         self.carried = Carried()
         """What virtual channels weigh on us, summed by peer and by ledger: likewise."""
 
@@ -217,10 +219,12 @@ def _channel_created(state: NodeState, event: events.ChannelCreated, time_ms: in
 
 def _objective_created(state: NodeState, event: events.ObjectiveCreated, time_ms: int) -> None:
     state.objectives[event.objective_id] = objective_created(event, time_ms)
+    state.unapproved[event.objective_id] = time_ms
 
 
 def _objective_approved(state: NodeState, event: events.ObjectiveApproved, time_ms: int) -> None:
     _on_objective(state, event, time_ms)
+    state.unapproved.pop(event.objective_id, None)
     _carry(state, state.objectives[event.objective_id])
 
 
@@ -240,6 +244,7 @@ def _carry(state: NodeState, objective: Objective) -> None:
 
 def _objective_rejected(state: NodeState, event: events.ObjectiveRejected, time_ms: int) -> None:
     _on_objective(state, event, time_ms)
+    state.unapproved.pop(event.objective_id, None)
     objective = state.objectives[event.objective_id]
     if objective.objective_type in (ObjectiveType.DIRECT_FUND, ObjectiveType.VIRTUAL_FUND):
         channel = state.channels[objective.channel_id]
@@ -249,6 +254,7 @@ def _objective_rejected(state: NodeState, event: events.ObjectiveRejected, time_
 
 def _objective_completed(state: NodeState, event: events.ObjectiveCompleted, time_ms: int) -> None:
     _on_objective(state, event, time_ms)
+    state.unapproved.pop(event.objective_id, None)
     objective = state.objectives[event.objective_id]
     if objective.objective_type == ObjectiveType.VIRTUAL_FUND and event.success:
         state.carried.opened(state.channels[objective.channel_id])

@@ -316,12 +316,13 @@ def may_abandon(draft: Draft, objective: Objective) -> bool:
 
 
 def reject(draft: Draft, identity: ObjectiveId, reason: str, error_code: str) -> None:
-    """End the objective while nothing is at stake, and tell the counterparty."""
+    """End the objective while nothing is at stake, and tell who proposed it, or else the payee."""
     objective = draft.state.objectives[identity]
     channel = draft.state.channels[objective.channel_id]
     draft.emit(events.ObjectiveRejected(identity, reason, error_code))
     body = messages.ObjectiveRejection(identity, error_code, reason[: messages.TEXT_LENGTH_MAX])
-    draft.send(channel.counterparty, body, identity)
+    neighbour = channel.fixed.participants[channel.my_index - 1]
+    draft.send(neighbour if channel.my_index else channel.counterparty, body, identity)
 
 
 def _require_acceptable(draft: Draft, state: State) -> None:

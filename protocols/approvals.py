@@ -1,0 +1,43 @@
+"""The owner's word on what peers propose, and what becomes of a proposal without one.
+
+Where policy says ask, an objective waits unapproved and nothing of it is signed. The owner approves
+or rejects it; what nobody answered in time is rejected at a `Tick`, and the peer is told.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from protocols.channel import PREFUND_TURN
+from protocols.draft import Draft
+from protocols.objectives import directfund
+from protocols.objectives.base import Objective, ObjectiveStatus, ObjectiveType
+
+APPROVAL_EXPIRED = "APPROVAL_EXPIRED"
+OWNER_REJECTED = "OWNER_REJECTED"
+
+EXPIRED_COUNT_MAX = 256
+"""Proposals that one `Tick` ends, so that no batch grows with what waited; the next goes on."""
+
+
+def may_reject(draft: Draft, objective: Objective) -> bool:
+    """True while nothing is at stake: nothing signed by us can bring a deposit or guarantee."""
+    if objective.status == ObjectiveStatus.UNAPPROVED:
+        return True
+    if objective.objective_type != ObjectiveType.DIRECT_FUND:
+        return False
+    channel = draft.state.channels[objective.channel_id]
+    # A payee that signed the prefund has let the payer's deposit go out: it may be on its way.
+    has_let_go = channel.my_index != 0 and channel.signed_by_me(PREFUND_TURN)
+    return not has_let_go and directfund.may_abandon(draft, objective)
+
+
+def expire(draft: Draft) -> None:
+    """Reject what waited for the owner's word longer than it may."""
+    timeout_s = draft.context.approval_timeout_s
+    oldest = islice(draft.base.unapproved.items(), EXPIRED_COUNT_MAX)
+    for identity, created_ms in list(oldest):
+        if draft.context.now_ms < created_ms + timeout_s * 1_000:
+            break
+        reason = f"nobody approved it within {timeout_s} s"
+        directfund.reject(draft, identity, reason, APPROVAL_EXPIRED)
