@@ -136,6 +136,11 @@ class Virtual(Struct, frozen=True, array_like=True, gc=False):
     """Participants who recorded that they never sign the postfund (M16 b)."""
     unwinding: bool = False
     """True once somebody asked that the channel be given up before it opened."""
+    error_code: str = ""
+    """Why it is given up, by name."""
+    reason: str = ""
+    removal_refusal_count: int = 0
+    """How often a follower refused to give a guarantee back: each doubles the pause."""
 
 
 class Channel(Struct, frozen=True, array_like=True):

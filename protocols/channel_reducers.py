@@ -246,6 +246,11 @@ def relearnt(channel: Channel) -> Channel:
 
 
 def _carried(channel: Channel, event: virtual_events.VirtualChannelRecorded) -> Channel:
+    if channel.virtual is not None:
+        # The payee hears from the payer first, and of the ledger from its neighbour.
+        left, right = event.left_ledger, event.right_ledger
+        virtual = replace(channel.virtual, left_ledger=left, right_ledger=right)
+        return replace(channel, virtual=virtual)
     fees = tuple(amount_from_bytes(fee) for fee in event.fees)
     return replace(channel, virtual=Virtual(event.left_ledger, event.right_ledger, fees))
 
@@ -261,7 +266,19 @@ def _renounced(channel: Channel, event: virtual_events.PostfundRenounced) -> Cha
 
 def _unwinding(channel: Channel, event: virtual_events.UnwindingAsked) -> Channel:
     assert channel.virtual is not None, "only virtual channels unwind"
-    return replace(channel, virtual=replace(channel.virtual, unwinding=True))
+    given_up = replace(
+        channel.virtual, unwinding=True, error_code=event.error_code, reason=event.reason
+    )
+    return replace(channel, virtual=given_up)
+
+
+def removal_refused(channel: Channel) -> Channel:
+    """The follower of a ledger did not give the channel's guarantee back."""
+    virtual = channel.virtual
+    if virtual is None:
+        return channel
+    count = virtual.removal_refusal_count + 1
+    return replace(channel, virtual=replace(virtual, removal_refusal_count=count))
 
 
 CHANNEL_REDUCERS: dict[type[events.Event], Callable[[Channel, Any], Channel]] = {

@@ -18,7 +18,13 @@ from msgspec.structs import replace
 from protocols import events, ledger_events, virtual_events
 from protocols.carried import Carried
 from protocols.channel import POSTFUND_TURN, Channel
-from protocols.channel_reducers import CHANNEL_REDUCERS, restricted, retracted, with_payments
+from protocols.channel_reducers import (
+    CHANNEL_REDUCERS,
+    removal_refused,
+    restricted,
+    retracted,
+    with_payments,
+)
 from protocols.channel_reducers import created as channel_created
 from protocols.channel_reducers import relearnt as channel_relearnt
 from protocols.delivery import (
@@ -30,6 +36,7 @@ from protocols.delivery import (
     with_sent_message,
     without_pending,
 )
+from protocols.ledger import REMOVE
 from protocols.ledger_reducers import ledger_of, with_ledger
 from protocols.objectives.base import OBJECTIVE_REDUCERS, Objective, ObjectiveType, objective_id
 from protocols.objectives.base import created as objective_created
@@ -348,6 +355,17 @@ def _update_judged(state: NodeState, event: Any, time_ms: int) -> None:
     _update_answered(state, event.channel_id)
 
 
+def _update_refused(
+    state: NodeState, event: ledger_events.LedgerRefusalReceived, time_ms: int
+) -> None:
+    _received_in_channel(state, event, time_ms)
+    queue = ledger_of(state.channels[event.channel_id]).queue
+    change = next(p.change for p in queue if p.turn_num == event.turn_num)
+    target = state.channels.get(change.target)
+    if change.kind == REMOVE and target is not None:
+        state.channels[change.target] = removal_refused(target)
+
+
 def _voucher_refused(state: NodeState, event: events.VoucherRefused, time_ms: int) -> None:
     _set_peer(state, with_sent(with_received(state.peer(event.peer))))
 
@@ -469,7 +487,7 @@ _REDUCERS: dict[type[events.Event], Reducer] = {
     ledger_events.LedgerUpdateSigned: _update_judged,
     ledger_events.LedgerUpdateRefused: _update_judged,
     ledger_events.LedgerUpdateConfirmed: _received_in_channel,
-    ledger_events.LedgerRefusalReceived: _received_in_channel,
+    ledger_events.LedgerRefusalReceived: _update_refused,
     ledger_events.LedgerPaymentAsked: _sent_in_channel,
     ledger_events.LedgerPaymentRequested: _received_in_channel,
     **dict.fromkeys(OBJECTIVE_REDUCERS, _on_objective),

@@ -53,6 +53,11 @@ class WaitingFor(StrEnum):
     SUPPORTED_FINAL_STATE = "supported-final-state"
     CONCLUSION = "conclusion"
     WITHDRAWAL = "withdrawal"
+    LEFT_GUARANTEE = "left-guarantee"
+    RIGHT_GUARANTEE = "right-guarantee"
+    RENUNCIATION = "renunciation"
+    """A virtual channel is given up: those to our right renounce its postfund first (M16 b)."""
+    GUARANTEE_REMOVAL = "guarantee-removal"
 
 
 class Objective(Struct, frozen=True, array_like=True, gc=False):

@@ -35,7 +35,7 @@ def sign(draft: Draft, channel_id: ChannelId, state: State) -> tuple[StateHash, 
             app_data_hash,
         )
     )
-    _record_support(draft, channel_id, state, state_hash)
+    record_support(draft, channel_id, state, state_hash)
     return state_hash, signature
 
 
@@ -87,7 +87,7 @@ def take_in(draft: Draft, channel: Channel, state: State, encoded: bytes, signat
             to_hex(channel.counterparty),
         )
     )
-    _record_support(draft, channel.channel_id, state, state_hash)
+    record_support(draft, channel.channel_id, state, state_hash)
     return True
 
 
@@ -101,9 +101,10 @@ def _store(
         raise EquivocationRefused(channel.channel_id, state.turn_num)
 
 
-def _record_support(
+def record_support(
     draft: Draft, channel_id: ChannelId, state: State, state_hash: StateHash
 ) -> None:
+    """Record that a state is supported now, if its signatures say so and none above it is."""
     channel = draft.state.channels[channel_id]
     turn_num = state.turn_num
     if not is_supported(channel, turn_num) or turn_num <= channel.supported_turn:

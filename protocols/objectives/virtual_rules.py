@@ -1,0 +1,158 @@
+"""What a virtual channel must be like before we sign anything of it (M1, M5, M10, M14, M17)."""
+
+from __future__ import annotations
+
+from protocols import hub, ledgers
+from protocols.channel import PREFUND_TURN, Channel
+from protocols.draft import Draft
+from protocols.errors import (
+    AppNotSupported,
+    ChallengeDurationTooLong,
+    ChallengeDurationTooShort,
+    ChannelAlreadySeen,
+    NoncePrefixMismatch,
+    OutcomeNotSupported,
+    PayeeMustOpenWithZero,
+    StateRefused,
+)
+from protocols.ledger import ADD, secured
+from protocols.nonce import has_prefix, nonce_prefix
+from protocols.objectives.directfund import CHALLENGE_DURATION_S_MAX, require_asset
+from protocols.outcome import SIMPLE, destination_of
+from protocols.state import State
+from protocols.types import ZERO_ADDRESS, Address, ChannelId
+from protocols.virtual_errors import HopWithoutFunds, HopWithoutLedger, PathRefused
+from protocols.virtual_paths import fee_at
+
+PARTICIPANT_COUNT_MAX = 32
+"""Participants of a path. Each verifies every signature of all; nobody needs thirty hubs."""
+
+
+def require_path(participants: tuple[Address, ...], fees: tuple[int, ...]) -> None:
+    """Distinct participants that can sign, and one fee an intermediary. Raises PathRefused."""
+    if not 2 <= len(participants) <= PARTICIPANT_COUNT_MAX:
+        last = len(participants) - 1
+        raise PathRefused(last, participants[-1] if participants else b"", "the path's length")
+    for hop, who in enumerate(participants):
+        if who == ZERO_ADDRESS:
+            raise PathRefused(hop, who, "the zero address cannot sign")
+        if who in participants[:hop]:
+            # [A, H, A] can never conclude.
+            raise PathRefused(hop, who, "it is on the path twice")
+    if len(fees) != len(participants) - 2:
+        raise PathRefused(len(participants) - 1, participants[-1], "one fee an intermediary")
+
+
+def require_state(draft: Draft, state: State) -> None:
+    """The prefund of a one-way payment channel between the ends. Raises a ChannelRefused."""
+    node, fixed = draft.state.node, state.fixed
+    if not has_prefix(fixed.channel_nonce, node.chain_id, node.adjudicator):
+        expected = nonce_prefix(node.chain_id, node.adjudicator)
+        raise NoncePrefixMismatch(fixed.channel_nonce, expected)
+    if fixed.app_definition != node.virtual_payment_app:
+        raise AppNotSupported(fixed.app_definition)
+    minimum = draft.context.challenge_duration_s_min
+    if fixed.challenge_duration < minimum:
+        raise ChallengeDurationTooShort(fixed.challenge_duration, minimum)
+    if fixed.challenge_duration > CHALLENGE_DURATION_S_MAX:
+        raise ChallengeDurationTooLong(fixed.challenge_duration, CHALLENGE_DURATION_S_MAX)
+    if draft.state.channels.get(state.channel_id) is not None:
+        raise ChannelAlreadySeen(state.channel_id)
+    if state.turn_num != PREFUND_TURN or state.is_final or state.app_data:
+        raise StateRefused(state.turn_num, "a proposal is the plain prefund state")
+    _require_outcome(state)
+    require_asset(draft, state.outcome[0].asset)
+
+
+def _require_outcome(state: State) -> None:
+    if len(state.outcome) != 1:
+        raise OutcomeNotSupported("exactly one asset is supported")
+    (exit_,) = state.outcome
+    if exit_.asset_type or exit_.asset_metadata:
+        raise OutcomeNotSupported("asset metadata must be empty")
+    if len(exit_.allocations) != 2:
+        raise OutcomeNotSupported("exactly two allocations are supported")
+    ends = (state.fixed.participants[0], state.fixed.participants[-1])
+    for who, allocation in zip(ends, exit_.allocations, strict=True):
+        if allocation.allocation_type != SIMPLE or allocation.metadata:
+            raise OutcomeNotSupported("allocations must be simple, without metadata")
+        if allocation.destination != destination_of(who):
+            raise OutcomeNotSupported("destinations must be payer and payee, in order")
+    payer, payee = exit_.allocations
+    if payer.amount == 0:
+        raise OutcomeNotSupported("the payer puts nothing in")
+    if payee.amount != 0:
+        raise PayeeMustOpenWithZero(payee.amount)
+
+
+def require_room(
+    draft: Draft, state: State, place: int, fees: tuple[int, ...], chosen: tuple[ChannelId, ...]
+) -> None:
+    """This node's fee and limits, whatever its place on the path (`hub.require_room`)."""
+    (exit_,) = state.outcome
+    amount = exit_.allocations[0].amount
+    hub.require_room(draft, state.fixed.participants, place, exit_.asset, amount, fees, chosen)
+
+
+def choose_right(draft: Draft, state: State, place: int, fees: tuple[int, ...]) -> ChannelId:
+    """Our ledger with the next participant: open, in the asset, with our part of it free.
+
+    Raises HopWithoutLedger, HopWithoutFunds, or TooManyGuarantees.
+    """
+    participants = state.fixed.participants
+    peer, asset = participants[place + 1], state.outcome[0].asset
+    amount, fee = state.outcome[0].allocations[0].amount, fee_at(fees, place)
+    found = ledgers.choose(draft, peer, asset, amount, fee)
+    if found is not None:
+        return found.channel_id
+    open_ones = [
+        known
+        for known in ledgers.ledgers_with(draft, peer)
+        if known.ledger is not None
+        and known.ledger.asset == asset
+        and not ledgers.why_not_running(known, ADD)
+    ]
+    if not open_ones:
+        raise HopWithoutLedger(place + 1, peer, asset)
+    free = max(ledgers.free_balance(known) for known in open_ones)
+    if free >= amount + fee:
+        hub.require_guarantee(draft, open_ones[0].channel_id)
+    raise HopWithoutFunds(place, draft.context.me, amount + fee, free)
+
+
+def require_left(
+    draft: Draft, state: State, place: int, fees: tuple[int, ...], ledger_id: ChannelId
+) -> None:
+    """The ledger that our left neighbour chose is one of ours with it and can carry the channel.
+
+    Raises HopWithoutLedger or HopWithoutFunds.
+    """
+    participants = state.fixed.participants
+    left, asset = participants[place - 1], state.outcome[0].asset
+    amount, fee = state.outcome[0].allocations[0].amount, fee_at(fees, place - 1)
+    channel = draft.state.channels.get(ledger_id)
+    if channel is None or not _is_between(channel, left, draft.context.me):
+        raise HopWithoutLedger(place, draft.context.me, asset)
+    ledger = channel.ledger
+    if ledger is None or ledger.asset != asset or ledgers.why_not_running(channel, ADD):
+        raise HopWithoutLedger(place, draft.context.me, asset)
+    rest = secured(ledger, channel.fixed)
+    free = rest.follower if channel.my_index == 0 else rest.leader
+    if free < amount + fee:
+        raise HopWithoutFunds(place - 1, left, amount + fee, free)
+
+
+def _is_between(channel: Channel, left: Address, me: Address) -> bool:
+    return set(channel.fixed.participants) == {left, me}
+
+
+def require_any_left(draft: Draft, state: State) -> None:
+    """A payee that does not know the ledger yet has one at all. Raises HopWithoutLedger."""
+    place = len(state.fixed.participants) - 1
+    asset = state.outcome[0].asset
+    for channel in ledgers.ledgers_with(draft, state.fixed.participants[place - 1]):
+        ledger = channel.ledger
+        is_in_asset = ledger is not None and ledger.asset == asset
+        if is_in_asset and not ledgers.why_not_running(channel, ADD):
+            return
+    raise HopWithoutLedger(place, draft.context.me, asset)

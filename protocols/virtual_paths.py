@@ -1,0 +1,114 @@
+"""The path of a virtual channel: who stands where, and what each ledger on it has to guarantee.
+
+Participants are [payer, intermediaries..., payee]; ledger k lies between participants k and k + 1,
+left is nearer to the payer. Pure look-ups and arithmetic: what may be signed is for the objectives.
+"""
+
+from __future__ import annotations
+
+from protocols.channel import Channel, SignedTurn, Virtual, funding_terms
+from protocols.ledger import ADD, REMOVE, Change, find_guarantee, inverse
+from protocols.node_state import NodeState
+from protocols.outcome import destination_of
+from protocols.types import Address, ChannelId
+
+
+def virtual_of(channel: Channel) -> Virtual:
+    """What carries the channel, which must be a virtual one."""
+    assert channel.virtual is not None, "only virtual channels have a path"
+    return channel.virtual
+
+
+def left_of(channel: Channel) -> Address | None:
+    """Our neighbour nearer to the payer; None for the payer."""
+    place = channel.my_index
+    return channel.fixed.participants[place - 1] if place else None
+
+
+def right_of(channel: Channel) -> Address | None:
+    """Our neighbour nearer to the payee; None for the payee."""
+    place = channel.my_index
+    return None if place == channel.payee_index else channel.fixed.participants[place + 1]
+
+
+def links_of(channel: Channel) -> tuple[Address, ...]:
+    """With whom we speak about the channel: our neighbours, and the two ends with each other."""
+    neighbours = [who for who in (left_of(channel), right_of(channel)) if who is not None]
+    if channel.is_end and channel.counterparty not in neighbours:
+        neighbours.append(channel.counterparty)
+    return tuple(neighbours)
+
+
+def has_hubs(channel: Channel) -> bool:
+    """True unless payer and payee are neighbours (M18)."""
+    return channel.payee_index > 1
+
+
+def ledger_at(channel: Channel, ledger_id: ChannelId) -> int | None:
+    """Which ledger of the path that one of ours is; None for one that does not carry it (M17)."""
+    virtual = virtual_of(channel)
+    if ledger_id == virtual.left_ledger:
+        return channel.my_index - 1
+    return channel.my_index if ledger_id == virtual.right_ledger else None
+
+
+def fee_at(fees: tuple[int, ...], place: int) -> int:
+    """What the addition to ledger `place` moves to the right: the fees of all who follow (M14)."""
+    return sum(fees[place:])
+
+
+def addition(channel: Channel, place: int) -> Change:
+    """The change that makes ledger `place` guarantee the channel."""
+    terms = funding_terms(channel)
+    left, right = channel.fixed.participants[place : place + 2]
+    return Change(
+        ADD,
+        channel.channel_id,
+        terms.total,
+        destination_of(left),
+        destination_of(right),
+        terms.deposits[0],
+        fee_at(virtual_of(channel).fees, place),
+    )
+
+
+def removal_by_final(channel: Channel, place: int, final: SignedTurn) -> Change:
+    """M16 (a): each side gets its end's share of the final state; the fee stays earned."""
+    added = addition(channel, place)
+    payers = channel.state(final).outcome[0].allocations[0].amount
+    return Change(REMOVE, added.target, added.amount, added.left, added.right, payers)
+
+
+def removal_by_unwinding(channel: Channel, place: int) -> Change:
+    """M16 (b): each side gets back what it put in, and left the fee."""
+    return inverse(addition(channel, place))
+
+
+def is_agreed(state: NodeState, ledger_id: ChannelId, target: ChannelId) -> bool:
+    """True while a state of that ledger signed by both guarantees the target."""
+    channel = state.channels.get(ledger_id) if ledger_id else None
+    if channel is None or channel.ledger is None:
+        return False
+    return find_guarantee(channel.ledger.current, target) is not None
+
+
+def is_proposed(state: NodeState, ledger_id: ChannelId, target: ChannelId) -> bool:
+    """True while the newest proposal of that ledger leaves the target guaranteed."""
+    channel = state.channels.get(ledger_id) if ledger_id else None
+    if channel is None or channel.ledger is None:
+        return False
+    return find_guarantee(channel.ledger.proposed, target) is not None
+
+
+def stands(state: NodeState, ledger_id: ChannelId, target: ChannelId) -> bool:
+    """True while a state of that ledger we signed may guarantee the target (M16).
+
+    A leader signed all it proposed: the guarantee stands until the follower countersigned a state
+    without it and nothing about it waits in the queue. A follower signed what is agreed.
+    """
+    if is_agreed(state, ledger_id, target):
+        return True
+    channel = state.channels.get(ledger_id) if ledger_id else None
+    if channel is None or channel.ledger is None or channel.my_index != 0:
+        return False
+    return any(proposal.change.target == target for proposal in channel.ledger.queue)
