@@ -229,7 +229,7 @@ def _record_received(draft: Draft, item: inputs.PeerMessage, identity: Objective
 
 def _end_of_batch(draft: Draft) -> None:
     """What is answered once a batch: payments by receipts, proposals by one countersignature."""
-    receipts.issue_receipts(draft)
+    payments.issue_receipts(draft)
     for channel_id in ledgers.answer_all(draft):
         _crank_objectives(draft, channel_id)
 
