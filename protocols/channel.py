@@ -18,7 +18,8 @@ from protocols.crypto import KnownSigner, known_signer_from_signature
 from protocols.ledger import Ledger
 from protocols.outcome import SIMPLE, address_of_destination, is_external, total
 from protocols.state import FixedPart, State, state_from_encoding
-from protocols.types import Address, Bytes32, ChannelId, PaymentId, StateHash
+from protocols.types import Address, Bytes32, ChannelId, StateHash
+from protocols.voucher import Vouchers
 
 PREFUND_TURN = 0
 POSTFUND_TURN = 1
@@ -82,37 +83,6 @@ class ObservedLog(Struct, frozen=True, array_like=True, gc=False):
     asset: Address
     amount: int
     number: int
-
-
-class PendingPayment(Struct, frozen=True, array_like=True, gc=False):
-    """A payment without a receipt. `total` is its voucher's cumulative amount."""
-
-    payment_id: PaymentId
-    amount: int
-    total: int
-    signature: bytes
-    memo: str
-
-
-class Vouchers(Struct, frozen=True, array_like=True, gc=False):
-    """The payments of a channel, on either side: ours issued, or ours received."""
-
-    total: int = 0
-    """Largest voucher issued or accepted, cumulative."""
-    signature: bytes = b""
-    payment_count: int = 0
-    receipted_total: int = 0
-    receipted_count: int = 0
-    receipt_signature: bytes = b""
-    receipt_root: bytes = b""
-    pending: tuple[PendingPayment, ...] = ()
-    """Payments above receipted_total, in order."""
-    refused_at: int = -1
-    """The payee's base after its last refusal, until what is above it was sent again; or -1."""
-    resend_count: int = 0
-    """Rounds of sending refused payments again since the last receipt."""
-    resent_ms: int = 0
-    """When the last round was."""
 
 
 class FinalRequest(Struct, frozen=True, array_like=True, gc=False):

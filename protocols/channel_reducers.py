@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from protocols import events, virtual_events
+from protocols import events, payment_events, virtual_events
 from protocols.channel import (
     FINAL_TURN_COUNT_MAX,
     ChainStatus,
@@ -19,7 +19,6 @@ from protocols.channel import (
     FinalRequest,
     Holding,
     ObservedLog,
-    PendingPayment,
     Virtual,
     chain_status_after,
     next_own_final_turn,
@@ -29,6 +28,7 @@ from protocols.channel import (
 from protocols.ledger_reducers import LEDGER_REDUCERS
 from protocols.state import FixedPart, state_from_encoding
 from protocols.types import Address, amount_from_bytes
+from protocols.voucher import PendingPayment, covered_by
 
 
 def created(event: events.ChannelCreated, me: Address) -> Channel:
@@ -77,7 +77,7 @@ def _final_refused(channel: Channel, event: events.FinalStateRefused) -> Channel
 # --- payments ---
 
 
-Paid = events.VoucherIssued | events.VoucherReceived
+Paid = events.VoucherIssued | events.VoucherReceived | payment_events.VoucherCreated
 
 _to_int = int.from_bytes
 """Big-endian. Looked up once, and without the check of widths: recorded ones are known."""
@@ -110,14 +110,53 @@ def _paid(channel: Channel, event: Paid) -> Channel:
     return with_payments(channel, (event,))
 
 
+def with_listed(channel: Channel, run: Sequence[payment_events.PaymentListed]) -> Channel:
+    """Payments of one list, as far as they follow each other; their voucher comes behind them."""
+    old = channel.vouchers
+    total, payments = old.total, []
+    for event in run:
+        amount = _to_int(event.amount)
+        total += amount
+        payments.append(PendingPayment(event.payment_id, amount, total, b"", event.memo))
+    vouchers = replace(
+        old,
+        total=total,
+        payment_count=old.payment_count + len(payments),
+        pending=(*old.pending, *payments),
+    )
+    return replace(channel, vouchers=vouchers)
+
+
+def _listed(channel: Channel, event: payment_events.PaymentListed) -> Channel:
+    return with_listed(channel, (event,))
+
+
+def _batch_ended(
+    channel: Channel, event: payment_events.BatchIssued | payment_events.BatchReceived
+) -> Channel:
+    old = channel.vouchers
+    last = replace(old.pending[-1], signature=event.signature)
+    vouchers = replace(old, signature=event.signature, pending=(*old.pending[:-1], last))
+    return replace(channel, vouchers=vouchers)
+
+
+def _taken(channel: Channel, event: payment_events.VoucherTaken) -> Channel:
+    # It came without a list, and its receipt follows at once: nothing is pending.
+    old, total = channel.vouchers, amount_from_bytes(event.total)
+    count = old.payment_count + 1
+    vouchers = replace(old, total=total, signature=event.signature, payment_count=count)
+    return replace(channel, vouchers=vouchers)
+
+
 def _receipted(channel: Channel, event: events.ReceiptIssued | events.ReceiptReceived) -> Channel:
     total = amount_from_bytes(event.total)
     old = channel.vouchers
-    pending = old.pending[event.payment_count :]
+    covered_count = len(covered_by(old, total, event.payment_count))
+    pending = old.pending[covered_count:]
     vouchers = replace(
         old,
         receipted_total=total,
-        receipted_count=old.receipted_count + event.payment_count,
+        receipted_count=old.receipted_count + (covered_count or 1),
         receipt_signature=event.signature,
         receipt_root=event.root,
         pending=pending,
@@ -291,6 +330,12 @@ CHANNEL_REDUCERS: dict[type[events.Event], Callable[[Channel, Any], Channel]] = 
     events.FinalStateRefused: _final_refused,
     events.VoucherIssued: _paid,
     events.VoucherReceived: _paid,
+    payment_events.VoucherCreated: _paid,
+    payment_events.VoucherTaken: _taken,
+    payment_events.PaymentListed: _listed,
+    payment_events.BatchIssued: _batch_ended,
+    payment_events.BatchReceived: _batch_ended,
+    payment_events.BatchSplit: _unchanged,
     events.ReceiptIssued: _receipted,
     events.ReceiptReceived: _receipted,
     events.VoucherRefusalReceived: _refusal_received,

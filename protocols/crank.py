@@ -9,7 +9,18 @@ on.
 
 from __future__ import annotations
 
-from protocols import approvals, chain_facts, events, inputs, ledgers, messages, payments
+from protocols import (
+    approvals,
+    batches,
+    chain_facts,
+    events,
+    handed,
+    inputs,
+    ledgers,
+    messages,
+    payments,
+    receipts,
+)
 from protocols.delivery import (
     RESUME_JUMP_MAX,
     SEQUENCE_MAX,
@@ -57,6 +68,12 @@ def crank(state: NodeState, item: inputs.Input, context: Context) -> CrankResult
     match item:
         case inputs.SendPayment():
             payments.send_payment(draft, item)
+        case inputs.SendBatch():
+            batches.send_batch(draft, item)
+        case inputs.CreateVoucher():
+            handed.create_voucher(draft, item)
+        case inputs.TakeVoucher():
+            handed.take_voucher(draft, item)
         case inputs.PayLedger():
             ledgers.pay(draft, item)
         case inputs.PeerMessage():
@@ -175,8 +192,11 @@ def _take_in(draft: Draft, item: inputs.PeerMessage, body: messages.Body) -> Cha
         case messages.Payment():
             payments.receive_payment(draft, item.peer, body)
             return None
+        case messages.PaymentBatch():
+            batches.receive_batch(draft, item.peer, body)
+            return None
         case messages.Receipt():
-            payments.receive_receipt(draft, item.peer, body)
+            receipts.receive_receipt(draft, item.peer, body)
             return None
         case messages.PaymentRefusal():
             payments.receive_refusal(draft, item.peer, body)
@@ -229,7 +249,7 @@ def _record_received(draft: Draft, item: inputs.PeerMessage, identity: Objective
 
 def _end_of_batch(draft: Draft) -> None:
     """What is answered once a batch: payments by receipts, proposals by one countersignature."""
-    payments.issue_receipts(draft)
+    receipts.issue_receipts(draft)
     for channel_id in ledgers.answer_all(draft):
         _crank_objectives(draft, channel_id)
 

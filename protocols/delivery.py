@@ -57,6 +57,7 @@ def message_id(sender: Address, receiver: Address, sequence: int, body: bytes) -
 
 _COVERED = (
     messages.Payment,
+    messages.PaymentBatch,
     messages.PaymentRefusal,
     messages.Receipt,
     messages.LedgerProposal,

@@ -7,7 +7,7 @@ state afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 from msgspec import Struct
@@ -21,7 +21,7 @@ from protocols.effects import (
     SendMessage,
     SubmitTransaction,
 )
-from protocols.node_state import EntityMap, NodeState, apply
+from protocols.node_state import EntityMap, NodeState, apply, apply_run
 from protocols.objectives.base import WaitingFor
 from protocols.transactions import (
     ATTEMPT_COUNT_MAX,
@@ -130,6 +130,8 @@ class Context(Struct, frozen=True, gc=False):
     decide: Callable[[Proposal], Decision]
     chain_view_age_s: int | None = 0
     """Age of our view of the chain, seconds; None before an endpoint showed it (M11)."""
+    shares_vouchers: bool = True
+    """Whether the payments of a batch share one voucher, unless the batch says."""
     assets: frozenset[Address] = frozenset()
     """Tokens that channels may hold besides the chain's own currency."""
     is_hub: bool = False
@@ -194,6 +196,11 @@ class Draft:
         apply(self.state, event, self.context.now_ms)
         self.events.append(event)
 
+    def emit_run(self, run: Sequence[events.Event]) -> None:
+        """Facts of one kind of `node_state.RUNS`, of one channel: folded together."""
+        apply_run(self.state, run)
+        self.events.extend(run)
+
     def send_covered(self, peer: Address, body: messages.Body, fact: events.Event) -> None:
         """Send a message that is its own recorded fact (payments, receipts)."""
         assert not is_objective_message(body)
@@ -201,6 +208,16 @@ class Draft:
         self.emit(fact)
         assert self.state.peer(peer).sent == sequence, "the fact must count as one message sent"
         self.effects.append(SendMessage(peer, sequence, messages.encode_body(body)))
+
+    def send_run(
+        self, peer: Address, bodies: Sequence[messages.Body], run: Sequence[events.Event]
+    ) -> None:
+        """As many messages that are their own recorded facts, all of one kind and channel."""
+        before = self.state.peer(peer).sent
+        self.emit_run(run)
+        assert self.state.peer(peer).sent == before + len(bodies), "each fact must count as one"
+        for sequence, body in enumerate(bodies, before + 1):
+            self.effects.append(SendMessage(peer, sequence, messages.encode_body(body)))
 
     def send(self, peer: Address, body: messages.Body, objective_id: ObjectiveId) -> None:
         """Send an objective message, recorded as `message-sent`."""

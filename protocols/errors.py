@@ -342,6 +342,57 @@ class PaymentRefusedByPayee(PaymentRefused):
     reason: str
 
 
+@dataclass(eq=False)
+class BatchBaseWrong(PaymentRefused):
+    """M13: a list goes on from the payee's largest accepted amount, or is listed anew from it."""
+
+    code = 1214
+    template = "the list goes on from {base}, the largest accepted amount is {accepted}"
+    base: int
+    accepted: int
+
+
+@dataclass(eq=False)
+class BatchTooLarge(PaymentRefused):
+    """A list of payments must fit into one message."""
+
+    code = 1215
+    next_step = "split the batch"
+    template = "{count} payments with {memo_size_bytes} bytes of memos do not fit into one batch"
+    count: int
+    memo_size_bytes: int
+
+
+@dataclass(eq=False)
+class PaymentListedTwice(PaymentRefused):
+    """M13: each id is credited once."""
+
+    code = 1216
+    template = "a list of {count} payments names {distinct_count} different ones"
+    count: int
+    distinct_count: int
+
+
+@dataclass(eq=False)
+class NotThePayee(PaymentRefused):
+    """Vouchers are taken by the last participant of a payment channel."""
+
+    code = 1217
+    next_step = "hand the voucher to the channel's payee"
+    template = "only the payee of channel {channel_id} takes vouchers in it"
+    channel_id: bytes
+
+
+@dataclass(eq=False)
+class NotAPaymentChannel(PaymentRefused):
+    """M1: vouchers count in channels of the deployment's VirtualPaymentApp only."""
+
+    code = 1218
+    next_step = "pay in a payment channel"
+    template = "channel {channel_id} is a ledger: it carries no vouchers"
+    channel_id: bytes
+
+
 class CommandRefused(ProtocolError):
     """A caller's command that cannot be carried out now."""
 

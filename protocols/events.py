@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from protocols import ledger_events, virtual_events
+from protocols import ledger_events, payment_events, virtual_events
 from protocols.crypto import keccak256
 from protocols.event import Event as Event
 from protocols.types import (
@@ -537,9 +537,13 @@ def _concrete(module_names: tuple[str, ...]) -> list[type[Event]]:
     return [cls for name in module_names for cls in found if cls.__module__ == name]
 
 
-EVENTS: dict[str, type[Event]] = {
-    cls.NAME: cls for cls in _concrete((__name__, ledger_events.__name__, virtual_events.__name__))
-}
+_ROOMS = (
+    __name__,
+    payment_events.__name__,
+    ledger_events.__name__,
+    virtual_events.__name__,
+)
+EVENTS: dict[str, type[Event]] = {cls.NAME: cls for cls in _concrete(_ROOMS)}
 """Every event of the current version, by name."""
 
 CATALOGUE: tuple[str, ...] = tuple(EVENTS)[:20]

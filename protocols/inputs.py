@@ -88,6 +88,46 @@ class SendPayment(Input, frozen=True, gc=False):
     request_id: str = ""
 
 
+class SendBatch(Input, frozen=True, gc=False):
+    """Pay many times at once, all or nothing, in a channel in which we are participant 0."""
+
+    channel_id: ChannelId
+    amounts: tuple[int, ...]
+    memos: tuple[str, ...]
+    """One for each amount."""
+    id_prefix: bytes
+    """28 bytes that name the batch; drawn by the shell, or derived from the request id."""
+    is_shared: bool | None = None
+    """One voucher for all of them, or one for each; None: as this node is configured."""
+    request_id: str = ""
+
+    def payment_ids(self) -> list[PaymentId]:
+        """The name of each payment: the prefix and its place in the list, four bytes."""
+        prefix = self.id_prefix
+        return [prefix + index.to_bytes(4, "big") for index in range(len(self.amounts))]
+
+
+class CreateVoucher(Input, frozen=True, gc=False):
+    """Sign a voucher for the owner to hand over; nothing is sent, but it is spent."""
+
+    channel_id: ChannelId
+    amount: int
+    """What it adds to all that was spent before."""
+    payment_id: PaymentId
+    memo: str = ""
+    request_id: str = ""
+
+
+class TakeVoucher(Input, frozen=True, gc=False):
+    """Take a voucher that the owner was handed, in a channel in which we are the payee."""
+
+    channel_id: ChannelId
+    total: int
+    """Cumulative, as every voucher's amount."""
+    signature: bytes
+    request_id: str = ""
+
+
 class ApproveObjective(Input, frozen=True, gc=False):
     """Take part in what a peer proposed."""
 
@@ -110,12 +150,15 @@ Command = (
     | PayLedger
     | CloseChannel
     | SendPayment
+    | SendBatch
+    | CreateVoucher
+    | TakeVoucher
     | ApproveObjective
     | RejectObjective
 )
 """What the owner may order."""
 
-_DRAWN_BY_SHELL = frozenset({"nonce_entropy", "payment_id", "request_id"})
+_DRAWN_BY_SHELL = frozenset({"nonce_entropy", "payment_id", "id_prefix", "request_id"})
 
 
 def command_hash(command: Command) -> Bytes32:

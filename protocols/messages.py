@@ -30,6 +30,10 @@ EncodedState = Annotated[bytes, msgspec.Meta(max_length=ENCODED_STATE_SIZE_BYTES
 MaybeSignature = Annotated[bytes, msgspec.Meta(max_length=65)]
 Signatures = Annotated[tuple[MaybeSignature, ...], msgspec.Meta(max_length=255)]
 """By participant; empty where the sender has none."""
+BATCH_PAYMENT_COUNT_MAX = 1_000
+"""Payments in one list: signing and the write cost one of them next to nothing already."""
+BATCH_MEMO_SIZE_BYTES_MAX = 524_288
+"""Memos of one list together, in UTF-8: with the rest of it half a frame is left."""
 WireTurn = Annotated[int, msgspec.Meta(ge=0, le=2**48 - 1)]
 
 
@@ -90,11 +94,34 @@ class Payment(msgspec.Struct, frozen=True, array_like=True, tag="pay", gc=False)
     memo: Text = ""
 
 
+class ListedPayment(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One payment of a list."""
+
+    payment_id: PaymentId
+    amount: Amount32
+    memo: Text = ""
+
+
+class PaymentBatch(msgspec.Struct, frozen=True, array_like=True, tag="pay-all", gc=False):
+    """A list of payments under one voucher, accepted whole or refused whole (M13)."""
+
+    channel_id: ChannelId
+    base: Amount32
+    """The payee's largest accepted amount: what the list goes on from."""
+    total: Amount32
+    """The voucher's: the base and all amounts of the list."""
+    signature: Signature
+    payments: Annotated[
+        tuple[ListedPayment, ...], msgspec.Meta(min_length=1, max_length=BATCH_PAYMENT_COUNT_MAX)
+    ]
+
+
 class PaymentRefusal(msgspec.Struct, frozen=True, array_like=True, tag="unpaid", gc=False):
-    """The payee did not accept the payment, and says why."""
+    """The payee did not accept a payment, or a list, and says why."""
 
     channel_id: ChannelId
     payment_id: PaymentId
+    """The last one's of a list."""
     total: Amount32
     accepted_total: Amount32
     """The payee's largest accepted voucher (M13: the base to go on from)."""
@@ -108,6 +135,7 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True, tag="receipt", gc=Fa
     channel_id: ChannelId
     total: Amount32
     payment_count: Annotated[int, msgspec.Meta(ge=0)]
+    """Payments under the root; 0, and a root of zeros, for a voucher that was handed over."""
     root: Bytes32
     signature: Signature
 
@@ -204,6 +232,7 @@ Body = (
     | FinalStateRefusal
     | ObjectiveRejection
     | Payment
+    | PaymentBatch
     | PaymentRefusal
     | Receipt
     | LedgerProposal

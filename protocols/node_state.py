@@ -2,7 +2,7 @@
 
 The values inside are frozen; the maps that hold them belong to whoever folds (ADR 0025). `apply`
 replaces the values one event touches and nothing else; it never signs, sends, asks the time or
-fails on an event that was recorded. Replay is `apply` alone.
+fails on an event that was recorded. Replay is `apply` alone, or `apply_all`, which equals it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from protocols import events, ledger_events, virtual_events
+from protocols import events, ledger_events, payment_events, virtual_events
 from protocols.carried import Carried
 from protocols.channel import POSTFUND_TURN, Channel
 from protocols.channel_reducers import (
@@ -23,6 +23,7 @@ from protocols.channel_reducers import (
     removal_refused,
     restricted,
     retracted,
+    with_listed,
     with_payments,
 )
 from protocols.channel_reducers import created as channel_created
@@ -312,6 +313,21 @@ def _vouchers_received(state: NodeState, run: Sequence[events.VoucherReceived]) 
     state.unreceipted.add(channel.channel_id)
 
 
+def _vouchers_created(state: NodeState, run: Sequence[payment_events.VoucherCreated]) -> None:
+    channel = state.channels[run[0].channel_id]
+    state.channels[channel.channel_id] = with_payments(channel, run)
+
+
+def _payments_listed(state: NodeState, run: Sequence[payment_events.PaymentListed]) -> None:
+    channel = state.channels[run[0].channel_id]
+    state.channels[channel.channel_id] = with_listed(channel, run)
+
+
+def _batch_received(state: NodeState, event: payment_events.BatchReceived, time_ms: int) -> None:
+    _received_in_channel(state, event, time_ms)
+    state.unreceipted.add(event.channel_id)
+
+
 def _voucher_issued(state: NodeState, event: events.VoucherIssued, time_ms: int) -> None:
     _vouchers_issued(state, (event,))
 
@@ -503,6 +519,8 @@ _REDUCERS: dict[type[events.Event], Reducer] = {
     virtual_events.VirtualChannelRecorded: _virtual_recorded,
     events.VoucherIssued: _voucher_issued,
     events.VoucherReceived: _voucher_received,
+    payment_events.BatchIssued: _sent_in_channel,
+    payment_events.BatchReceived: _batch_received,
     events.VoucherResent: _voucher_resent,
     events.VoucherRefused: _voucher_refused,
     events.VoucherRefusalReceived: _refusal_received,
@@ -532,8 +550,19 @@ def apply(state: NodeState, event: events.Event, time_ms: int) -> None:
 _RUN_REDUCERS: dict[type[events.Event], Callable[[NodeState, Sequence[Any]], None]] = {
     events.VoucherIssued: _vouchers_issued,
     events.VoucherReceived: _vouchers_received,
+    payment_events.VoucherCreated: _vouchers_created,
+    payment_events.PaymentListed: _payments_listed,
 }
 """Events that follow each other by the thousand: what folds a run of them in one channel."""
+
+
+RUNS = frozenset(_RUN_REDUCERS)
+"""What `apply_run` takes."""
+
+
+def apply_run(state: NodeState, run: Sequence[Any]) -> None:
+    """Fold events of one kind of `RUNS`, of one channel; one at least."""
+    _RUN_REDUCERS[type(run[0])](state, run)
 
 
 def apply_all(state: NodeState, recorded: Iterable[tuple[Any, int]]) -> None:
@@ -545,11 +574,11 @@ def apply_all(state: NodeState, recorded: Iterable[tuple[Any, int]]) -> None:
             run.append(event)
             continue
         if run:
-            _RUN_REDUCERS[type(run[0])](state, run)
+            apply_run(state, run)
             run = []
-        if kind in _RUN_REDUCERS:
+        if kind in RUNS:
             run.append(event)
         else:
             apply(state, event, time_ms)
     if run:
-        _RUN_REDUCERS[type(run[0])](state, run)
+        apply_run(state, run)

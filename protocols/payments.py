@@ -1,54 +1,44 @@
-"""Payments: vouchers issued by the payer, accepted or refused by the payee, receipted once a batch.
+"""Payments: vouchers issued by the payer, accepted or refused by the payee.
 
-A voucher is cumulative; each payment has its own (M13: its total is the payee's largest accepted
-amount plus the payment). A voucher that left counts as spent: a refused payment stays pending and
-is sent again with the same voucher, in order, from the base the payee named. The receipt signs
-the Merkle root over the payments it newly covers, so that each payment can be proved alone.
+A voucher is cumulative; each payment has its own here (M13: its total is the payee's largest
+accepted amount plus the payment), and many share one in `batches`. A voucher that left counts as
+spent: a refused payment stays pending and is sent again with the same voucher, in order, from the
+base the payee named. What the payee accepted it signs in `receipts`.
 """
 
 from __future__ import annotations
 
 from protocols import events, messages
 from protocols.channel import (
-    POSTFUND_TURN,
-    ChainStatus,
     Channel,
     ChannelStatus,
-    PendingPayment,
     funding_terms,
-    is_funded,
     known_signer,
-    observed_chain_status,
-    signed_final,
     status,
 )
-from protocols.crypto import merkle_root, payment_leaf
 from protocols.draft import Draft
 from protocols.errors import (
     AmountAboveDeposit,
     AmountNotPositive,
-    ChainNotSeenYet,
-    ChainViewStale,
-    ChannelCloseOnly,
+    BatchBaseWrong,
     ChannelClosing,
-    ChannelDisputed,
-    ChannelNotOpen,
     InvalidWidth,
+    NotAPaymentChannel,
     NotThePayer,
     PaymentRefused,
-    ReceiptWrong,
     TooManyPaymentsInFlight,
     UnknownChannel,
     VoucherSignatureWrong,
     VoucherTotalWrong,
     all_errors,
 )
+from protocols.funding import require_safe
 from protocols.inputs import SendPayment
 from protocols.objectives.closing import start as start_defund
-from protocols.types import Address, amount_from_bytes, amount_to_bytes
-from protocols.voucher import receipt_hash, sign_voucher, verify_voucher
+from protocols.types import Address, ChannelId, PaymentId, amount_from_bytes, amount_to_bytes
+from protocols.voucher import PendingPayment, lists, sign_voucher, verify_voucher
 
-PAYMENTS_IN_FLIGHT_COUNT_MAX = 4_096
+PAYMENTS_IN_FLIGHT_COUNT_MAX = 16_384
 """Payments of one channel without a receipt; bounds the memory and the resend after a refusal."""
 
 RESEND_PAUSE_MS = 1_000
@@ -58,28 +48,8 @@ RESEND_PAUSE_MS_MAX = 300_000
 RESEND_ROUND_COUNT_MAX = 20
 """Rounds without a receipt after which a refusal is for good: about an hour."""
 
-CHAIN_VIEW_SHARE = 3
-"""M11: a view of the chain older than a third of the challenge duration is too old to act on."""
 
-
-def _require_open(draft: Draft, channel: Channel) -> None:
-    """M11, for both sides as far as each can see: a voucher is safe in this channel now."""
-    if channel.close_only:
-        raise ChannelCloseOnly(channel.channel_id)
-    if channel.supported_turn < POSTFUND_TURN or not is_funded(channel):
-        raise ChannelNotOpen(channel.channel_id, status(channel))
-    if channel.supported_turn > POSTFUND_TURN or signed_final(channel, channel.my_index):
-        raise ChannelClosing(channel.channel_id)
-    if observed_chain_status(channel) != ChainStatus.OPEN:
-        raise ChannelDisputed(channel.channel_id, observed_chain_status(channel))
-    limit_s, age_s = (
-        channel.fixed.challenge_duration // CHAIN_VIEW_SHARE,
-        draft.context.chain_view_age_s,
-    )
-    if age_s is None:
-        raise ChainNotSeenYet(channel.channel_id)
-    if age_s > limit_s:
-        raise ChainViewStale(age_s, limit_s)
+# --- the payer ---
 
 
 def send_payment(draft: Draft, command: SendPayment) -> None:
@@ -87,26 +57,9 @@ def send_payment(draft: Draft, command: SendPayment) -> None:
 
     Raises PaymentRefused, UnknownChannel, or InvalidWidth for a memo too long; nothing is spent.
     """
-    channel = draft.state.channels.get(command.channel_id)
-    if channel is None:
-        raise UnknownChannel(command.channel_id)
-    if channel.my_index != 0:
-        raise NotThePayer(channel.channel_id)
-    _require_open(draft, channel)
-    if channel.final_requests:
-        raise ChannelClosing(channel.channel_id)
-    if command.amount <= 0:
-        raise AmountNotPositive(command.amount)
-    if len(command.memo) > messages.TEXT_LENGTH_MAX:
-        expected = f"at most {messages.TEXT_LENGTH_MAX} characters"
-        raise InvalidWidth("memo", expected, str(len(command.memo)))
-    vouchers = channel.vouchers
-    remaining = funding_terms(channel).deposits[0] - vouchers.total
-    if command.amount > remaining:
-        raise AmountAboveDeposit(command.amount, remaining)
-    if len(vouchers.pending) >= PAYMENTS_IN_FLIGHT_COUNT_MAX:
-        raise TooManyPaymentsInFlight(channel.channel_id, len(vouchers.pending))
-    total = vouchers.total + command.amount
+    channel = require_spendable(draft, command.channel_id, command.amount, 1)
+    require_memo(command.memo)
+    total = channel.vouchers.total + command.amount
     signature = sign_voucher(channel.channel_id, total, draft.context.signer)
     payment = PendingPayment(command.payment_id, command.amount, total, signature, command.memo)
     fact = events.VoucherIssued(
@@ -118,113 +71,80 @@ def send_payment(draft: Draft, command: SendPayment) -> None:
         command.memo,
         command.request_id,
     )
-    draft.send_covered(channel.counterparty, _message(channel, payment), fact)
+    draft.send_covered(channel.counterparty, message_of(channel, [payment]), fact)
 
 
-def _message(channel: Channel, payment: PendingPayment) -> messages.Payment:
-    return messages.Payment(
-        channel.channel_id,
-        payment.payment_id,
-        amount_to_bytes(payment.amount),
-        amount_to_bytes(payment.total),
-        payment.signature,
-        payment.memo,
-    )
+def require_spendable(
+    draft: Draft, channel_id: ChannelId, amount: int, payment_count: int
+) -> Channel:
+    """The channel, if we may spend `amount` more in it now, over that many payments.
 
-
-def receive_payment(draft: Draft, peer: Address, body: messages.Payment) -> None:
-    """The payee's side: accept and record, or refuse by name and tell the payer."""
-    channel = draft.state.channels.get(body.channel_id)
-    total = amount_from_bytes(body.total)
-    if channel is None or channel.counterparty != peer or channel.my_index == 0:
-        raise UnknownChannel(body.channel_id)
-    try:
-        _require_acceptable(draft, channel, amount_from_bytes(body.amount), total, body.signature)
-    except PaymentRefused as refusal:
-        _refuse(draft, channel, body, refusal)
-        return
-    draft.emit(
-        events.VoucherReceived(
-            body.channel_id, body.payment_id, body.amount, body.total, body.signature, body.memo
-        )
-    )
-
-
-def _require_acceptable(
-    draft: Draft, channel: Channel, amount: int, total: int, signature: bytes
-) -> None:
-    _require_open(draft, channel)
+    Raises PaymentRefused or UnknownChannel.
+    """
+    channel = draft.state.channels.get(channel_id)
+    if channel is None:
+        raise UnknownChannel(channel_id)
+    require_payment_channel(draft, channel)
+    if channel.my_index != 0:
+        raise NotThePayer(channel_id)
+    require_safe(draft, channel)
+    if channel.final_requests:
+        raise ChannelClosing(channel_id)
     if amount <= 0:
         raise AmountNotPositive(amount)
-    base = channel.vouchers.total
-    if total != base + amount:
-        raise VoucherTotalWrong(total, base, amount)
-    deposit = funding_terms(channel).deposits[0]
-    if total > deposit:
-        raise AmountAboveDeposit(amount, deposit - base)
-    payer = known_signer(channel, 0)
-    assert payer is not None, "an open channel has its payer's prefund signature"
-    if not verify_voucher(channel.channel_id, total, signature, payer):
-        raise VoucherSignatureWrong(total)
+    vouchers = channel.vouchers
+    remaining = funding_terms(channel).deposits[0] - vouchers.total
+    if amount > remaining:
+        raise AmountAboveDeposit(amount, remaining)
+    if len(vouchers.pending) + payment_count > PAYMENTS_IN_FLIGHT_COUNT_MAX:
+        raise TooManyPaymentsInFlight(channel_id, len(vouchers.pending))
+    return channel
 
 
-def _refuse(
-    draft: Draft, channel: Channel, body: messages.Payment, refusal: PaymentRefused
-) -> None:
-    payer = channel.counterparty
-    base = amount_to_bytes(channel.vouchers.total)
-    name, reason = refusal.name(), str(refusal)[: messages.TEXT_LENGTH_MAX]
-    answer = messages.PaymentRefusal(
-        body.channel_id, body.payment_id, body.total, base, name, reason
-    )
-    fact = events.VoucherRefused(
-        body.channel_id, payer, body.payment_id, body.total, base, name, reason
-    )
-    draft.send_covered(payer, answer, fact)
+def require_payment_channel(draft: Draft, channel: Channel) -> None:
+    """M1: no voucher counts anywhere but in the deployment's own payment app."""
+    if channel.fixed.app_definition != draft.state.node.virtual_payment_app:
+        raise NotAPaymentChannel(channel.channel_id)
 
 
-def issue_receipts(draft: Draft) -> None:
-    """The end of a batch: the payee signs one receipt for each channel that was paid in."""
-    for channel_id in list(draft.unreceipted):
-        channel = draft.state.channels[channel_id]
-        pending = channel.vouchers.pending
-        if channel.my_index == 0 or not pending:
-            continue
-        total, root = channel.vouchers.total, root_of(pending)
-        signature = draft.context.signer(receipt_hash(channel_id, total, root))
-        amount = amount_to_bytes(total)
-        draft.send_covered(
-            channel.counterparty,
-            messages.Receipt(channel_id, amount, len(pending), root, signature),
-            events.ReceiptIssued(channel_id, amount, len(pending), root, signature),
+def require_memo(memo: str) -> None:
+    """Raise InvalidWidth for a memo that no message carries."""
+    if len(memo) > messages.TEXT_LENGTH_MAX:
+        expected = f"at most {messages.TEXT_LENGTH_MAX} characters"
+        raise InvalidWidth("memo", expected, str(len(memo)))
+
+
+def message_of(
+    channel: Channel, listed: list[PendingPayment]
+) -> messages.Payment | messages.PaymentBatch:
+    """The payments of one voucher as they are sent; the last of them has its signature."""
+    first, last = listed[0], listed[-1]
+    if first is last:
+        return messages.Payment(
+            channel.channel_id,
+            last.payment_id,
+            amount_to_bytes(last.amount),
+            amount_to_bytes(last.total),
+            last.signature,
+            last.memo,
         )
-
-
-def root_of(payments: tuple[PendingPayment, ...]) -> bytes:
-    """M13: the Merkle root over (id, amount) of the payments, in order."""
-    return merkle_root([payment_leaf(p.payment_id, p.amount) for p in payments])
-
-
-def receive_receipt(draft: Draft, peer: Address, body: messages.Receipt) -> None:
-    """The payer keeps the payee's signature. Raises ReceiptWrong or UnknownChannel."""
-    channel = draft.state.channels.get(body.channel_id)
-    if channel is None or channel.counterparty != peer or channel.my_index != 0:
-        raise UnknownChannel(body.channel_id)
-    total = amount_from_bytes(body.total)
-    covered = channel.vouchers.pending[: body.payment_count]
-    if not covered or len(covered) != body.payment_count or covered[-1].total != total:
-        raise ReceiptWrong(total, "it does not end with a payment that waits for one")
-    if root_of(covered) != body.root:
-        raise ReceiptWrong(total, "its root is over other payments")
-    payee = known_signer(channel, 1)
-    message = receipt_hash(channel.channel_id, total, body.root)
-    if payee is None or not payee.verify(message, body.signature):
-        raise ReceiptWrong(total, "it is not signed by the payee")
-    draft.emit(
-        events.ReceiptReceived(
-            body.channel_id, body.total, body.payment_count, body.root, body.signature
-        )
+    return messages.PaymentBatch(
+        channel.channel_id,
+        amount_to_bytes(first.total - first.amount),
+        amount_to_bytes(last.total),
+        last.signature,
+        tuple(
+            messages.ListedPayment(p.payment_id, amount_to_bytes(p.amount), p.memo) for p in listed
+        ),
     )
+
+
+def paying_channel(draft: Draft, peer: Address, channel_id: ChannelId) -> Channel:
+    """The channel in which we pay that peer; raises UnknownChannel."""
+    channel = draft.state.channels.get(channel_id)
+    if channel is None or channel.my_index != 0 or channel.counterparty != peer:
+        raise UnknownChannel(channel_id)
+    return channel
 
 
 def receive_refusal(draft: Draft, peer: Address, body: messages.PaymentRefusal) -> None:
@@ -232,9 +152,7 @@ def receive_refusal(draft: Draft, peer: Address, body: messages.PaymentRefusal) 
 
     Raises UnknownChannel unless it comes from the payee of a channel in which we pay.
     """
-    channel = draft.state.channels.get(body.channel_id)
-    if channel is None or channel.counterparty != peer or channel.my_index != 0:
-        raise UnknownChannel(body.channel_id)
+    channel = paying_channel(draft, peer, body.channel_id)
     draft.emit(
         events.VoucherRefusalReceived(
             body.channel_id,
@@ -246,10 +164,14 @@ def receive_refusal(draft: Draft, peer: Address, body: messages.PaymentRefusal) 
             body.reason,
         )
     )
-    error = all_errors().get(body.error_code)
-    retry = error is not None and (error.retry_safe or error is VoucherTotalWrong)
-    if not retry and status(channel) == ChannelStatus.OPEN:
+    if is_for_good(body.error_code) and status(channel) == ChannelStatus.OPEN:
         start_defund(draft, channel, draft.context.me)
+
+
+def is_for_good(error_code: str) -> bool:
+    """Whether what the payee refused under that name is not to be sent again."""
+    error = all_errors().get(error_code)
+    return error is None or not (error.retry_safe or error in (VoucherTotalWrong, BatchBaseWrong))
 
 
 def resend_refused(draft: Draft) -> None:
@@ -278,8 +200,76 @@ def _may_resend(draft: Draft, channel: Channel) -> bool:
 
 
 def _resend(draft: Draft, channel: Channel) -> None:
-    for payment in channel.vouchers.pending:
-        if payment.total > channel.vouchers.refused_at:
-            total = amount_to_bytes(payment.total)
-            fact = events.VoucherResent(channel.channel_id, payment.payment_id, total)
-            draft.send_covered(channel.counterparty, _message(channel, payment), fact)
+    base = channel.vouchers.refused_at
+    above = [payment for payment in channel.vouchers.pending if payment.total > base]
+    for listed in lists(above):
+        last = listed[-1]
+        total = amount_to_bytes(last.total)
+        fact = events.VoucherResent(channel.channel_id, last.payment_id, total)
+        draft.send_covered(channel.counterparty, message_of(channel, listed), fact)
+
+
+# --- the payee ---
+
+
+def receive_payment(draft: Draft, peer: Address, body: messages.Payment) -> None:
+    """The payee's side: accept and record, or refuse by name and tell the payer."""
+    channel = paid_channel(draft, peer, body.channel_id)
+    amount, total = amount_from_bytes(body.amount), amount_from_bytes(body.total)
+    try:
+        require_safe(draft, channel)
+        if amount <= 0:
+            raise AmountNotPositive(amount)
+        base = channel.vouchers.total
+        if total != base + amount:
+            raise VoucherTotalWrong(total, base, amount)
+        require_voucher(channel, total, body.signature)
+    except PaymentRefused as refusal:
+        refuse(draft, channel, body.payment_id, total, refusal)
+        return
+    draft.emit(
+        events.VoucherReceived(
+            body.channel_id, body.payment_id, body.amount, body.total, body.signature, body.memo
+        )
+    )
+
+
+def paid_channel(draft: Draft, peer: Address, channel_id: ChannelId) -> Channel:
+    """The payment channel in which that peer pays us; raises UnknownChannel."""
+    channel = draft.state.channels.get(channel_id)
+    if (
+        channel is None
+        or channel.my_index != channel.payee_index
+        or channel.counterparty != peer
+        or channel.fixed.app_definition != draft.state.node.virtual_payment_app
+    ):
+        raise UnknownChannel(channel_id)
+    return channel
+
+
+def require_voucher(channel: Channel, total: int, signature: bytes) -> None:
+    """The payer's own signature over a total within her deposit (M11), in a channel that is open.
+
+    Raises AmountAboveDeposit or VoucherSignatureWrong.
+    """
+    base, deposit = channel.vouchers.total, funding_terms(channel).deposits[0]
+    if total > deposit:
+        raise AmountAboveDeposit(total - base, deposit - base)
+    payer = known_signer(channel, 0)
+    assert payer is not None, "an open channel has its payer's prefund signature"
+    if not verify_voucher(channel.channel_id, total, signature, payer):
+        raise VoucherSignatureWrong(total)
+
+
+def refuse(
+    draft: Draft, channel: Channel, payment_id: PaymentId, total: int, refusal: PaymentRefused
+) -> None:
+    """Tell the payer what is in the way, and the base to go on from (M13)."""
+    payer, shown = channel.counterparty, amount_to_bytes(total)
+    base = amount_to_bytes(channel.vouchers.total)
+    name, reason = refusal.name(), str(refusal)[: messages.TEXT_LENGTH_MAX]
+    draft.send_covered(
+        payer,
+        messages.PaymentRefusal(channel.channel_id, payment_id, shown, base, name, reason),
+        events.VoucherRefused(channel.channel_id, payer, payment_id, shown, base, name, reason),
+    )

@@ -1,11 +1,14 @@
 """Vouchers: a payer's signature over how much a channel owes in all, and the payee's receipt.
 
 A voucher's amount is cumulative: the largest one counts. What makes one acceptable (M11 to M13)
-is the channel's business; here are its bytes only.
+is the channel's business; here are its bytes, and what each side remembers of them.
 Source: VirtualPaymentApp.sol.
 """
 
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+
+from msgspec import Struct
 
 from protocols.abi import encode_signature, encode_voucher
 from protocols.crypto import KnownSigner, keccak256
@@ -13,6 +16,7 @@ from protocols.types import (
     Amount,
     Bytes32,
     ChannelId,
+    PaymentId,
     Signature,
     amount_to_bytes,
     require_width,
@@ -20,6 +24,68 @@ from protocols.types import (
 
 RECEIPT_DOMAIN = keccak256(b"tallystick receipt v1")
 """Keeps a receipt from ever being taken for a voucher or a state."""
+
+NO_PAYMENTS_ROOT = bytes(32)
+"""The root of a receipt for a voucher that was handed over: it came without a list of payments."""
+
+
+class PendingPayment(Struct, frozen=True, array_like=True, gc=False):
+    """A payment without a receipt."""
+
+    payment_id: PaymentId
+    amount: int
+    total: int
+    """What was paid in all with it; its voucher's amount if it is the last of its list."""
+    signature: bytes
+    """The voucher's; empty where a later payment of the same list carries it."""
+    memo: str
+
+
+class Vouchers(Struct, frozen=True, array_like=True, gc=False):
+    """The payments of a channel, on either side: ours issued, or ours received."""
+
+    total: int = 0
+    """Largest voucher issued or accepted, cumulative."""
+    signature: bytes = b""
+    payment_count: int = 0
+    receipted_total: int = 0
+    receipted_count: int = 0
+    receipt_signature: bytes = b""
+    receipt_root: bytes = b""
+    pending: tuple[PendingPayment, ...] = ()
+    """Payments above receipted_total, in order."""
+    refused_at: int = -1
+    """The payee's base after its last refusal, until what is above it was sent again; or -1."""
+    resend_count: int = 0
+    """Rounds of sending refused payments again since the last receipt."""
+    resent_ms: int = 0
+    """When the last round was."""
+
+
+def lists(payments: Iterable[PendingPayment]) -> Iterator[list[PendingPayment]]:
+    """The payments by the vouchers that cover them, in order; the last of each list is signed."""
+    listed: list[PendingPayment] = []
+    for payment in payments:
+        listed.append(payment)
+        if payment.signature:
+            yield listed
+            listed = []
+
+
+def covered_by(vouchers: Vouchers, total: Amount, payment_count: int) -> tuple[PendingPayment, ...]:
+    """The pending payments that a receipt for `total` covers.
+
+    A receipt over no payment is one for a voucher that was handed over: it covers whatever is
+    within the total.
+    """
+    pending = vouchers.pending
+    if payment_count > 0:
+        return pending[:payment_count]
+    return pending[: bisect_right(pending, total, key=_total)]
+
+
+def _total(payment: PendingPayment) -> Amount:
+    return payment.total
 
 
 def voucher_hash(channel_id: ChannelId, amount: Amount) -> Bytes32:

@@ -15,16 +15,19 @@ from node.store.kv import ENTITY, LOG, META, OUTBOX, SIGNED_TURNS, KeyValue, Wri
 from node.store.record import chain_next, chain_seed, encode_record, seq_key
 from protocols.effects import Effect
 from protocols.events import EVENTS, Event, LogTailCut, NodeCreated, encode_payload
+from protocols.payment_events import PaymentListed
 
 SYNCED_KEY = b"synced"
 """In META: [length before the newest batch, length after it], two integers (M28)."""
 
-_ENTITY_FIELDS = ("channel_id", "objective_id")
+_ENTITY_FIELDS = ("channel_id", "objective_id", "payment_id")
 INDEXED_FIELDS: dict[str, tuple[str, ...]] = {
     name: tuple(field for field in _ENTITY_FIELDS if field in event.__struct_fields__)
     for name, event in EVENTS.items()
 }
 """By which fields an event is found again, besides its request id."""
+# A listed payment stands right before the record of its batch, which its channel leads to.
+INDEXED_FIELDS[PaymentListed.NAME] = ("payment_id",)
 _HAS_REQUEST_ID = frozenset(
     name for name, event in EVENTS.items() if "request_id" in event.__struct_fields__
 )

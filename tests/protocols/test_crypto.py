@@ -19,10 +19,13 @@ from protocols.crypto import (
     eip191_digest,
     keccak256,
     known_signer_from_signature,
+    merkle_proof,
     merkle_root,
     payment_leaf,
+    payment_root,
     recover_address,
     restore_v,
+    root_of_proof,
     sign,
 )
 from protocols.errors import InvalidEncoding, InvalidSignature, InvalidWidth
@@ -410,3 +413,23 @@ def test_a_payment_leaf_hashes_id_and_amount_behind_a_zero_byte() -> None:
 def test_a_payment_leaf_of_the_wrong_shape_is_refused(payment_id: bytes, amount: int) -> None:
     with pytest.raises(InvalidWidth):
         payment_leaf(payment_id, amount)
+
+
+# --- proofs ---
+
+words = st.binary(min_size=32, max_size=32)
+
+
+@given(st.lists(st.tuples(words, st.integers(0, 2**256 - 1)), min_size=1, max_size=40))
+def test_the_root_of_payments_is_that_of_their_leaves(payments: list[tuple[bytes, int]]) -> None:
+    leaves = [payment_leaf(*payment) for payment in payments]
+    assert payment_root(payments) == merkle_root(leaves)
+
+
+@given(st.lists(words, min_size=1, max_size=40, unique=True), st.data())
+def test_a_proof_leads_from_its_own_leaf_to_the_root(leaves: list[bytes], data: Any) -> None:
+    index = data.draw(st.integers(0, len(leaves) - 1))
+    other = data.draw(st.integers(0, len(leaves) - 1))
+    proof = merkle_proof(leaves, index)
+    assert root_of_proof(leaves[index], proof) == merkle_root(leaves)
+    assert (root_of_proof(leaves[other], proof) == merkle_root(leaves)) == (other == index)

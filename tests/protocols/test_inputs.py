@@ -24,6 +24,9 @@ COMMANDS: list[Command] = [
     inputs.OpenLedger(bytes(20), bytes(20), 5, 6, 3_600, b"abcd", "r1"),
     inputs.OpenVirtual((bytes(20),), bytes(20), 5, (), 3_600, b"abcd", "r1"),
     inputs.PayLedger(CHANNEL, 5, "r1"),
+    inputs.SendBatch(CHANNEL, (5, 6), ("tea", ""), bytes(28), None, "r1"),
+    inputs.CreateVoucher(CHANNEL, 5, bytes(32), "tea", "r1"),
+    inputs.TakeVoucher(CHANNEL, 5, bytes(65), "r1"),
 ]
 
 
@@ -38,6 +41,8 @@ def test_there_is_a_sample_of_every_command() -> None:
         (COMMANDS[0], {"nonce_entropy": b"zzzz"}),
         (PAY, {"payment_id": b"\x01" * 32}),
         (PAY, {"request_id": ""}),
+        (COMMANDS[8], {"id_prefix": b"\x01" * 28}),
+        (COMMANDS[9], {"payment_id": b"\x01" * 32}),
     ],
 )
 def test_what_the_shell_draws_does_not_make_another_command(
@@ -62,6 +67,11 @@ def test_what_the_shell_draws_does_not_make_another_command(
         (COMMANDS[6], {"path": (bytes(20), bytes(20))}),
         (COMMANDS[6], {"fees": (1,)}),
         (COMMANDS[7], {"amount": 6}),
+        (COMMANDS[8], {"amounts": (5, 7)}),
+        (COMMANDS[8], {"memos": ("tea", "milk")}),
+        (COMMANDS[8], {"is_shared": False}),
+        (COMMANDS[9], {"amount": 6}),
+        (COMMANDS[10], {"total": 6}),
     ],
 )
 def test_whatever_the_caller_chose_makes_another_command(
@@ -95,3 +105,10 @@ def test_inputs_are_frozen() -> None:
     with pytest.raises(AttributeError):
         setattr(PAY, "amount", 6)  # noqa: B010
     assert isinstance(PAY, msgspec.Struct)
+
+
+def test_the_payments_of_a_batch_are_named_by_its_prefix_and_their_place() -> None:
+    command = inputs.SendBatch(CHANNEL, (5,) * 300, ("",) * 300, b"\x01" * 28)
+    ids = command.payment_ids()
+    assert len(set(ids)) == 300
+    assert (ids[0], ids[299]) == (b"\x01" * 28 + bytes(4), b"\x01" * 28 + b"\0\0\x01\x2b")

@@ -33,6 +33,9 @@ BODIES: dict[str, Body] = {
     "refuse": final_refusal(3, 30),
     "reject": messages.ObjectiveRejection(CHANNEL, "POLICY_DENIED", "not today"),
     "pay": payment(12, 5, memo="東京"),
+    "pay-all": messages.PaymentBatch(
+        CHANNEL, AMOUNT, AMOUNT, bytes(65), (messages.ListedPayment(CHANNEL, AMOUNT, "東京"),)
+    ),
     "unpaid": messages.PaymentRefusal(CHANNEL, CHANNEL, AMOUNT, AMOUNT, "X", "why"),
     "receipt": messages.Receipt(CHANNEL, AMOUNT, 3, bytes(32), bytes(65)),
     "ledger": messages.LedgerProposal(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from protocols import events
+from protocols import events, payment_events
 from protocols.events import EVENTS
 from protocols.node_state import (
     _REDUCERS,
@@ -63,6 +63,8 @@ _FACTS = st.tuples(
             events.ReceiptIssued,
             events.ReceiptReceived,
             events.VoucherResent,
+            payment_events.VoucherCreated,
+            payment_events.PaymentListed,
         ]
     ),
     st.sampled_from([CHANNEL, _OTHER_CHANNEL]),
@@ -75,6 +77,8 @@ def _fact(kind: type[events.Event], channel_id: bytes, number: int) -> events.Ev
     fields: tuple[Any, ...] = (number.to_bytes(32, "big"), amount, amount, bytes(65))
     if kind in (events.ReceiptIssued, events.ReceiptReceived):
         fields = (amount, number, ONE, bytes(65))
+    if kind is payment_events.PaymentListed:
+        fields = fields[:2]
     if kind is events.VoucherResent:
         fields = (ONE, amount)
     return kind(channel_id, *fields)
@@ -114,6 +118,10 @@ COUNTED: list[tuple[events.Event, int, int]] = [
     (voucher(events.VoucherIssued), 1, 0),
     (voucher(events.VoucherReceived), 0, 1),
     (events.VoucherResent(CHANNEL, ONE, AMOUNT), 1, 0),
+    (payment_events.BatchSplit(CHANNEL, AMOUNT, 0, "", ONE), 0, 0),
+    (payment_events.PaymentListed(CHANNEL, ONE, AMOUNT), 0, 0),
+    (payment_events.VoucherTaken(CHANNEL, AMOUNT, AMOUNT, bytes(65)), 0, 0),
+    (voucher(payment_events.VoucherCreated), 0, 0),
     (events.VoucherRefused(CHANNEL, BOB.address, ONE, AMOUNT, AMOUNT, "X", ""), 1, 1),
     (events.VoucherRefusalReceived(CHANNEL, BOB.address, ONE, AMOUNT, bytes(32), "X", ""), 0, 1),
     (events.ReceiptIssued(CHANNEL, AMOUNT, 0, ONE, bytes(65)), 1, 0),

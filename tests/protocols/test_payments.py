@@ -10,7 +10,6 @@ from msgspec.structs import replace
 
 from protocols import inputs, messages
 from protocols.channel import ChannelStatus, status
-from protocols.crypto import merkle_root, payment_leaf
 from protocols.errors import (
     AmountAboveDeposit,
     AmountNotPositive,
@@ -23,20 +22,16 @@ from protocols.errors import (
     InvalidWidth,
     NotThePayer,
     ProtocolError,
-    TooManyPaymentsInFlight,
     UnknownChannel,
 )
-from protocols.events import MessageDropped, VoucherRefused
-from protocols.objectives.base import ObjectiveType
+from protocols.events import VoucherRefused
 from protocols.payments import (
-    PAYMENTS_IN_FLIGHT_COUNT_MAX,
     RESEND_PAUSE_MS,
     RESEND_PAUSE_MS_MAX,
     RESEND_ROUND_COUNT_MAX,
-    root_of,
 )
 from protocols.types import amount_from_bytes, amount_to_bytes
-from protocols.voucher import receipt_hash, sign_voucher, verify_voucher
+from protocols.voucher import sign_voucher, verify_voucher
 from tests.support.actors import ALICE, BOB, IRENE, Actor
 from tests.support.builders import (
     CHANNEL,
@@ -221,16 +216,6 @@ def test_a_memo_that_the_payee_could_not_read_is_refused() -> None:
     alice.feed(spend(memo="x" * messages.TEXT_LENGTH_MAX))
     with pytest.raises(InvalidWidth):
         alice.feed(spend(number=2, memo="x" * (messages.TEXT_LENGTH_MAX + 1)))
-
-
-def test_payments_without_a_receipt_are_bounded() -> None:
-    alice = opened_payer()
-    alice.proves_purity = False
-    for number in range(PAYMENTS_IN_FLIGHT_COUNT_MAX):
-        alice.feed(spend(1, number))
-    with pytest.raises(TooManyPaymentsInFlight) as refusal:
-        alice.feed(spend(1, 9_999_999))
-    assert refusal.value.count == PAYMENTS_IN_FLIGHT_COUNT_MAX
 
 
 def test_the_payer_pays_nothing_after_she_signed_the_final_state() -> None:
@@ -577,92 +562,3 @@ def test_a_refusal_by_anybody_but_the_payee_changes_nothing(side: str, by: Actor
     assert names(node.feed(Said(by, refusal_message("CHAIN_VIEW_STALE")))) == ["message-dropped"]
     assert node.channel() == before
     assert not node.state.refused
-
-
-# --- receipts ---
-
-
-def receipt(total: int, count: int, root: bytes, by: Actor = BOB) -> messages.Receipt:
-    signature = by.signer(receipt_hash(CHANNEL, total, root))
-    return messages.Receipt(CHANNEL, amount_to_bytes(total), count, root, signature)
-
-
-def three_payments() -> Network:
-    network = opened()
-    for number in (1, 2, 3):
-        pay(network, 10, number)
-    return network
-
-
-def root_over(*numbers: int) -> bytes:
-    return merkle_root([payment_leaf(n.to_bytes(32, "big"), 10) for n in numbers])
-
-
-def test_one_receipt_covers_all_payments_of_a_batch_by_their_root() -> None:
-    network = three_payments()
-    for index in range(3):
-        network.deliver(network.alice, index)
-    result = network.bob.feed(inputs.EndOfBatch())
-    assert names(result) == ["receipt-issued", "send Receipt"]
-    body = messages.decode_body(network.bob.outbox[ALICE.address][-1].body)
-    assert body == receipt(30, 3, root_over(1, 2, 3))
-    assert BOB.known.verify(
-        receipt_hash(CHANNEL, 30, root_over(1, 2, 3)), getattr(body, "signature", b"")
-    )
-
-
-def test_the_payer_takes_receipts_batch_by_batch() -> None:
-    alice = three_payments().alice
-    assert Playbook(alice) >> Said(BOB, receipt(20, 2, root_over(1, 2))) << "receipt-received"
-    vouchers = alice.channel().vouchers
-    assert (vouchers.receipted_total, vouchers.receipted_count) == (20, 2)
-    assert root_of(vouchers.pending) == root_over(3)
-    assert Playbook(alice) >> Said(BOB, receipt(30, 1, root_over(3))) << "receipt-received"
-    assert alice.channel().vouchers.pending == ()
-
-
-@pytest.mark.parametrize(
-    ("body", "reason"),
-    [
-        (receipt(30, 0, root_over(1, 2, 3)), "does not end with a payment"),
-        (receipt(30, 4, root_over(1, 2, 3)), "does not end with a payment"),
-        (receipt(30, 2, root_over(1, 2)), "does not end with a payment"),
-        (receipt(25, 2, root_over(1, 2)), "does not end with a payment"),
-        (receipt(20, 2, root_over(2, 1)), "root is over other payments"),
-        (receipt(20, 2, root_over(1, 3)), "root is over other payments"),
-        (receipt(30, 3, root_over(1, 2, 3), by=IRENE), "not signed by the payee"),
-        (receipt(30, 3, root_over(1, 2, 3), by=ALICE), "not signed by the payee"),
-    ],
-)
-def test_a_wrong_receipt_is_dropped(body: messages.Receipt, reason: str) -> None:
-    alice = three_payments().alice
-    before = alice.channel()
-    assert names(alice.feed(Said(BOB, body))) == ["message-dropped"]
-    dropped = alice.log[-1][1]
-    assert isinstance(dropped, MessageDropped)
-    assert reason in dropped.reason
-    assert alice.channel() == before
-
-
-@pytest.mark.parametrize(("side", "by"), [("alice", IRENE), ("bob", ALICE)])
-def test_only_the_payee_gives_receipts(side: str, by: Actor) -> None:
-    node: CoreNode = getattr(three_payments(), side)
-    result = node.feed(Said(by, receipt(30, 3, root_over(1, 2, 3), by=by)))
-    assert names(result) == ["message-dropped"]
-    assert "UNKNOWN_CHANNEL" in node.events_of("message-dropped")[0].reason
-
-
-def test_a_receipt_is_not_taken_twice() -> None:
-    alice = three_payments().alice
-    alice.feed(Said(BOB, receipt(30, 3, root_over(1, 2, 3))))
-    alice.feed(Said(BOB, receipt(30, 3, root_over(1, 2, 3))))
-    assert alice.channel().vouchers.receipted_count == 3
-    assert len(alice.events_of("message-dropped")) == 1
-
-
-def test_receipts_still_come_when_the_channel_is_closing() -> None:
-    network = three_payments()
-    network.alice.feed(inputs.CloseChannel(CHANNEL))
-    network.settle()
-    assert network.alice.channel().vouchers.receipted_total == 30
-    assert network.alice.objective(ObjectiveType.DIRECT_DEFUND).success

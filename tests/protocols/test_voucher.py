@@ -11,6 +11,10 @@ from protocols.crypto import Signer, keccak256, merkle_root, payment_leaf
 from protocols.errors import InvalidSignature, InvalidWidth
 from protocols.types import UINT256_MAX, from_hex, to_hex
 from protocols.voucher import (
+    PendingPayment,
+    Vouchers,
+    covered_by,
+    lists,
     receipt_hash,
     redemption_app_data,
     sign_voucher,
@@ -132,3 +136,22 @@ def test_a_receipt_changes_with_every_payment_it_covers() -> None:
 def test_a_receipt_out_of_shape_is_refused(channel_id: bytes, amount: int, root: bytes) -> None:
     with pytest.raises(InvalidWidth):
         receipt_hash(channel_id, amount, root)
+
+
+def pending(*signed: bool) -> tuple[PendingPayment, ...]:
+    return tuple(
+        PendingPayment(bytes([n]) * 32, 1, n, bytes(65) if is_signed else b"", "")
+        for n, is_signed in enumerate(signed, 1)
+    )
+
+
+def test_payments_fall_into_lists_that_end_with_a_signature() -> None:
+    found = lists(pending(True, False, False, True, True))
+    assert [[payment.total for payment in listed] for listed in found] == [[1], [2, 3, 4], [5]]
+    assert list(lists(())) == []
+
+
+def test_a_receipt_covers_so_many_payments_or_all_within_its_total() -> None:
+    vouchers = Vouchers(pending=pending(True, True, True))
+    for total, count, covered in ((2, 2, 2), (2, 0, 2), (3, 0, 3), (0, 0, 0), (9, 0, 3), (3, 1, 1)):
+        assert len(covered_by(vouchers, total, count)) == covered

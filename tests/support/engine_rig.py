@@ -28,7 +28,7 @@ from protocols.effects import BroadcastTransaction, ReadHoldings, SubmitTransact
 from protocols.errors import ProtocolError
 from protocols.messages import Body, Receipt, decode_body, encode_body
 from protocols.node_state import NodeState, apply
-from protocols.payments import root_of
+from protocols.receipts import root_of
 from protocols.types import Address, Bytes32, amount_to_bytes
 from protocols.voucher import receipt_hash
 from tests.support.actors import ALICE, BOB, Actor

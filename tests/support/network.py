@@ -86,6 +86,7 @@ class CoreNode:
         self.now_ms = START_MS
         self.chain_view_age_s: int | None = 0
         self.challenge_duration_s_min = 3_600
+        self.shares_vouchers = True
         self.assets: frozenset[Address] = frozenset()
         """Tokens this node accepts."""
         self.proves_purity = True
@@ -106,6 +107,7 @@ class CoreNode:
             self._decide,
             self.chain_view_age_s,
             assets=self.assets,
+            shares_vouchers=self.shares_vouchers,
         )
 
     def _decide(self, proposal: Proposal) -> Decision:

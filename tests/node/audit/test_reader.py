@@ -183,7 +183,7 @@ def test_a_directory_that_does_not_open_is_refused_with_its_place(tmp_path: Path
 def test_other_families_are_read_or_refused(tmp_path: Path) -> None:
     make_log(tmp_path, 30).close()
     reader = LogReader.open(tmp_path)
-    assert len(list(reader.entries(ENTITY))) == 29
+    assert len(list(reader.entries(ENTITY))) == 2 * 29
     table = log_table(tmp_path)
     assert reader.seqs_in(table.name) == (0, 29)
     others = [file for file in tmp_path.glob("*.sst") if file != table]

@@ -1,0 +1,141 @@
+"""Batches: many payments at once, under one voucher or with one for each.
+
+A shared list is accepted whole or refused whole (M13): the amounts sum exactly to what the voucher
+rises above its base, and the base is the payee's largest accepted amount. Each payment is still
+its own record. What a payment costs here is counted in microseconds, so lists are made, checked,
+folded and encoded as a whole.
+"""
+
+from __future__ import annotations
+
+from protocols import events, messages
+from protocols.channel import Channel
+from protocols.draft import Draft
+from protocols.errors import (
+    AmountNotPositive,
+    BatchBaseWrong,
+    BatchTooLarge,
+    PaymentListedTwice,
+    PaymentRefused,
+    VoucherTotalWrong,
+)
+from protocols.funding import require_safe
+from protocols.inputs import SendBatch, command_hash
+from protocols.payment_events import BatchIssued, BatchReceived, BatchSplit, PaymentListed
+from protocols.payments import (
+    paid_channel,
+    refuse,
+    require_memo,
+    require_spendable,
+    require_voucher,
+)
+from protocols.types import Address, amount_from_bytes, amount_to_bytes
+from protocols.voucher import sign_voucher
+
+_to_int = int.from_bytes
+
+
+def send_batch(draft: Draft, command: SendBatch) -> None:
+    """The owner pays a list, all or nothing.
+
+    Raises PaymentRefused, UnknownChannel, or InvalidWidth for a memo too long; nothing is spent.
+    """
+    amounts, memos = command.amounts, command.memos
+    if not amounts or min(amounts) <= 0:
+        raise AmountNotPositive(min(amounts, default=0))
+    channel = require_spendable(draft, command.channel_id, sum(amounts), len(amounts))
+    if any(memos):
+        require_memo(max(memos, key=len))
+    memo_size_bytes = len("".join(memos).encode())
+    if (
+        len(amounts) > messages.BATCH_PAYMENT_COUNT_MAX
+        or memo_size_bytes > messages.BATCH_MEMO_SIZE_BYTES_MAX
+    ):
+        raise BatchTooLarge(len(amounts), memo_size_bytes)
+    is_shared = command.is_shared
+    if draft.context.shares_vouchers if is_shared is None else is_shared:
+        _send_list(draft, channel, command)
+    else:
+        _send_each(draft, channel, command)
+
+
+def _send_list(draft: Draft, channel: Channel, command: SendBatch) -> None:
+    channel_id, ids, memos = channel.channel_id, command.payment_ids(), command.memos
+    amounts = [amount.to_bytes(32, "big") for amount in command.amounts]
+    base = channel.vouchers.total
+    total = base + sum(command.amounts)
+    signature = sign_voucher(channel_id, total, draft.context.signer)
+    base32, total32 = amount_to_bytes(base), amount_to_bytes(total)
+    draft.emit_run([PaymentListed(channel_id, *of) for of in zip(ids, amounts, memos, strict=True)])
+    listed = messages.ListedPayment
+    payments = tuple([listed(*of) for of in zip(ids, amounts, memos, strict=True)])
+    draft.send_covered(
+        channel.counterparty,
+        messages.PaymentBatch(channel_id, base32, total32, signature, payments),
+        BatchIssued(
+            channel_id,
+            base32,
+            total32,
+            len(ids),
+            signature,
+            command.request_id,
+            command_hash(command) if command.request_id else None,
+        ),
+    )
+
+
+def _send_each(draft: Draft, channel: Channel, command: SendBatch) -> None:
+    channel_id, total = channel.channel_id, channel.vouchers.total
+    facts: list[events.VoucherIssued] = []
+    bodies: list[messages.Payment] = []
+    for payment_id, amount, memo in zip(
+        command.payment_ids(), command.amounts, command.memos, strict=True
+    ):
+        total += amount
+        signature = sign_voucher(channel_id, total, draft.context.signer)
+        signed = (amount_to_bytes(amount), amount_to_bytes(total), signature, memo)
+        facts.append(events.VoucherIssued(channel_id, payment_id, *signed))
+        bodies.append(messages.Payment(channel_id, payment_id, *signed))
+    draft.send_run(channel.counterparty, bodies, facts)
+    draft.emit(
+        BatchSplit(
+            channel_id,
+            amount_to_bytes(total),
+            len(facts),
+            command.request_id,
+            command_hash(command),
+        )
+    )
+
+
+def receive_batch(draft: Draft, peer: Address, body: messages.PaymentBatch) -> None:
+    """The payee's side: accept and record all of a list, or refuse all of it by name."""
+    channel = paid_channel(draft, peer, body.channel_id)
+    total, payments = amount_from_bytes(body.total), body.payments
+    try:
+        _require_acceptable(draft, channel, body, total)
+    except PaymentRefused as refusal:
+        refuse(draft, channel, payments[-1].payment_id, total, refusal)
+        return
+    channel_id = body.channel_id
+    draft.emit_run([PaymentListed(channel_id, p.payment_id, p.amount, p.memo) for p in payments])
+    draft.emit(BatchReceived(channel_id, body.base, body.total, len(payments), body.signature))
+
+
+def _require_acceptable(
+    draft: Draft, channel: Channel, body: messages.PaymentBatch, total: int
+) -> None:
+    require_safe(draft, channel)
+    accepted, base = channel.vouchers.total, amount_from_bytes(body.base)
+    if base != accepted:
+        raise BatchBaseWrong(base, accepted)
+    amounts = [_to_int(payment.amount) for payment in body.payments]
+    if min(amounts) <= 0:
+        raise AmountNotPositive(min(amounts))
+    rise = sum(amounts)
+    if total != base + rise:
+        raise VoucherTotalWrong(total, base, rise)
+    distinct_count = len({payment.payment_id for payment in body.payments})
+    if distinct_count != len(amounts):
+        raise PaymentListedTwice(len(amounts), distinct_count)
+    require_voucher(channel, total, body.signature)

@@ -1,0 +1,85 @@
+"""Whether a payment channel carries payments now: its money is there, and nothing threatens it.
+
+A direct channel's money is the deposit that the chain holds; a virtual channel's is the guarantee
+that the ledger on our side of the path holds for it. `money-rules` M11.
+"""
+
+from __future__ import annotations
+
+from protocols.channel import (
+    POSTFUND_TURN,
+    ChainStatus,
+    Channel,
+    funding_terms,
+    observed_chain_status,
+    signed_final,
+    status,
+)
+from protocols.channel import is_funded as holds_deposit
+from protocols.draft import Draft
+from protocols.errors import (
+    ChainNotSeenYet,
+    ChainViewStale,
+    ChannelCloseOnly,
+    ChannelClosing,
+    ChannelDisputed,
+    ChannelNotOpen,
+)
+from protocols.ledger import find_guarantee
+from protocols.node_state import NodeState
+
+CHAIN_VIEW_SHARE = 3
+"""M11: a view of the chain older than a third of the challenge duration is too old to act on."""
+
+
+def carrying_ledger(state: NodeState, channel: Channel) -> Channel | None:
+    """The ledger with our own guarantee for an end of a virtual channel; None for other channels.
+
+    The payer's is the one to its right, the payee's the one to its left.
+    """
+    if channel.virtual is None:
+        return None
+    virtual = channel.virtual
+    return state.channels.get(
+        virtual.right_ledger if channel.my_index == 0 else virtual.left_ledger
+    )
+
+
+def is_funded(state: NodeState, channel: Channel) -> bool:
+    """Whether everything the channel may pay out is there: deposited, or guaranteed to us."""
+    if channel.virtual is None:
+        return holds_deposit(channel)
+    carrier = carrying_ledger(state, channel)
+    if carrier is None or carrier.ledger is None:
+        return False
+    guarantee = find_guarantee(carrier.ledger.current, channel.channel_id)
+    return guarantee is not None and guarantee.amount == funding_terms(channel).total
+
+
+def require_safe(draft: Draft, channel: Channel) -> None:
+    """M11, for both ends as far as each can see: a voucher is safe in this channel now.
+
+    Raises the PaymentRefused that says what is in the way.
+    """
+    carrier = carrying_ledger(draft.state, channel)
+    for carried_by in (channel,) if carrier is None else (channel, carrier):
+        if carried_by.close_only:
+            raise ChannelCloseOnly(carried_by.channel_id)
+    if channel.supported_turn < POSTFUND_TURN or not is_funded(draft.state, channel):
+        raise ChannelNotOpen(channel.channel_id, status(channel))
+    if channel.supported_turn > POSTFUND_TURN or signed_final(channel, channel.my_index):
+        raise ChannelClosing(channel.channel_id)
+    for carried_by in (channel,) if carrier is None else (channel, carrier):
+        on_chain = observed_chain_status(carried_by)
+        if on_chain != ChainStatus.OPEN:
+            raise ChannelDisputed(carried_by.channel_id, on_chain)
+        _require_young_view(draft, carried_by)
+
+
+def _require_young_view(draft: Draft, channel: Channel) -> None:
+    limit_s = channel.fixed.challenge_duration // CHAIN_VIEW_SHARE
+    age_s = draft.context.chain_view_age_s
+    if age_s is None:
+        raise ChainNotSeenYet(channel.channel_id)
+    if age_s > limit_s:
+        raise ChainViewStale(age_s, limit_s)
