@@ -390,7 +390,8 @@ def _tick(draft: Draft) -> None:
     """Time passed: resend what was refused, and let waiting objectives look at the clock."""
     payments.resend_refused(draft)
     approvals.expire(draft)
-    for identity in list(draft.state.objectives):
+    # Those of before this tick, and what it has just begun.
+    for identity in {**draft.base.agenda.active, **draft.state.agenda.active}:
         objective = draft.state.objectives[identity]
         if objective.is_active:
             _crank_objectives(draft, objective.channel_id)

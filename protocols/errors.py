@@ -199,6 +199,17 @@ class TooManyProposals(ChannelRefused):
     count: int
 
 
+@dataclass(eq=False)
+class TooManyStrangers(ChannelRefused):
+    """Peers that never funded a channel with us may together have only so many unfunded ones."""
+
+    code = 1115
+    retry_safe = True
+    next_step = "propose the channel again tomorrow, or have the owner reject what is open"
+    template = "peers without a funded channel have {count} unfunded ones with us already"
+    count: int
+
+
 class PaymentRefused(ProtocolError):
     """A voucher that may not be issued or accepted (M11, M12)."""
 

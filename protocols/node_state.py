@@ -16,6 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from protocols import events, ledger_events, payment_events, virtual_events
+from protocols.agenda import Agenda
 from protocols.carried import Carried
 from protocols.channel import POSTFUND_TURN, Channel
 from protocols.channel_reducers import (
@@ -108,6 +109,8 @@ class NodeState:
         """Ledgers that we follow with proposals we neither signed nor refused: likewise."""
         self.unapproved: dict[ObjectiveId, int] = {}
         """Objectives that wait for the owner's word and since when, oldest first: likewise."""
+        self.agenda = Agenda()
+        """What is under way: likewise, a view of `objectives`."""
         self.carried = Carried()
         """What virtual channels weigh on us, summed by peer and by ledger: likewise."""
 
@@ -204,8 +207,9 @@ def _supported(state: NodeState, event: events.StateSupportedUpdated, time_ms: i
 
 
 def _on_objective(state: NodeState, event: Any, time_ms: int) -> None:
-    objective = state.objectives[event.objective_id]
-    state.objectives[event.objective_id] = OBJECTIVE_REDUCERS[type(event)](objective, event)
+    objective = OBJECTIVE_REDUCERS[type(event)](state.objectives[event.objective_id], event)
+    state.objectives[event.objective_id] = objective
+    state.agenda.update(objective, state.node.address)
 
 
 def _node_created(state: NodeState, event: events.NodeCreated, time_ms: int) -> None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from protocols import events, messages
 from protocols.abi import encode_deposit_call
+from protocols.agenda import REJECTED_COUNT_MAX
 from protocols.channel import (
     POSTFUND_TURN,
     PREFUND_TURN,
@@ -45,6 +46,7 @@ from protocols.errors import (
     PayeeMustOpenWithZero,
     StateRefused,
     TooManyProposals,
+    TooManyStrangers,
     WrongSigner,
 )
 from protocols.inputs import OpenChannel, OpenLedger, command_hash
@@ -72,8 +74,8 @@ PROPOSAL_WINDOW_MS = 86_400_000
 UNFUNDED_COUNT_MAX = 64
 """Channels one peer may have proposed to us within a day that are not funded yet."""
 
-REJECTED_COUNT_MAX = 1_000
-"""Rejected proposals of one peer within a day; after them it is not heard."""
+STRANGERS_UNFUNDED_COUNT_MAX = 1_024
+"""The same for all peers together that never funded a channel with us: keys are free."""
 
 
 def crank(draft: Draft, objective: Objective) -> WaitingFor:
@@ -361,18 +363,21 @@ def require_asset(draft: Draft, asset: Address) -> None:
 
 
 def _require_few_unfunded(draft: Draft, peer: Address) -> None:
-    """A proposal costs its sender nothing, so a stranger could fill our memory with them."""
-    unfunded = rejected = 0
-    for identity in draft.state.objectives:
-        objective = draft.state.objectives[identity]
-        if objective.initiator != peer or objective.objective_type != ObjectiveType.DIRECT_FUND:
-            continue
-        if objective.created_ms + PROPOSAL_WINDOW_MS < draft.context.now_ms:
-            continue
-        unfunded += objective.status in (ObjectiveStatus.UNAPPROVED, ObjectiveStatus.APPROVED)
-        rejected += objective.status == ObjectiveStatus.REJECTED
-    if unfunded >= UNFUNDED_COUNT_MAX or rejected >= REJECTED_COUNT_MAX:
-        raise TooManyProposals(peer, unfunded + rejected)
+    """A proposal costs its sender nothing, so a stranger could fill our memory with them.
+
+    Nor does a key: strangers have one bound together. Peers that funded a channel once are none.
+    """
+    agenda, since_ms = draft.base.agenda, draft.context.now_ms - PROPOSAL_WINDOW_MS
+    unfunded = agenda.unfunded_count(peer, since_ms)
+    if unfunded >= UNFUNDED_COUNT_MAX:
+        raise TooManyProposals(peer, unfunded)
+    if agenda.rejected_too_often(peer, since_ms):
+        raise TooManyProposals(peer, REJECTED_COUNT_MAX)
+    if peer in agenda.proven:
+        return
+    unfunded = agenda.strangers_count(since_ms)
+    if unfunded >= STRANGERS_UNFUNDED_COUNT_MAX:
+        raise TooManyStrangers(unfunded)
 
 
 def _is_ledger(draft: Draft, fixed: FixedPart) -> bool:

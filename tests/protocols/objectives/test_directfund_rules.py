@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import pytest
 
 from protocols import inputs, messages
+from protocols.agenda import REJECTED_COUNT_MAX
+from protocols.crypto import Signer
+from protocols.draft import Decision
 from protocols.errors import (
     AssetNotSupported,
     ChallengeDurationTooLong,
@@ -23,12 +27,12 @@ from protocols.objectives.base import ObjectiveType, objective_id
 from protocols.objectives.directfund import (
     CHALLENGE_DURATION_S_MAX,
     PROPOSAL_WINDOW_MS,
-    REJECTED_COUNT_MAX,
+    STRANGERS_UNFUNDED_COUNT_MAX,
     UNFUNDED_COUNT_MAX,
 )
 from protocols.outcome import GUARANTEE, Allocation, SingleAssetExit, destination_of
 from protocols.types import UINT48_MAX, ZERO_ADDRESS
-from tests.support.actors import ALICE, BOB, IRENE, IVAN
+from tests.support.actors import ALICE, BOB, IRENE, IVAN, Actor
 from tests.support.builders import (
     CHANNEL,
     DEPOSIT,
@@ -38,7 +42,7 @@ from tests.support.builders import (
     split,
     state,
 )
-from tests.support.network import CoreNode, Said
+from tests.support.network import CoreNode, Said, opened
 from tests.support.playbook import names
 
 FUND = objective_id(ObjectiveType.DIRECT_FUND, CHANNEL)
@@ -216,6 +220,40 @@ def test_a_peer_has_only_so_many_unfunded_channels_with_us() -> None:
     bob.feed(inputs.RejectObjective(FUND))
     bob.feed(Said(ALICE, proposal_number(UNFUNDED_COUNT_MAX + 1)))
     assert len(bob.state.channels) == UNFUNDED_COUNT_MAX + 1
+
+
+@lru_cache
+def stranger(number: int) -> Actor:
+    """Somebody with a fresh key."""
+    secret = (1_000 + number).to_bytes(32, "big")
+    signer = Signer(secret)
+    return Actor("stranger", secret, signer.address, signer)
+
+
+def of_stranger(number: int, nonce: int = 0) -> messages.ChannelProposal:
+    """A proposal of a peer with a key of its own."""
+    who = stranger(number)
+    fixed = fixed_part(
+        participants=(who.address, BOB.address), channel_nonce=fixed_part().channel_nonce + nonce
+    )
+    outcome = one_asset(share(who.address, 1), share(BOB.address, 0))
+    return proposal(state(0, fixed=fixed, outcome=outcome), who)
+
+
+def test_strangers_have_a_bound_together_and_whoever_funded_a_channel_is_none() -> None:
+    bob = opened().bob
+    bob.proves_purity = False
+    bob.decision = Decision("ask")
+    for number in range(STRANGERS_UNFUNDED_COUNT_MAX):
+        bob.feed(Said(stranger(number % 32), of_stranger(number % 32, number)))
+    assert bob.peer(stranger(0).address).fault_count == 0
+    bob.feed(Said(stranger(99), of_stranger(99)))
+    assert "TOO_MANY_STRANGERS" in reason_of(bob)
+    bob.feed(Said(ALICE, proposal_number(1)))
+    assert len(bob.state.channels) == STRANGERS_UNFUNDED_COUNT_MAX + 2
+    bob.now_ms += PROPOSAL_WINDOW_MS + 1
+    bob.feed(Said(stranger(99), of_stranger(99)))
+    assert len(bob.state.channels) == STRANGERS_UNFUNDED_COUNT_MAX + 3
 
 
 @pytest.mark.parametrize(
