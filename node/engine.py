@@ -38,6 +38,7 @@ from protocols.crank import crank
 from protocols.draft import Context
 from protocols.effects import Effect, outbox_key
 from protocols.errors import ProtocolError
+from protocols.ledger_events import LedgerUpdateProposed, LedgerUpdateSigned
 from protocols.node_state import Digest, NodeState, apply, apply_all
 from protocols.types import Address
 
@@ -47,6 +48,9 @@ Done = Callable[[Answer | ProtocolError], None]
 """Told once what became of a command, after it is durable."""
 
 Until = Literal["durable", "receipt"]
+
+SIGNING = (events.StateSigned, LedgerUpdateProposed, LedgerUpdateSigned)
+"""Events that hold our signature on a state: one state a turn (M6)."""
 
 SETTLING = (
     events.PeerAcknowledged,
@@ -263,7 +267,7 @@ class _Step:
         """Append and fold one event; note what it settles and whom it answers."""
         state = self.engine.state
         seq = self.batch.append(event, cause_seq)
-        if isinstance(event, events.StateSigned):
+        if isinstance(event, SIGNING):
             self.batch.sign_turn(event.channel_id, event.turn_num, event.state_hash)
         elif isinstance(event, events.ObjectiveCreated):
             self.engine._requests.created(event.objective_id, seq)
