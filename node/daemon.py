@@ -312,7 +312,7 @@ async def _verify_deployment(config: Config) -> None:
         "virtual_payment_app": chain.virtual_payment_app,
         "consensus_app": chain.consensus_app,
     }
-    await verify_deployment(chain.urls, chain.chain_id, contracts)
+    await verify_deployment(chain.urls, chain.chain_id, contracts, config.policy.assets)
 
 
 async def _start_listening(
@@ -343,7 +343,7 @@ async def run_daemon(config: Config, secret: bytes) -> None:
     """Run one node until it is told to stop.
 
     Raises StartRefused, the store's errors (LogDamaged, LogInUse, ...), the chain's (WrongChain,
-    NoCodeAtAddress), or OSError for a port that is taken.
+    NoCodeAtAddress, NoTokenAtAddress), or OSError for a port that is taken.
     """
     configure_logs()
     gc.set_threshold(GARBAGE_THRESHOLD_COUNT)

@@ -15,8 +15,18 @@ from urllib.parse import urlsplit
 
 FUNDING_WEI = 1_000 * 10**18
 """What a new node's account is given."""
+TEST_TOKEN = "test_token"
+"""The name of the test token's address in a deployment that has one."""
+FUNDING_UNITS = 1_000 * 10**18
+"""What of the test token a new node's account is given."""
 CALL_TIMEOUT_S = 20.0
 """A local chain answers within milliseconds."""
+MINT_GAS = 100_000
+"""A first mint to an account costs 70,000."""
+BALANCE_OF_SELECTOR = "0x70a08231"
+"""balanceOf(address)"""
+MINT_SELECTOR = "0x40c10f19"
+"""mint(address,uint256)"""
 RECEIPT_TIMEOUT_S = 30.0
 """A local chain mines at once, or every few seconds."""
 
@@ -127,16 +137,45 @@ def wait_for_receipt(url: str, tx_hash: str) -> dict[str, Any]:
     )
 
 
-def fund(deployment: Deployment, address: str, amount_wei: int = FUNDING_WEI) -> str:
-    """Send test money from one of the deployment's funded keys; the transaction's hash.
+def token_balance(url: str, token: str, owner: str) -> int:
+    """What an account holds of a token at the newest block, in its smallest unit."""
+    call = {"to": token, "data": BALANCE_OF_SELECTOR + _argument(owner)}
+    return int(chain_call(url, "eth_call", call, "latest"), 16)
 
-    Which key depends on the address, so that nodes made at the same time seldom share one; a
-    nonce that another took meanwhile is taken anew.
+
+def mint_call(owner: str, amount: int = FUNDING_UNITS) -> str:
+    """Call data, in hex, of the test token's `mint`, which anybody may send."""
+    return MINT_SELECTOR + _argument(owner) + f"{amount:064x}"
+
+
+def _argument(address: str) -> str:
+    return address.removeprefix("0x").lower().rjust(64, "0")
+
+
+def fund(deployment: Deployment, address: str, amount_wei: int = FUNDING_WEI) -> str:
+    """Send test money from one of the deployment's funded keys; the transaction's hash."""
+    return _send(deployment, address, amount_wei, "0x", 21_000)
+
+
+def fund_token(deployment: Deployment, address: str, amount: int = FUNDING_UNITS) -> str:
+    """Give an account some of the deployment's test token; the transaction's hash."""
+    token = deployment.addresses[TEST_TOKEN]
+    return _send(deployment, token, 0, mint_call(address, amount), MINT_GAS, chosen_by=address)
+
+
+def _send(
+    deployment: Deployment, to: str, value: int, data: str, gas: int, chosen_by: str = ""
+) -> str:
+    """Send and await a transaction of one of the funded keys; its hash.
+
+    Which key depends on the address it is for, so that nodes made at the same time seldom share
+    one; a nonce that another took meanwhile is taken anew.
     """
     from eth_account import Account
 
     url = deployment.rpc_url
-    key = deployment.funded_keys[int(address, 16) % len(deployment.funded_keys)]
+    number = int(chosen_by or to, 16)
+    key = deployment.funded_keys[number % len(deployment.funded_keys)]
     account = Account.from_key(key)
     for attempts_left in range(4, -1, -1):
         gas_price = int(chain_call(url, "eth_gasPrice"), 16)
@@ -144,9 +183,10 @@ def fund(deployment: Deployment, address: str, amount_wei: int = FUNDING_WEI) ->
         signed = account.sign_transaction(
             {
                 # eth_account takes the EIP-55 spelling or bytes, nothing else.
-                "to": bytes.fromhex(address[2:]),
-                "value": amount_wei,
-                "gas": 21_000,
+                "to": bytes.fromhex(to[2:]),
+                "value": value,
+                "data": data,
+                "gas": gas,
                 "gasPrice": gas_price * 2,
                 "nonce": int(nonce, 16),
                 "chainId": deployment.chain_id,

@@ -14,7 +14,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from node.deployment import Deployment, DevnetError, chain_call, wait_for_receipt
+from node.deployment import (
+    TEST_TOKEN,
+    Deployment,
+    DevnetError,
+    chain_call,
+    mint_call,
+    wait_for_receipt,
+)
 from node.processes import Child, clean_environment
 
 CHAIN_ID = 31_337
@@ -28,7 +35,7 @@ CONTRACTS = {
     "adjudicator": "NitroAdjudicator",
     "virtual_payment_app": "VirtualPaymentApp",
     "consensus_app": "ConsensusApp",
-    "test_token": "TestToken",
+    TEST_TOKEN: "TestToken",
 }
 """What is deployed: name in the deployment file -> name of the contract."""
 
@@ -75,10 +82,13 @@ class Devnet:
         try:
             self._anvil, self.url = _start_anvil(self._scratch, port)
             accounts = json.loads((self._scratch / "anvil.json").read_text())
+            owners = accounts["available_accounts"]
+            addresses = _deploy_all(self.url, owners[0])
+            _mint_to_all(self.url, addresses[TEST_TOKEN], owners)
             self.deployment = Deployment(
                 chain_id=CHAIN_ID,
                 rpc_url=self.url,
-                addresses=_deploy_all(self.url, accounts["available_accounts"][0]),
+                addresses=addresses,
                 funded_keys=tuple(accounts["private_keys"]),
                 confirmation_count=0,
             )
@@ -160,3 +170,15 @@ def _deploy_all(url: str, sender: str) -> dict[str, str]:
         name: checksum_address(bytes.fromhex(receipt["contractAddress"][2:]))
         for name, receipt in receipts.items()
     }
+
+
+def _mint_to_all(url: str, token: str, owners: list[str]) -> None:
+    """Every test account gets some of the test token."""
+    sent = [
+        chain_call(
+            url, "eth_sendTransaction", {"from": owners[0], "to": token, "data": mint_call(owner)}
+        )
+        for owner in owners
+    ]
+    for tx_hash in sent:
+        wait_for_receipt(url, tx_hash)

@@ -50,9 +50,10 @@ class ChannelFacts:
     refused_by_me: set[int] = field(default_factory=set)
     held: dict[bytes, int] = field(default_factory=dict)
     """Confirmed holdings by asset, smallest unit."""
-    deposited: int = 0
-    withdrawn: dict[bytes, int] = field(default_factory=dict)
-    """Paid out on chain, by recipient."""
+    deposited: dict[bytes, int] = field(default_factory=dict)
+    """By asset, from whomever."""
+    withdrawn: dict[tuple[bytes, bytes], int] = field(default_factory=dict)
+    """Paid out on chain, by asset and recipient."""
     observed: list[tuple[int, bytes, str]] = field(default_factory=list)
     """(block number, transaction, log name) seen at depth 0, in order; a reorg retracts."""
     is_concluded: bool = False
@@ -213,10 +214,12 @@ def _apply_chain(channel: ChannelFacts, event: events.Event) -> None:
             channel.observed.append((event.block_num, event.tx_hash, event.log_name))
         case events.DepositDetected():
             channel.held[event.asset] = amount_from_bytes(event.now_held)
-            channel.deposited += amount_from_bytes(event.amount_deposited)
+            before = channel.deposited.get(event.asset, 0)
+            channel.deposited[event.asset] = before + amount_from_bytes(event.amount_deposited)
         case events.HoldingsRead():
             held = amount_from_bytes(event.held)
-            channel.deposited += held - channel.held.get(event.asset, 0)
+            risen = held - channel.held.get(event.asset, 0)
+            channel.deposited[event.asset] = channel.deposited.get(event.asset, 0) + risen
             channel.held[event.asset] = held
             if event.finalizes_at:
                 channel.observed.append((event.block_num, b"", "ChallengeRegistered"))
@@ -225,5 +228,6 @@ def _apply_chain(channel: ChannelFacts, event: events.Event) -> None:
         case events.ChannelConcluded():
             channel.is_concluded = True
         case events.WithdrawCompleted():
-            paid = channel.withdrawn.get(event.recipient, 0)
-            channel.withdrawn[event.recipient] = paid + amount_from_bytes(event.amount)
+            key = event.asset, event.recipient
+            paid = channel.withdrawn.get(key, 0)
+            channel.withdrawn[key] = paid + amount_from_bytes(event.amount)

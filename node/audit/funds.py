@@ -8,7 +8,7 @@ from protocols import events
 from protocols.errors import ProtocolError
 from protocols.outcome import Outcome, address_of_destination, is_external, total
 from protocols.state import State, state_from_encoding
-from protocols.types import amount_from_bytes
+from protocols.types import ZERO_ADDRESS, amount_from_bytes
 
 
 class FundsCheck:
@@ -50,14 +50,14 @@ class FundsCheck:
             name = f"channel 0x{channel.channel_id.hex()}"
             final = final_state(channel)
             owed = {} if final is None else owed_to(final.outcome)
-            if {who: paid for who, paid in channel.withdrawn.items() if paid} != owed:
+            if {key: paid for key, paid in channel.withdrawn.items() if paid} != owed:
                 yield f"{name} is closed, but what was paid out is not its final outcome"
-            held = sum(channel.held.values())
-            if held + sum(channel.withdrawn.values()) != channel.deposited:
-                yield (
-                    f"{name}: {channel.deposited} deposited, {held} held, "
-                    f"{sum(channel.withdrawn.values())} paid out"
-                )
+            for asset in sorted(channel.held):
+                held, deposited = channel.held[asset], channel.deposited.get(asset, 0)
+                paid = sum(n for (what, _), n in channel.withdrawn.items() if what == asset)
+                if held + paid != deposited:
+                    of_token = f" of 0x{asset.hex()}" if asset != ZERO_ADDRESS else ""
+                    yield f"{name}: {deposited} deposited, {held} held, {paid} paid out{of_token}"
 
 
 _FUNDS_EVENTS = (
@@ -79,14 +79,14 @@ def final_state(channel: ChannelFacts) -> State | None:
     return max(signed, key=lambda state: state.turn_num, default=None)
 
 
-def owed_to(outcome: Outcome) -> dict[bytes, int]:
-    """What an outcome pays to addresses; nothing for those that get nothing."""
-    owed: dict[bytes, int] = {}
+def owed_to(outcome: Outcome) -> dict[tuple[bytes, bytes], int]:
+    """What an outcome pays to addresses, by asset and address; nothing for who gets nothing."""
+    owed: dict[tuple[bytes, bytes], int] = {}
     for exit_ in outcome:
         for allocation in exit_.allocations:
             if is_external(allocation.destination) and allocation.amount:
-                who = address_of_destination(allocation.destination)
-                owed[who] = owed.get(who, 0) + allocation.amount
+                key = exit_.asset, address_of_destination(allocation.destination)
+                owed[key] = owed.get(key, 0) + allocation.amount
     return owed
 
 
@@ -102,7 +102,7 @@ def _conserved(channel: ChannelFacts, event: events.StateStored) -> Iterator[str
     prefund = channel.prefund()
     if prefund is not None and _sums(state.outcome) != _sums(prefund.outcome):
         yield f"turn {state.turn_num} does not pay out the sum of the prefund"
-    if set(owed_to(state.outcome)) - set(channel.participants):
+    if {who for _, who in owed_to(state.outcome)} - set(channel.participants):
         yield f"turn {state.turn_num} pays somebody who is no participant"
 
 
@@ -124,8 +124,8 @@ def _concluded(channel: ChannelFacts, event: events.ChannelConcluded) -> Iterato
 def _withdrawn(channel: ChannelFacts, event: events.WithdrawCompleted) -> Iterator[str]:
     if not channel.is_concluded:
         yield "paid out before the channel was concluded"
-    final = final_state(channel)
-    owed = 0 if final is None else owed_to(final.outcome).get(event.recipient, 0)
-    paid = channel.withdrawn.get(event.recipient, 0) + amount_from_bytes(event.amount)
+    final, key = final_state(channel), (event.asset, event.recipient)
+    owed = 0 if final is None else owed_to(final.outcome).get(key, 0)
+    paid = channel.withdrawn.get(key, 0) + amount_from_bytes(event.amount)
     if paid > owed:
         yield f"0x{event.recipient.hex()} was paid {paid}, the final state owes {owed}"

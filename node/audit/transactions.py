@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 
 from node.audit.entry import Entry
-from node.audit.facts import Facts
+from node.audit.facts import ChannelFacts, Facts
 from protocols import events
+from protocols.abi import APPROVE_SELECTOR
 from protocols.crypto import keccak256
 from protocols.objectives.base import ObjectiveType, objective_id
-from protocols.transactions import ATTEMPT_COUNT_MAX, intent_id
+from protocols.transactions import APPROVE, ATTEMPT_COUNT_MAX, intent_id
 from protocols.types import amount_from_bytes
 
 
@@ -42,7 +43,9 @@ class TransactionCheck:
         if channel is None or node is None:
             yield "it names a channel that was never created"
             return
-        if event.to != node.adjudicator:
+        if event.kind == APPROVE:
+            yield from _approval(event, channel, node.adjudicator)
+        elif event.to != node.adjudicator:
             yield "it does not go to the adjudicator"
         attempts = [
             intent_id(event.kind, event.channel_id, number) for number in range(ATTEMPT_COUNT_MAX)
@@ -50,7 +53,9 @@ class TransactionCheck:
         if event.intent_id not in attempts or event.intent_id in self._facts.transactions:
             yield "its intent id is no fresh attempt's"
         for earlier in attempts:
-            if earlier in self._facts.transactions and self._ended.get(earlier, True):
+            # An approval is asked for again when its deposits came to nothing.
+            is_over = earlier in self._ended and (event.kind == APPROVE or not self._ended[earlier])
+            if earlier in self._facts.transactions and not is_over:
                 yield f"an earlier attempt at this {event.kind} is under way or done"
         deposits = channel.deposits()
         if channel.my_index is None or len(deposits) <= channel.my_index:
@@ -74,6 +79,23 @@ class TransactionCheck:
         if identity in self._ended:
             yield "the intent ended before"
         self._ended[identity] = succeeded
+
+
+def _approval(
+    event: events.TransactionRequested, channel: ChannelFacts, adjudicator: bytes
+) -> Iterator[str]:
+    """A token lets the adjudicator take our share of the channel, or nothing."""
+    prefund = channel.prefund()
+    if prefund is None or [exit_.asset for exit_ in prefund.outcome] != [event.to]:
+        yield "it does not go to the channel's token"
+    spender, amount = event.data[4:36], event.data[36:]
+    if event.data[:4] != APPROVE_SELECTOR or len(event.data) != 68 or spender[12:] != adjudicator:
+        yield "it is no approval for the adjudicator"
+        return
+    deposits = channel.deposits()
+    share = deposits[channel.my_index] if deposits and channel.my_index is not None else 0
+    if int.from_bytes(amount, "big") > share:
+        yield "it approves more than our share of the channel"
 
 
 class ObjectiveCheck:

@@ -5,6 +5,7 @@
       RpcError            the endpoint answered, and said no
       WrongChain          the configuration and the endpoint disagree: a person must look
       NoCodeAtAddress     likewise
+      NoTokenAtAddress    likewise
 
 Nothing here is recorded or sent to peers; refusals of the core are `protocols.errors`.
 """
@@ -76,4 +77,19 @@ class NoCodeAtAddress(ChainError):
             f"no contract at {checksum_address(self.address)}, the configured {self.contract}, on "
             f"chain {self.chain_id} ({self.endpoint}). Correct [chain] {self.contract}, or deploy "
             "the contracts (`tally devnet` does so on a local chain)"
+        )
+
+
+@dataclass(eq=False)
+class NoTokenAtAddress(ChainError):
+    """No contract lives where the policy accepts a token."""
+
+    endpoint: str
+    address: Address
+    chain_id: int
+
+    def __str__(self) -> str:
+        return (
+            f"no contract at {checksum_address(self.address)}, a token of [policy] assets, on "
+            f"chain {self.chain_id} ({self.endpoint}). Correct [policy] assets"
         )

@@ -17,7 +17,7 @@ import trio
 
 from contracts.loader import load_artifact
 from node.chain.deployment import verify_deployment
-from node.chain.errors import ChainError, NoCodeAtAddress, WrongChain
+from node.chain.errors import ChainError, NoCodeAtAddress, NoTokenAtAddress, WrongChain
 from node.chain.follower import ChainFollower
 from node.chain.link import EndpointLink
 from node.chain.rpc_client import RECURSION_COUNT_MAX
@@ -36,6 +36,7 @@ __all__ = [
     "ChainService",
     "ChainStatistics",
     "NoCodeAtAddress",
+    "NoTokenAtAddress",
     "WrongChain",
     "verify_deployment",
 ]

@@ -1,6 +1,7 @@
 """Amounts as people write them: 1000, 3gwei, 0.5 eth. Exact: whole numbers only, no fractions.
 
-The command line alone knows these spellings; on the wire an amount is a decimal string of wei.
+The command line alone knows these spellings; on the wire an amount is a decimal string of the
+asset's smallest unit: wei, or whatever a token counts in.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ AMOUNT_MAX = 2**256 - 1
 BRIEF_DIGIT_COUNT = 6
 """Digits of an amount in a narrow column."""
 _TEXT_LENGTH_MAX = 200
+_UNITS = re.compile(r"[0-9]+", re.ASCII)
 _AMOUNT = re.compile(r"([0-9]+)(?:\.([0-9]+))?\s*([a-z]*)", re.ASCII | re.IGNORECASE)
 
 
@@ -31,6 +33,36 @@ def parse_amount(text: str) -> int:
     if amount > AMOUNT_MAX:
         raise ValueError("an amount is at most 2^256 - 1 wei")
     return amount
+
+
+def parse_units(text: str) -> int:
+    """An amount of a token in its smallest unit; ValueError for anything but a whole number.
+
+    How many of them make one token only the token knows, so no other unit is taken.
+    """
+    if len(text) > _TEXT_LENGTH_MAX or _UNITS.fullmatch(text.strip()) is None:
+        raise ValueError(f"{text[:60]!r} is no amount of a token: write its smallest units, 1000")
+    amount = int(text)
+    if amount > AMOUNT_MAX:
+        raise ValueError("an amount is at most 2^256 - 1 units")
+    return amount
+
+
+def format_of(asset: str, amount: int) -> str:
+    """Exactly: `format_amount` for the chain's own currency, 1000 units for a token."""
+    return format_amount(amount) if int(asset, 16) == 0 else f"{amount} units"
+
+
+def brief_of(asset: str, amount: int) -> str:
+    """`format_of` for a narrow column: of a long number of units the first digits and how many."""
+    if int(asset, 16) == 0:
+        return brief_amount(amount)
+    digits = str(amount)
+    if len(digits) <= BRIEF_DIGIT_COUNT:
+        return f"{digits} units"
+    point = f"{digits[0]}.{digits[1:BRIEF_DIGIT_COUNT]}".rstrip("0").rstrip(".")
+    cut = "" if not digits[BRIEF_DIGIT_COUNT:].strip("0") else "…"
+    return f"{point}{cut}e{len(digits) - 1} units"
 
 
 def format_amount(amount_wei: int) -> str:

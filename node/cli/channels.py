@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from node.cli.amounts import brief_amount, format_amount
+from node.cli.amounts import brief_of, format_of
 from node.cli.failures import reports_failures
 from node.cli.node_call import ask, channel_id_of
 from node.cli.options import HERE, AsJson, NodeDir
@@ -30,8 +30,9 @@ def channels(
         if as_json:
             print_json(view)
         else:
-            amounts = {name: format_amount(int(view[name])) for name in AMOUNTS}
-            held = {name: format_amount(int(text)) for name, text in view["holdings"].items()}
+            asset, holdings = view["asset"], view["holdings"]
+            amounts = {name: format_of(asset, int(view[name])) for name in AMOUNTS}
+            held = {name: format_of(asset, int(text)) for name, text in holdings.items()}
             print_fields("Channel", {**view, **amounts, "holdings": held})
         return
     found = ask(directory, "channel_list", status=status)
@@ -49,6 +50,6 @@ def _row(view: dict[str, Any]) -> list[object]:
         view["status"],
         view["role"],
         short(view["counterparty"]),
-        *(brief_amount(int(view[name])) for name in ("paid", "remaining")),
+        *(brief_of(view["asset"], int(view[name])) for name in ("paid", "remaining")),
         view["payment_count"],
     ]

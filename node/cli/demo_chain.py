@@ -21,7 +21,7 @@ class ChainTransaction:
     sender: str
     """Lower-case hex."""
     kind: str
-    """The adjudicator's function, or `transfer`."""
+    """The adjudicator's or the token's function, or `transfer`."""
     gas_used: int
     cost_wei: int
     """Gas times its effective price."""
@@ -54,17 +54,18 @@ def _with_receipt(url: str, sent: dict[str, Any]) -> ChainTransaction:
 
 
 def kind_of(data: str) -> str:
-    """The name of the adjudicator's function that call data is for."""
+    """The name of the adjudicator's or the token's function that call data is for."""
     return "transfer" if data == "0x" else _functions().get(data[2:10], "unknown")
 
 
 @functools.cache
 def _functions() -> dict[str, str]:
-    """Selector -> name, of every function of the adjudicator."""
+    """Selector -> name, of every function of the adjudicator and of a token."""
     from contracts.loader import load_artifact
     from protocols.crypto import keccak256
 
-    functions = [e for e in load_artifact("NitroAdjudicator").abi if e["type"] == "function"]
+    abis = (load_artifact(name).abi for name in ("TestToken", "NitroAdjudicator"))
+    functions = [e for abi in abis for e in abi if e["type"] == "function"]
     return {
         keccak256(f"{f['name']}{_types(f['inputs'])}".encode())[:4].hex(): f["name"]
         for f in functions

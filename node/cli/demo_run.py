@@ -29,7 +29,7 @@ from node.cli.demo_report import (
 from node.cli.failures import CommandFailed
 from node.cli.local_node import LocalNode
 from node.cli.node_dir import NodeDirPlan, make_node_dir
-from node.deployment import Deployment, balance_wei, fund
+from node.deployment import Deployment, balance_wei, fund, fund_token
 from node.devnet import Devnet
 from node.keys import SCRYPT_N_WEAK, write_private
 from node.processes import free_port
@@ -158,6 +158,7 @@ def make_nodes(
         )
         make_node_dir(plan, password, key)
         fund(deployment, "0x" + me.hex())
+        fund_token(deployment, "0x" + me.hex())
     return [LocalNode(workspace / name, password_file) for name in names]
 
 

@@ -102,13 +102,15 @@ def _imported(path: Path, password: str) -> bytes:
 
 def _funded(deployment: Any, address: str) -> dict[str, Any]:
     """Send the new node test money where there is some; say what happened."""
-    from node.deployment import FUNDING_WEI, DevnetError, fund
+    from node.deployment import FUNDING_WEI, TEST_TOKEN, DevnetError, fund, fund_token
 
     nothing = {"funded_wei": "0", "funding_transaction": None}
     if deployment is None or not deployment.funded_keys:
         return {**nothing, "funding": "Send it some ether for deposits and gas."}
     try:
         tx_hash = fund(deployment, address)
+        if TEST_TOKEN in deployment.addresses:
+            fund_token(deployment, address)
     except DevnetError as error:
         return {**nothing, "funding": f"It has no test money: {error}"}
     return {

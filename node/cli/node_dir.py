@@ -13,7 +13,7 @@ from pathlib import Path
 from node.cli.failures import CommandFailed
 from node.config import CONFIG_FILE, TOKEN_FILE
 from node.config_values import Endpoint, printable
-from node.deployment import Deployment
+from node.deployment import TEST_TOKEN, Deployment
 from node.keys import SCRYPT_N
 
 KEYSTORE_FILE = "keystore.json"
@@ -115,6 +115,8 @@ def config_text(plan: NodeDirPlan) -> str:
         "# What happens when a peer proposes a channel: ask, allow or deny.",
         "[policy]",
         f"default = {_quoted(plan.policy)}",
+        "# Tokens that channels may hold besides the chain's own currency.",
+        f"assets = [{', '.join(_quoted(token) for token in _tokens(plan.deployment))}]",
     ]
     if plan.fault_points:
         lines += ["", "# For tests only: lets the process be told to kill itself.", "[test]"]
@@ -143,6 +145,12 @@ def _chain_lines(deployment: Deployment | None) -> list[str]:
         f"consensus_app = {_quoted(addresses['consensus_app'])}",
         f"confirmation_count = {deployment.confirmation_count}",
     ]
+
+
+def _tokens(deployment: Deployment | None) -> list[str]:
+    """The test token, on a chain that has one."""
+    token = None if deployment is None else deployment.addresses.get(TEST_TOKEN)
+    return [] if token is None else [token]
 
 
 def _quoted(value: object) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from node.cli.amounts import parse_amount
+from node.cli.amounts import parse_amount, parse_units
 
 NodeDir = Annotated[
     Path,
@@ -45,10 +45,23 @@ Overrides = Annotated[
 ]
 
 
-def checked_amount(text: str) -> int:
-    """The amount in wei; `typer.BadParameter` with the reason for anything else."""
+NATIVE = "0x" + "00" * 20
+"""The zero address stands for the chain's own currency."""
+
+
+def written_amount(text: str) -> str:
+    """What may be an amount, as it was written; `typer.BadParameter` with the reason else.
+
+    Which units it may have depends on the asset: `amount_in`.
+    """
+    amount_in(NATIVE, text)
+    return text
+
+
+def amount_in(asset: str, text: str) -> int:
+    """The amount in the asset's smallest unit; `typer.BadParameter` with the reason else."""
     try:
-        return parse_amount(text)
+        return parse_amount(text) if int(asset, 16) == 0 else parse_units(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
 

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
-from node.cli.amounts import format_amount
+from node.cli.amounts import format_of
 from node.cli.failures import EXIT_FAILED, CommandFailed, as_failure, report, reports_failures
 from node.cli.node_call import ANSWER_TIMED_OUT, ask, ask_to_spend, channel_id_of, new_request_id
-from node.cli.options import HERE, AsJson, NodeDir, RequestId, checked_amount
+from node.cli.options import HERE, AsJson, NodeDir, RequestId, amount_in, written_amount
 from node.cli.output import print_json, say
 
 RECEIPT_TIMEOUT_S = 30.0
@@ -26,7 +26,12 @@ def pay(
         str, typer.Argument(metavar="CHANNEL", help="The channel, by its id or its beginning.")
     ],
     amount: Annotated[
-        int, typer.Argument(metavar="AMOUNT", parser=checked_amount, help="How much: 3gwei.")
+        str,
+        typer.Argument(
+            metavar="AMOUNT",
+            parser=written_amount,
+            help="How much: 3gwei; of a token, its smallest units.",
+        ),
     ],
     memo: Annotated[str, typer.Option(help="A note for the payee, kept in both logs.")] = "",
     receipt: Annotated[bool, typer.Option(help="Wait for the payee's signed receipt.")] = False,
@@ -38,16 +43,21 @@ def pay(
     as_json: AsJson = False,
 ) -> None:
     """Pay the channel's payee."""
+    channel_id = channel_id_of(directory, channel)
+    asset = ask(directory, "channel_get", channel_id=channel_id)["asset"]
+    spent = amount_in(asset, amount)
     payment = {
-        "channel_id": channel_id_of(directory, channel),
-        "amount": str(amount),
+        "channel_id": channel_id,
+        "amount": str(spent),
         "memo": memo,
         "request_id": request_id or new_request_id(),
     }
     answer = ask_to_spend(directory, "payment_send", until="durable", **payment)
     failure = None
     if receipt and not answer["receipted"]:
-        answer, failure = _wait_for_receipt(directory, payment, answer, timeout_s)
+        answer, failure = _wait_for_receipt(
+            directory, payment, format_of(asset, spent), answer, timeout_s
+        )
     if as_json:
         told = {**answer, "request_id": payment["request_id"]}
         print_json(told if failure is None else {**told, **failure.document()})
@@ -55,14 +65,14 @@ def pay(
         report(failure, as_json=False)
     else:
         state = "receipted by the payee" if answer["receipted"] else "on its way"
-        total = format_amount(int(answer["total"]))
-        say(f"Paid {format_amount(amount)}, {state}; {total} in this channel so far.")
+        total = format_of(asset, int(answer["total"]))
+        say(f"Paid {format_of(asset, spent)}, {state}; {total} in this channel so far.")
     if failure is not None:
         raise typer.Exit(EXIT_FAILED)
 
 
 def _wait_for_receipt(
-    directory: Path, payment: dict[str, str], answer: dict[str, Any], timeout_s: float
+    directory: Path, payment: dict[str, str], amount: str, answer: dict[str, Any], timeout_s: float
 ) -> tuple[dict[str, Any], CommandFailed | None]:
     """The newest answer about a recorded payment, and why it still has no receipt."""
     from node.rpc.call import RpcError, RpcUnreachable
@@ -85,12 +95,13 @@ def _wait_for_receipt(
             # It is answered without one when none will come, or when too many wait already.
             reason = "the node does not wait for one: see tally channels"
             break
-    return answer, _no_receipt_yet(payment, answer, reason)
+    return answer, _no_receipt_yet(payment, amount, answer, reason)
 
 
-def _no_receipt_yet(payment: dict[str, str], answer: dict[str, Any], why: str) -> CommandFailed:
+def _no_receipt_yet(
+    payment: dict[str, str], amount: str, answer: dict[str, Any], why: str
+) -> CommandFailed:
     values = {name: str(answer[name]) for name in ("seq", "payment_id")}
-    amount = format_amount(int(payment["amount"]))
     return CommandFailed(
         f"the payment of {amount} is recorded, no receipt yet: {why}",
         "Nothing: it will be delivered when the peer is back. "

@@ -14,8 +14,8 @@ from protocols.channel import (
 )
 from protocols.events import event_id
 from protocols.objectives.base import Objective, ObjectiveType
-from protocols.transactions import ATTEMPT_COUNT_MAX, Transaction, intent_id
-from protocols.types import Address, checksum_address, to_hex
+from protocols.transactions import APPROVE, ATTEMPT_COUNT_MAX, DEPOSIT, Transaction, intent_id
+from protocols.types import Address, ChannelId, checksum_address, to_hex
 
 
 def channel_view(node: NodeApi, channel: Channel) -> ChannelView:
@@ -70,14 +70,23 @@ def _last_failure(node: NodeApi, objective: Objective) -> str:
     """Why the channel's newest transaction came to nothing, if it did and nothing ended since."""
     if not objective.is_active:
         return ""
-    kind = "deposit" if objective.objective_type == ObjectiveType.DIRECT_FUND else "conclude"
+    is_funding = objective.objective_type == ObjectiveType.DIRECT_FUND
+    # Of a token the approval comes first, and anew after deposits that failed.
+    for kind in (APPROVE, DEPOSIT) if is_funding else ("conclude",):
+        newest = _newest(node, kind, objective.channel_id)
+        if newest is not None and newest.failure:
+            return newest.failure
+    return ""
+
+
+def _newest(node: NodeApi, kind: str, channel_id: ChannelId) -> Transaction | None:
     newest: Transaction | None = None
     for attempt in range(ATTEMPT_COUNT_MAX):
-        found = node.state.transactions.get(intent_id(kind, objective.channel_id, attempt))
+        found = node.state.transactions.get(intent_id(kind, channel_id, attempt))
         if found is None:
             break
         newest = found
-    return newest.failure if newest is not None else ""
+    return newest
 
 
 def record_view(entry: LogEntry) -> RecordView:

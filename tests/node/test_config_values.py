@@ -154,3 +154,18 @@ def test_paths_expand_the_home_directory(monkeypatch: pytest.MonkeyPatch) -> Non
     assert values.path("~/data", False) == Path("/home/somebody/data")
     assert values.printable(Path("/x")) == "/x"
     assert values.name("alice-1", False) == "alice-1"
+
+
+def test_addresses_are_a_list_or_a_line_of_text_and_printed_as_a_list() -> None:
+    one, two = CHECKSUM, "0x" + "11" * 20
+    expected = (bytes.fromhex(one[2:]), b"\x11" * 20)
+    assert values.addresses([one, two], False) == expected
+    assert values.addresses(f"{one}, {two},", True) == expected
+    assert values.addresses("", True) == values.addresses([], False) == ()
+    assert values.printable(expected) == [one, two]
+
+
+@pytest.mark.parametrize("raw", ["0x" + "11" * 20, ["0x11"], [5], ["0x" + "11" * 20] * 2])
+def test_a_broken_list_of_addresses_is_refused(raw: object) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        values.addresses(raw, False)

@@ -5,8 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from node.deployment import Deployment, DevnetError, chain_call, read_deployment
+from node.deployment import (
+    BALANCE_OF_SELECTOR,
+    MINT_SELECTOR,
+    Deployment,
+    DevnetError,
+    chain_call,
+    read_deployment,
+)
 from node.processes import free_port
+from protocols.crypto import keccak256
 
 ADDRESSES = dict.fromkeys(("adjudicator", "virtual_payment_app"), "0x" + "11" * 20)
 WHOLE = Deployment(
@@ -54,3 +62,11 @@ def test_a_chain_that_is_not_there_is_an_error_with_its_url() -> None:
     url = f"ws://127.0.0.1:{free_port()}"
     with pytest.raises(DevnetError, match=url):
         chain_call(url, "eth_chainId")
+
+
+def test_the_tokens_selectors_are_those_of_the_functions_they_name() -> None:
+    for text, found in (
+        ("mint(address,uint256)", MINT_SELECTOR),
+        ("balanceOf(address)", BALANCE_OF_SELECTOR),
+    ):
+        assert "0x" + keccak256(text.encode())[:4].hex() == found

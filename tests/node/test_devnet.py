@@ -11,14 +11,19 @@ import pytest
 from contracts.loader import load_artifact
 from node import devnet
 from node.deployment import (
+    FUNDING_UNITS,
     FUNDING_WEI,
+    TEST_TOKEN,
     DevnetError,
     balance_wei,
     chain_call,
     fund,
+    fund_token,
+    token_balance,
     wait_for_receipt,
 )
 from node.devnet import CHAIN_ID, CONTRACTS, Devnet, find_anvil
+from protocols.types import checksum_address
 
 pytestmark = pytest.mark.e2e
 
@@ -46,6 +51,17 @@ def test_an_account_is_funded_with_a_thousand_ether(chain: Devnet) -> None:
     tx_hash = fund(chain.deployment, address)
     assert balance_wei(chain.url, address) == FUNDING_WEI == 10**21
     assert wait_for_receipt(chain.url, tx_hash)["gasUsed"] == hex(21_000)
+
+
+def test_every_test_account_and_every_new_node_has_the_test_token(chain: Devnet) -> None:
+    token = chain.deployment.addresses[TEST_TOKEN]
+    for owner in chain.call("eth_accounts"):
+        assert token_balance(chain.url, token, owner) == FUNDING_UNITS
+    address = checksum_address(b"\x5b" * 20)
+    fund_token(chain.deployment, address)
+    assert token_balance(chain.url, token, address) == FUNDING_UNITS
+    fund_token(chain.deployment, address, 7)
+    assert token_balance(chain.url, token, address) == FUNDING_UNITS + 7
 
 
 def test_accounts_funded_at_the_same_time_from_one_key_all_get_their_money(chain: Devnet) -> None:

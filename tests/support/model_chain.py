@@ -14,12 +14,12 @@ from eth_abi.abi import decode, encode
 from msgspec.structs import replace
 
 from protocols import inputs
-from protocols.abi import CONCLUDE_AND_TRANSFER_SELECTOR, DEPOSIT_SELECTOR
+from protocols.abi import APPROVE_SELECTOR, CONCLUDE_AND_TRANSFER_SELECTOR, DEPOSIT_SELECTOR
 from protocols.crypto import recover_address
 from protocols.effects import BroadcastTransaction, ReadHoldings, SubmitTransaction
 from protocols.outcome import Allocation, SingleAssetExit, address_of_destination, total
 from protocols.state import FixedPart, State
-from protocols.types import Address, ChannelId
+from protocols.types import ZERO_ADDRESS, Address, ChannelId
 from tests.support.builders import ADJUDICATOR, block_hash, chain_log, tx_hash
 
 
@@ -53,6 +53,9 @@ class ModelChain:
     def __init__(self, followers: Iterable[Address], depth: int) -> None:
         self.depth = depth
         self.held: dict[ChannelId, int] = {}
+        """Of the one asset that is deposited into each channel."""
+        self.allowances: dict[tuple[Address, Address], int] = {}
+        """By token and owner: what the adjudicator may take. Forks leave it alone."""
         self.concluded: frozenset[ChannelId] = frozenset()
         self.paid: dict[Address, int] = {}
         self.blocks: list[ModelBlock] = []
@@ -161,8 +164,9 @@ class ModelChain:
             self.paid[who] = self.paid.get(who, 0) + amount
 
     def _execute(self, block: ModelBlock, transaction: ModelTransaction) -> None:
-        assert transaction.to == ADJUDICATOR
         run = {DEPOSIT_SELECTOR: self._deposit, CONCLUDE_AND_TRANSFER_SELECTOR: self._conclude}
+        if transaction.to != ADJUDICATOR:
+            run = {APPROVE_SELECTOR: self._approve}
         logs = run[transaction.data[:4]](transaction)
         for log in logs or []:
             placed = replace(
@@ -192,11 +196,23 @@ class ModelChain:
     def _deposit(self, transaction: ModelTransaction) -> list[inputs.ChainLog] | None:
         kinds = ["address", "bytes32", "uint256", "uint256"]
         asset, channel_id, expected, amount = decode(kinds, transaction.data[4:])
-        assert (int(asset, 16), amount) == (0, transaction.value)
+        token = _address(asset)
+        assert transaction.value == (amount if token == ZERO_ADDRESS else 0)
         if self.held.get(channel_id, 0) != expected:
             return None
-        self.held[channel_id] = expected + amount
-        return [chain_log("Deposited", 0, channel_id=channel_id, amount=expected + amount)]
+        if token != ZERO_ADDRESS:
+            allowed = self.allowances.get((token, transaction.sender), 0)
+            if allowed < amount:
+                return None
+            self.allowances[token, transaction.sender] = allowed - amount
+        held = self.held[channel_id] = expected + amount
+        return [chain_log("Deposited", 0, channel_id=channel_id, asset=token, amount=held)]
+
+    def _approve(self, transaction: ModelTransaction) -> list[inputs.ChainLog] | None:
+        spender, amount = decode(["address", "uint256"], transaction.data[4:])
+        assert (_address(spender), transaction.value) == (ADJUDICATOR, 0)
+        self.allowances[transaction.to, transaction.sender] = amount
+        return []
 
     def _conclude(self, transaction: ModelTransaction) -> list[inputs.ChainLog] | None:
         fixed, final, signatures = decode_conclude_call(transaction.data)

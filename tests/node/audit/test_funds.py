@@ -12,8 +12,10 @@ from protocols.state import FixedPart, State, state_from_encoding
 from protocols.types import amount_to_bytes
 from tests.support.actors import ALICE, BOB, IVAN
 from tests.support.audit_cases import (
+    TOKEN,
     History,
     alice,
+    alice_with_a_token,
     bob,
     changed,
     doubled,
@@ -28,7 +30,7 @@ CONCLUDED, WITHDRAWN = events.ChannelConcluded, events.WithdrawCompleted
 STORED = events.StateStored
 
 
-@pytest.mark.parametrize("history", [alice, bob])
+@pytest.mark.parametrize("history", [alice, bob, alice_with_a_token])
 def test_an_honest_history_adds_up(history: Callable[[], History]) -> None:
     assert messages(FundsCheck, history()) == []
 
@@ -136,3 +138,20 @@ def test_a_second_deposit_by_a_stranger_is_counted() -> None:
     assert any("deposited" in message for _, message in messages(FundsCheck, history))
     left = changed(history, UPDATED, new_amount=amount_to_bytes(5))
     assert messages(FundsCheck, left) == []
+
+
+def test_a_token_is_no_other_token_and_not_the_chains_own_currency() -> None:
+    history = alice_with_a_token()
+    for asset in (bytes(20), b"\x71" * 20):
+        paid = changed(history, WITHDRAWN, asset=asset)
+        one(paid, "the final state owes 0", WITHDRAWN)
+        at_the_end(paid, "is not its final outcome")
+    stranger_s = DEPOSITED(*_place(history), bytes(20), *[amount_to_bytes(5)] * 2, b"\x01" * 32)
+    assert messages(FundsCheck, inserted(history, stranger_s, CONCLUDED)) == []
+    lost = changed(history, UPDATED, new_amount=amount_to_bytes(5))
+    at_the_end(lost, f"5 held, {10**18} paid out of 0x{TOKEN.hex()}")
+
+
+def _place(history: History) -> tuple[bytes, int, int]:
+    _, deposited = nth(history, DEPOSITED)
+    return deposited.channel_id, deposited.block_num, deposited.tx_index

@@ -3,9 +3,11 @@
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
 
 from node.audit.transactions import ObjectiveCheck, TransactionCheck
 from protocols import events
+from protocols.abi import encode_approve_call
 from protocols.transactions import intent_id
 from protocols.types import amount_to_bytes
 from tests.support.actors import BOB
@@ -13,6 +15,7 @@ from tests.support.audit_cases import (
     History,
     MakesCheck,
     alice,
+    alice_with_a_token,
     bob,
     changed,
     doubled,
@@ -21,13 +24,14 @@ from tests.support.audit_cases import (
     nth,
     without,
 )
+from tests.support.builders import ADJUDICATOR
 
 REQUESTED, SUBMITTED = events.TransactionRequested, events.TransactionSubmitted
 MINED, FAILED = events.TransactionMined, events.TransactionFailed
 
 
 @pytest.mark.parametrize("check", [TransactionCheck, ObjectiveCheck])
-@pytest.mark.parametrize("history", [alice, bob])
+@pytest.mark.parametrize("history", [alice, bob, alice_with_a_token])
 def test_an_honest_history_breaks_no_rule(
     history: Callable[[], History], check: MakesCheck
 ) -> None:
@@ -83,6 +87,33 @@ def test_a_second_deposit_waits_for_the_failure_of_the_first() -> None:
     refused = inserted(alice(), FAILED(first.intent_id, "would revert"), SUBMITTED)
     refused = inserted(refused, second_deposit(), SUBMITTED)
     assert not any(words in message for _, message in messages(TransactionCheck, refused))
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"to": b"\x01" * 20}, "does not go to the channel's token"),
+        ({"data": encode_approve_call(BOB.address, 1)}, "no approval for the adjudicator"),
+        ({"data": encode_approve_call(ADJUDICATOR, 1)[:-1]}, "no approval for the adjudicator"),
+        ({"data": b"\0" + encode_approve_call(ADJUDICATOR, 1)[1:]}, "no approval for the"),
+        ({"data": encode_approve_call(ADJUDICATOR, 10**18 + 1)}, "approves more than our share"),
+        ({"value": amount_to_bytes(10**18 + 1)}, "more than our share"),
+        ({"kind": "deposit"}, "does not go to the adjudicator"),
+    ],
+)
+def test_an_approval_lets_the_adjudicator_take_our_share_of_the_token(
+    fields: dict[str, object], words: str
+) -> None:
+    one(changed(alice_with_a_token(), REQUESTED, **fields), words, REQUESTED)
+
+
+def test_an_approval_is_asked_for_again_when_it_is_over_and_not_before() -> None:
+    _, first = nth(alice_with_a_token(), REQUESTED)
+    again = replace(first, intent_id=intent_id("approve", first.channel_id, 1))
+    history = inserted(alice_with_a_token(), again, REQUESTED, 1)
+    assert messages(TransactionCheck, history) == []
+    early = inserted(alice_with_a_token(), again, SUBMITTED)
+    one(early, "an earlier attempt at this approve is under way or done", REQUESTED, 1)
 
 
 def test_what_is_submitted_was_requested_and_is_ours() -> None:

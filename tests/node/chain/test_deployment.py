@@ -8,7 +8,8 @@ import trio
 
 from node.chain import deployment
 from node.chain.deployment import verify_deployment
-from node.chain.errors import NoCodeAtAddress, WrongChain
+from node.chain.errors import NoCodeAtAddress, NoTokenAtAddress, WrongChain
+from protocols.types import parse_address
 from tests.support.chain_room import chain_world
 from tests.support.simulated_chain import (
     ADJUDICATOR,
@@ -73,6 +74,17 @@ async def test_a_real_chain_is_recognised_over_websocket_and_http() -> None:
                 await verify_deployment([url], 1, {"adjudicator": world.address})
             with pytest.raises(NoCodeAtAddress):
                 await verify_deployment([url], 31_337, {"adjudicator": b"\x01" * 20})
+
+
+@pytest.mark.e2e
+async def test_a_token_without_code_is_refused_by_name() -> None:
+    with chain_world() as world:
+        urls, adjudicator = [world.anvil.url], {"adjudicator": world.address}
+        token = parse_address(world.rpc.deploy("TestToken").address)
+        await verify_deployment(urls, 31_337, adjudicator, (token,))
+        with pytest.raises(NoTokenAtAddress) as refused:
+            await verify_deployment(urls, 31_337, adjudicator, (token, b"\x01" * 20))
+        assert refused.value.address == b"\x01" * 20
 
 
 async def _sleep(stream: trio.SocketStream) -> None:

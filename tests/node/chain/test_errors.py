@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from node.chain.errors import ChainError, EndpointDown, NoCodeAtAddress, RpcError, WrongChain
+from node.chain.errors import (
+    ChainError,
+    EndpointDown,
+    NoCodeAtAddress,
+    NoTokenAtAddress,
+    RpcError,
+    WrongChain,
+)
 
 
 def test_a_wrong_chain_names_both_chains_and_the_setting_to_change() -> None:
@@ -17,6 +24,14 @@ def test_missing_code_names_the_address_and_the_setting_to_change() -> None:
     text = str(NoCodeAtAddress("ws://h:1", "adjudicator", address, 31337))
     assert "0x5FbDB2315678afecb367f032d93F642f64180aa3" in text
     assert "[chain] adjudicator" in text
+    assert "chain 31337" in text
+
+
+def test_a_missing_token_names_the_address_and_the_setting_to_change() -> None:
+    address = bytes.fromhex("5fbdb2315678afecb367f032d93f642f64180aa3")
+    text = str(NoTokenAtAddress("ws://h:1", address, 31337))
+    assert "0x5FbDB2315678afecb367f032d93F642f64180aa3" in text
+    assert "[policy] assets" in text
     assert "chain 31337" in text
 
 

@@ -7,9 +7,12 @@ from hypothesis import strategies as st
 from node.cli.amounts import (
     AMOUNT_MAX,
     brief_amount,
+    brief_of,
     format_amount,
     format_eth,
+    format_of,
     parse_amount,
+    parse_units,
 )
 
 
@@ -107,3 +110,37 @@ def test_a_column_of_ether_is_exact_and_in_line(amount_wei: int) -> None:
     whole, _, fraction = format_eth(amount_wei).partition(".")
     assert len(fraction) == 18
     assert int(whole + fraction) == amount_wei
+
+
+NATIVE, TOKEN = "0x" + "00" * 20, "0x" + "70" * 20
+
+
+@pytest.mark.parametrize(("text", "amount"), [("0", 0), (" 1000 ", 1000), ("007", 7)])
+def test_units_of_a_token_are_whole_numbers(text: str, amount: int) -> None:
+    assert parse_units(text) == amount
+
+
+@pytest.mark.parametrize("text", ["", "1eth", "1 wei", "1.0", "-1", "0x10", str(2**256), "9" * 300])
+def test_a_token_knows_no_other_unit(text: str) -> None:
+    with pytest.raises(ValueError, match=r"smallest units|at most"):
+        parse_units(text)
+
+
+def test_an_amount_is_shown_as_its_asset_counts() -> None:
+    assert format_of(NATIVE, 10**18) == brief_of(NATIVE, 10**18) == "1 ETH"
+    assert format_of(TOKEN, 10**18) == f"{10**18} units"
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        (0, "0 units"),
+        (999_999, "999999 units"),
+        (10**18, "1e18 units"),
+        (1_500_000, "1.5e6 units"),
+        (1_234_567, "1.23456…e6 units"),
+        (10**18 + 1, "1…e18 units"),
+    ],
+)
+def test_a_brief_amount_of_a_token_says_that_it_is_cut(amount: int, text: str) -> None:
+    assert brief_of(TOKEN, amount) == text

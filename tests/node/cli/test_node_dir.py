@@ -11,7 +11,7 @@ from node import keys
 from node.cli.failures import CommandFailed
 from node.cli.node_dir import NodeDirPlan, config_text, make_node_dir
 from node.config import ConfigError, load
-from node.deployment import Deployment
+from node.deployment import TEST_TOKEN, Deployment
 from node.keys import SCRYPT_N_WEAK, KeystoreError
 from node.rpc.token import read_token
 from protocols.crypto import Signer
@@ -114,3 +114,13 @@ def test_strange_names_survive_the_file(plan: NodeDirPlan) -> None:
     document = tomllib.loads(config_text(strange))
     assert document["p2p"]["peers"] == {checksum_address(PEER): 'h"\\é:1'}
     assert document["test"] == {"fault_points": True}
+
+
+def test_a_chain_with_a_test_token_makes_it_acceptable(plan: NodeDirPlan) -> None:
+    assert tomllib.loads(config_text(plan))["policy"]["assets"] == []
+    token = checksum_address(b"\x70" * 20)
+    deployment = dataclasses.replace(
+        DEPLOYMENT, addresses={**DEPLOYMENT.addresses, TEST_TOKEN: token}
+    )
+    make_node_dir(dataclasses.replace(plan, deployment=deployment), "password")
+    assert load(plan.directory, environment={}).policy.assets == (b"\x70" * 20,)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from node.deployment import chain_call
+from node.deployment import TEST_TOKEN, chain_call, token_balance
 
 pytestmark = pytest.mark.e2e
 
@@ -84,3 +84,33 @@ def test_whoever_gives_up_waiting_is_told_how_to_repeat_without_a_second_channel
     repeated = ["--request-id", values["request_id"], "--dir", alice_dir]
     again = tally_json("open", network.bob.address, "7 gwei", *repeated)
     assert (again["channel_id"], again["opened"]) == (values["channel_id"], True)
+
+
+def test_a_channel_of_a_token_is_opened_paid_in_and_shown_in_its_units(
+    tally, tally_json, network, alice_dir
+) -> None:
+    token = network.chain.deployment.addresses[TEST_TOKEN]
+    before = token_balance(network.chain.url, token, network.alice.address)
+    opened = tally_json("open", network.bob.address, "5000", "--asset", token, "--dir", alice_dir)
+    assert token_balance(network.chain.url, token, network.alice.address) == before - 5_000
+    channel_id = opened["channel_id"]
+    paid = tally("pay", channel_id, "30", "--receipt", "--dir", alice_dir)
+    assert "Paid 30 units, receipted by the payee; 30 units in this channel" in paid.stdout
+    shown = tally("channels", channel_id, "--dir", alice_dir).stdout
+    assert token in shown
+    assert "4970 units" in shown
+    for command in (["open", network.bob.address, "1eth", "--asset", token], ["pay", channel_id]):
+        refused = tally(*command, *(["1eth"] if command[0] == "pay" else []), "--dir", alice_dir)
+        assert refused.exit_code == 2
+        assert "smallest units" in " ".join(refused.stderr.replace("│", "").split())
+
+
+def test_a_token_that_nobody_accepts_and_one_that_is_none_are_refused(
+    tally, tally_json, network, alice_dir
+) -> None:
+    strange = ["--asset", "0x" + "11" * 20, "--dir", alice_dir]
+    refused = tally_json("open", network.bob.address, "1", *strange, exit_code=1)
+    assert refused["error"]["name"] == "ASSET_NOT_SUPPORTED"
+    result = tally("open", network.bob.address, "1", "--asset", "TALLY", "--dir", alice_dir)
+    assert result.exit_code == 2
+    assert "assets under" in " ".join(result.stderr.replace("│", "").split())

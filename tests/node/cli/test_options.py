@@ -8,7 +8,7 @@ import typer
 from typer.main import get_command
 
 from node.cli.app import app
-from node.cli.options import AsJson, NodeDir, checked_amount
+from node.cli.options import NATIVE, AsJson, NodeDir, amount_in, written_amount
 
 
 def commands() -> dict[str, object]:
@@ -42,7 +42,14 @@ def test_the_command_tree_is_complete() -> None:
 
 
 def test_a_wrong_amount_is_bad_usage_with_the_reason_alone() -> None:
-    assert checked_amount("3gwei") == 3 * 10**9
+    assert written_amount("3gwei") == "3gwei"
     with pytest.raises(typer.BadParameter) as caught:
-        checked_amount("1.5")
+        written_amount("1.5")
     assert caught.value.message == "1.5 is not a whole number of wei"
+
+
+def test_what_an_amount_may_be_depends_on_its_asset() -> None:
+    assert amount_in(NATIVE, "3gwei") == 3 * 10**9
+    assert amount_in("0x" + "70" * 20, "3000") == 3_000
+    with pytest.raises(typer.BadParameter, match="smallest units"):
+        amount_in("0x" + "70" * 20, "3gwei")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from node.rpc.views import channel_view, objective_view, record_view
 from protocols import events
 from protocols.inputs import OpenChannel, SendPayment
+from protocols.transactions import intent_id
 from protocols.types import ZERO_ADDRESS, checksum_address, to_hex
 from tests.support.actors import ALICE, BOB
 from tests.support.rpc_node import DEPOSIT, RecordingNode, open_payment_channel
@@ -82,6 +84,20 @@ def test_an_objective_without_an_initiator_shows_none() -> None:
     objective = node.state.objectives[b"\x01" * 32]
     assert objective_view(node, objective).initiator is None
     assert rejected.reason not in objective_view(node, objective).reason
+
+
+@pytest.mark.parametrize("kind", ["approve", "deposit"])
+def test_an_objective_shows_why_its_last_transaction_failed(kind: str) -> None:
+    node = RecordingNode()
+    node.take(OpenChannel(BOB.address, ZERO_ADDRESS, 5, 0, 86_400, b"\x00\x00\x00\x01"))
+    (objective,) = (node.state.objectives[key] for key in node.state.objectives)
+    assert objective_view(node, objective).reason == ""
+    identity = intent_id(kind, objective.channel_id, 0)
+    requested = (identity, kind, objective.channel_id, bytes(20), bytes(32), b"")
+    node.record_event(events.TransactionRequested(*requested))
+    assert objective_view(node, objective).reason == ""
+    node.record_event(events.TransactionFailed(identity, "Could not transfer token"))
+    assert objective_view(node, objective).reason == "Could not transfer token"
 
 
 def test_a_record_shows_its_content_id_and_its_link_in_the_chain() -> None:

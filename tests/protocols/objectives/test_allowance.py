@@ -22,12 +22,13 @@ from tests.support.builders import (
     deposited,
     fixed_part,
     open_command,
+    proposal,
     signed,
     split,
     state,
     tx_hash,
 )
-from tests.support.network import CoreNode, Said
+from tests.support.network import CoreNode, Network, Said, pay
 from tests.support.playbook import Playbook
 
 TOKEN, OTHER_TOKEN = b"\x70" * 20, b"\x71" * 20
@@ -269,3 +270,44 @@ def test_a_replay_knows_whose_turn_it_is() -> None:
 def test_the_first_unmet_condition_is_told() -> None:
     alice = payer()
     assert alice.feed(mined(APPROVE, succeeded=False)).waiting_for == WaitingFor.TOKEN_ALLOWANCE
+
+
+def test_a_token_channel_is_opened_paid_in_and_closed() -> None:
+    network = Network()
+    for node in network.nodes.values():
+        node.assets = frozenset((TOKEN,))
+    network.alice.feed(open_command(asset=TOKEN))
+    network.settle()
+    for number in (1, 2, 3):
+        pay(network, 10, number)
+        network.settle()
+    network.bob.feed(inputs.CloseChannel(FIRST))
+    network.settle()
+    assert network.chain.paid == {ALICE.address: NEEDED - 30, BOB.address: 30}
+    assert set(network.chain.allowances.values()) == {0}
+    for node in network.nodes.values():
+        assert status(node.channel(FIRST)) == ChannelStatus.CLOSED
+        paid_out = {(e.asset, e.recipient) for e in node.events_of("withdraw-completed")}
+        assert paid_out == {(TOKEN, ALICE.address), (TOKEN, BOB.address)}
+
+
+def test_fifty_channels_of_one_token_all_open() -> None:
+    network = Network(depth=0)
+    for node in network.nodes.values():
+        node.assets, node.proves_purity = frozenset((TOKEN,)), False
+    for number in range(50):
+        network.alice.feed(open_command(asset=TOKEN, nonce_entropy=number.to_bytes(4, "big")))
+    channels = network.alice.state.channels
+    for _ in range(60):
+        network.settle()
+        network.tick()
+    assert {status(channels[channel_id]) for channel_id in channels} == {ChannelStatus.OPEN}
+    assert all(order.succeeded for order in network.alice.events_of("transaction-mined"))
+    assert len(network.alice.events_of("transaction-requested")) == 100
+
+
+def test_a_payee_that_does_not_know_the_token_refuses_it_by_name() -> None:
+    bob = CoreNode(BOB)
+    bob.feed(Said(ALICE, proposal(state(0, outcome=split(asset=TOKEN)))))
+    (dropped,) = bob.events_of("message-dropped")
+    assert "ASSET_NOT_SUPPORTED" in dropped.reason
