@@ -237,6 +237,23 @@ REFUSED: dict[str, tuple[Callable[[Redemption], Redemption], str]] = {
 }
 
 
+def of_token(redemption: Redemption, token: str) -> Redemption:
+    """The same in a token: wherever it says native, the token."""
+
+    def put(outcome: Outcome | None) -> Outcome | None:
+        if outcome is None:
+            return None
+        return [(token if asset == NATIVE else asset, *rest) for asset, *rest in outcome]
+
+    return replace(
+        redemption,
+        asset=token,
+        opening=put(redemption.opening),
+        outcome=put(redemption.outcome),
+    )
+
+
+@pytest.mark.parametrize("kind", ["native", "token"])
 @pytest.mark.parametrize(
     ("spoil", "reason"), REFUSED.values(), ids=[name.replace(" ", "-") for name in REFUSED]
 )
@@ -245,10 +262,41 @@ def test_a_redemption_that_is_not_in_order_is_refused(
     redemption: Redemption,
     spoil: Callable[[Redemption], Redemption],
     reason: str,
+    kind: str,
 ) -> None:
+    spoilt = spoil(redemption)
+    if kind == "token":
+        spoilt = of_token(spoilt, nitro.token.address)
     with pytest.raises(RevertedError, match=f"^{reason}"):
-        redeem(nitro, spoil(redemption))
+        redeem(nitro, spoilt)
     assert nitro.status(redemption.channel) == (0, 0, 0)
+
+
+def test_a_token_is_not_redeemed_as_ether_nor_ether_as_a_token(
+    nitro: Nitro, redemption: Redemption
+) -> None:
+    token = nitro.token.address
+    for opened, redeemed in ((NATIVE, token), (token, NATIVE)):
+        exchanged = replace(
+            redemption, opening=payment(DEPOSIT, 0, opened), outcome=payment(970, 30, redeemed)
+        )
+        with pytest.raises(RevertedError, match=r"^asset changed$"):
+            redeem(nitro, exchanged)
+
+
+@pytest.mark.parametrize("amount", [0, 1, DEPOSIT])
+def test_any_amount_of_a_token_up_to_the_deposit_is_redeemed_and_paid(
+    nitro: Nitro, amount: int
+) -> None:
+    channel, token = nitro.payment_channel(ALICE, BOB), nitro.token
+    nitro.deposit(channel.channel_id, DEPOSIT, token.address)
+    moved = payment(DEPOSIT - amount, amount, token.address)
+    redemption = Redemption(channel, token.address, outcome=moved, voucher_amount=amount)
+    message_hash = nitro.finalise(channel, redemption.candidate, redemption.proof, BOB)
+    nitro.adjudicator.send("transferAllAssets", channel.channel_id, moved, message_hash)
+    assert token.call("balanceOf", ALICE.address) == DEPOSIT - amount
+    assert token.call("balanceOf", BOB.address) == amount
+    assert nitro.holdings(channel.channel_id, token.address) == 0
 
 
 def test_a_redemption_may_carry_more_signatures_than_the_payees(
