@@ -13,6 +13,9 @@ PROMPT_INPUT_COUNT_MAX = 4
 that came beside it. More of them wait for the engine's own task, and for company: a write shared by
 many costs each of them less."""
 
+LISTED_PAYMENT_COUNT_MAX = 2_000
+"""Payments of lists after which a batch takes no further input: some twenty milliseconds of work."""
+
 DIGEST_INTERVAL_RECORD_COUNT = 1_000
 """Records between two state digests (ADR 0025)."""
 
@@ -35,6 +38,16 @@ BLOCK_TIME_S = 12
 OUTBOX_MESSAGE_COUNT_MAX = 65_536
 """Messages that may wait for one peer's acknowledgement while it still talks to us: what we answer
 must not fill our memory because the peer never says that it has the answers."""
+
+ROUTE_RATE_PER_S = 5.0
+"""Route queries of one peer that are answered a second: each costs look-ups here and a question to
+the next hop."""
+ROUTE_BURST_COUNT = 20.0
+"""Route queries of one peer that may come at once: a wallet that compares paths."""
+ROUTE_WAITING_COUNT_MAX = 1_024
+"""Questions to next hops that may wait for answers at once, of all askers together."""
+ROUTE_PEER_COUNT_MAX = 1_024
+"""Askers whose budget of queries is remembered."""
 
 LOG_READ_COUNT_MAX = 1_000
 """Records one call may read."""

@@ -23,6 +23,7 @@ from node.p2p.limits import (
     ERROR_REASON_LENGTH_MAX,
     FRAME_SIZE_BYTES_MAX,
     NOISE_TAG_SIZE_BYTES,
+    NOTE_SIZE_BYTES_MAX,
     PLAINTEXT_SIZE_BYTES_MAX,
     SEQUENCE_MAX,
 )
@@ -89,7 +90,15 @@ class ErrorFrame(
     reason: Annotated[str, msgspec.Meta(max_length=ERROR_REASON_LENGTH_MAX)]
 
 
-Frame = Hello | Message | Ack | Ping | Pong | ErrorFrame
+class NoteFrame(
+    msgspec.Struct, frozen=True, array_like=True, tag=6, gc=False, forbid_unknown_fields=True
+):
+    """A word without a number: it arrives at most once, and nobody acknowledges it."""
+
+    body: Annotated[bytes, msgspec.Meta(max_length=NOTE_SIZE_BYTES_MAX)]
+
+
+Frame = Hello | Message | Ack | Ping | Pong | ErrorFrame | NoteFrame
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)

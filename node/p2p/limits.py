@@ -23,6 +23,11 @@ FRAME_OVERHEAD_SIZE_BYTES_MAX = 32
 BODY_SIZE_BYTES_MAX = FRAME_SIZE_BYTES_MAX - FRAME_OVERHEAD_SIZE_BYTES_MAX
 """The longest body that fits a frame."""
 
+NOTE_SIZE_BYTES_MAX = 65_536
+"""The longest unnumbered word: an answer about a path of 32 with a reason for each."""
+NOTE_COUNT_MAX = 64
+"""Unnumbered words that wait for one peer; more are dropped, as on a line that is cut."""
+
 ERROR_CODE_LENGTH_MAX = 64
 """Characters of the code in an error frame."""
 ERROR_REASON_LENGTH_MAX = 256

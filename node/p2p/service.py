@@ -35,6 +35,7 @@ from node.p2p.rate import Backoff, TokenBucket
 from node.p2p.registry import Registry
 from node.p2p.session import Session, SessionPorts, tell_error
 from node.p2p.statistics import PeerStatistics
+from protocols.routes import Note
 from protocols.types import Address, checksum_address
 
 log = structlog.get_logger()
@@ -62,16 +63,17 @@ class PeerService:
         limits: PeerLimits | None = None,
         uniform: Callable[[], float] = random.random,
         on_sent: Callable[[], None] | None = None,
+        on_note: Callable[[Address, Note], None] | None = None,
     ) -> None:
         """`addresses` is the address book: peers to dial, host and port. `uniform` gives numbers
         from 0.0 to below 1.0 and spreads the back-off. `on_sent` is told after each write that
-        carried messages."""
+        carried messages, `on_note` of each unnumbered word."""
         self._limits = limits or PeerLimits()
         self._signer = signer
         self._identity = Identity(chain_id, adjudicator, signer.address)
         self._listen = listen
         self._addresses = dict(addresses)
-        self._ports = SessionPorts(submit, received_sequence, on_connected, on_sent)
+        self._ports = SessionPorts(submit, received_sequence, on_connected, on_sent, on_note)
         self._uniform = uniform
         self._half_open = HalfOpen(self._limits.half_open_count_max)
         self._registry = Registry(
@@ -108,6 +110,11 @@ class PeerService:
         session = self._registry.get(peer)
         if session is not None:
             session.send(messages)
+
+    def say(self, peer: Address, note: bytes) -> bool:
+        """Queue an unnumbered word; False if `peer` is not connected or hears too slowly."""
+        session = self._registry.get(peer)
+        return session is not None and session.say(note)
 
     def acknowledge(self, peer: Address) -> None:
         """Our durable `received_sequence` of `peer` rose."""

@@ -20,6 +20,7 @@ from node.p2p.connection import SecureConnection
 from node.p2p.errors import (
     ConnectionLost,
     FramingFault,
+    MalformedFrame,
     PeerError,
     PeerSilent,
     RefusedByPeer,
@@ -33,6 +34,7 @@ from node.p2p.framing import (
     Frame,
     Hello,
     Message,
+    NoteFrame,
     Ping,
     Pong,
     append_frame,
@@ -44,6 +46,7 @@ from node.p2p.limits import (
     BODY_SIZE_BYTES_MAX,
     ERROR_REASON_LENGTH_MAX,
     FLUSH_SIZE_BYTES_MAX,
+    NOTE_COUNT_MAX,
     PeerLimits,
 )
 from node.p2p.rate import TokenBucket
@@ -51,6 +54,7 @@ from node.p2p.statistics import SessionStatistics
 from protocols.errors import ProtocolError
 from protocols.inputs import Input, PeerAck, PeerFault, PeerMessage
 from protocols.messages import decode_body
+from protocols.routes import Note, decode_note
 from protocols.types import Address
 
 
@@ -65,6 +69,8 @@ class SessionPorts:
     """Asks for every message above a sequence; again after a queue overflowed and drained."""
     on_sent: Callable[[], None] | None = None
     """Told after each write that carried numbered messages, once the socket took all of it."""
+    on_note: Callable[[Address, Note], None] | None = None
+    """Hears each unnumbered word of a peer; never waits."""
 
 
 class Session:
@@ -105,6 +111,7 @@ class Session:
         self._acked_sequence = hello.received_sequence
         self._ack = self._sent_ack = told_sequence
         self._ack_deadline_s: float | None = None
+        self._notes: deque[bytes] = deque()
         self._pong_number: int | None = None
         self._ping_due = False
         self._ping_number = 0
@@ -137,6 +144,16 @@ class Session:
             self._queue_size_bytes += size
             self._queued_sequence = sequence
         self._flush()
+
+    def say(self, note: bytes) -> bool:
+        """Queue an unnumbered word; False if too many wait already and it is dropped."""
+        if len(self._notes) >= NOTE_COUNT_MAX:
+            return False
+        self._notes.append(note)
+        self._flush()
+        if self._notes:
+            self._wake.set()
+        return True
 
     def acknowledge(self) -> None:
         """Our durable sequence of this peer rose: tell it with the next message, or soon."""
@@ -265,10 +282,21 @@ class Session:
         elif isinstance(frame, Pong):
             if frame.number == self._ping_number:
                 self._round_trip_s = trio.current_time() - self._ping_sent_s
+        elif isinstance(frame, NoteFrame):
+            self._hear(frame)
         elif isinstance(frame, ErrorFrame):
             raise RefusedByPeer(describe_error(frame))
         else:
             raise UnexpectedFrame(f"{type(frame).__name__.lower()} inside a session")
+
+    def _hear(self, frame: NoteFrame) -> None:
+        try:
+            note = decode_note(frame.body)
+        except ProtocolError as error:
+            reason = str(error)[:ERROR_REASON_LENGTH_MAX]
+            raise MalformedFrame(reason, len(frame.body)) from error
+        if self._ports.on_note is not None:
+            self._ports.on_note(self.remote, note)
 
     async def _offer(self, item: Input) -> None:
         if not self._ports.submit.nowait(item):
@@ -351,6 +379,8 @@ class Session:
             self._ping_number += 1
             self._ping_sent_s = trio.current_time()
             append_frame(buffer, Ping(self._ping_number))
+        while self._notes and len(buffer) < FLUSH_SIZE_BYTES_MAX:
+            append_frame(buffer, NoteFrame(self._notes.popleft()))
         ack, queue = self._ack, self._queue
         if queue:
             while queue and len(buffer) < FLUSH_SIZE_BYTES_MAX:

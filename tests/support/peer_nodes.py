@@ -16,6 +16,7 @@ from node.p2p.service import PeerService
 from protocols.crypto import Signer
 from protocols.inputs import Input, PeerAck, PeerFault, PeerMessage
 from protocols.messages import FinalStateRequest, encode_body
+from protocols.routes import Note
 from protocols.types import Address
 
 CHAIN_ID = 31_337
@@ -129,6 +130,7 @@ class Node:
         self.inbox = inbox or Inbox()
         self.outbox: dict[Address, list[tuple[int, bytes]]] = {}
         self.calls: list[tuple[str, Address, int]] = []
+        self.notes: list[tuple[Address, Note]] = []
         self.port = 0
         self.raw_streams: list[trio.SocketStream] = []
         self._auto_ack = auto_ack
@@ -145,6 +147,7 @@ class Node:
             on_disconnected=self._on_disconnected,
             limits=limits,
             uniform=uniform,
+            on_note=lambda peer, note: self.notes.append((peer, note)),
         )
 
     @property

@@ -17,6 +17,7 @@ from node.p2p.framing import (
     FrameDecoder,
     Hello,
     Message,
+    NoteFrame,
     Ping,
     Pong,
     RecordDecoder,
@@ -35,6 +36,7 @@ ALL_KINDS: tuple[Frame, ...] = (
     Ping(3),
     Pong(4),
     ErrorFrame("wrong_chain_id", "we are elsewhere"),
+    NoteFrame(b"a word"),
 )
 
 frames_strategy = st.lists(

@@ -19,6 +19,7 @@ from node.p2p.framing import Ack, ErrorFrame, Frame, Message, Ping
 from node.p2p.hello import Identity
 from node.p2p.noise import Handshake
 from node.p2p.service import PeerService
+from protocols.routes import RouteAnswer, encode_note
 from tests.support.peer_nodes import (
     ADJUDICATOR,
     CHAIN_ID,
@@ -625,3 +626,16 @@ class ForwardingProxy:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             for scope in self._scopes:
                 scope.cancel()
+
+
+async def test_a_word_reaches_a_peer_that_is_connected_and_no_other() -> None:
+    high = Node(HIGH)
+    async with running(high):
+        low = Node(LOW, {HIGH.address: high.endpoint})
+        note = RouteAnswer(b"n" * 16, ())
+        async with running(low):
+            await until(lambda: low.service.connected() and high.service.connected())
+            assert low.service.say(HIGH.address, encode_note(note))
+            await until(lambda: high.notes)
+            assert high.notes == [(LOW.address, note)]
+            assert not low.service.say(MIDDLE.address, encode_note(note))

@@ -21,18 +21,30 @@ from node.p2p.errors import (
     ConnectionLost,
     DuplicateSession,
     FramingFault,
+    MalformedFrame,
     PeerError,
     PeerSilent,
     RefusedByPeer,
     UnexpectedFrame,
     WriteStalled,
 )
-from node.p2p.framing import Ack, ErrorFrame, Frame, Hello, Message, Ping, Pong, encode_frames
+from node.p2p.framing import (
+    Ack,
+    ErrorFrame,
+    Frame,
+    Hello,
+    Message,
+    NoteFrame,
+    Ping,
+    Pong,
+    encode_frames,
+)
 from node.p2p.hello import Identity
-from node.p2p.limits import PeerLimits
+from node.p2p.limits import NOTE_COUNT_MAX, PeerLimits
 from node.p2p.noise import Handshake
 from node.p2p.rate import TokenBucket
 from node.p2p.session import Session, SessionPorts
+from protocols.routes import Note, RouteAnswer, encode_note
 from protocols.types import Address
 from tests.support.peer_nodes import (
     ADJUDICATOR,
@@ -80,6 +92,7 @@ async def talking(
     durable_sequence: int = 0,
     inbox: Inbox | None = None,
     on_sent: Callable[[], None] | None = None,
+    on_note: Callable[[Address, Note], None] | None = None,
     rate_per_s: float = 1e9,
     burst: float = 1e9,
     more: Callable[[], list[tuple[int, bytes]]] = list,
@@ -112,7 +125,7 @@ async def talking(
         told_sequence=told_sequence,
         limits=limits,
         budget=TokenBucket(rate_per_s, burst, trio.current_time()),
-        ports=SessionPorts(inbox, lambda peer: durable[0], on_connected, on_sent),
+        ports=SessionPorts(inbox, lambda peer: durable[0], on_connected, on_sent, on_note),
     )
 
     async def run() -> None:
@@ -477,3 +490,41 @@ async def test_a_sequence_that_rose_during_the_hellos_is_acknowledged(
 ) -> None:
     async with talking(told_sequence=4, durable_sequence=6) as talk:
         assert await talk.frames() == [Ack(6)]
+
+
+NOTE = RouteAnswer(b"n" * 16, ())
+
+
+async def test_an_unnumbered_word_is_handed_over_and_nobody_acknowledges_it() -> None:
+    heard: list[tuple[Address, Note]] = []
+    async with talking(on_note=lambda peer, note: heard.append((peer, note))) as talk:
+        await send_raw(talk.far, NoteFrame(encode_note(NOTE)))
+        await wait_all_tasks_blocked()
+        assert heard == [(HIGH.address, NOTE)]
+        assert not talk.inbox.items
+
+
+async def test_a_word_that_nobody_wants_is_dropped() -> None:
+    async with talking() as talk:
+        await send_raw(talk.far, NoteFrame(encode_note(NOTE)))
+        await wait_all_tasks_blocked()
+        assert not talk.ended
+
+
+async def test_a_malformed_word_ends_the_session_and_counts_as_a_fault() -> None:
+    async with talking() as talk:
+        await send_raw(talk.far, NoteFrame(b"\xc1"))
+        assert isinstance(await talk.ending(), MalformedFrame)
+        (fault,) = talk.inbox.faults
+        assert fault.peer == HIGH.address
+
+
+async def test_words_beyond_the_bound_are_dropped_and_messages_still_leave() -> None:
+    async with talking() as talk:
+        said = [talk.session.say(b"%d" % n) for n in range(NOTE_COUNT_MAX + 1)]
+        assert said == [True] * NOTE_COUNT_MAX + [False]
+        talk.session.send(numbered(1, 1))
+        seen: list[Frame] = []
+        while not any(isinstance(frame, Message) for frame in seen):
+            seen += await talk.frames()
+        assert seen[:-1] == [NoteFrame(b"%d" % n) for n in range(NOTE_COUNT_MAX)]
