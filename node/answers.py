@@ -19,6 +19,14 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     """Cumulative amount of the channel's voucher, smallest unit."""
     receipted: bool = False
     """True once the payee's signed receipt covers the payment."""
+    payment_ids: tuple[bytes, ...] = ()
+    """Of a batch, in order; `payment_id` is the last one's."""
+    signature: bytes = b""
+    """Of the voucher that a single payment has."""
+    rise: int = 0
+    """What a voucher that was handed to us added."""
+    request_id: str = ""
+    """Of a payment in a ledger: its name."""
 
 
 class LogEntry(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ turn at a time either way, and one that fails ends the engine's task.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from typing import Literal
 
 import msgspec
@@ -27,6 +28,7 @@ from node.limits import (
     BATCH_INPUT_COUNT_MAX,
     DIGEST_INTERVAL_RECORD_COUNT,
     INPUT_QUEUE_COUNT_MAX,
+    LISTED_PAYMENT_COUNT_MAX,
     PROMPT_INPUT_COUNT_MAX,
 )
 from node.outbox import Outbox
@@ -39,7 +41,8 @@ from protocols.draft import Context
 from protocols.effects import Effect, outbox_key
 from protocols.errors import ProtocolError
 from protocols.ledger_events import LedgerUpdateProposed, LedgerUpdateSigned
-from protocols.node_state import Digest, NodeState, apply, apply_all
+from protocols.messages import PaymentBatch
+from protocols.node_state import RUNS, Digest, NodeState, apply, apply_all, apply_run
 from protocols.types import Address
 
 log = structlog.get_logger()
@@ -59,6 +62,10 @@ SETTLING = (
     events.HoldingsRead,
 )
 """Events that clear effects from the outbox."""
+
+
+RUN_COUNT_MIN = 16
+"""Events of one input from which on it pays to look for runs among them."""
 
 
 class Queued(msgspec.Struct, frozen=True, gc=False):
@@ -166,9 +173,12 @@ class Engine:
     def _take(self) -> list[Queued]:
         taken = [*self._urgent]
         self._urgent.clear()
-        while len(taken) < BATCH_INPUT_COUNT_MAX:
+        listed_count = 0
+        while len(taken) < BATCH_INPUT_COUNT_MAX and listed_count < LISTED_PAYMENT_COUNT_MAX:
             try:
-                taken.append(self._receive.receive_nowait())
+                queued = self._receive.receive_nowait()
+                taken.append(queued)
+                listed_count += _listed_count(queued.item)
             except trio.WouldBlock:
                 if self._awake.is_set():
                     self._awake = trio.Event()
@@ -227,6 +237,15 @@ class Engine:
         return self._last_ms
 
 
+def _listed_count(item: inputs.Input) -> int:
+    """How many payments the input lists: a list weighs as much as they do."""
+    if isinstance(item, inputs.SendBatch):
+        return len(item.amounts)
+    if isinstance(item, inputs.PeerMessage) and isinstance(item.body, PaymentBatch):
+        return len(item.body.payments)
+    return 0
+
+
 _END_OF_BATCH = Queued(inputs.EndOfBatch())
 
 
@@ -256,12 +275,30 @@ class _Step:
     def _crank(self, item: inputs.Input) -> tuple[int, tuple[events.Event, ...]]:
         result = crank(self.engine.state, item, self._context)
         first_seq = self.batch.next_seq
-        for event in result.events:
-            self.record(event, first_seq if self.batch.next_seq > first_seq else None)
+        if len(result.events) < RUN_COUNT_MIN:
+            for event in result.events:
+                self.record(event, self._cause(first_seq))
+        else:
+            self._record_runs(result.events, first_seq)
         for effect in result.effects:
             self.batch.put_effect(outbox_key(effect), effect)
         self._effects.extend(result.effects)
         return first_seq, result.events
+
+    def _record_runs(self, recorded: tuple[events.Event, ...], first_seq: int) -> None:
+        """Append and fold many events; those that come by the hundred as a whole."""
+        for kind, group in groupby(recorded, type):
+            run = list(group)
+            if kind in RUNS:
+                self.batch.append_run(run, self._cause(first_seq))
+                apply_run(self.engine.state, run)
+                continue
+            for event in run:
+                self.record(event, self._cause(first_seq))
+
+    def _cause(self, first_seq: int) -> int | None:
+        """The record that the next one follows from: the first of its input's."""
+        return first_seq if self.batch.next_seq > first_seq else None
 
     def record(self, event: events.Event, cause_seq: int | None) -> None:
         """Append and fold one event; note what it settles and whom it answers."""

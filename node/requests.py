@@ -9,8 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from msgspec.structs import replace
+
 from node.answers import Answer
 from node.limits import RECEIPT_WAITER_COUNT_MAX
+from node.payment_answers import (
+    Paid,
+    PaymentCommand,
+    answer_of,
+    first_answer,
+    ids_of,
+    is_repeated,
+    stored_ids,
+)
 from node.store.log import EventLog
 from protocols import events, inputs
 from protocols.channel import ChannelStatus, status
@@ -18,23 +29,18 @@ from protocols.errors import (
     PaymentRefusedByPayee,
     ProtocolError,
     RequestIdConflict,
-    all_errors,
 )
 from protocols.inputs import command_hash
 from protocols.node_state import NodeState
 from protocols.objectives.base import ObjectiveType, objective_id
-from protocols.types import Bytes32, ObjectiveId, amount_from_bytes
+from protocols.payments import is_for_good
+from protocols.types import Bytes32, ChannelId, ObjectiveId, PaymentId, amount_from_bytes
+from protocols.voucher import covered_by
 
 Done = Callable[[Answer | ProtocolError], None]
 
 Telling = events.ReceiptReceived | events.VoucherRefusalReceived | events.ObjectiveCompleted
 """Events that a caller who waits for a receipt may have to be told of."""
-
-
-def _payment_answer(state: NodeState, seq: int, event: events.VoucherIssued) -> Answer:
-    total = amount_from_bytes(event.total)
-    receipted = state.channels[event.channel_id].vouchers.receipted_total >= total
-    return Answer(seq, b"", event.channel_id, event.payment_id, total, receipted)
 
 
 class Requests:
@@ -43,7 +49,8 @@ class Requests:
     def __init__(self, event_log: EventLog, state: NodeState) -> None:
         self._log = event_log
         self._state = state
-        self._fresh: dict[str, tuple[int, events.Event]] = {}
+        self._fresh: dict[str, tuple[int, events.Event, tuple[PaymentId, ...]]] = {}
+        """By request id: the record, its number, and the payments of a batch."""
         self._created: dict[ObjectiveId, int] = {}
         """Objectives that this batch created, with their record's number."""
         self._waiting: dict[Bytes32, list[tuple[Done, Answer]]] = {}
@@ -53,14 +60,19 @@ class Requests:
         self, command: inputs.Input, first_seq: int, recorded: tuple[events.Event, ...]
     ) -> Answer:
         """The answer to a command that was just cranked."""
+        if isinstance(command, PaymentCommand):
+            return first_answer(self._state, command, first_seq, recorded)
         for offset, event in enumerate(recorded):
-            if isinstance(event, events.VoucherIssued):
-                return _payment_answer(self._state, first_seq + offset, event)
             if isinstance(event, events.ObjectiveCreated):
                 return Answer(first_seq + offset, event.objective_id, event.channel_id)
+            if isinstance(event, events.RequestRecorded) and isinstance(command, inputs.PayLedger):
+                return _ledger_answer(first_seq + offset, event, command.channel_id)
         # Nothing new was needed: the objective exists already.
         if isinstance(command, inputs.CloseChannel):
-            identity = objective_id(ObjectiveType.DIRECT_DEFUND, command.channel_id)
+            channel = self._state.channels[command.channel_id]
+            is_virtual = channel.virtual is not None
+            kind = ObjectiveType.VIRTUAL_DEFUND if is_virtual else ObjectiveType.DIRECT_DEFUND
+            identity = objective_id(kind, command.channel_id)
             return Answer(self._creation_of(identity), identity, command.channel_id)
         assert isinstance(command, inputs.ApproveObjective | inputs.RejectObjective)
         channel_id = self._state.objectives[command.objective_id].channel_id
@@ -86,25 +98,29 @@ class Requests:
         found = self._fresh.get(request_id) or self._stored(request_id)
         if found is None:
             return None
-        seq, event = found
-        if isinstance(event, events.VoucherIssued):
-            if not _is_same_payment(command, event):
+        seq, event, payment_ids = found
+        if isinstance(event, Paid):
+            if not is_repeated(command, event):
                 raise RequestIdConflict(request_id)
-            return _payment_answer(self._state, seq, event)
+            return answer_of(self._state, seq, event, payment_ids)
         assert isinstance(event, events.ObjectiveParamsRecorded | events.RequestRecorded)
         if not isinstance(command, inputs.Command) or event.request_hash != command_hash(command):
             raise RequestIdConflict(request_id)
         channel_id = self._state.objectives[event.objective_id].channel_id
+        if isinstance(command, inputs.PayLedger):
+            assert isinstance(event, events.RequestRecorded), "the hash covers the command's kind"
+            return _ledger_answer(seq, event, channel_id)
         if isinstance(event, events.ObjectiveParamsRecorded):
             seq = self._creation_of(event.objective_id)
         return Answer(seq, event.objective_id, channel_id)
 
-    def _stored(self, request_id: str) -> tuple[int, events.Event] | None:
+    def _stored(self, request_id: str) -> tuple[int, events.Event, tuple[PaymentId, ...]] | None:
         seq = self._log.find_request(request_id)
         if seq is None:
             return None
         (record,) = self._log.read(seq, seq + 1)
-        return seq, record.event()
+        event = record.event()
+        return seq, event, stored_ids(self._log, seq, event) if isinstance(event, Paid) else ()
 
     def remember(
         self, command: inputs.Input, first_seq: int, recorded: tuple[events.Event, ...]
@@ -115,7 +131,8 @@ class Requests:
             return
         for offset, event in enumerate(recorded):
             if getattr(event, "request_id", "") == request_id:
-                self._fresh[request_id] = (first_seq + offset, event)
+                payment_ids = ids_of(recorded) if isinstance(command, inputs.SendBatch) else ()
+                self._fresh[request_id] = (first_seq + offset, event, payment_ids)
 
     def end_batch(self) -> None:
         """The batch is durable: its request ids are in the index."""
@@ -145,16 +162,17 @@ class Requests:
         if isinstance(event, events.ObjectiveCompleted):
             yield from self._completed(event)
             return
-        pending = self._state.channels[event.channel_id].vouchers.pending
-        for payment in pending[: event.payment_count]:
-            for done, answer in self._no_longer_waiting(payment.payment_id):
+        vouchers = self._state.channels[event.channel_id].vouchers
+        covered = covered_by(vouchers, amount_from_bytes(event.total), event.payment_count)
+        waiting = self._waiting
+        for payment_id in [p.payment_id for p in covered if p.payment_id in waiting]:
+            for done, answer in self._no_longer_waiting(payment_id):
                 yield done, _receipted(answer)
 
     def _refused(
         self, event: events.VoucherRefusalReceived
     ) -> Iterator[tuple[Done, Answer | ProtocolError]]:
-        error = all_errors().get(event.error_code)
-        if error is not None and (error.retry_safe or error.name() == "VOUCHER_TOTAL_WRONG"):
+        if not is_for_good(event.error_code):
             return
         for done, _ in self._no_longer_waiting(event.payment_id):
             yield done, PaymentRefusedByPayee(event.payment_id, event.error_code, event.reason)
@@ -173,21 +191,9 @@ class Requests:
         return waited
 
 
-def _is_same_payment(command: inputs.Input, event: events.VoucherIssued) -> bool:
-    return (
-        isinstance(command, inputs.SendPayment)
-        and command.channel_id == event.channel_id
-        and command.amount == amount_from_bytes(event.amount)
-        and command.memo == event.memo
-    )
+def _ledger_answer(seq: int, event: events.RequestRecorded, channel_id: ChannelId) -> Answer:
+    return Answer(seq, event.objective_id, channel_id, request_id=event.request_id)
 
 
 def _receipted(answer: Answer) -> Answer:
-    return Answer(
-        answer.seq,
-        answer.objective_id,
-        answer.channel_id,
-        answer.payment_id,
-        answer.total,
-        receipted=True,
-    )
+    return replace(answer, receipted=True)

@@ -61,22 +61,25 @@ def require_safe(draft: Draft, channel: Channel) -> None:
 
     Raises the PaymentRefused that says what is in the way.
     """
-    carrier = carrying_ledger(draft.state, channel)
-    for carried_by in (channel,) if carrier is None else (channel, carrier):
-        if carried_by.close_only:
-            raise ChannelCloseOnly(carried_by.channel_id)
+    if channel.close_only:
+        raise ChannelCloseOnly(channel.channel_id)
     if channel.supported_turn < POSTFUND_TURN or not is_funded(draft.state, channel):
         raise ChannelNotOpen(channel.channel_id, status(channel))
     if channel.supported_turn > POSTFUND_TURN or signed_final(channel, channel.my_index):
         raise ChannelClosing(channel.channel_id)
-    for carried_by in (channel,) if carrier is None else (channel, carrier):
-        on_chain = observed_chain_status(carried_by)
-        if on_chain != ChainStatus.OPEN:
-            raise ChannelDisputed(carried_by.channel_id, on_chain)
-        _require_young_view(draft, carried_by)
+    _require_undisputed(draft, channel)
+    if channel.virtual is not None:
+        carrier = carrying_ledger(draft.state, channel)
+        assert carrier is not None, "the channel is funded"
+        if carrier.close_only:
+            raise ChannelCloseOnly(carrier.channel_id)
+        _require_undisputed(draft, carrier)
 
 
-def _require_young_view(draft: Draft, channel: Channel) -> None:
+def _require_undisputed(draft: Draft, channel: Channel) -> None:
+    on_chain = observed_chain_status(channel)
+    if on_chain != ChainStatus.OPEN:
+        raise ChannelDisputed(channel.channel_id, on_chain)
     limit_s = channel.fixed.challenge_duration // CHAIN_VIEW_SHARE
     age_s = draft.context.chain_view_age_s
     if age_s is None:

@@ -327,17 +327,9 @@ def _payments_listed(state: NodeState, run: Sequence[payment_events.PaymentListe
     state.channels[channel.channel_id] = with_listed(channel, run)
 
 
-def _batch_received(state: NodeState, event: payment_events.BatchReceived, time_ms: int) -> None:
+def _payments_received(state: NodeState, event: Any, time_ms: int) -> None:
     _received_in_channel(state, event, time_ms)
     state.unreceipted.add(event.channel_id)
-
-
-def _voucher_issued(state: NodeState, event: events.VoucherIssued, time_ms: int) -> None:
-    _vouchers_issued(state, (event,))
-
-
-def _voucher_received(state: NodeState, event: events.VoucherReceived, time_ms: int) -> None:
-    _vouchers_received(state, (event,))
 
 
 def _receipt_issued(state: NodeState, event: events.ReceiptIssued, time_ms: int) -> None:
@@ -384,6 +376,11 @@ def _update_refused(
     target = state.channels.get(change.target)
     if change.kind == REMOVE and target is not None:
         state.channels[change.target] = removal_refused(target)
+
+
+def _ledger_restored(state: NodeState, event: Any, time_ms: int) -> None:
+    _on_channel(state, event, time_ms)
+    state.unanswered.discard(event.channel_id)
 
 
 def _voucher_refused(state: NodeState, event: events.VoucherRefused, time_ms: int) -> None:
@@ -508,6 +505,8 @@ _REDUCERS: dict[type[events.Event], Reducer] = {
     ledger_events.LedgerUpdateRefused: _update_judged,
     ledger_events.LedgerUpdateConfirmed: _received_in_channel,
     ledger_events.LedgerRefusalReceived: _update_refused,
+    ledger_events.LedgerUpdateResent: _sent_in_channel,
+    ledger_events.LedgerRestored: _ledger_restored,
     ledger_events.LedgerPaymentAsked: _sent_in_channel,
     ledger_events.LedgerPaymentRequested: _received_in_channel,
     **dict.fromkeys(OBJECTIVE_REDUCERS, _on_objective),
@@ -521,10 +520,10 @@ _REDUCERS: dict[type[events.Event], Reducer] = {
     events.ObjectiveRejected: _objective_rejected,
     events.ObjectiveCompleted: _objective_completed,
     virtual_events.VirtualChannelRecorded: _virtual_recorded,
-    events.VoucherIssued: _voucher_issued,
-    events.VoucherReceived: _voucher_received,
+    events.VoucherIssued: _sent_in_channel,
+    events.VoucherReceived: _payments_received,
     payment_events.BatchIssued: _sent_in_channel,
-    payment_events.BatchReceived: _batch_received,
+    payment_events.BatchReceived: _payments_received,
     events.VoucherResent: _voucher_resent,
     events.VoucherRefused: _voucher_refused,
     events.VoucherRefusalReceived: _refusal_received,

@@ -4,7 +4,7 @@ It knows how records, indexes, effects and signed turns are laid out in the stor
 nothing itself; `EventLog.commit` does.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -12,9 +12,21 @@ import msgspec
 
 from node.store.errors import EquivocationAlarm
 from node.store.kv import ENTITY, LOG, META, OUTBOX, SIGNED_TURNS, KeyValue, WriteBatch
-from node.store.record import chain_next, chain_seed, encode_record, seq_key
+from node.store.record import (
+    SEQ_SIZE_BYTES,
+    chain_next,
+    chain_seed,
+    encode_record,
+    seq_key,
+)
 from protocols.effects import Effect
 from protocols.events import EVENTS, Event, LogTailCut, NodeCreated, encode_payload
+from protocols.ledger_events import (
+    LedgerPaymentAsked,
+    LedgerPaymentRequested,
+    LedgerUpdateProposed,
+    LedgerUpdateReceived,
+)
 from protocols.payment_events import PaymentListed
 
 SYNCED_KEY = b"synced"
@@ -28,9 +40,23 @@ INDEXED_FIELDS: dict[str, tuple[str, ...]] = {
 """By which fields an event is found again, besides its request id."""
 # A listed payment stands right before the record of its batch, which its channel leads to.
 INDEXED_FIELDS[PaymentListed.NAME] = ("payment_id",)
-_HAS_REQUEST_ID = frozenset(
-    name for name, event in EVENTS.items() if "request_id" in event.__struct_fields__
+_OF_EITHER_OWNER = frozenset(
+    event.NAME
+    for event in (
+        LedgerUpdateProposed,
+        LedgerUpdateReceived,
+        LedgerPaymentAsked,
+        LedgerPaymentRequested,
+    )
 )
+"""Their request id may be the peer's owner's, which must never answer a request of ours: of ours
+there is a `request-recorded` beside them."""
+ANSWERS_REQUEST = frozenset(
+    name
+    for name, event in EVENTS.items()
+    if "request_id" in event.__struct_fields__ and name not in _OF_EITHER_OWNER
+)
+"""Events that are found again by the request id of our owner's command."""
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -81,13 +107,36 @@ class Batch:
         self._put(key, chain + record, self._log)
         for field in INDEXED_FIELDS[name]:
             self._put(getattr(event, field) + key, b"", self._entity)
-        if name in _HAS_REQUEST_ID and event.request_id:  # type: ignore[attr-defined]
+        if name in ANSWERS_REQUEST and event.request_id:  # type: ignore[attr-defined]
             self._put(request_entity(event.request_id) + key, b"", self._entity)  # type: ignore[attr-defined]
         if name == LogTailCut.NAME:
             self.records_tail_cut = True
         self.next_seq = seq + 1
         self.is_empty = False
         return seq
+
+    def append_run(self, run: Sequence[Event], cause_seq: int | None) -> None:
+        """Add events of one kind, what `append` would do one by one, in half the time.
+
+        `cause_seq` None says that the others follow from the first of them. Never at record 0.
+        """
+        first, seq, chain = run[0], self.next_seq, self.chain_hash
+        name, version, time_ms = first.NAME, first.VERSION, self._time_ms
+        fields, has_request_id = INDEXED_FIELDS[name], name in ANSWERS_REQUEST
+        put, log, entity = self._put, self._log, self._entity
+        cause, later_cause = cause_seq, seq if cause_seq is None else cause_seq
+        for event in run:
+            record = _encode((version, seq, time_ms, cause, name, event))
+            chain = sha256(chain + record).digest()
+            key = seq.to_bytes(SEQ_SIZE_BYTES, "big")
+            put(key, chain + record, log)
+            for field in fields:
+                put(getattr(event, field) + key, b"", entity)
+            if has_request_id and event.request_id:  # type: ignore[attr-defined]
+                put(request_entity(event.request_id) + key, b"", entity)  # type: ignore[attr-defined]
+            seq += 1
+            cause = later_cause
+        self.next_seq, self.chain_hash, self.is_empty = seq, chain, False
 
     def put_effect(self, key: bytes, effect: Effect) -> None:
         """Keep `effect` in the outbox until `clear_effect`."""

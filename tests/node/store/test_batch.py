@@ -145,3 +145,20 @@ def test_a_batch_knows_whether_it_is_empty_and_whether_it_tells_of_a_cut(
         other = begin(store)
         change(other)
         assert not other.is_empty
+
+
+@pytest.mark.parametrize("cause_seq", [None, 0])
+def test_a_run_is_laid_out_as_its_events_one_by_one(cause_seq: int | None) -> None:
+    run = [payment(n, request_id="r" if n == 2 else "") for n in range(1, 5)]
+    stores = [MemoryKeyValue(), MemoryKeyValue()]
+    single, together = (begin(store) for store in stores)
+    for batch in (single, together):
+        batch.append(GENESIS)
+    for event in run:
+        single.append(event, 1 if cause_seq is None and event is not run[0] else cause_seq)
+    together.append_run(run, cause_seq)
+    assert (together.next_seq, together.chain_hash) == (single.next_seq, single.chain_hash)
+    for store, batch in zip(stores, (single, together), strict=True):
+        store.write(batch.seal())
+    for family in (LOG, ENTITY):
+        assert list(stores[0].iterate(family)) == list(stores[1].iterate(family))
