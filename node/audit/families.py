@@ -6,7 +6,7 @@ from node.audit.entry import Entry
 from node.audit.messagepack import unpack
 from node.audit.reader import LogReader
 from node.store import kv
-from node.store.batch import INDEXED_FIELDS, request_entity, turn_key
+from node.store.batch import ANSWERS_REQUEST, INDEXED_FIELDS, request_entity, turn_key
 from node.store.damage import file_in
 from node.store.kv import KeyValueDamaged
 from node.store.record import seq_key
@@ -32,7 +32,7 @@ class FamilyCheck:
         for field in INDEXED_FIELDS[entry.name]:
             self._index.add(getattr(event, field) + key)
         request_id = getattr(event, "request_id", "")
-        if request_id:
+        if request_id and event.NAME in ANSWERS_REQUEST:
             self._index.add(request_entity(request_id) + key)
         if isinstance(event, StateSigned):
             self._turns[turn_key(event.channel_id, event.turn_num)] = event.state_hash
