@@ -16,11 +16,15 @@ from protocols import (
     events,
     handed,
     inputs,
-    ledgers,
+    ledger_following,
+    ledger_messages,
+    ledger_payments,
+    ledger_restoring,
     messages,
     payments,
     receipts,
 )
+from protocols.channel import POSTFUND_TURN, Channel
 from protocols.delivery import (
     RESUME_JUMP_MAX,
     SEQUENCE_MAX,
@@ -36,7 +40,7 @@ from protocols.errors import (
     UnknownObjective,
 )
 from protocols.node_state import NodeState
-from protocols.objectives import closing, directdefund, directfund
+from protocols.objectives import closing, directdefund, directfund, ledger_closing
 from protocols.objectives.base import (
     Objective,
     ObjectiveStatus,
@@ -44,7 +48,7 @@ from protocols.objectives.base import (
     WaitingFor,
     objective_id,
 )
-from protocols.state import FixedPart, state_from_encoding
+from protocols.state import FixedPart, State, state_from_encoding
 from protocols.types import Address, ChannelId, ObjectiveId, to_hex
 
 _CRANKS = {
@@ -75,7 +79,7 @@ def crank(state: NodeState, item: inputs.Input, context: Context) -> CrankResult
         case inputs.TakeVoucher():
             handed.take_voucher(draft, item)
         case inputs.PayLedger():
-            ledgers.pay(draft, item)
+            ledger_payments.pay(draft, item)
         case inputs.PeerMessage():
             try:
                 waiting_for = _peer_message(draft, item)
@@ -203,7 +207,7 @@ def _take_in(draft: Draft, item: inputs.PeerMessage, body: messages.Body) -> Cha
             return body.channel_id
     if isinstance(body, _NOT_TAKEN_YET):
         raise UnexpectedMessage(type(body).__name__, "this node carries no virtual channels yet")
-    if isinstance(body, ledgers.MESSAGES):
+    if isinstance(body, ledger_messages.MESSAGES):
         _ledger_message(draft, item, body)
         return None
     identity = _objective_of(body)
@@ -219,22 +223,40 @@ def _take_in(draft: Draft, item: inputs.PeerMessage, body: messages.Body) -> Cha
     match body:
         case messages.SignedState():
             state = state_from_encoding(channel.fixed, body.encoded_state)
-            receive = closing.receive_final if state.is_final else directfund.receive_state
-            receive(draft, channel, state, body)
+            if channel.ledger is not None:
+                _ledger_state(draft, channel, state, body)
+            elif state.is_final:
+                closing.receive_final(draft, channel, state, body)
+            else:
+                directfund.receive_state(draft, channel, state, body)
         case messages.FinalStateRequest():
-            closing.receive_request(draft, channel, body)
+            room = closing if channel.ledger is None else ledger_closing
+            room.receive_request(draft, channel, body)
         case messages.FinalStateRefusal():
             closing.receive_refusal(draft, channel, body)
     return channel.channel_id
 
 
-def _ledger_message(draft: Draft, item: inputs.PeerMessage, body: ledgers.Message) -> None:
+def _ledger_state(
+    draft: Draft, channel: Channel, state: State, body: messages.SignedState
+) -> None:
+    """A whole state of a ledger that opened: its end, or what was agreed before a tail was cut."""
+    if state.is_final:
+        ledger_closing.receive_final(draft, channel, state, body)
+        return
+    if state.turn_num <= POSTFUND_TURN:
+        directfund.receive_state(draft, channel, state, body)
+    if state.turn_num >= POSTFUND_TURN:
+        ledger_restoring.receive_agreed(draft, channel, state, body)
+
+
+def _ledger_message(draft: Draft, item: inputs.PeerMessage, body: ledger_messages.Message) -> None:
     """One message about a ledger's updates is one fact; what was said before changes nothing."""
     channel = draft.state.channels.get(body.channel_id)
     if channel is None or channel.counterparty != item.peer:
         raise UnknownChannel(body.channel_id)
     count = len(draft.events)
-    concerned = ledgers.receive(draft, channel, body)
+    concerned = ledger_messages.receive(draft, channel, body)
     if len(draft.events) == count:
         _record_received(draft, item, objective_id(ObjectiveType.DIRECT_FUND, body.channel_id))
     for channel_id in concerned:
@@ -250,7 +272,7 @@ def _record_received(draft: Draft, item: inputs.PeerMessage, identity: Objective
 def _end_of_batch(draft: Draft) -> None:
     """What is answered once a batch: payments by receipts, proposals by one countersignature."""
     receipts.issue_receipts(draft)
-    for channel_id in ledgers.answer_all(draft):
+    for channel_id in ledger_following.answer_all(draft):
         _crank_objectives(draft, channel_id)
 
 
@@ -341,6 +363,7 @@ def _peer_connected(draft: Draft, item: inputs.PeerConnected) -> None:
             channel = draft.state.channels[channel_id]
             if channel.counterparty == item.peer:
                 directfund.retell(draft, channel)
+                ledger_restoring.retell(draft, channel)
                 directdefund.retell(draft, channel)
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from functools import lru_cache
+from itertools import pairwise
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -31,6 +32,7 @@ from protocols.outcome import (
     Allocation,
     Outcome,
     SingleAssetExit,
+    decode_guarantee_metadata,
     destination_of,
     guarantee_metadata,
 )
@@ -54,6 +56,9 @@ NO_TARGET = bytes(32)
 
 GUARANTEE_COUNT_MAX = 400
 """M17: with 600 a challenge no longer fits into a transaction."""
+
+RESTORED_TURN_JUMP = 2**20
+"""M27: how far above the turns it remembers a leader goes on that lost the end of its log."""
 
 QUEUE_COUNT_MAX = 256
 """Proposals of one ledger that may wait for a countersignature."""
@@ -313,6 +318,31 @@ def with_refused(ledger: Ledger, turn_num: TurnNum, error_code: str) -> Ledger:
 def with_asked(ledger: Ledger, request_id: str, amount: Amount) -> Ledger:
     """The follower asked for a move."""
     return replace(ledger, asked=(*ledger.asked, Asked(request_id, amount)))
+
+
+def vars_of(state: State) -> LedgerVars:
+    """The balances and guarantees of a ledger's state; InvalidLedgerChange if it is none."""
+    if len(state.outcome) != 1 or len(state.outcome[0].allocations) < 2:
+        raise InvalidLedgerChange("no state of a ledger has such an outcome")
+    leader, follower, *others = state.outcome[0].allocations
+    guarantees = tuple(
+        Guarantee(found.destination, found.amount, *decode_guarantee_metadata(found.metadata))
+        for found in others
+    )
+    vars_ = LedgerVars(leader.amount, follower.amount, guarantees)
+    asset, turn_num = state.outcome[0].asset, state.turn_num
+    is_sorted = all(a.target < b.target for a, b in pairwise(guarantees))
+    if not is_sorted or state != ledger_state(state.fixed, asset, vars_, turn_num):
+        raise InvalidLedgerChange("no state of a ledger looks like this")
+    return vars_
+
+
+def restored(
+    ledger: Ledger, state: State, state_hash: StateHash, signatures: tuple[Signature, Signature]
+) -> Ledger:
+    """The ledger as a state says that both signed and we forgot; what was proposed is gone."""
+    vars_ = vars_of(state)
+    return Ledger(ledger.asset, state.turn_num, state_hash, signatures, vars_, vars_)
 
 
 class OpenRefusals:

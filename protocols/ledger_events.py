@@ -92,6 +92,25 @@ class LedgerRefusalReceived(Event, frozen=True, array_like=True, gc=False):
     reason: str
 
 
+class LedgerUpdateResent(Event, frozen=True, array_like=True, gc=False):
+    """We, the leader, said a proposal again: the follower lost the end of its log (M27)."""
+
+    NAME = "ledger-update-resent"
+    channel_id: ChannelId
+    turn_num: int
+
+
+class LedgerRestored(Event, frozen=True, array_like=True, gc=False):
+    """The other party showed an agreed state, signed by us as well, that a cut tail had held."""
+
+    NAME = "ledger-restored"
+    channel_id: ChannelId
+    state_hash: StateHash
+    encoded_state: bytes
+    signatures: tuple[Signature, Signature]
+    """The leader's and the follower's."""
+
+
 class LedgerPaymentAsked(Event, frozen=True, array_like=True, gc=False):
     """We, the follower, asked the leader to move an amount of ours to it (M15)."""
 

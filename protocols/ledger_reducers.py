@@ -17,6 +17,7 @@ from protocols.ledger import (
     Ledger,
     Proposed,
     opened,
+    restored,
     with_agreed,
     with_asked,
     with_proposed,
@@ -26,12 +27,15 @@ from protocols.ledger_events import (
     LedgerPaymentAsked,
     LedgerPaymentRequested,
     LedgerRefusalReceived,
+    LedgerRestored,
     LedgerUpdateConfirmed,
     LedgerUpdateProposed,
     LedgerUpdateReceived,
     LedgerUpdateRefused,
+    LedgerUpdateResent,
     LedgerUpdateSigned,
 )
+from protocols.state import state_from_encoding
 from protocols.types import amount_from_bytes
 
 
@@ -84,6 +88,17 @@ def _asked(channel: Channel, event: LedgerPaymentAsked | LedgerPaymentRequested)
     return replace(channel, ledger=with_asked(ledger_of(channel), event.request_id, amount))
 
 
+def _restored(channel: Channel, event: LedgerRestored) -> Channel:
+    state = state_from_encoding(channel.fixed, event.encoded_state)
+    ledger = restored(ledger_of(channel), state, event.state_hash, event.signatures)
+    return replace(channel, ledger=ledger, supported_turn=state.turn_num, close_only=True)
+
+
+def _resent(channel: Channel, event: LedgerUpdateResent) -> Channel:
+    """Only the conversation counts it."""
+    return channel
+
+
 LEDGER_REDUCERS: dict[type[Event], Callable[[Channel, Any], Channel]] = {
     LedgerUpdateProposed: _proposed,
     LedgerUpdateReceived: _proposed,
@@ -93,5 +108,7 @@ LEDGER_REDUCERS: dict[type[Event], Callable[[Channel, Any], Channel]] = {
     LedgerRefusalReceived: _refused,
     LedgerPaymentAsked: _asked,
     LedgerPaymentRequested: _asked,
+    LedgerUpdateResent: _resent,
+    LedgerRestored: _restored,
 }
 """Events of one ledger that is open."""

@@ -199,7 +199,7 @@ def receive_final(draft: Draft, channel: Channel, state: State, body: messages.S
     if not is_supported(channel, needed):
         raise StateRefused(state.turn_num, "the channel is not funded")
     if channel.my_index == 0:
-        _receive_consent(draft, channel, state, body)
+        receive_consent(draft, channel, state, body)
         return
     if state.turn_num in channel.refused_turns:
         _refuse_again(draft, channel, state, body)
@@ -217,10 +217,10 @@ def receive_final(draft: Draft, channel: Channel, state: State, body: messages.S
         _refuse(draft, channel, state.turn_num, identity)
 
 
-def _receive_consent(
+def receive_consent(
     draft: Draft, channel: Channel, state: State, body: messages.SignedState
 ) -> None:
-    """The payer's side: the payee signed what she signed first."""
+    """Participant 0's side: the other end signed what it signed first."""
     if not channel.signed_by_me(state.turn_num):
         if not channel.close_only:
             raise StateRefused(state.turn_num, "the payer signs the final state first")

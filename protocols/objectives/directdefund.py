@@ -2,8 +2,8 @@
 
     largest voucher known -> final state by the payer (M12) -> by the payee -> concluded -> paid out
 
-How the two agree on the final state is `closing`. Participant 0 submits; the other side does when
-nothing was concluded for a while, since either can.
+How the two agree on the final state is `closing`, and `ledger_closing` for a ledger. Participant 0
+submits; the other side does when nothing was concluded for a while, since either can.
 
 ```mermaid
 flowchart LR
@@ -29,6 +29,7 @@ from protocols.crypto import restore_v
 from protocols.draft import Draft
 from protocols.errors import ChannelNotOpen
 from protocols.inputs import CloseChannel, command_hash
+from protocols.objectives import closing, ledger_closing
 from protocols.objectives.base import (
     Objective,
     ObjectiveStatus,
@@ -36,7 +37,6 @@ from protocols.objectives.base import (
     WaitingFor,
     objective_id,
 )
-from protocols.objectives.closing import agree, say_again, start
 from protocols.types import ObjectiveId
 
 CONCLUDE = "conclude"
@@ -55,6 +55,7 @@ def crank(draft: Draft, objective: Objective) -> WaitingFor:
         return WaitingFor.NOTHING
     channel = draft.state.channels[objective.channel_id]
     if observed_chain_status(channel) != ChainStatus.CONCLUDED:
+        agree = closing.agree if channel.ledger is None else ledger_closing.agree
         waiting_for = agree(draft, channel, objective.objective_id)
         if waiting_for is not None:
             return waiting_for
@@ -93,8 +94,10 @@ def close_channel(draft: Draft, command: CloseChannel, channel: Channel) -> Obje
     if draft.state.objectives.get(identity) is None:
         if not is_supported(channel, POSTFUND_TURN):
             raise ChannelNotOpen(channel.channel_id, "not funded yet")
+        if channel.ledger is not None:
+            ledger_closing.require_closable(channel)
         request_hash = command_hash(command) if command.request_id else None
-        start(draft, channel, draft.context.me, command.request_id, request_hash)
+        closing.start(draft, channel, draft.context.me, command.request_id, request_hash)
     return identity
 
 
@@ -103,4 +106,4 @@ def retell(draft: Draft, channel: Channel) -> None:
     identity = objective_id(ObjectiveType.DIRECT_DEFUND, channel.channel_id)
     if draft.state.objectives.get(identity) is None or is_withdrawn(channel):
         return
-    say_again(draft, channel, identity)
+    closing.say_again(draft, channel, identity)

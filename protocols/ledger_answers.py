@@ -1,0 +1,83 @@
+"""The leader's side of a ledger: what the follower's answers make of the queue."""
+
+from __future__ import annotations
+
+from protocols import messages
+from protocols.channel import Channel, known_signer
+from protocols.draft import Draft
+from protocols.ledger import MOVE, Ledger, OpenRefusals, inverse
+from protocols.ledger_errors import CountersignatureWrong, ProposalQueueExhausted
+from protocols.ledger_events import LedgerRefusalReceived, LedgerUpdateConfirmed
+from protocols.ledger_payments import propose_asked
+from protocols.ledger_reducers import ledger_of
+from protocols.ledgers import concerned, has_final, require_role, sign_and_send
+from protocols.objectives import guarantees
+from protocols.types import ChannelId, TurnNum
+
+
+def receive_countersignature(
+    draft: Draft, channel: Channel, body: messages.LedgerCountersignature
+) -> list[ChannelId]:
+    """The follower agreed to that turn and all before it: the channels it concerns.
+
+    Raises ProposalQueueExhausted or CountersignatureWrong.
+    """
+    ledger, turn_num = require_role(channel, leads=True), body.turn_num
+    if turn_num <= ledger.turn_num:
+        return []
+    if turn_num > ledger.proposed_turn or not _may_be_signed(ledger, turn_num):
+        raise ProposalQueueExhausted(turn_num)
+    candidate = ledger.queue[turn_num - ledger.turn_num - 1]
+    follower = known_signer(channel, 1)
+    if follower is None or not follower.verify(candidate.state_hash, body.signature):
+        raise CountersignatureWrong(turn_num)
+    draft.emit(
+        LedgerUpdateConfirmed(channel.channel_id, turn_num, candidate.state_hash, body.signature)
+    )
+    propose_asked(draft, channel.channel_id)
+    return concerned(channel, ledger, turn_num)
+
+
+def _may_be_signed(ledger: Ledger, turn_num: TurnNum) -> bool:
+    """Whether nothing through that turn is refused and not undone."""
+    refusals = OpenRefusals()
+    for proposal in ledger.queue[: turn_num - ledger.turn_num]:
+        if proposal.refusal:
+            refusals.add(proposal.change)
+        else:
+            refusals.settle(proposal.change)
+    return not refusals
+
+
+def receive_refusal(draft: Draft, channel: Channel, body: messages.LedgerRefusal) -> None:
+    """The follower will never sign that turn: undo it behind the queue (M8).
+
+    Raises ProposalQueueExhausted for a turn that may not be refused.
+    """
+    ledger, turn_num = require_role(channel, leads=True), body.turn_num
+    if turn_num <= ledger.turn_num:
+        return
+    if turn_num > ledger.proposed_turn:
+        raise ProposalQueueExhausted(turn_num)
+    proposal = ledger.queue[turn_num - ledger.turn_num - 1]
+    if proposal.refusal:
+        return
+    if not _may_be_refused(ledger, turn_num):
+        raise ProposalQueueExhausted(turn_num)
+    draft.emit(LedgerRefusalReceived(channel.channel_id, turn_num, body.error_code, body.reason))
+    channel = draft.state.channels[channel.channel_id]
+    if not channel.close_only and not has_final(channel):
+        sign_and_send(draft, channel, ledger_of(channel), inverse(proposal.change))
+    if proposal.change.kind != MOVE:
+        guarantees.refused(draft, channel, proposal, body.error_code, body.reason)
+
+
+def _may_be_refused(ledger: Ledger, turn_num: TurnNum) -> bool:
+    """Whether that proposal is a change of its own: who refused one never refuses its inverse."""
+    refusals = OpenRefusals()
+    for proposal in ledger.queue:
+        if proposal.refusal:
+            refusals.add(proposal.change)
+        elif refusals.settle(proposal.change) and proposal.turn_num == turn_num:
+            return False
+    return True

@@ -1,0 +1,175 @@
+"""The follower's side of a ledger: proposals are kept as they come and judged once a batch.
+
+Every proposal through the one we sign is right in itself, or refused and undone before it. A
+refusal binds us never to sign that turn (M8).
+"""
+
+from __future__ import annotations
+
+from protocols import messages
+from protocols.channel import ChainStatus, Channel, known_signer, observed_chain_status
+from protocols.draft import Draft
+from protocols.error import ProtocolError
+from protocols.errors import EquivocationRefused
+from protocols.ledger import (
+    ADD,
+    MOVE,
+    QUEUE_COUNT_MAX,
+    Change,
+    OpenRefusals,
+    Proposed,
+    after,
+    parties,
+)
+from protocols.ledger_encoding import ledger_state_hash
+from protocols.ledger_errors import (
+    LedgerBalanceFalls,
+    LedgerNotRunning,
+    LedgerTurnWrong,
+    ProposalSignatureWrong,
+    TooManyGuarantees,
+    TooManyProposalsWaiting,
+)
+from protocols.ledger_events import (
+    LedgerUpdateReceived,
+    LedgerUpdateRefused,
+    LedgerUpdateSigned,
+)
+from protocols.ledger_reducers import ledger_of
+from protocols.ledgers import concerned, has_final, require_role, require_running
+from protocols.objectives import guarantees
+from protocols.types import ChannelId, amount_from_bytes
+
+
+def receive_proposal(draft: Draft, channel: Channel, body: messages.LedgerProposal) -> None:
+    """The leader signed one more change: keep it for the end of the batch.
+
+    Raises a LedgerRefused, or EquivocationRefused for a second, different change at one turn;
+    nothing is kept then, so an honest leader never sends such.
+    """
+    ledger = require_role(channel, leads=False)
+    change = _change_of(body)
+    expected = ledger.proposed_turn + 1
+    if body.turn_num < expected:
+        index = body.turn_num - ledger.turn_num - 1
+        if index >= 0 and ledger.queue[index].change != change:
+            raise EquivocationRefused(channel.channel_id, body.turn_num)
+        return
+    if body.turn_num != expected:
+        raise LedgerTurnWrong(body.turn_num, expected)
+    if has_final(channel):
+        raise LedgerNotRunning(channel.channel_id, "its final state is signed")
+    if len(ledger.queue) >= 2 * QUEUE_COUNT_MAX:
+        # Half of it for the inverses of what we refuse.
+        raise TooManyProposalsWaiting(len(ledger.queue))
+    vars_ = after(ledger.proposed, change, channel.fixed)
+    state_hash = ledger_state_hash(
+        channel.channel_id, channel.fixed, ledger.asset, vars_, body.turn_num
+    )
+    leader = known_signer(channel, 0)
+    if leader is None or not leader.verify(state_hash, body.signature):
+        raise ProposalSignatureWrong(body.turn_num)
+    draft.emit(
+        LedgerUpdateReceived(
+            channel.channel_id,
+            body.turn_num,
+            state_hash,
+            body.signature,
+            body.kind,
+            body.target,
+            body.amount,
+            body.left,
+            body.right,
+            body.left_amount,
+            body.fee,
+            body.request_id,
+        )
+    )
+
+
+def _change_of(body: messages.LedgerProposal) -> Change:
+    return Change(
+        body.kind,
+        body.target,
+        amount_from_bytes(body.amount),
+        body.left,
+        body.right,
+        amount_from_bytes(body.left_amount),
+        amount_from_bytes(body.fee),
+        body.request_id,
+    )
+
+
+def answer_all(draft: Draft) -> list[ChannelId]:
+    """The end of a batch: judge what our leaders proposed; the channels that agreements concern."""
+    found: list[ChannelId] = []
+    for channel_id in sorted(draft.unanswered):
+        channel = draft.state.channels[channel_id]
+        if not has_final(channel) and observed_chain_status(channel) != ChainStatus.CONCLUDED:
+            found += _answer(draft, channel)
+    return found
+
+
+def _answer(draft: Draft, channel: Channel) -> list[ChannelId]:
+    """Sign the highest turn that ends a prefix in which nothing refused is left standing."""
+    ledger = ledger_of(channel)
+    refusals, answered = OpenRefusals(), set[str]()
+    last: Proposed | None = None
+    for proposal in ledger.queue:
+        if proposal.refusal:
+            refusals.add(proposal.change)
+            continue
+        if not refusals.settle(proposal.change):
+            try:
+                if not _judge(draft, channel, proposal, answered):
+                    break
+            except ProtocolError as refusal:
+                _refuse(draft, channel, proposal, refusal)
+                refusals.add(proposal.change)
+                continue
+        if not refusals:
+            last = proposal
+    if last is None:
+        return []
+    signature = draft.context.signer(last.state_hash)
+    draft.send_covered(
+        channel.counterparty,
+        messages.LedgerCountersignature(channel.channel_id, last.turn_num, signature),
+        LedgerUpdateSigned(channel.channel_id, last.turn_num, last.state_hash, signature),
+    )
+    return concerned(channel, ledger, last.turn_num)
+
+
+def _judge(draft: Draft, channel: Channel, proposal: Proposed, answered: set[str]) -> bool:
+    """Whether we agree to one change: now (True), later (False) or never (a ProtocolError)."""
+    change = proposal.change
+    require_running(channel, change.kind)
+    if change.kind == MOVE:
+        _require_asked(channel, change, answered)
+        return True
+    if change.kind == ADD:
+        limit = draft.context.guarantee_count_max
+        count = len(ledger_of(channel).current.guarantees)
+        if count >= limit:
+            raise TooManyGuarantees(count, limit)
+    return guarantees.judge(draft, channel, proposal)
+
+
+def _require_asked(channel: Channel, change: Change, answered: set[str]) -> None:
+    """M15: our balance falls by what we asked for, each request once, and by nothing else."""
+    _, follower = parties(channel.fixed)
+    if change.left != follower or change.amount == 0:
+        return
+    asked = {asked.request_id: asked.amount for asked in ledger_of(channel).asked}
+    if change.request_id in answered or asked.get(change.request_id) != change.amount:
+        raise LedgerBalanceFalls(change.amount)
+    answered.add(change.request_id)
+
+
+def _refuse(draft: Draft, channel: Channel, proposal: Proposed, refusal: ProtocolError) -> None:
+    name, reason = refusal.name(), str(refusal)[: messages.TEXT_LENGTH_MAX]
+    draft.send_covered(
+        channel.counterparty,
+        messages.LedgerRefusal(channel.channel_id, proposal.turn_num, name, reason),
+        LedgerUpdateRefused(channel.channel_id, proposal.turn_num, name, reason),
+    )

@@ -1,0 +1,104 @@
+"""Payments in a ledger: a leader moves its balance at once, a follower asks it to (M15)."""
+
+from __future__ import annotations
+
+from protocols import messages
+from protocols.channel import Channel
+from protocols.draft import Draft
+from protocols.errors import UnknownChannel
+from protocols.inputs import PayLedger
+from protocols.ledger import MOVE, NO_TARGET, QUEUE_COUNT_MAX, Change, Ledger, parties
+from protocols.ledger_errors import (
+    InvalidLedgerChange,
+    LedgerFundsInsufficient,
+    LedgerRefused,
+    NotALedger,
+    TooManyProposalsWaiting,
+)
+from protocols.ledger_events import LedgerPaymentAsked, LedgerPaymentRequested
+from protocols.ledger_reducers import ledger_of
+from protocols.ledgers import (
+    free_balance,
+    is_ledger,
+    is_move_proposed,
+    propose,
+    require_role,
+    require_running,
+)
+from protocols.types import ChannelId, amount_from_bytes, amount_to_bytes
+
+
+def pay(draft: Draft, command: PayLedger) -> None:
+    """The owner moves an amount of ours to the other party: at once, or by asking the leader (M15).
+
+    Raises UnknownChannel, NotALedger or a LedgerRefused; nothing is promised then.
+    """
+    channel = draft.state.channels.get(command.channel_id)
+    if channel is None:
+        raise UnknownChannel(command.channel_id)
+    if not is_ledger(draft, channel):
+        raise NotALedger(command.channel_id)
+    ledger = require_running(channel, MOVE)
+    _require_new_request(ledger, command.amount, command.request_id)
+    free = free_balance(channel)
+    if command.amount > free:
+        raise LedgerFundsInsufficient(command.amount, free)
+    if channel.my_index == 0:
+        leader, follower = parties(channel.fixed)
+        change = Change(
+            MOVE, NO_TARGET, command.amount, leader, follower, request_id=command.request_id
+        )
+        propose(draft, channel, change)
+        return
+    amount = amount_to_bytes(command.amount)
+    draft.send_covered(
+        channel.counterparty,
+        messages.LedgerPaymentRequest(channel.channel_id, amount, command.request_id),
+        LedgerPaymentAsked(channel.channel_id, amount, command.request_id),
+    )
+
+
+def receive_payment_request(
+    draft: Draft, channel: Channel, body: messages.LedgerPaymentRequest
+) -> None:
+    """The follower wants to pay us: propose the move as soon as the ledger allows it.
+
+    Raises a LedgerRefused for a request that no ledger could ever answer.
+    """
+    ledger = require_role(channel, leads=True)
+    require_running(channel, MOVE)
+    _require_new_request(ledger, amount_from_bytes(body.amount), body.request_id)
+    draft.emit(LedgerPaymentRequested(channel.channel_id, body.amount, body.request_id))
+    propose_asked(draft, channel.channel_id)
+
+
+def propose_asked(draft: Draft, channel_id: ChannelId) -> None:
+    """The follower's wishes in their order; the first that must wait holds up the others."""
+    while True:
+        channel = draft.state.channels[channel_id]
+        ledger = ledger_of(channel)
+        waiting = (
+            asked for asked in ledger.asked if not is_move_proposed(ledger, asked.request_id)
+        )
+        asked = next(waiting, None)
+        if asked is None:
+            return
+        leader, follower = parties(channel.fixed)
+        change = Change(
+            MOVE, NO_TARGET, asked.amount, follower, leader, request_id=asked.request_id
+        )
+        try:
+            propose(draft, channel, change)
+        except LedgerRefused:
+            return
+
+
+def _require_new_request(ledger: Ledger, amount: int, request_id: str) -> None:
+    if amount <= 0:
+        raise InvalidLedgerChange("the amount must be above 0")
+    if not request_id or len(request_id) > messages.TEXT_LENGTH_MAX:
+        raise InvalidLedgerChange("a request id is needed to tell one payment from another")
+    if any(asked.request_id == request_id for asked in ledger.asked):
+        raise InvalidLedgerChange("that request waits for an answer already")
+    if len(ledger.asked) >= QUEUE_COUNT_MAX:
+        raise TooManyProposalsWaiting(len(ledger.asked))
