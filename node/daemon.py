@@ -39,13 +39,14 @@ from node.misbehaviour import INTERVAL_S, Misbehaviour
 from node.node_api import NodeApi
 from node.outbox import Outbox
 from node.p2p.service import PeerService
+from node.routes import Routes
 from node.rpc.server import RpcServer
 from node.rpc.token import read_token
 from node.store.log import EventLog
 from node.terms import terms_from
 from protocols import events, inputs
 from protocols.crypto import Signer
-from protocols.draft import Context
+from protocols.draft import Context, Draft
 from protocols.node_state import NodeState
 from protocols.types import Address, to_hex
 
@@ -104,6 +105,10 @@ class Daemon:
             on_connected=self._peer_connected,
             on_disconnected=lambda peer: None,
             on_sent=partial(faults.hit, "after-send"),
+            on_note=lambda peer, note: self.routes.hear(peer, note),
+        )
+        self.routes = Routes(
+            self.signer.address, self.peers, lambda: Draft(self.state, self._context(0))
         )
         self.chain = ChainService(
             urls=config.chain.urls,
@@ -126,7 +131,15 @@ class Daemon:
         )
         self._begin_log()
         self.outbox.load(effect for _, effect in self.log.outbox())
-        self.api = NodeApi(config, self.engine, self.outbox, self.peers, self.chain, self._context)
+        self.api = NodeApi(
+            config,
+            self.engine,
+            self.outbox,
+            self.peers,
+            self.chain,
+            self._context,
+            self.routes,
+        )
 
     def _fold(self) -> None:
         started = time.monotonic()
@@ -200,6 +213,7 @@ class Daemon:
                 nursery.start_soon(self._stop_on_signal, nursery.cancel_scope)
                 nursery.start_soon(_verify_deployment, self.config)
                 nursery.start_soon(self.engine.run)
+                nursery.start_soon(self.routes.run)
                 listen = self.config.p2p.listen
                 p2p_port = await _start_listening(nursery, "p2p", listen, self.peers.run)
                 await nursery.start(self.chain.run, *self._chain_cursor())

@@ -15,16 +15,19 @@ from node.answers import Answer, LogEntry
 from node.chain.service import ChainService
 from node.config import Config
 from node.engine import Engine
+from node.hub_status import hub_status
 from node.limits import LOG_READ_COUNT_MAX
 from node.outbox import Outbox
 from node.p2p.service import PeerService
+from node.routes import Routes
 from protocols import events, inputs
 from protocols.channel import ChannelStatus, status
 from protocols.crank import waiting_for
 from protocols.draft import Context
 from protocols.errors import ProtocolError, UnknownPeer
 from protocols.node_state import NodeState
-from protocols.types import checksum_address, to_hex
+from protocols.routes import Hop
+from protocols.types import Address, checksum_address, to_hex
 
 Done = Callable[[Answer | ProtocolError], None]
 
@@ -40,6 +43,7 @@ class NodeApi:
         peers: PeerService,
         chain: ChainService,
         context: Callable[[int], Context],
+        routes: Routes,
     ) -> None:
         self._config = config
         self._engine = engine
@@ -47,6 +51,7 @@ class NodeApi:
         self._peers = peers
         self._chain = chain
         self._context = context
+        self._routes = routes
         self._started_s = time.monotonic()
 
     @property
@@ -106,6 +111,21 @@ class NodeApi:
             )
             for record in records
         ]
+
+    async def route_quote(
+        self,
+        path: tuple[Address, ...],
+        asset: Address,
+        amount: int,
+        challenge_duration: int,
+        timeout_ms: int,
+    ) -> tuple[Hop, ...]:
+        """What every participant says of a virtual channel of ours, ourselves first."""
+        return await self._routes.quote(path, asset, amount, challenge_duration, timeout_ms)
+
+    def hub_status(self) -> dict[str, object]:
+        """Terms, room taken and fees earned in virtual channels, as JSON values."""
+        return hub_status(self._config.hub, self.state.carried)
 
     def status(self) -> dict[str, object]:
         """Figures of every room, as JSON values."""

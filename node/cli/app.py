@@ -11,11 +11,13 @@ from node.cli.config_show import show
 from node.cli.demo import demo
 from node.cli.devnet import devnet
 from node.cli.events import events
+from node.cli.hub import hub
 from node.cli.init import init
 from node.cli.objectives import objectives
 from node.cli.open import open_channel
 from node.cli.options import AmountCommand
 from node.cli.pay import pay
+from node.cli.quote import quote
 from node.cli.run import run
 from node.cli.status import status
 from node.cli.version import version
@@ -43,7 +45,9 @@ app.command(cls=AmountCommand, rich_help_panel=MONEY)(pay)
 app.command(rich_help_panel=MONEY)(close)
 app.command(rich_help_panel=MONEY)(approve)
 app.command(rich_help_panel=MONEY)(reject)
+app.command(cls=AmountCommand, rich_help_panel=MONEY)(quote)
 app.command(rich_help_panel=LOOKING)(status)
+app.command(rich_help_panel=LOOKING)(hub)
 app.command(rich_help_panel=LOOKING)(channels)
 app.command(rich_help_panel=LOOKING)(objectives)
 app.command(rich_help_panel=LOOKING)(events)

@@ -9,6 +9,8 @@ from node.answers import Answer, LogEntry
 from protocols.errors import ProtocolError
 from protocols.inputs import Input
 from protocols.node_state import NodeState
+from protocols.routes import Hop
+from protocols.types import Address
 
 Until = Literal["durable", "receipt"]
 """When a command is answered: recorded on our disk, or receipted by the peer as well."""
@@ -46,6 +48,22 @@ class NodeApi(Protocol):
 
     def record(self, from_seq: int, limit: int, entity: bytes | None) -> Sequence[LogEntry]:
         """At most `limit` records from `from_seq` on; of one channel or objective if `entity`."""
+
+    async def route_quote(
+        self,
+        path: tuple[Address, ...],
+        asset: Address,
+        amount: int,
+        challenge_duration: int,
+        timeout_ms: int,
+    ) -> tuple[Hop, ...]:
+        """What every participant says of a virtual channel of ours, ourselves first.
+
+        `path` is who comes after us. Raises PathRefused.
+        """
+
+    def hub_status(self) -> dict[str, object]:
+        """Terms, room taken and fees earned in virtual channels, as JSON values."""
 
     def status(self) -> dict[str, object]:
         """Figures of every room, as JSON values."""

@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 
 from node.answers import Answer
-from node.rpc import commands, params, queries, results
+from node.rpc import commands, params, queries, results, routes
 from node.rpc.interface import NodeApi
 from node.rpc.openrpc import openrpc_document
 from node.rpc.params import Params, params_decoder
-from protocols import errors
+from protocols import errors, virtual_errors
 from protocols.errors import ProtocolError
 from protocols.inputs import Input
 
@@ -180,6 +180,24 @@ QUERIES = (
         {"status": "unapproved"},
         (errors.UnknownObjective,),
         queries.objective_list,
+    ),
+    Query(
+        "route_quote",
+        "Whether a path would carry a virtual channel of ours now, and what it would cost.",
+        routes.RouteQuoteParams,
+        routes.RouteQuote,
+        {"path": [_PEER], "amount": "1000000000000000000"},
+        (virtual_errors.PathRefused,),
+        routes.route_quote,
+    ),
+    Query(
+        "hub_status",
+        "Terms, room taken and fees earned in virtual channels.",
+        params.NoParams,
+        routes.HubStatus,
+        {},
+        (),
+        routes.hub_status,
     ),
     Query(
         "log_read",

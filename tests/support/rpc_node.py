@@ -25,8 +25,9 @@ from protocols.messages import ChannelProposal, SignedState
 from protocols.node_state import NodeState, apply
 from protocols.nonce import channel_nonce
 from protocols.outcome import Allocation, SingleAssetExit, destination_of
+from protocols.routes import Hop, require_path
 from protocols.state import FixedPart, State
-from protocols.types import ZERO_ADDRESS, amount_from_bytes
+from protocols.types import ZERO_ADDRESS, Address, amount_from_bytes, amount_to_bytes
 from tests.support.actors import ALICE, BOB, Actor
 
 TOKEN = "a-token-of-the-tests-with-43-characters-ABC"
@@ -91,6 +92,23 @@ class RecordingNode:
             if named is None or named in entry.payload.values()
         ]
         return found[:limit]
+
+    async def route_quote(
+        self,
+        path: tuple[Address, ...],
+        asset: Address,
+        amount: int,
+        challenge_duration: int,
+        timeout_ms: int,
+    ) -> tuple[Hop, ...]:
+        """Every intermediary takes 10, and everybody is there."""
+        require_path((self.actor.address, *path), self.actor.address, None)
+        hops = [Hop(self.actor.address, True, amount_to_bytes(0))]
+        hops += [Hop(who, True, amount_to_bytes(10)) for who in path[:-1]]
+        return (*hops, Hop(path[-1], True, amount_to_bytes(0)))
+
+    def hub_status(self) -> dict[str, object]:
+        return {"enabled": False}
 
     def status(self) -> dict[str, object]:
         return {"address": "0x" + self.actor.address.hex(), "next_seq": len(self.entries)}

@@ -111,6 +111,6 @@ def test_every_setting_is_in_the_reference_with_its_default() -> None:
     for setting in SETTINGS:
         default = "required" if setting.default is None else setting.default
         shown = {True: "`true`", False: "`false`"}.get(default) if type(default) is bool else None
-        cell = shown or ("none" if default == {} else default)
+        cell = shown or ("none" if default in ({}, []) else default)
         row = rf"^\| `{re.escape(setting.name)}` \| `?{re.escape(str(cell).strip('`'))}`? \|"
         assert re.search(row, page, re.MULTILINE), setting.name

@@ -1,0 +1,65 @@
+"""A quote as callers read it, and a hub's figures."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from node.rpc.errors import InvalidParams
+from node.rpc.params import NoParams, params_decoder
+from node.rpc.routes import RouteQuoteParams, hub_status, route_quote
+from protocols.types import checksum_address
+from protocols.virtual_errors import PathRefused
+from tests.support.actors import ALICE, BOB, IVAN
+from tests.support.rpc_node import RecordingNode
+
+IVANS, BOBS = checksum_address(IVAN.address), checksum_address(BOB.address)
+
+
+async def test_a_quote_has_the_fees_in_the_order_in_which_a_channel_takes_them() -> None:
+    quoted = await route_quote(RecordingNode(), RouteQuoteParams([IVANS, BOBS], "1000"))
+    assert quoted.ok
+    assert (quoted.total_fee, quoted.fees) == ("10", ["10"])
+    assert [hop.participant for hop in quoted.hops] == [
+        checksum_address(who.address) for who in (ALICE, IVAN, BOB)
+    ]
+
+
+async def test_a_path_straight_to_the_payee_has_no_fees() -> None:
+    quoted = await route_quote(RecordingNode(), RouteQuoteParams([BOBS], "1000"))
+    assert (quoted.total_fee, quoted.fees) == ("0", [])
+
+
+async def test_a_path_that_leads_back_is_refused() -> None:
+    with pytest.raises(PathRefused):
+        await route_quote(RecordingNode(), RouteQuoteParams([BOBS, BOBS], "1000"))
+
+
+@pytest.mark.parametrize(
+    ("params", "parameter"),
+    [
+        ({"path": [], "amount": "1"}, "path"),
+        ({"path": [BOBS] * 32, "amount": "1"}, "path"),
+        ({"path": [BOBS], "amount": "1", "timeout_ms": 0}, "timeout_ms"),
+        ({"path": [BOBS], "amount": "1", "timeout_ms": 30_001}, "timeout_ms"),
+    ],
+)
+def test_bounds_are_checked_before_anybody_is_asked(params: object, parameter: str) -> None:
+    decode = params_decoder(RouteQuoteParams)
+    with pytest.raises(InvalidParams) as caught:
+        decode(msgspec.Raw(msgspec.json.encode(params)))
+    assert parameter in str(caught.value)
+
+
+async def test_addresses_and_amounts_are_checked_to_the_last_character() -> None:
+    for asked in (
+        RouteQuoteParams(["0x12"], "1"),
+        RouteQuoteParams([BOBS], "-1"),
+        RouteQuoteParams([BOBS], "1", asset="0x12"),
+    ):
+        with pytest.raises(InvalidParams):
+            await route_quote(RecordingNode(), asked)
+
+
+async def test_a_hubs_figures_are_the_nodes() -> None:
+    assert await hub_status(RecordingNode(), NoParams()) == {"enabled": False}
