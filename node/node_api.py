@@ -27,7 +27,7 @@ from protocols.draft import Context
 from protocols.errors import ProtocolError, UnknownPeer
 from protocols.node_state import NodeState
 from protocols.routes import Hop
-from protocols.types import Address, checksum_address, to_hex
+from protocols.types import Address, PaymentId, checksum_address, to_hex
 
 Done = Callable[[Answer | ProtocolError], None]
 
@@ -73,17 +73,32 @@ class NodeApi:
         self, command: inputs.Input, until: Literal["durable", "receipt"], done: Done
     ) -> bool:
         """Queue a command; a channel with a peer nobody can reach is refused at once."""
-        if isinstance(command, inputs.OpenChannel):
-            known = self._config.p2p.peers.keys() | self._peers.connected()
-            # A repeated call gets its first answer, whoever is in the address book by now.
-            request_id, log = command.request_id, self._engine.log
-            is_new = not request_id or log.find_request(request_id) is None
-            if is_new and command.counterparty not in known:
-                done(UnknownPeer(command.counterparty))
-                return True
+        stranger = self._stranger_in(command)
+        if stranger is not None:
+            done(UnknownPeer(stranger))
+            return True
         return self._engine.command_then(command, until, done)
 
     def prompt(self) -> None:
+    def _stranger_in(self, command: inputs.Input) -> Address | None:
+        """The first whom a new channel needs and we could not reach; None if there is nobody."""
+        match command:
+            case inputs.OpenChannel() | inputs.OpenLedger():
+                needed: tuple[Address, ...] = (command.counterparty,)
+            case inputs.OpenVirtual():
+                # She speaks with her neighbour, and about payments with the payee itself.
+                needed = (command.path[0], command.path[-1])
+            case _:
+                return None
+        reachable = self._config.p2p.peers.keys() | self._peers.connected()
+        stranger = next((peer for peer in needed if peer not in reachable), None)
+        if stranger is None:
+            return None
+        # A repeated call gets its first answer, whoever is in the address book by now.
+        request_id, log = command.request_id, self._engine.log
+        is_new = not request_id or log.find_request(request_id) is None
+        return stranger if is_new else None
+
         """All that one read brought is queued."""
         self._engine.prompt()
 
@@ -124,6 +139,20 @@ class NodeApi:
         return await self._routes.quote(path, asset, amount, challenge_duration, timeout_ms)
 
     def hub_status(self) -> dict[str, object]:
+    def fees_of_request(self, request_id: str) -> tuple[int, ...] | None:
+        """The fees of the virtual channel that was opened under that request id, if one was."""
+        log = self._engine.log
+        seq = log.find_request(request_id)
+        if seq is None:
+            return None
+        (record,) = log.read(seq, seq + 1)
+        event = record.event()
+        if not isinstance(event, events.ObjectiveParamsRecorded):
+            return None
+        channel_id = self.state.objectives[event.objective_id].channel_id
+        virtual = self.state.channels[channel_id].virtual
+        return None if virtual is None else virtual.fees
+
         """Terms, room taken and fees earned in virtual channels, as JSON values."""
         return hub_status(self._config.hub, self.state.carried)
 

@@ -22,6 +22,8 @@ LIST_COUNT_MAX = 1_000
 """Entries of one `channel_list` or `objective_list` (under 1 kB each); `after` goes on."""
 LIST_SLICE_COUNT = 50
 """Entries looked at (20 us each) before a list lets others run: a millisecond."""
+PATH_COUNT_MAX = 31
+"""Participants of a virtual channel's path behind the payer: 32 with it."""
 TEXT_LENGTH_MAX = 256
 """Characters of a memo or a reason: what a peer's message carries."""
 REQUEST_ID_LENGTH_MAX = 128

@@ -12,22 +12,100 @@ import msgspec
 
 from node.answers import Answer
 from node.rpc import params, results
+from node.rpc.errors import InvalidParams
+from node.rpc.interface import NodeApi
 from node.rpc.params import parse_account, parse_amount, parse_hash32
 from protocols.crypto import keccak256
+from protocols.errors import PayeeMustOpenWithZero
 from protocols.inputs import (
     ApproveObjective,
     CloseChannel,
     Input,
     OpenChannel,
+    OpenLedger,
+    OpenVirtual,
+    PayLedger,
     RejectObjective,
     SendPayment,
 )
-from protocols.types import to_hex
+from protocols.types import Address, amount_from_bytes, to_hex
+from protocols.virtual_errors import FeeTooHigh, PathRefused
+
+QUOTE_TIMEOUT_MS = 5_000
+"""How long a path may take to say what it costs."""
+
+
+async def with_fees(node: NodeApi, p: params.ChannelOpenParams) -> params.ChannelOpenParams:
+    """The parameters with the fees that the path quotes, unless they say them.
+
+    Raises PathRefused for the first hop that would take no part.
+    """
+    path = virtual_path(p)
+    if path is None or len(path) == 1 or p.fees is not None:
+        return p
+    # A repeated call is answered like the first: it must not differ by another quote.
+    fees = node.fees_of_request(p.request_id) if p.request_id else None
+    if fees is None:
+        asset, amount = parse_account("asset", p.asset), parse_amount("amount", p.amount)
+        hops = await node.route_quote(path, asset, amount, p.challenge_duration_s, QUOTE_TIMEOUT_MS)
+        for place, hop in enumerate(hops):
+            if not hop.ok:
+                raise PathRefused(place, hop.participant, f"{hop.error_code}: {hop.reason}")
+        fees = tuple(amount_from_bytes(hop.fee) for hop in hops[1:-1])
+    fee_max = "0" if p.fee_max is None else p.fee_max
+    return msgspec.structs.replace(p, fees=[str(fee) for fee in fees], fee_max=fee_max)
 
 
 def open_channel(p: params.ChannelOpenParams) -> Input:
-    """Open a payment channel in which we pay; the entropy of its nonce is drawn here (M10)."""
-    return OpenChannel(
+    """Open a payment channel in which we pay, over the chain or over ledgers.
+
+    The entropy of its nonce is drawn here (M10).
+    """
+    asset, amount = parse_account("asset", p.asset), parse_amount("amount", p.amount)
+    theirs = parse_amount("counterparty_amount", p.counterparty_amount)
+    path, entropy = virtual_path(p), secrets.token_bytes(4)
+    if path is None:
+        if p.fees:
+            raise InvalidParams("fees", "only intermediaries take fees: give a path")
+        terms = (asset, amount, theirs, p.challenge_duration_s, entropy, p.request_id)
+        return OpenChannel(_payee(p), *terms)
+    if theirs:
+        raise PayeeMustOpenWithZero(theirs)
+    fees = _fees(p, intermediary_count=len(path) - 1)
+    return OpenVirtual(path, asset, amount, fees, p.challenge_duration_s, entropy, p.request_id)
+
+
+def virtual_path(p: params.ChannelOpenParams) -> tuple[Address, ...] | None:
+    """The intermediaries and the payee; None for a channel that the chain funds."""
+    if p.path is None and not p.over_ledger:
+        return None
+    if not p.path:
+        return (_payee(p),)
+    path = tuple(parse_account("path", address) for address in p.path)
+    if p.counterparty is not None and _payee(p) != path[-1]:
+        raise InvalidParams("counterparty", "it is the last of the path, or left out")
+    return path
+
+
+def _payee(p: params.ChannelOpenParams) -> Address:
+    if p.counterparty is None:
+        raise InvalidParams("counterparty", "say who will be paid, here or as the end of a path")
+    return parse_account("counterparty", p.counterparty)
+
+
+def _fees(p: params.ChannelOpenParams, intermediary_count: int) -> tuple[int, ...]:
+    fees = tuple(parse_amount("fees", fee) for fee in p.fees or ())
+    if len(fees) != intermediary_count:
+        expected = f"one for each of {intermediary_count} intermediaries, not {len(fees)}"
+        raise InvalidParams("fees", expected)
+    if p.fee_max is not None and sum(fees) > (limit := parse_amount("fee_max", p.fee_max)):
+        raise FeeTooHigh(sum(fees), limit)
+    return fees
+
+
+def open_ledger(p: params.LedgerOpenParams) -> Input:
+    """Open a ledger that we lead; the entropy of its nonce is drawn here (M10)."""
+    return OpenLedger(
         counterparty=parse_account("counterparty", p.counterparty),
         asset=parse_account("asset", p.asset),
         amount=parse_amount("amount", p.amount),
@@ -35,6 +113,14 @@ def open_channel(p: params.ChannelOpenParams) -> Input:
         challenge_duration=p.challenge_duration_s,
         nonce_entropy=secrets.token_bytes(4),
         request_id=p.request_id,
+    )
+
+
+def pay_ledger(p: params.LedgerPayParams) -> Input:
+    """Give the other party of a ledger some of our balance; the payment always has a name."""
+    request_id = p.request_id or secrets.token_hex(16)
+    return PayLedger(
+        parse_hash32("channel_id", p.channel_id), parse_amount("amount", p.amount), request_id
     )
 
 
@@ -70,6 +156,11 @@ def reject(p: params.ObjectiveRejectParams) -> Input:
 def command_result(answer: Answer) -> msgspec.Struct:
     """What became of a command on an objective."""
     return results.CommandResult(answer.seq, to_hex(answer.objective_id), to_hex(answer.channel_id))
+
+
+def ledger_payment_result(answer: Answer) -> msgspec.Struct:
+    """What became of a payment in a ledger."""
+    return results.LedgerPaymentResult(answer.seq, to_hex(answer.channel_id), answer.request_id)
 
 
 def payment_result(answer: Answer) -> msgspec.Struct:

@@ -109,6 +109,8 @@ class Dispatcher:
             raw = None if request.params is msgspec.UNSET else request.params
             params = DECODERS[request.method](raw)
             if isinstance(method, Command):
+                if method.complete is not None:
+                    params = await method.complete(self._node, params)
                 until: Until = getattr(params, "until", "durable")
                 done = partial(_finish, request, method, reply)
                 await self._queue(method.to_input(params), until, done)

@@ -62,6 +62,9 @@ class NodeApi(Protocol):
         `path` is who comes after us. Raises PathRefused.
         """
 
+    def fees_of_request(self, request_id: str) -> tuple[int, ...] | None:
+        """The fees of the virtual channel that was opened under that request id, if one was."""
+
     def hub_status(self) -> dict[str, object]:
         """Terms, room taken and fees earned in virtual channels, as JSON values."""
 

@@ -16,11 +16,12 @@ from node.rpc import commands, params, queries, results, routes
 from node.rpc.interface import NodeApi
 from node.rpc.openrpc import openrpc_document
 from node.rpc.params import Params, params_decoder
-from protocols import errors, virtual_errors
+from protocols import errors, ledger_errors, virtual_errors
 from protocols.errors import ProtocolError
 from protocols.inputs import Input
 
 _CHANNEL = "0x" + "ab" * 32
+_LEDGER = "0x" + "ef" * 32
 _OBJECTIVE = "0x" + "cd" * 32
 _PEER = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
 
@@ -31,6 +32,13 @@ _CHANNEL_TERMS = (
     errors.AssetNotSupported,
     errors.OutcomeNotSupported,
     errors.PayeeMustOpenWithZero,
+)
+_PATH_TERMS = (
+    virtual_errors.PathRefused,
+    virtual_errors.HopWithoutLedger,
+    virtual_errors.HopWithoutFunds,
+    virtual_errors.FeeTooHigh,
+    virtual_errors.ExposureTooHigh,
 )
 _APPROVAL = (
     errors.UnknownObjective,
@@ -72,21 +80,33 @@ class Query(Method, frozen=True):
 COMMANDS = (
     Command(
         "channel_open",
-        "Open a one-way payment channel to a peer and deposit into it; we are the payer.",
+        "Open a one-way payment channel in which we pay: with a deposit on chain, or over ledgers.",
         params.ChannelOpenParams,
         results.CommandResult,
         {"counterparty": _PEER, "amount": "1000000000000000000", "request_id": "open-1"},
-        (*_CHANNEL_TERMS, errors.UnknownPeer, errors.RequestIdConflict),
+    complete: Callable[[NodeApi, Any], Awaitable[Any]] | None = None
+    """Fills in what the caller left to the node, before anything else looks at it."""
+        (
+            *_CHANNEL_TERMS,
+            *_PATH_TERMS,
+            errors.UnknownPeer,
+            errors.RequestIdConflict,
+        ),
         commands.open_channel,
         commands.command_result,
     ),
     Command(
         "channel_close",
-        "Close a channel together with the peer and pay both sides out on chain.",
+        "Close a channel of any kind together with the other participants, by what was paid in it.",
         params.ChannelCloseParams,
         results.CommandResult,
         {"channel_id": _CHANNEL},
-        (errors.UnknownChannel, errors.ChannelNotOpen, errors.RequestIdConflict),
+        (
+            errors.UnknownChannel,
+            errors.ChannelNotOpen,
+            ledger_errors.LedgerInUse,
+            errors.RequestIdConflict,
+        ),
         commands.close_channel,
         commands.command_result,
     ),
@@ -95,6 +115,7 @@ COMMANDS = (
         "Pay the channel's payee with one signed voucher.",
         params.PaymentSendParams,
         results.PaymentResult,
+        commands.with_fees,
         {"channel_id": _CHANNEL, "amount": "1000", "memo": "coffee", "until": "receipt"},
         (
             errors.UnknownChannel,
@@ -103,11 +124,7 @@ COMMANDS = (
             errors.ChannelClosing,
             errors.ChannelDisputed,
             errors.ChannelCloseOnly,
-            errors.AmountNotPositive,
-            errors.AmountAboveDeposit,
             errors.ChainViewStale,
-            errors.TooManyPaymentsInFlight,
-            errors.PaymentRefusedByPayee,
             errors.RequestIdConflict,
         ),
         commands.send_payment,
@@ -156,7 +173,7 @@ QUERIES = (
     ),
     Query(
         "channel_list",
-        "Channels in the order in which they were made, of one status if wanted.",
+        "Channels in the order in which they were made, of one status or kind if wanted.",
         params.ChannelListParams,
         results.ChannelList,
         {"status": "open"},
@@ -239,3 +256,12 @@ DECODERS: dict[str, Callable[[msgspec.Raw | None], Any]] = {
 
 DOCUMENT = openrpc_document(METHODS.values())
 """What `rpc.discover` answers."""
+    Query(
+        "ledger_list",
+        "Ledgers in the order in which they were made: with whom, in what, and what they hold.",
+        params.LedgerListParams,
+        results.ChannelList,
+        {"counterparty": _PEER},
+        (errors.UnknownChannel,),
+        queries.ledger_list,
+    ),

@@ -18,6 +18,7 @@ from msgspec import Meta, Struct
 from node.rpc.bounds import (
     LIST_COUNT_MAX,
     LOG_READ_COUNT_MAX,
+    PATH_COUNT_MAX,
     REQUEST_ID_LENGTH_MAX,
     TEXT_LENGTH_MAX,
 )
@@ -61,6 +62,10 @@ RequestIdText = Annotated[
         examples=["invoice-2041"],
     ),
 ]
+ChallengeDuration = Annotated[int, Meta(ge=0, le=UINT48_MAX)]
+"""Seconds."""
+ChannelKind = Literal["direct", "ledger", "virtual"]
+"""direct: a payment channel funded on chain. virtual: one that ledgers carry."""
 ShortText = Annotated[str, Meta(max_length=TEXT_LENGTH_MAX)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
@@ -76,18 +81,26 @@ class NoParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
 
 
 class ChannelOpenParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
-    """Whom to open a channel with, and how much goes in."""
+    """Whom to pay, how much at most, and what carries the channel: the chain, or ledgers."""
 
-    counterparty: AddressText
-    """Who will be paid; the configuration says where it listens."""
     amount: AmountText
-    """Our deposit."""
+    """What can be paid at most: deposited on chain, or guaranteed by the ledgers of the path."""
+    counterparty: AddressText | None = None
+    """Who will be paid, unless the path says it; the configuration says where it listens."""
     asset: AddressText = _ZERO_ADDRESS_TEXT
     """The zero address is the chain's own currency."""
     counterparty_amount: AmountText = "0"
     """The payee's deposit; anything but 0 is refused."""
-    challenge_duration_s: Annotated[int, Meta(ge=0, le=UINT48_MAX)] = 86_400
+    challenge_duration_s: ChallengeDuration = 86_400
     """How long each side has to answer a challenge on chain."""
+    path: Annotated[list[AddressText], Meta(max_length=PATH_COUNT_MAX)] | None = None
+    """Over ledgers: the intermediaries in order, then the payee."""
+    over_ledger: bool = False
+    """Without a path: over our own ledger with the payee, nobody in between."""
+    fees: Annotated[list[AmountText], Meta(max_length=PATH_COUNT_MAX)] | None = None
+    """What each intermediary takes, in path order; left out, what the path quotes now."""
+    fee_max: AmountText | None = None
+    """What all of them together may take; nothing, unless `fees` or this says it."""
     request_id: RequestIdText = ""
 
 
@@ -109,8 +122,49 @@ class ChannelListParams(Params, frozen=True, forbid_unknown_fields=True, gc=Fals
 
     status: ChannelStatus | None = None
     """Only channels of this status."""
+    kind: ChannelKind | None = None
+    """Only channels of this kind."""
     after: Hash32Text | None = None
     """The last channel already seen; the list goes on behind it."""
+    limit: Annotated[int, Meta(ge=1, le=LIST_COUNT_MAX)] = LIST_COUNT_MAX
+
+
+class LedgerOpenParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
+    """Whom to open a ledger with; we lead it."""
+
+    counterparty: AddressText
+    """The other party; the configuration says where it listens."""
+    amount: AmountText
+    """Our deposit."""
+    asset: AddressText = _ZERO_ADDRESS_TEXT
+    """The zero address is the chain's own currency."""
+    counterparty_amount: AmountText = "0"
+    """What the other party deposits, if it agrees."""
+    challenge_duration_s: ChallengeDuration = 86_400
+    """How long each side has to answer a challenge on chain."""
+    request_id: RequestIdText = ""
+
+
+class LedgerPayParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
+    """How much of our balance to give to the other party of a ledger."""
+
+    channel_id: Hash32Text
+    amount: AmountText
+    request_id: RequestIdText = ""
+    """Ties the payment to the ledger's update; made up if none is given."""
+
+
+class LedgerListParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
+    """Which ledgers to show."""
+
+    counterparty: AddressText | None = None
+    """Only ledgers with this peer."""
+    asset: AddressText | None = None
+    """Only ledgers in this asset."""
+    status: ChannelStatus | None = None
+    """Only ledgers of this status."""
+    after: Hash32Text | None = None
+    """The last ledger already seen; the list goes on behind it."""
     limit: Annotated[int, Meta(ge=1, le=LIST_COUNT_MAX)] = LIST_COUNT_MAX
 
 

@@ -19,9 +19,9 @@ from node.rpc.bounds import (
 )
 from node.rpc.errors import InvalidParams
 from node.rpc.interface import NodeApi
-from node.rpc.params import parse_hash32
-from node.rpc.views import channel_view, objective_view, record_view
-from protocols.channel import status
+from node.rpc.params import parse_account, parse_hash32
+from node.rpc.views import channel_view, kind_of, objective_view, record_view
+from protocols.channel import funding_terms, status
 from protocols.errors import UnknownChannel, UnknownObjective
 
 View = TypeVar("View")
@@ -38,7 +38,7 @@ async def channel_get(node: NodeApi, p: params.ChannelGetParams) -> results.Chan
     channel = node.state.channels.get(channel_id)
     if channel is None:
         raise UnknownChannel(channel_id)
-    return channel_view(node, channel)
+    return channel_view(node, channel, in_full=True)
 
 
 async def channel_list(node: NodeApi, p: params.ChannelListParams) -> results.ChannelList:
@@ -49,6 +49,28 @@ async def channel_list(node: NodeApi, p: params.ChannelListParams) -> results.Ch
 
     def show(channel_id: bytes) -> results.ChannelView | None:
         channel = node.state.channels[channel_id]
+        wanted = p.kind is None or kind_of(node, channel) == p.kind
+        wanted = wanted and (p.status is None or status(channel) == p.status)
+        return channel_view(node, channel) if wanted else None
+
+    found = await _gather(node.state.channels, after, p.limit, show)
+    return results.ChannelList(found, results.At(node.seq))
+
+
+async def ledger_list(node: NodeApi, p: params.LedgerListParams) -> results.ChannelList:
+    """Ledgers in the order in which they were made; `UnknownChannel` if `after` is none."""
+    after = None if p.after is None else parse_hash32("after", p.after)
+    if after is not None and node.state.channels.get(after) is None:
+        raise UnknownChannel(after)
+    asset = None if p.asset is None else parse_account("asset", p.asset)
+    peer = None if p.counterparty is None else parse_account("counterparty", p.counterparty)
+
+    def show(channel_id: bytes) -> results.ChannelView | None:
+        channel = node.state.channels[channel_id]
+        if kind_of(node, channel) != "ledger" or peer not in (None, channel.counterparty):
+            return None
+        if asset not in (None, funding_terms(channel).asset):
+            return None
         wanted = p.status is None or status(channel) == p.status
         return channel_view(node, channel) if wanted else None
 

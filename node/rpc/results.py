@@ -10,11 +10,16 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from node.rpc.params import ChannelKind
 from protocols.channel import ChannelStatus
 
 AmountOut = Annotated[str, Meta(description="Decimal, in the asset's smallest unit.")]
 AddressOut = Annotated[str, Meta(description="20 bytes in 0x hex, with the EIP-55 checksum.")]
 Hash32Out = Annotated[str, Meta(description="32 bytes in lower-case 0x hex.")]
+
+
+Role = Literal["payer", "payee", "hub", "leader", "follower"]
+"""Of this node in a channel."""
 
 
 class At(Struct, frozen=True, gc=False):
@@ -51,22 +56,102 @@ class Holdings(Struct, frozen=True, gc=False):
     """At the configured depth: what counts."""
 
 
+class LedgerPaymentResult(Struct, frozen=True, gc=False):
+    """A payment in a ledger is on our disk; it counts once the other party countersigned."""
+
+    seq: int
+    channel_id: Hash32Out
+    request_id: str
+    """Names the payment in the ledger's update."""
+
+
+class GuaranteeView(Struct, frozen=True, gc=False):
+    """An amount of a ledger that carries a virtual channel."""
+
+    channel_id: Hash32Out
+    """The virtual channel."""
+    amount: AmountOut
+    left: AddressOut
+    """The party nearer to the payer."""
+    right: AddressOut
+
+
+class UpdateView(Struct, frozen=True, gc=False):
+    """A change of a ledger that the leader signed and the follower has not answered for good."""
+
+    turn_num: int
+    kind: str
+    """add, remove or move."""
+    channel_id: Hash32Out | None
+    """The virtual channel whose guarantee comes or goes; null for a payment."""
+    amount: AmountOut
+    left: AddressOut
+    """The giver of a payment; of a guarantee the party nearer to the payer."""
+    right: AddressOut
+    left_amount: AmountOut
+    """What left puts into a guarantee, or gets out of it."""
+    fee: AmountOut
+    refusal: str
+    """The name of the follower's refusal, if it refused."""
+
+
+class LedgerView(Struct, frozen=True, gc=False):
+    """What a ledger holds, by the newest state that both parties signed."""
+
+    turn_num: int
+    balance: AmountOut
+    """Ours, outside guarantees."""
+    counterparty_balance: AmountOut
+    guaranteed: AmountOut
+    """The sum of all guarantees."""
+    guarantee_count: int
+    update_count: int
+    """Changes on their way."""
+    guarantees: list[GuaranteeView] | None
+    """By `channel_get` alone; null in lists."""
+    updates: list[UpdateView] | None
+    """Likewise, in their order."""
+
+
+class VirtualView(Struct, frozen=True, gc=False):
+    """What carries a virtual channel."""
+
+    path: list[AddressOut]
+    """From the payer through the intermediaries to the payee."""
+    fees: list[AmountOut]
+    """What each intermediary takes, in path order."""
+    left_ledger: Hash32Out | None
+    """Our ledger with the neighbour nearer to the payer; null for the payer."""
+    right_ledger: Hash32Out | None
+    """Our ledger with the neighbour nearer to the payee; null for the payee."""
+    failure: str
+    """Why the channel is given up before it opened, if it is."""
+
+
 class ChannelView(Struct, frozen=True, gc=False):
     """One channel as this node knows it."""
 
     channel_id: Hash32Out
+    kind: ChannelKind
     status: ChannelStatus
-    role: Literal["payer", "payee"]
+    role: Role
+    """A ledger has a leader and a follower; a hub stands between payer and payee."""
     counterparty: AddressOut
+    """The participant at the other end; a hub is shown the payee."""
     participants: list[AddressOut]
     asset: AddressOut
     deposit: AmountOut
+    """All that was put in when it opened."""
     paid: AmountOut
-    """The largest voucher, cumulative."""
+    """The largest voucher, cumulative; 0 in a ledger."""
     receipted: AmountOut
     """The part of it the payee signed a receipt for."""
     remaining: AmountOut
-    """What the payer can still pay."""
+    """What the payer can still pay; in a ledger, what is ours and promised to nobody."""
+    ledger: LedgerView | None
+    """Of ledgers that have opened."""
+    virtual: VirtualView | None
+    """Of virtual channels."""
     payment_count: int
     challenge_duration_s: int
     turn_num: int

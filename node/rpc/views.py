@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from node.answers import LogEntry
 from node.rpc.interface import NodeApi
-from node.rpc.results import At, ChannelView, Holdings, ObjectiveView, RecordView
+from node.rpc.params import ChannelKind
+from node.rpc.results import (
+    At,
+    ChannelView,
+    GuaranteeView,
+    Holdings,
+    LedgerView,
+    ObjectiveView,
+    RecordView,
+    Role,
+    UpdateView,
+    VirtualView,
+)
 from protocols.channel import (
     Channel,
     confirmed_holdings,
@@ -13,29 +25,49 @@ from protocols.channel import (
     status,
 )
 from protocols.events import event_id
+from protocols.ledger import MOVE, Guarantee, Proposed
+from protocols.ledgers import free_balance
 from protocols.objectives.base import Objective, ObjectiveType
+from protocols.outcome import address_of_destination
 from protocols.transactions import APPROVE, ATTEMPT_COUNT_MAX, DEPOSIT, Transaction, intent_id
-from protocols.types import Address, ChannelId, checksum_address, to_hex
+from protocols.types import Address, ChannelId, Destination, checksum_address, to_hex
+
+LEDGER_ROLES: tuple[Role, Role] = ("leader", "follower")
+"""Of participant 0, and of the other."""
+PAYMENT_ROLES: tuple[Role, Role] = ("payer", "payee")
+"""Of the first participant, and of the last; between them stand hubs."""
 
 
-def channel_view(node: NodeApi, channel: Channel) -> ChannelView:
-    """The channel as of the node's last record."""
+def kind_of(node: NodeApi, channel: Channel) -> ChannelKind:
+    """What carries the channel's money: the chain, as a ledger or directly, or ledgers."""
+    if channel.fixed.app_definition == node.state.node.consensus_app:
+        return "ledger"
+    return "direct" if channel.virtual is None else "virtual"
+
+
+def channel_view(node: NodeApi, channel: Channel, *, in_full: bool = False) -> ChannelView:
+    """The channel as of the node's last record; `in_full` lists what a ledger guarantees."""
     terms, vouchers, fixed = funding_terms(channel), channel.vouchers, channel.fixed
     objectives = node.state.objectives_of(channel.channel_id)
+    kind = kind_of(node, channel)
+    remaining = free_balance(channel) if kind == "ledger" else terms.deposits[0] - vouchers.total
     return ChannelView(
         channel_id=to_hex(channel.channel_id),
+        kind=kind,
         status=status(channel),
-        role="payer" if channel.my_index == 0 else "payee",
+        role=_role(kind, channel),
         counterparty=checksum_address(channel.counterparty),
         participants=_addresses(fixed.participants),
         asset=checksum_address(terms.asset),
         deposit=str(terms.total),
         paid=str(vouchers.total),
         receipted=str(vouchers.receipted_total),
-        remaining=str(terms.deposits[0] - vouchers.total),
+        remaining=str(remaining),
+        ledger=_ledger_view(channel, in_full),
+        virtual=_virtual_view(channel),
         payment_count=vouchers.payment_count,
         challenge_duration_s=fixed.challenge_duration,
-        turn_num=channel.supported_turn,
+        turn_num=channel.supported_turn if channel.ledger is None else channel.ledger.turn_num,
         holdings=Holdings(
             observed=str(observed_holdings(channel, terms.asset)),
             confirmed=str(confirmed_holdings(channel, terms.asset)),
@@ -45,6 +77,75 @@ def channel_view(node: NodeApi, channel: Channel) -> ChannelView:
         close_only=channel.close_only,
         objective_ids=[to_hex(objective.objective_id) for objective in objectives],
         at=At(node.seq),
+    )
+
+
+def _role(kind: ChannelKind, channel: Channel) -> Role:
+    first, second = LEDGER_ROLES if kind == "ledger" else PAYMENT_ROLES
+    if channel.my_index == 0:
+        return first
+    return second if channel.is_end else "hub"
+
+
+def _ledger_view(channel: Channel, in_full: bool) -> LedgerView | None:
+    """What both signed last, and what is on its way."""
+    ledger = channel.ledger
+    if ledger is None:
+        return None
+    held = ledger.current
+    ours, theirs = held.leader, held.follower
+    if channel.my_index:
+        ours, theirs = theirs, ours
+    return LedgerView(
+        turn_num=ledger.turn_num,
+        balance=str(ours),
+        counterparty_balance=str(theirs),
+        guaranteed=str(sum(guarantee.amount for guarantee in held.guarantees)),
+        guarantee_count=len(held.guarantees),
+        update_count=len(ledger.queue),
+        guarantees=[_guarantee_view(found) for found in held.guarantees] if in_full else None,
+        updates=[_update_view(proposed) for proposed in ledger.queue] if in_full else None,
+    )
+
+
+def _guarantee_view(guarantee: Guarantee) -> GuaranteeView:
+    return GuaranteeView(
+        to_hex(guarantee.target),
+        str(guarantee.amount),
+        _owner(guarantee.left),
+        _owner(guarantee.right),
+    )
+
+
+def _update_view(proposed: Proposed) -> UpdateView:
+    change = proposed.change
+    return UpdateView(
+        turn_num=proposed.turn_num,
+        kind=change.kind,
+        channel_id=None if change.kind == MOVE else to_hex(change.target),
+        amount=str(change.amount),
+        left=_owner(change.left),
+        right=_owner(change.right),
+        left_amount=str(change.left_amount),
+        fee=str(change.fee),
+        refusal=proposed.refusal,
+    )
+
+
+def _owner(destination: Destination) -> str:
+    return checksum_address(address_of_destination(destination))
+
+
+def _virtual_view(channel: Channel) -> VirtualView | None:
+    virtual = channel.virtual
+    if virtual is None:
+        return None
+    return VirtualView(
+        path=_addresses(channel.fixed.participants),
+        fees=[str(fee) for fee in virtual.fees],
+        left_ledger=to_hex(virtual.left_ledger) if virtual.left_ledger else None,
+        right_ledger=to_hex(virtual.right_ledger) if virtual.right_ledger else None,
+        failure=virtual.reason or virtual.error_code,
     )
 
 

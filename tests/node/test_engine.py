@@ -18,22 +18,19 @@ from node.store.kv import LOG
 from protocols import events, inputs, messages
 from protocols.effects import BroadcastTransaction, SendMessage, SubmitTransaction
 from protocols.errors import AmountAboveDeposit, AmountNotPositive, UnknownChannel
-from protocols.ledger import ledger_state
 from protocols.node_state import NodeState, apply
-from protocols.types import ZERO_ADDRESS, amount_from_bytes
+from protocols.types import amount_from_bytes
 from tests.support.actors import ALICE, BOB, Actor
 from tests.support.builders import (
     CHANNEL,
     DEPOSIT,
-    deposited,
     open_command,
     payment,
-    proposal,
     signed,
     state,
 )
-from tests.support.engine_rig import START_MS, Rig, opened, pay, receipt
-from tests.support.ledger_rig import LEDGER, LEDGER_FIXED, START, move, open_ledger_command
+from tests.support.engine_rig import START_MS, Rig, opened, opened_ledger, pay, receipt
+from tests.support.ledger_rig import LEDGER, move
 from tests.support.ledger_rig import proposals as ledger_proposals
 
 
@@ -460,18 +457,6 @@ async def test_a_second_state_for_a_turn_raises_the_alarm_and_nothing_is_written
     assert rig.journal.order == []
     assert answers == []
     assert rig.restarted().log.next_seq == records
-
-
-async def opened_ledger(actor: Actor) -> Rig:
-    """The ledger that ALICE leads is open for the actor, and one payment of hers is proposed."""
-    rig, other = Rig(actor), BOB if actor is ALICE else ALICE
-    prefund, postfund = (ledger_state(LEDGER_FIXED, ZERO_ADDRESS, START, turn) for turn in (0, 1))
-    if actor is ALICE:
-        await rig.take(open_ledger_command(), rig.said(BOB, signed(prefund, BOB)))
-    else:
-        await rig.take(rig.said(ALICE, proposal(prefund)))
-    await rig.take(deposited(1_500, channel_id=LEDGER), rig.said(other, signed(postfund, other)))
-    return rig
 
 
 @pytest.mark.parametrize("actor", [ALICE, BOB], ids=["leader", "follower"])

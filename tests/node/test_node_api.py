@@ -18,10 +18,11 @@ from protocols import inputs
 from protocols.channel import ChannelStatus
 from protocols.errors import ProtocolError, UnknownPeer
 from protocols.objectives.base import WaitingFor
-from protocols.types import checksum_address
-from tests.support.actors import ALICE, BOB, IVAN
+from protocols.types import ZERO_ADDRESS, checksum_address
+from tests.support.actors import ALICE, BOB, IRENE, IVAN, Actor
 from tests.support.builders import CHANNEL, open_command
 from tests.support.daemon_rig import config_in
+from tests.support.ledger_rig import open_ledger_command
 
 
 @contextmanager
@@ -54,6 +55,35 @@ async def test_a_channel_with_a_peer_nobody_can_reach_is_refused_at_once(tmp_pat
         assert isinstance(refusal, UnknownPeer)
         assert refusal.peer == IVAN.address
         assert daemon.log.next_seq == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "stranger"),
+    [((IVAN, BOB), IVAN), ((BOB, IVAN), IVAN), ((IVAN,), IVAN), ((BOB, IRENE, IVAN), IVAN)],
+)
+async def test_a_path_needs_a_neighbour_and_a_payee_we_can_reach(
+    tmp_path: Path, path: tuple[Actor, ...], stranger: Actor
+) -> None:
+    with daemon_in(tmp_path) as daemon:
+        told: list[object] = []
+        addresses, fees = tuple(who.address for who in path), (0,) * (len(path) - 1)
+        command = inputs.OpenVirtual(addresses, ZERO_ADDRESS, 5, fees, 86_400, bytes(4))
+        assert daemon.api.command_then(command, "durable", told.append)
+        (refusal,) = told
+        assert isinstance(refusal, UnknownPeer)
+        assert refusal.peer == stranger.address
+
+
+async def test_a_ledger_with_a_peer_nobody_can_reach_is_refused_at_once(tmp_path: Path) -> None:
+    with daemon_in(tmp_path) as daemon:
+        told: list[object] = []
+        command = open_ledger_command(counterparty=IVAN.address)
+        assert daemon.api.command_then(command, "durable", told.append)
+        assert [type(refusal) for refusal in told] == [UnknownPeer]
+        (answer,) = await carry_out(daemon, open_ledger_command(request_id="r"))
+        assert isinstance(answer, Answer)
+        assert daemon.api.fees_of_request("r") is None
+        assert daemon.api.fees_of_request("unknown") is None
 
 
 async def test_a_channel_with_a_peer_of_the_address_book_is_opened(tmp_path: Path) -> None:

@@ -18,8 +18,9 @@ from protocols.errors import (
     ProtocolError,
     RequestIdConflict,
 )
+from protocols.ledger_events import LedgerUpdateProposed
 from protocols.types import amount_to_bytes
-from tests.support.actors import ALICE, BOB
+from tests.support.actors import ALICE, BOB, Actor
 from tests.support.builders import (
     CHANNEL,
     final,
@@ -29,7 +30,8 @@ from tests.support.builders import (
     proposal,
     signed,
 )
-from tests.support.engine_rig import Rig, opened, pay, receipt
+from tests.support.engine_rig import Rig, opened, opened_ledger, pay, receipt
+from tests.support.ledger_rig import LEDGER, payment_request
 
 
 async def asked() -> Rig:
@@ -250,6 +252,39 @@ async def test_a_decision_s_request_id_is_refused_for_any_other_command() -> Non
     for other in others:
         with pytest.raises(RequestIdConflict):
             await rig.answer(other)
+
+
+# --- payments in ledgers ---
+
+
+@pytest.mark.parametrize("actor", [ALICE, BOB], ids=["leader", "follower"])
+async def test_a_ledger_payment_repeated_under_its_request_id_is_made_once(actor: Actor) -> None:
+    rig = await opened_ledger(actor)
+    command = inputs.PayLedger(LEDGER, 10, "rent")
+    first, again = rig.ask(command), rig.ask(command)
+    await rig.work()
+    (answer,) = first
+    assert first == again
+    assert isinstance(answer, Answer)
+    assert (answer.channel_id, answer.request_id) == (LEDGER, "rent")
+    for _ in range(2):
+        assert await rig.answer(command) == answer
+        rig = rig.restarted()
+    (recorded,) = rig.events_of(events.RequestRecorded)
+    assert recorded.request_id == "rent"
+    for other in (replace(command, amount=11), pay(10, 1, "rent")):
+        with pytest.raises(RequestIdConflict):
+            await rig.answer(other)
+
+
+async def test_a_request_id_that_the_peer_s_owner_chose_answers_no_request_of_ours() -> None:
+    rig = await opened_ledger(ALICE)
+    await rig.take(rig.said(BOB, payment_request(10, "rent")))
+    assert rig.events_of(LedgerUpdateProposed)[-1].request_id == "rent"
+    answer = await rig.answer(open_command(request_id="rent"))
+    assert answer.channel_id == CHANNEL
+    rig = rig.restarted()
+    assert await rig.answer(open_command(request_id="rent")) == answer
 
 
 # --- receipts ---

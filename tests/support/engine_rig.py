@@ -26,10 +26,11 @@ from protocols import events, inputs
 from protocols.draft import Context, Decision
 from protocols.effects import BroadcastTransaction, ReadHoldings, SubmitTransaction
 from protocols.errors import ProtocolError
+from protocols.ledger import ledger_state
 from protocols.messages import Body, Receipt, decode_body, encode_body
 from protocols.node_state import NodeState, apply
 from protocols.receipts import root_of
-from protocols.types import Address, Bytes32, amount_to_bytes
+from protocols.types import ZERO_ADDRESS, Address, Bytes32, amount_to_bytes
 from protocols.voucher import receipt_hash
 from tests.support.actors import ALICE, BOB, Actor
 from tests.support.builders import (
@@ -44,6 +45,7 @@ from tests.support.builders import (
     signed,
     state,
 )
+from tests.support.ledger_rig import LEDGER, LEDGER_FIXED, START, open_ledger_command
 
 START_MS = 1_704_067_200_000
 NOWHERE = Path("not-on-disk")
@@ -266,3 +268,15 @@ def receipt(rig: Rig, count: int) -> Receipt:
     total, root = covered[-1].total, root_of(covered)
     signature = BOB.signer(receipt_hash(CHANNEL, total, root))
     return Receipt(CHANNEL, amount_to_bytes(total), len(covered), root, signature)
+
+
+async def opened_ledger(actor: Actor) -> Rig:
+    """The ledger that ALICE leads, open for the actor."""
+    rig, other = Rig(actor), _other(actor)
+    prefund, postfund = (ledger_state(LEDGER_FIXED, ZERO_ADDRESS, START, turn) for turn in (0, 1))
+    if actor is ALICE:
+        await rig.take(open_ledger_command(), rig.said(BOB, signed(prefund, BOB)))
+    else:
+        await rig.take(rig.said(ALICE, proposal(prefund)))
+    await rig.take(deposited(1_500, channel_id=LEDGER), rig.said(other, signed(postfund, other)))
+    return rig

@@ -126,6 +126,10 @@ class RecordingNode:
         """The payee signed for everything."""
         waiting = self.waiting.copy()
         self.waiting.clear()
+    def fees_of_request(self, request_id: str) -> tuple[int, ...] | None:
+        """Nothing virtual was opened yet."""
+        return None
+
         for done, answer in waiting:
             done(msgspec.structs.replace(answer, receipted=True))
 
@@ -195,7 +199,12 @@ def open_payment_channel(node: RecordingNode, deposit: int = DEPOSIT, entropy: i
         BOB.address, ZERO_ADDRESS, deposit, 0, 86_400, entropy.to_bytes(4, "big")
     )
     created = next(e for e in node.take(command) if isinstance(e, events.ChannelCreated))
-    channel_id = created.channel_id
+    _fund(node, created.channel_id, deposit, entropy)
+    return created.channel_id
+
+
+def _fund(node: RecordingNode, channel_id: bytes, deposit: int, log_index: int) -> None:
+    """Bob agrees, and the chain holds what both put in."""
     _countersign(node, channel_id, 0)
     for confirmed in (False, True):
         node.take(
@@ -206,14 +215,26 @@ def open_payment_channel(node: RecordingNode, deposit: int = DEPOSIT, entropy: i
                 b"\x07" * 32,
                 b"\x70" * 32,
                 0,
-                entropy,
+                log_index,
                 confirmed,
                 ZERO_ADDRESS,
+    if isinstance(recorded[-1], events.RequestRecorded):
+        request_id = recorded[-1].request_id
+        return Answer(first_seq, channel_id=recorded[0].channel_id, request_id=request_id)
                 deposit,
             )
         )
     _countersign(node, channel_id, 1)
-    return channel_id
+
+
+def open_ledger(node: RecordingNode, entropy: int = 2) -> bytes:
+    """A ledger that the node leads with 1,000; Bob put in 500. Its id."""
+    command = inputs.OpenLedger(
+        BOB.address, ZERO_ADDRESS, 1_000, 500, 86_400, entropy.to_bytes(4, "big")
+    )
+    created = next(e for e in node.take(command) if isinstance(e, events.ChannelCreated))
+    _fund(node, created.channel_id, 1_500, entropy)
+    return created.channel_id
 
 
 def proposal_from_bob(node: RecordingNode, deposit: int = 5) -> inputs.PeerMessage:

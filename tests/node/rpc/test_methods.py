@@ -18,6 +18,7 @@ from protocols.types import to_hex
 from tests.support.rpc_callers import checked_error, request
 from tests.support.rpc_node import (
     RecordingNode,
+    open_ledger,
     open_payment_channel,
     proposal_from_bob,
 )
@@ -51,9 +52,10 @@ def _described(name: str) -> dict[str, Any]:
 
 
 def ready_node() -> RecordingNode:
-    """A node with one open channel and one proposal of a peer that waits for the owner."""
+    """A node with an open channel, a ledger and a proposal of a peer that waits for the owner."""
     node = RecordingNode()
     open_payment_channel(node)
+    open_ledger(node)
     node.take(proposal_from_bob(node))
     return node
 
@@ -63,9 +65,13 @@ def real_ids(node: RecordingNode, params: dict[str, Any]) -> dict[str, Any]:
     (objective_id,) = (
         key for key in node.state.objectives if node.state.objectives[key].status == "unapproved"
     )
-    real = {"channel_id": to_hex(next(iter(node.state.channels)))}
-    real["objective_id"] = to_hex(objective_id)
-    return {name: real.get(name, value) for name, value in params.items()}
+    channel, ledger = list(node.state.channels)[:2]
+    real = {
+        "0x" + "ab" * 32: to_hex(channel),
+        "0x" + "cd" * 32: to_hex(objective_id),
+        "0x" + "ef" * 32: to_hex(ledger),
+    }
+    return {name: real.get(str(value), value) for name, value in params.items()}
 
 
 async def answer_to(node: RecordingNode, message: Any) -> Any:
@@ -131,6 +137,8 @@ def test_a_command_and_a_query_are_told_apart_by_what_they_carry() -> None:
     assert {command.name for command in COMMANDS} == {
         "channel_open",
         "channel_close",
+        "ledger_open",
+        "ledger_pay",
         "payment_send",
         "objective_approve",
         "objective_reject",

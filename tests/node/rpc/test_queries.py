@@ -16,9 +16,9 @@ from protocols.errors import UnknownChannel, UnknownObjective
 from protocols.events import StateDigestRecorded
 from protocols.inputs import OpenChannel
 from protocols.objectives.base import ObjectiveStatus
-from protocols.types import ZERO_ADDRESS, to_hex
-from tests.support.actors import BOB
-from tests.support.rpc_node import RecordingNode, open_payment_channel
+from protocols.types import ZERO_ADDRESS, checksum_address, to_hex
+from tests.support.actors import BOB, IVAN
+from tests.support.rpc_node import RecordingNode, open_ledger, open_payment_channel
 
 UNKNOWN = "0x" + "ab" * 32
 
@@ -80,6 +80,40 @@ async def test_lists_are_cut_by_status() -> None:
     assert (await channels(node, status=ChannelStatus.CLOSED)).channels == []
     (completed,) = (await objectives(node, status=ObjectiveStatus.COMPLETED)).objectives
     assert completed.channel_id == channel_id
+
+
+async def test_channels_are_listed_by_kind_and_ledgers_by_peer_and_asset() -> None:
+    node = RecordingNode()
+    direct = to_hex(open_payment_channel(node, entropy=1))
+    ledger = to_hex(open_ledger(node, entropy=2))
+    assert [c.channel_id for c in (await channels(node, kind="direct")).channels] == [direct]
+    assert (await channels(node, kind="virtual")).channels == []
+    (listed,) = (await channels(node, kind="ledger")).channels
+    assert listed.channel_id == ledger
+    bob, ivan = (checksum_address(who.address) for who in (BOB, IVAN))
+    native, token = checksum_address(ZERO_ADDRESS), checksum_address(b"\x11" * 20)
+    for asked, found in (
+        ({}, [ledger]),
+        ({"counterparty": bob, "asset": native, "status": ChannelStatus.OPEN}, [ledger]),
+        ({"counterparty": ivan}, []),
+        ({"asset": token}, []),
+        ({"status": ChannelStatus.CLOSED}, []),
+        ({"after": ledger}, []),
+    ):
+        page = await queries.ledger_list(node, params.LedgerListParams(**asked))  # type: ignore[arg-type]
+        assert [channel.channel_id for channel in page.channels] == found
+    with pytest.raises(UnknownChannel):
+        await queries.ledger_list(node, params.LedgerListParams(after=UNKNOWN))
+
+
+async def test_only_one_ledger_asked_for_lists_what_it_holds() -> None:
+    node = RecordingNode()
+    ledger = to_hex(open_ledger(node))
+    one = await queries.channel_get(node, params.ChannelGetParams(ledger))
+    (listed,) = (await channels(node)).channels
+    assert one.ledger is not None
+    assert listed.ledger is not None
+    assert (one.ledger.guarantees, listed.ledger.guarantees) == ([], None)
 
 
 async def test_lists_go_on_behind_the_last_one_seen_until_nothing_is_left() -> None:

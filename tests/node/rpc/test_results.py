@@ -24,6 +24,8 @@ SMALL = {
     "version",
     "turn_num",
     "payment_count",
+    "guarantee_count",
+    "update_count",
     "challenge_duration_s",
 }
 """Fields that may be JSON numbers: none of them reaches 2^53."""

@@ -7,11 +7,14 @@ import pytest
 
 from node.rpc.views import channel_view, objective_view, record_view
 from protocols import events
-from protocols.inputs import OpenChannel, SendPayment
+from protocols.channel import Virtual
+from protocols.inputs import OpenChannel, OpenLedger, PayLedger, SendPayment
+from protocols.ledger import Guarantee, LedgerVars
+from protocols.outcome import destination_of
 from protocols.transactions import intent_id
 from protocols.types import ZERO_ADDRESS, checksum_address, to_hex
-from tests.support.actors import ALICE, BOB
-from tests.support.rpc_node import DEPOSIT, RecordingNode, open_payment_channel
+from tests.support.actors import ALICE, BOB, IVAN
+from tests.support.rpc_node import DEPOSIT, RecordingNode, open_ledger, open_payment_channel
 
 
 def test_an_open_channel_shows_its_money() -> None:
@@ -24,6 +27,7 @@ def test_an_open_channel_shows_its_money() -> None:
     (objective_id,) = node.state.objectives
     assert shown == {
         "channel_id": to_hex(channel_id),
+        "kind": "direct",
         "status": "open",
         "role": "payer",
         "counterparty": checksum_address(BOB.address),
@@ -33,6 +37,8 @@ def test_an_open_channel_shows_its_money() -> None:
         "paid": "42",
         "receipted": "0",
         "remaining": str(DEPOSIT - 42),
+        "ledger": None,
+        "virtual": None,
         "payment_count": 2,
         "challenge_duration_s": 86_400,
         "turn_num": 1,
@@ -44,6 +50,98 @@ def test_an_open_channel_shows_its_money() -> None:
         "at": {"seq": node.seq},
     }
     assert nonce > 2**53, "a JSON number would lose digits of it"
+
+
+def test_a_ledger_shows_both_balances_and_what_is_on_its_way() -> None:
+    node = RecordingNode()
+    channel_id = open_ledger(node)
+    node.take(PayLedger(channel_id, 30, "rent"))
+    channel = node.state.channels[channel_id]
+    shown = channel_view(node, channel, in_full=True)
+    assert (shown.kind, shown.role, shown.status, shown.turn_num) == ("ledger", "leader", "open", 1)
+    assert (shown.deposit, shown.paid, shown.remaining) == ("1500", "0", "970")
+    assert shown.virtual is None
+    mine, bobs = checksum_address(ALICE.address), checksum_address(BOB.address)
+    move = {
+        "turn_num": 2,
+        "kind": "move",
+        "channel_id": None,
+        "amount": "30",
+        "left": mine,
+        "right": bobs,
+        "left_amount": "0",
+        "fee": "0",
+        "refusal": "",
+    }
+    assert msgspec.to_builtins(shown.ledger) == {
+        "turn_num": 1,
+        "balance": "1000",
+        "counterparty_balance": "500",
+        "guaranteed": "0",
+        "guarantee_count": 0,
+        "update_count": 1,
+        "guarantees": [],
+        "updates": [move],
+    }
+    listed = channel_view(node, channel).ledger
+    assert listed is not None
+    assert (listed.guarantees, listed.updates, listed.update_count) == (None, None, 1)
+
+
+def test_a_follower_sees_its_own_balance_and_its_guarantees() -> None:
+    node = RecordingNode()
+    channel = node.state.channels[open_ledger(node)]
+    assert channel.ledger is not None
+    mine, bobs = destination_of(ALICE.address), destination_of(BOB.address)
+    guarantees = tuple(Guarantee(bytes([n]) * 32, n, mine, bobs) for n in (1, 2))
+    held = LedgerVars(997, 500, guarantees)
+    ledger = msgspec.structs.replace(channel.ledger, current=held, proposed=held)
+    channel = msgspec.structs.replace(channel, ledger=ledger, my_index=1)
+    shown = channel_view(node, channel, in_full=True)
+    assert (shown.role, shown.remaining) == ("follower", "500")
+    assert shown.ledger is not None
+    assert (shown.ledger.balance, shown.ledger.counterparty_balance) == ("500", "997")
+    assert (shown.ledger.guaranteed, shown.ledger.guarantee_count) == ("3", 2)
+    assert msgspec.to_builtins(shown.ledger.guarantees) == [
+        {
+            "channel_id": to_hex(bytes([n]) * 32),
+            "amount": str(n),
+            "left": checksum_address(ALICE.address),
+            "right": checksum_address(BOB.address),
+        }
+        for n in (1, 2)
+    ]
+
+
+def test_a_ledger_that_is_not_open_yet_shows_no_balances() -> None:
+    node = RecordingNode()
+    node.take(OpenLedger(BOB.address, ZERO_ADDRESS, 5, 6, 86_400, b"\x00\x00\x00\x01"))
+    (channel,) = (node.state.channels[key] for key in node.state.channels)
+    shown = channel_view(node, channel, in_full=True)
+    assert (shown.kind, shown.ledger, shown.deposit, shown.remaining) == ("ledger", None, "11", "0")
+
+
+@pytest.mark.parametrize(("place", "role"), [(0, "payer"), (1, "hub"), (2, "payee")])
+def test_a_virtual_channel_shows_its_path_and_what_carries_it(place: int, role: str) -> None:
+    node = RecordingNode()
+    channel = node.state.channels[open_payment_channel(node)]
+    participants = (ALICE.address, IVAN.address, BOB.address)
+    left, right = (b"" if place == end else bytes([end + 1]) * 32 for end in (0, 2))
+    channel = msgspec.structs.replace(
+        channel,
+        fixed=msgspec.structs.replace(channel.fixed, participants=participants),
+        my_index=place,
+        virtual=Virtual(left, right, (3,), error_code="HOP_WITHOUT_FUNDS"),
+    )
+    shown = channel_view(node, channel)
+    assert (shown.kind, shown.role, shown.ledger) == ("virtual", role, None)
+    assert msgspec.to_builtins(shown.virtual) == {
+        "path": [checksum_address(who) for who in participants],
+        "fees": ["3"],
+        "left_ledger": to_hex(left) if left else None,
+        "right_ledger": to_hex(right) if right else None,
+        "failure": "HOP_WITHOUT_FUNDS",
+    }
 
 
 def test_a_channel_nobody_answered_is_proposed_and_holds_nothing() -> None:
