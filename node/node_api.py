@@ -79,7 +79,6 @@ class NodeApi:
             return True
         return self._engine.command_then(command, until, done)
 
-    def prompt(self) -> None:
     def _stranger_in(self, command: inputs.Input) -> Address | None:
         """The first whom a new channel needs and we could not reach; None if there is nobody."""
         match command:
@@ -99,6 +98,7 @@ class NodeApi:
         is_new = not request_id or log.find_request(request_id) is None
         return stranger if is_new else None
 
+    def prompt(self) -> None:
         """All that one read brought is queued."""
         self._engine.prompt()
 
@@ -138,7 +138,6 @@ class NodeApi:
         """What every participant says of a virtual channel of ours, ourselves first."""
         return await self._routes.quote(path, asset, amount, challenge_duration, timeout_ms)
 
-    def hub_status(self) -> dict[str, object]:
     def fees_of_request(self, request_id: str) -> tuple[int, ...] | None:
         """The fees of the virtual channel that was opened under that request id, if one was."""
         log = self._engine.log
@@ -153,6 +152,7 @@ class NodeApi:
         virtual = self.state.channels[channel_id].virtual
         return None if virtual is None else virtual.fees
 
+    def hub_status(self) -> dict[str, object]:
         """Terms, room taken and fees earned in virtual channels, as JSON values."""
         return hub_status(self._config.hub, self.state.carried)
 

@@ -80,13 +80,13 @@ def crank(state: NodeState, item: inputs.Input, context: Context) -> CrankResult
             handed.take_voucher(draft, item)
         case inputs.PayLedger():
             ledger_payments.pay(draft, item)
+            opening = objective_id(ObjectiveType.DIRECT_FUND, item.channel_id)
+            request_hash = inputs.command_hash(item)
+            draft.emit(events.RequestRecorded(opening, item.request_id, request_hash))
         case inputs.PeerMessage():
             try:
                 waiting_for = _peer_message(draft, item)
             except ProtocolError as refusal:
-            opening = objective_id(ObjectiveType.DIRECT_FUND, item.channel_id)
-            request_hash = inputs.command_hash(item)
-            draft.emit(events.RequestRecorded(opening, item.request_id, request_hash))
                 resumed = [e for e in draft.events[:1] if isinstance(e, events.DeliveryResumed)]
                 draft = Draft(state, context)
                 for event in resumed:

@@ -68,6 +68,8 @@ class Command(Method, frozen=True):
     to_input: Callable[[Any], Input]
     """Parameters to input; raises `InvalidParams`."""
     to_result: Callable[[Answer], msgspec.Struct]
+    complete: Callable[[NodeApi, Any], Awaitable[Any]] | None = None
+    """Fills in what the caller left to the node, before anything else looks at it."""
 
 
 class Query(Method, frozen=True):
@@ -84,8 +86,6 @@ COMMANDS = (
         params.ChannelOpenParams,
         results.CommandResult,
         {"counterparty": _PEER, "amount": "1000000000000000000", "request_id": "open-1"},
-    complete: Callable[[NodeApi, Any], Awaitable[Any]] | None = None
-    """Fills in what the caller left to the node, before anything else looks at it."""
         (
             *_CHANNEL_TERMS,
             *_PATH_TERMS,
@@ -94,6 +94,7 @@ COMMANDS = (
         ),
         commands.open_channel,
         commands.command_result,
+        commands.with_fees,
     ),
     Command(
         "channel_close",
@@ -115,7 +116,6 @@ COMMANDS = (
         "Pay the channel's payee with one signed voucher.",
         params.PaymentSendParams,
         results.PaymentResult,
-        commands.with_fees,
         {"channel_id": _CHANNEL, "amount": "1000", "memo": "coffee", "until": "receipt"},
         (
             errors.UnknownChannel,
@@ -179,6 +179,15 @@ QUERIES = (
         {"status": "open"},
         (errors.UnknownChannel,),
         queries.channel_list,
+    ),
+    Query(
+        "ledger_list",
+        "Ledgers in the order in which they were made: with whom, in what, and what they hold.",
+        params.LedgerListParams,
+        results.ChannelList,
+        {"counterparty": _PEER},
+        (errors.UnknownChannel,),
+        queries.ledger_list,
     ),
     Query(
         "objective_get",
@@ -256,12 +265,3 @@ DECODERS: dict[str, Callable[[msgspec.Raw | None], Any]] = {
 
 DOCUMENT = openrpc_document(METHODS.values())
 """What `rpc.discover` answers."""
-    Query(
-        "ledger_list",
-        "Ledgers in the order in which they were made: with whom, in what, and what they hold.",
-        params.LedgerListParams,
-        results.ChannelList,
-        {"counterparty": _PEER},
-        (errors.UnknownChannel,),
-        queries.ledger_list,
-    ),

@@ -27,7 +27,7 @@ from protocols.nonce import channel_nonce
 from protocols.outcome import Allocation, SingleAssetExit, destination_of
 from protocols.routes import Hop, require_path
 from protocols.state import FixedPart, State
-from protocols.types import ZERO_ADDRESS, Address, amount_from_bytes, amount_to_bytes
+from protocols.types import ZERO_ADDRESS, Address, amount_to_bytes
 from tests.support.actors import ALICE, BOB, Actor
 
 TOKEN = "a-token-of-the-tests-with-43-characters-ABC"
@@ -107,6 +107,10 @@ class RecordingNode:
         hops += [Hop(who, True, amount_to_bytes(10)) for who in path[:-1]]
         return (*hops, Hop(path[-1], True, amount_to_bytes(0)))
 
+    def fees_of_request(self, request_id: str) -> tuple[int, ...] | None:
+        """Nothing virtual was opened yet."""
+        return None
+
     def hub_status(self) -> dict[str, object]:
         return {"enabled": False}
 
@@ -126,10 +130,6 @@ class RecordingNode:
         """The payee signed for everything."""
         waiting = self.waiting.copy()
         self.waiting.clear()
-    def fees_of_request(self, request_id: str) -> tuple[int, ...] | None:
-        """Nothing virtual was opened yet."""
-        return None
-
         for done, answer in waiting:
             done(msgspec.structs.replace(answer, receipted=True))
 
@@ -188,6 +188,9 @@ def _answer(first_seq: int, recorded: Sequence[events.Event]) -> Answer:
             return Answer(first_seq, b"", event.channel_id, event.payment_id, total)
         if isinstance(event, events.ObjectiveCreated):
             return Answer(first_seq, event.objective_id, event.channel_id)
+    if isinstance(recorded[-1], events.RequestRecorded):
+        request_id = recorded[-1].request_id
+        return Answer(first_seq, channel_id=recorded[0].channel_id, request_id=request_id)
     (event,) = recorded[:1]
     assert isinstance(event, events.ObjectiveApproved | events.ObjectiveRejected)
     return Answer(first_seq, event.objective_id)
@@ -218,9 +221,6 @@ def _fund(node: RecordingNode, channel_id: bytes, deposit: int, log_index: int) 
                 log_index,
                 confirmed,
                 ZERO_ADDRESS,
-    if isinstance(recorded[-1], events.RequestRecorded):
-        request_id = recorded[-1].request_id
-        return Answer(first_seq, channel_id=recorded[0].channel_id, request_id=request_id)
                 deposit,
             )
         )
