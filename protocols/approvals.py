@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from itertools import islice
 
+from protocols import hub
 from protocols.channel import PREFUND_TURN
 from protocols.draft import Draft
 from protocols.objectives import directfund
@@ -30,6 +31,16 @@ def may_reject(draft: Draft, objective: Objective) -> bool:
     # A payee that signed the prefund has let the payer's deposit go out: it may be on its way.
     has_let_go = channel.my_index != 0 and channel.signed_by_me(PREFUND_TURN)
     return not has_let_go and directfund.may_abandon(draft, objective)
+
+
+def require_room(draft: Draft, objective: Objective) -> None:
+    """Limits hold for what the owner approves too: others may have taken the room meanwhile.
+
+    Raises what `hub.require_room` does.
+    """
+    channel = draft.state.channels[objective.channel_id]
+    if objective.objective_type == ObjectiveType.VIRTUAL_FUND and channel.virtual is not None:
+        hub.require_room_for(draft, channel)
 
 
 def expire(draft: Draft) -> None:

@@ -58,13 +58,17 @@ class Carried:
         """By ledger: channels that it carries, or has room set aside for."""
 
     def take(self, channel: Channel) -> None:
-        """The channel counts from now on; once, and not before its prefund is known."""
+        """The channel counts from now on, once, with the ledgers that are known by now.
+
+        It does not count before its prefund is known.
+        """
         if channel.virtual is None or channel.turn(PREFUND_TURN) is None:
             return
-        if channel.channel_id not in self.shares:
-            share = share_of(channel)
-            self.shares[channel.channel_id] = share
-            self._add(share, 1)
+        # A payee is approved before it hears which ledger will carry the channel.
+        self.release(channel.channel_id)
+        share = share_of(channel)
+        self.shares[channel.channel_id] = share
+        self._add(share, 1)
 
     def release(self, channel_id: ChannelId) -> None:
         """Its guarantees are gone, or will never be made."""

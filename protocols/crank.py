@@ -163,6 +163,7 @@ def _decide(draft: Draft, item: inputs.ApproveObjective | inputs.RejectObjective
         return WaitingFor.NOTHING
     if objective.status != ObjectiveStatus.UNAPPROVED:
         raise ObjectiveNotWaitingForApproval(item.objective_id, objective.status)
+    approvals.require_room(draft, objective)
     _record_request(draft, item)
     draft.emit(events.ObjectiveApproved(item.objective_id, draft.context.me))
     return _crank_objectives(draft, objective.channel_id)

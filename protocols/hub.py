@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from msgspec import Struct
 
 from protocols.carried import Carried
+from protocols.channel import Channel, funding_terms
 from protocols.draft import Draft
 from protocols.ledger import GUARANTEE_COUNT_MAX
 from protocols.ledger_errors import TooManyGuarantees
@@ -54,24 +55,44 @@ def require_room(
     amount: Amount,
     fees: tuple[Amount, ...],
     ledgers: tuple[ChannelId, ...],
+    channel_id: ChannelId | None = None,
 ) -> None:
     """Refuse a virtual channel that is above this node's limits, before anything of it is signed.
 
     `path` is all participants from the payer to the payee, `place` ours in it, `amount` the
-    channel's whole deposit, `fees` those of all intermediaries in path order, `ledgers` the one or
-    two of ours that will carry it. Raises NotAHub, FeeTooLow, CapacityExceeded, ExposureTooHigh or
+    channel's whole deposit, `fees` those of all intermediaries in path order, `ledgers` those of
+    ours that will carry it, as far as known. With `channel_id` what the channel itself weighs
+    already is left out. Raises NotAHub, FeeTooLow, CapacityExceeded, ExposureTooHigh or
     TooManyGuarantees.
     """
+    own = None if channel_id is None else draft.base.carried.shares.get(channel_id)
+    counted = 0 if own is None else own.amount
     if 0 < place < len(path) - 1:
-        require_terms(draft, asset, amount, fees[place - 1])
+        require_terms(draft, asset, amount, fees[place - 1], counted=counted)
     for peer in (path[place - 1 : place] if place else ()) + path[place + 1 : place + 2]:
-        require_exposure(draft, peer, asset, amount)
+        require_exposure(draft, peer, asset, amount, counted=counted)
     for ledger in ledgers:
-        require_guarantee(draft, ledger)
+        if own is None or ledger not in own.ledgers:
+            require_guarantee(draft, ledger)
 
 
-def require_terms(draft: Draft, asset: Address, amount: Amount, offered: Amount) -> None:
-    """As an intermediary: are we one, for that fee, and have we capacity left?"""
+def require_room_for(draft: Draft, channel: Channel) -> None:
+    """`require_room` for a virtual channel that is recorded, with what is to carry it."""
+    virtual, terms = channel.virtual, funding_terms(channel)
+    assert virtual is not None, "only virtual channels need room"
+    path, place = channel.fixed.participants, channel.my_index
+    ledgers = tuple(ledger for ledger in (virtual.left_ledger, virtual.right_ledger) if ledger)
+    asset, amount = terms.asset, terms.total
+    require_room(draft, path, place, asset, amount, virtual.fees, ledgers, channel.channel_id)
+
+
+def require_terms(
+    draft: Draft, asset: Address, amount: Amount, offered: Amount, *, counted: Amount = 0
+) -> None:
+    """As an intermediary: are we one, for that fee, and have we capacity left?
+
+    `counted` is what of the amount our sums hold already.
+    """
     context = draft.context
     if not context.is_hub:
         raise NotAHub(context.me)
@@ -79,15 +100,17 @@ def require_terms(draft: Draft, asset: Address, amount: Amount, offered: Amount)
     if offered < wanted:
         raise FeeTooLow(offered, wanted)
     capacity = context.capacity(asset)
-    total = _carried(draft).amount_as_hub.get(asset, 0) + amount
+    total = _carried(draft).amount_as_hub.get(asset, 0) + amount - counted
     if capacity is not None and total > capacity:
         raise CapacityExceeded(asset, total, capacity)
 
 
-def require_exposure(draft: Draft, peer: Address, asset: Address, amount: Amount) -> None:
+def require_exposure(
+    draft: Draft, peer: Address, asset: Address, amount: Amount, *, counted: Amount = 0
+) -> None:
     """Would all our guarantees with that peer stay below what the owner allows?"""
     limit = draft.context.exposure_max(asset)
-    wanted = _carried(draft).exposure.get((peer, asset), 0) + amount
+    wanted = _carried(draft).exposure.get((peer, asset), 0) + amount - counted
     if limit is not None and wanted > limit:
         raise ExposureTooHigh(peer, wanted, limit)
 

@@ -91,7 +91,8 @@ def require_room(
     """This node's fee and limits, whatever its place on the path (`hub.require_room`)."""
     (exit_,) = state.outcome
     amount = exit_.allocations[0].amount
-    hub.require_room(draft, state.fixed.participants, place, exit_.asset, amount, fees, chosen)
+    path, channel_id = state.fixed.participants, state.channel_id
+    hub.require_room(draft, path, place, exit_.asset, amount, fees, chosen, channel_id)
 
 
 def choose_right(draft: Draft, state: State, place: int, fees: tuple[int, ...]) -> ChannelId:

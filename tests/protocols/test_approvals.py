@@ -14,6 +14,7 @@ from protocols.messages import decode_body
 from protocols.node_state import NodeState
 from protocols.nonce import channel_nonce
 from protocols.objectives.base import ObjectiveStatus, ObjectiveType, objective_id
+from protocols.virtual_errors import CapacityExceeded
 from tests.support.actors import ALICE, BOB, IVAN
 from tests.support.builders import (
     ADJUDICATOR,
@@ -125,13 +126,36 @@ def test_an_intermediary_tells_the_neighbour_who_proposed() -> None:
     assert sent.peer == PATH[0]
 
 
-def test_an_unapproved_virtual_channel_may_be_rejected_and_an_approved_one_unwinds() -> None:
+def test_a_virtual_channel_may_be_rejected_until_its_postfund_is_ours() -> None:
     folded = Folded(IVAN.address)
     identity = folded.propose(1, 100)
     draft = Draft(folded.state, terms(0))
     assert approvals.may_reject(draft, folded.state.objectives[identity])
     folded.apply(events.ObjectiveApproved(identity))
-    assert not approvals.may_reject(draft, folded.state.objectives[identity])
+    objective = folded.state.objectives[identity]
+    assert approvals.may_reject(draft, objective)
+    postfund = (objective.channel_id, 1, bytes(32), IVAN.address, bytes(65), False)
+    encoded = replace(folded.state.channels[objective.channel_id].turns[0], turn_num=1)
+    known = folded.state.channels[objective.channel_id]
+    folded.state.channels[objective.channel_id] = replace(known, turns=(*known.turns, encoded))
+    folded.apply(events.StateSigned(*postfund))
+    assert not approvals.may_reject(draft, objective)
+
+
+def test_the_owner_cannot_approve_what_is_above_the_nodes_limits_by_now() -> None:
+    folded = Folded(IVAN.address)
+    objectives = [folded.state.objectives[folded.propose(number, 60)] for number in (1, 2)]
+    limited = replace(terms(0), is_hub=True, capacity=lambda asset: 100)
+    approvals.require_room(Draft(folded.state, limited), objectives[1])
+    folded.apply(events.ObjectiveApproved(objectives[0].objective_id))
+    with pytest.raises(CapacityExceeded):
+        approvals.require_room(Draft(folded.state, limited), objectives[1])
+
+
+def test_a_channel_that_the_chain_funds_needs_no_room() -> None:
+    bob = asked()
+    draft = Draft(bob.state, replace(terms(0), exposure_max=lambda asset: 0))
+    approvals.require_room(draft, bob.objective(ObjectiveType.DIRECT_FUND))
 
 
 def test_a_state_without_proposals_has_nothing_to_expire() -> None:

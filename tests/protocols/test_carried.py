@@ -53,6 +53,20 @@ def test_it_weighs_too_when_its_ledgers_are_recorded_after_the_approval() -> Non
     assert folded.carried.count == {LEFT: 1, RIGHT: 1}
 
 
+def test_a_ledger_that_is_known_later_counts_from_then_on_and_the_channel_once() -> None:
+    folded = Folded(BOB.address)
+    identity = approved(folded, 1, 100)
+    channel_id = folded.state.objectives[identity].channel_id
+    fees = (amount_to_bytes(7),) * 2
+    for left, count in ((b"", {}), (LEFT, {LEFT: 1})):
+        folded.apply(VirtualChannelRecorded(channel_id, left, b"", fees))
+        assert folded.carried.count == count
+        assert folded.carried.exposure == {(IRENE.address, ZERO_ADDRESS): 100}
+    folded.end(identity)
+    assert not folded.carried.count
+    assert not folded.carried.exposure
+
+
 def test_a_channel_without_a_prefund_weighs_nothing_yet() -> None:
     fixed = FixedPart(PATH, 1, PAYMENT_APP, DURATION_S)
     carried = Carried()

@@ -18,6 +18,7 @@ from protocols.hub import (
     guarantee_count,
     guarantee_count_max,
     require_room,
+    require_room_for,
 )
 from protocols.ledger_errors import TooManyGuarantees
 from protocols.node_state import NodeState
@@ -170,3 +171,31 @@ def test_no_owner_can_allow_more_guarantees_than_a_transaction_can_challenge() -
 def test_guarantees_that_stand_in_a_ledger_are_counted_where_no_channel_is_known() -> None:
     draft = Draft(Folded(IVAN.address).state, context())
     assert guarantee_count(draft, LEFT) == 0
+
+
+def test_a_channel_that_counts_already_is_not_counted_against_itself() -> None:
+    folded = Folded(IVAN.address)
+    identity = approved(folded, 1, 100)
+    channel_id = folded.state.objectives[identity].channel_id
+    full = {
+        "exposure_max": lambda asset: 100,
+        "capacity": lambda asset: 100,
+        "guarantee_count_max": 1,
+    }
+    draft = Draft(folded.state, context(**full))
+    parts = (ZERO_ADDRESS, 100, (7, 8), (LEFT, RIGHT))
+    require_room(draft, PATH, 1, *parts, channel_id)
+    with pytest.raises(CapacityExceeded):
+        require_room(draft, PATH, 1, *parts)
+    with pytest.raises(CapacityExceeded):
+        require_room(draft, PATH, 1, *parts, b"\x33" * 32)
+
+
+def test_room_is_judged_for_a_recorded_channel_from_what_is_recorded() -> None:
+    folded = Folded(IVAN.address)
+    identity = folded.propose(1, 100)
+    channel = folded.state.channels[folded.state.objectives[identity].channel_id]
+    require_room_for(Draft(folded.state, context(capacity=lambda asset: 100)), channel)
+    with pytest.raises(FeeTooLow) as caught:
+        require_room_for(Draft(folded.state, context(fee_for=lambda asset, amount: 8)), channel)
+    assert caught.value.offered == 7
