@@ -23,12 +23,12 @@ from protocols import (
     messages,
     payments,
     receipts,
+    virtual_messages,
 )
 from protocols.channel import POSTFUND_TURN, Channel
 from protocols.delivery import (
     RESUME_JUMP_MAX,
     SEQUENCE_MAX,
-    is_objective_message,
     message_id,
 )
 from protocols.draft import Context, CrankResult, Draft
@@ -40,7 +40,15 @@ from protocols.errors import (
     UnknownObjective,
 )
 from protocols.node_state import NodeState
-from protocols.objectives import closing, directdefund, directfund, ledger_closing
+from protocols.objectives import (
+    closing,
+    directdefund,
+    directfund,
+    giving_up,
+    ledger_closing,
+    virtualdefund,
+    virtualfund,
+)
 from protocols.objectives.base import (
     Objective,
     ObjectiveStatus,
@@ -54,15 +62,11 @@ from protocols.types import Address, ChannelId, ObjectiveId, to_hex
 _CRANKS = {
     ObjectiveType.DIRECT_FUND: directfund.crank,
     ObjectiveType.DIRECT_DEFUND: directdefund.crank,
+    ObjectiveType.VIRTUAL_FUND: virtualfund.crank,
+    ObjectiveType.VIRTUAL_DEFUND: virtualdefund.crank,
 }
 
-
-_NOT_TAKEN_YET = (
-    messages.VirtualProposal,
-    messages.VirtualState,
-    messages.PostfundRenunciation,
-    messages.UnwindingRequest,
-)
+_Opening = inputs.OpenChannel | inputs.OpenLedger | inputs.OpenVirtual
 
 
 def crank(state: NodeState, item: inputs.Input, context: Context) -> CrankResult:
@@ -102,8 +106,10 @@ def crank(state: NodeState, item: inputs.Input, context: Context) -> CrankResult
             _end_of_batch(draft)
         case inputs.Tick():
             _tick(draft)
-        case inputs.OpenChannel() | inputs.OpenLedger() | inputs.CloseChannel():
-            waiting_for = _open_or_close(draft, item)
+        case inputs.OpenChannel() | inputs.OpenLedger() | inputs.OpenVirtual():
+            waiting_for = _open(draft, item)
+        case inputs.CloseChannel():
+            waiting_for = _close(draft, item)
         case inputs.ApproveObjective() | inputs.RejectObjective():
             waiting_for = _decide(draft, item)
         case _:
@@ -117,10 +123,14 @@ def waiting_for(state: NodeState, objective: Objective, context: Context) -> Wai
 
 
 def _crank_objectives(draft: Draft, channel_id: ChannelId) -> WaitingFor:
-    """Crank every objective of a channel; the last one's condition is the answer."""
+    """Crank every objective of a channel; the last one's condition is the answer.
+
+    One that another begins on the way is cranked too: what opens comes before what closes.
+    """
     result = WaitingFor.NOTHING
-    for objective in draft.state.objectives_of(channel_id):
-        if not objective.is_active:
+    for kind in ObjectiveType:
+        objective = draft.state.objectives.get(objective_id(kind, channel_id))
+        if objective is None or not objective.is_active:
             continue
         event_count, effect_count = len(draft.events), len(draft.effects)
         result = _CRANKS[ObjectiveType(objective.objective_type)](draft, objective)
@@ -138,17 +148,21 @@ def _crank_objectives(draft: Draft, channel_id: ChannelId) -> WaitingFor:
 # --- commands ---
 
 
-def _open_or_close(
-    draft: Draft, item: inputs.OpenChannel | inputs.OpenLedger | inputs.CloseChannel
-) -> WaitingFor:
-    if not isinstance(item, inputs.CloseChannel):
-        identity = directfund.open_channel(draft, item)
+def _open(draft: Draft, item: _Opening) -> WaitingFor:
+    if isinstance(item, inputs.OpenVirtual):
+        identity = virtualfund.open_channel(draft, item)
     else:
-        channel = draft.state.channels.get(item.channel_id)
-        if channel is None:
-            raise UnknownChannel(item.channel_id)
-        identity = directdefund.close_channel(draft, item, channel)
+        identity = directfund.open_channel(draft, item)
     return _crank_objectives(draft, draft.state.objectives[identity].channel_id)
+
+
+def _close(draft: Draft, item: inputs.CloseChannel) -> WaitingFor:
+    channel = draft.state.channels.get(item.channel_id)
+    if channel is None:
+        raise UnknownChannel(item.channel_id)
+    objectives = directdefund if channel.virtual is None else virtualdefund
+    objectives.close_channel(draft, item, channel)
+    return _crank_objectives(draft, channel.channel_id)
 
 
 def _decide(draft: Draft, item: inputs.ApproveObjective | inputs.RejectObjective) -> WaitingFor:
@@ -159,8 +173,8 @@ def _decide(draft: Draft, item: inputs.ApproveObjective | inputs.RejectObjective
         if not approvals.may_reject(draft, objective):
             raise ObjectiveNotWaitingForApproval(item.objective_id, objective.status)
         _record_request(draft, item)
-        directfund.reject(draft, item.objective_id, item.reason, approvals.OWNER_REJECTED)
-        return WaitingFor.NOTHING
+        approvals.reject(draft, objective, item.reason, approvals.OWNER_REJECTED)
+        return _crank_objectives(draft, objective.channel_id)
     if objective.status != ObjectiveStatus.UNAPPROVED:
         raise ObjectiveNotWaitingForApproval(item.objective_id, objective.status)
     approvals.require_room(draft, objective)
@@ -209,12 +223,13 @@ def _take_in(draft: Draft, item: inputs.PeerMessage, body: messages.Body) -> Cha
         case messages.PaymentRefusal():
             payments.receive_refusal(draft, item.peer, body)
             return body.channel_id
-    if isinstance(body, _NOT_TAKEN_YET):
-        raise UnexpectedMessage(type(body).__name__, "this node carries no virtual channels yet")
     if isinstance(body, ledger_messages.MESSAGES):
         _ledger_message(draft, item, body)
         return None
-    identity = _objective_of(body)
+    if isinstance(body, virtual_messages.MESSAGES):
+        _record_received(draft, item, virtual_messages.objective_of(body))
+        return virtual_messages.receive(draft, item.peer, body)
+    identity = _objective_of(draft, body)
     _record_received(draft, item, identity)
     if isinstance(body, messages.ChannelProposal):
         directfund.receive_proposal(draft, item.peer, body)
@@ -227,6 +242,8 @@ def _take_in(draft: Draft, item: inputs.PeerMessage, body: messages.Body) -> Cha
     match body:
         case messages.SignedState():
             state = state_from_encoding(channel.fixed, body.encoded_state)
+            if channel.virtual is not None:
+                raise UnexpectedMessage("state", "a virtual channel's are told as sets")
             if channel.ledger is not None:
                 _ledger_state(draft, channel, state, body)
             elif state.is_final:
@@ -234,16 +251,16 @@ def _take_in(draft: Draft, item: inputs.PeerMessage, body: messages.Body) -> Cha
             else:
                 directfund.receive_state(draft, channel, state, body)
         case messages.FinalStateRequest():
+            closing.require_end(channel)
             room = closing if channel.ledger is None else ledger_closing
             room.receive_request(draft, channel, body)
         case messages.FinalStateRefusal():
+            closing.require_end(channel)
             closing.receive_refusal(draft, channel, body)
     return channel.channel_id
 
 
-def _ledger_state(
-    draft: Draft, channel: Channel, state: State, body: messages.SignedState
-) -> None:
+def _ledger_state(draft: Draft, channel: Channel, state: State, body: messages.SignedState) -> None:
     """A whole state of a ledger that opened: its end, or what was agreed before a tail was cut."""
     if state.is_final:
         ledger_closing.receive_final(draft, channel, state, body)
@@ -280,12 +297,12 @@ def _end_of_batch(draft: Draft) -> None:
         _crank_objectives(draft, channel_id)
 
 
-def _objective_of(body: messages.Body) -> ObjectiveId:
+def _objective_of(draft: Draft, body: messages.Body) -> ObjectiveId:
     """The objective an objective message belongs to."""
     match body:
         case messages.ObjectiveRejection():
             return body.objective_id
-        case messages.ChannelProposal() | messages.VirtualProposal():
+        case messages.ChannelProposal():
             fixed = FixedPart(
                 body.participants, body.channel_nonce, body.app_definition, body.challenge_duration
             )
@@ -297,8 +314,10 @@ def _objective_of(body: messages.Body) -> ObjectiveId:
             kind = ObjectiveType.DIRECT_DEFUND if is_final else ObjectiveType.DIRECT_FUND
             return objective_id(kind, body.channel_id)
         case _:
-            assert is_objective_message(body)
-            return objective_id(ObjectiveType.DIRECT_DEFUND, body.channel_id)
+            assert isinstance(body, messages.FinalStateRequest | messages.FinalStateRefusal)
+            channel = draft.state.channels.get(body.channel_id)
+            kind = ObjectiveType.DIRECT_DEFUND if channel is None else closing.kind_of(channel)
+            return objective_id(kind, body.channel_id)
 
 
 def _rejection(
@@ -308,6 +327,10 @@ def _rejection(
     objective = draft.state.objectives.get(body.objective_id)
     if objective is None or item.peer not in objective.participants:
         raise UnknownObjective(body.objective_id)
+    channel = draft.state.channels[objective.channel_id]
+    if channel.virtual is not None:
+        giving_up.receive_rejection(draft, channel, item.peer, body)
+        return channel.channel_id
     is_over = objective.status in (ObjectiveStatus.REJECTED, ObjectiveStatus.COMPLETED)
     if not is_over and not directfund.may_abandon(draft, objective):
         raise UnexpectedMessage("rejection", "money is on its way into the channel already")
@@ -365,7 +388,7 @@ def _peer_connected(draft: Draft, item: inputs.PeerConnected) -> None:
     if we_lost or they_lost:
         for channel_id in list(draft.state.channels):
             channel = draft.state.channels[channel_id]
-            if channel.counterparty == item.peer:
+            if channel.counterparty == item.peer and channel.virtual is None:
                 directfund.retell(draft, channel)
                 ledger_restoring.retell(draft, channel)
                 directdefund.retell(draft, channel)

@@ -69,6 +69,9 @@ def require_safe(draft: Draft, channel: Channel) -> None:
         raise ChannelClosing(channel.channel_id)
     _require_undisputed(draft, channel)
     if channel.virtual is not None:
+        if channel.virtual.unwinding:
+            # M16 (b): who renounced takes no voucher any more.
+            raise ChannelClosing(channel.channel_id)
         carrier = carrying_ledger(draft.state, channel)
         assert carrier is not None, "the channel is funded"
         if carrier.close_only:

@@ -43,6 +43,12 @@ def kind_of(channel: Channel) -> ObjectiveType:
     return ObjectiveType.VIRTUAL_DEFUND if is_virtual else ObjectiveType.DIRECT_DEFUND
 
 
+def require_end(channel: Channel) -> None:
+    """Raise StateRefused in an intermediary's channel: the two ends agree with each other."""
+    if not channel.is_end:
+        raise StateRefused(FIRST_FINAL_TURN, "the ends of the path agree on it with each other")
+
+
 def send_final(draft: Draft, channel: Channel, turn_num: int, identity: ObjectiveId) -> None:
     """Tell the other end what we signed, with its own signature if we have it (M6)."""
     if channel.virtual is None:
@@ -60,7 +66,7 @@ def _sign_and_send(draft: Draft, channel: Channel, state: State, identity: Objec
 
 
 def agree(draft: Draft, channel: Channel, identity: ObjectiveId) -> WaitingFor | None:
-    """Bring about a final state signed by both; None once there is one."""
+    """Bring about a final state signed by all; None once there is one."""
     if supported_final(channel) is not None:
         return None
     if channel.my_index == 0:
@@ -77,8 +83,10 @@ def agree(draft: Draft, channel: Channel, identity: ObjectiveId) -> WaitingFor |
     if theirs is None:
         _request_final(draft, channel, identity)
         return WaitingFor.FINAL_STATE_FROM_PAYER
-    _sign_and_send(draft, channel, channel.state(theirs), identity)
-    return None
+    if not channel.signed_by_me(theirs.turn_num):
+        _sign_and_send(draft, channel, channel.state(theirs), identity)
+    is_agreed = supported_final(draft.state.channels[channel.channel_id]) is not None
+    return None if is_agreed else WaitingFor.SUPPORTED_FINAL_STATE
 
 
 def _sign_final(draft: Draft, channel: Channel, identity: ObjectiveId) -> None:

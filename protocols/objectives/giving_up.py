@@ -141,3 +141,8 @@ def receive_renunciation(
     draft.emit(PostfundRenounced(channel.channel_id, sender, body.error_code, body.reason))
     channel = draft.state.channels[channel.channel_id]
     give_up(draft, channel, body.error_code, body.reason, sender)
+
+
+def with_hop(hop: int, reason: str) -> str:
+    """The reason with the participant's place in the path before it, unless it is named there."""
+    return reason if reason.startswith("hop ") else f"hop {hop}: {reason}"

@@ -17,7 +17,7 @@ from protocols.channel import (
 from protocols.draft import Draft
 from protocols.ledger import ADD, Change, Proposed
 from protocols.ledger_errors import ProposalNotExpected
-from protocols.objectives.giving_up import fund_id, give_up
+from protocols.objectives.giving_up import fund_id, give_up, with_hop
 from protocols.objectives.virtual_states import is_complete
 from protocols.virtual_errors import GuaranteeMissing, RemovalNotAllowed
 from protocols.virtual_paths import (
@@ -111,8 +111,3 @@ def refused(
         return
     hop = channel.fixed.participants.index(ledger_channel.counterparty)
     give_up(draft, channel, error_code, with_hop(hop, reason))
-
-
-def with_hop(hop: int, reason: str) -> str:
-    """The reason with the participant's place in the path before it, unless it is named there."""
-    return reason if reason.startswith("hop ") else f"hop {hop}: {reason}"

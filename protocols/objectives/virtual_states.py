@@ -25,6 +25,7 @@ from protocols.channel import (
 )
 from protocols.crypto import keccak256, recover_address
 from protocols.draft import Draft
+from protocols.effects import SendMessage
 from protocols.errors import StateRefused, WrongSigner
 from protocols.objectives.base import ObjectiveType, objective_id
 from protocols.objectives.states import record_support
@@ -130,10 +131,16 @@ def answer_prefund(draft: Draft, before: Channel, channel: Channel) -> None:
 
 
 def hand_on_prefund(draft: Draft, channel: Channel) -> None:
-    """The whole prefund for our right neighbour, who may ask for its guarantee from now on."""
+    """The whole prefund for our right neighbour, who may ask for its guarantee from now on.
+
+    Said once in a crank, however often an objective is cranked.
+    """
     right = right_of(channel)
     assert right is not None, "a payee hands nothing on"
-    send_prefund(draft, channel, right)
+    encoded = messages.encode_body(_proposal(channel, right))
+    told = (effect for effect in draft.effects if isinstance(effect, SendMessage))
+    if not any(effect.peer == right and effect.body == encoded for effect in told):
+        send_prefund(draft, channel, right)
 
 
 def is_complete(channel: Channel) -> bool:
@@ -151,12 +158,19 @@ def send_prefund(
     draft: Draft, channel: Channel, to: Address, *, without_ours: bool = False
 ) -> None:
     """The channel's fixed part and prefund with the signatures we have."""
+    body = _proposal(channel, to, without_ours=without_ours)
+    draft.send(to, body, objective_id(ObjectiveType.VIRTUAL_FUND, channel.channel_id))
+
+
+def _proposal(
+    channel: Channel, to: Address, *, without_ours: bool = False
+) -> messages.VirtualProposal:
     virtual, fixed, prefund = virtual_of(channel), channel.fixed, channel.turns[PREFUND_TURN]
     mine = channel.my_index
     signatures = prefund.signatures
     if without_ours:
         signatures = (*signatures[:mine], b"", *signatures[mine + 1 :])
-    body = messages.VirtualProposal(
+    return messages.VirtualProposal(
         fixed.participants,
         fixed.channel_nonce,
         fixed.app_definition,
@@ -166,7 +180,6 @@ def send_prefund(
         tuple(amount_to_bytes(fee) for fee in virtual.fees),
         virtual.right_ledger if to == right_of(channel) else b"",
     )
-    draft.send(to, body, objective_id(ObjectiveType.VIRTUAL_FUND, channel.channel_id))
 
 
 # --- postfund ---

@@ -13,6 +13,7 @@ from protocols.draft import Draft
 from protocols.errors import (
     ChainViewStale,
     ChannelCloseOnly,
+    ChannelClosing,
     ChannelDisputed,
     ChannelNotOpen,
     NotAPaymentChannel,
@@ -132,6 +133,15 @@ def test_the_view_must_be_young_for_the_ledger_s_challenge_too() -> None:
     alice.chain_view_age_s = 1_201
     with pytest.raises(ChainViewStale):
         require_safe(Draft(alice.state, alice.context()), alice.channel())
+
+
+def test_a_payee_that_gives_a_channel_up_takes_no_voucher_any_more() -> None:
+    for node in ends():
+        channel = node.channel()
+        assert channel.virtual is not None
+        given_up = replace(channel, virtual=replace(channel.virtual, unwinding=True))
+        with pytest.raises(ChannelClosing):
+            require_safe(Draft(node.state, node.context()), given_up)
 
 
 def test_no_voucher_is_signed_or_taken_in_a_ledger() -> None:
