@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.support.daemons import wait_until
+
 pytestmark = pytest.mark.e2e
 
 
@@ -28,3 +30,20 @@ def test_a_path_that_leads_back_is_refused(tally_json, network, alice_dir) -> No
 def test_an_intermediary_that_is_no_address_is_bad_usage(tally, network, alice_dir) -> None:
     result = tally("quote", network.bob.address, "1eth", "--via", "bob", "--dir", alice_dir)
     assert result.exit_code == 2
+
+
+def test_a_payee_with_a_ledger_answers_for_itself(tally, tally_json, network, alice_dir) -> None:
+    bob = network.bob.address
+    parameters = (f"counterparty={bob}", "amount=1000")
+    opened = tally_json("call", "ledger_open", *parameters, "--dir", alice_dir)
+    channel_id = opened["channel_id"]
+    wait_until(
+        "the ledger is open",
+        lambda: network.channel(network.alice, channel_id)["status"] == "open",
+    )
+    quoted = tally_json("quote", bob, "1000", "--dir", alice_dir)
+    assert [hop["ok"] for hop in quoted["hops"]] == [True, True]
+    assert (quoted["ok"], quoted["total_fee"], quoted["fees"]) == (True, "0", [])
+    shown = tally("quote", bob, "1001", "--dir", alice_dir).stdout
+    assert "HOP_WITHOUT_FUNDS" in shown
+    assert "1001 is needed, 1000 is free" in shown
