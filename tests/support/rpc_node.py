@@ -27,7 +27,7 @@ from protocols.nonce import channel_nonce
 from protocols.outcome import Allocation, SingleAssetExit, destination_of
 from protocols.routes import Hop, require_path
 from protocols.state import FixedPart, State
-from protocols.types import ZERO_ADDRESS, Address, amount_to_bytes
+from protocols.types import ZERO_ADDRESS, Address, amount_from_bytes, amount_to_bytes
 from tests.support.actors import ALICE, BOB, Actor
 
 TOKEN = "a-token-of-the-tests-with-43-characters-ABC"
