@@ -29,6 +29,39 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     """Of a payment in a ledger: its name."""
 
 
+class ReceiptAnswer(msgspec.Struct, frozen=True, gc=False):
+    """The payee's signature over all that was paid, and how one payment stands under it."""
+
+    seq: int
+    total: int
+    """Cumulative amount that the payee signed for."""
+    payment_count: int
+    """Payments under the root."""
+    root: bytes
+    signature: bytes
+    proof: tuple[tuple[bool, bytes], ...] | None
+    """From the payment's leaf to the root: (is the sibling on the left, its hash). None if the
+    receipt is for a voucher that was handed over: it covers the amount and names no payment."""
+
+
+class PaymentAnswer(msgspec.Struct, frozen=True, gc=False):
+    """A payment with everything that proves it."""
+
+    payment_id: bytes
+    channel_id: bytes
+    seq: int
+    time_ms: int
+    amount: int
+    memo: str
+    total: int
+    """Cumulative amount of the voucher that covers it."""
+    signature: bytes
+    """The payer's, over that total."""
+    is_ours: bool
+    """Whether we paid it."""
+    receipt: ReceiptAnswer | None
+
+
 class LogEntry(msgspec.Struct, frozen=True):
     """One record, its payload as JSON values."""
 

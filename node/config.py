@@ -141,6 +141,14 @@ class HubConfig:
 
 
 @dataclass(frozen=True)
+class PaymentsConfig:
+    """`[payments]`: how this node pays."""
+
+    share_vouchers: bool = True
+    """Whether the payments of a batch share one voucher, unless the call says."""
+
+
+@dataclass(frozen=True)
 class ForTestsConfig:
     """`[test]`: nothing here belongs on a node with money."""
 
@@ -160,6 +168,7 @@ class Config:
     policy: PolicyConfig
     hub: HubConfig
     test: ForTestsConfig
+    payments: PaymentsConfig = PaymentsConfig()
     origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
@@ -226,6 +235,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("hub", "exposure_max", tables.limit, tables.NO_LIMIT),
     Setting("hub", "guarantee_count_max", values.integer(1, GUARANTEE_COUNT_MAX), 100),
     Setting("hub", "tokens", tables.tokens, {}),
+    Setting("payments", "share_vouchers", values.boolean, True),
     Setting("test", "fault_points", values.boolean, False),
 )
 """Every setting there is, in the order in which people read them."""
@@ -273,6 +283,7 @@ def load(
         policy=PolicyConfig(**_section(found, "policy")),
         hub=HubConfig(**_section(found, "hub")),
         test=ForTestsConfig(**_section(found, "test")),
+        payments=PaymentsConfig(**_section(found, "payments")),
         origins=MappingProxyType(origins),
     )
 

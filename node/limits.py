@@ -14,7 +14,7 @@ that came beside it. More of them wait for the engine's own task, and for compan
 many costs each of them less."""
 
 LISTED_PAYMENT_COUNT_MAX = 2_000
-"""Payments of lists after which a batch takes no further input: some twenty milliseconds of work."""
+"""Payments of lists after which a batch takes no further input: twenty milliseconds of work."""
 
 DIGEST_INTERVAL_RECORD_COUNT = 1_000
 """Records between two state digests (ADR 0025)."""

@@ -11,7 +11,7 @@ from typing import Literal
 
 import trio
 
-from node.answers import Answer, LogEntry
+from node.answers import Answer, LogEntry, PaymentAnswer
 from node.chain.service import ChainService
 from node.config import Config
 from node.engine import Engine
@@ -19,6 +19,7 @@ from node.hub_status import hub_status
 from node.limits import LOG_READ_COUNT_MAX
 from node.outbox import Outbox
 from node.p2p.service import PeerService
+from node.payment_lookup import find_payment
 from node.routes import Routes
 from protocols import events, inputs
 from protocols.channel import ChannelStatus, status
@@ -155,6 +156,10 @@ class NodeApi:
     def hub_status(self) -> dict[str, object]:
         """Terms, room taken and fees earned in virtual channels, as JSON values."""
         return hub_status(self._config.hub, self.state.carried)
+
+    def payment(self, payment_id: PaymentId) -> PaymentAnswer | None:
+        """A payment of that name with what proves it; None if there is none."""
+        return find_payment(self._engine.log, payment_id)
 
     def status(self) -> dict[str, object]:
         """Figures of every room, as JSON values."""

@@ -36,6 +36,7 @@ def terms_from(config: Config, signer: Signer) -> Context:
         # Nobody said what carrying another token costs: the node carries none of it.
         capacity=_limit(_capacities(hub), 0),
         approval_timeout_s=policy.approval_timeout_s,
+        shares_vouchers=config.payments.share_vouchers,
     )
 
 

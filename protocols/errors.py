@@ -458,6 +458,16 @@ class UnknownPeer(CommandRefused):
     peer: bytes
 
 
+@dataclass(eq=False)
+class UnknownPayment(CommandRefused):
+    """No payment of that name was made or received."""
+
+    code = 1309
+    next_step = "take the id from the answer to the payment, or from the log"
+    template = "no payment {payment_id}"
+    payment_id: bytes
+
+
 class DeliveryRefused(ProtocolError):
     """A peer's message that does not fit the conversation."""
 

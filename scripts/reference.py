@@ -13,7 +13,6 @@ import inspect
 import json
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Protocol
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,13 +20,16 @@ if __name__ == "__main__":
     # Python puts this file's folder first, where other files hide packages of their names.
     sys.path[0] = str(ROOT)
 
-from node.rpc import params, results  # noqa: E402
+from node.rpc import params, payments, results, routes  # noqa: E402
 from node.rpc.errors import all_faults  # noqa: E402
 from node.rpc.methods import DOCUMENT, METHODS, Command, Query  # noqa: E402
 from protocols.errors import all_errors  # noqa: E402
 
 ERRORS_PAGE = ROOT / "docs" / "errors.md"
 RPC_PAGE = ROOT / "docs" / "rpc.md"
+
+ROOMS = (params, results, payments, routes)
+"""Where parameters and answers are described."""
 
 MARK = "<!-- From here on written by scripts/reference.py -->\n"
 """What stands above it in docs/rpc.md is written by hand."""
@@ -39,6 +41,8 @@ TYPES = {
     "AddressOut": "address",
     "Hash32Text": "id",
     "Hash32Out": "id",
+    "SignatureText": "signature",
+    "SignatureOut": "signature",
     "str": "text",
     "int": "integer",
     "bool": "true or false",
@@ -103,20 +107,20 @@ def rpc_page(written_by_hand: str) -> str:
     lines = ["", "## Methods", ""]
     for name, method in METHODS.items():
         lines += _method(name, method)
-    lines += ["## Objects", "", "What methods answer.", ""]
+    lines += ["## Objects", "", "What methods answer, and what is inside of it.", ""]
     described = {entry["name"]: entry for entry in DOCUMENT["methods"]}
     assert described.keys() == METHODS.keys()
-    for name, fields in _documented(results).items():
+    for name, (about, fields) in _documented().items():
         if name not in DOCUMENT["components"]["schemas"]:
             continue
-        lines += [f"### {name}", "", _joined(getattr(results, name).__doc__), ""]
+        lines += [f"### {name}", "", about, ""]
         lines += _result_table(name, fields)
     return head + MARK + "\n".join(lines)
 
 
 def _method(name: str, method: Command | Query) -> list[str]:
     lines = [f"### {name}", "", method.summary, ""]
-    fields = _documented(params)[method.params.__name__]
+    _, fields = _documented()[method.params.__name__]
     entry = next(entry for entry in DOCUMENT["methods"] if entry["name"] == name)
     if fields:
         lines += ["| parameter | type | default | |", "|---|---|---|---|"]
@@ -161,10 +165,10 @@ def _result_table(name: str, fields: dict[str, tuple[str, str]]) -> list[str]:
     return [*lines, ""]
 
 
-def _documented(module: ModuleType) -> dict[str, dict[str, tuple[str, str]]]:
-    """Classes of a module: field to (annotation, the string under it)."""
-    found: dict[str, dict[str, tuple[str, str]]] = {}
-    for node in ast.parse(inspect.getsource(module)).body:
+def _documented() -> dict[str, tuple[str, dict[str, tuple[str, str]]]]:
+    """Classes of all rooms: what they are, and field to (annotation, the string under it)."""
+    found: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {}
+    for node in [node for room in ROOMS for node in ast.parse(inspect.getsource(room)).body]:
         if isinstance(node, ast.ClassDef):
             fields: dict[str, tuple[str, str]] = {}
             for statement, following in zip(node.body, [*node.body[1:], None], strict=True):
@@ -172,7 +176,7 @@ def _documented(module: ModuleType) -> dict[str, dict[str, tuple[str, str]]]:
                     assert isinstance(statement.target, ast.Name)
                     annotation = ast.unparse(statement.annotation)
                     fields[statement.target.id] = (annotation, _string(following))
-            found[node.name] = fields
+            found[node.name] = (_joined(ast.get_docstring(node)), fields)
     return found
 
 
@@ -184,12 +188,14 @@ def _string(statement: ast.stmt | None) -> str:
 
 def _type(annotation: str, schema: dict[str, Any]) -> str:
     """The source's annotation in the page's words."""
-    if annotation.startswith("list["):
-        return f"list of {_type(annotation[5:-1], {})}"
+    if annotation.startswith("Annotated[list["):
+        annotation = annotation[len("Annotated[") :].partition(", Meta(")[0]
     if " | " in annotation:
         options = schema.get("anyOf", [{}, {}])
         parts = zip(annotation.split(" | "), options, strict=True)
         return " or ".join(_type(part, option) for part, option in parts)
+    if annotation.startswith("list["):
+        return f"list of {_type(annotation[5:-1], {})}"
     if annotation.startswith("Literal["):
         return " or ".join(f"`{option}`" for option in ast.literal_eval(f"({annotation[8:-1]},)"))
     if annotation in TYPES:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
-from node.answers import Answer, LogEntry
+from node.answers import Answer, LogEntry, PaymentAnswer
 from protocols.errors import ProtocolError
 from protocols.inputs import Input
 from protocols.node_state import NodeState
 from protocols.routes import Hop
-from protocols.types import Address
+from protocols.types import Address, PaymentId
 
 Until = Literal["durable", "receipt"]
 """When a command is answered: recorded on our disk, or receipted by the peer as well."""
@@ -67,6 +67,9 @@ class NodeApi(Protocol):
 
     def hub_status(self) -> dict[str, object]:
         """Terms, room taken and fees earned in virtual channels, as JSON values."""
+
+    def payment(self, payment_id: PaymentId) -> PaymentAnswer | None:
+        """A payment of that name with what proves it; None if there is none."""
 
     def status(self) -> dict[str, object]:
         """Figures of every room, as JSON values."""

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from node.answers import Answer
-from node.rpc import commands, params, queries, results, routes
+from node.rpc import commands, params, payments, queries, results, routes
 from node.rpc.interface import NodeApi
 from node.rpc.openrpc import openrpc_document
 from node.rpc.params import Params, params_decoder
@@ -21,6 +21,7 @@ from protocols.errors import ProtocolError
 from protocols.inputs import Input
 
 _CHANNEL = "0x" + "ab" * 32
+_PAID_CHANNEL = "0x" + "ba" * 32
 _LEDGER = "0x" + "ef" * 32
 _OBJECTIVE = "0x" + "cd" * 32
 _PEER = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
@@ -43,6 +44,22 @@ _PATH_TERMS = (
 _APPROVAL = (
     errors.UnknownObjective,
     errors.ObjectiveNotWaitingForApproval,
+    errors.RequestIdConflict,
+)
+
+
+_PAYING = (
+    errors.UnknownChannel,
+    errors.NotAPaymentChannel,
+    errors.NotThePayer,
+    errors.ChannelNotOpen,
+    errors.ChannelClosing,
+    errors.ChannelDisputed,
+    errors.ChannelCloseOnly,
+    errors.AmountNotPositive,
+    errors.AmountAboveDeposit,
+    errors.ChainViewStale,
+    errors.TooManyPaymentsInFlight,
     errors.RequestIdConflict,
 )
 
@@ -112,14 +129,79 @@ COMMANDS = (
         commands.command_result,
     ),
     Command(
+        "ledger_open",
+        "Open a ledger with a peer, in which both may deposit: virtual channels run over it.",
+        params.LedgerOpenParams,
+        results.CommandResult,
+        {"counterparty": _PEER, "amount": "1000000000000000000", "request_id": "ledger-1"},
+        (*_CHANNEL_TERMS, errors.UnknownPeer, errors.RequestIdConflict),
+        commands.open_ledger,
+        commands.command_result,
+    ),
+    Command(
+        "ledger_pay",
+        "Give the other party of a ledger some of our balance in it.",
+        params.LedgerPayParams,
+        results.LedgerPaymentResult,
+        {"channel_id": _LEDGER, "amount": "1000", "request_id": "rent-1"},
+        (
+            errors.UnknownChannel,
+            ledger_errors.NotALedger,
+            ledger_errors.LedgerNotRunning,
+            ledger_errors.LedgerFundsInsufficient,
+            ledger_errors.InvalidLedgerChange,
+            ledger_errors.TooManyProposalsWaiting,
+            errors.RequestIdConflict,
+        ),
+        commands.pay_ledger,
+        commands.ledger_payment_result,
+    ),
+    Command(
         "payment_send",
         "Pay the channel's payee with one signed voucher.",
         params.PaymentSendParams,
         results.PaymentResult,
         {"channel_id": _CHANNEL, "amount": "1000", "memo": "coffee", "until": "receipt"},
+        (*_PAYING, errors.PaymentRefusedByPayee),
+        commands.send_payment,
+        commands.payment_result,
+    ),
+    Command(
+        "payment_batch",
+        "Pay the channel's payee many times at once, all or nothing, as a rule under one voucher.",
+        payments.PaymentBatchParams,
+        payments.BatchResult,
+        {
+            "channel_id": _CHANNEL,
+            "payments": [{"amount": "1000", "memo": "coffee"}, {"amount": "250"}],
+            "request_id": "wages-11",
+        },
+        (*_PAYING, errors.BatchTooLarge, errors.PaymentRefusedByPayee),
+        payments.send_batch,
+        payments.batch_result,
+    ),
+    Command(
+        "voucher_create",
+        "Sign a voucher for handing over by another way; it is not sent, and counts as spent.",
+        payments.VoucherCreateParams,
+        payments.CreatedVoucher,
+        {"channel_id": _CHANNEL, "amount": "1000", "request_id": "gift-1"},
+        _PAYING,
+        payments.create_voucher,
+        payments.created_voucher,
+    ),
+    Command(
+        "voucher_receive",
+        "Take a voucher that was handed over; one that is known already adds nothing.",
+        payments.VoucherReceiveParams,
+        payments.ReceivedVoucher,
+        {"channel_id": _PAID_CHANNEL, "total": "1000", "signature": "0x" + "ab" * 64 + "1b"},
         (
             errors.UnknownChannel,
-            errors.NotThePayer,
+            errors.NotAPaymentChannel,
+            errors.NotThePayee,
+            errors.VoucherSignatureWrong,
+            errors.AmountAboveDeposit,
             errors.ChannelNotOpen,
             errors.ChannelClosing,
             errors.ChannelDisputed,
@@ -127,8 +209,8 @@ COMMANDS = (
             errors.ChainViewStale,
             errors.RequestIdConflict,
         ),
-        commands.send_payment,
-        commands.payment_result,
+        payments.receive_voucher,
+        payments.received_voucher,
     ),
     Command(
         "objective_approve",
@@ -224,6 +306,15 @@ QUERIES = (
         {},
         (),
         routes.hub_status,
+    ),
+    Query(
+        "payment_get",
+        "One payment, made or received: its voucher, its receipt, and the proof under it.",
+        payments.PaymentGetParams,
+        payments.PaymentView,
+        {"payment_id": "0x" + "0a" * 32},
+        (errors.UnknownPayment,),
+        payments.payment_get,
     ),
     Query(
         "log_read",

@@ -44,6 +44,7 @@ def test_a_file_with_the_chain_alone_is_enough(home: Path) -> None:
     assert config.p2p.listen == ("127.0.0.1", 7401)
     assert config.rpc.listen == ("127.0.0.1", 0)
     assert config.test.fault_points is False
+    assert config.payments.share_vouchers is True
     assert not config.p2p.peers
 
 

@@ -13,7 +13,8 @@ from functools import partial
 import msgspec
 import trio
 
-from node.answers import Answer, LogEntry
+from node.answers import Answer, LogEntry, PaymentAnswer, ReceiptAnswer
+from node.payment_answers import PaymentCommand, first_answer
 from node.rpc.call import RpcEndpoint
 from node.rpc.interface import Done, Until
 from node.rpc.server import RpcServer
@@ -27,13 +28,29 @@ from protocols.nonce import channel_nonce
 from protocols.outcome import Allocation, SingleAssetExit, destination_of
 from protocols.routes import Hop, require_path
 from protocols.state import FixedPart, State
-from protocols.types import ZERO_ADDRESS, Address, amount_from_bytes, amount_to_bytes
+from protocols.types import ZERO_ADDRESS, Address, amount_to_bytes
 from tests.support.actors import ALICE, BOB, Actor
 
 TOKEN = "a-token-of-the-tests-with-43-characters-ABC"
 TIME_MS = 1_704_067_200_000
 CHAIN_ID = 31_337
 DEPOSIT = 10**18
+
+
+KNOWN_PAYMENT = PaymentAnswer(
+    b"\x0a" * 32,
+    b"\x02" * 32,
+    7,
+    TIME_MS,
+    10,
+    "tea",
+    15,
+    b"\x03" * 65,
+    is_ours=True,
+    receipt=ReceiptAnswer(
+        9, 15, 2, b"\x04" * 32, b"\x05" * 65, ((True, b"\x06" * 32), (False, b"\x07" * 32))
+    ),
+)
 
 
 class RecordingNode:
@@ -45,6 +62,8 @@ class RecordingNode:
         self.entries: list[LogEntry] = []
         self.commands: list[inputs.Input] = []
         """Everything that was ever queued, in order."""
+        self.known_payment = KNOWN_PAYMENT
+        """What `payment` answers."""
         self.waiting: list[tuple[Done, Answer]] = []
         """Payments whose caller waits for a receipt."""
         self.room_count = 0
@@ -114,6 +133,10 @@ class RecordingNode:
     def hub_status(self) -> dict[str, object]:
         return {"enabled": False}
 
+    def payment(self, payment_id: bytes) -> PaymentAnswer | None:
+        """One payment is known."""
+        return self.known_payment if payment_id == self.known_payment.payment_id else None
+
     def status(self) -> dict[str, object]:
         return {"address": "0x" + self.actor.address.hex(), "next_seq": len(self.entries)}
 
@@ -164,7 +187,12 @@ class RecordingNode:
     def _carry_out(self, command: inputs.Input, until: Until, done: Done) -> Callable[[], None]:
         first_seq = len(self.entries)
         try:
-            answer = _answer(first_seq, self.take(command))
+            recorded = self.take(command)
+            answer = (
+                first_answer(self.state, command, first_seq, recorded)
+                if isinstance(command, PaymentCommand)
+                else _answer(first_seq, recorded)
+            )
         except ProtocolError as error:
             return partial(done, error)
         if until == "receipt":
@@ -183,9 +211,6 @@ class RecordingNode:
 
 def _answer(first_seq: int, recorded: Sequence[events.Event]) -> Answer:
     for event in recorded:
-        if isinstance(event, events.VoucherIssued):
-            total = amount_from_bytes(event.total)
-            return Answer(first_seq, b"", event.channel_id, event.payment_id, total)
         if isinstance(event, events.ObjectiveCreated):
             return Answer(first_seq, event.objective_id, event.channel_id)
     if isinstance(recorded[-1], events.RequestRecorded):
@@ -237,10 +262,21 @@ def open_ledger(node: RecordingNode, entropy: int = 2) -> bytes:
     return created.channel_id
 
 
-def proposal_from_bob(node: RecordingNode, deposit: int = 5) -> inputs.PeerMessage:
+def open_channel_from_bob(node: RecordingNode, deposit: int = 1_000) -> bytes:
+    """A channel in which Bob pays the node, funded and open; its id."""
+    recorded = node.take(proposal_from_bob(node, deposit, entropy=0xB1))
+    created = next(e for e in recorded if isinstance(e, events.ObjectiveCreated))
+    node.take(inputs.ApproveObjective(created.objective_id))
+    _fund(node, created.channel_id, deposit, 0xB1)
+    return created.channel_id
+
+
+def proposal_from_bob(
+    node: RecordingNode, deposit: int = 5, entropy: int = 0xB0
+) -> inputs.PeerMessage:
     """Bob wants to open a channel in which he pays the node."""
     known = node.state.node
-    nonce = channel_nonce(known.chain_id, known.adjudicator, b"\x00\x00\x00\xb0")
+    nonce = channel_nonce(known.chain_id, known.adjudicator, entropy.to_bytes(4, "big"))
     participants = (BOB.address, node.actor.address)
     fixed = FixedPart(participants, nonce, known.virtual_payment_app, 86_400)
     allocations = (

@@ -15,9 +15,12 @@ from node.rpc.dispatch import Dispatcher
 from node.rpc.methods import COMMANDS, DOCUMENT, METHODS
 from protocols.inputs import PeerMessage
 from protocols.types import to_hex
+from protocols.voucher import sign_voucher
+from tests.support.actors import BOB
 from tests.support.rpc_callers import checked_error, request
 from tests.support.rpc_node import (
     RecordingNode,
+    open_channel_from_bob,
     open_ledger,
     open_payment_channel,
     proposal_from_bob,
@@ -56,6 +59,7 @@ def ready_node() -> RecordingNode:
     node = RecordingNode()
     open_payment_channel(node)
     open_ledger(node)
+    open_channel_from_bob(node)
     node.take(proposal_from_bob(node))
     return node
 
@@ -65,11 +69,13 @@ def real_ids(node: RecordingNode, params: dict[str, Any]) -> dict[str, Any]:
     (objective_id,) = (
         key for key in node.state.objectives if node.state.objectives[key].status == "unapproved"
     )
-    channel, ledger = list(node.state.channels)[:2]
+    channel, ledger, paid = list(node.state.channels)[:3]
     real = {
         "0x" + "ab" * 32: to_hex(channel),
         "0x" + "cd" * 32: to_hex(objective_id),
         "0x" + "ef" * 32: to_hex(ledger),
+        "0x" + "ba" * 32: to_hex(paid),
+        "0x" + "ab" * 64 + "1b": to_hex(sign_voucher(paid, 1_000, BOB.signer)),
     }
     return {name: real.get(str(value), value) for name, value in params.items()}
 
@@ -140,6 +146,9 @@ def test_a_command_and_a_query_are_told_apart_by_what_they_carry() -> None:
         "ledger_open",
         "ledger_pay",
         "payment_send",
+        "payment_batch",
+        "voucher_create",
+        "voucher_receive",
         "objective_approve",
         "objective_reject",
     }
