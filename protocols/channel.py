@@ -111,6 +111,8 @@ class Virtual(Struct, frozen=True, array_like=True, gc=False):
     reason: str = ""
     removal_refusal_count: int = 0
     """How often a follower refused to give a guarantee back: each doubles the pause."""
+    settled: bool = False
+    """True once it was closed and its guarantees are gone: the split is in our ledgers."""
 
 
 class Channel(Struct, frozen=True, array_like=True):
@@ -326,7 +328,8 @@ def is_withdrawn(channel: Channel) -> bool:
 def status(channel: Channel) -> ChannelStatus:
     """Where the channel is, from what the chain showed and what was signed."""
     observed = observed_chain_status(channel)
-    if is_withdrawn(channel):
+    is_settled = channel.virtual is not None and channel.virtual.settled
+    if is_settled or is_withdrawn(channel):
         return ChannelStatus.CLOSED
     if observed == ChainStatus.CONCLUDED:
         return ChannelStatus.CONCLUDED

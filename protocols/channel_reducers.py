@@ -279,6 +279,12 @@ def retracted(channel: Channel, fork_block_num: int) -> Channel:
     return channel if len(kept) == len(channel.observed) else replace(channel, observed=kept)
 
 
+def settled(channel: Channel) -> Channel:
+    """A virtual channel ended: our guarantees for it are gone."""
+    assert channel.virtual is not None, "only virtual channels are settled in ledgers"
+    return replace(channel, virtual=replace(channel.virtual, settled=True))
+
+
 def restricted(channel: Channel) -> Channel:
     """M27: the log lost a tail, so the channel may only be closed.
 

@@ -24,6 +24,7 @@ from protocols.channel_reducers import (
     removal_refused,
     restricted,
     retracted,
+    settled,
     with_listed,
     with_payments,
 )
@@ -272,6 +273,9 @@ def _objective_completed(state: NodeState, event: events.ObjectiveCompleted, tim
         state.carried.opened(state.channels[objective.channel_id])
     elif objective.objective_type in (ObjectiveType.VIRTUAL_FUND, ObjectiveType.VIRTUAL_DEFUND):
         state.carried.release(objective.channel_id)
+    if objective.objective_type == ObjectiveType.VIRTUAL_DEFUND:
+        channel = state.channels[objective.channel_id]
+        state.channels[channel.channel_id] = settled(channel)
 
 
 def _nothing(state: NodeState, event: events.Event, time_ms: int) -> None:

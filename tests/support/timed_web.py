@@ -42,6 +42,8 @@ NOWHERE = Path("not-on-disk")
 RESEND_INTERVAL_S = 1.0
 BLOCK_INTERVAL_S = 2.0
 TICK_INTERVAL_S = 5.0
+HUB_FEE = 7
+"""What every node takes for carrying a channel."""
 
 
 def _further(name: str) -> Actor:
@@ -131,7 +133,15 @@ class TimedNode:
 
     def _context(self, now_ms: int) -> Context:
         signer, me = self.actor.signer, self.actor.address
-        return Context(now_ms, signer, me, 3_600, lambda proposal: Decision("allow"))
+        return Context(
+            now_ms,
+            signer,
+            me,
+            3_600,
+            lambda proposal: Decision("allow"),
+            is_hub=True,
+            fee_for=lambda asset, amount: HUB_FEE,
+        )
 
     def channel(self, channel_id: ChannelId) -> Channel:
         return self.state.channels[channel_id]
