@@ -69,6 +69,12 @@ RUNS = (
         1,
         "tests/e2e/test_crashes.py",
     ),
+    pytest_run(
+        "exits",
+        "what leaving is worth, against the contracts: 2,100 seeded cases on anvil",
+        20,
+        "tests/contracts/test_exit_value.py",
+    ),
     pytest_run("hostile", "bad input against live daemons", 1, "tests/e2e/test_hostile.py"),
     pytest_run("chain", "endpoint cuts, forks and restarts", 1, "tests/node/chain"),
     Run("demo", "the demo with 10,000 payments", 1, ("tally", "demo", "--payments", "10000")),

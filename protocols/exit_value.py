@@ -1,0 +1,242 @@
+"""What a party gets if it leaves now, whatever the others do: M22, from signed material alone.
+
+Leaving is challenge or conclude, finalise, reclaim every guarantee, transfer
+(`protocols.settlement`). What it brings is the minimum over every way in which the others can bring
+channels to an end despite the party's best answer (M20):
+
+- a ledger ends in the newest state the party holds with all signatures, or in a later one that it
+  signed: the other may have signed that too. A final state it signed can be concluded at any time;
+- a payment channel ends in what the payee redeems: for the payee the largest voucher it accepted,
+  for the payer the largest she issued, for a hub, which sees no voucher, anything; or in a final
+  state that the party signed;
+- a guarantee whose channel nobody can be made to finalise is nobody's.
+
+It counts no gas. Pure arithmetic on values: whether signatures are right was checked when they came
+in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from protocols.channel import (
+    POSTFUND_TURN,
+    PREFUND_TURN,
+    REDEMPTION_TURN,
+    Channel,
+    confirmed_holdings,
+    funding_terms,
+)
+from protocols.ledger import Ledger, after, ledger_state
+from protocols.outcome import (
+    GUARANTEE,
+    Allocation,
+    SingleAssetExit,
+    decode_guarantee_metadata,
+    destination_of,
+    total,
+)
+from protocols.settlement import payouts
+from protocols.state import FixedPart, State
+from protocols.types import Address, Amount, ChannelId, Destination, Signature
+
+
+class SignedState(Struct, frozen=True, gc=False):
+    """A state and the signatures a party holds; b"" where a participant's is missing."""
+
+    state: State
+    signatures: tuple[Signature, ...]
+
+    @property
+    def is_signed_by_all(self) -> bool:
+        """Whether the adjudicator would take it, as far as signatures go."""
+        return all(self.signatures)
+
+
+class Material(Struct, frozen=True, gc=False):
+    """What a party holds of one channel, of one asset."""
+
+    fixed: FixedPart
+    states: tuple[SignedState, ...]
+    """The prefund first, in any order otherwise."""
+    voucher: Amount | None = None
+    """Largest voucher it issued or accepted; None for a channel that carries none: a ledger."""
+    held: Amount = 0
+    """What the adjudicator holds for the channel; 0 for a virtual one."""
+
+    @property
+    def opening(self) -> SingleAssetExit:
+        """The outcome of the prefund."""
+        (exit_,) = self.states[0].state.outcome
+        return exit_
+
+
+Endings = tuple[SingleAssetExit | None, ...]
+"""The outcomes a channel may end in, the best defence given; None: it may never finalise."""
+
+
+def endings(material: Material, me: Address) -> Endings:
+    """In what the others can make the channel end, of all that `me` signed."""
+    index = material.fixed.participants.index(me)
+    mine = [signed for signed in material.states if signed.signatures[index]]
+    finals = [signed for signed in mine if signed.state.is_final]
+    supported = [signed for signed in material.states if signed.is_signed_by_all]
+    if any(signed.state.is_final for signed in supported):
+        # M20: any challenge is answered by concluding.
+        return _outcomes(finals)
+    if material.voucher is None:
+        newest = max(supported, key=lambda signed: signed.state.turn_num, default=None)
+        turn_num = -1 if newest is None else newest.state.turn_num
+        later = [signed for signed in mine if signed.state.turn_num > turn_num]
+        held = _outcomes([newest]) if newest is not None else (None,)
+        return tuple(dict.fromkeys((*held, *_outcomes([*later, *finals]))))
+    amounts = _redeemable(material, mine, index)
+    running = tuple(_split(material.opening, amount) for amount in amounts)
+    locked = () if supported else (None,)
+    return tuple(dict.fromkeys((*locked, *running, *_outcomes(finals))))
+
+
+def _outcomes(signed_states: Iterable[SignedState]) -> tuple[SingleAssetExit, ...]:
+    return tuple(signed.state.outcome[0] for signed in signed_states)
+
+
+def _split(opening: SingleAssetExit, paid: Amount) -> SingleAssetExit:
+    """The opening outcome with `paid` of the deposit the payee's."""
+    payer, payee = opening.allocations
+    shares = (replace(payer, amount=payer.amount - paid), replace(payee, amount=paid))
+    return replace(opening, allocations=shares)
+
+
+def _redeemable(material: Material, mine: Sequence[SignedState], index: int) -> set[Amount]:
+    """What the payee may end up with if the channel ends without a final state."""
+    turns = {signed.state.turn_num: signed for signed in mine if not signed.state.is_final}
+    if POSTFUND_TURN not in turns:
+        return {0} if PREFUND_TURN in turns else set()
+    voucher = material.voucher or 0
+    if index == len(material.fixed.participants) - 1:
+        if not turns[POSTFUND_TURN].is_signed_by_all:
+            return {0}
+        redemption = turns.get(REDEMPTION_TURN)
+        if redemption is None:
+            return {voucher}
+        return {redemption.state.outcome[0].allocations[1].amount}
+    if index == 0:
+        return {0, voucher}
+    return {0, total(material.opening)}
+
+
+def exit_value(me: Address, materials: Sequence[Material]) -> dict[Address, Amount]:
+    """What `me` gets at least, by asset, if it leaves every one of these channels now.
+
+    All its channels at once, because what a hub loses in one ledger it gains in another. Exact
+    where the holdings cover a ledger's outcome, else a bound from below. The cost is the product of
+    the ledgers' endings: one each unless proposals of `me` are unanswered.
+    """
+    by_asset: dict[Address, list[Material]] = {}
+    for material in materials:
+        by_asset.setdefault(material.opening.asset, []).append(material)
+    destination = destination_of(me)
+    return {asset: _of_asset(destination, me, found) for asset, found in by_asset.items()}
+
+
+def _of_asset(destination: Destination, me: Address, materials: Sequence[Material]) -> Amount:
+    ledgers = [material for material in materials if material.voucher is None]
+    payments = [material for material in materials if material.voucher is not None]
+    possible = {material.fixed.channel_id(): endings(material, me) for material in payments}
+    held = {material.fixed.channel_id(): material.held for material in payments}
+    choices = [endings(ledger, me) for ledger in ledgers]
+    return min(
+        _value(destination, list(zip(chosen, ledgers, strict=True)), possible, held)
+        for chosen in product(*choices)
+    )
+
+
+def _value(
+    destination: Destination,
+    ledgers: Sequence[tuple[SingleAssetExit | None, Material]],
+    possible: Mapping[ChannelId, Endings],
+    held: Mapping[ChannelId, Amount],
+) -> Amount:
+    """The least that is paid if the ledgers end so, each payment channel at its worst."""
+    guarantees: dict[ChannelId, list[Allocation]] = {}
+    value = 0
+    for exit_, ledger in ledgers:
+        if exit_ is None:
+            continue
+        backing = [a for a in exit_.allocations if a.allocation_type == GUARANTEE]
+        value += _own_share(destination, exit_, ledger.held, sum(a.amount for a in backing))
+        if ledger.held >= total(exit_):
+            for guarantee in backing:
+                guarantees.setdefault(guarantee.destination, []).append(guarantee)
+    for channel_id, ways in possible.items():
+        backed_by = guarantees.get(channel_id, [])
+        value += min(
+            _of_ending(destination, exit_, held[channel_id], backed_by) for exit_ in ways or (None,)
+        )
+    return value
+
+
+def _own_share(
+    destination: Destination, exit_: SingleAssetExit, held: Amount, guaranteed: Amount
+) -> Amount:
+    """What a ledger pays to its party beside guarantees, those before it having gained them all."""
+    before = 0
+    for place, share in enumerate(exit_.allocations):
+        if share.destination == destination:
+            return min(share.amount, max(0, held - before - (guaranteed if place else 0)))
+        before += share.amount
+    return 0
+
+
+def _of_ending(
+    destination: Destination,
+    exit_: SingleAssetExit | None,
+    held: Amount,
+    backing: Sequence[Allocation],
+) -> Amount:
+    """What one payment channel's end pays: out of its own holdings and by its guarantees."""
+    if exit_ is None:
+        return 0
+    value = payouts(exit_, held).get(destination, 0)
+    right_share = exit_.allocations[1].amount
+    for guarantee in backing:
+        left, right = decode_guarantee_metadata(guarantee.metadata)
+        if right_share > guarantee.amount:
+            continue
+        if destination == left:
+            value += guarantee.amount - right_share
+        if destination == right:
+            value += right_share
+    return value
+
+
+def _proposed_states(fixed: FixedPart, ledger: Ledger) -> list[SignedState]:
+    """The states its leader signed and its follower has not, in order."""
+    found, vars_ = [], ledger.current
+    for proposal in ledger.queue:
+        vars_ = after(vars_, proposal.change, fixed)
+        state = ledger_state(fixed, ledger.asset, vars_, proposal.turn_num)
+        found.append(SignedState(state, (proposal.signature, b"")))
+    return found
+
+
+def material_of(channel: Channel, virtual_payment_app: Address) -> Material:
+    """What this node holds of a channel that it has a prefund of."""
+    states = [SignedState(channel.state(turn), turn.signatures) for turn in channel.turns]
+    ledger = channel.ledger
+    if ledger is not None:
+        agreed = ledger_state(channel.fixed, ledger.asset, ledger.current, ledger.turn_num)
+        states.append(SignedState(agreed, ledger.signatures))
+        states += _proposed_states(channel.fixed, ledger)
+    is_payment = channel.fixed.app_definition == virtual_payment_app
+    asset = funding_terms(channel).asset
+    return Material(
+        channel.fixed,
+        tuple(states),
+        channel.vouchers.total if is_payment else None,
+        0 if channel.virtual is not None else confirmed_holdings(channel, asset),
+    )
