@@ -195,13 +195,13 @@ class Daemon:
     def _heard(self, peer: Address) -> None:
         """Messages of the peer are durable: acknowledge them, or show it the door."""
         self.peers.acknowledge(peer)
-        self.misbehaviour.after_batch(peer, self.state.peer(peer).fault_count)
+        self.misbehaviour.after_batch(self.state.peer(peer))
         if self.outbox.waiting_count(peer) > OUTBOX_MESSAGE_COUNT_MAX:
             log.warning("peer takes no messages and causes more", peer=to_hex(peer))
             self.peers.expel(peer, INTERVAL_S)
 
     def _peer_connected(self, peer: Address, received: int) -> None:
-        self.misbehaviour.met(peer, self.state.peer(peer).fault_count)
+        self.misbehaviour.met(self.state.peer(peer))
         self.engine.urge(inputs.PeerConnected(peer, received))
         self.outbox.resume_messages(peer, received)
 

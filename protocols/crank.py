@@ -69,6 +69,16 @@ _CRANKS = {
 _Opening = inputs.OpenChannel | inputs.OpenLedger | inputs.OpenVirtual
 
 
+_NO_NEWS = (
+    events.DeliveryResumed,
+    events.MessageReceived,
+    events.MessageSent,
+    events.ObjectiveCranked,
+    events.FinalStateRequested,
+)
+"""What a message leads to that was said before; the request alone changes the channel at first."""
+
+
 def crank(state: NodeState, item: inputs.Input, context: Context) -> CrankResult:
     """What follows from one input. Raises ProtocolError for a refused command only."""
     draft = Draft(state, context)
@@ -205,7 +215,19 @@ def _peer_message(draft: Draft, item: inputs.PeerMessage) -> WaitingFor:
     if item.body is None:
         raise UnexpectedMessage("message", item.fault)
     channel_id = _take_in(draft, item, item.body)
-    return WaitingFor.NOTHING if channel_id is None else _crank_objectives(draft, channel_id)
+    result = WaitingFor.NOTHING if channel_id is None else _crank_objectives(draft, channel_id)
+    if _told_nothing_new(draft, channel_id):
+        draft.emit(events.MessageRepeated(item.peer, type(item.body).__name__))
+    return result
+
+
+def _told_nothing_new(draft: Draft, channel_id: ChannelId | None) -> bool:
+    """A message led to nothing but an answer said again: rightly so after a cut tail alone."""
+    if any(not isinstance(event, _NO_NEWS) for event in draft.events):
+        return False
+    if channel_id is None:
+        return True
+    return draft.state.channels[channel_id] == draft.base.channels.get(channel_id)
 
 
 def _take_in(draft: Draft, item: inputs.PeerMessage, body: messages.Body) -> ChannelId | None:

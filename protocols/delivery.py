@@ -44,6 +44,10 @@ class Peer(Struct, frozen=True, array_like=True, gc=False):
     """How many of our cut tails this peer's count of our messages has made good."""
     gap_cut: int = 0
     """How many of our cut tails a gap in the peer's numbers has made good."""
+    repeat_count: int = 0
+    """Objective messages that told nothing new."""
+    refusal_count: int = 0
+    """Payments between us that were refused, on either side."""
 
 
 RESUME_JUMP_MAX = 2**20
@@ -91,6 +95,16 @@ def with_received(peer: Peer, count: int = 1) -> Peer:
 def with_fault(peer: Peer) -> Peer:
     """The peer broke a rule once more."""
     return replace(peer, fault_count=peer.fault_count + 1)
+
+
+def with_repeat(peer: Peer) -> Peer:
+    """A message told nothing new."""
+    return replace(peer, repeat_count=peer.repeat_count + 1)
+
+
+def with_refusal(peer: Peer) -> Peer:
+    """A payment was refused."""
+    return replace(peer, refusal_count=peer.refusal_count + 1)
 
 
 def with_acknowledged(peer: Peer, sequence: int) -> Peer:

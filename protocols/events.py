@@ -426,6 +426,14 @@ class DeliveryResumed(Event, frozen=True, array_like=True, gc=False):
     """The last sequence of the peer that we once acknowledged, if that is more than we know."""
 
 
+class MessageRepeated(Event, frozen=True, array_like=True, gc=False):
+    """The objective message before told nothing new: counted, so that it cannot go on for ever."""
+
+    NAME = "message-repeated"
+    peer: Address
+    payload_type: str
+
+
 class PeerMisbehaved(Event, frozen=True, array_like=True, gc=False):
     """A fault outside the numbered messages, bounded: the first ten, then counted a minute."""
 

@@ -35,6 +35,8 @@ from protocols.delivery import (
     with_acknowledged,
     with_fault,
     with_received,
+    with_refusal,
+    with_repeat,
     with_sent,
     with_sent_message,
     without_pending,
@@ -388,11 +390,12 @@ def _ledger_restored(state: NodeState, event: Any, time_ms: int) -> None:
 
 
 def _voucher_refused(state: NodeState, event: events.VoucherRefused, time_ms: int) -> None:
-    _set_peer(state, with_sent(with_received(state.peer(event.peer))))
+    _set_peer(state, with_refusal(with_sent(with_received(state.peer(event.peer)))))
 
 
 def _refusal_received(state: NodeState, event: events.VoucherRefusalReceived, time_ms: int) -> None:
     _received_in_channel(state, event, time_ms)
+    _set_peer(state, with_refusal(state.peer(event.peer)))
     if state.channels[event.channel_id].vouchers.refused_at >= 0:
         state.refused.add(event.channel_id)
 
@@ -425,6 +428,10 @@ def _delivery_resumed(state: NodeState, event: events.DeliveryResumed, time_ms: 
     else:
         sent = max(peer.sent, event.sent)
         _set_peer(state, replace(peer, sent=sent, resumed_cut=cut_count))
+
+
+def _message_repeated(state: NodeState, event: events.MessageRepeated, time_ms: int) -> None:
+    _set_peer(state, with_repeat(state.peer(event.peer)))
 
 
 def _peer_misbehaved(state: NodeState, event: events.PeerMisbehaved, time_ms: int) -> None:
@@ -540,6 +547,7 @@ _REDUCERS: dict[type[events.Event], Reducer] = {
     events.PeerAcknowledged: _peer_acknowledged,
     events.DeliveryResumed: _delivery_resumed,
     events.PeerMisbehaved: _peer_misbehaved,
+    events.MessageRepeated: _message_repeated,
     events.TransactionRequested: _requested,
     events.TransactionSubmitted: _submitted,
     events.TransactionMined: _mined,

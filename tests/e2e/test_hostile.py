@@ -188,6 +188,18 @@ async def test_a_flood_of_faults_is_recorded_in_bounds_and_ends_in_expulsion(
         assert await mallory.refused() == "peer_expelled"
 
 
+async def test_a_peer_that_says_the_same_for_ever_is_expelled(mallory: Mallory) -> None:
+    proposal = messages.encode_body(mallory.proposal())
+    async with mallory.session():
+        await mallory.write(*(Message(number, 0, proposal) for number in range(1, 61)))
+        assert await mallory.refused() == "peer_expelled"
+    assert mallory.dropped() == []
+    async with mallory.dialled() as connection:
+        await mallory.write(mallory.hello())
+        await mallory.listen_until_the_end(connection)
+        assert await mallory.refused() == "peer_expelled"
+
+
 # --- numbered messages ---
 
 JUNK = {

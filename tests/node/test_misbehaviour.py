@@ -3,9 +3,12 @@
 from node.misbehaviour import (
     INTERVAL_S,
     RECORDED_FAULT_COUNT,
+    REFUSAL_COUNT_MAX,
     REMEMBERED_PEER_COUNT_MAX,
+    REPEAT_COUNT_MAX,
     Misbehaviour,
 )
+from protocols.delivery import Peer
 from protocols.inputs import PeerFault
 from protocols.types import Address
 from tests.support.actors import BOB, IVAN
@@ -23,6 +26,11 @@ def rig() -> tuple[Misbehaviour, Clock, list[tuple[Address, float]]]:
     clock = Clock()
     expelled: list[tuple[Address, float]] = []
     return Misbehaviour(clock, lambda peer, s: expelled.append((peer, s))), clock, expelled
+
+
+def faulty(peer: Address, count: int) -> Peer:
+    """The peer with that many recorded faults."""
+    return Peer(peer, fault_count=count)
 
 
 FAULT = PeerFault(BOB.address, "framing_fault", "garbage", 9)
@@ -58,29 +66,29 @@ def test_peers_are_counted_apart() -> None:
 def test_a_peer_is_expelled_for_each_batch_with_faults_beyond_ten() -> None:
     misbehaviour, _, expelled = rig()
     for count in range(RECORDED_FAULT_COUNT + 1):
-        misbehaviour.after_batch(BOB.address, count)
+        misbehaviour.after_batch(faulty(BOB.address, count))
     assert expelled == []
-    misbehaviour.after_batch(BOB.address, RECORDED_FAULT_COUNT + 1)
-    misbehaviour.after_batch(BOB.address, RECORDED_FAULT_COUNT + 1)
+    misbehaviour.after_batch(faulty(BOB.address, RECORDED_FAULT_COUNT + 1))
+    misbehaviour.after_batch(faulty(BOB.address, RECORDED_FAULT_COUNT + 1))
     assert expelled == [(BOB.address, INTERVAL_S)]
 
 
 def test_faults_from_before_the_start_expel_nobody() -> None:
     misbehaviour, _, expelled = rig()
-    misbehaviour.after_batch(BOB.address, 500)
-    misbehaviour.after_batch(BOB.address, 500)
+    misbehaviour.after_batch(faulty(BOB.address, 500))
+    misbehaviour.after_batch(faulty(BOB.address, 500))
     assert expelled == []
-    misbehaviour.after_batch(BOB.address, 501)
+    misbehaviour.after_batch(faulty(BOB.address, 501))
     assert expelled == [(BOB.address, INTERVAL_S)]
 
 
 def test_who_talks_is_remembered_longer_than_who_was_heard_first() -> None:
     misbehaviour, _, expelled = rig()
     for number in range(REMEMBERED_PEER_COUNT_MAX):
-        misbehaviour.after_batch(number.to_bytes(20, "big"), 11)
-    misbehaviour.after_batch(bytes(20), 11)
-    misbehaviour.after_batch(b"\xff" * 20, 11)
-    misbehaviour.after_batch(bytes(20), 12)
+        misbehaviour.after_batch(faulty(number.to_bytes(20, "big"), 11))
+    misbehaviour.after_batch(faulty(bytes(20), 11))
+    misbehaviour.after_batch(faulty(b"\xff" * 20, 11))
+    misbehaviour.after_batch(faulty(bytes(20), 12))
     assert expelled == [(bytes(20), INTERVAL_S)]
 
 
@@ -89,8 +97,50 @@ def test_memory_of_strangers_is_bounded() -> None:
     for number in range(2_000):
         peer = number.to_bytes(20, "big")
         assert misbehaviour.admit(PeerFault(peer, "framing_fault", "x", 1), 10) is not None
-        misbehaviour.after_batch(peer, 11)
+        misbehaviour.after_batch(faulty(peer, 11))
     # The first one was forgotten, so it is admitted as if it were new; the last one is not.
     assert misbehaviour.admit(PeerFault(bytes(20), "framing_fault", "x", 1), 10) is not None
     last = (1_999).to_bytes(20, "big")
     assert misbehaviour.admit(PeerFault(last, "framing_fault", "x", 1), 10) is None
+
+
+def test_a_peer_that_repeats_itself_more_than_ten_times_a_minute_is_expelled() -> None:
+    misbehaviour, clock, expelled = rig()
+    for count in range(0, 50, 10):
+        misbehaviour.after_batch(Peer(BOB.address, repeat_count=count))
+        misbehaviour.after_batch(Peer(BOB.address, repeat_count=count + REPEAT_COUNT_MAX))
+        clock.now_s += INTERVAL_S
+    assert expelled == []
+    misbehaviour.after_batch(Peer(BOB.address, repeat_count=50 + REPEAT_COUNT_MAX))
+    misbehaviour.after_batch(Peer(BOB.address, repeat_count=51 + REPEAT_COUNT_MAX))
+    assert expelled == [(BOB.address, INTERVAL_S)]
+
+
+def test_refused_payments_expel_only_who_sends_more_than_can_be_under_way() -> None:
+    misbehaviour, clock, expelled = rig()
+    misbehaviour.met(Peer(BOB.address, refusal_count=500))
+    clock.now_s += INTERVAL_S - 1
+    misbehaviour.after_batch(Peer(BOB.address, refusal_count=500 + REFUSAL_COUNT_MAX))
+    assert expelled == []
+    misbehaviour.after_batch(Peer(BOB.address, refusal_count=501 + REFUSAL_COUNT_MAX))
+    assert expelled == [(BOB.address, INTERVAL_S)]
+
+
+def test_refused_payments_are_counted_anew_each_minute() -> None:
+    misbehaviour, clock, expelled = rig()
+    count = 0
+    for _ in range(10):
+        misbehaviour.after_batch(Peer(BOB.address, refusal_count=count))
+        count += REFUSAL_COUNT_MAX // 2
+        misbehaviour.after_batch(Peer(BOB.address, refusal_count=count))
+        clock.now_s += INTERVAL_S
+    assert expelled == []
+
+
+def test_a_new_session_does_not_forget_what_was_refused_in_the_last() -> None:
+    misbehaviour, _, expelled = rig()
+    misbehaviour.met(Peer(BOB.address))
+    misbehaviour.after_batch(Peer(BOB.address, refusal_count=REFUSAL_COUNT_MAX))
+    misbehaviour.met(Peer(BOB.address, refusal_count=REFUSAL_COUNT_MAX))
+    misbehaviour.after_batch(Peer(BOB.address, refusal_count=REFUSAL_COUNT_MAX + 1))
+    assert expelled == [(BOB.address, INTERVAL_S)]

@@ -421,3 +421,52 @@ def test_a_deposit_for_several_channels_moves_its_own_alone() -> None:
     assert len(network.alice.state.channels) == 2
     assert len(network.chain.held) == 2
     assert names(network.alice.feed(deposited(1, 1))) == []
+
+
+# --- what tells nothing new ---
+
+
+@pytest.mark.parametrize(
+    ("body", "by", "node", "repeat_count"),
+    [
+        (proposal(), ALICE, "bob", 3),
+        (signed(state(0), BOB), BOB, "alice", 3),
+        (signed(state(1), ALICE), ALICE, "bob", 3),
+        (signed(final(30), ALICE), ALICE, "bob", 2),
+        (final_request(0), ALICE, "bob", 1),
+        (final_request(0), BOB, "alice", 2),
+    ],
+)
+def test_a_message_that_tells_nothing_new_is_counted(
+    body: messages.Body, by: Actor, node: str, repeat_count: int
+) -> None:
+    hearing = getattr(opened(), node)
+    for _ in range(3):
+        hearing.feed(Said(by, body))
+    assert hearing.peer(by.address).repeat_count == repeat_count
+    assert hearing.peer(by.address).fault_count == 0
+    repeated = hearing.events_of("message-repeated")
+    assert {(event.peer, event.payload_type) for event in repeated} == {
+        (by.address, type(body).__name__)
+    }
+
+
+def test_nothing_of_an_ordinary_life_is_a_repetition() -> None:
+    network = opened()
+    for number in range(5):
+        pay(network, 10, number)
+    network.settle()
+    network.alice.feed(inputs.CloseChannel(CHANNEL))
+    network.settle()
+    for node in network.nodes.values():
+        assert node.events_of("message-repeated") == []
+
+
+def test_refused_payments_are_counted_on_both_sides() -> None:
+    network = opened()
+    network.bob.lose_tail()
+    for number in range(3):
+        pay(network, 10, number)
+    network.settle()
+    assert network.bob.peer(ALICE.address).refusal_count >= 3
+    assert network.alice.peer(BOB.address).refusal_count >= 1

@@ -299,7 +299,9 @@ def test_a_refused_turn_is_not_refused_twice() -> None:
     bob = payee(30)
     bob.feed(Said(ALICE, signed(final(29), ALICE)))
     said_again = names(bob.feed(Said(ALICE, signed(final(29), ALICE))))
-    assert said_again[:3] == ["message-received", "message-sent", "send FinalStateRefusal"]
+    assert said_again[:4] == [
+        "message-received", "message-sent", "message-repeated", "send FinalStateRefusal",
+    ]  # fmt: skip
     assert bob.channel().refused_turns == (3,)
     bob.feed(Said(ALICE, signed(final(28), ALICE)))
     assert "refused this turn already" in reason_of(bob)
@@ -662,7 +664,7 @@ def test_a_final_state_said_again_is_answered_with_the_signature_given() -> None
     assert (
         Playbook(bob)
         >> Said(ALICE, signed(final(30), ALICE))
-        << "message-received, message-sent, send SignedState, wait conclusion"
+        << "message-received, message-sent, message-repeated, send SignedState, wait conclusion"
     )
     assert messages.decode_body(bob.outbox[ALICE.address][-1].body) == consent(final(30))
 

@@ -41,6 +41,7 @@ from tests.support.network import CoreNode, Said, opened
 from tests.support.playbook import Playbook, names
 
 FUND = objective_id(ObjectiveType.DIRECT_FUND, CHANNEL)
+REPEATED = ["message-received", "message-sent", "message-repeated", "send SignedState"]
 CREATED = "objective-created, objective-params-recorded, channel-created, state-stored"
 TAKEN_IN = f"message-received, {CREATED}, state-received"
 
@@ -237,7 +238,7 @@ def test_a_rejection_by_the_peer_ends_the_objective() -> None:
     body = messages.ObjectiveRejection(FUND, "POLICY_DENIED", "no")
     assert Playbook(alice) >> Said(BOB, body) << "message-received, objective-rejected"
     assert status(alice.channel()) == ChannelStatus.REJECTED
-    assert Playbook(alice) >> Said(BOB, body) << "message-received"
+    assert Playbook(alice) >> Said(BOB, body) << "message-received, message-repeated"
     assert Playbook(alice) >> deposited() << "chain-log-observed, deposit-detected"
     assert alice.submissions == []
 
@@ -308,7 +309,7 @@ def test_a_rejection_after_the_end_changes_nothing() -> None:
     alice = opened().alice
     before = alice.channel()
     body = messages.ObjectiveRejection(FUND, "X", "no")
-    assert names(alice.feed(Said(BOB, body))) == ["message-received"]
+    assert names(alice.feed(Said(BOB, body))) == ["message-received", "message-repeated"]
     assert alice.channel() == before
 
 
@@ -495,7 +496,9 @@ def test_a_signature_by_somebody_else_is_refused() -> None:
 def test_a_state_received_twice_is_recorded_once() -> None:
     alice = payer_with_prefund()
     assert (
-        Playbook(alice) >> Said(BOB, signed(state(0), BOB)) << "message-received, wait my-deposit"
+        Playbook(alice)
+        >> Said(BOB, signed(state(0), BOB))
+        << "message-received, message-repeated, wait my-deposit"
     )
 
 
@@ -505,7 +508,7 @@ def test_a_payee_answers_a_state_said_again_with_its_own_signature(turn_num: int
     bob.feed(deposited())
     bob.feed(Said(ALICE, signed(state(1), ALICE)))
     result = bob.feed(Said(ALICE, signed(state(turn_num), ALICE)))
-    assert names(result)[:3] == ["message-received", "message-sent", "send SignedState"]
+    assert names(result)[:4] == REPEATED
     answer = messages.decode_body(bob.outbox[ALICE.address][-1].body)
     assert answer == signed(state(turn_num), BOB)
 
@@ -514,11 +517,11 @@ def test_a_payer_answers_a_prefund_said_again_with_her_postfund_and_nothing_else
     alice = payer_with_prefund()
     alice.feed(deposited())
     result = alice.feed(Said(BOB, signed(state(0), BOB)))
-    assert names(result)[:3] == ["message-received", "message-sent", "send SignedState"]
+    assert names(result)[:4] == REPEATED
     answer = messages.decode_body(alice.outbox[BOB.address][-1].body)
     assert answer == signed(state(1), ALICE)
     alice.feed(Said(BOB, signed(state(1), BOB)))
-    assert names(alice.feed(Said(BOB, signed(state(1), BOB)))) == ["message-received"]
+    assert names(alice.feed(Said(BOB, signed(state(1), BOB)))) == REPEATED[::2]
 
 
 def test_a_state_of_another_channel_under_this_channels_id_is_refused() -> None:
