@@ -85,7 +85,11 @@ from protocols.virtual_paths import (
 
 OPENING_EXPIRY_MS = 600_000
 """How long the payer waits for her channel to open before she gives it up: ten minutes, so that an
-owner who is asked has time to answer. The others wait twice as long for her."""
+owner who is asked has time to answer. Who waits for a neighbour on its left waits twice as long."""
+
+HOP_MARGIN_MS = 10_000
+"""Each hub waits so much shorter for its right than its left neighbour does: whoever is next to the
+hop that does not answer gives up first, and names it."""
 
 
 def crank(draft: Draft, objective: Objective) -> WaitingFor:
@@ -185,29 +189,34 @@ def _give_up_if_pointless(draft: Draft, objective: Objective, channel: Channel) 
         return
     if supported_final(channel) is not None:
         give_up(draft, channel, "CHANNEL_CLOSING", "the channel was closed before it was open")
-    limit_ms = OPENING_EXPIRY_MS if channel.my_index == 0 else 2 * OPENING_EXPIRY_MS
+    hop = _awaited_hop(draft, channel)
+    limit_ms = 2 * OPENING_EXPIRY_MS
+    if hop > channel.my_index:
+        limit_ms = OPENING_EXPIRY_MS - channel.my_index * HOP_MARGIN_MS
     if draft.context.now_ms < objective.created_ms + limit_ms:
         return
-    hop = _missing_hop(draft, channel)
     reason = f"the channel did not open within {limit_ms // 1_000} s"
     refusal = HopNotReached(hop, channel.fixed.participants[hop], reason)
     give_up(draft, channel, refusal.name(), str(refusal))
 
 
-def _missing_hop(draft: Draft, channel: Channel) -> int:
+def _awaited_hop(draft: Draft, channel: Channel) -> int:
     """Who is awaited, as far as we can see: whose prefund, guarantee or postfund is missing."""
+    place, payee, virtual = channel.my_index, channel.payee_index, virtual_of(channel)
     prefund = signatures_of(channel, PREFUND_TURN)
-    if not all(prefund):
-        return prefund.index(b"")
-    virtual, place = virtual_of(channel), channel.my_index
-    if place > 0 and not is_agreed(draft.state, virtual.left_ledger, channel.channel_id):
+    # The payee answers the payer alone.
+    last = payee + 1 if place == 0 else payee
+    for hop in range(place + 1, last):
+        if not prefund[hop]:
+            return hop
+    left, right = virtual.left_ledger, virtual.right_ledger
+    if place > 0 and not is_agreed(draft.state, left, channel.channel_id):
         return place - 1
-    if place < channel.payee_index:
-        if not is_agreed(draft.state, virtual.right_ledger, channel.channel_id):
-            return place + 1
-        postfund = signatures_of(channel, POSTFUND_TURN)
-        return max(hop for hop, signature in enumerate(postfund) if not signature)
-    return place - 1
+    if place < payee and not is_agreed(draft.state, right, channel.channel_id):
+        return place + 1
+    postfund = signatures_of(channel, POSTFUND_TURN)
+    awaited = (hop for hop in range(payee, place, -1) if not postfund[hop])
+    return next(awaited, max(place - 1, 0))
 
 
 # --- opening ---

@@ -7,7 +7,7 @@ The ledgers are recorded, not negotiated: how one opens is told elsewhere.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
@@ -15,7 +15,7 @@ from protocols import events, inputs, messages
 from protocols.channel import Channel
 from protocols.crypto import Signer
 from protocols.draft import Context
-from protocols.ledger import Ledger, LedgerVars, balance_total
+from protocols.ledger import Change, Ledger, LedgerVars, after, balance_total, ledger_state
 from protocols.ledger_events import LedgerUpdateProposed, LedgerUpdateSigned
 from protocols.nonce import channel_nonce
 from protocols.objectives.base import ObjectiveStatus, ObjectiveType, objective_id
@@ -24,7 +24,7 @@ from protocols.state import FixedPart, State
 from protocols.types import ZERO_ADDRESS, Address, ChannelId, amount_to_bytes, to_hex
 from tests.support.actors import ALICE, BOB, IRENE, IVAN, Actor
 from tests.support.builders import ADJUDICATOR, CHAIN_ID, CONSENSUS_APP, DURATION_S
-from tests.support.network import CoreNode
+from tests.support.network import CoreNode, Said
 
 BALANCE = 10_000
 """What each party of a ledger begins with."""
@@ -236,6 +236,64 @@ class Web:
         """Where the closing is for that node; empty if it never began."""
         found = node.state.objectives.get(objective_id(ObjectiveType.VIRTUAL_DEFUND, channel_id))
         return "" if found is None else found.status
+
+    # --- what a neighbour may say ---
+
+    def proposal_of(
+        self, receiver: WebNode, ledger_id: ChannelId, change: Change
+    ) -> messages.LedgerProposal:
+        """The change of that ledger as its leader would propose it next to the receiver."""
+        channel, ledger = receiver.channel(ledger_id), receiver.ledger(ledger_id)
+        turn_num = ledger.proposed_turn + 1
+        vars_ = after(ledger.proposed, change, channel.fixed)
+        state = ledger_state(channel.fixed, ledger.asset, vars_, turn_num)
+        leader = self.nodes[channel.fixed.participants[0]].actor
+        return messages.LedgerProposal(
+            ledger_id,
+            turn_num,
+            change.kind,
+            change.target,
+            amount_to_bytes(change.amount),
+            change.left,
+            change.right,
+            amount_to_bytes(change.left_amount),
+            amount_to_bytes(change.fee),
+            leader.signer(state.state_hash()),
+        )
+
+    def refusals(self, receiver: WebNode, ledger_id: ChannelId, change: Change) -> list[str]:
+        """By what names the follower refuses that change at the end of the batch."""
+        leader = self.nodes[receiver.channel(ledger_id).fixed.participants[0]]
+        told = receiver.feed(Said(leader.actor, self.proposal_of(receiver, ledger_id, change)))
+        events = [*told.events, *receiver.feed(inputs.EndOfBatch()).events]
+        dropped = [
+            event.reason.split(":")[0] for event in events if event.NAME == "message-dropped"
+        ]
+        refused = [e.error_code for e in events if e.NAME == "ledger-update-refused"]
+        return dropped + refused
+
+    def hears(self, receiver: WebNode, sender: WebNode, body: messages.Body) -> str:
+        """The name by which the receiver drops what the sender says; empty if it takes it."""
+        result = receiver.feed(Said(sender.actor, body))
+        dropped = [event for event in result.events if event.NAME == "message-dropped"]
+        return dropped[0].reason.split(":")[0] if dropped else ""
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Deliver in order, link by link and batch by batch, until the condition holds."""
+        while not condition():
+            links = self.links()
+            for node, to in links:
+                for _ in range(len(node.outbox[to])):
+                    self.deliver(node, to)
+                    self.acknowledge(self.nodes[to], node.actor.address)
+                    if condition():
+                        return
+            for node in self.row:
+                answered = node.feed(inputs.EndOfBatch()).events
+                if condition():
+                    return
+                links += [(node, b"")] if answered else []
+            assert links, "it never comes to that"
 
     # --- money ---
 
