@@ -28,6 +28,12 @@ from tests.support.builders import (
     state,
     tx_hash,
 )
+from tests.support.ledger_rig import (
+    FOLLOWER_AMOUNT,
+    LEADER_AMOUNT,
+    LEDGER,
+    open_ledger_command,
+)
 from tests.support.network import CoreNode, Network, Said, pay
 from tests.support.playbook import Playbook
 
@@ -311,3 +317,18 @@ def test_a_payee_that_does_not_know_the_token_refuses_it_by_name() -> None:
     bob.feed(Said(ALICE, proposal(state(0, outcome=split(asset=TOKEN)))))
     (dropped,) = bob.events_of("message-dropped")
     assert "ASSET_NOT_SUPPORTED" in dropped.reason
+
+
+def test_both_parties_of_a_ledger_approve_and_deposit_their_part_of_a_token() -> None:
+    network = Network(depth=0)
+    for node in network.nodes.values():
+        node.assets = frozenset((TOKEN,))
+    network.alice.feed(open_ledger_command(asset=TOKEN))
+    network.settle()
+    amounts = (LEADER_AMOUNT, FOLLOWER_AMOUNT)
+    for node, amount in zip(network.nodes.values(), amounts, strict=True):
+        assert status(node.channel(LEDGER)) == ChannelStatus.OPEN
+        approve, deposit_ = node.events_of("transaction-requested")
+        assert approve.data == encode_approve_call(ADJUDICATOR, amount)
+        assert (approve.to, deposit_.kind) == (TOKEN, DEPOSIT)
+    assert network.chain.held == {LEDGER: sum(amounts)}
