@@ -5,7 +5,7 @@
 Nobody signs a guarantee before the prefund is complete, a right one before its left one is agreed,
 or the postfund before both (M14). The payer signs the postfund last: until then the channel opens
 for nobody and can be unwound (`unwinding`). Who is told what and when: `virtual_states`; why nobody
-can lose: ADR 0039.
+can lose: ADR 0040.
 
 ```mermaid
 flowchart LR
