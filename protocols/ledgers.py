@@ -124,22 +124,23 @@ def is_move_proposed(ledger: Ledger, request_id: str) -> bool:
 def choose(draft: Draft, peer: Address, asset: Address, amount: int, fee: int) -> Channel | None:
     """The ledger in which we guarantee `amount` towards that peer and pay `fee` beside it.
 
-    It is open, has the asset, room for a guarantee and our balance free; one that we lead comes
-    first, since nobody is to be asked for a proposal there. None if there is no such ledger.
+    It is open, has the asset, room for a guarantee and our balance free. One that we lead comes
+    first, since nobody is to be asked for a proposal there; then the one that carries least, since
+    every update signs all guarantees. None if there is no such ledger.
     """
-    found: Channel | None = None
+    set_aside = draft.base.carried.count
+    found: tuple[bool, int, Channel] | None = None
     for channel in ledgers_with(draft, peer):
         ledger = channel.ledger
         if ledger is None or ledger.asset != asset or why_not_running(channel, ADD):
             continue
-        if secured(ledger, channel.fixed).guarantee_count >= draft.context.guarantee_count_max:
+        standing = secured(ledger, channel.fixed).guarantee_count
+        count = max(standing, set_aside.get(channel.channel_id, 0))
+        if count >= draft.context.guarantee_count_max or free_balance(channel) < amount + fee:
             continue
-        if free_balance(channel) < amount + fee:
-            continue
-        if channel.my_index == 0:
-            return channel
-        found = found or channel
-    return found
+        if found is None or (channel.my_index, count) < found[:2]:
+            found = (channel.my_index > 0, count, channel)
+    return None if found is None else found[2]
 
 
 def propose(draft: Draft, channel: Channel, change: Change) -> TurnNum:

@@ -115,6 +115,12 @@ def pinned(core: int) -> Iterator[None]:
         os.sched_setaffinity(0, allowed)
 
 
+def resident_size_bytes(process_id: int) -> int:
+    """Memory of another process that is in use, from /proc."""
+    pages = int(Path(f"/proc/{process_id}/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 def process_cpu_s(process_id: int) -> float:
     """Processor time a process used until now, in user mode and in the kernel."""
     fields = Path(f"/proc/{process_id}/stat").read_text(encoding="ascii").rpartition(")")[2].split()

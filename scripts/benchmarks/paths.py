@@ -1,0 +1,261 @@
+"""Batches, ledger updates and virtual channels between two or three daemons, through JSON-RPC.
+
+Three processes on a chain of their own: alice pays, hub carries, bob is paid. A figure is printed
+only when both sides hold what was paid; a payment or an opening that did not arrive is an error.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from node.cli.demo_nodes import is_open, names_on_path, running_path, wait_until
+from node.cli.demo_progress import demo_progress
+from node.cli.demo_report import percentile
+from node.cli.failures import CommandFailed
+from node.cli.local_node import LocalNode
+from node.rpc.client import RpcClient, RpcError
+from scripts.benchmarks.machine import process_cpu_s, resident_size_bytes
+
+Call = tuple[str, Mapping[str, object]]
+
+LEDGER_DEPOSIT_WEI = 10**18
+CHANNEL_WEI = 10**15
+BATCH_IN_FLIGHT = 4
+"""Unanswered batches: enough that neither node waits for the other's disk."""
+OPENINGS_IN_FLIGHT = 16
+
+
+@dataclass(frozen=True)
+class PathPlan:
+    """How much of everything."""
+
+    batch_size: int = 1_000
+    own_vouchers: int = 20_000
+    """Payments with a voucher each."""
+    shared_vouchers: int = 200_000
+    """Payments that share one with their batch."""
+    channels: int = 100
+    """Direct channels between which the same payments are spread."""
+    ledgers: int = 64
+    ledger_updates: int = 6_400
+    openings: int = 60
+    """Virtual channels opened one at a time."""
+    live: int = 1_000
+    """Virtual channels open at once."""
+
+
+def measure_paths(workspace: Path, plan: PathPlan) -> tuple[dict[str, float], dict[str, float]]:
+    """Figures with an aim, and further details. Raises `CommandFailed` or `RpcError`."""
+    with demo_progress(True) as quiet:
+        names = names_on_path(1)
+        with running_path(workspace, quiet, names) as (_, nodes):
+            return trio.run(partial(_Bench(nodes, plan).run))
+
+
+class _Bench:
+    """One run over three daemons."""
+
+    def __init__(self, nodes: list[LocalNode], plan: PathPlan) -> None:
+        self.alice, self.hub, self.bob = nodes
+        self.plan = plan
+        self.figures: dict[str, float] = {}
+        self.details: dict[str, float] = {}
+
+    async def run(self) -> tuple[dict[str, float], dict[str, float]]:
+        async with await RpcClient.connect(self.alice.endpoint) as client:
+            self.client = client
+            await self._batches()
+            await self._many_channels()
+            await self._ledger_updates()
+            await self._openings()
+        return self.figures, self.details
+
+    # --- payments ---
+
+    async def _batches(self) -> None:
+        """P1 and P3: a voucher for each payment. P17: one for a batch."""
+        plan = self.plan
+        channel_id = await self._open_direct()
+        await self._pay([channel_id], plan.batch_size * 4, shared=False)
+        seconds, cpu_us = await self._pay([channel_id], plan.own_vouchers, shared=False)
+        self.figures["own_vouchers_per_s"] = plan.own_vouchers / seconds
+        self.details["own_voucher_payer_cpu_us"] = cpu_us[0]
+        self.details["own_voucher_payee_cpu_us"] = cpu_us[1]
+        await self._pay([channel_id], plan.batch_size * 10, shared=True)
+        seconds, cpu_us = await self._pay([channel_id], plan.shared_vouchers, shared=True)
+        self.figures["shared_vouchers_per_s"] = plan.shared_vouchers / seconds
+        self.details["shared_voucher_payer_cpu_us"] = cpu_us[0]
+        self.details["shared_voucher_payee_cpu_us"] = cpu_us[1]
+
+    async def _many_channels(self) -> None:
+        """The same payments over many channels."""
+        plan = self.plan
+        ids = await self._open_many([self._direct_call() for _ in range(plan.channels)])
+        await self._until_open(ids, (self.alice, self.bob))
+        seconds, _ = await self._pay(ids, plan.own_vouchers, shared=False)
+        self.figures["over_channels_per_s"] = plan.own_vouchers / seconds
+
+    async def _pay(
+        self, channel_ids: list[str], count: int, *, shared: bool
+    ) -> tuple[float, tuple[float, float]]:
+        """Seconds and processor time a payment of both daemons."""
+        size = min(self.plan.batch_size, max(count // len(channel_ids), 1))
+        batches = count // size
+        payments = [{"amount": "1"}] * size
+        calls: list[Call] = [
+            (
+                "payment_batch",
+                {
+                    "channel_id": channel_ids[number % len(channel_ids)],
+                    "payments": payments,
+                    "shared": shared,
+                    "until": "receipt",
+                },
+            )
+            for number in range(batches)
+        ]
+        paid_before = await self._paid(channel_ids)
+        cpu_before, started = self._cpu_s(), time.perf_counter()
+        in_flight = BATCH_IN_FLIGHT if len(channel_ids) == 1 else len(channel_ids)
+        await self._call_all(calls, in_flight)
+        seconds = time.perf_counter() - started
+        paid = await self._paid(channel_ids) - paid_before
+        if paid != batches * size:
+            raise CommandFailed(f"{paid} of {batches * size} payments were receipted")
+        payer_us, payee_us = (
+            (after - before) / count * 1e6
+            for before, after in zip(cpu_before, self._cpu_s(), strict=True)
+        )
+        return seconds, (payer_us, payee_us)
+
+    async def _paid(self, channel_ids: list[str]) -> int:
+        calls: list[Call] = [("channel_get", {"channel_id": one}) for one in channel_ids]
+        return sum(int(view["receipted"]) for view in await self._call_all(calls, 16))
+
+    # --- ledgers ---
+
+    async def _ledger_updates(self) -> None:
+        """P6: many ledgers side by side. P7: one alone."""
+        plan = self.plan
+        ids = await self._open_many([self._ledger_call(self.bob) for _ in range(plan.ledgers)])
+        await self._until_open(ids, (self.alice, self.bob))
+        seconds = await self._move(ids, plan.ledger_updates)
+        self.figures["ledger_updates_per_s"] = plan.ledger_updates / seconds
+        one = plan.ledger_updates // 4
+        self.figures["one_ledger_per_s"] = one / await self._move(ids[:1], one)
+
+    async def _move(self, ledger_ids: list[str], count: int) -> float:
+        """Seconds until every one of `count` moves of a wei is agreed by both."""
+        calls: list[Call] = [
+            ("ledger_pay", {"channel_id": ledger_ids[number % len(ledger_ids)], "amount": "1"})
+            for number in range(count)
+        ]
+        first = await self._turns(ledger_ids)
+        started = time.perf_counter()
+        await self._call_all(calls, 256 if len(ledger_ids) > 1 else 64)
+        while await self._turns(ledger_ids) < first + count:
+            await trio.lowlevel.checkpoint()
+        return time.perf_counter() - started
+
+    async def _turns(self, ledger_ids: list[str]) -> int:
+        calls: list[Call] = [("channel_get", {"channel_id": one}) for one in ledger_ids]
+        return sum(int(view["turn_num"]) for view in await self._call_all(calls, 64))
+
+    # --- virtual channels ---
+
+    async def _openings(self) -> None:
+        """P8: one at a time. P9: with many open. And what a live channel costs the hub."""
+        plan = self.plan
+        pairs = math.ceil((plan.live + plan.openings + 100) / 100)
+        left = await self._open_many([self._ledger_call(self.hub) for _ in range(pairs)])
+        async with await RpcClient.connect(self.hub.endpoint) as hub_client:
+            right = await self._open_many(
+                [self._ledger_call(self.bob) for _ in range(pairs)], hub_client
+            )
+        await self._until_open(left, (self.alice, self.hub))
+        await self._until_open(right, (self.hub, self.bob))
+        latencies_ms = [await self._open_one() for _ in range(plan.openings)]
+        self.figures["opening_p50_ms"] = percentile(latencies_ms, 50)
+        self.details["opening_p99_ms"] = percentile(latencies_ms, 99)
+        few = await self._open_virtual(40)
+        before = resident_size_bytes(self.hub.child.process_id)
+        await self._open_virtual(plan.live - 40)
+        grown = resident_size_bytes(self.hub.child.process_id) - before
+        many = await self._open_virtual(40)
+        self.figures["openings_per_s"] = 40 / few
+        self.figures["openings_with_many_per_s"] = 40 / many
+        self.details["hub_bytes_per_live_channel"] = grown / max(plan.live - 40, 1)
+
+    async def _open_one(self) -> float:
+        """Milliseconds until the payer holds a new virtual channel to be open."""
+        started = time.perf_counter()
+        method, params = self._virtual_call()
+        answer = await self.client.call(method, **params)
+        channel_id = answer["channel_id"]
+        while (await self.client.call("channel_get", channel_id=channel_id))["status"] != "open":
+            await trio.lowlevel.checkpoint()
+        return (time.perf_counter() - started) * 1e3
+
+    async def _open_virtual(self, count: int) -> float:
+        """Seconds until so many more are open at the payer."""
+        started = time.perf_counter()
+        ids = await self._open_many([self._virtual_call() for _ in range(count)])
+        waiting = list(ids)
+        while waiting:
+            calls: list[Call] = [("channel_get", {"channel_id": one}) for one in waiting]
+            views = await self._call_all(calls, 64)
+            waiting = [v["channel_id"] for v in views if v["status"] != "open"]
+            await trio.sleep(0.005 if waiting else 0)
+        return time.perf_counter() - started
+
+    # --- calls ---
+
+    def _direct_call(self) -> Call:
+        return "channel_open", {"counterparty": self.bob.address, "amount": str(CHANNEL_WEI)}
+
+    def _ledger_call(self, peer: LocalNode) -> Call:
+        amount = str(LEDGER_DEPOSIT_WEI)
+        return "ledger_open", {"counterparty": peer.address, "amount": amount}
+
+    def _virtual_call(self) -> Call:
+        path = [self.hub.address, self.bob.address]
+        return "channel_open", {"path": path, "amount": str(CHANNEL_WEI), "fees": ["0"]}
+
+    async def _open_direct(self) -> str:
+        (channel_id,) = await self._open_many([self._direct_call()])
+        await self._until_open([channel_id], (self.alice, self.bob))
+        return channel_id
+
+    async def _open_many(self, calls: list[Call], client: RpcClient | None = None) -> list[str]:
+        answers = await self._call_all(calls, OPENINGS_IN_FLIGHT, client)
+        return [str(answer["channel_id"]) for answer in answers]
+
+    async def _until_open(self, channel_ids: list[str], nodes: tuple[LocalNode, ...]) -> None:
+        for node in nodes:
+            for channel_id in channel_ids:
+                await trio.to_thread.run_sync(_wait_open, node, channel_id)
+
+    async def _call_all(
+        self, calls: list[Call], in_flight: int, client: RpcClient | None = None
+    ) -> list[Any]:
+        answers = await (client or self.client).call_many(calls, in_flight_max=in_flight)
+        for answer in answers:
+            if isinstance(answer, RpcError):
+                raise answer
+        return answers
+
+    def _cpu_s(self) -> tuple[float, float]:
+        payer, payee = (process_cpu_s(n.child.process_id) for n in (self.alice, self.bob))
+        return payer, payee
+
+
+def _wait_open(node: LocalNode, channel_id: str) -> None:
+    wait_until(f"{node.name}'s channel is open", partial(is_open, node, channel_id), 60.0)
