@@ -110,10 +110,20 @@ def answer_all(draft: Draft) -> list[ChannelId]:
     return found
 
 
+class _Accepted:
+    """What the proposals accepted so far use up; an agreement begins the count anew."""
+
+    __slots__ = ("guarantee_count", "request_ids")
+
+    def __init__(self, guarantee_count: int) -> None:
+        self.guarantee_count = guarantee_count
+        self.request_ids: set[str] = set()
+
+
 def _answer(draft: Draft, channel: Channel) -> list[ChannelId]:
     """Sign the highest turn that ends a prefix in which nothing refused is left standing."""
     ledger = ledger_of(channel)
-    refusals, answered = OpenRefusals(), set[str]()
+    refusals, accepted = OpenRefusals(), _Accepted(len(ledger.current.guarantees))
     last: Proposed | None = None
     for proposal in ledger.queue:
         if proposal.refusal:
@@ -121,7 +131,7 @@ def _answer(draft: Draft, channel: Channel) -> list[ChannelId]:
             continue
         if not refusals.settle(proposal.change):
             try:
-                if not _judge(draft, channel, proposal, answered):
+                if not _judge(draft, channel, proposal, accepted):
                     break
             except ProtocolError as refusal:
                 _refuse(draft, channel, proposal, refusal)
@@ -140,19 +150,19 @@ def _answer(draft: Draft, channel: Channel) -> list[ChannelId]:
     return concerned(channel, ledger, last.turn_num)
 
 
-def _judge(draft: Draft, channel: Channel, proposal: Proposed, answered: set[str]) -> bool:
+def _judge(draft: Draft, channel: Channel, proposal: Proposed, accepted: _Accepted) -> bool:
     """Whether we agree to one change: now (True), later (False) or never (a ProtocolError)."""
     change = proposal.change
     require_running(channel, change.kind)
     if change.kind == MOVE:
-        _require_asked(channel, change, answered)
+        _require_asked(channel, change, accepted.request_ids)
         return True
-    if change.kind == ADD:
-        limit = draft.context.guarantee_count_max
-        count = len(ledger_of(channel).current.guarantees)
-        if count >= limit:
-            raise TooManyGuarantees(count, limit)
-    return guarantees.judge(draft, channel, proposal)
+    limit = draft.context.guarantee_count_max
+    if change.kind == ADD and accepted.guarantee_count >= limit:
+        raise TooManyGuarantees(accepted.guarantee_count, limit)
+    is_right = guarantees.judge(draft, channel, proposal)
+    accepted.guarantee_count += is_right and change.kind == ADD
+    return is_right
 
 
 def _require_asked(channel: Channel, change: Change, answered: set[str]) -> None:

@@ -25,9 +25,14 @@ def retell(draft: Draft, channel: Channel) -> None:
     if channel.ledger is None or has_final(channel):
         return
     show_agreed(draft, channel)
+    _repeat_queue(draft, channel)
+
+
+def _repeat_queue(draft: Draft, channel: Channel) -> None:
+    """A leader that lost nothing says again what the follower has not answered."""
     if channel.my_index != 0 or channel.close_only:
         return
-    for proposal in channel.ledger.queue:
+    for proposal in ledger_of(channel).queue:
         body = proposal_message(channel.channel_id, proposal)
         fact = LedgerUpdateResent(channel.channel_id, proposal.turn_num)
         draft.send_covered(channel.counterparty, body, fact)
@@ -55,17 +60,20 @@ def receive_agreed(
     if channel.ledger is None:
         raise StateRefused(state.turn_num, "the ledger is not funded")
     ledger, state_hash = channel.ledger, keccak256(body.encoded_state)
-    if state.turn_num < ledger.turn_num:
-        show_agreed(draft, channel)
+    if state.turn_num == ledger.turn_num and state_hash != ledger.state_hash:
+        raise EquivocationRefused(channel.channel_id, state.turn_num)
+    if state.turn_num == POSTFUND_TURN:
+        # Said again: the other party forgot that the ledger was open, and so all that followed.
+        retell(draft, channel)
         return
-    if state.turn_num == ledger.turn_num:
-        if state_hash != ledger.state_hash:
-            raise EquivocationRefused(channel.channel_id, state.turn_num)
+    if state.turn_num <= ledger.turn_num:
+        if state.turn_num < ledger.turn_num:
+            show_agreed(draft, channel)
         return
     if any(waiting.state_hash == state_hash for waiting in ledger.queue) and not channel.close_only:
         return  # The countersignature itself says so, in its turn.
-    asset, total = state.outcome[0].asset, balance_total(vars_of(state))
-    if asset != ledger.asset or total != funding_terms(channel).total:
+    total = balance_total(vars_of(state))
+    if state.outcome[0].asset != ledger.asset or total != funding_terms(channel).total:
         raise StateRefused(state.turn_num, "it does not share out what was deposited")
     shown = (body.signature, body.receivers_signature)
     signatures = shown if channel.my_index == 1 else (shown[1], shown[0])

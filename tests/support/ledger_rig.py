@@ -108,6 +108,13 @@ def move_back(amount: int, request_id: str = "") -> Change:
     return Change(MOVE, NO_TARGET, amount, FOLLOWER, LEADER, request_id=request_id)
 
 
+def result_of(*changes: Change, start: LedgerVars = START) -> LedgerVars:
+    """The ledger after these changes."""
+    for change in changes:
+        start = after(start, change, LEDGER_FIXED)
+    return start
+
+
 # --- messages ---
 
 

@@ -1,0 +1,188 @@
+"""Payments in a ledger: the leader moves, the follower asks and is asked nothing else (M15)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from protocols import inputs
+from protocols.error import ProtocolError
+from protocols.errors import UnknownChannel
+from protocols.events import MessageDropped
+from protocols.ledger import QUEUE_COUNT_MAX, LedgerVars
+from protocols.ledger_errors import (
+    InvalidLedgerChange,
+    LedgerFundsInsufficient,
+    LedgerNotRunning,
+    NotALedger,
+    TooManyProposalsWaiting,
+)
+from tests.support.actors import ALICE, BOB
+from tests.support.builders import CHANNEL, final_request, open_command
+from tests.support.ledger_rig import (
+    LEDGER,
+    START,
+    add,
+    judged_by,
+    ledger_at,
+    opened_ledger,
+    payment_request,
+    propose,
+)
+from tests.support.network import CoreNode, Network, Said
+from tests.support.playbook import names
+
+
+@pytest.fixture
+def network() -> Network:
+    return opened_ledger()
+
+
+def pay(amount: int, request_id: str = "rent", channel_id: bytes = LEDGER) -> inputs.PayLedger:
+    return inputs.PayLedger(channel_id, amount, request_id)
+
+
+def reason_of(node: CoreNode) -> str:
+    event = node.log[-1][1]
+    assert isinstance(event, MessageDropped), event
+    return event.reason
+
+
+def test_both_parties_pay_each_other(network: Network) -> None:
+    network.alice.feed(pay(30))
+    network.bob.feed(pay(50, "gas"))
+    network.settle()
+    for node in (network.alice, network.bob):
+        assert ledger_at(node).current == LedgerVars(1_020, 480)
+        assert ledger_at(node).asked == ()
+        assert ledger_at(node).turn_num == 3
+    assert network.bob.events_of("ledger-payment-asked")[0].request_id == "gas"
+    assert network.alice.events_of("ledger-payment-requested")[0].request_id == "gas"
+
+
+def test_a_payment_takes_all_that_is_free(network: Network) -> None:
+    network.alice.feed(pay(1_000))
+    network.bob.feed(pay(500, "gas"))
+    network.settle()
+    assert ledger_at(network.bob).current == LedgerVars(500, 1_000)
+
+
+@pytest.mark.parametrize(
+    ("command", "refused"),
+    [
+        (pay(0), InvalidLedgerChange),
+        (pay(-5), InvalidLedgerChange),
+        (pay(5, ""), InvalidLedgerChange),
+        (pay(5, "x" * 257), InvalidLedgerChange),
+        (pay(1_001), LedgerFundsInsufficient),
+        (pay(2**300), LedgerFundsInsufficient),
+        (pay(5, channel_id=b"\x09" * 32), UnknownChannel),
+        (pay(5, channel_id=CHANNEL), NotALedger),
+    ],
+)
+def test_a_payment_that_cannot_be_made_is_refused_and_promises_nothing(
+    command: Any, refused: type[ProtocolError], network: Network
+) -> None:
+    network.alice.feed(open_command())
+    network.settle()
+    for node in (network.alice, network.bob):
+        with pytest.raises(refused):
+            node.feed(command)
+        assert ledger_at(node).proposed == START
+
+
+def test_a_wish_is_made_once_under_one_id(network: Network) -> None:
+    network.bob.feed(pay(5))
+    with pytest.raises(InvalidLedgerChange):
+        network.bob.feed(pay(5))
+    network.settle()
+    assert ledger_at(network.bob).current.follower == 495
+
+
+def test_wishes_together_ask_for_no_more_than_there_is(network: Network) -> None:
+    network.bob.feed(pay(300, "one"))
+    with pytest.raises(LedgerFundsInsufficient):
+        network.bob.feed(pay(201, "two"))
+    network.bob.feed(pay(200, "two"))
+
+
+def test_the_wishes_that_wait_are_bounded(network: Network) -> None:
+    network.bob.proves_purity = False
+    for number in range(QUEUE_COUNT_MAX):
+        network.bob.feed(pay(1, str(number)))
+    with pytest.raises(TooManyProposalsWaiting):
+        network.bob.feed(pay(1, "more"))
+
+
+def test_no_payment_is_made_in_a_ledger_that_closes(network: Network) -> None:
+    network.bob.feed(Said(ALICE, final_request(0, channel_id=LEDGER)))
+    with pytest.raises(LedgerNotRunning):
+        network.bob.feed(pay(5))
+
+
+# --- what a leader makes of wishes ---
+
+
+@pytest.mark.parametrize(
+    ("amount", "request_id", "name"),
+    [
+        (0, "rent", "INVALID_LEDGER_CHANGE"),
+        (5, "", "INVALID_LEDGER_CHANGE"),
+    ],
+)
+def test_a_wish_that_says_nothing_is_dropped(
+    amount: int, request_id: str, name: str, network: Network
+) -> None:
+    network.alice.feed(Said(BOB, payment_request(amount, request_id)))
+    assert reason_of(network.alice).startswith(name)
+
+
+def test_a_wish_that_waits_is_not_taken_twice(network: Network) -> None:
+    alice = network.alice
+    assert names(alice.feed(Said(BOB, payment_request(5)))) == [
+        "ledger-payment-requested",
+        "ledger-update-proposed",
+        "send LedgerProposal",
+    ]
+    alice.feed(Said(BOB, payment_request(5)))
+    assert reason_of(alice).startswith("INVALID_LEDGER_CHANGE")
+
+
+def test_a_wish_above_the_balance_waits_and_moves_nothing(network: Network) -> None:
+    network.alice.feed(Said(BOB, payment_request(501)))
+    assert ledger_at(network.alice).queue == ()
+    assert [asked.amount for asked in ledger_at(network.alice).asked] == [501]
+
+
+def test_wishes_are_met_in_their_order(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    judged_by(monkeypatch)
+    alice = network.alice
+    propose(alice, add(1, 400, 0))
+    alice.feed(Said(BOB, payment_request(200, "large")))
+    alice.feed(Said(BOB, payment_request(50, "small")))
+    assert len(ledger_at(alice).queue) == 1
+    alice.feed(Said(BOB, payment_request(60, "last")))
+    assert [asked.request_id for asked in ledger_at(alice).asked] == ["large", "small", "last"]
+
+
+def test_a_leader_bounds_the_wishes_it_keeps(network: Network) -> None:
+    alice = network.alice
+    alice.proves_purity = False
+    for number in range(QUEUE_COUNT_MAX):
+        alice.feed(Said(BOB, payment_request(501, str(number))))
+    alice.feed(Said(BOB, payment_request(501, "more")))
+    assert reason_of(alice).startswith("TOO_MANY_PROPOSALS_WAITING")
+
+
+def test_a_wish_is_dropped_where_nothing_runs(network: Network) -> None:
+    network.alice.lose_tail()
+    network.alice.feed(Said(BOB, payment_request(5)))
+    assert reason_of(network.alice).startswith("LEDGER_NOT_RUNNING")
+
+
+def test_a_leaders_payment_under_the_id_of_a_wish_leaves_the_wish(network: Network) -> None:
+    network.bob.feed(pay(50, "same"))
+    network.alice.feed(pay(20, "same"))
+    network.settle()
+    assert ledger_at(network.bob).current == LedgerVars(1_030, 470)
