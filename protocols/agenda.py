@@ -16,6 +16,36 @@ REJECTED_COUNT_MAX = 1_000
 """Rejected proposals of one peer that are remembered: enough to tell when it asks too often."""
 
 
+class _Waiting:
+    """Proposals of one kind that nothing came of yet, and when each was made, oldest first."""
+
+    def __init__(self) -> None:
+        self.by_peer: dict[Address, dict[ObjectiveId, int]] = {}
+        self.of_strangers: dict[ObjectiveId, int] = {}
+
+    def add(self, objective: Objective, *, is_stranger: bool) -> None:
+        """One more proposal of its initiator."""
+        known = self.by_peer.setdefault(objective.initiator, {})
+        known[objective.objective_id] = objective.created_ms
+        if is_stranger:
+            self.of_strangers[objective.objective_id] = objective.created_ms
+
+    def drop(self, peer: Address, identity: ObjectiveId) -> bool:
+        """Something came of it; False if it was not waiting."""
+        known = self.by_peer.get(peer, {})
+        if known.pop(identity, None) is None:
+            return False
+        if not known:
+            del self.by_peer[peer]
+        self.of_strangers.pop(identity, None)
+        return True
+
+    def prove(self, peer: Address) -> None:
+        """The peer is no stranger any more."""
+        for identity in self.by_peer.get(peer, ()):
+            self.of_strangers.pop(identity, None)
+
+
 class Agenda:
     """Objectives by what may still come of them. `update` after each change of one."""
 
@@ -24,9 +54,10 @@ class Agenda:
         """Those that cranking may move, in the order of their approval."""
         self.proven: set[Address] = set()
         """Peers with whom a channel was funded once: a deposit is what a stranger lacks."""
-        self._unfunded: dict[Address, dict[ObjectiveId, int]] = {}
-        """By proposer, when each of its unfunded channels was proposed, oldest first."""
-        self._of_strangers: dict[ObjectiveId, int] = {}
+        self._unfunded = _Waiting()
+        """Direct channels and ledgers that nobody deposited into yet."""
+        self._opening = _Waiting()
+        """Virtual channels that are not open yet."""
         self._rejected: dict[Address, deque[int]] = {}
 
     def update(self, objective: Objective, me: Address) -> None:
@@ -36,43 +67,44 @@ class Agenda:
             self.active[identity] = None
         else:
             self.active.pop(identity, None)
-        if objective.objective_type != ObjectiveType.DIRECT_FUND:
+        is_direct = objective.objective_type == ObjectiveType.DIRECT_FUND
+        if not is_direct and objective.objective_type != ObjectiveType.VIRTUAL_FUND:
             return
-        if objective.success:
+        if is_direct and objective.success:
             self._prove(peer for peer in objective.participants if peer != me)
         if objective.initiator and objective.initiator != me:
-            self._count(objective)
+            self._count(self._unfunded if is_direct else self._opening, objective)
 
-    def _count(self, objective: Objective) -> None:
+    def _count(self, waiting: _Waiting, objective: Objective) -> None:
         peer, identity = objective.initiator, objective.objective_id
         if objective.status in (ObjectiveStatus.UNAPPROVED, ObjectiveStatus.APPROVED):
-            self._unfunded.setdefault(peer, {})[identity] = objective.created_ms
-            if peer not in self.proven:
-                self._of_strangers[identity] = objective.created_ms
+            waiting.add(objective, is_stranger=peer not in self.proven)
             return
-        known = self._unfunded.get(peer, {})
-        if known.pop(identity, None) is None:
-            return
-        if not known:
-            del self._unfunded[peer]
-        self._of_strangers.pop(identity, None)
-        if objective.status == ObjectiveStatus.REJECTED:
+        if waiting.drop(peer, identity) and objective.status == ObjectiveStatus.REJECTED:
             times = self._rejected.setdefault(peer, deque(maxlen=REJECTED_COUNT_MAX))
             times.append(objective.created_ms)
 
     def _prove(self, peers: Iterable[Address]) -> None:
         for peer in peers:
             self.proven.add(peer)
-            for identity in self._unfunded.get(peer, ()):
-                self._of_strangers.pop(identity, None)
+            self._unfunded.prove(peer)
+            self._opening.prove(peer)
 
     def unfunded_count(self, peer: Address, since_ms: int) -> int:
         """Unfunded channels that the peer proposed since then."""
-        return _newer(self._unfunded.get(peer, {}), since_ms)
+        return _newer(self._unfunded.by_peer.get(peer, {}), since_ms)
 
     def strangers_count(self, since_ms: int) -> int:
         """Unfunded channels that all peers without a funded one proposed since then."""
-        return _newer(self._of_strangers, since_ms)
+        return _newer(self._unfunded.of_strangers, since_ms)
+
+    def opening_count(self, peer: Address) -> int:
+        """Virtual channels that the peer proposed and that neither opened nor ended."""
+        return len(self._opening.by_peer.get(peer, ()))
+
+    def strangers_opening_count(self) -> int:
+        """The same of all peers without a funded channel with us."""
+        return len(self._opening.of_strangers)
 
     def rejected_too_often(self, peer: Address, since_ms: int) -> bool:
         """True if `REJECTED_COUNT_MAX` proposals of the peer since then were rejected."""

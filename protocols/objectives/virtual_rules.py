@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from protocols import hub, ledgers
+from protocols.agenda import REJECTED_COUNT_MAX
 from protocols.channel import PREFUND_TURN, Channel
 from protocols.draft import Draft
 from protocols.errors import (
@@ -14,15 +15,27 @@ from protocols.errors import (
     OutcomeNotSupported,
     PayeeMustOpenWithZero,
     StateRefused,
+    TooManyProposals,
+    TooManyStrangers,
 )
 from protocols.ledger import ADD, secured
 from protocols.nonce import has_prefix, nonce_prefix
-from protocols.objectives.directfund import CHALLENGE_DURATION_S_MAX, require_asset
+from protocols.objectives.directfund import (
+    CHALLENGE_DURATION_S_MAX,
+    PROPOSAL_WINDOW_MS,
+    require_asset,
+)
 from protocols.outcome import SIMPLE, destination_of
 from protocols.state import State
 from protocols.types import ZERO_ADDRESS, Address, ChannelId
 from protocols.virtual_errors import HopWithoutFunds, HopWithoutLedger, PathRefused
 from protocols.virtual_paths import fee_at
+
+OPENING_COUNT_MAX = 512
+"""Virtual channels one peer may have proposed to us that are not open yet."""
+
+STRANGERS_OPENING_COUNT_MAX = 4_096
+"""The same for all peers together that never funded a channel with us: keys are free."""
 
 PARTICIPANT_COUNT_MAX = 32
 """Participants of a path. Each verifies every signature of all; nobody needs thirty hubs."""
@@ -83,6 +96,23 @@ def _require_outcome(state: State) -> None:
         raise OutcomeNotSupported("the payer puts nothing in")
     if payee.amount != 0:
         raise PayeeMustOpenWithZero(payee.amount)
+
+
+def require_few_opening(draft: Draft, peer: Address) -> None:
+    """A proposal costs its sender nothing, and we keep it until something comes of it.
+
+    Raises TooManyProposals or TooManyStrangers.
+    """
+    agenda = draft.base.agenda
+    count = agenda.opening_count(peer)
+    if count >= OPENING_COUNT_MAX:
+        raise TooManyProposals(peer, count)
+    if agenda.rejected_too_often(peer, draft.context.now_ms - PROPOSAL_WINDOW_MS):
+        raise TooManyProposals(peer, REJECTED_COUNT_MAX)
+    if peer not in agenda.proven:
+        count = agenda.strangers_opening_count()
+        if count >= STRANGERS_OPENING_COUNT_MAX:
+            raise TooManyStrangers(count)
 
 
 def require_room(

@@ -53,6 +53,36 @@ def test_what_is_approved_is_active_until_it_ends() -> None:
     assert list(agenda.active) == []
 
 
+def virtual(objective: Objective) -> Objective:
+    return replace(objective, objective_type=ObjectiveType.VIRTUAL_FUND)
+
+
+def test_virtual_channels_count_by_peer_until_they_open_or_end() -> None:
+    first, second, third = (virtual(proposed(number)) for number in (1, 2, 3))
+    agenda = agenda_of(first, approved(first), second, virtual(proposed(4, IVAN.address)))
+    assert (agenda.opening_count(ALICE.address), agenda.strangers_opening_count()) == (2, 3)
+    assert agenda.unfunded_count(ALICE.address, 0) == 0
+    for end in (funded(first), rejected(second)):
+        agenda.update(end, ME)
+    assert (agenda.opening_count(ALICE.address), agenda.strangers_opening_count()) == (0, 1)
+    agenda.update(third, ME)
+    agenda.update(funded(proposed(9)), ME)
+    assert (agenda.opening_count(ALICE.address), agenda.strangers_opening_count()) == (1, 1)
+
+
+def test_who_only_opened_a_virtual_channel_stays_a_stranger() -> None:
+    agenda = agenda_of(virtual(proposed(1)), funded(virtual(proposed(1))))
+    assert ALICE.address not in agenda.proven
+
+
+def test_rejected_virtual_channels_count_as_rejected_ones() -> None:
+    agenda = Agenda()
+    for number in range(REJECTED_COUNT_MAX):
+        agenda.update(virtual(proposed(number)), ME)
+        agenda.update(rejected(virtual(proposed(number))), ME)
+    assert agenda.rejected_too_often(ALICE.address, 0)
+
+
 def test_unfunded_proposals_count_by_peer_and_from_a_moment_on() -> None:
     proposals = [proposed(number, at_ms=number * HOUR_MS) for number in range(5)]
     agenda = agenda_of(*proposals, proposed(9, IVAN.address, at_ms=4 * HOUR_MS))

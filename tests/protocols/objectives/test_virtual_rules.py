@@ -18,6 +18,7 @@ from protocols.errors import (
     OutcomeNotSupported,
 )
 from protocols.messages import VirtualProposal
+from protocols.objectives import virtual_rules
 from protocols.objectives.base import ObjectiveStatus
 from protocols.objectives.virtual_rules import PARTICIPANT_COUNT_MAX, require_path
 from protocols.outcome import GUARANTEE, Allocation, SingleAssetExit, destination_of
@@ -354,3 +355,21 @@ def test_a_ledger_that_is_not_ours_with_the_neighbour_is_refused(ledger_id: Any)
     told = messages.decode_body(hub.outbox[A][-1].body)
     assert isinstance(told, messages.ObjectiveRejection)
     assert told.error_code == "HOP_WITHOUT_LEDGER"
+
+
+def test_proposals_of_one_peer_and_of_all_strangers_are_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    web = Web(1)
+    hub = web.row[1]
+    hub.decision = type(hub.decision)("ask")
+    for number in range(3):
+        web.open(100, b"s%03d" % number)
+    bodies = [messages.decode_body(sent.body) for sent in web.payer.outbox[hub.actor.address]]
+    assert web.hears(hub, web.payer, bodies[0]) == ""
+    monkeypatch.setattr(virtual_rules, "STRANGERS_OPENING_COUNT_MAX", 1)
+    assert web.hears(hub, web.payer, bodies[1]) == "TOO_MANY_STRANGERS"
+    hub.state.agenda.proven.add(web.payer.actor.address)
+    assert web.hears(hub, web.payer, bodies[1]) == ""
+    monkeypatch.setattr(virtual_rules, "OPENING_COUNT_MAX", 2)
+    assert web.hears(hub, web.payer, bodies[2]) == "TOO_MANY_PROPOSALS"
