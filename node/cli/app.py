@@ -13,6 +13,7 @@ from node.cli.devnet import devnet
 from node.cli.events import events
 from node.cli.hub import hub
 from node.cli.init import init
+from node.cli.ledger import app as ledger
 from node.cli.objectives import objectives
 from node.cli.open import open_channel
 from node.cli.options import AmountCommand
@@ -43,6 +44,7 @@ app.command(rich_help_panel=RUNNING)(demo)
 app.command("open", cls=AmountCommand, rich_help_panel=MONEY)(open_channel)
 app.command(cls=AmountCommand, rich_help_panel=MONEY)(pay)
 app.command(rich_help_panel=MONEY)(close)
+app.add_typer(ledger, name="ledger", rich_help_panel=MONEY)
 app.command(rich_help_panel=MONEY)(approve)
 app.command(rich_help_panel=MONEY)(reject)
 app.command(cls=AmountCommand, rich_help_panel=MONEY)(quote)

@@ -10,8 +10,8 @@ from node.cli.node_call import ask, channel_id_of
 from node.cli.options import HERE, AsJson, NodeDir
 from node.cli.output import print_fields, print_json, print_table, short
 
-COLUMNS = ("channel", "status", "role", "peer", "paid", "left", "count")
-"""`count` is of payments. The deposit is what was paid and what is left."""
+COLUMNS = ("channel", "kind", "status", "role", "peer", "paid", "left")
+"""The deposit is what was paid and what is left; of a ledger, `left` is ours and free."""
 AMOUNTS = ("deposit", "paid", "receipted", "remaining")
 
 
@@ -21,6 +21,7 @@ def channels(
         str | None, typer.Argument(help="One channel, by its id or its beginning.")
     ] = None,
     status: Annotated[str | None, typer.Option(help="Only those, for example: open.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Only those: direct, ledger or virtual.")] = None,
     directory: NodeDir = HERE,
     as_json: AsJson = False,
 ) -> None:
@@ -35,7 +36,7 @@ def channels(
             held = {name: format_of(asset, int(text)) for name, text in holdings.items()}
             print_fields("Channel", {**view, **amounts, "holdings": held})
         return
-    found = ask(directory, "channel_list", status=status)
+    found = ask(directory, "channel_list", status=status, kind=kind)
     if as_json:
         print_json(found)
     else:
@@ -47,9 +48,9 @@ def channels(
 def _row(view: dict[str, Any]) -> list[object]:
     return [
         short(view["channel_id"]),
+        view["kind"],
         view["status"],
         view["role"],
         short(view["counterparty"]),
         *(brief_of(view["asset"], int(view[name])) for name in ("paid", "remaining")),
-        view["payment_count"],
     ]

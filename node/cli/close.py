@@ -1,4 +1,4 @@
-"""`tally close`: end a channel together with the peer; both are paid out on chain."""
+"""`tally close`: end a channel of any kind together with the others who take part in it."""
 
 from typing import Annotated
 
@@ -17,13 +17,13 @@ WAIT_TIMEOUT_S = 120.0
 @reports_failures
 def close(
     channel: Annotated[str, typer.Argument(help="The channel, by its id or its beginning.")],
-    wait: Annotated[bool, typer.Option(help="Wait until the money is paid out.")] = True,
+    wait: Annotated[bool, typer.Option(help="Wait until the money is paid out or settled.")] = True,
     timeout_s: Annotated[float, typer.Option(help="How long to wait.")] = WAIT_TIMEOUT_S,
     request_id: RequestId = "",
     directory: NodeDir = HERE,
     as_json: AsJson = False,
 ) -> None:
-    """Close a channel and pay both sides out on chain."""
+    """Close a channel: its money is paid out on chain, or goes back into the ledgers it was in."""
     channel_id = channel_id_of(directory, channel)
     answer = ask(directory, "channel_close", channel_id=channel_id, request_id=request_id)
     if wait:
@@ -31,5 +31,7 @@ def close(
     if as_json:
         print_json({**answer, "closed": wait})
     else:
-        done = "is closed and paid out" if wait else "is closing"
+        kind = ask(directory, "channel_get", channel_id=channel_id)["kind"]
+        ended = "is closed and settled" if kind == "virtual" else "is closed and paid out"
+        done = ended if wait else "is closing"
         say(f"Channel {answer['channel_id']} {done}.")

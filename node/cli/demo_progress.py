@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from node.cli.output import console
 
 if TYPE_CHECKING:
-    from node.cli.demo_run import Progress
+    from node.cli.demo_nodes import Progress
 
 
 def demo_progress(quiet: bool) -> AbstractContextManager[Progress]:

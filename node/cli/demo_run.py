@@ -6,16 +6,13 @@ processes, their JSON-RPC interface, and the offline audit.
 
 from __future__ import annotations
 
-import secrets
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from node.cli.demo_chain import transactions_of
+from node.cli.demo_nodes import Progress, is_at_rest, is_open, make_nodes, running_nodes, wait_until
 from node.cli.demo_report import (
     DEPOSIT_WEI,
     IN_FLIGHT_COUNT,
@@ -26,28 +23,10 @@ from node.cli.demo_report import (
     paid_wei,
     payment_wei,
 )
-from node.cli.failures import CommandFailed
 from node.cli.local_node import LocalNode
-from node.cli.node_dir import NodeDirPlan, make_node_dir
-from node.deployment import Deployment, balance_wei, fund, fund_token
-from node.devnet import Devnet
-from node.keys import SCRYPT_N_WEAK, write_private
-from node.processes import free_port
+from node.deployment import balance_wei
 
-STEP_TIMEOUT_S = 30.0
-"""Opening or closing takes about a second on an idle machine."""
-POLL_INTERVAL_S = 0.05
-NAMES = ("alice", "bob")
-
-
-class Progress(Protocol):
-    """Who is told how far it is."""
-
-    def step(self, text: str) -> None:
-        """A new step begins; the one before it is done."""
-
-    def count(self, done: int, total: int) -> None:
-        """How far the step is, where it counts."""
+__all__ = ["close_channel", "make_nodes", "open_channel", "run_demo", "running_nodes", "wait_until"]
 
 
 def run_demo(workspace: Path, payment_count: int, progress: Progress) -> DemoResult:
@@ -91,83 +70,12 @@ def run_demo(workspace: Path, payment_count: int, progress: Progress) -> DemoRes
     )
 
 
-@contextmanager
-def running_nodes(
-    workspace: Path, progress: Progress
-) -> Iterator[tuple[Devnet, LocalNode, LocalNode]]:
-    """A chain, alice and bob, funded and ready; all of it ended on the way out."""
-    progress.step("Starting a local chain and deploying the contracts")
-    nodes: list[LocalNode] = []
-    chain = Devnet()
-    try:
-        progress.step("Making alice and bob, with 1,000 ETH of test money each")
-        nodes += make_nodes(workspace, chain.deployment)
-        progress.step("Starting both nodes")
-        for node in nodes:
-            node.launch()
-        for node in nodes:
-            node.wait_until_ready()
-        yield chain, nodes[0], nodes[1]
-    finally:
-        with _uninterrupted():
-            for node in nodes:
-                node.end()
-            chain.stop()
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Cleaning up takes a moment; a second Ctrl-C must not leave it half done."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    handlers = [signal.signal(number, signal.SIG_IGN) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, handlers, strict=True):
-            signal.signal(number, handler)
-
-
-def make_nodes(
-    workspace: Path,
-    deployment: Deployment,
-    names: tuple[str, ...] = NAMES,
-    *,
-    fault_points: bool = False,
-) -> list[LocalNode]:
-    """Directories of nodes that know each other and accept everything, with test money."""
-    from protocols.crypto import Signer
-
-    # The keys come first: each directory names the others' addresses.
-    keys = {name: secrets.token_bytes(32) for name in names}
-    places = {Signer(key).address: ("127.0.0.1", free_port()) for key in keys.values()}
-    password = secrets.token_urlsafe()
-    password_file = workspace / "password"
-    write_private(password_file, password + "\n")
-    for name, key in keys.items():
-        me = Signer(key).address
-        plan = NodeDirPlan(
-            directory=workspace / name,
-            name=name,
-            p2p_listen=places[me],
-            rpc_listen=("127.0.0.1", 0),
-            policy="allow",
-            peers={who: where for who, where in places.items() if who != me},
-            deployment=deployment,
-            fault_points=fault_points,
-            scrypt_n=SCRYPT_N_WEAK,
-        )
-        make_node_dir(plan, password, key)
-        fund(deployment, "0x" + me.hex())
-        fund_token(deployment, "0x" + me.hex())
-    return [LocalNode(workspace / name, password_file) for name in names]
-
-
 def open_channel(alice: LocalNode, bob: LocalNode) -> str:
     """Open a channel from alice to bob; its id, once both can pay and be paid in it."""
     answer = alice.call("channel_open", counterparty=bob.address, amount=str(DEPOSIT_WEI))
     channel_id = str(answer["channel_id"])
     for node in (alice, bob):
-        wait_until(f"{node.name}'s channel is open", partial(_channel_is, node, channel_id, "open"))
+        wait_until(f"{node.name}'s channel is open", partial(is_open, node, channel_id))
     return channel_id
 
 
@@ -175,30 +83,8 @@ def close_channel(alice: LocalNode, bob: LocalNode, channel_id: str) -> dict[str
     """Close it from alice's side; the channel as each shows it, once both see it paid out."""
     alice.call("channel_close", channel_id=channel_id)
     for node in (alice, bob):
-        wait_until(f"{node.name} sees the money paid out", partial(_is_at_rest, node, channel_id))
+        wait_until(f"{node.name} sees the money paid out", partial(is_at_rest, node, channel_id))
     return {node.name: node.call("channel_get", channel_id=channel_id) for node in (alice, bob)}
-
-
-def _channel_is(node: LocalNode, channel_id: str, status: str) -> bool:
-    channels = node.call("channel_list")["channels"]
-    return any(c["channel_id"] == channel_id and c["status"] == status for c in channels)
-
-
-def _is_at_rest(node: LocalNode, channel_id: str) -> bool:
-    """Closed, with every objective of it completed."""
-    if not _channel_is(node, channel_id, "closed"):
-        return False
-    objectives = node.call("objective_list")["objectives"]
-    return all(o["status"] == "completed" for o in objectives if o["channel_id"] == channel_id)
-
-
-def wait_until(what: str, done: Callable[[], bool], timeout_s: float = STEP_TIMEOUT_S) -> None:
-    """Ask again and again; `CommandFailed` names what never came."""
-    give_up_at = time.monotonic() + timeout_s
-    while not done():
-        if time.monotonic() > give_up_at:
-            raise CommandFailed(f"waited {timeout_s:g} s in vain until {what}", name="TOO_SLOW")
-        time.sleep(POLL_INTERVAL_S)
 
 
 def pay(

@@ -33,6 +33,9 @@ def init(
     ] = "127.0.0.1:0",
     policy: Annotated[str, typer.Option(help="On a peer's proposal: ask, allow or deny.")] = "ask",
     allow_all: Annotated[bool, typer.Option("--allow-all", help="As --policy allow.")] = False,
+    hub: Annotated[
+        bool, typer.Option("--hub", help="Let channels between others lead through this node.")
+    ] = False,
     import_key: Annotated[
         Path | None, typer.Option(help="A file with a secret key in hex, or a keystore.")
     ] = None,
@@ -54,6 +57,7 @@ def init(
         else _checked("--policy", values.choice("ask", "allow", "deny"), policy),
         peers=_checked("--peer", values.peers, ",".join(peer or [])),
         deployment=None if deployment is None else read_deployment(deployment),
+        hub_fee=0 if hub else None,
     )
     password = password_for(f"the new node in {directory}", confirm=True)
     secret = None if import_key is None else _imported(import_key, password)

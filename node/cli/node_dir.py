@@ -31,6 +31,8 @@ class NodeDirPlan:
     policy: str = "ask"
     peers: Mapping[bytes, Endpoint] = field(default_factory=dict)
     deployment: Deployment | None = None
+    hub_fee: int | None = None
+    """For carrying a channel of others, in the smallest unit of its asset; None: it is no hub."""
     fault_points: bool = False
     scrypt_n: int = SCRYPT_N
 
@@ -118,6 +120,7 @@ def config_text(plan: NodeDirPlan) -> str:
         "# Tokens that channels may hold besides the chain's own currency.",
         f"assets = [{', '.join(_quoted(token) for token in _tokens(plan.deployment))}]",
     ]
+    lines += ["", *_hub_lines(plan.hub_fee, _tokens(plan.deployment))]
     if plan.fault_points:
         lines += ["", "# For tests only: lets the process be told to kill itself.", "[test]"]
         lines += ["fault_points = true"]
@@ -145,6 +148,19 @@ def _chain_lines(deployment: Deployment | None) -> list[str]:
         f"consensus_app = {_quoted(addresses['consensus_app'])}",
         f"confirmation_count = {deployment.confirmation_count}",
     ]
+
+
+def _hub_lines(fee: int | None, tokens: list[str]) -> list[str]:
+    lines = [
+        "# Whether virtual channels between others may lead through this node, and for what.",
+        "[hub]",
+    ]
+    if fee is None:
+        return [*lines, "enabled = false"]
+    lines += ["enabled = true", f'fee_base = "{fee}"']
+    for token in tokens:
+        lines += ["", f"[hub.tokens.{_quoted(token)}]", f'fee_base = "{fee}"']
+    return lines
 
 
 def _tokens(deployment: Deployment | None) -> list[str]:

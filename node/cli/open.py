@@ -1,6 +1,7 @@
-"""`tally open`: a payment channel to a peer, with our deposit in it."""
+"""`tally open`: a payment channel to a peer, with our deposit in it or carried by ledgers."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -44,55 +45,100 @@ def _address(text: str, form: str) -> str:
     return text
 
 
+Asset = Annotated[
+    str,
+    typer.Option(
+        metavar="0xADDRESS", parser=asset_address, help="A token instead of the chain's coin."
+    ),
+]
+ChallengeDuration = Annotated[
+    int | None, typer.Option(help="Seconds in which a challenge can be answered.")
+]
+Timeout = Annotated[float, typer.Option(help="How long to wait.")]
+
+
 @reports_failures
 def open_channel(
     peer: Annotated[
         str,
-        typer.Argument(
-            metavar="PEER", parser=peer_address, help="The peer's address, from our configuration."
-        ),
+        typer.Argument(metavar="PEER", parser=peer_address, help="Who will be paid."),
     ],
     amount: Annotated[
         str,
         typer.Argument(
             metavar="AMOUNT",
             parser=written_amount,
-            help="Our deposit: 1eth; of a token, its smallest units.",
+            help="What can be paid at most: 1eth; of a token, its smallest units.",
         ),
     ],
-    asset: Annotated[
+    via: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="0xADDRESS",
+            parser=peer_address,
+            help="Over ledgers: an intermediary; can be given many times, in path order.",
+        ),
+    ] = None,
+    over_ledger: Annotated[
+        bool, typer.Option("--over-ledger", help="Over our own ledger with the peer.")
+    ] = False,
+    fee_max: Annotated[
         str,
         typer.Option(
-            metavar="0xADDRESS", parser=asset_address, help="A token instead of the chain's coin."
+            metavar="AMOUNT", parser=written_amount, help="What all intermediaries may take."
         ),
-    ] = NATIVE,
-    challenge_duration_s: Annotated[
-        int | None, typer.Option(help="Seconds in which a challenge can be answered.")
-    ] = None,
+    ] = "0",
+    asset: Asset = NATIVE,
+    challenge_duration_s: ChallengeDuration = None,
     wait: Annotated[bool, typer.Option(help="Wait until the channel is open.")] = True,
-    timeout_s: Annotated[float, typer.Option(help="How long to wait.")] = WAIT_TIMEOUT_S,
+    timeout_s: Timeout = WAIT_TIMEOUT_S,
     request_id: RequestId = "",
     directory: NodeDir = HERE,
     as_json: AsJson = False,
 ) -> None:
-    """Open a one-way payment channel to a peer and deposit into it."""
-    deposit = amount_in(asset, amount)
-    request_id = request_id or new_request_id()
-    answer = ask_to_spend(
+    """Open a one-way payment channel to a peer: with a deposit on chain, or over ledgers."""
+    limit = amount_in(asset, amount)
+    is_virtual = bool(via) or over_ledger
+    answer = propose(
         directory,
         "channel_open",
+        wait=wait,
+        timeout_s=timeout_s,
+        quiet=as_json,
         counterparty=peer,
-        amount=str(deposit),
+        amount=str(limit),
         asset=asset,
         challenge_duration_s=challenge_duration_s,
+        path=[*(via or []), peer] if is_virtual else None,
+        fee_max=str(amount_in(asset, fee_max)) if via else None,
         request_id=request_id,
     )
+    if as_json:
+        print_json(answer)
+    else:
+        done = "is open" if wait else "was proposed"
+        say(f"Channel {answer['channel_id']} {done}, with {format_of(asset, limit)} to pay.")
+
+
+def propose(
+    directory: Path,
+    method: str,
+    /,
+    *,
+    wait: bool,
+    timeout_s: float,
+    quiet: bool,
+    request_id: str,
+    **params: Any,
+) -> dict[str, Any]:
+    """Open what `method` opens; its answer, and whether we waited until it is open.
+
+    Under a request id that is made up if none is given, so that whoever gives up can repeat it.
+    """
+    request_id = request_id or new_request_id()
+    answer = ask_to_spend(directory, method, request_id=request_id, **params)
     if wait:
         with naming_the_request(answer, request_id):
             identity = answer["objective_id"]
-            wait_for_objective(directory, identity, timeout_s=timeout_s, quiet=as_json)
-    if as_json:
-        print_json({**answer, "opened": wait, "request_id": request_id})
-    else:
-        done = "is open" if wait else "was proposed"
-        say(f"Channel {answer['channel_id']} {done}, with {format_of(asset, deposit)} to pay.")
+            wait_for_objective(directory, identity, timeout_s=timeout_s, quiet=quiet)
+    return {**answer, "opened": wait, "request_id": request_id}

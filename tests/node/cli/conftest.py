@@ -11,7 +11,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from node.cli.app import app
-from tests.support.daemons import Network, open_channel, running_network
+from node.cli.demo_nodes import names_on_path, running_path
+from node.cli.demo_progress import demo_progress
+from tests.support.daemons import LocalNode, Network, open_channel, running_network
 
 Tally = Callable[..., Result]
 
@@ -51,6 +53,17 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
 def channel_id(network: Network) -> str:
     """A channel from alice to bob that is open in all tests."""
     return open_channel(network.alice, network.bob)
+
+
+@pytest.fixture(scope="session")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[LocalNode]]:
+    """alice, a hub that takes 7 for a channel, and bob; no ledgers yet."""
+    workspace = tmp_path_factory.mktemp("path")
+    with (
+        demo_progress(quiet=True) as progress,
+        running_path(workspace, progress, names_on_path(1), hub_fee=7) as (_, nodes),
+    ):
+        yield nodes
 
 
 @pytest.fixture

@@ -124,3 +124,18 @@ def test_a_chain_with_a_test_token_makes_it_acceptable(plan: NodeDirPlan) -> Non
     )
     make_node_dir(dataclasses.replace(plan, deployment=deployment), "password")
     assert load(plan.directory, environment={}).policy.assets == (b"\x70" * 20,)
+
+
+def test_a_hub_takes_the_same_fee_for_the_coin_and_for_each_token(plan: NodeDirPlan) -> None:
+    token = b"\x70" * 20
+    addresses = {**DEPLOYMENT.addresses, TEST_TOKEN: checksum_address(token)}
+    deployment = dataclasses.replace(DEPLOYMENT, addresses=addresses)
+    make_node_dir(dataclasses.replace(plan, deployment=deployment, hub_fee=7), "password", SECRET)
+    hub = load(plan.directory, environment={}).hub
+    assert (hub.enabled, hub.fee_base) == (True, 7)
+    assert hub.tokens[token].fee_base == 7
+
+
+def test_a_node_is_no_hub_unless_it_is_said(plan: NodeDirPlan) -> None:
+    make_node_dir(plan, "password", SECRET)
+    assert load(plan.directory, environment={}).hub.enabled is False
