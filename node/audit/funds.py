@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from node.audit.channel_facts import ChannelFacts
 from node.audit.entry import Entry
-from node.audit.facts import ChannelFacts, Facts
+from node.audit.facts import Facts
 from protocols import events
 from protocols.errors import ProtocolError
 from protocols.outcome import Outcome, address_of_destination, is_external, total

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from node.audit.channel_facts import ChannelFacts
 from node.audit.entry import Entry
-from node.audit.facts import ChannelFacts, Facts
+from node.audit.facts import Facts
 from node.audit.signatures import signature_fault
 from protocols import events
 from protocols.crypto import keccak256
@@ -37,7 +38,8 @@ class StateCheck:
             return
         match event:
             case events.StateStored():
-                yield from _stored(channel, event)
+                is_ledger = self._facts.is_ledger(channel)
+                yield from _stored(channel, event, is_ledger=is_ledger)
             case events.StateSigned():
                 yield from self._signed(channel, event)
             case events.StateReceived():
@@ -72,7 +74,7 @@ class StateCheck:
             return
         if not has_prefix(event.channel_nonce, node.chain_id, node.adjudicator):
             yield "its nonce is bound to another chain or adjudicator (M10)"
-        if event.app_definition != node.virtual_payment_app:
+        if event.app_definition not in (node.virtual_payment_app, node.consensus_app):
             yield "its app is not the one this node can enforce (M1)"
 
     def _signed(self, channel: ChannelFacts, event: events.StateSigned) -> Iterator[str]:
@@ -90,7 +92,24 @@ class StateCheck:
         expected = keccak256(state.app_data) if state.app_data else None
         if event.app_data_hash != expected:
             yield "its app data hash is not that of the state"
-        yield from _may_sign(channel, state, event)
+        yield from self._may_sign(channel, state, event)
+
+    def _may_sign(
+        self, channel: ChannelFacts, state: State, event: events.StateSigned
+    ) -> Iterator[str]:
+        if state.turn_num == POSTFUND_TURN:
+            if channel.supported_turn is None:
+                yield "we signed the postfund before the prefund was signed by all"
+            if channel.virtual is None and not channel.holds_deposits():
+                yield "we signed the postfund before the deposits were confirmed (C8)"
+        if not state.is_final:
+            return
+        offered = _to_payee(state)
+        if offered is None or offered < channel.total:
+            yield f"it pays {offered}, the largest voucher is {channel.total} (M12)"
+        payer_signed = channel.participants[0] in channel.signers.get(event.state_hash, ())
+        if channel.my_index != 0 and not payer_signed:
+            yield "the payer signs the final state first (M12)"
 
     def _received(self, channel: ChannelFacts, event: events.StateReceived) -> Iterator[str]:
         if event.signer == self._facts.me or event.signer not in channel.participants:
@@ -107,7 +126,7 @@ _STATE_EVENTS = (
 )
 
 
-def _stored(channel: ChannelFacts, event: events.StateStored) -> Iterator[str]:
+def _stored(channel: ChannelFacts, event: events.StateStored, *, is_ledger: bool) -> Iterator[str]:
     if keccak256(event.encoded_state) != event.state_hash:
         yield "the state hash is not that of the encoded state"
     if event.state_hash in channel.states:
@@ -121,9 +140,11 @@ def _stored(channel: ChannelFacts, event: events.StateStored) -> Iterator[str]:
     taken = [known for known in channel.states.values() if known.turn_num == turn_num]
     if taken and event.state_hash not in channel.states:
         yield f"turn {turn_num} is taken by another state"
-    if state.is_final != (turn_num >= FIRST_FINAL_TURN):
+    # What a ledger does between its postfund and its end is recorded as changes.
+    first_final = POSTFUND_TURN + 1 if is_ledger else FIRST_FINAL_TURN
+    if state.is_final != (turn_num >= first_final):
         yield f"turn {turn_num} is {'' if state.is_final else 'not '}final (M7)"
-    if turn_num == REDEMPTION_TURN:
+    if turn_num == REDEMPTION_TURN and not is_ledger:
         yield "turn 2 is the redemption's alone (M7)"
     prefund = channel.prefund()
     if turn_num == POSTFUND_TURN and (prefund is None or prefund.outcome != state.outcome):
@@ -144,22 +165,6 @@ def _names_its_state(
     )
     if fault is not None:
         yield fault
-
-
-def _may_sign(channel: ChannelFacts, state: State, event: events.StateSigned) -> Iterator[str]:
-    if state.turn_num == POSTFUND_TURN:
-        if channel.supported_turn is None:
-            yield "we signed the postfund before the prefund was signed by all"
-        if not channel.is_funded():
-            yield "we signed the postfund before the deposits were confirmed (C8)"
-    if not state.is_final:
-        return
-    offered = _to_payee(state)
-    if offered is None or offered < channel.total:
-        yield f"it pays {offered}, the largest voucher is {channel.total} (M12)"
-    payer_signed = channel.participants[0] in channel.signers.get(event.state_hash, ())
-    if channel.my_index != 0 and not payer_signed:
-        yield "the payer signs the final state first (M12)"
 
 
 def _to_payee(state: State) -> int | None:

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from node.audit.channel_facts import ChannelFacts
 from node.audit.entry import Entry
-from node.audit.facts import ChannelFacts, Facts
+from node.audit.facts import Facts
 from protocols import events
 from protocols.abi import APPROVE_SELECTOR
 from protocols.crypto import keccak256

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 
+from node.audit.channel_facts import ChannelFacts, covered_by
 from node.audit.entry import Entry
-from node.audit.facts import ChannelFacts, Facts
+from node.audit.facts import Facts
 from node.audit.signatures import signature_fault
-from protocols import events
+from protocols import events, payment_events
 from protocols.crypto import merkle_root, payment_leaf
 from protocols.types import amount_from_bytes
-from protocols.voucher import receipt_hash, voucher_hash
+from protocols.voucher import NO_PAYMENTS_ROOT, receipt_hash, voucher_hash
 
 POSTFUND_TURN = 1
 
@@ -27,13 +28,15 @@ class VoucherCheck:
         if not isinstance(event, _VOUCHER_EVENTS):
             return
         channel = self._facts.channels.get(event.channel_id)
-        if channel is None or len(channel.participants) != 2:
+        if channel is None or not self._is_known(channel, event):
             if not isinstance(event, events.VoucherRefused | events.VoucherRefusalReceived):
                 yield f"{entry.name} names no payment channel of ours"
             return
         match event:
-            case events.VoucherIssued() | events.VoucherReceived():
-                yield from _voucher(channel, event)
+            case (
+                events.VoucherIssued() | events.VoucherReceived() | payment_events.VoucherCreated()
+            ):
+                yield from _voucher(self._facts, channel, event)
             case events.ReceiptIssued() | events.ReceiptReceived():
                 yield from _receipt(channel, event)
             case events.VoucherRefused():
@@ -47,10 +50,17 @@ class VoucherCheck:
             case events.FinalStateRefused():
                 yield from _final_refused(channel, event, self._facts.me)
 
+    def _is_known(self, channel: ChannelFacts, event: events.Event) -> bool:
+        # A ledger has no vouchers, but is asked to close in the same words.
+        is_request = isinstance(event, events.FinalStateRequested)
+        is_ledgers = is_request and self._facts.is_ledger(channel)
+        return is_ledgers or is_payment_channel(self._facts, channel)
+
 
 _VOUCHER_EVENTS = (
     events.VoucherIssued
     | events.VoucherReceived
+    | payment_events.VoucherCreated
     | events.VoucherRefused
     | events.VoucherRefusalReceived
     | events.VoucherResent
@@ -61,10 +71,19 @@ _VOUCHER_EVENTS = (
 )
 
 
+def is_payment_channel(facts: Facts, channel: ChannelFacts) -> bool:
+    """Whether we are an end of a channel that vouchers pay in (M1)."""
+    node, last = facts.node, len(channel.participants) - 1
+    is_apps = node is not None and channel.fixed.app_definition == node.virtual_payment_app
+    return is_apps and channel.my_index in (0, last)
+
+
 def _voucher(
-    channel: ChannelFacts, event: events.VoucherIssued | events.VoucherReceived
+    facts: Facts,
+    channel: ChannelFacts,
+    event: events.VoucherIssued | events.VoucherReceived | payment_events.VoucherCreated,
 ) -> Iterator[str]:
-    is_ours = isinstance(event, events.VoucherIssued)
+    is_ours = not isinstance(event, events.VoucherReceived)
     if is_ours != (channel.my_index == 0):
         yield "only participant 0 pays"
     amount, total = amount_from_bytes(event.amount), amount_from_bytes(event.total)
@@ -72,31 +91,45 @@ def _voucher(
         yield "a payment of nothing"
     if total != channel.total + amount:
         yield f"total {total} is not {channel.total} + {amount} (M13)"
+    if is_ours and event.payment_id in channel.payment_ids:
+        yield "the payment id was used before in this channel"
+    yield from may_pay(facts, channel, is_ours=is_ours)
+    yield from voucher_faults(channel, total, event.signature)
+
+
+def voucher_faults(channel: ChannelFacts, total: int, signature: bytes) -> Iterator[str]:
+    """Why a cumulative amount is no voucher of this channel's payer."""
     deposits = channel.deposits()
     if not deposits or total > deposits[0]:
         yield f"total {total} is above the deposit {deposits[:1]} (M11)"
-    if is_ours and event.payment_id in channel.payment_ids:
-        yield "the payment id was used before in this channel"
-    yield from _open(channel, is_ours)
     payer = channel.participants[0]
     fault = signature_fault(
-        "the voucher", voucher_hash(channel.channel_id, total), event.signature, payer
+        "the voucher", voucher_hash(channel.channel_id, total), signature, payer
     )
     if fault is not None:
         yield fault
 
 
-def _open(channel: ChannelFacts, is_ours: bool) -> Iterator[str]:
-    if channel.supported_turn != POSTFUND_TURN or not channel.is_funded():
-        yield "the channel is not open: postfund signed by all and deposit confirmed (M11)"
+def may_pay(facts: Facts, channel: ChannelFacts, *, is_ours: bool) -> Iterator[str]:
+    """Why a voucher is not safe in the channel now (M11, M12)."""
+    if channel.supported_turn != POSTFUND_TURN or not facts.is_funded(channel):
+        yield (
+            "the channel is not open: postfund signed by all and deposit confirmed, "
+            "or guaranteed to us (M11)"
+        )
     if channel.signed_final():
         yield "we signed a final state before (M12)"
     if is_ours and channel.has_final_request:
         yield "the payee asked to close before (M12)"
-    if channel.chain_status() != "open":
-        yield f"the channel is {channel.chain_status()} on chain (M11)"
-    if channel.is_close_only:
-        yield "the log had lost a tail: the channel may only be closed (M27)"
+    carrier, virtual = facts.carrier(channel), channel.virtual
+    for known in (channel,) if carrier is None else (channel, carrier):
+        name = "channel" if known is channel else "ledger that carries it"
+        if known.chain_status() != "open":
+            yield f"the {name} is {known.chain_status()} on chain (M11)"
+        if known.is_close_only:
+            yield f"the log had lost a tail: the {name} may only be closed (M27)"
+    if virtual is not None and facts.me in virtual.renounced:
+        yield "we recorded that we take no voucher (M16)"
 
 
 def _receipt(
@@ -105,22 +138,51 @@ def _receipt(
     is_ours = isinstance(event, events.ReceiptIssued)
     if is_ours == (channel.my_index == 0):
         yield "only the payee gives receipts"
+    if event.payment_count:
+        yield from _lists_receipt(channel, event, is_ours=is_ours)
+    else:
+        yield from _handed_receipt(channel, event, is_ours=is_ours)
+    message = receipt_hash(channel.channel_id, amount_from_bytes(event.total), event.root)
+    fault = signature_fault("the receipt", message, event.signature, channel.participants[-1])
+    if fault is not None:
+        yield fault
+
+
+def _lists_receipt(
+    channel: ChannelFacts, event: events.ReceiptIssued | events.ReceiptReceived, *, is_ours: bool
+) -> Iterator[str]:
     count, total = event.payment_count, amount_from_bytes(event.total)
-    covered = channel.pending[:count]
-    if not covered or len(covered) != count:
+    covered = covered_by(channel, event)
+    if len(covered) != count:
         yield f"it covers {count} payments, {len(channel.pending)} wait for a receipt"
         return
     if is_ours and count != len(channel.pending):
         yield f"it covers {count} of {len(channel.pending)} payments"
     if covered[-1].total != total:
         yield f"its total {total} is not {covered[-1].total}, the last payment's"
+    if not covered[-1].ends_list:
+        yield "it covers a part of a list (M13)"
     root = merkle_root([payment_leaf(p.payment_id, p.amount) for p in covered])
     if root != event.root:
         yield f"its root is not that of the payments it covers, 0x{root.hex()} (M13)"
-    message = receipt_hash(channel.channel_id, total, event.root)
-    fault = signature_fault("the receipt", message, event.signature, channel.participants[1])
-    if fault is not None:
-        yield fault
+
+
+def _handed_receipt(
+    channel: ChannelFacts, event: events.ReceiptIssued | events.ReceiptReceived, *, is_ours: bool
+) -> Iterator[str]:
+    """For a voucher that was handed over: over its total, and no list."""
+    total = amount_from_bytes(event.total)
+    if event.root != NO_PAYMENTS_ROOT:
+        yield "it covers no payment and has a root (M13)"
+    if is_ours:
+        if channel.pending:
+            yield f"it covers none of {len(channel.pending)} payments"
+        if total != channel.total:
+            yield f"its total {total} is not {channel.total}, our largest accepted voucher"
+        return
+    covered = covered_by(channel, event)
+    if not covered or covered[-1].total != total or not covered[-1].ends_list:
+        yield f"no voucher of {total} waits for a receipt"
 
 
 def _refused(channel: ChannelFacts, event: events.VoucherRefused) -> Iterator[str]:
@@ -131,7 +193,7 @@ def _refused(channel: ChannelFacts, event: events.VoucherRefused) -> Iterator[st
 
 
 def _resent(channel: ChannelFacts, event: events.VoucherResent) -> Iterator[str]:
-    waiting = {(payment.payment_id, payment.total) for payment in channel.pending}
+    waiting = {(p.payment_id, p.total) for p in channel.pending if p.ends_list}
     if (event.payment_id, amount_from_bytes(event.total)) not in waiting:
         yield "no such payment waits for a receipt (M13)"
 
@@ -142,7 +204,7 @@ def _requested(
     if event.requester not in channel.participants:
         yield f"0x{event.requester.hex()} is no participant"
         return
-    if event.requester != channel.participants[1]:
+    if event.requester != channel.participants[-1]:
         return  # A payer has no voucher to show.
     yield from _shown(channel, amount_from_bytes(event.total), event.signature, event.requester, me)
 
@@ -150,7 +212,7 @@ def _requested(
 def _final_refused(
     channel: ChannelFacts, event: events.FinalStateRefused, me: bytes
 ) -> Iterator[str]:
-    if event.refuser != channel.participants[1]:
+    if event.refuser != channel.participants[-1]:
         yield "only the payee refuses a final state"
     total = amount_from_bytes(event.total)
     refused = [state for state in channel.states.values() if state.turn_num == event.turn_num]

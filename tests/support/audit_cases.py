@@ -135,3 +135,10 @@ def messages(make: MakesCheck, history: Sequence[Event]) -> list[tuple[int, str]
     if finish is not None:
         found += [(len(history), message) for message in finish()]
     return found
+
+
+def says(make: MakesCheck, history: Sequence[Event], words: str, seq: int = -1) -> None:
+    """Assert that the family says these words of the record there; negative from the end."""
+    found = messages(make, history)
+    place = seq % len(history)
+    assert any(at == place and words in message for at, message in found), found

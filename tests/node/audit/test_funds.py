@@ -24,13 +24,16 @@ from tests.support.audit_cases import (
     nth,
     without,
 )
+from tests.support.audit_webs import closing_leader, hub, payee, payer, unwound_hub
 
 DEPOSITED, UPDATED = events.DepositDetected, events.AllocationUpdated
 CONCLUDED, WITHDRAWN = events.ChannelConcluded, events.WithdrawCompleted
 STORED = events.StateStored
 
 
-@pytest.mark.parametrize("history", [alice, bob, alice_with_a_token])
+@pytest.mark.parametrize(
+    "history", [alice, bob, alice_with_a_token, closing_leader, payer, hub, payee, unwound_hub]
+)
 def test_an_honest_history_adds_up(history: Callable[[], History]) -> None:
     assert messages(FundsCheck, history()) == []
 

@@ -22,9 +22,19 @@ from tests.support.audit_cases import (
     nth,
     without,
 )
+from tests.support.audit_webs import (
+    closing_follower,
+    closing_leader,
+    hub,
+    payee,
+    payer,
+    unwound_hub,
+)
 
 
-@pytest.mark.parametrize("history", [alice, bob])
+@pytest.mark.parametrize(
+    "history", [alice, bob, closing_leader, closing_follower, payer, hub, payee, unwound_hub]
+)
 def test_an_honest_history_breaks_no_rule(history: Callable[[], History]) -> None:
     assert messages(StateCheck, history()) == []
 
@@ -138,6 +148,20 @@ def test_turns_keep_their_places() -> None:
     ):
         state = replace(postfund, turn_num=turn_num, is_final=is_final)
         one(inserted(alice(), stored(state), STORED, 2), words, STORED, 2)
+
+
+def test_a_ledger_stores_its_ends_and_nothing_between() -> None:
+    running = replace(state_of(closing_leader(), 1), turn_num=2)
+    one(inserted(closing_leader(), stored(running), STORED, 2), "turn 2 is not final", STORED, 2)
+    assert state_of(closing_leader(), 2).turn_num > 3
+
+
+def test_every_participants_signature_supports_a_virtual_channel() -> None:
+    seq, _ = nth(hub(), SUPPORTED, 4)
+    assert nth(hub(), SUPPORTED, 4)[1].num_signatures == 3
+    theirs = max(at for at, e in enumerate(hub()[:seq]) if isinstance(e, RECEIVED))
+    missing = [*hub()[:theirs], *hub()[theirs + 1 :]]
+    one(missing, "the state is not signed by all", SUPPORTED, 4)
 
 
 def test_the_postfund_carries_the_prefunds_outcome() -> None:

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
 
 from node.audit.vouchers import VoucherCheck
-from protocols import events
-from protocols.types import amount_from_bytes, amount_to_bytes
+from protocols import events, ledger_events, payment_events, virtual_events
+from protocols.types import ZERO_ADDRESS, amount_from_bytes, amount_to_bytes
 from protocols.voucher import receipt_hash, sign_voucher, voucher_hash
 from tests.support.actors import ALICE, BOB, IVAN
 from tests.support.audit_cases import (
@@ -20,12 +21,22 @@ from tests.support.audit_cases import (
     nth,
     without,
 )
+from tests.support.audit_webs import (
+    closing_leader,
+    hub,
+    leader,
+    open_hub,
+    payee,
+    payer,
+    target_of,
+)
 
+AGREED = ledger_events.LedgerUpdateSigned | ledger_events.LedgerUpdateConfirmed
 ISSUED, RECEIVED = events.VoucherIssued, events.VoucherReceived
 GIVEN, GOT = events.ReceiptIssued, events.ReceiptReceived
 
 
-@pytest.mark.parametrize("history", [alice, bob])
+@pytest.mark.parametrize("history", [alice, bob, payer, hub, payee, leader])
 def test_an_honest_history_breaks_no_rule(history: Callable[[], History]) -> None:
     assert messages(VoucherCheck, history()) == []
 
@@ -173,10 +184,82 @@ def test_a_receipt_covers_the_payments_that_wait() -> None:
     _, good = nth(alice(), GOT, 2)
     total = amount_from_bytes(good.total)
     one(in_place_of(alice(), receipt(total, 2, good.root), 2), "it covers 2 payments", GOT, 2)
-    one(in_place_of(alice(), receipt(total, 0, good.root), 2), "it covers 0 payments", GOT, 2)
+    one(in_place_of(alice(), receipt(total, 0, good.root), 2), "and has a root", GOT, 2)
     one(in_place_of(alice(), receipt(total + 1, 1, good.root), 2), "its total", GOT, 2)
     one(in_place_of(alice(), receipt(total, 1, b"\x01" * 32), 2), "its root is not", GOT, 2)
     one(doubled(alice(), GOT), "it covers 1 payments, 0 wait", GOT, 1)
+
+
+def test_a_receipt_for_a_voucher_by_hand_is_over_its_total_alone() -> None:
+    for fields, words in (
+        ({"total": amount_to_bytes(24)}, "its total 24 is not 25, our largest accepted"),
+        ({"root": b"\x01" * 32}, "it covers no payment and has a root (M13)"),
+    ):
+        one(changed(payee(), GIVEN, -1, **fields), words, GIVEN, -1)
+    waits = without(payee(), events.ReceiptIssued, 1)
+    one(waits, "it covers none of 3 payments", GIVEN, -1)
+    wrong = changed(payer(), GOT, -1, total=amount_to_bytes(24))
+    one(wrong, "no voucher of 24 waits for a receipt", GOT, -1)
+
+
+def test_a_receipt_covers_whole_lists() -> None:
+    _, good = nth(payer(), GOT, 1)
+    assert good.payment_count == 3
+    part = changed(payer(), GOT, 1, payment_count=2)
+    one(part, "it covers a part of a list (M13)", GOT, 1)
+    identity = nth(payer(), payment_events.PaymentListed)[1].payment_id
+    resent = events.VoucherResent(good.channel_id, identity, amount_to_bytes(16))
+    one(inserted(payer(), resent, GOT, 1), "no such payment waits", events.VoucherResent)
+
+
+def test_a_voucher_by_hand_is_a_voucher() -> None:
+    created = payment_events.VoucherCreated
+    one(changed(payer(), created, amount=amount_to_bytes(5)), "total 25 is not 21 + 5", created)
+    one(doubled(payer(), created), "used before in this channel", created, 1)
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"), [(payer, ISSUED), (payee, RECEIVED)], ids=["payer", "payee"]
+)
+def test_a_virtual_channel_pays_what_our_own_ledger_guarantees(
+    make: Callable[[], History], kind: type[events.Event]
+) -> None:
+    history = make()
+    agreed = next(event for event in history if isinstance(event, AGREED))
+    one(without(history, type(agreed)), "the channel is not open", kind)
+    seen = events.ChainLogObserved(
+        agreed.channel_id,
+        "ChallengeRegistered",
+        9,
+        *[bytes(32)] * 2,
+        0,
+        0,
+        ZERO_ADDRESS,
+        bytes(32),
+    )
+    words = "the ledger that carries it is challenged on chain (M11)"
+    one(inserted(history, seen, kind), words, kind)
+    cut = events.LogTailCut(1, 1, "1.log")
+    one(inserted(history, cut, kind), "the ledger that carries it may only be closed", kind)
+
+
+def test_who_renounced_takes_no_voucher() -> None:
+    renounced = virtual_events.PostfundRenounced(target_of(payee()), BOB.address, "NO", "")
+    one(inserted(payee(), renounced, RECEIVED), "we recorded that we take no voucher", RECEIVED)
+
+
+def test_a_hub_takes_no_voucher() -> None:
+    _, voucher = nth(payee(), RECEIVED)
+    found = messages(VoucherCheck, [*open_hub(), voucher])
+    assert found == [(len(open_hub()), "voucher-received names no payment channel of ours")]
+
+
+def test_a_ledger_is_asked_to_close_and_has_no_vouchers() -> None:
+    assert messages(VoucherCheck, closing_leader()) == []
+    _, voucher = nth(payer(), ISSUED)
+    stray = replace(voucher, channel_id=nth(leader(), events.ChannelCreated)[1].channel_id)
+    found = messages(VoucherCheck, [*leader(), stray])
+    assert found == [(len(leader()), "voucher-issued names no payment channel of ours")]
 
 
 @pytest.mark.parametrize(("history", "kind"), [(alice, GOT), (bob, GIVEN)])

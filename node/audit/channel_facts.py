@@ -1,0 +1,249 @@
+"""One channel in the audit's own words: states, money, payments, and what the chain said of it."""
+
+from dataclasses import dataclass, field
+
+from node.audit.ledger_facts import LEDGER_EVENTS, LedgerFacts
+from node.audit.virtual_facts import VIRTUAL_EVENTS, VirtualFacts
+from protocols import events, ledger_events, payment_events, virtual_events
+from protocols.errors import ProtocolError
+from protocols.state import FixedPart, State, state_from_encoding
+from protocols.types import amount_from_bytes
+
+CHAIN_STATUS_AFTER = {
+    "ChallengeRegistered": "challenged",
+    "ChallengeCleared": "open",
+    "Checkpointed": "open",
+    "Concluded": "concluded",
+}
+"""What a log of the adjudicator makes of a channel; logs not named leave it."""
+
+
+@dataclass(slots=True)
+class Payment:
+    """A payment no receipt covers yet."""
+
+    payment_id: bytes
+    amount: int
+    total: int
+    """What was paid in all with it; a voucher's amount if it ends a list."""
+    ends_list: bool = True
+    """False: a later payment of the same list stands before the voucher."""
+
+
+@dataclass(slots=True)
+class ChannelFacts:
+    """One channel as the log has told of it."""
+
+    channel_id: bytes
+    fixed: FixedPart
+    my_index: int | None
+    """None: we take no part in it."""
+    states: dict[bytes, State] = field(default_factory=dict)
+    """By state hash."""
+    signers: dict[bytes, set[bytes]] = field(default_factory=dict)
+    """Who signed a state hash."""
+    signed_by_me: dict[int, bytes] = field(default_factory=dict)
+    """Turn -> the state hash we signed."""
+    supported_turn: int | None = None
+    supported_hash: bytes = b""
+    refused_turns: set[int] = field(default_factory=set)
+    """Turns the payee will never sign (M7)."""
+    refused_by_me: set[int] = field(default_factory=set)
+    held: dict[bytes, int] = field(default_factory=dict)
+    """Confirmed holdings by asset, smallest unit."""
+    deposited: dict[bytes, int] = field(default_factory=dict)
+    """By asset, from whomever."""
+    withdrawn: dict[tuple[bytes, bytes], int] = field(default_factory=dict)
+    """Paid out on chain, by asset and recipient."""
+    observed: list[tuple[int, bytes, str]] = field(default_factory=list)
+    """(block number, transaction, log name) seen at depth 0, in order; a reorg retracts."""
+    is_concluded: bool = False
+    total: int = 0
+    """Largest voucher issued or accepted."""
+    pending: list[Payment] = field(default_factory=list)
+    listed: list[Payment] = field(default_factory=list)
+    """Payments of a list whose voucher was not read yet."""
+    payment_ids: set[bytes] = field(default_factory=set)
+    has_final_request: bool = False
+    is_close_only: bool = False
+    completed: set[str] = field(default_factory=set)
+    """Types of objectives that ended with success."""
+    rejected: set[str] = field(default_factory=set)
+    """Types of objectives that were rejected."""
+    ledger: LedgerFacts | None = None
+    """Of a ledger, from its postfund on."""
+    virtual: VirtualFacts | None = None
+    """Of a channel that ledgers carry."""
+
+    @property
+    def participants(self) -> tuple[bytes, ...]:
+        """Addresses by index."""
+        return self.fixed.participants
+
+    def prefund(self) -> State | None:
+        """The state of turn 0, once stored."""
+        return next((state for state in self.states.values() if state.turn_num == 0), None)
+
+    def deposits(self) -> tuple[int, ...]:
+        """Opening amounts by participant; empty without a prefund of one asset."""
+        prefund = self.prefund()
+        if prefund is None or len(prefund.outcome) != 1:
+            return ()
+        return tuple(allocation.amount for allocation in prefund.outcome[0].allocations)
+
+    def deposit(self) -> int:
+        """All opening amounts."""
+        return sum(self.deposits())
+
+    def holds_deposits(self) -> bool:
+        """Whether confirmed holdings cover the prefund outcome."""
+        prefund = self.prefund()
+        if prefund is None:
+            return False
+        return all(
+            self.held.get(exit_.asset, 0) >= sum(a.amount for a in exit_.allocations)
+            for exit_ in prefund.outcome
+        )
+
+    def signed_final(self) -> bool:
+        """Whether we signed a final state that nobody refused since."""
+        return any(
+            self.states[state_hash].is_final
+            for turn, state_hash in self.signed_by_me.items()
+            if turn not in self.refused_turns and state_hash in self.states
+        )
+
+    def supported_final(self) -> State | None:
+        """The newest final state that all signed."""
+        signed = [
+            state
+            for state_hash, state in self.states.items()
+            if state.is_final and self.is_signed_by_all(state_hash)
+        ]
+        return max(signed, key=lambda state: state.turn_num, default=None)
+
+    def signed_at(self, turn_num: int) -> set[bytes]:
+        """Whose signatures on a state of that turn are in the log."""
+        found: set[bytes] = set()
+        for state_hash, state in self.states.items():
+            if state.turn_num == turn_num:
+                found |= self.signers.get(state_hash, set())
+        return found
+
+    def chain_status(self) -> str:
+        """The adjudicator's status at depth 0 (M11)."""
+        status = "open"
+        for _, _, log_name in self.observed:
+            status = CHAIN_STATUS_AFTER.get(log_name, status)
+        return "concluded" if self.is_concluded else status
+
+    def is_signed_by_all(self, state_hash: bytes) -> bool:
+        """Whether every participant's signature on the state is in the log."""
+        return self.signers.get(state_hash, set()) >= set(self.participants)
+
+
+def apply_to_channel(channel: ChannelFacts, event: events.Event, me: bytes) -> None:
+    """Take one more record of the channel for granted."""
+    match event:
+        case events.StateStored():
+            try:
+                state = state_from_encoding(channel.fixed, event.encoded_state)
+            except ProtocolError:
+                return
+            channel.states[event.state_hash] = state
+        case events.StateSigned():
+            channel.signers.setdefault(event.state_hash, set()).add(event.signer)
+            channel.signed_by_me.setdefault(event.turn_num, event.state_hash)
+        case events.StateReceived():
+            channel.signers.setdefault(event.state_hash, set()).add(event.signer)
+        case events.StateSupportedUpdated():
+            channel.supported_turn = event.supported_turn
+            channel.supported_hash = event.state_hash
+        case events.FinalStateRequested():
+            channel.has_final_request = True
+        case events.FinalStateRefused():
+            channel.refused_turns.add(event.turn_num)
+            if event.refuser == me:
+                channel.refused_by_me.add(event.turn_num)
+        case virtual_events.VirtualChannelRecorded() if channel.virtual is None:
+            channel.virtual = VirtualFacts()
+            channel.virtual.apply(event)
+        case _ if isinstance(event, VIRTUAL_EVENTS):
+            if channel.virtual is not None:
+                channel.virtual.apply(event)
+        case _ if isinstance(event, LEDGER_EVENTS):
+            _apply_to_ledger(channel, event)
+        case _ if not _apply_payment(channel, event):
+            _apply_chain(channel, event)
+
+
+def _apply_to_ledger(channel: ChannelFacts, event: LEDGER_EVENTS) -> None:
+    if channel.ledger is None:
+        return
+    channel.ledger.apply(event)
+    channel.supported_turn = channel.ledger.turn_num
+    if isinstance(event, ledger_events.LedgerRestored):
+        channel.is_close_only = True
+
+
+def _apply_payment(channel: ChannelFacts, event: events.Event) -> bool:
+    """Fold one record of a payment; False if it is none."""
+    match event:
+        case events.VoucherIssued() | events.VoucherReceived() | payment_events.VoucherCreated():
+            channel.total = amount_from_bytes(event.total)
+            amount = amount_from_bytes(event.amount)
+            channel.pending.append(Payment(event.payment_id, amount, channel.total))
+            channel.payment_ids.add(event.payment_id)
+        case payment_events.PaymentListed():
+            before = channel.listed[-1].total if channel.listed else channel.total
+            amount = amount_from_bytes(event.amount)
+            channel.listed.append(Payment(event.payment_id, amount, before + amount, False))
+        case payment_events.BatchIssued() | payment_events.BatchReceived():
+            channel.total = amount_from_bytes(event.total)
+            channel.payment_ids |= {payment.payment_id for payment in channel.listed}
+            if channel.listed:
+                channel.listed[-1].ends_list = True
+            channel.pending += channel.listed
+            channel.listed = []
+        case payment_events.VoucherTaken():
+            channel.total = amount_from_bytes(event.total)
+        case events.ReceiptIssued() | events.ReceiptReceived():
+            del channel.pending[: len(covered_by(channel, event))]
+        case _:
+            return False
+    return True
+
+
+def covered_by(
+    channel: ChannelFacts, event: events.ReceiptIssued | events.ReceiptReceived
+) -> list[Payment]:
+    """The payments that a receipt is for: as many as it says, or all within its total."""
+    if event.payment_count:
+        return channel.pending[: event.payment_count]
+    total = amount_from_bytes(event.total)
+    return [payment for payment in channel.pending if payment.total <= total]
+
+
+def _apply_chain(channel: ChannelFacts, event: events.Event) -> None:
+    match event:
+        case events.ChainLogObserved():
+            channel.observed.append((event.block_num, event.tx_hash, event.log_name))
+        case events.DepositDetected():
+            channel.held[event.asset] = amount_from_bytes(event.now_held)
+            before = channel.deposited.get(event.asset, 0)
+            channel.deposited[event.asset] = before + amount_from_bytes(event.amount_deposited)
+        case events.HoldingsRead():
+            held = amount_from_bytes(event.held)
+            risen = held - channel.held.get(event.asset, 0)
+            channel.deposited[event.asset] = channel.deposited.get(event.asset, 0) + risen
+            channel.held[event.asset] = held
+            if event.finalizes_at:
+                channel.observed.append((event.block_num, b"", "ChallengeRegistered"))
+        case events.AllocationUpdated():
+            channel.held[event.asset] = amount_from_bytes(event.new_amount)
+        case events.ChannelConcluded():
+            channel.is_concluded = True
+        case events.WithdrawCompleted():
+            key = event.asset, event.recipient
+            paid = channel.withdrawn.get(key, 0)
+            channel.withdrawn[key] = paid + amount_from_bytes(event.amount)
