@@ -1,0 +1,104 @@
+"""Guarantees: what a change of a ledger that we sign means to the channel it funds (M14 to M17)."""
+
+from collections.abc import Iterator
+
+from node.audit.channel_facts import ChannelFacts
+from node.audit.facts import Facts
+from node.audit.ledger_facts import Change, LedgerFacts
+from node.audit.virtual_facts import VirtualFacts
+from protocols.objectives.base import ObjectiveType
+from protocols.outcome import destination_of
+from protocols.state import State
+
+PREFUND_TURN, POSTFUND_TURN = 0, 1
+
+
+def addition_faults(
+    facts: Facts, carrier: ChannelFacts, ledger: LedgerFacts, change: Change
+) -> Iterator[str]:
+    """Why we may not sign a guarantee's addition, given all that the log says before."""
+    channel = facts.channels.get(change.target)
+    if channel is None or channel.virtual is None or channel.my_index is None:
+        yield "it guarantees no virtual channel that we know"
+        return
+    virtual = channel.virtual
+    place = virtual.place_of(carrier.channel_id, channel.my_index)
+    if place is None:
+        yield "another ledger carries that channel (M17)"
+        return
+    yield from _values(channel, virtual, place, ledger, change)
+    if channel.signed_at(PREFUND_TURN) != set(channel.participants):
+        yield "the channel's prefund is not signed by all: nobody could enforce the guarantee"
+    is_hubs_right = 0 < channel.my_index == place
+    if is_hubs_right and not facts.is_guaranteed(virtual.left_ledger, change.target):
+        yield "our left guarantee is not countersigned (M14)"
+    for ledger_id in facts.ledgers_of_pair(carrier):
+        if ledger_id != carrier.channel_id and facts.may_stand(ledger_id, change.target):
+            yield f"ledger 0x{ledger_id.hex()} of the pair guarantees it too (M17)"
+    if virtual.is_given_up or ObjectiveType.VIRTUAL_FUND in channel.rejected:
+        yield "the channel was given up before"
+    if facts.me in channel.signed_at(POSTFUND_TURN):
+        yield "we signed the postfund before: the channel's guarantees were made already"
+    if any(state.is_final for state in channel.states.values()):
+        yield "the channel has a final state"
+
+
+def _values(
+    channel: ChannelFacts, virtual: VirtualFacts, place: int, ledger: LedgerFacts, change: Change
+) -> Iterator[str]:
+    deposits, prefund = channel.deposits(), channel.prefund()
+    pair = tuple(destination_of(who) for who in channel.participants[place : place + 2])
+    if (change.left, change.right) != pair:
+        yield "left and right are not the neighbours on the path (M14)"
+    if change.amount != channel.deposit():
+        yield f"it guarantees {change.amount}, the prefund shares out {channel.deposit()} (M14)"
+    if deposits and change.left_amount != deposits[0]:
+        yield f"left puts in {change.left_amount}, the payer's amount is {deposits[0]} (M14)"
+    if change.fee != virtual.fee_at(place):
+        yield f"it moves a fee of {change.fee}, {virtual.fee_at(place)} was agreed (M14)"
+    if prefund is not None and [exit_.asset for exit_ in prefund.outcome] != [ledger.asset]:
+        yield "the channel is in another asset than the ledger (M14)"
+
+
+def removal_faults(
+    facts: Facts, carrier: ChannelFacts, ledger: LedgerFacts, change: Change
+) -> Iterator[str]:
+    """Why we may not sign a guarantee's removal (M16), given all that the log says before."""
+    channel = facts.channels.get(change.target)
+    if channel is None or channel.virtual is None or channel.my_index is None:
+        yield "it was for no virtual channel that we know"
+        return
+    final = channel.supported_final()
+    if final is not None and (change.left_amount, change.fee) == (payers_amount(final), 0):
+        if channel.chain_status() != "open":
+            yield f"the channel is {channel.chain_status()} on chain (M16)"
+        return
+    added = ledger.additions.get(change.target)
+    if added is None or change != added.inverse():
+        yield "it is neither the split of a final state of all nor what each side put in (M16)"
+        return
+    is_ours_to_give_back = change.right == destination_of(facts.me)
+    if is_ours_to_give_back:
+        yield from _unwinding_faults(facts, channel, channel.virtual)
+
+
+def _unwinding_faults(facts: Facts, channel: ChannelFacts, virtual: VirtualFacts) -> Iterator[str]:
+    """M16 (b), on the right side of a ledger: left may always agree."""
+    if channel.supported_final() is not None:
+        yield "a final state of all is known: its split counts (M16)"
+    if facts.me not in virtual.renounced:
+        yield "we have not recorded that we never sign the postfund (M16)"
+    is_payee = facts.me == channel.participants[-1]
+    if is_payee and channel.total:
+        yield "we accepted a voucher (M16)"
+    if not is_payee and facts.me in channel.signed_at(POSTFUND_TURN):
+        yield "we signed the postfund (M16)"
+    if not is_payee and facts.may_stand(virtual.right_ledger, channel.channel_id):
+        yield "our own right guarantee stands (M16)"
+
+
+def payers_amount(state: State) -> int | None:
+    """What the payer gets; None if the state is no split between two."""
+    if len(state.outcome) != 1 or len(state.outcome[0].allocations) != 2:
+        return None
+    return state.outcome[0].allocations[0].amount

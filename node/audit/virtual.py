@@ -1,0 +1,216 @@
+"""Virtual channels: on a path that our ledgers carry, opened by all or by none (M14, M16)."""
+
+from collections.abc import Iterator
+
+from node.audit.channel_facts import ChannelFacts
+from node.audit.entry import Entry
+from node.audit.facts import Facts
+from node.audit.ledgers import has_final
+from node.audit.virtual_facts import VirtualFacts
+from protocols import events, virtual_events
+from protocols.objectives.base import ObjectiveType
+from protocols.outcome import SIMPLE, Allocation, SingleAssetExit, destination_of
+from protocols.state import State
+from protocols.types import amount_from_bytes
+
+PREFUND_TURN, POSTFUND_TURN = 0, 1
+
+
+class VirtualCheck:
+    """M5, M7, M12, M14 and M16, as far as the states of virtual channels go."""
+
+    name = "virtual"
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+
+    def check(self, entry: Entry) -> Iterator[str]:
+        """What is wrong with this record, given all before it."""
+        event = entry.event
+        if not isinstance(event, _VIRTUAL_RULES):
+            return
+        channel = self._facts.channels.get(event.channel_id)
+        if isinstance(event, events.StateSigned):
+            if channel is not None:
+                yield from self._signed(channel, event)
+            return
+        if channel is None or channel.my_index is None:
+            yield f"{entry.name} names no channel of ours"
+            return
+        if isinstance(event, virtual_events.VirtualChannelRecorded):
+            yield from self._recorded(channel, channel.my_index, event)
+        elif channel.virtual is None:
+            yield f"{entry.name} names no virtual channel"
+        elif isinstance(event, virtual_events.PostfundRenounced):
+            yield from self._renounced(channel, channel.virtual, event)
+        else:
+            if channel.signed_at(POSTFUND_TURN) == set(channel.participants):
+                yield "the channel is open: it is left by a final state (M16)"
+            if channel.virtual.is_given_up:
+                yield "the channel was given up before"
+
+    # --- what carries it ---
+
+    def _recorded(
+        self, channel: ChannelFacts, my_index: int, event: virtual_events.VirtualChannelRecorded
+    ) -> Iterator[str]:
+        node, last = self._facts.node, len(channel.participants) - 1
+        if node is None or channel.fixed.app_definition != node.virtual_payment_app:
+            yield "only payment channels are virtual (M1)"
+        prefund = channel.prefund()
+        if prefund is None or prefund != _opening(prefund):
+            yield "its prefund is no one-way channel from payer to payee in one asset (M14)"
+        fees = tuple(amount_from_bytes(fee) for fee in event.fees)
+        if len(fees) != last - 1:
+            yield f"{len(fees)} fees for {last - 1} intermediaries (M14)"
+        known = channel.virtual
+        if known is None and channel.signed_by_me:
+            yield "we signed before it was recorded what carries the channel (M14)"
+        elif known is not None:
+            is_completion = my_index == last and not known.left_ledger and event.left_ledger
+            if not is_completion or fees != known.fees:
+                yield "what carries the channel was recorded before (M17)"
+        if bool(event.right_ledger) != (my_index < last):
+            yield "all but the payee have a ledger to the right"
+        if my_index == 0 and event.left_ledger:
+            yield "the payer has no ledger to the left"
+        if 0 < my_index < last and not event.left_ledger:
+            yield "an intermediary has a ledger to the left"
+        for ledger_id, neighbour in (
+            (event.left_ledger, my_index - 1),
+            (event.right_ledger, my_index + 1),
+        ):
+            if ledger_id:
+                pair = {self._facts.me, *channel.participants[neighbour : neighbour + 1]}
+                yield from self._carrier(ledger_id, pair, prefund)
+
+    def _carrier(self, ledger_id: bytes, pair: set[bytes], prefund: State | None) -> Iterator[str]:
+        carrier = self._facts.channels.get(ledger_id)
+        name = f"ledger 0x{ledger_id.hex()}"
+        if carrier is None or carrier.ledger is None:
+            yield f"{name} is not open"
+            return
+        if set(carrier.participants) != pair:
+            yield f"{name} is not between us and our neighbour on the path"
+        if prefund is not None and [e.asset for e in prefund.outcome] != [carrier.ledger.asset]:
+            yield f"{name} is in another asset (M14)"
+        if has_final(carrier) or carrier.is_close_only or carrier.chain_status() != "open":
+            yield f"{name} takes no guarantees any more"
+
+    # --- its states ---
+
+    def _signed(self, channel: ChannelFacts, event: events.StateSigned) -> Iterator[str]:
+        state = channel.states.get(event.state_hash)
+        if state is None or channel.my_index is None:
+            return  # Another family says so.
+        if channel.virtual is None:
+            if len(channel.participants) > 2:
+                yield "we signed before it was recorded what carries the channel (M14)"
+            return
+        if ObjectiveType.VIRTUAL_FUND in channel.rejected:
+            yield "the channel was rejected before"
+        if state.turn_num == POSTFUND_TURN:
+            yield from self._postfund(channel, channel.virtual, channel.my_index)
+        elif state.is_final:
+            yield from self._final(channel, channel.my_index, state, event)
+
+    def _postfund(
+        self, channel: ChannelFacts, virtual: VirtualFacts, my_index: int
+    ) -> Iterator[str]:
+        facts, last = self._facts, len(channel.participants) - 1
+        if my_index > 0 and not facts.is_guaranteed(virtual.left_ledger, channel.channel_id):
+            yield "we signed the postfund before our left guarantee was agreed (M14)"
+        if my_index < last and not facts.is_guaranteed(virtual.right_ledger, channel.channel_id):
+            yield "we signed the postfund before our right guarantee was agreed (M14)"
+        if set(channel.participants[my_index + 1 :]) - channel.signed_at(POSTFUND_TURN):
+            yield "we signed the postfund before those to our right (M16)"
+        if facts.me in virtual.renounced:
+            yield "we recorded that we never sign the postfund (M16)"
+        if virtual.is_given_up:
+            yield "the channel was given up before (M16)"
+        if has_final(channel):
+            yield "the channel has a final state"
+
+    def _final(
+        self, channel: ChannelFacts, my_index: int, state: State, event: events.StateSigned
+    ) -> Iterator[str]:
+        prefund = channel.prefund()
+        if prefund is None or not _is_split_of(state, prefund):
+            yield "the final state is no split of the deposit between payer and payee"
+        if channel.signed_at(PREFUND_TURN) != set(channel.participants):
+            yield "the prefund is not signed by all"
+        if not 0 < my_index < len(channel.participants) - 1:
+            return
+        to_the_right = set(channel.participants[my_index + 1 :])
+        if to_the_right - channel.signers.get(event.state_hash, set()):
+            yield "an intermediary signs after the payee and those to its right"
+        others = set(channel.signed_by_me) - {PREFUND_TURN, POSTFUND_TURN, event.turn_num}
+        if others:
+            yield f"an intermediary signs one final state, we signed turn {min(others)}"
+
+    # --- the way back ---
+
+    def _renounced(
+        self, channel: ChannelFacts, virtual: VirtualFacts, event: virtual_events.PostfundRenounced
+    ) -> Iterator[str]:
+        who = event.participant
+        if who not in channel.participants[1:]:
+            yield "the payer signs last and has nothing to renounce"
+            return
+        if who in virtual.renounced:
+            yield "it renounced before"
+        is_payee = who == channel.participants[-1]
+        if not is_payee and who in channel.signed_at(POSTFUND_TURN):
+            yield "it signed the postfund before (M16)"
+        if who == self._facts.me:
+            if is_payee and channel.total:
+                yield "we accepted a voucher before (M16)"
+            if self._facts.may_stand(virtual.right_ledger, channel.channel_id):
+                yield "our own right guarantee stands (M16)"
+            if channel.supported_final() is not None:
+                yield "a final state of all is known: its split counts (M16)"
+            return
+        if channel.my_index is None or channel.participants.index(who) != channel.my_index + 1:
+            yield "it is not our right neighbour's"
+        if channel.signed_at(POSTFUND_TURN) == set(channel.participants):
+            yield "the channel is open (M16)"
+
+
+_VIRTUAL_RULES = (
+    events.StateSigned
+    | virtual_events.VirtualChannelRecorded
+    | virtual_events.PostfundRenounced
+    | virtual_events.UnwindingAsked
+)
+
+
+def _split(prefund: State, to_payer: int, to_payee: int) -> tuple[SingleAssetExit, ...]:
+    payer, payee = prefund.fixed.participants[0], prefund.fixed.participants[-1]
+    allocations = (
+        Allocation(destination_of(payer), to_payer, SIMPLE),
+        Allocation(destination_of(payee), to_payee, SIMPLE),
+    )
+    return (SingleAssetExit(prefund.outcome[0].asset, allocations),)
+
+
+def _opening(prefund: State) -> State | None:
+    """The prefund with those amounts that a one-way channel may have; None if there are none."""
+    amounts = _amounts(prefund)
+    if amounts is None or not amounts[0] or amounts[1]:
+        return None
+    return State(prefund.fixed, b"", _split(prefund, *amounts), PREFUND_TURN, False)
+
+
+def _is_split_of(state: State, prefund: State) -> bool:
+    amounts = _amounts(state)
+    opening = _amounts(prefund)
+    if amounts is None or opening is None or sum(amounts) != sum(opening):
+        return False
+    return not state.app_data and state.outcome == _split(prefund, *amounts)
+
+
+def _amounts(state: State) -> tuple[int, int] | None:
+    if len(state.outcome) != 1 or len(state.outcome[0].allocations) != 2:
+        return None
+    first, second = state.outcome[0].allocations
+    return first.amount, second.amount
