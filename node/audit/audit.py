@@ -8,16 +8,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from node.audit import directory
+from node.audit.batches import BatchCheck
 from node.audit.entry import Entry, Undecodable, decode_entry
 from node.audit.facts import Facts
 from node.audit.families import FamilyCheck
 from node.audit.fold import FoldCheck
 from node.audit.funds import FundsCheck
+from node.audit.hub import HubCheck
+from node.audit.ledgers import LedgerCheck
 from node.audit.reader import Gap, LogReader, Stored
 from node.audit.records import ChainCheck, RecordCheck
 from node.audit.report import NOTE, AuditReport, Finding
 from node.audit.states import StateCheck
 from node.audit.transactions import ObjectiveCheck, TransactionCheck
+from node.audit.virtual import VirtualCheck
 from node.audit.vouchers import VoucherCheck
 from node.store.errors import LogDamaged, LogMissing
 from node.store.record import CHAIN_SIZE_BYTES
@@ -55,10 +59,16 @@ class _Run:
         self._fold = FoldCheck()
         self._families = FamilyCheck()
         self._funds = FundsCheck(self._facts)
+        self._batches = BatchCheck(self._facts)
+        self._hub = HubCheck(self._facts)
         self._rules = (
             StateCheck(self._facts),
+            LedgerCheck(self._facts),
+            VirtualCheck(self._facts),
             VoucherCheck(self._facts),
+            self._batches,
             self._funds,
+            self._hub,
             TransactionCheck(self._facts),
             ObjectiveCheck(self._facts),
         )
@@ -173,7 +183,8 @@ class _Run:
 
     def _ends(self, reader: LogReader) -> None:
         if self._on_ground:
-            self._add(None, self._funds.name, self._funds.finish())
+            for family in (self._funds, self._batches, self._hub):
+                self._add(None, family.name, family.finish())
             for message, file in self._families.compare(reader, self._fold.state):
                 self.report.add(Finding(None, self._families.name, message, file))
             length = reader.synced_length()

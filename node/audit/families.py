@@ -13,8 +13,12 @@ from node.store.record import seq_key
 from protocols.channel import PREFUND_TURN
 from protocols.effects import message_key, reading_key, transaction_key
 from protocols.events import StateSigned
+from protocols.ledger_events import LedgerUpdateProposed, LedgerUpdateSigned
 from protocols.node_state import NodeState
 from protocols.transactions import is_pending
+
+_SIGNING = StateSigned | LedgerUpdateProposed | LedgerUpdateSigned
+"""What puts a signature of ours under a state (M6)."""
 
 
 class FamilyCheck:
@@ -34,7 +38,7 @@ class FamilyCheck:
         request_id = getattr(event, "request_id", "")
         if request_id and event.NAME in ANSWERS_REQUEST:
             self._index.add(request_entity(request_id) + key)
-        if isinstance(event, StateSigned):
+        if isinstance(event, _SIGNING):
             self._turns[turn_key(event.channel_id, event.turn_num)] = event.state_hash
 
     def compare(

@@ -1,6 +1,7 @@
 """The audit as a whole: sound logs, live ones, killed ones, and damaged ones."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from node.store.kv import LOG, META
 from node.store.log import EventLog
 from node.store.record import chain_next, seq_key
 from node.store.rocks import RocksKeyValue
-from protocols import events
+from protocols import events, ledger_events, payment_events, virtual_events
+from tests.support.audit_cases import History, changed, nth
+from tests.support.audit_webs import hub, open_hub, payee, payer, unwound_hub, write
 from tests.support.logs import flip, make_log, newest
 from tests.support.recorded_nodes import World, demo
 
@@ -38,6 +41,38 @@ def test_an_honest_log_is_sound_and_without_notes(name: str, closed: Path) -> No
     assert report.log == str(closed / name)
     assert report.records > 100
     assert done[-1] == (report.records, report.records)
+
+
+@pytest.mark.parametrize("history", [payer, hub, payee, open_hub, unwound_hub])
+def test_an_honest_log_of_ledgers_and_virtual_channels_is_sound(
+    history: Callable[[], History], tmp_path: Path
+) -> None:
+    write(history(), tmp_path)
+    assert audit(tmp_path).findings == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "check", "words"),
+    [
+        (ledger_events.LedgerUpdateProposed, {"turn_num": 9}, "ledgers", "does not follow"),
+        (virtual_events.VirtualChannelRecorded, {"fees": ()}, "virtual", "0 fees for 1"),
+        (ledger_events.LedgerUpdateReceived, {"fee": bytes(32)}, "hub", "our fee is 7"),
+    ],
+)
+def test_each_family_names_the_first_bad_record(
+    kind: type[events.Event], fields: dict[str, object], check: str, words: str, tmp_path: Path
+) -> None:
+    history = changed(hub(), kind, **fields)
+    write(history, tmp_path)
+    report = audit(tmp_path)
+    first = min(finding.seq for finding in report.findings if finding.seq is not None)
+    assert first == nth(history, kind)[0]
+    assert any(f.check == check and words in f.message for f in report.findings), report.findings
+
+
+def test_a_list_without_its_voucher_is_named(tmp_path: Path) -> None:
+    write(payer()[: nth(payer(), payment_events.BatchIssued)[0]], tmp_path)
+    assert ("batches", None) in {(f.check, f.seq) for f in audit(tmp_path).findings}
 
 
 def test_progress_is_told_now_and_then(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,9 +10,11 @@ from node.audit import audit
 from node.audit.messagepack import pack
 from node.store.kv import ENTITY, META, OUTBOX, SIGNED_TURNS, SNAPSHOTS
 from node.store.rocks import RocksKeyValue
-from protocols import events, inputs
+from protocols import events, inputs, ledger_events
 from protocols.effects import ReadHoldings, message_key, reading_key, transaction_key
 from tests.support.actors import BOB
+from tests.support.audit_cases import nth
+from tests.support.audit_webs import hub, write
 from tests.support.logs import flip
 from tests.support.recorded_nodes import World
 
@@ -81,6 +84,19 @@ def test_a_signed_turn_with_another_hash_is_named(busy: Path) -> None:
     edit(busy, SIGNED_TURNS, lambda found: {min(found): b"\x01" * 32})
     (message,) = findings(busy)
     assert message.startswith(f"family {SIGNED_TURNS} differs at 1 entries")
+
+
+@pytest.mark.parametrize(
+    "kind", [ledger_events.LedgerUpdateProposed, ledger_events.LedgerUpdateSigned]
+)
+def test_the_turns_of_a_ledger_are_signed_turns(kind: type[events.Event], tmp_path: Path) -> None:
+    write(hub(), tmp_path)
+    event: Any = nth(hub(), kind)[1]
+    key = event.channel_id + event.turn_num.to_bytes(8, "big")
+    edit(tmp_path, SIGNED_TURNS, lambda found: {key: None})
+    assert findings(tmp_path) == [
+        f"family {SIGNED_TURNS} misses 1 entries, the first 0x{key.hex()}"
+    ]
 
 
 def test_the_index_holds_request_ids(busy: Path) -> None:
