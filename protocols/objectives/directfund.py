@@ -205,7 +205,11 @@ def receive_proposal(draft: Draft, peer: Address, body: messages.ChannelProposal
     if fixed.participants[0] != peer or fixed.participants[-1] != draft.context.me:
         raise ParticipantsRefused("the proposer must be participant 0 and we the last one")
     known = draft.state.channels.get(state.channel_id)
-    if known is not None and known.turns[PREFUND_TURN].state_hash == state.state_hash():
+    if (
+        known is not None
+        and known.virtual is None
+        and known.turns[PREFUND_TURN].state_hash == state.state_hash()
+    ):
         # Said again: the proposer lost what we answered.
         retell(draft, known)
         return objective_id(ObjectiveType.DIRECT_FUND, state.channel_id)

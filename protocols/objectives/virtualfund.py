@@ -342,6 +342,9 @@ def _receive_again(
     """More signatures of a prefund that we know; to the payee also the ledger that carries it."""
     if channel.virtual is None or sender not in links_of(channel):
         raise UnknownChannel(channel.channel_id)
+    if body.encoded_state != channel.turns[PREFUND_TURN].encoded_state:
+        # Whatever state is taken in here is judged by nobody else: a final one would be signed.
+        raise StateRefused(state.turn_num, "it is not the prefund that was proposed")
     virtual = virtual_of(channel)
     if fees != virtual.fees:
         raise StateRefused(PREFUND_TURN, "the fees are other ones than we agreed to")
