@@ -27,14 +27,17 @@ def first_answer(
     state: NodeState, command: PaymentCommand, first_seq: int, recorded: Sequence[events.Event]
 ) -> Answer:
     """The answer to a command that was just cranked."""
+    event = recorded[-1] if recorded else None
+    if isinstance(event, events.VoucherIssued):
+        # First, because it runs for every single payment.
+        return answer_of(state, first_seq + len(recorded) - 1, event, ())
     if isinstance(command, inputs.TakeVoucher):
-        for offset, event in enumerate(recorded):
-            if isinstance(event, VoucherTaken):
-                return answer_of(state, first_seq + offset, event, ())
+        for offset, taken in enumerate(recorded):
+            if isinstance(taken, VoucherTaken):
+                return answer_of(state, first_seq + offset, taken, ())
         # It was known already: nothing new was recorded.
         total = state.channels[command.channel_id].vouchers.total
         return Answer(max(0, first_seq - 1), b"", command.channel_id, total=total, receipted=True)
-    event = recorded[-1]
     assert isinstance(event, Paid), "a payment's own record is its last"
     payment_ids = ids_of(recorded) if isinstance(command, inputs.SendBatch) else ()
     return answer_of(state, first_seq + len(recorded) - 1, event, payment_ids)

@@ -90,3 +90,47 @@ def test_what_cannot_be_paid_is_refused_by_name(tally_json, channel_id, alice_di
     for directory, channel, amount, name in cases:
         refused = tally_json("pay", channel, amount, "--dir", directory, exit_code=1)
         assert refused["error"]["name"] == name
+
+
+def test_a_list_of_payments_is_paid_at_once_and_receipted(
+    tally_json, tally, network, channel_id, alice_dir, tmp_path
+) -> None:
+    before = network.channel(network.alice, channel_id)
+    file = tmp_path / "wages.txt"
+    file.write_text("3gwei Ann\n# a comment\n7 Ben, who is new\n1\n")
+    arguments = ["pay", channel_id, "--batch", str(file), "--receipt", "--dir", alice_dir]
+    paid = tally_json(*arguments, "--request-id", "wages")
+    assert paid["receipted"] is True
+    assert int(paid["total"]) == int(before["paid"]) + 3 * 10**9 + 8
+    assert len(set(paid["payment_ids"])) == 3
+    assert tally_json(*arguments, "--request-id", "wages") == paid
+    shown = network.bob.call("payment_get", payment_id=paid["payment_ids"][1])
+    assert (shown["amount"], shown["memo"], shown["direction"]) == (
+        "7",
+        "Ben, who is new",
+        "received",
+    )
+    assert shown["receipt"]["payment_count"] == 3
+    told = tally("pay", channel_id, "--batch", str(file), "--dir", alice_dir)
+    assert "in 3 payments, on its way" in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("extra", "reason"),
+    [
+        ([], "give an AMOUNT, or a list"),
+        (["7", "--batch", "{file}"], "give an AMOUNT, or a list"),
+        (["--batch", "{file}", "--memo", "tea"], "each payment has its memo"),
+        (["--batch", "{file}"], "line 2"),
+        (["--batch", "{file}.none"], "cannot be read"),
+    ],
+)
+def test_what_is_no_list_of_payments_is_bad_usage(
+    tally, channel_id, alice_dir, tmp_path, extra, reason
+) -> None:
+    file = tmp_path / "wages.txt"
+    file.write_text("3gwei Ann\nmuch Ben\n")
+    given = [text.replace("{file}", str(file)) for text in extra]
+    refused = tally("pay", channel_id, *given, "--dir", alice_dir)
+    assert refused.exit_code == 2
+    assert reason in refused.stderr
