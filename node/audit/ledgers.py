@@ -137,10 +137,12 @@ class LedgerCheck:
             return
         if has_final(channel):
             yield "a final state is signed: no running one follows (M8)"
-        if channel.is_close_only:
+        own_changes = list(ledger.own_changes(event.turn_num))
+        # What only takes back says again what was agreed; the leader's queue must end to close.
+        if channel.is_close_only and own_changes:
             yield "the log had lost a tail: the ledger may only be closed (M27)"
         answered: set[str] = set()
-        for own in ledger.own_changes(event.turn_num):
+        for own in own_changes:
             for message in self._may_agree(channel, ledger, own.change, answered):
                 yield f"turn {own.turn_num}: {message}"
             if _takes_from_follower(ledger, own.change):
@@ -204,7 +206,8 @@ class LedgerCheck:
             yield f"it shares out {book.total()}, the ledger has {ledger.opening_total}"
         if state.turn_num <= ledger.turn_num:
             yield f"turn {ledger.turn_num} was agreed before"
-        for who, signature in zip(channel.participants, event.signatures, strict=True):
+        signatures = (event.leader_signature, event.follower_signature)
+        for who, signature in zip(channel.participants, signatures, strict=True):
             fault = signature_fault("the state", event.state_hash, signature, who)
             if fault is not None:
                 yield fault

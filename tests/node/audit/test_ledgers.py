@@ -354,6 +354,9 @@ def test_after_a_cut_tail_a_ledger_is_only_closed() -> None:
     proposal = hears(follower(), move(1))
     cut = [*follower(), CUT, proposal]
     then(cut, countersigned(proposal, BOB), words="may only be closed (M27)")
+    refused_one = [*cut, REFUSED(LEDGER, 4, "LEDGER_NOT_RUNNING", "")]
+    undone = hears(refused_one, move_back(1))
+    sound([*refused_one, undone], countersigned(undone, BOB))
     then([*follower(), CUT], ASKED(LEDGER, amount_to_bytes(1), "x"), words="no payments any more")
 
 
