@@ -67,7 +67,11 @@ def receive_payment_request(
     """
     ledger = require_role(channel, leads=True)
     require_running(channel, MOVE)
-    _require_new_request(ledger, amount_from_bytes(body.amount), body.request_id)
+    amount, balance = amount_from_bytes(body.amount), ledger.current.follower
+    _require_new_request(ledger, amount, body.request_id)
+    if amount > balance:
+        # The follower counts no money of a state that we do not know to be agreed.
+        raise LedgerFundsInsufficient(amount, balance)
     draft.emit(LedgerPaymentRequested(channel.channel_id, body.amount, body.request_id))
     propose_asked(draft, channel.channel_id)
 

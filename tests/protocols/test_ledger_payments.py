@@ -149,10 +149,11 @@ def test_a_wish_that_waits_is_not_taken_twice(network: Network) -> None:
     assert reason_of(alice).startswith("INVALID_LEDGER_CHANGE")
 
 
-def test_a_wish_above_the_balance_waits_and_moves_nothing(network: Network) -> None:
+def test_a_wish_above_the_balance_is_dropped_and_holds_up_no_other(network: Network) -> None:
     network.alice.feed(Said(BOB, payment_request(501)))
-    assert ledger_at(network.alice).queue == ()
-    assert [asked.amount for asked in ledger_at(network.alice).asked] == [501]
+    assert reason_of(network.alice).startswith("LEDGER_FUNDS_INSUFFICIENT")
+    network.alice.feed(Said(BOB, payment_request(500)))
+    assert [asked.amount for asked in ledger_at(network.alice).asked] == [500]
 
 
 def test_wishes_are_met_in_their_order(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,9 +170,10 @@ def test_wishes_are_met_in_their_order(network: Network, monkeypatch: pytest.Mon
 def test_a_leader_bounds_the_wishes_it_keeps(network: Network) -> None:
     alice = network.alice
     alice.proves_purity = False
-    for number in range(QUEUE_COUNT_MAX):
-        alice.feed(Said(BOB, payment_request(501, str(number))))
-    alice.feed(Said(BOB, payment_request(501, "more")))
+    alice.feed(Said(BOB, payment_request(500, "all")))
+    for number in range(1, QUEUE_COUNT_MAX):
+        alice.feed(Said(BOB, payment_request(1, str(number))))
+    alice.feed(Said(BOB, payment_request(1, "more")))
     assert reason_of(alice).startswith("TOO_MANY_PROPOSALS_WAITING")
 
 
