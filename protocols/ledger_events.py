@@ -107,8 +107,8 @@ class LedgerRestored(Event, frozen=True, array_like=True, gc=False):
     channel_id: ChannelId
     state_hash: StateHash
     encoded_state: bytes
-    signatures: tuple[Signature, Signature]
-    """The leader's and the follower's."""
+    leader_signature: Signature
+    follower_signature: Signature
 
 
 class LedgerPaymentAsked(Event, frozen=True, array_like=True, gc=False):

@@ -90,7 +90,8 @@ def _asked(channel: Channel, event: LedgerPaymentAsked | LedgerPaymentRequested)
 
 def _restored(channel: Channel, event: LedgerRestored) -> Channel:
     state = state_from_encoding(channel.fixed, event.encoded_state)
-    ledger = restored(ledger_of(channel), state, event.state_hash, event.signatures)
+    signatures = (event.leader_signature, event.follower_signature)
+    ledger = restored(ledger_of(channel), state, event.state_hash, signatures)
     return replace(channel, ledger=ledger, supported_turn=state.turn_num, close_only=True)
 
 

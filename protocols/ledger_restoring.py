@@ -81,4 +81,4 @@ def receive_agreed(
         signer = known_signer(channel, index)
         if signer is None or not signer.verify(state_hash, signature):
             raise WrongSigner(channel.fixed.participants[index])
-    draft.emit(LedgerRestored(channel.channel_id, state_hash, body.encoded_state, signatures))
+    draft.emit(LedgerRestored(channel.channel_id, state_hash, body.encoded_state, *signatures))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from eth_abi.abi import encode
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from protocols.crypto import keccak256
 from protocols.error import ProtocolError
 from protocols.ledger import (
     ADD,
@@ -15,19 +17,27 @@ from protocols.ledger import (
     NO_TARGET,
     REMOVE,
     Change,
+    Ledger,
     LedgerVars,
+    OpenRefusals,
     Proposed,
     after,
     balance_total,
     find_guarantee,
+    find_proposed,
     inverse,
     ledger_outcome,
     ledger_state,
     opened,
+    restored,
+    secured,
+    vars_of,
     with_agreed,
+    with_asked,
     with_proposed,
     with_refused,
 )
+from protocols.ledger_encoding import ledger_state_hash
 from protocols.ledger_errors import (
     DuplicateGuarantee,
     GuaranteeNotFound,
@@ -189,3 +199,109 @@ def test_a_refused_turn_keeps_its_place_in_the_queue() -> None:
     ledger = with_refused(ledger, 2, "FEE_TOO_LOW")
     assert ledger.queue[0].refusal == "FEE_TOO_LOW"
     assert ledger.proposed_turn == 2
+
+
+# --- queues with refusals ---
+
+
+def queued(*changes: Change, refused: tuple[int, ...] = ()) -> Ledger:
+    """A ledger with these proposals, some of them refused by their turns."""
+    ledger = opened(ZERO_ADDRESS, b"\1" * 32, (b"a" * 65, b"b" * 65), (1_000, 500))
+    for turn_num, change in enumerate(changes, 2):
+        ledger = with_proposed(ledger, proposed(turn_num, change), FIXED)
+    for turn_num in refused:
+        ledger = with_refused(ledger, turn_num, "FEE_TOO_LOW")
+    return ledger
+
+
+@pytest.mark.parametrize(
+    ("ledger", "expected"),
+    [
+        (queued(), (1_000, 500, 0)),
+        (queued(move(100)), (900, 500, 0)),
+        (queued(move(100), move(40, FOLLOWER, LEADER)), (900, 460, 0)),
+        (queued(add(1, 100, 60, fee=5)), (935, 465, 1)),
+        (queued(add(1), inverse(add(1)), refused=(2,)), (1_000, 500, 0)),
+        (queued(add(1), move(7), refused=(2,)), (993, 500, 0)),
+        (queued(move(7), inverse(move(7)), move(7), refused=(2,)), (993, 500, 0)),
+    ],
+)
+def test_what_is_secured_leans_on_no_credit_that_may_be_refused(
+    ledger: Ledger, expected: tuple[int, int, int]
+) -> None:
+    found = secured(ledger, FIXED)
+    assert (found.leader, found.follower, found.guarantee_count) == expected
+
+
+def test_a_removal_that_waits_frees_neither_money_nor_room() -> None:
+    ledger = with_agreed(queued(add(1)), 2, b"f" * 65, FIXED)
+    ledger = with_proposed(ledger, proposed(3, remove(1)), FIXED)
+    found = secured(ledger, FIXED)
+    assert (found.leader, found.follower, found.guarantee_count) == (900, 500, 1)
+
+
+def test_each_refusal_is_settled_by_one_inverse() -> None:
+    refusals = OpenRefusals()
+    assert not refusals
+    for change in (add(1), add(1), move(5)):
+        refusals.add(change)
+    assert not refusals.settle(add(1))
+    assert not refusals.settle(inverse(add(2)))
+    assert [refusals.settle(inverse(add(1))) for _ in range(3)] == [True, True, False]
+    assert refusals
+    assert refusals.settle(move(5, FOLLOWER, LEADER))
+    assert not refusals
+
+
+def test_the_newest_proposal_about_a_guarantee_is_found() -> None:
+    ledger = queued(add(1), add(2), inverse(add(1)), refused=(2,))
+    found = find_proposed(ledger, target(1))
+    assert found is not None
+    assert found.turn_num == 4
+    assert find_proposed(ledger, target(3)) is None
+
+
+def test_a_leaders_own_payment_answers_no_wish_of_the_follower() -> None:
+    ledger = with_asked(queued(replace(move(40), request_id="same")), "same", 40)
+    assert with_agreed(ledger, 2, b"f" * 65, FIXED).asked == ledger.asked
+    back = replace(move(40, FOLLOWER, LEADER), request_id="same")
+    ledger = with_asked(queued(back), "same", 40)
+    assert with_agreed(ledger, 2, b"f" * 65, FIXED).asked == ()
+
+
+# --- whole states ---
+
+
+@given(st.lists(changes, max_size=8))
+def test_a_state_of_a_ledger_is_read_back(wanted: list[Change]) -> None:
+    vars_ = START
+    for change in wanted:
+        try:
+            vars_ = after(vars_, change, FIXED)
+        except ProtocolError:
+            continue
+    assert vars_of(ledger_state(FIXED, ZERO_ADDRESS, vars_, 9)) == vars_
+
+
+def test_a_restored_ledger_is_the_state_that_was_shown() -> None:
+    vars_ = after(START, add(1), FIXED)
+    state = ledger_state(FIXED, ZERO_ADDRESS, vars_, 9)
+    before = with_asked(queued(move(5)), "rent", 5)
+    ledger = restored(before, state, b"h" * 32, (b"l" * 65, b"f" * 65))
+    assert (ledger.current, ledger.proposed, ledger.turn_num) == (vars_, vars_, 9)
+    assert (ledger.queue, ledger.asked) == ((), ())
+    assert ledger.signatures == (b"l" * 65, b"f" * 65)
+
+
+def test_the_hash_that_is_signed_is_that_of_the_layout_of_nitro() -> None:
+    vars_ = after(START, add(1, 100, 60, fee=5), FIXED)
+    signed = ledger_state_hash(FIXED.channel_id(), FIXED, ZERO_ADDRESS, vars_, 2)
+    allocations = [
+        (LEADER, 1_000 - 65, 0, b""),
+        (FOLLOWER, 500 - 40 + 5, 0, b""),
+        (target(1), 100, 2, LEADER + FOLLOWER),
+    ]
+    exits = [("0x" + "00" * 20, (0, b""), allocations)]
+    layout = "(address,(uint8,bytes),(bytes32,uint256,uint8,bytes)[])[]"
+    kinds = ["bytes32", "bytes", layout, "uint256", "bool"]
+    assert signed == keccak256(encode(kinds, [FIXED.channel_id(), b"", exits, 2, False]))

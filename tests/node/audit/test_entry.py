@@ -77,11 +77,3 @@ def test_an_old_payload_is_read_through_its_upcaster(monkeypatch: pytest.MonkeyP
     entry = decode_entry(pack([1, 7, 5, None, TAIL_CUT, [10, "000004.log"]]))
     assert entry.event == LogTailCut(10, 0, "000004.log")
     assert entry.payload == [10, "000004.log"]
-
-
-def test_an_array_of_fixed_length_has_no_other() -> None:
-    entry = decode_entry(encode_record(7, 5, 3, sample(EVENTS["ledger-restored"])))
-    *fields, signatures = entry.payload
-    for wrong in (signatures[:1], [*signatures, signatures[0]]):
-        with pytest.raises(Undecodable, match="signatures has . items, not 2"):
-            decode_entry(pack([1, 7, 5, 3, entry.name, [*fields, wrong]]))

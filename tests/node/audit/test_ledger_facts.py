@@ -151,11 +151,11 @@ def test_a_state_of_another_shape_is_no_ledgers() -> None:
 def test_a_restored_state_that_is_none_changes_nothing() -> None:
     known = facts()
     signatures = (bytes(65), bytes(65))
-    known.apply(ledger_events.LedgerRestored(LEDGER, bytes(32), b"x", signatures))
+    known.apply(ledger_events.LedgerRestored(LEDGER, bytes(32), b"x", *signatures))
     final = ledger.ledger_state(
         LEDGER_FIXED, ZERO_ADDRESS, ledger.LedgerVars(1, 2), 5, is_final=True
     )
-    known.apply(ledger_events.LedgerRestored(LEDGER, bytes(32), final.encode(), signatures))
+    known.apply(ledger_events.LedgerRestored(LEDGER, bytes(32), final.encode(), *signatures))
     assert known.agreed == Book({LEADER: 1, FOLLOWER: 2})
 
 

@@ -371,7 +371,7 @@ def restored(state: State, *by: Actor, **fields: object) -> ledger_events.Ledger
     state_hash = state.state_hash()
     first, second = by or (ALICE, BOB)
     signatures = (first.signer(state_hash), second.signer(state_hash))
-    return replace(RESTORED(LEDGER, state_hash, state.encode(), signatures), **fields)
+    return replace(RESTORED(LEDGER, state_hash, state.encode(), *signatures), **fields)
 
 
 def running(amounts: tuple[int, int], turn_num: int) -> State:
