@@ -46,6 +46,7 @@ from protocols.objectives import (
     directfund,
     giving_up,
     ledger_closing,
+    virtual_retelling,
     virtualdefund,
     virtualfund,
 )
@@ -410,7 +411,9 @@ def _peer_connected(draft: Draft, item: inputs.PeerConnected) -> None:
     if we_lost or they_lost:
         for channel_id in list(draft.state.channels):
             channel = draft.state.channels[channel_id]
-            if channel.counterparty == item.peer and channel.virtual is None:
+            if channel.virtual is not None:
+                virtual_retelling.retell(draft, channel, item.peer)
+            elif channel.counterparty == item.peer:
                 directfund.retell(draft, channel)
                 ledger_restoring.retell(draft, channel)
                 directdefund.retell(draft, channel)

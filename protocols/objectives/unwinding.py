@@ -58,7 +58,8 @@ def _renounce(draft: Draft, channel: Channel) -> bool:
     virtual = virtual_of(channel)
     is_payee = channel.my_index == channel.payee_index
     has_taken = channel.vouchers.total > 0 if is_payee else channel.signed_by_me(POSTFUND_TURN)
-    if has_taken or supported_final(channel) is not None:
+    # M27: what the lost end of a log held may be a voucher, or our postfund.
+    if has_taken or channel.close_only or supported_final(channel) is not None:
         return False
     code, reason = virtual.error_code, virtual.reason
     draft.emit(PostfundRenounced(channel.channel_id, channel.me, code, reason))

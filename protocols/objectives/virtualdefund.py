@@ -38,6 +38,7 @@ from protocols.objectives.base import (
 from protocols.objectives.giving_up import fund_id, give_up, may_give_up
 from protocols.objectives.removals import propose_removal
 from protocols.objectives.states import sign
+from protocols.objectives.virtual_retelling import answer, take_own
 from protocols.objectives.virtual_states import (
     is_complete,
     may_sign_final,
@@ -134,7 +135,14 @@ def receive_final(
         return  # Refused, or to be asked for again: there is nothing to add to.
     before = draft.state.channels[channel.channel_id]
     take_in(draft, channel.channel_id, state, body.encoded_state, body.signatures, sender)
-    pass_on_final(draft, before, draft.state.channels[channel.channel_id], state.turn_num)
+    after = draft.state.channels[channel.channel_id]
+    turn = after.turn(state.turn_num)
+    if not channel.is_end and turn is not None:
+        take_own(draft, after, turn, body.signatures[channel.my_index])
+    after = draft.state.channels[channel.channel_id]
+    pass_on_final(draft, before, after, state.turn_num)
+    if not channel.is_end or sender != channel.counterparty:
+        answer(draft, before, state.turn_num, body.signatures, sender)
 
 
 def _receive_at_end(

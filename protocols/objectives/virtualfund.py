@@ -43,6 +43,7 @@ from protocols.objectives.base import (
 from protocols.objectives.giving_up import give_up, tell_hubs_postfund, with_hop
 from protocols.objectives.guarantees import require_addition
 from protocols.objectives.states import sign
+from protocols.objectives.virtual_retelling import answer
 from protocols.objectives.virtual_rules import (
     choose_right,
     require_any_left,
@@ -116,7 +117,8 @@ def crank(draft: Draft, objective: Objective) -> WaitingFor:
         waiting_for = _guarantee(draft, channel)
         if waiting_for is not None:
             return waiting_for
-        if may_sign_postfund(channel):
+        # M27: who lost the end of its log may have renounced the postfund.
+        if may_sign_postfund(channel) and not channel.close_only:
             _sign_postfund(draft, channel)
     channel = draft.state.channels[objective.channel_id]
     if not is_supported(channel, POSTFUND_TURN):
@@ -357,6 +359,7 @@ def _receive_again(
     if is_left and not virtual.left_ledger:
         _meet_left(draft, channel, state, body.ledger_id)
     answer_prefund(draft, channel, draft.state.channels[channel.channel_id])
+    answer(draft, channel, PREFUND_TURN, body.signatures, sender)
     return channel.channel_id
 
 
@@ -442,6 +445,7 @@ def receive_state(
     pass_on_postfund(draft, channel, after)
     if virtual_of(after).unwinding and after is not channel:
         tell_hubs_postfund(draft, after)
+    answer(draft, channel, POSTFUND_TURN, body.signatures, sender)
 
 
 def _require_not_renounced(channel: Channel, signatures: tuple[bytes, ...]) -> None:

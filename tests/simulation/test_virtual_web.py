@@ -16,6 +16,7 @@ from protocols.channel import supported_final
 from protocols.error import ProtocolError
 from protocols.objectives.base import ObjectiveStatus, ObjectiveType
 from protocols.types import ChannelId
+from tests.support.soak import times
 from tests.support.web import Web, WebNode
 
 OVER = (ObjectiveStatus.COMPLETED, ObjectiveStatus.REJECTED)
@@ -104,6 +105,6 @@ def check(web: Web, paid: Counter[ChannelId]) -> None:
     assert web.changes() == [-total - sum(fees), *fees, total]
 
 
-@pytest.mark.parametrize("seed", range(SEED_COUNT))
+@pytest.mark.parametrize("seed", range(times(SEED_COUNT)))
 def test_every_channel_ends_and_nobody_loses(seed: int) -> None:
     run(seed)

@@ -194,6 +194,15 @@ class Web:
             node.now_ms += duration_ms
             node.feed(inputs.Tick())
 
+    def cut_tail(self, node: WebNode, answer_count: int = 1) -> None:
+        """The node loses its newest answers, which had left, and all sessions begin anew."""
+        node.cut_tail(answer_count)
+        for one in self.row:
+            for other in self.row:
+                if one is not other:
+                    received = other.peer(one.actor.address).received
+                    one.feed(inputs.PeerConnected(other.actor.address, received))
+
     # --- a virtual channel ---
 
     def open_command(self, amount: int = 1_000, entropy: bytes = b"virt") -> inputs.OpenVirtual:
@@ -375,7 +384,12 @@ def fund_ledger(
         for who, amount in zip(participants, amounts, strict=True)
     )
     channel_id = fixed.channel_id()
+    kind = ObjectiveType.DIRECT_FUND
+    identity = objective_id(kind, channel_id)
     for node in (leader, follower):
+        node.record(events.ObjectiveCreated(identity, kind, channel_id, participants))
+        node.record(events.ObjectiveParamsRecorded(identity, participants[0], "", None))
+        node.record(events.ObjectiveApproved(identity))
         node.record(
             events.ChannelCreated(
                 channel_id, participants, fixed.channel_nonce, CONSENSUS_APP, DURATION_S
@@ -386,6 +400,8 @@ def fund_ledger(
             _record_signed(node, state, (leader.actor, follower.actor))
         held = amount_to_bytes(sum(amounts))
         node.record(events.DepositDetected(channel_id, 1, 0, asset, held, held, bytes(32)))
+        postfund = node.channel(channel_id).turns[1].state_hash
+        node.record(events.ObjectiveCompleted(identity, True, postfund))
     return channel_id
 
 

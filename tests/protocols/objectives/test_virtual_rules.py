@@ -363,6 +363,7 @@ def test_proposals_of_one_peer_and_of_all_strangers_are_bounded(
     web = Web(1)
     hub = web.row[1]
     hub.decision = type(hub.decision)("ask")
+    hub.state.agenda.proven.clear()
     for number in range(3):
         web.open(100, b"s%03d" % number)
     bodies = [messages.decode_body(sent.body) for sent in web.payer.outbox[hub.actor.address]]
