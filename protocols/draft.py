@@ -74,6 +74,28 @@ class Overlay(Generic[Key, Value]):
         return sum(1 for _ in self)
 
 
+_MAPS = frozenset(
+    ("nodes", "channels", "objectives", "peers", "transactions", "approvers", "ledgers")
+)
+
+
+class _WorkingState(NodeState):
+    """The state as one crank sees it: overlays over its maps, its views empty.
+
+    Each is made when it is first looked at: most cranks touch two, and making all of them cost
+    half of a payment's crank.
+    """
+
+    def __init__(self, base: NodeState) -> None:
+        self._base = base
+
+    def __getattr__(self, name: str) -> object:
+        below = getattr(self._base, name)
+        made: object = Overlay(below) if name in _MAPS else type(below)()
+        setattr(self, name, made)
+        return made
+
+
 PAYEE = "payee"
 FOLLOWER = "follower"
 HUB = "hub"
@@ -164,15 +186,7 @@ class Draft:
     def __init__(self, base: NodeState, context: Context) -> None:
         self.base = base
         self.context = context
-        self.state = NodeState(
-            Overlay(base.nodes),
-            Overlay(base.channels),
-            Overlay(base.objectives),
-            Overlay(base.peers),
-            Overlay(base.transactions),
-            Overlay(base.approvers),
-            Overlay(base.ledgers),
-        )
+        self.state: NodeState = _WorkingState(base)
         self.events: list[events.Event] = []
         self.effects: list[Effect] = []
 

@@ -56,6 +56,19 @@ def test_an_emitted_fact_is_seen_by_the_draft_and_not_by_the_state_below() -> No
     assert draft.events == [events.LogTailCut(1, 2, "x")]
 
 
+def test_a_draft_has_views_of_its_own_that_begin_empty() -> None:
+    bob = opened().bob
+    bob.state.unreceipted.add(CHANNEL)
+    state = draft_of(bob).state
+    assert (state.unreceipted, state.unapproved) == (set(), {})
+    assert (state.agenda.active, state.carried.shares) == ({}, {})
+    state.unreceipted.add(OBJECTIVE)
+    assert state.unreceipted == {OBJECTIVE}
+    assert bob.state.unreceipted == {CHANNEL}
+    with pytest.raises(AttributeError):
+        getattr(state, "misspelt")  # noqa: B009  mypy knows that there is none
+
+
 def test_an_objective_message_is_recorded_and_numbered() -> None:
     draft = draft_of(CoreNode(ALICE))
     draft.send(BOB.address, final_request(0), OBJECTIVE)
