@@ -27,6 +27,8 @@ class VirtualCheck:
     def check(self, entry: Entry) -> Iterator[str]:
         """What is wrong with this record, given all before it."""
         event = entry.event
+        if isinstance(event, events.ObjectiveCompleted | events.ObjectiveRejected):
+            yield from self._ended(event)
         if not isinstance(event, _VIRTUAL_RULES):
             return
         channel = self._facts.channels.get(event.channel_id)
@@ -107,7 +109,7 @@ class VirtualCheck:
             if len(channel.participants) > 2:
                 yield "we signed before it was recorded what carries the channel (M14)"
             return
-        if ObjectiveType.VIRTUAL_FUND in channel.rejected:
+        if ObjectiveType.VIRTUAL_FUND in channel.rejected and not state.is_final:
             yield "the channel was rejected before"
         if state.turn_num == POSTFUND_TURN:
             yield from self._postfund(channel, channel.virtual, channel.my_index)
@@ -174,6 +176,21 @@ class VirtualCheck:
             yield "it is not our right neighbour's"
         if channel.signed_at(POSTFUND_TURN) == set(channel.participants):
             yield "the channel is open (M16)"
+
+    def _ended(self, event: events.ObjectiveCompleted | events.ObjectiveRejected) -> Iterator[str]:
+        """An opening ends open or without guarantees, a closing without any."""
+        objective = self._facts.objectives.get(event.objective_id)
+        channel = self._facts.channels.get(objective.channel_id) if objective is not None else None
+        if objective is None or channel is None or channel.virtual is None:
+            return
+        is_opened = isinstance(event, events.ObjectiveCompleted) and event.success
+        if is_opened and objective.objective_type == ObjectiveType.VIRTUAL_FUND:
+            if channel.signed_at(POSTFUND_TURN) != set(channel.participants):
+                yield "the channel is not open: its postfund is not signed by all (M5)"
+            return
+        for ledger_id in (channel.virtual.left_ledger, channel.virtual.right_ledger):
+            if self._facts.may_stand(ledger_id, channel.channel_id):
+                yield f"ledger 0x{ledger_id.hex()} may guarantee the channel still (M16)"
 
 
 _VIRTUAL_RULES = (

@@ -295,6 +295,30 @@ def test_what_is_open_or_given_up_is_given_up_no_more() -> None:
     one(doubled(unwound_hub(), ASKED), "the channel was given up before", ASKED, 1)
 
 
+def test_an_opening_ends_when_all_signed_the_postfund() -> None:
+    history = hub()
+    last = next(
+        seq
+        for seq, event in enumerate(history)
+        if isinstance(event, events.StateSupportedUpdated)
+        and event.channel_id == target_of(history)
+        and event.supported_turn == 1
+    )
+    theirs = max(seq for seq in range(last) if isinstance(history[seq], RECEIVED))
+    missing = [*history[:theirs], *history[theirs + 1 :]]
+    one(missing, "its postfund is not signed by all (M5)", events.ObjectiveCompleted, -2)
+
+
+def test_nothing_ends_while_a_guarantee_may_stand() -> None:
+    words = "may guarantee the channel still (M16)"
+    completed, rejected = events.ObjectiveCompleted, events.ObjectiveRejected
+    one(without(hub(), ledger_events.LedgerUpdateSigned, -1), words, completed, -1)
+    one(without(hub(), ledger_events.LedgerUpdateConfirmed, -1), words, completed, -1)
+    one(without(unwound_hub(), ledger_events.LedgerUpdateSigned, -1), words, rejected)
+    identity = objective_id(ObjectiveType.VIRTUAL_FUND, target_of(open_hub()))
+    then(open_hub(), rejected(identity, "no"), words=words)
+
+
 def test_a_state_that_is_not_stored_is_another_familys() -> None:
     target = target_of(open_hub())
     stray = SIGNED(target, 3, b"\x01" * 32, IVAN.address, bytes(65), True)
