@@ -86,7 +86,9 @@ def _agree(draft: Draft, channel: Channel, identity: ObjectiveId) -> WaitingFor 
         waiting_for = closing.agree(draft, channel, identity)
     else:
         waiting_for = WaitingFor.SUPPORTED_FINAL_STATE
-        turn = next((turn for turn in channel.turns if turn.is_final), None)
+        mine = channel.my_index
+        finals = (turn for turn in channel.turns if turn.is_final and not turn.signatures[mine])
+        turn = next(finals, None)
         # A hub that lost a tail may have signed another final state: it signs none (M27).
         if turn is not None and may_sign_final(channel, turn) and not channel.close_only:
             sign(draft, channel.channel_id, channel.state(turn))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from protocols import inputs
-from protocols.channel import ChannelStatus, status
+from protocols.channel import FIRST_FINAL_TURN, ChannelStatus, status
 from protocols.errors import ChannelNotOpen
 from protocols.objectives.base import ObjectiveStatus
 from tests.support.web import Web
@@ -55,6 +55,20 @@ def test_a_payment_that_crosses_the_payees_wish_is_paid_out() -> None:
     web.pay(channel_id, 10)
     web.settle()
     assert web.changes() == [-11, 1, 10]
+
+
+def test_a_hub_that_waits_for_others_signs_the_final_state_once() -> None:
+    web = Web(2)
+    channel_id = web.opened()
+    left_hub, right_hub = web.row[1:3]
+    web.payer.feed(inputs.CloseChannel(channel_id))
+    web.settle(without=frozenset({left_hub.actor.address}))
+    assert right_hub.channel(channel_id).signed_by_me(FIRST_FINAL_TURN)
+    assert status(right_hub.channel(channel_id)) == ChannelStatus.CLOSING
+    right_hub.now_ms += 1_000
+    assert right_hub.feed(inputs.Tick()).events == ()
+    web.settle()
+    assert web.defund_status(right_hub, channel_id) == ObjectiveStatus.COMPLETED
 
 
 def test_a_second_close_answers_like_the_first() -> None:
