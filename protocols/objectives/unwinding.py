@@ -19,7 +19,7 @@ from protocols.channel import POSTFUND_TURN, Channel, supported_final
 from protocols.draft import Draft
 from protocols.objectives import closing
 from protocols.objectives.base import Objective, WaitingFor
-from protocols.objectives.giving_up import fund_id
+from protocols.objectives.giving_up import fund_id, may_abandon
 from protocols.objectives.removals import propose_removal
 from protocols.objectives.virtual_states import signatures_of
 from protocols.virtual_events import PostfundRenounced
@@ -30,6 +30,9 @@ def crank(draft: Draft, objective: Objective) -> WaitingFor:
     """All progress possible now; the objective ends when our guarantees are gone."""
     channel = draft.state.channels[objective.channel_id]
     virtual, channel_id = virtual_of(channel), channel.channel_id
+    if supported_final(channel) is not None and not may_abandon(draft, channel):
+        # From here on it is the final state that removes them (M16 a): VirtualDefund does.
+        return WaitingFor.GUARANTEE_REMOVAL
     if stands(draft.state, virtual.right_ledger, channel_id):
         if right_of(channel) in virtual.renounced:
             change = removal_by_unwinding(channel, channel.my_index)
@@ -41,9 +44,8 @@ def crank(draft: Draft, objective: Objective) -> WaitingFor:
     if stands(draft.state, virtual.left_ledger, channel_id):
         if channel.me not in virtual.renounced and not _renounce(draft, channel):
             return WaitingFor.SUPPORTED_FINAL_STATE
-        if supported_final(channel) is None:
-            change = removal_by_unwinding(channel, channel.my_index - 1)
-            propose_removal(draft, objective, channel, virtual.left_ledger, change)
+        change = removal_by_unwinding(channel, channel.my_index - 1)
+        propose_removal(draft, objective, channel, virtual.left_ledger, change)
         return WaitingFor.GUARANTEE_REMOVAL
     draft.emit(events.ObjectiveRejected(objective.objective_id, virtual.reason, virtual.error_code))
     return WaitingFor.NOTHING
@@ -59,7 +61,7 @@ def _renounce(draft: Draft, channel: Channel) -> bool:
     is_payee = channel.my_index == channel.payee_index
     has_taken = channel.vouchers.total > 0 if is_payee else channel.signed_by_me(POSTFUND_TURN)
     # M27: what the lost end of a log held may be a voucher, or our postfund.
-    if has_taken or channel.close_only or supported_final(channel) is not None:
+    if has_taken or channel.close_only:
         return False
     code, reason = virtual.error_code, virtual.reason
     draft.emit(PostfundRenounced(channel.channel_id, channel.me, code, reason))

@@ -15,6 +15,7 @@ from protocols.objectives.virtualfund import HOP_MARGIN_MS, OPENING_EXPIRY_MS
 from protocols.types import ChannelId
 from protocols.virtual_paths import (
     is_agreed,
+    removal_by_final,
     removal_by_unwinding,
     stands,
 )
@@ -219,6 +220,33 @@ def test_a_payee_that_renounced_takes_no_voucher() -> None:
 
 
 # --- the other way out ---
+
+
+def test_once_a_final_state_of_all_is_known_nothing_is_proposed_that_it_forbids() -> None:
+    """The right neighbour renounced, then heard of the final state, and refused the way back."""
+    web, channel_id = stuck(2, 1)
+    ivan, irene = web.row[1:3]
+    ledger_id = web.ledgers[1]
+    assert web.hears(ivan, irene, PostfundRenunciation(channel_id, "X", "no")) == ""
+    way_back = ivan.ledger(ledger_id).queue[-1]
+    assert way_back.change == removal_by_unwinding(ivan.channel(channel_id), 1)
+    channel = ivan.channel(channel_id)
+    final = replace(channel.state(channel.turns[0]), turn_num=3, is_final=True)
+    signatures = [node.actor.signer(final.state_hash()) for node in web.row]
+    signatures[1] = b""
+    body = VirtualState(channel_id, final.encode(), tuple(signatures))
+    assert web.hears(ivan, irene, body) == ""
+    refusal = messages.LedgerRefusal(ledger_id, way_back.turn_num, "ANY", "final")
+    assert web.hears(ivan, irene, refusal) == ""
+    undone = ivan.ledger(ledger_id).queue[-1]
+    signature = irene.actor.signer(undone.state_hash)
+    agreed = messages.LedgerCountersignature(ledger_id, undone.turn_num, signature)
+    assert web.hears(ivan, irene, agreed) == ""
+    ivan.now_ms += 60_000
+    ivan.feed(inputs.Tick())
+    turn = ivan.channel(channel_id).turns[-1]
+    again = ivan.ledger(ledger_id).queue[-1]
+    assert again.change == removal_by_final(ivan.channel(channel_id), 1, turn)
 
 
 def test_where_a_hub_signed_the_postfund_a_final_state_of_all_clears_the_path() -> None:
