@@ -39,6 +39,7 @@ from protocols.errors import (
     UnknownChannel,
     UnknownObjective,
 )
+from protocols.ledger_events import LedgerUpdateResent
 from protocols.node_state import NodeState
 from protocols.objectives import (
     closing,
@@ -76,6 +77,7 @@ _NO_NEWS = (
     events.MessageSent,
     events.ObjectiveCranked,
     events.FinalStateRequested,
+    LedgerUpdateResent,
 )
 """What a message leads to that was said before; the request alone changes the channel at first."""
 

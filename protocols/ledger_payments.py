@@ -20,8 +20,8 @@ from protocols.ledger_reducers import ledger_of
 from protocols.ledgers import (
     free_balance,
     is_ledger,
-    is_move_proposed,
     propose,
+    proposed_moves,
     require_role,
     require_running,
 )
@@ -78,15 +78,12 @@ def receive_payment_request(
 
 def propose_asked(draft: Draft, channel_id: ChannelId) -> None:
     """The follower's wishes in their order; the first that must wait holds up the others."""
-    while True:
+    ledger = ledger_of(draft.state.channels[channel_id])
+    proposed = proposed_moves(ledger)
+    for asked in ledger.asked:
+        if asked.request_id in proposed:
+            continue
         channel = draft.state.channels[channel_id]
-        ledger = ledger_of(channel)
-        waiting = (
-            asked for asked in ledger.asked if not is_move_proposed(ledger, asked.request_id)
-        )
-        asked = next(waiting, None)
-        if asked is None:
-            return
         leader, follower = parties(channel.fixed)
         change = Change(
             MOVE, NO_TARGET, asked.amount, follower, leader, request_id=asked.request_id

@@ -107,18 +107,14 @@ def free_balance(channel: Channel) -> int:
     rest = secured(ledger, channel.fixed)
     if channel.my_index == 0:
         return rest.leader
-    asked = sum(
-        asked.amount for asked in ledger.asked if not is_move_proposed(ledger, asked.request_id)
-    )
-    return rest.follower - asked
+    proposed = proposed_moves(ledger)
+    asked = (asked.amount for asked in ledger.asked if asked.request_id not in proposed)
+    return rest.follower - sum(asked)
 
 
-def is_move_proposed(ledger: Ledger, request_id: str) -> bool:
-    """Whether a move under that request waits in the queue."""
-    return any(
-        proposal.change.request_id == request_id and proposal.change.kind == MOVE
-        for proposal in ledger.queue
-    )
+def proposed_moves(ledger: Ledger) -> set[str]:
+    """The request ids of the moves that wait in the queue."""
+    return {p.change.request_id for p in ledger.queue if p.change.kind == MOVE}
 
 
 def choose(draft: Draft, peer: Address, asset: Address, amount: int, fee: int) -> Channel | None:

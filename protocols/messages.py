@@ -20,8 +20,8 @@ from protocols.types import (
     Signature,
 )
 
-ENCODED_STATE_SIZE_BYTES_MAX = 65_536
-"""A state of two allocations is under 1 KiB; room for ledgers with 400 guarantees (M17)."""
+ENCODED_STATE_SIZE_BYTES_MAX = 131_072
+"""A state of two allocations is under 1 KiB, a ledger's with 400 guarantees 101 KiB (M17)."""
 TEXT_LENGTH_MAX = 256
 """Characters of a memo or a reason that a peer may send."""
 

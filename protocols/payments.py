@@ -140,9 +140,14 @@ def message_of(
 
 
 def paying_channel(draft: Draft, peer: Address, channel_id: ChannelId) -> Channel:
-    """The channel in which we pay that peer; raises UnknownChannel."""
+    """The payment channel in which we pay that peer; raises UnknownChannel."""
     channel = draft.state.channels.get(channel_id)
-    if channel is None or channel.my_index != 0 or channel.counterparty != peer:
+    if (
+        channel is None
+        or channel.my_index != 0
+        or channel.counterparty != peer
+        or channel.fixed.app_definition != draft.state.node.virtual_payment_app
+    ):
         raise UnknownChannel(channel_id)
     return channel
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
 
-from protocols import inputs
+from protocols import inputs, messages
 from protocols.error import ProtocolError
 from protocols.errors import UnknownChannel
 from protocols.events import MessageDropped
@@ -175,6 +176,32 @@ def test_a_leader_bounds_the_wishes_it_keeps(network: Network) -> None:
         alice.feed(Said(BOB, payment_request(1, str(number))))
     alice.feed(Said(BOB, payment_request(1, "more")))
     assert reason_of(alice).startswith("TOO_MANY_PROPOSALS_WAITING")
+
+
+def test_a_wish_costs_no_more_than_once_through_the_queue(network: Network) -> None:
+    alice = network.alice
+    alice.proves_purity = False
+    for number in range(QUEUE_COUNT_MAX - 1):
+        alice.feed(Said(BOB, payment_request(1, str(number))))
+    call_count = 0
+
+    def count(*_: Any) -> None:
+        nonlocal call_count
+        call_count += 1
+
+    sys.setprofile(count)
+    alice.feed(Said(BOB, payment_request(1, "last")))
+    sys.setprofile(None)
+    assert len(ledger_at(alice).queue) == QUEUE_COUNT_MAX
+    assert call_count < 40 * QUEUE_COUNT_MAX
+
+
+def test_a_ledger_has_no_payments_that_the_follower_could_refuse(network: Network) -> None:
+    nothing = bytes(32)
+    body = messages.PaymentRefusal(LEDGER, nothing, nothing, nothing, "NOBODY_KNOWS", "")
+    network.alice.feed(Said(BOB, body))
+    assert reason_of(network.alice).startswith("UNKNOWN_CHANNEL")
+    assert network.alice.channel(LEDGER).final_requests == ()
 
 
 def test_a_wish_is_dropped_where_nothing_runs(network: Network) -> None:

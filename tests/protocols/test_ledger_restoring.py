@@ -138,6 +138,17 @@ def test_a_follower_that_forgot_the_opening_hears_what_followed(network: Network
     assert status(bob.channel(LEDGER)) == ChannelStatus.CLOSED
 
 
+def test_who_hears_a_queue_again_and_again_tells_nothing_new(network: Network) -> None:
+    alice = network.alice
+    for _ in range(3):
+        propose(alice, move(5))
+    postfund = alice.channel(LEDGER).turns[1]
+    said = messages.SignedState(LEDGER, postfund.encoded_state, postfund.signatures[1])
+    for count in (1, 2):
+        alice.feed(Said(BOB, said))
+        assert alice.peer(BOB.address).repeat_count == count
+
+
 def test_without_a_cut_nothing_is_said_again(network: Network) -> None:
     propose(network.alice, move(5))
     network.settle()

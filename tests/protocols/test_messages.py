@@ -12,11 +12,15 @@ from hypothesis import strategies as st
 
 from protocols import messages
 from protocols.errors import InvalidEncoding
+from protocols.ledger import GUARANTEE_COUNT_MAX, Guarantee, LedgerVars, ledger_state
 from protocols.messages import Body, decode_body, encode_body
-from protocols.types import amount_to_bytes
+from protocols.outcome import destination_of
+from protocols.state import FixedPart
+from protocols.types import ZERO_ADDRESS, amount_to_bytes
 from tests.support.actors import ALICE, BOB
 from tests.support.builders import (
     CHANNEL,
+    CONSENSUS_APP,
     final_refusal,
     final_request,
     payment,
@@ -162,3 +166,15 @@ def test_a_message_with_one_byte_changed_is_refused_or_another_message(
         return
     assert isinstance(body, msgspec.Struct)
     assert encode_body(body) != encode_body(BODIES[tag])
+
+
+def test_a_ledger_with_all_guarantees_it_may_have_fits_into_a_message() -> None:
+    owner = destination_of(ALICE.address)
+    guarantees = tuple(
+        Guarantee(number.to_bytes(32, "big"), 1, owner, owner)
+        for number in range(1, GUARANTEE_COUNT_MAX + 1)
+    )
+    fixed = FixedPart((ALICE.address, BOB.address), 1, CONSENSUS_APP, 3_600)
+    state = ledger_state(fixed, ZERO_ADDRESS, LedgerVars(1, 1, guarantees), 5)
+    body = messages.SignedState(state.channel_id, state.encode(), bytes(65), bytes(65))
+    assert decode_body(encode_body(body)) == body
