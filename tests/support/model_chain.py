@@ -94,6 +94,11 @@ class ModelChain:
         fact = inputs.ChannelRead(channel_id, asset, held.get(channel_id, 0), number, name, 0)
         self.feeds[address].append(fact)
 
+    @property
+    def transaction_count(self) -> int:
+        """Transactions that anybody ever signed for."""
+        return len(self._requests)
+
     def stranger_deposits(self, channel_id: ChannelId, amount: int) -> None:
         """Somebody nobody knows adds to the holdings, in the next block."""
         data = DEPOSIT_SELECTOR + encode(

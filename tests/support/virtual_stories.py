@@ -56,35 +56,37 @@ def is_everywhere(nodes: Sequence[TimedNode], channel_id: ChannelId, wanted: Cha
     )
 
 
-async def open_ledgers(web: TimedWeb) -> list[ChannelId]:
+async def open_ledgers(web: TimedWeb, asset: Address = ZERO_ADDRESS) -> list[ChannelId]:
     """A ledger between all neighbours of the path; either of them leads."""
     found: list[ChannelId] = []
     for number, (left, right) in enumerate(pairwise(web.path)):
         leader, follower = (left, right) if web.random.random() < 0.5 else (right, left)
         entropy = number.to_bytes(4, "big")
         who = follower.actor.address
-        command = inputs.OpenLedger(who, ZERO_ADDRESS, DEPOSIT, DEPOSIT, DURATION_S, entropy)
+        command = inputs.OpenLedger(who, asset, DEPOSIT, DEPOSIT, DURATION_S, entropy)
         answer = await leader.order(command)
         assert answer.channel_id is not None
         found.append(answer.channel_id)
     for ledger_id, pair in zip(found, pairwise(web.path), strict=True):
-        await web.until(_condition(pair, ledger_id, ChannelStatus.OPEN))
+        await web.until(condition(pair, ledger_id, ChannelStatus.OPEN))
     return found
 
 
-def _condition(
+def condition(
     nodes: Sequence[TimedNode], channel_id: ChannelId, wanted: ChannelStatus
 ) -> Callable[[], bool]:
     return lambda: is_everywhere(nodes, channel_id, wanted)
 
 
-async def open_virtual(web: TimedWeb, number: int) -> ChannelId:
+async def open_virtual(
+    web: TimedWeb, number: int, asset: Address = ZERO_ADDRESS, amount: int = AMOUNT
+) -> ChannelId:
     """The first of the path opens a channel to the last, for what the hubs want."""
     path = web.path
     command = inputs.OpenVirtual(
         tuple(node.actor.address for node in path[1:]),
-        ZERO_ADDRESS,
-        AMOUNT,
+        asset,
+        amount,
         (HUB_FEE,) * (len(path) - 2),
         DURATION_S,
         b"v" + number.to_bytes(3, "big"),
@@ -133,7 +135,7 @@ async def channel_life(
     channel_id = await open_virtual(web, number)
     if may_fail and random.random() < 0.5:
         await give_up(web, channel_id)
-    opened = _condition(path, channel_id, ChannelStatus.OPEN)
+    opened = condition(path, channel_id, ChannelStatus.OPEN)
     await web.until(lambda: opened() or are_over(path, channel_id))
     has_opened = opened()
     if has_opened or supported_final(path[0].channel(channel_id)) is not None:
@@ -146,7 +148,7 @@ async def channel_life(
     expectation.move(path[0], path[-1], await pay(web, channel_id))
     closer = random.choice((path[0], path[-1]))
     await closer.order(inputs.CloseChannel(channel_id))
-    await web.until(_condition(path, channel_id, ChannelStatus.CLOSED))
+    await web.until(condition(path, channel_id, ChannelStatus.CLOSED))
     await web.until(lambda: are_over(path, channel_id))
 
 
@@ -164,21 +166,30 @@ async def pay_in_ledger(web: TimedWeb, ledger_id: ChannelId, expectation: Expect
     await web.until(lambda: is_at_rest(web, ledger_id))
 
 
+def deposits(web: TimedWeb) -> Expectation:
+    """What everybody put into its one or two ledgers."""
+    last = len(web.path) - 1
+    ledger_counts = {node: 1 if place in (0, last) else 2 for place, node in enumerate(web.path)}
+    return Expectation(
+        {node.actor.address: DEPOSIT * count for node, count in ledger_counts.items()}
+    )
+
+
+async def close_ledgers(web: TimedWeb, ledgers: list[ChannelId]) -> None:
+    """Once nothing is left in them."""
+    for ledger_id, left in zip(ledgers, web.path[:-1], strict=True):
+        await web.until(partial(is_at_rest, web, ledger_id))
+        await left.order(inputs.CloseChannel(ledger_id))
+    await web.until(lambda: all(are_over(web.path, ledger_id) for ledger_id in ledgers))
+
+
 async def tell(web: TimedWeb) -> Expectation:
     """Ledgers, channels over them, direct payments, and everything closed."""
     path = web.path
-    count = len(path) - 1
-    owed = {
-        node.actor.address: DEPOSIT * (1 if place in (0, count) else 2)
-        for place, node in enumerate(path)
-    }
-    expectation = Expectation(owed)
+    expectation = deposits(web)
     ledgers = await open_ledgers(web)
     for number in range(web.random.randint(1, 3)):
         await channel_life(web, number, expectation, may_fail=len(path) > 2)
         await pay_in_ledger(web, web.random.choice(ledgers), expectation)
-    for ledger_id, left in zip(ledgers, path[:-1], strict=True):
-        await web.until(partial(is_at_rest, web, ledger_id))
-        await left.order(inputs.CloseChannel(ledger_id))
-    await web.until(lambda: all(are_over(path, ledger_id) for ledger_id in ledgers))
+    await close_ledgers(web, ledgers)
     return expectation
