@@ -20,13 +20,33 @@ import msgspec
 from protocols import ledger_events, payment_events, virtual_events
 from protocols.crypto import keccak256
 from protocols.event import Event as Event
+from protocols.payment_events import (
+    ReceiptIssued as ReceiptIssued,
+)
+from protocols.payment_events import (
+    ReceiptReceived as ReceiptReceived,
+)
+from protocols.payment_events import (
+    VoucherIssued as VoucherIssued,
+)
+from protocols.payment_events import (
+    VoucherReceived as VoucherReceived,
+)
+from protocols.payment_events import (
+    VoucherRefusalReceived as VoucherRefusalReceived,
+)
+from protocols.payment_events import (
+    VoucherRefused as VoucherRefused,
+)
+from protocols.payment_events import (
+    VoucherResent as VoucherResent,
+)
 from protocols.types import (
     Address,
     Amount32,
     Bytes32,
     ChannelId,
     ObjectiveId,
-    PaymentId,
     Signature,
     StateHash,
     amount_from_bytes,
@@ -321,87 +341,6 @@ class FinalStateRefused(Event, frozen=True, array_like=True, gc=False):
     total: Amount32
     """Largest voucher accepted by the payee."""
     signature: bytes = b""
-
-
-# --- ours: payments ---
-
-
-class VoucherIssued(Event, frozen=True, array_like=True, gc=False):
-    NAME = "voucher-issued"
-    channel_id: ChannelId
-    payment_id: PaymentId
-    amount: Amount32
-    """This payment alone."""
-    total: Amount32
-    """The voucher's cumulative amount."""
-    signature: Signature
-    memo: str = ""
-    request_id: str = ""
-
-
-class VoucherReceived(Event, frozen=True, array_like=True, gc=False):
-    NAME = "voucher-received"
-    channel_id: ChannelId
-    payment_id: PaymentId
-    amount: Amount32
-    total: Amount32
-    signature: Signature
-    memo: str = ""
-
-
-class VoucherRefused(Event, frozen=True, array_like=True, gc=False):
-    """We, the payee, refused a payment and told the payer so; it counts as spent for her (M13)."""
-
-    NAME = "voucher-refused"
-    channel_id: ChannelId
-    peer: Address
-    payment_id: PaymentId
-    total: Amount32
-    accepted_total: Amount32
-    """The payee's largest accepted voucher: the base the payer goes on from."""
-    error_code: str
-    reason: str
-
-
-class VoucherRefusalReceived(Event, frozen=True, array_like=True, gc=False):
-    NAME = "voucher-refusal-received"
-    channel_id: ChannelId
-    peer: Address
-    payment_id: PaymentId
-    total: Amount32
-    accepted_total: Amount32
-    error_code: str
-    reason: str
-
-
-class VoucherResent(Event, frozen=True, array_like=True, gc=False):
-    """A refused payment was sent again, with the voucher it had (M13)."""
-
-    NAME = "voucher-resent"
-    channel_id: ChannelId
-    payment_id: PaymentId
-    total: Amount32
-
-
-class ReceiptIssued(Event, frozen=True, array_like=True, gc=False):
-    """The payee signed what it accepted: all up to total, the new payments by their root (M13)."""
-
-    NAME = "receipt-issued"
-    channel_id: ChannelId
-    total: Amount32
-    payment_count: int
-    """Payments under the root: those accepted since the previous receipt."""
-    root: Bytes32
-    signature: Signature
-
-
-class ReceiptReceived(Event, frozen=True, array_like=True, gc=False):
-    NAME = "receipt-received"
-    channel_id: ChannelId
-    total: Amount32
-    payment_count: int
-    root: Bytes32
-    signature: Signature
 
 
 # --- ours: delivery ---

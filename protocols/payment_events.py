@@ -1,13 +1,99 @@
-"""Events of payments that share a voucher, and of vouchers that pass from hand to hand.
+"""Events of payments: vouchers and receipts, lists under one voucher, vouchers from hand to hand.
 
-A batch is a run of `payment-listed` records and, right behind it, the one that carries their
+A list is a run of `payment-listed` records and, right behind it, the one that carries their
 voucher and stands for the message. They are written together or not at all.
 """
 
 from __future__ import annotations
 
 from protocols.event import Event
-from protocols.types import Amount32, Bytes32, ChannelId, PaymentId, Signature
+from protocols.types import Address, Amount32, Bytes32, ChannelId, PaymentId, Signature
+
+
+class VoucherIssued(Event, frozen=True, array_like=True, gc=False):
+    """We signed a voucher for one payment and sent both."""
+
+    NAME = "voucher-issued"
+    channel_id: ChannelId
+    payment_id: PaymentId
+    amount: Amount32
+    """This payment alone."""
+    total: Amount32
+    """The voucher's cumulative amount."""
+    signature: Signature
+    memo: str = ""
+    request_id: str = ""
+
+
+class VoucherReceived(Event, frozen=True, array_like=True, gc=False):
+    """We, the payee, accepted a payment under its own voucher."""
+
+    NAME = "voucher-received"
+    channel_id: ChannelId
+    payment_id: PaymentId
+    amount: Amount32
+    total: Amount32
+    signature: Signature
+    memo: str = ""
+
+
+class VoucherRefused(Event, frozen=True, array_like=True, gc=False):
+    """We, the payee, refused a payment and told the payer so; it counts as spent for her (M13)."""
+
+    NAME = "voucher-refused"
+    channel_id: ChannelId
+    peer: Address
+    payment_id: PaymentId
+    total: Amount32
+    accepted_total: Amount32
+    """The payee's largest accepted voucher: the base the payer goes on from."""
+    error_code: str
+    reason: str
+
+
+class VoucherRefusalReceived(Event, frozen=True, array_like=True, gc=False):
+    """The payee refused a payment, or a list, of ours."""
+
+    NAME = "voucher-refusal-received"
+    channel_id: ChannelId
+    peer: Address
+    payment_id: PaymentId
+    total: Amount32
+    accepted_total: Amount32
+    error_code: str
+    reason: str
+
+
+class VoucherResent(Event, frozen=True, array_like=True, gc=False):
+    """A refused payment was sent again, with the voucher it had (M13)."""
+
+    NAME = "voucher-resent"
+    channel_id: ChannelId
+    payment_id: PaymentId
+    total: Amount32
+
+
+class ReceiptIssued(Event, frozen=True, array_like=True, gc=False):
+    """The payee signed what it accepted: all up to total, the new payments by their root (M13)."""
+
+    NAME = "receipt-issued"
+    channel_id: ChannelId
+    total: Amount32
+    payment_count: int
+    """Payments under the root: those accepted since the previous receipt."""
+    root: Bytes32
+    signature: Signature
+
+
+class ReceiptReceived(Event, frozen=True, array_like=True, gc=False):
+    """The payee signed for what it accepted, and we keep it."""
+
+    NAME = "receipt-received"
+    channel_id: ChannelId
+    total: Amount32
+    payment_count: int
+    root: Bytes32
+    signature: Signature
 
 
 class PaymentListed(Event, frozen=True, array_like=True, gc=False):
