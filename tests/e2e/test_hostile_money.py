@@ -93,7 +93,7 @@ def forbidden(mallory: Mallory) -> dict[str, State]:
         "CHALLENGE_DURATION_TOO_SHORT": with_fixed(mallory, challenge_duration=10),
         "CHALLENGE_DURATION_TOO_LONG": with_fixed(mallory, challenge_duration=2**48 - 1),
         "APP_NOT_SUPPORTED": with_fixed(
-            mallory, app_definition=parse_address(deployment["consensus_app"])
+            mallory, app_definition=parse_address(deployment["adjudicator"])
         ),
         "PARTICIPANTS_REFUSED": with_fixed(mallory, participants=(STRANGER.address, bob)),
         "PAYEE_MUST_OPEN_WITH_ZERO": with_allocations(mallory, 10, 10),
