@@ -45,8 +45,6 @@ class _Shape:
     kind: type
     optional: bool = False
     length: int | None = None
-    count: int | None = None
-    """Items of an array that has always as many."""
 
 
 def decode_entry(raw: bytes) -> Entry:
@@ -125,8 +123,6 @@ def _require_shape(field: str, shape: _Shape, value: object) -> None:
     kind = bytes if shape.kind is list else shape.kind
     if shape.kind is list and not isinstance(value, list):
         raise Undecodable(f"{field} is no array")
-    if shape.count is not None and len(items) != shape.count:
-        raise Undecodable(f"{field} has {len(items)} items, not {shape.count}")
     for item in items:
         if type(item) is not kind:
             raise Undecodable(f"{field} is {type(item).__name__}, not {kind.__name__}")
@@ -142,9 +138,6 @@ def _shape(hint: Any) -> _Shape:
         return _Shape(shape.kind, optional=True, length=shape.length)
     if isinstance(described, inspect.VarTupleType):
         return _Shape(list, length=_shape(get_args(hint)[0]).length)
-    if isinstance(described, inspect.TupleType):
-        items = get_args(hint)
-        return _Shape(list, length=_shape(items[0]).length, count=len(items))
     if isinstance(described, inspect.BytesType):
         return _Shape(bytes, length=described.min_length)
     kinds = {inspect.IntType: int, inspect.StrType: str, inspect.BoolType: bool}

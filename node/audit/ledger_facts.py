@@ -259,10 +259,7 @@ def book_of(state: State) -> Book | None:
         {a.destination: a.amount for a in exit_.allocations[:2]},
         {a.destination: a for a in exit_.allocations[2:]},
     )
-    try:
-        built = state_of(state.fixed, exit_.asset, book, state.turn_num, is_final=state.is_final)
-    except ProtocolError:
-        return None
+    built = state_of(state.fixed, exit_.asset, book, state.turn_num, is_final=state.is_final)
     others = exit_.allocations[2:]
     are_guarantees = all(
         a.allocation_type == GUARANTEE and len(a.metadata) == GUARANTEE_METADATA_SIZE_BYTES

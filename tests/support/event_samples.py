@@ -42,8 +42,7 @@ def _value(event_name: str, field: str, hint: Any) -> Any:
         return int.from_bytes(seed[:5], "big")
     if isinstance(described, msgspec.inspect.StrType):
         return _TEXTS.get(field, f"{field} of {event_name}")
-    if isinstance(described, msgspec.inspect.VarTupleType | msgspec.inspect.TupleType):
-        # Of any length or of two: two.
+    if isinstance(described, msgspec.inspect.VarTupleType):
         item = get_args(hint)[0]
         return tuple(_value(event_name, f"{field}{index}", item) for index in range(2))
     assert isinstance(described, msgspec.inspect.BytesType), f"no sample for {hint}"
