@@ -32,6 +32,7 @@ from node.limits import (
     PROMPT_INPUT_COUNT_MAX,
 )
 from node.outbox import Outbox
+from node.payment_answers import answer_of
 from node.requests import Requests, Telling
 from node.store.batch import Batch
 from node.store.log import EventLog
@@ -43,6 +44,7 @@ from protocols.errors import ProtocolError
 from protocols.ledger_events import LedgerUpdateProposed, LedgerUpdateSigned
 from protocols.messages import PaymentBatch
 from protocols.node_state import RUNS, Digest, NodeState, apply, apply_all, apply_run
+from protocols.payment_runs import receive_run, received_together, send_run, sent_together
 from protocols.types import Address
 
 log = structlog.get_logger()
@@ -188,9 +190,7 @@ class Engine:
     def step(self, taken: list[Queued]) -> None:
         """One batch, from inputs to release; synchronous on purpose."""
         step = _Step(self, self._now_ms())
-        for queued in taken:
-            step.take(queued)
-        step.take(_END_OF_BATCH)
+        step.take_all(taken)
         if step.batch.next_seq - self._digested_seq >= DIGEST_INTERVAL_RECORD_COUNT:
             step.record_digest(clean_stop=False)
         self._write(step)
@@ -210,9 +210,7 @@ class Engine:
             except trio.WouldBlock:
                 break
         step = _Step(self, self._now_ms())
-        for queued in rest:
-            step.take(queued)
-        step.take(_END_OF_BATCH)
+        step.take_all(rest)
         step.record_digest(clean_stop=True)
         self._write(step)
         step.release()
@@ -262,6 +260,44 @@ class _Step:
         self._heard: set[Address] = set()
         self._answers: list[tuple[Done, Answer | ProtocolError]] = []
 
+    def take_all(self, taken: list[Queued]) -> None:
+        """Crank the inputs in order, payments that come in company together, then their end."""
+        place, items = 0, [queued.item for queued in taken]
+        while place < len(taken):
+            count = self._take_payments(taken, items, place)
+            if count == 0:
+                self.take(taken[place])
+                count = 1
+            place += count
+        self.take(_END_OF_BATCH)
+
+    def _take_payments(self, taken: list[Queued], items: list[inputs.Input], place: int) -> int:
+        """Take the run of payments that begins there; how many it took, maybe none."""
+        state = self.engine.state
+        if len(received := received_together(items, place)) > 1:
+            self._heard.add(received[0].peer)
+            result = receive_run(state, received, self._context)
+        elif len(sent := sent_together(items, place)) > 1:
+            result = send_run(state, sent, self._context)
+        else:
+            return 0
+        first_seq, count = self.batch.next_seq, len(result.events)
+        if count:
+            self.batch.append_run(result.events, None, None)
+            apply_run(state, result.events)
+            self._put_effects(result.effects)
+        for offset, event in enumerate(result.events):
+            queued = taken[place + offset]
+            if queued.done is not None:
+                assert isinstance(event, events.VoucherIssued), "what is sent has its own record"
+                self._answer(queued, queued.done, answer_of(state, first_seq + offset, event, ()))
+        return count
+
+    def _put_effects(self, effects: tuple[Effect, ...]) -> None:
+        for effect in effects:
+            self.batch.put_effect(outbox_key(effect), effect)
+        self._effects.extend(effects)
+
     def take(self, queued: Queued) -> None:
         """Crank one input and fold what it leads to; a refused command gets its error."""
         item = queued.item
@@ -280,9 +316,7 @@ class _Step:
                 self.record(event, self._cause(first_seq))
         else:
             self._record_runs(result.events, first_seq)
-        for effect in result.effects:
-            self.batch.put_effect(outbox_key(effect), effect)
-        self._effects.extend(result.effects)
+        self._put_effects(result.effects)
         return first_seq, result.events
 
     def _record_runs(self, recorded: tuple[events.Event, ...], first_seq: int) -> None:
@@ -290,7 +324,7 @@ class _Step:
         for kind, group in groupby(recorded, type):
             run = list(group)
             if kind in RUNS:
-                self.batch.append_run(run, self._cause(first_seq))
+                self.batch.append_run(run, self._cause(first_seq), first_seq)
                 apply_run(self.engine.state, run)
                 continue
             for event in run:
@@ -327,10 +361,14 @@ class _Step:
         except ProtocolError as refusal:
             self._answers.append((done, refusal))
             return
-        waits = queued.until == "receipt" and known.payment_id and not known.receipted
-        if waits and requests.wait_for_receipt(known, done):
+        self._answer(queued, done, known)
+
+    def _answer(self, queued: Queued, done: Done, answer: Answer) -> None:
+        """Answer when the batch is written, or when the receipt is if the caller waits for it."""
+        waits = queued.until == "receipt" and answer.payment_id and not answer.receipted
+        if waits and self.engine._requests.wait_for_receipt(answer, done):
             return
-        self._answers.append((done, known))
+        self._answers.append((done, answer))
 
     def record_digest(self, *, clean_stop: bool) -> None:
         """The digest of the state as it stands after everything in this batch."""

@@ -115,16 +115,18 @@ class Batch:
         self.is_empty = False
         return seq
 
-    def append_run(self, run: Sequence[Event], cause_seq: int | None) -> None:
+    def append_run(
+        self, run: Sequence[Event], cause_seq: int | None, later_cause_seq: int | None
+    ) -> None:
         """Add events of one kind, what `append` would do one by one, in half the time.
 
-        `cause_seq` None says that the others follow from the first of them. Never at record 0.
+        `cause_seq` is the first one's, `later_cause_seq` that of the others. Never at record 0.
         """
         first, seq, chain = run[0], self.next_seq, self.chain_hash
         name, version, time_ms = first.NAME, first.VERSION, self._time_ms
         fields, has_request_id = INDEXED_FIELDS[name], name in ANSWERS_REQUEST
         put, log, entity = self._put, self._log, self._entity
-        cause, later_cause = cause_seq, seq if cause_seq is None else cause_seq
+        cause = cause_seq
         for event in run:
             record = _encode((version, seq, time_ms, cause, name, event))
             chain = sha256(chain + record).digest()
@@ -135,7 +137,7 @@ class Batch:
             if has_request_id and event.request_id:  # type: ignore[attr-defined]
                 put(request_entity(event.request_id) + key, b"", entity)  # type: ignore[attr-defined]
             seq += 1
-            cause = later_cause
+            cause = later_cause_seq
         self.next_seq, self.chain_hash, self.is_empty = seq, chain, False
 
     def put_effect(self, key: bytes, effect: Effect) -> None:

@@ -153,6 +153,23 @@ async def test_a_batch_is_bounded() -> None:
     assert rig.state.channels[CHANNEL].vouchers.payment_count == BATCH_INPUT_COUNT_MAX + 1
 
 
+async def test_payments_that_come_together_have_no_cause_in_each_other() -> None:
+    payer, payee = await opened(), await opened(BOB)
+    answers = [payer.ask(pay(1, number), "receipt") for number in (1, 2, 3)]
+    await payer.work()
+    payee.queue(*(payee.said(ALICE, body) for body in payer.peers.bodies(BOB.address)))
+    await payee.work()
+    for rig, kind in ((payer, events.VoucherIssued), (payee, events.VoucherReceived)):
+        records = [r for r in rig.log.read() if r.name == kind.NAME]
+        assert [record.cause_seq for record in records] == [None] * 3
+        assert rig.folded().digest() == rig.state.digest()
+        assert len(rig.journal.of("write")) == 1
+    assert payee.journal.of("acknowledge") == [ALICE.address]
+    await payer.take(payer.said(BOB, receipt(payer, 3)))
+    told = [answer.receipted for (answer,) in answers if isinstance(answer, Answer)]
+    assert told == [True] * 3
+
+
 async def test_the_records_of_one_input_name_the_first_as_their_cause() -> None:
     rig = Rig()
     await rig.answer(open_command())

@@ -147,16 +147,18 @@ def test_a_batch_knows_whether_it_is_empty_and_whether_it_tells_of_a_cut(
         assert not other.is_empty
 
 
-@pytest.mark.parametrize("cause_seq", [None, 0])
-def test_a_run_is_laid_out_as_its_events_one_by_one(cause_seq: int | None) -> None:
+@pytest.mark.parametrize("causes", [(None, 1), (None, None), (0, 0)])
+def test_a_run_is_laid_out_as_its_events_one_by_one(
+    causes: tuple[int | None, int | None],
+) -> None:
     run = [payment(n, request_id="r" if n == 2 else "") for n in range(1, 5)]
     stores = [MemoryKeyValue(), MemoryKeyValue()]
     single, together = (begin(store) for store in stores)
     for batch in (single, together):
         batch.append(GENESIS)
     for event in run:
-        single.append(event, 1 if cause_seq is None and event is not run[0] else cause_seq)
-    together.append_run(run, cause_seq)
+        single.append(event, causes[0] if event is run[0] else causes[1])
+    together.append_run(run, *causes)
     assert (together.next_seq, together.chain_hash) == (single.next_seq, single.chain_hash)
     for store, batch in zip(stores, (single, together), strict=True):
         store.write(batch.seal())

@@ -1,0 +1,113 @@
+"""Runs of payments: what `crank` makes of one after the other, for less than half of its time.
+
+Most payments come in the company of others of their channel. What is the same for all of them is
+looked at once, and their facts are folded as a whole. A run ends before the first payment that is
+not plainly in order: that one is `crank`'s alone, and so is what it leads to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from protocols import events, messages
+from protocols.channel import funding_terms, known_signer
+from protocols.draft import Context, CrankResult, Draft
+from protocols.errors import ProtocolError
+from protocols.funding import require_safe
+from protocols.inputs import Input, PeerMessage, SendPayment
+from protocols.node_state import NodeState
+from protocols.payments import PAYMENTS_IN_FLIGHT_COUNT_MAX, paid_channel, require_spendable
+from protocols.types import amount_from_bytes, amount_to_bytes
+from protocols.voucher import sign_voucher, verify_voucher
+
+
+def received_together(items: Sequence[Input], start: int = 0) -> list[PeerMessage]:
+    """The inputs from `start` on that are payments of one peer in one channel, as numbered."""
+    run: list[PeerMessage] = []
+    for place in range(start, len(items)):
+        item = items[place]
+        if not isinstance(item, PeerMessage) or not isinstance(item.body, messages.Payment):
+            break
+        if run and not _follows(item, run[-1]):
+            break
+        run.append(item)
+    return run
+
+
+def _follows(item: PeerMessage, before: PeerMessage) -> bool:
+    body, body_before = item.body, before.body
+    assert isinstance(body, messages.Payment)
+    assert isinstance(body_before, messages.Payment)
+    return (
+        item.sequence == before.sequence + 1
+        and item.peer == before.peer
+        and body.channel_id == body_before.channel_id
+    )
+
+
+def sent_together(items: Sequence[Input], start: int = 0) -> list[SendPayment]:
+    """The inputs from `start` on that order payments in one channel, without request ids."""
+    run: list[SendPayment] = []
+    for place in range(start, len(items)):
+        item = items[place]
+        if not isinstance(item, SendPayment) or item.request_id:
+            break
+        if run and item.channel_id != run[0].channel_id:
+            break
+        run.append(item)
+    return run
+
+
+def receive_run(state: NodeState, run: Sequence[PeerMessage], context: Context) -> CrankResult:
+    """What the payee accepts of `received_together`, from the first on: one event for each."""
+    draft, peer = Draft(state, context), run[0].peer
+    bodies = [item.body for item in run if isinstance(item.body, messages.Payment)]
+    channel_id = bodies[0].channel_id
+    try:
+        channel = paid_channel(draft, peer, channel_id)
+        require_safe(draft, channel)
+    except ProtocolError:
+        return draft.result()
+    payer, deposit = known_signer(channel, 0), funding_terms(channel).deposits[0]
+    if payer is None or run[0].sequence != draft.state.peer(peer).received + 1:
+        return draft.result()
+    accepted: list[events.VoucherReceived] = []
+    base = channel.vouchers.total
+    for body in bodies:
+        amount, total = amount_from_bytes(body.amount), amount_from_bytes(body.total)
+        if amount <= 0 or total != base + amount or total > deposit:
+            break
+        if not verify_voucher(channel_id, total, body.signature, payer):
+            break
+        signed = (body.amount, body.total, body.signature, body.memo)
+        accepted.append(events.VoucherReceived(channel_id, body.payment_id, *signed))
+        base = total
+    if accepted:
+        draft.emit_run(accepted)
+    return draft.result()
+
+
+def send_run(state: NodeState, run: Sequence[SendPayment], context: Context) -> CrankResult:
+    """What may be paid of `sent_together`, from the first on: one event and one message each."""
+    draft, channel_id = Draft(state, context), run[0].channel_id
+    try:
+        channel = require_spendable(draft, channel_id, run[0].amount, 1)
+    except ProtocolError:
+        return draft.result()
+    vouchers = channel.vouchers
+    room = PAYMENTS_IN_FLIGHT_COUNT_MAX - len(vouchers.pending)
+    total, deposit = vouchers.total, funding_terms(channel).deposits[0]
+    facts: list[events.VoucherIssued] = []
+    bodies: list[messages.Payment] = []
+    for command in run[:room]:
+        amount, memo = command.amount, command.memo
+        if amount <= 0 or total + amount > deposit or len(memo) > messages.TEXT_LENGTH_MAX:
+            break
+        total += amount
+        signature = sign_voucher(channel_id, total, context.signer)
+        signed = (amount_to_bytes(amount), amount_to_bytes(total), signature, memo)
+        facts.append(events.VoucherIssued(channel_id, command.payment_id, *signed))
+        bodies.append(messages.Payment(channel_id, command.payment_id, *signed))
+    if facts:
+        draft.send_run(channel.counterparty, bodies, facts)
+    return draft.result()
