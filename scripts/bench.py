@@ -1,7 +1,8 @@
 """Measure this node beside the limits of the machine it runs on.
 
-    python scripts/bench.py                 everything, in under a minute
+    python scripts/bench.py                 everything, in a few minutes
     python scripts/bench.py --only store    durable appends and replay, without daemons
+    python scripts/bench.py --only paths    batches, ledgers and virtual channels, three daemons
     python scripts/bench.py --runs 3        the middle of three
     python scripts/bench.py --json          one document
 
@@ -24,6 +25,7 @@ if __name__ == "__main__":
     sys.path[0] = str(ROOT)
 
 from scripts.benchmarks import limits, machine, report, store  # noqa: E402
+from scripts.benchmarks.paths import PathPlan, measure_paths  # noqa: E402
 from scripts.benchmarks.payments import PaymentPlan, measure_payments  # noqa: E402
 
 
@@ -33,11 +35,13 @@ class Plan:
 
     with_payments: bool = True
     with_store: bool = True
+    with_paths: bool = True
     runs: int = 1
     append_batches: int = 500
     replay_events: int = 200_000
     effort: limits.Effort = field(default_factory=limits.Effort)
     payments: PaymentPlan = field(default_factory=PaymentPlan)
+    paths: PathPlan = field(default_factory=PathPlan)
 
 
 def run(plan: Plan, workspace: Path) -> report.Run:
@@ -64,6 +68,11 @@ def run(plan: Plan, workspace: Path) -> report.Run:
             "client_cpu_us_per_payment": paid.client_cpu_us,
             "replay_of_the_payees_log_per_s": paid.payee_log_replay_per_s,
         }
+    if plan.with_paths:
+        _say("batches, ledgers and virtual channels between three daemons")
+        found, further = measure_paths(workspace, plan.paths)
+        figures |= found
+        details |= further
     _say("the limits again")
     with pressure.running():
         after = limits.measure(workspace, plan.effort)
@@ -79,15 +88,16 @@ def run(plan: Plan, workspace: Path) -> report.Run:
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print; 0 whatever the figures are."""
     parser = argparse.ArgumentParser(description="Measure this node beside the machine's limits.")
-    parser.add_argument("--only", choices=("store", "payments"), help="leave the rest out")
+    parser.add_argument("--only", choices=("store", "payments", "paths"), help="leave the rest out")
     parser.add_argument("--runs", type=int, default=1, help="passes; the middle one is reported")
     parser.add_argument("--payments", type=int, default=PaymentPlan.pipelined)
     parser.add_argument("--in-flight", type=int, default=PaymentPlan.in_flight)
     parser.add_argument("--json", action="store_true", help="one JSON document and nothing else")
     given = parser.parse_args(arguments)
     plan = Plan(
-        with_payments=given.only != "store",
-        with_store=given.only != "payments",
+        with_payments=given.only in (None, "payments"),
+        with_store=given.only in (None, "store"),
+        with_paths=given.only in (None, "paths"),
         runs=max(given.runs, 1),
         payments=PaymentPlan(pipelined=given.payments, in_flight=given.in_flight),
     )

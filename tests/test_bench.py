@@ -18,6 +18,7 @@ from scripts import bench
 from scripts.benchmarks import limits, machine, report, store
 from scripts.benchmarks.limits import Effort, Parts
 from scripts.benchmarks.machine import Pressure, PressureMeter
+from scripts.benchmarks.paths import PathPlan
 from scripts.benchmarks.payments import PaymentPlan
 
 TINY = Effort(fast=20, signatures=3, flushes=3, round_trips=5, batches=3, events=500)
@@ -25,6 +26,7 @@ PARTS = Parts(
     sign_us=25.0,
     verify_us=35.0,
     digest_us=1.6,
+    state_digest_us=5.0,
     encode_us=0.2,
     decode_us=0.3,
     append_us=0.5,
@@ -58,6 +60,11 @@ def test_the_limits_are_the_formulas_of_the_page() -> None:
     assert PARTS.voucher_latency_ms == pytest.approx(
         (25 + 35 + 2 * 1.6 + 0.2 + 0.3 + 2 * 0.5 + 2 * 150 + 66) / 1e3
     )
+    update_us = 2 * (25 + 35 + 5) + 3 * 0.5
+    assert PARTS.ledger_updates_per_s == pytest.approx(2e6 / update_us)
+    assert PARTS.one_ledger_per_s == pytest.approx(1e6 / (update_us + 3 * 150 + 66))
+    assert PARTS.opening_ms == pytest.approx(5 * (2 * 35 + 25 + 5 + 150 + 33) / 1e3)
+    assert PARTS.openings_per_s == pytest.approx(1e6 / (10 * 25 + 16 * 35 + 26 * 5))
     assert PARTS.replay_per_s == pytest.approx(2.5e6)
     assert PARTS.appends_per_s == pytest.approx(250_000)
 
@@ -98,11 +105,20 @@ def test_a_figure_is_held_against_its_limit_in_the_right_direction() -> None:
     assert not lines["replay_per_s"].reached
 
 
-def test_the_aims_are_those_of_the_issue() -> None:
+def test_every_aim_has_its_limit_and_its_share() -> None:
     aims = {aim.name: (aim.limit, aim.ratio, aim.less_is_better) for aim in report.AIMS}
     assert aims == {
         "payments_per_s": ("L2", 0.20, False),
+        "own_vouchers_per_s": ("L2", 0.50, False),
+        "shared_vouchers_per_s": (100_000.0, 1.0, False),
+        "over_channels_share": (1.0, 0.80, False),
         "payment_p50_ms": ("L3", 4.0, True),
+        "ledger_updates_per_s": ("L4", 0.40, False),
+        "one_ledger_per_s": ("L5", 0.45, False),
+        "opening_p50_ms": ("L6", 4.0, True),
+        "openings_per_s": ("L6c", 0.25, False),
+        "openings_with_many_share": (1.0, 0.90, False),
+        "hub_bytes_per_channel": (6_144.0, 1.0, True),
         "appends_per_s": ("L9", 0.30, False),
         "replay_per_s": ("L7", 0.10, False),
     }
@@ -180,6 +196,7 @@ def test_the_script_prints_one_document(
 def test_payments_between_two_daemons_are_measured(tmp_path: Path) -> None:
     plan = bench.Plan(
         with_store=False,
+        with_paths=False,
         effort=TINY,
         payments=PaymentPlan(warm_up=5, pipelined=40, in_flight=8, single=5),
     )
@@ -188,3 +205,24 @@ def test_payments_between_two_daemons_are_measured(tmp_path: Path) -> None:
     assert all(line.figure > 0 for line in run.lines())
     assert run.details["payment_p99_ms"] >= run.figures["payment_p50_ms"]
     assert run.details["replay_of_the_payees_log_per_s"] > 0
+
+
+@pytest.mark.e2e
+def test_batches_ledgers_and_hubs_are_measured_between_three_daemons(tmp_path: Path) -> None:
+    tiny = PathPlan(
+        batch_size=10,
+        own_vouchers=40,
+        shared_vouchers=80,
+        channels=2,
+        ledgers=2,
+        ledger_updates=16,
+        openings=2,
+        live=6,
+        burst=3,
+    )
+    plan = bench.Plan(with_store=False, with_payments=False, effort=TINY, paths=tiny)
+    run = bench.run(plan, tmp_path)
+    names = {line.aim.name for line in run.lines()}
+    assert names == {aim.name for aim in report.AIMS} - set(FIGURES)
+    assert all(run.figures[name] > 0 for name in names - {"hub_bytes_per_channel"})
+    assert run.details["own_voucher_payer_cpu_us"] >= 0

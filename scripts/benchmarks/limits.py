@@ -6,6 +6,11 @@ a disk flush, a TCP round trip; nothing of this node is in them. The formulas:
     L2  vouchers a second, one node per core   1 / (verify + digest + decode + append), the payee
     L3  latency of one durable voucher         sign + verify + 2 digests + encode + decode
                                                + 2 appends + 2 flushes + 1 round trip
+    L4  ledger updates a second, two cores     2 / (2 (sign + verify + state digest) + 3 appends)
+    L5  one ledger's updates a second          1 / (that work + 3 flushes + 1 round trip)
+    L6  opening through one hub                5 (2 verify + sign + state digest + flush
+                                               + half a round trip)
+    L6c openings a second, one core            1 / (10 sign + 16 verify + 26 state digests)
     L7  replay                                 1 / (iterate + typed decode)
     L9  durable appends by 100                 100 / one synced RocksDB write of 100
 """
@@ -75,6 +80,8 @@ class Parts:
     sign_us: float
     verify_us: float
     digest_us: float
+    state_digest_us: float
+    """Of a state of 1,120 bytes: three allocations, one of them a guarantee."""
     encode_us: float
     decode_us: float
     append_us: float
@@ -100,6 +107,34 @@ class Parts:
         return (work + 2 * self.flush_us + self.round_trip_us) / 1e3
 
     @property
+    def ledger_update_us(self) -> float:
+        """Work of both sides for one update."""
+        signed = self.sign_us + self.verify_us + self.state_digest_us
+        return 2 * signed + 3 * self.append_us
+
+    @property
+    def ledger_updates_per_s(self) -> float:
+        """L4."""
+        return 2e6 / self.ledger_update_us
+
+    @property
+    def one_ledger_per_s(self) -> float:
+        """L5."""
+        return 1e6 / (self.ledger_update_us + 3 * self.flush_us + self.round_trip_us)
+
+    @property
+    def opening_ms(self) -> float:
+        """L6."""
+        hop_us = 2 * self.verify_us + self.sign_us + self.state_digest_us + self.flush_us
+        return 5 * (hop_us + self.round_trip_us / 2) / 1e3
+
+    @property
+    def openings_per_s(self) -> float:
+        """L6c."""
+        work_us = 10 * self.sign_us + 16 * self.verify_us + 26 * self.state_digest_us
+        return 1e6 / work_us
+
+    @property
     def replay_per_s(self) -> float:
         """L7."""
         return 1e6 / self.replayed_event_us
@@ -110,10 +145,14 @@ class Parts:
         return 1e6 / self.synced_event_us
 
     def limits(self) -> dict[str, float]:
-        """The four limits by name."""
+        """Every limit by name."""
         return {
             "L2": self.vouchers_per_s,
             "L3": self.voucher_latency_ms,
+            "L4": self.ledger_updates_per_s,
+            "L5": self.one_ledger_per_s,
+            "L6": self.opening_ms,
+            "L6c": self.openings_per_s,
             "L7": self.replay_per_s,
             "L9": self.appends_per_s,
         }
@@ -142,6 +181,7 @@ def measure(workspace: Path, effort: Effort | None = None) -> Parts:
             sign_us=sign_us,
             verify_us=verify_us,
             digest_us=_digest(effort.fast),
+            state_digest_us=_state_digest(effort.fast),
             encode_us=encode_us,
             decode_us=decode_us,
             append_us=_append(workspace / "append", effort.batches),
@@ -198,6 +238,16 @@ def _digest(repeats: int) -> float:
 
     def digest() -> bytes:
         inner = keccak_256(channel_id + amount.to_bytes(32, "big")).digest()
+        return bytes(keccak_256(_PREFIX + inner).digest())
+
+    return median_us(digest, repeats)
+
+
+def _state_digest(repeats: int) -> float:
+    head, tail = secrets.token_bytes(96), secrets.token_bytes(1_120 - 96)
+
+    def digest() -> bytes:
+        inner = keccak_256(b"".join((head, tail))).digest()
         return bytes(keccak_256(_PREFIX + inner).digest())
 
     return median_us(digest, repeats)
