@@ -24,7 +24,7 @@ if __name__ == "__main__":
     # Python puts this file's folder first; the packages lie beside it.
     sys.path[0] = str(ROOT)
 
-from scripts.benchmarks import limits, machine, report, store  # noqa: E402
+from scripts.benchmarks import growth, limits, machine, report, store  # noqa: E402
 from scripts.benchmarks.paths import PathPlan, measure_paths  # noqa: E402
 from scripts.benchmarks.payments import PaymentPlan, measure_payments  # noqa: E402
 
@@ -36,6 +36,7 @@ class Plan:
     with_payments: bool = True
     with_store: bool = True
     with_paths: bool = True
+    with_growth: bool = True
     runs: int = 1
     append_batches: int = 500
     replay_events: int = 200_000
@@ -73,6 +74,11 @@ def run(plan: Plan, workspace: Path) -> report.Run:
         found, further = measure_paths(workspace, plan.paths)
         figures |= found
         details |= further
+    if plan.with_growth:
+        _say("payments of a node with much in hand and much behind it")
+        measured = growth.growth_us()
+        figures |= growth.growth(measured)
+        details |= measured
     _say("the limits again")
     with pressure.running():
         after = limits.measure(workspace, plan.effort)
@@ -88,7 +94,9 @@ def run(plan: Plan, workspace: Path) -> report.Run:
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print; 0 whatever the figures are."""
     parser = argparse.ArgumentParser(description="Measure this node beside the machine's limits.")
-    parser.add_argument("--only", choices=("store", "payments", "paths"), help="leave the rest out")
+    parser.add_argument(
+        "--only", choices=("store", "payments", "paths", "growth"), help="leave the rest out"
+    )
     parser.add_argument("--runs", type=int, default=1, help="passes; the middle one is reported")
     parser.add_argument("--payments", type=int, default=PaymentPlan.pipelined)
     parser.add_argument("--in-flight", type=int, default=PaymentPlan.in_flight)
@@ -98,6 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
         with_payments=given.only in (None, "payments"),
         with_store=given.only in (None, "store"),
         with_paths=given.only in (None, "paths"),
+        with_growth=given.only in (None, "growth"),
         runs=max(given.runs, 1),
         payments=PaymentPlan(pipelined=given.payments, in_flight=given.in_flight),
     )

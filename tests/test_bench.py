@@ -15,7 +15,7 @@ from node.store.log import EventLog
 from protocols import events
 from protocols.node_state import NodeState
 from scripts import bench
-from scripts.benchmarks import limits, machine, report, store
+from scripts.benchmarks import growth, limits, machine, report, store
 from scripts.benchmarks.limits import Effort, Parts
 from scripts.benchmarks.machine import Pressure, PressureMeter
 from scripts.benchmarks.paths import PathPlan
@@ -95,6 +95,23 @@ def test_appends_and_replay_are_measured_and_leave_nothing(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_payment_is_measured_at_every_size_of_what_the_node_holds() -> None:
+    found = growth.growth_us((1, 3), (5, 20), payment_count=40)
+    assert list(found) == [
+        "payment_us_at_1_channels",
+        "payment_us_at_3_channels",
+        "payment_us_after_5_events",
+        "payment_us_after_20_events",
+    ]
+    assert all(us > 0 for us in found.values())
+    assert growth.growth(
+        {"a channels": 2.0, "b channels": 3.0, "c events": 1.0, "d events": 1.1}
+    ) == {
+        "growth_over_channels": 1.5,
+        "growth_over_history": 1.1,
+    }
+
+
 def test_a_figure_is_held_against_its_limit_in_the_right_direction() -> None:
     lines = {line.aim.name: line for line in RUN.lines()}
     assert lines["payments_per_s"].ratio == pytest.approx(6_000 / PARTS.vouchers_per_s)
@@ -119,6 +136,8 @@ def test_every_aim_has_its_limit_and_its_share() -> None:
         "openings_per_s": ("L6c", 0.25, False),
         "openings_with_many_share": (1.0, 0.90, False),
         "hub_bytes_per_channel": (6_144.0, 1.0, True),
+        "growth_over_channels": (1.0, 1.2, True),
+        "growth_over_history": (1.0, 1.2, True),
         "appends_per_s": ("L9", 0.30, False),
         "replay_per_s": ("L7", 0.10, False),
     }
@@ -197,6 +216,7 @@ def test_payments_between_two_daemons_are_measured(tmp_path: Path) -> None:
     plan = bench.Plan(
         with_store=False,
         with_paths=False,
+        with_growth=False,
         effort=TINY,
         payments=PaymentPlan(warm_up=5, pipelined=40, in_flight=8, single=5),
     )
@@ -220,9 +240,12 @@ def test_batches_ledgers_and_hubs_are_measured_between_three_daemons(tmp_path: P
         live=6,
         burst=3,
     )
-    plan = bench.Plan(with_store=False, with_payments=False, effort=TINY, paths=tiny)
+    plan = bench.Plan(
+        with_store=False, with_payments=False, with_growth=False, effort=TINY, paths=tiny
+    )
     run = bench.run(plan, tmp_path)
     names = {line.aim.name for line in run.lines()}
-    assert names == {aim.name for aim in report.AIMS} - set(FIGURES)
+    growth_names = {"growth_over_channels", "growth_over_history"}
+    assert names == {aim.name for aim in report.AIMS} - set(FIGURES) - growth_names
     assert all(run.figures[name] > 0 for name in names - {"hub_bytes_per_channel"})
     assert run.details["own_voucher_payer_cpu_us"] >= 0

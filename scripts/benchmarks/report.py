@@ -37,6 +37,8 @@ AIMS: tuple[Aim, ...] = (
     Aim("openings_per_s", "openings", "/s", "L6c", 0.25),
     Aim("openings_with_many_share", "openings with 1,000 live", "of few", 1.0, 0.90),
     Aim("hub_bytes_per_channel", "hub's memory a channel", "B", 6_144.0, 1.0, less_is_better=True),
+    Aim("growth_over_channels", "a payment at 1,000 channels", "of 1", 1.0, 1.2, True),
+    Aim("growth_over_history", "a payment after 10^6 events", "of 10^3", 1.0, 1.2, True),
     Aim("appends_per_s", "durable appends by 100", "/s", "L9", 0.30),
     Aim("replay_per_s", "replay to state", "/s", "L7", 0.10),
 )
