@@ -17,10 +17,13 @@ from node.cli.output import console, print_json, print_table, say, short
 from node.cli.signals import stop_on_sigterm
 
 if TYPE_CHECKING:
-    from node.cli.demo_report import DemoResult
+    from node.cli.demo_report import Account, DemoResult
 
 PAYMENT_COUNT_MAX = 1_000_000
 """A minute's worth on a fast machine, and far from exhausting the deposit."""
+HOP_COUNT_MAX = 4
+CHANNEL_COUNT_MAX = 100
+"""What one ledger carries by default (M17)."""
 
 
 @reports_failures
@@ -28,6 +31,16 @@ def demo(
     payments: Annotated[
         int, typer.Option(min=1, max=PAYMENT_COUNT_MAX, help="How many payments are pipelined.")
     ] = 1000,
+    hops: Annotated[
+        int, typer.Option(min=0, max=HOP_COUNT_MAX, help="Hubs between alice and bob.")
+    ] = 1,
+    channels: Annotated[
+        int,
+        typer.Option(min=0, max=CHANNEL_COUNT_MAX, help="Virtual channels over the hubs, or none."),
+    ] = 1,
+    token: Annotated[
+        bool, typer.Option("--token", help="Pay with a test token instead of the chain's coin.")
+    ] = False,
     keep: Annotated[
         Path | None, typer.Option(help="Keep both nodes' directories in this new directory.")
     ] = None,
@@ -36,14 +49,15 @@ def demo(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Start a chain and two nodes, open a channel, pay, close it, and audit both logs."""
+    """Start a chain and nodes, open channels on chain and over hubs, pay, close, audit the logs."""
+    from node.cli.demo_report import DemoPlan
     from node.cli.demo_run import run_demo
 
     stop_on_sigterm()
     workspace = _workspace(keep)
     try:
         with demo_progress(as_json) as progress:
-            result = run_demo(workspace, payments, progress)
+            result = run_demo(workspace, DemoPlan(payments, hops, channels, token), progress)
     except BaseException as error:
         if isinstance(error, Exception) or nodes_logs:
             _print_logs(workspace, line_count=None if nodes_logs else 15)
@@ -93,8 +107,19 @@ def _print_result(result: DemoResult) -> None:
         f"\n{document['payments']:,} payments in {document['seconds']:.3f} s: "
         f"{document['payments_per_second']:,.0f} a second, each its own signed voucher and receipt."
         f"\nOne at a time, {document['latency_payments']} times more: p50 {latency['p50']:.2f} ms, "
-        f"p99 {latency['p99']:.2f} ms.\n"
+        f"p99 {latency['p99']:.2f} ms."
     )
+    virtual = document["virtual"]
+    if virtual is not None:
+        screen.print(
+            f"Over hubs ({virtual['hops']}): channels ({virtual['channels']}) open in "
+            f"{virtual['opening_seconds'] * 1000:,.0f} ms, closed in "
+            f"{virtual['closing_seconds'] * 1000:,.0f} ms,\n"
+            f"{virtual['payments']:,} payments in them at "
+            f"{virtual['payments_per_second']:,.0f} a second, "
+            f"{virtual['chain_transactions']} chain transactions."
+        )
+    say("")
     _print_tables(result)
     for problem in result.problems:
         screen.print(f"WRONG: {problem}", markup=False, style="red")
@@ -103,23 +128,16 @@ def _print_result(result: DemoResult) -> None:
 
 
 def _print_tables(result: DemoResult) -> None:
-    from node.cli.amounts import format_eth
-
     rows = [
         [t.kind, _who(result, t.sender), t.gas_used, short(t.tx_hash)] for t in result.transactions
     ]
     print_table("On chain", ("transaction", "from", "gas", "hash"), rows, "No transactions.")
     say("")
-    sides = (result.alice, result.bob)
-    balances = [
-        ["before", *(format_eth(side.before_wei) for side in sides)],
-        ["payments", *(format_eth(side.gain_wei) for side in sides)],
-        ["gas", *(format_eth(-side.gas_wei) for side in sides)],
-        ["after", *(format_eth(side.after_wei) for side in sides)],
-        ["as expected", *(_verdict(side.after_wei, side.expected_wei) for side in sides)],
-    ]
-    columns = ("ETH", "alice", "bob")
-    print_table("Balances on chain", columns, balances, "", right=columns[1:])
+    balances = [_balances(name, account) for name, account in result.accounts.items()]
+    unit = "units" if result.plan.is_token else "ETH"
+    columns = (unit, "payments, fees", "gas", "after", "as expected")
+    title = "Balances on chain, from 1,000 each"
+    print_table(title, columns, balances, "", right=columns[1:4])
     say("")
     # The log's name last: it is a path, and as long as it likes.
     audits = [[audit.records, len(audit.findings), audit.log] for audit in result.audits]
@@ -127,12 +145,21 @@ def _print_tables(result: DemoResult) -> None:
     say("")
 
 
-def _verdict(actual_wei: int, expected_wei: int) -> str:
+def _balances(name: str, account: Account) -> list[object]:
+    from node.cli.amounts import brief_amount, format_eth
+
+    shown = account.token or account.wei
+    gas = brief_amount(account.wei.gas)
+    return [name, format_eth(shown.gain), gas, format_eth(shown.after), _verdict(account)]
+
+
+def _verdict(account: Account) -> str:
     from node.cli.amounts import format_eth
 
-    return "exactly" if actual_wei == expected_wei else f"NO: {format_eth(expected_wei)}"
+    wrong = [b for b in (account.wei, account.token) if b is not None and b.after != b.expected]
+    return f"NO: {format_eth(wrong[0].expected)}" if wrong else "exactly"
 
 
 def _who(result: DemoResult, sender: str) -> str:
-    names = {result.alice.address.lower(): "alice", result.bob.address.lower(): "bob"}
+    names = {account.address.lower(): name for name, account in result.accounts.items()}
     return names.get(sender, sender)

@@ -65,7 +65,7 @@ def running_path(
     nodes: list[LocalNode] = []
     chain = Devnet()
     try:
-        progress.step(f"Making {listed(names)}, with 1,000 ETH of test money each")
+        progress.step(f"Making {len(names)} nodes, with 1,000 ETH of test money each")
         nodes += make_nodes(workspace, chain.deployment, names, hub_fee=hub_fee)
         progress.step("Starting the nodes")
         for node in nodes:
@@ -132,18 +132,18 @@ def make_nodes(
     return [LocalNode(workspace / name, password_file) for name in names]
 
 
-def wait_until(what: str, done: Callable[[], bool], timeout_s: float = STEP_TIMEOUT_S) -> None:
+def wait_until(
+    what: str,
+    done: Callable[[], bool],
+    timeout_s: float = STEP_TIMEOUT_S,
+    interval_s: float = POLL_INTERVAL_S,
+) -> None:
     """Ask again and again; `CommandFailed` names what never came."""
     give_up_at = time.monotonic() + timeout_s
     while not done():
         if time.monotonic() > give_up_at:
             raise CommandFailed(f"waited {timeout_s:g} s in vain until {what}", name="TOO_SLOW")
-        time.sleep(POLL_INTERVAL_S)
-
-
-def listed(names: Sequence[str]) -> str:
-    """alice, hub and bob."""
-    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+        time.sleep(interval_s)
 
 
 def is_open(node: LocalNode, channel_id: str) -> bool:

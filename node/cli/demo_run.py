@@ -1,4 +1,6 @@
-"""The demo itself: a chain, two nodes, one channel, many payments, and an end on chain.
+"""The demo itself: a chain, nodes on a path, channels, many payments, and an end on chain.
+
+First a channel that the chain funds, from alice to bob; then those over hubs (`demo_virtual`).
 
 It uses nothing but what every user has: the command line's node directories, the daemons as
 processes, their JSON-RPC interface, and the offline audit.
@@ -11,68 +13,116 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from node.cli.demo_chain import transactions_of
-from node.cli.demo_nodes import Progress, is_at_rest, is_open, make_nodes, running_nodes, wait_until
+from node.cli.demo_chain import ChainTransaction, transactions_of
+from node.cli.demo_nodes import (
+    NAMES,
+    Progress,
+    is_at_rest,
+    is_open,
+    make_nodes,
+    names_on_path,
+    running_nodes,
+    running_path,
+    wait_until,
+)
 from node.cli.demo_report import (
     DEPOSIT_WEI,
+    HUB_FEE_WEI,
     IN_FLIGHT_COUNT,
     LATENCY_PAYMENT_COUNT,
+    Account,
     AuditResult,
-    Balances,
+    Balance,
+    DemoPlan,
     DemoResult,
     paid_wei,
     payment_wei,
 )
+from node.cli.demo_virtual import run_virtual
 from node.cli.local_node import LocalNode
-from node.deployment import balance_wei
+from node.cli.options import NATIVE
+from node.deployment import TEST_TOKEN, balance_wei, token_balance
+from node.devnet import Devnet
 
 __all__ = ["close_channel", "make_nodes", "open_channel", "run_demo", "running_nodes", "wait_until"]
 
 
-def run_demo(workspace: Path, payment_count: int, progress: Progress) -> DemoResult:
+def run_demo(workspace: Path, plan: DemoPlan, progress: Progress) -> DemoResult:
     """Run it all in `workspace`. Whatever happens, no process of it is left running.
 
     Raises `CommandFailed` or another expected failure if it cannot be carried through; figures
     that are wrong are in the result's `problems`.
     """
-    with running_nodes(workspace, progress) as (chain, alice, bob):
+    names = names_on_path(plan.hop_count) if plan.channel_count else NAMES
+    with running_path(workspace, progress, names, hub_fee=HUB_FEE_WEI) as (chain, nodes):
+        alice, bob = nodes[0], nodes[-1]
+        asset = chain.deployment.addresses[TEST_TOKEN] if plan.is_token else NATIVE
         from_block = int(chain.call("eth_blockNumber"), 16) + 1
-        before = [balance_wei(chain.url, node.address) for node in (alice, bob)]
-        progress.step("Opening a channel: alice deposits 1 ETH")
-        channel_id = open_channel(alice, bob)
-        progress.step(f"Paying {payment_count:,} times, {IN_FLIGHT_COUNT} in flight")
-        seconds, latencies_ms = pay(alice, channel_id, payment_count, progress)
+        before = [_held(chain, node, asset) for node in nodes]
+        progress.step("Opening a channel on chain: alice deposits into it")
+        channel_id = open_channel(alice, bob, asset)
+        progress.step(f"Paying {plan.payment_count:,} times, {IN_FLIGHT_COUNT} in flight")
+        seconds, latencies_ms = pay(alice, channel_id, plan.payment_count, progress)
         progress.step("Closing the channel: both are paid out on chain")
         views = close_channel(alice, bob, channel_id)
-        progress.step("Stopping both nodes")
-        exit_codes = {node.name: node.stop() for node in (alice, bob)}
-        transactions = transactions_of(chain.url, (alice.address, bob.address), from_block)
-        after = [balance_wei(chain.url, node.address) for node in (alice, bob)]
-    paid = paid_wei(payment_count + LATENCY_PAYMENT_COUNT)
-    gas = [
-        sum(t.cost_wei for t in transactions if t.sender == node.address.lower())
-        for node in (alice, bob)
-    ]
-    balances = [
-        Balances(node.address, *figures)
-        for node, *figures in zip((alice, bob), before, after, (-paid, paid), gas, strict=True)
-    ]
+        virtual = None
+        if plan.channel_count:
+            virtual = run_virtual(chain.url, nodes, plan, asset, progress)
+        progress.step("Stopping the nodes")
+        exit_codes = {node.name: node.stop() for node in nodes}
+        addresses = [node.address for node in nodes]
+        transactions = transactions_of(chain.url, addresses, from_block)
+        after = [_held(chain, node, asset) for node in nodes]
+    held = zip(nodes, before, after, gains(plan), strict=True)
     return DemoResult(
-        payment_count=payment_count,
+        plan=plan,
         seconds=seconds,
         latencies_ms=latencies_ms,
         transactions=transactions,
-        alice=balances[0],
-        bob=balances[1],
+        accounts={
+            node.name: _account(node, had, has, gain, transactions) for node, had, has, gain in held
+        },
         channel_views=views,
+        virtual=virtual,
         exit_codes=exit_codes,
-        audits=[audit_log(node, progress) for node in (alice, bob)],
+        audits=[audit_log(node, progress) for node in nodes],
     )
 
 
-def open_channel(alice: LocalNode, bob: LocalNode) -> str:
+def gains(plan: DemoPlan) -> list[int]:
+    """What payments and fees must change for each node along the path, smallest unit."""
+    directly = paid_wei(plan.payment_count + LATENCY_PAYMENT_COUNT)
+    if not plan.channel_count:
+        return [-directly, directly]
+    paid = directly + plan.channel_count * paid_wei(plan.payment_count)
+    earned = [plan.channel_count * HUB_FEE_WEI] * plan.hop_count
+    return [-paid - sum(earned), *earned, paid]
+
+
+def _held(chain: Devnet, node: LocalNode, asset: str) -> tuple[int, ...]:
+    """What the node's account holds: wei, and if the asset is a token, units of it."""
+    wei = balance_wei(chain.url, node.address)
+    return (wei,) if asset == NATIVE else (wei, token_balance(chain.url, asset, node.address))
+
+
+def _account(
+    node: LocalNode,
+    before: tuple[int, ...],
+    after: tuple[int, ...],
+    gain: int,
+    transactions: list[ChainTransaction],
+) -> Account:
+    gas = sum(t.cost_wei for t in transactions if t.sender == node.address.lower())
+    if len(before) == 1:
+        return Account(node.address, Balance(before[0], after[0], gain, gas))
+    wei, token = Balance(before[0], after[0], 0, gas), Balance(before[1], after[1], gain)
+    return Account(node.address, wei, token)
+
+
+def open_channel(alice: LocalNode, bob: LocalNode, asset: str = NATIVE) -> str:
     """Open a channel from alice to bob; its id, once both can pay and be paid in it."""
-    answer = alice.call("channel_open", counterparty=bob.address, amount=str(DEPOSIT_WEI))
+    deposit = str(DEPOSIT_WEI)
+    answer = alice.call("channel_open", counterparty=bob.address, amount=deposit, asset=asset)
     channel_id = str(answer["channel_id"])
     for node in (alice, bob):
         wait_until(f"{node.name}'s channel is open", partial(is_open, node, channel_id))

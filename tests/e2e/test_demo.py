@@ -20,6 +20,8 @@ pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCHEMA: dict[str, Any] = json.loads((ROOT / "docs" / "demo-schema.json").read_text())
 PAYMENT_COUNT = 50
+NAMES = ("alice", "hub", "bob")
+HUB_FEE_WEI = 10**12
 DURATION_S_MAX = 60
 
 
@@ -57,9 +59,8 @@ def processes_of(scratch: Path) -> list[str]:
 def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
     """One run with --json, and the directories it kept."""
     scratch = tmp_path_factory.mktemp("demo")
-    done = run_demo(
-        scratch, "--payments", str(PAYMENT_COUNT), "--json", "--keep", str(scratch / "k")
-    )
+    size = ["--payments", str(PAYMENT_COUNT), "--channels", "3"]
+    done = run_demo(scratch, *size, "--json", "--keep", str(scratch / "k"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
     assert processes_of(scratch) == []
@@ -81,16 +82,23 @@ def test_the_schema_refuses_a_document_with_an_amount_that_is_a_number(
 
 def test_every_figure_is_right_when_computed_anew(kept: tuple[dict[str, Any], Path]) -> None:
     document, _ = kept
-    count = PAYMENT_COUNT + 200
-    paid = sum(10**9 + index for index in range(count))
+    directly = sum(10**9 + index for index in range(PAYMENT_COUNT + 200))
+    in_each = sum(10**9 + index for index in range(PAYMENT_COUNT))
     assert document["payments"] == PAYMENT_COUNT
     assert document["latency_payments"] == 200
-    assert document["paid_wei"] == str(paid)
-    assert document["payments_per_second"] == pytest.approx(
-        PAYMENT_COUNT / document["seconds"], rel=0.01
-    )
+    assert document["paid_wei"] == str(directly)
+    for run in (document, document["virtual"]):
+        rate = run["payments"] / run["seconds"]
+        assert run["payments_per_second"] == pytest.approx(rate, rel=0.01)
     assert document["latency_ms"]["p50"] <= document["latency_ms"]["p99"]
-    for name, gain in (("alice", -paid), ("bob", paid)):
+    virtual = document["virtual"]
+    assert (virtual["hops"], virtual["channels"]) == (1, 3)
+    assert virtual["payments"] == 3 * PAYMENT_COUNT
+    assert virtual["paid_wei"] == str(3 * in_each)
+    assert virtual["fees_wei"] == str(3 * HUB_FEE_WEI)
+    paid = directly + 3 * in_each
+    gains = [-paid - 3 * HUB_FEE_WEI, 3 * HUB_FEE_WEI, paid]
+    for name, gain in zip(NAMES, gains, strict=True):
         account = {key: int(value) for key, value in document["outcome"][name].items()}
         assert account["before_wei"] == 1_000 * 10**18
         assert account["after_wei"] == account["before_wei"] + gain - account["gas_wei"]
@@ -98,17 +106,22 @@ def test_every_figure_is_right_when_computed_anew(kept: tuple[dict[str, Any], Pa
     assert (document["findings"], document["problems"], document["ok"]) == (0, [], True)
 
 
-def test_the_money_took_two_transactions(kept: tuple[dict[str, Any], Path]) -> None:
+def test_only_the_channel_and_the_ledgers_took_transactions(
+    kept: tuple[dict[str, Any], Path],
+) -> None:
     transactions = kept[0]["chain_transactions"]
     kinds = [transaction["kind"] for transaction in transactions]
-    assert kinds[0] == "deposit"
-    assert "concludeAndTransferAllAssets" in kinds
-    assert len(kinds) <= 3
+    assert kinds[:2] == ["deposit", "concludeAndTransferAllAssets"]
+    # Two ledgers: a deposit and a conclusion each; a follower may conclude as well.
+    assert kinds[2:4] == ["deposit"] * 2
+    assert set(kinds[4:]) == {"concludeAndTransferAllAssets"}
+    assert len(kinds[4:]) >= 2
+    assert kept[0]["virtual"]["chain_transactions"] == 0
 
 
 def test_the_kept_logs_can_be_audited_again(kept: tuple[dict[str, Any], Path]) -> None:
     document, directory = kept
-    for name, audit in zip(("alice", "bob"), document["audits"], strict=True):
+    for name, audit in zip(NAMES, document["audits"], strict=True):
         done = subprocess.run(
             our_python("node", "audit", str(directory / name), "--json"),
             capture_output=True,
@@ -119,8 +132,24 @@ def test_the_kept_logs_can_be_audited_again(kept: tuple[dict[str, Any], Path]) -
         assert done.returncode == 0, done.stdout
         report = json.loads(done.stdout)
         assert report["records"] == audit["records"]
-        # Each payment is a record of its own at both ends, besides its receipt and its states.
-        assert audit["records"] > PAYMENT_COUNT + 200
+        if not name.startswith("hub"):
+            # Each payment is a record of its own at both ends, besides receipts and states.
+            assert audit["records"] > 4 * PAYMENT_COUNT + 200
+
+
+def test_with_a_token_the_ether_pays_for_gas_alone(tmp_path: Path) -> None:
+    arguments = ["--payments", "5", "--channels", "1", "--hops", "1", "--token", "--json"]
+    done = run_demo(tmp_path, *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    document = json.loads(done.stdout)
+    jsonschema.validate(document, SCHEMA, jsonschema.Draft202012Validator)
+    for account in document["outcome"].values():
+        spent = int(account["before_wei"]) - int(account["after_wei"])
+        assert spent == int(account["gas_wei"])
+    hub = document["outcome"]["hub"]["token"]
+    assert int(hub["after"]) - int(hub["before"]) == HUB_FEE_WEI
+    kinds = [transaction["kind"] for transaction in document["chain_transactions"]]
+    assert kinds.count("approve") == kinds.count("deposit") == 3
 
 
 def test_the_kept_secrets_are_nowhere_but_in_their_files(

@@ -17,9 +17,16 @@ def handlers() -> Iterator[None]:
     signal.signal(signal.SIGTERM, before)
 
 
-@pytest.mark.parametrize("payments", ["0", "-1", "1000001", "many"])
-def test_a_number_of_payments_that_makes_no_sense_is_bad_usage(tally, payments: str) -> None:
-    assert tally("demo", "--payments", payments).exit_code == 2
+@pytest.mark.parametrize(
+    "option",
+    [
+        *(("--payments", count) for count in ("0", "-1", "1000001", "many")),
+        *(("--hops", count) for count in ("-1", "5")),
+        *(("--channels", count) for count in ("-1", "101")),
+    ],
+)
+def test_a_number_that_makes_no_sense_is_bad_usage(tally, option: tuple[str, str]) -> None:
+    assert tally("demo", *option).exit_code == 2
 
 
 def test_a_directory_that_is_there_is_not_used(tally_json, tmp_path: Path) -> None:
@@ -45,11 +52,16 @@ def test_a_person_gets_tables_and_a_verdict(tally) -> None:
     assert max(map(len, result.stdout.splitlines())) <= 80
     for title in ("\n\nOn chain", "\n\nBalances on chain", "\n\nOffline audit"):
         assert title in result.stdout
-    (deposit,) = [line for line in result.stdout.splitlines() if line.startswith("deposit ")]
-    assert re.search(r" 0x[0-9a-f]{4}…[0-9a-f]{4}\b", deposit)
-    # Both accounts began with the same, all in ether with every decimal.
-    assert re.search(r"^before +(1000\.0{18}) +\1$", result.stdout, re.MULTILINE)
-    assert "wei" not in result.stdout
+    # Into the channel, and into the ledger at either side of the hub.
+    deposits = [line for line in result.stdout.splitlines() if line.startswith("deposit ")]
+    assert len(deposits) == 3
+    assert re.search(r" 0x[0-9a-f]{4}…[0-9a-f]{4}\b", deposits[0])
+    # In ether, with every decimal: what the hub gained is its fee.
+    assert re.search(r"^hub +0\.000001000000000000 .*exactly *$", result.stdout, re.MULTILINE)
+    assert re.search(
+        r"^bob +0\.\d{18} +0 wei +1000\.\d{18} +exactly *$", result.stdout, re.MULTILINE
+    )
+    assert " 0 chain transactions." in result.stdout
     assert "3 payments in" in result.stdout
     assert "concludeAndTransferAllAssets" in result.stdout
     assert "Every figure is exactly right." in result.stdout
@@ -63,7 +75,18 @@ def test_a_program_gets_the_document_and_the_directories_it_asked_for(
     document = tally_json("demo", "--payments", "3", "--keep", tmp_path / "kept")
     assert document["ok"] is True
     assert document["payments"] == 3
-    assert {"alice", "bob"} <= {path.name for path in (tmp_path / "kept").iterdir()}
+    assert {"alice", "hub", "bob"} <= {path.name for path in (tmp_path / "kept").iterdir()}
+
+
+@pytest.mark.e2e
+def test_without_virtual_channels_there_is_no_hub(tally, tally_json) -> None:
+    document = tally_json("demo", "--payments", "3", "--channels", "0")
+    assert document["virtual"] is None
+    assert list(document["outcome"]) == ["alice", "bob"]
+    assert [t["kind"] for t in document["chain_transactions"]] == [
+        "deposit",
+        "concludeAndTransferAllAssets",
+    ]
 
 
 @pytest.fixture
@@ -74,7 +97,7 @@ def a_wrong_sum(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.e2e
 def test_a_balance_that_is_off_by_a_wei_fails_the_demo(tally, a_wrong_sum) -> None:
-    result = tally("demo", "--payments", "3")
+    result = tally("demo", "--payments", "3", "--channels", "0")
     assert result.exit_code == 1
     assert "NO: " in result.stdout
     assert "WRONG: alice holds" in result.stdout

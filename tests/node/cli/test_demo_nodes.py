@@ -11,7 +11,6 @@ from node.cli.demo_nodes import (
     has_status,
     is_at_rest,
     is_open,
-    listed,
     make_nodes,
     names_on_path,
     running_nodes,
@@ -31,8 +30,6 @@ def test_a_path_has_alice_and_bob_at_its_ends() -> None:
     assert names_on_path(0) == ("alice", "bob")
     assert names_on_path(1) == ("alice", "hub", "bob")
     assert names_on_path(3) == ("alice", "hub", "hub2", "hub3", "bob")
-    assert listed(names_on_path(0)) == "alice and bob"
-    assert listed(names_on_path(2)) == "alice, hub, hub2 and bob"
 
 
 def test_those_called_hub_carry_channels_of_others(network: Network, tmp_path: Path) -> None:
