@@ -188,16 +188,19 @@ def say_again(draft: Draft, channel: Channel, identity: ObjectiveId) -> None:
 
 
 def _record_shown(draft: Draft, channel: Channel, total: int, signature: bytes) -> None:
-    """Keep a voucher the payee shows, if it is truly the payer's own; refuse the rest."""
-    if channel.my_index == 0 and total > 0:
+    """Keep the largest voucher the payee shows, if it is truly the payer's own; refuse the rest."""
+    if (channel.my_index != 0 or total == 0) and (total or signature):
+        raise StateRefused(FIRST_FINAL_TURN, "there is no such voucher to show")
+    if total > 0:
         payer = known_signer(channel, 0)
         if total > funding_terms(channel).total:
             raise StateRefused(FIRST_FINAL_TURN, f"the voucher of {total} is above the deposit")
         if payer is None or not verify_voucher(channel.channel_id, total, signature, payer):
             raise StateRefused(FIRST_FINAL_TURN, "the voucher shown is not ours")
-    amount = amount_to_bytes(total)
-    who = channel.counterparty
-    draft.emit(events.FinalStateRequested(channel.channel_id, who, amount, signature))
+    amount, who = amount_to_bytes(total), channel.counterparty
+    known = shown_by(channel, who)
+    if known is None or total > known.total:
+        draft.emit(events.FinalStateRequested(channel.channel_id, who, amount, signature))
 
 
 def receive_final(draft: Draft, channel: Channel, state: State, body: messages.SignedState) -> None:

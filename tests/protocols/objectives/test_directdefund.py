@@ -739,3 +739,18 @@ def test_the_channel_is_closed_when_everybody_is_paid_and_not_before() -> None:
     assert alice.feed(rest).waiting_for == WaitingFor.NOTHING
     assert status(alice.channel()) == ChannelStatus.CLOSED
     assert alice.feed(inputs.Tick()).events == ()
+
+
+def test_vouchers_shown_in_turns_tell_nothing_new() -> None:
+    alice = paid(30).alice
+    alice.feed(Said(BOB, final_request(30)))
+    for count, total in enumerate((0, 30, 0, 30), 1):
+        alice.feed(Said(BOB, final_request(total)))
+        assert alice.peer(BOB.address).repeat_count == count
+
+
+def test_a_payer_shows_no_voucher() -> None:
+    bob = payee(30)
+    bob.feed(Said(ALICE, final_request(7)))
+    assert bob.log[-1][1].NAME == "message-dropped"
+    assert bob.channel().final_requests == ()
