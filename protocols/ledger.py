@@ -135,6 +135,9 @@ class Ledger(Struct, frozen=True, array_like=True, gc=False):
     """By turn number, dense, from turn_num + 1."""
     asked: tuple[Asked, ...] = ()
     """Moves the follower asked for that no agreed state holds yet."""
+    taken: tuple[Amount, Amount, int] = (0, 0, 0)
+    """What the queue takes of the leader, of the follower and of the room for guarantees, whatever
+    of it is refused. It follows from the queue, and is kept since a queue may be long."""
 
     @property
     def proposed_turn(self) -> TurnNum:
@@ -276,7 +279,12 @@ def opened(
 def with_proposed(ledger: Ledger, proposal: Proposed, fixed: FixedPart) -> Ledger:
     """One more proposal at the end of the queue."""
     proposed = after(ledger.proposed, proposal.change, fixed)
-    return replace(ledger, proposed=proposed, queue=(*ledger.queue, proposal))
+    queue = (*ledger.queue, proposal)
+    if any(waiting.refusal for waiting in queue):
+        taken = _taken(queue, fixed)
+    else:
+        taken = _taken((proposal,), fixed, ledger.taken)
+    return replace(ledger, proposed=proposed, queue=queue, taken=taken)
 
 
 def with_agreed(
@@ -303,16 +311,17 @@ def with_agreed(
         current=current,
         queue=rest,
         asked=tuple(asked for asked in ledger.asked if asked.request_id not in done),
+        taken=_taken(rest, fixed),
     )
 
 
-def with_refused(ledger: Ledger, turn_num: TurnNum, error_code: str) -> Ledger:
+def with_refused(ledger: Ledger, turn_num: TurnNum, error_code: str, fixed: FixedPart) -> Ledger:
     """The follower never signs that turn."""
     queue = tuple(
         replace(proposal, refusal=error_code) if proposal.turn_num == turn_num else proposal
         for proposal in ledger.queue
     )
-    return replace(ledger, queue=queue)
+    return replace(ledger, queue=queue, taken=_taken(queue, fixed))
 
 
 def with_asked(ledger: Ledger, request_id: str, amount: Amount) -> Ledger:
@@ -386,22 +395,33 @@ class Secured(Struct, frozen=True, gc=False):
     """The most that may stand."""
 
 
-def secured(ledger: Ledger, fixed: FixedPart) -> Secured:
+def secured(ledger: Ledger) -> Secured:
     """The agreed balances without what the queue takes, and before what it gives.
 
     Who proposes no more than this can always undo what is refused: an inverse never finds that
     what it gives back was spent on by a later proposal (M8).
     """
-    leader, follower = ledger.current.leader, ledger.current.follower
-    count = len(ledger.current.guarantees)
+    of_leader, of_follower, room = ledger.taken
+    current = ledger.current
+    return Secured(
+        current.leader - of_leader,
+        current.follower - of_follower,
+        len(current.guarantees) + room,
+    )
+
+
+def _taken(
+    queue: tuple[Proposed, ...], fixed: FixedPart, before: tuple[Amount, Amount, int] = (0, 0, 0)
+) -> tuple[Amount, Amount, int]:
+    of_leader, of_follower, room = before
     refusals = OpenRefusals()
-    for proposal in ledger.queue:
+    for proposal in queue:
         change = proposal.change
         if proposal.refusal:
             refusals.add(change)
         elif not refusals.settle(change):
             to_leader, to_follower = deltas(change, fixed)
-            leader += min(to_leader, 0)
-            follower += min(to_follower, 0)
-            count += change.kind == ADD
-    return Secured(leader, follower, count)
+            of_leader -= min(to_leader, 0)
+            of_follower -= min(to_follower, 0)
+            room += change.kind == ADD
+    return of_leader, of_follower, room

@@ -104,7 +104,7 @@ def free_balance(channel: Channel) -> int:
     ledger = channel.ledger
     if ledger is None:
         return 0
-    rest = secured(ledger, channel.fixed)
+    rest = secured(ledger)
     if channel.my_index == 0:
         return rest.leader
     proposed = proposed_moves(ledger)
@@ -130,7 +130,7 @@ def choose(draft: Draft, peer: Address, asset: Address, amount: int, fee: int) -
         ledger = channel.ledger
         if ledger is None or ledger.asset != asset or why_not_running(channel, ADD):
             continue
-        standing = secured(ledger, channel.fixed).guarantee_count
+        standing = secured(ledger).guarantee_count
         count = max(standing, set_aside.get(channel.channel_id, 0))
         if count >= draft.context.guarantee_count_max or free_balance(channel) < amount + fee:
             continue
@@ -158,7 +158,7 @@ def propose(draft: Draft, channel: Channel, change: Change) -> TurnNum:
 def _require_secured(draft: Draft, channel: Channel, ledger: Ledger, change: Change) -> None:
     """What is proposed may lean on nothing that the follower could refuse yet."""
     to_leader, to_follower = deltas(change, channel.fixed)
-    rest = secured(ledger, channel.fixed)
+    rest = secured(ledger)
     if rest.leader + min(to_leader, 0) < 0:
         raise LedgerFundsInsufficient(-to_leader, rest.leader)
     if rest.follower + min(to_follower, 0) < 0:

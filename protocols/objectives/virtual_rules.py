@@ -167,7 +167,7 @@ def require_left(
     ledger = channel.ledger
     if ledger is None or ledger.asset != asset or ledgers.why_not_running(channel, ADD):
         raise HopWithoutLedger(place, draft.context.me, asset)
-    rest = secured(ledger, channel.fixed)
+    rest = secured(ledger)
     free = rest.follower if channel.my_index == 0 else rest.leader
     if free < amount + fee:
         raise HopWithoutFunds(place - 1, left, amount + fee, free)

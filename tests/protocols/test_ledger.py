@@ -196,7 +196,7 @@ def test_one_countersignature_agrees_to_a_prefix_of_the_queue() -> None:
 def test_a_refused_turn_keeps_its_place_in_the_queue() -> None:
     ledger = opened(ZERO_ADDRESS, b"\1" * 32, (b"a" * 65, b"b" * 65), (1_000, 500))
     ledger = with_proposed(ledger, proposed(2, add()), FIXED)
-    ledger = with_refused(ledger, 2, "FEE_TOO_LOW")
+    ledger = with_refused(ledger, 2, "FEE_TOO_LOW", FIXED)
     assert ledger.queue[0].refusal == "FEE_TOO_LOW"
     assert ledger.proposed_turn == 2
 
@@ -210,7 +210,7 @@ def queued(*changes: Change, refused: tuple[int, ...] = ()) -> Ledger:
     for turn_num, change in enumerate(changes, 2):
         ledger = with_proposed(ledger, proposed(turn_num, change), FIXED)
     for turn_num in refused:
-        ledger = with_refused(ledger, turn_num, "FEE_TOO_LOW")
+        ledger = with_refused(ledger, turn_num, "FEE_TOO_LOW", FIXED)
     return ledger
 
 
@@ -229,14 +229,14 @@ def queued(*changes: Change, refused: tuple[int, ...] = ()) -> Ledger:
 def test_what_is_secured_leans_on_no_credit_that_may_be_refused(
     ledger: Ledger, expected: tuple[int, int, int]
 ) -> None:
-    found = secured(ledger, FIXED)
+    found = secured(ledger)
     assert (found.leader, found.follower, found.guarantee_count) == expected
 
 
 def test_a_removal_that_waits_frees_neither_money_nor_room() -> None:
     ledger = with_agreed(queued(add(1)), 2, b"f" * 65, FIXED)
     ledger = with_proposed(ledger, proposed(3, remove(1)), FIXED)
-    found = secured(ledger, FIXED)
+    found = secured(ledger)
     assert (found.leader, found.follower, found.guarantee_count) == (900, 500, 1)
 
 

@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 from protocols import inputs, messages
 from protocols.error import ProtocolError
 from protocols.events import MessageDropped
-from protocols.ledger import balance_total, find_guarantee, find_proposed
+from protocols.ledger import (
+    ADD,
+    Ledger,
+    Secured,
+    balance_total,
+    deltas,
+    find_guarantee,
+    find_proposed,
+    inverse,
+    secured,
+)
 from protocols.ledger_errors import LedgerRefused
 from protocols.types import amount_to_bytes
 from protocols.virtual_errors import FeeTooLow
@@ -20,6 +30,7 @@ from tests.support.actors import ALICE, BOB, IRENE
 from tests.support.builders import CHANNEL
 from tests.support.ledger_rig import (
     LEDGER,
+    LEDGER_FIXED,
     START,
     TOTAL,
     Verdicts,
@@ -107,6 +118,25 @@ steps = st.one_of(
 )
 
 
+def worst_case(ledger: Ledger) -> Secured:
+    """What is left if everything that gives is refused, from the queue alone."""
+    leader, follower = ledger.current.leader, ledger.current.follower
+    count, refused = len(ledger.current.guarantees), [p for p in ledger.queue if p.refusal]
+    undone = [p.change for p in refused]
+    for waiting in ledger.queue:
+        if waiting in refused:
+            continue
+        undoes = [c for c in undone if inverse(c) == waiting.change]
+        earlier = [p.turn_num for p in refused if undoes and p.change == undoes[0]]
+        if undoes and min(earlier) < waiting.turn_num:
+            undone.remove(undoes[0])
+            continue
+        to_leader, to_follower = deltas(waiting.change, LEDGER_FIXED)
+        leader, follower = leader + min(to_leader, 0), follower + min(to_follower, 0)
+        count += waiting.change.kind == ADD
+    return Secured(leader, follower, count)
+
+
 class Play:
     """Two parties of one ledger, moved a step at a time; every signed state is looked at."""
 
@@ -142,6 +172,7 @@ class Play:
             for vars_ in (ledger_at(node).current, ledger_at(node).proposed):
                 assert balance_total(vars_) == TOTAL
                 assert min(vars_.leader, vars_.follower) >= 0
+            assert worst_case(ledger_at(node)) == secured(ledger_at(node))
 
     def propose(self, change: Any) -> None:
         try:
