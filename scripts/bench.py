@@ -25,7 +25,7 @@ if __name__ == "__main__":
     sys.path[0] = str(ROOT)
 
 from scripts.benchmarks import growth, limits, machine, report, store  # noqa: E402
-from scripts.benchmarks.paths import PathPlan, measure_paths  # noqa: E402
+from scripts.benchmarks.paths import PathPlan, measure_delayed, measure_paths  # noqa: E402
 from scripts.benchmarks.payments import PaymentPlan, measure_payments  # noqa: E402
 
 
@@ -43,6 +43,7 @@ class Plan:
     effort: limits.Effort = field(default_factory=limits.Effort)
     payments: PaymentPlan = field(default_factory=PaymentPlan)
     paths: PathPlan = field(default_factory=PathPlan)
+    delayed_openings: int = 20
 
 
 def run(plan: Plan, workspace: Path) -> report.Run:
@@ -59,7 +60,7 @@ def run(plan: Plan, workspace: Path) -> report.Run:
         figures["replay_per_s"] = store.replay_per_s(workspace / "replay", plan.replay_events)
     if plan.with_payments:
         _say("payments between two daemons")
-        paid = measure_payments(workspace, plan.payments)
+        paid = measure_payments(_subfolder(workspace, "payments"), plan.payments)
         figures["payments_per_s"] = paid.per_s
         figures["payment_p50_ms"] = paid.p50_ms
         details = {
@@ -71,9 +72,12 @@ def run(plan: Plan, workspace: Path) -> report.Run:
         }
     if plan.with_paths:
         _say("batches, ledgers and virtual channels between three daemons")
-        found, further = measure_paths(workspace, plan.paths)
+        found, further = measure_paths(_subfolder(workspace, "paths"), plan.paths)
         figures |= found
         details |= further
+        _say("openings with 10 ms on every wire")
+        delayed_ms = measure_delayed(_subfolder(workspace, "delayed"), 10.0, plan.delayed_openings)
+        figures["opening_delayed_p50_ms"] = delayed_ms
     if plan.with_growth:
         _say("payments of a node with much in hand and much behind it")
         measured = growth.growth_us()
@@ -116,6 +120,13 @@ def main(arguments: list[str] | None = None) -> int:
             runs.append(run(plan, Path(workspace)))
     print(json.dumps(report.document(runs)) if given.json else report.table(runs))
     return 0
+
+
+def _subfolder(workspace: Path, name: str) -> Path:
+    """Every measurement has nodes called alice and bob."""
+    made = workspace / name
+    made.mkdir()
+    return made
 
 
 def _say(step: str) -> None:

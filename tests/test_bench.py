@@ -133,6 +133,7 @@ def test_every_aim_has_its_limit_and_its_share() -> None:
         "ledger_updates_per_s": ("L4", 0.40, False),
         "one_ledger_per_s": ("L5", 0.45, False),
         "opening_p50_ms": ("L6", 4.0, True),
+        "opening_delayed_p50_ms": (70.0, 1.0, True),
         "openings_per_s": ("L6c", 0.25, False),
         "openings_with_many_share": (1.0, 0.90, False),
         "hub_bytes_per_channel": (6_144.0, 1.0, True),
@@ -241,7 +242,12 @@ def test_batches_ledgers_and_hubs_are_measured_between_three_daemons(tmp_path: P
         burst=3,
     )
     plan = bench.Plan(
-        with_store=False, with_payments=False, with_growth=False, effort=TINY, paths=tiny
+        with_store=False,
+        with_payments=False,
+        with_growth=False,
+        effort=TINY,
+        paths=tiny,
+        delayed_openings=2,
     )
     run = bench.run(plan, tmp_path)
     names = {line.aim.name for line in run.lines()}

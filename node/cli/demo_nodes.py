@@ -9,10 +9,10 @@ from __future__ import annotations
 import secrets
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from node.cli.failures import CommandFailed
 from node.cli.local_node import LocalNode
@@ -58,15 +58,18 @@ def running_nodes(
 
 @contextmanager
 def running_path(
-    workspace: Path, progress: Progress, names: Sequence[str] = NAMES, *, hub_fee: int = 0
+    workspace: Path, progress: Progress, names: Sequence[str] = NAMES, **options: Any
 ) -> Iterator[tuple[Devnet, list[LocalNode]]]:
-    """A chain and nodes of these names, funded and ready; all of it ended on the way out."""
+    """A chain and nodes of these names, funded and ready; all of it ended on the way out.
+
+    `options` are those of `make_nodes`.
+    """
     progress.step("Starting a local chain and deploying the contracts")
     nodes: list[LocalNode] = []
     chain = Devnet()
     try:
         progress.step(f"Making {len(names)} nodes, with 1,000 ETH of test money each")
-        nodes += make_nodes(workspace, chain.deployment, names, hub_fee=hub_fee)
+        nodes += make_nodes(workspace, chain.deployment, names, **options)
         progress.step("Starting the nodes")
         for node in nodes:
             node.launch()
@@ -99,16 +102,22 @@ def make_nodes(
     *,
     hub_fee: int = 0,
     fault_points: bool = False,
+    wires: Mapping[int, int] | None = None,
 ) -> list[LocalNode]:
     """Directories of nodes that know each other and accept everything, with test money.
 
-    Those whose name begins with `HUB` carry channels of the others, for `hub_fee` each.
+    Those whose name begins with `HUB` carry channels of the others, for `hub_fee` each. `wires`
+    says which ports to use, and through which port the others reach each of them.
     """
     from protocols.crypto import Signer
 
     # The keys come first: each directory names the others' addresses.
     keys = {name: secrets.token_bytes(32) for name in names}
-    places = {Signer(key).address: ("127.0.0.1", free_port()) for key in keys.values()}
+    ports = dict(wires) if wires else {port: port for port in (free_port() for _ in names)}
+    places = {
+        Signer(key).address: ("127.0.0.1", port)
+        for key, port in zip(keys.values(), ports, strict=True)
+    }
     password = secrets.token_urlsafe()
     password_file = workspace / "password"
     write_private(password_file, password + "\n")
@@ -120,7 +129,7 @@ def make_nodes(
             p2p_listen=places[me],
             rpc_listen=("127.0.0.1", 0),
             policy="allow",
-            peers={who: where for who, where in places.items() if who != me},
+            peers={who: (host, ports[port]) for who, (host, port) in places.items() if who != me},
             deployment=deployment,
             hub_fee=hub_fee if name.startswith(HUB) else None,
             fault_points=fault_points,

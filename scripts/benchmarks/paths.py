@@ -21,7 +21,9 @@ from node.cli.demo_progress import demo_progress
 from node.cli.demo_report import percentile
 from node.cli.failures import CommandFailed
 from node.cli.local_node import LocalNode
+from node.processes import free_port
 from node.rpc.client import RpcClient, RpcError
+from scripts.benchmarks.delay import delayed_wires
 from scripts.benchmarks.machine import process_cpu_s, resident_size_bytes
 
 Call = tuple[str, Mapping[str, object]]
@@ -62,6 +64,19 @@ def measure_paths(workspace: Path, plan: PathPlan) -> tuple[dict[str, float], di
             return trio.run(partial(_Bench(nodes, plan).run))
 
 
+def measure_delayed(workspace: Path, delay_ms: float, count: int) -> float:
+    """Median milliseconds to open a virtual channel when each wire between nodes takes so long."""
+    names = names_on_path(1)
+    wires = {free_port(): free_port() for _ in names}
+    behind = {proxy: port for port, proxy in wires.items()}
+    with (
+        demo_progress(True) as quiet,
+        delayed_wires(delay_ms, behind),
+        running_path(workspace, quiet, names, wires=wires) as (_, nodes),
+    ):
+        return trio.run(_Bench(nodes, PathPlan(openings=count, live=0)).delayed)
+
+
 class _Bench:
     """One run over three daemons."""
 
@@ -79,6 +94,14 @@ class _Bench:
             await self._ledger_updates()
             await self._openings()
         return self.figures, self.details
+
+    async def delayed(self) -> float:
+        """The median opening, over one ledger on each side."""
+        async with await RpcClient.connect(self.alice.endpoint) as client:
+            self.client = client
+            await self._open_path(1)
+            latencies_ms = [await self._open_one() for _ in range(self.plan.openings)]
+        return percentile(latencies_ms, 50)
 
     # --- payments ---
 
@@ -178,13 +201,7 @@ class _Bench:
         """P8: one at a time. P9: with many open. And what a live channel costs the hub."""
         plan = self.plan
         pairs = math.ceil((plan.live + plan.openings + 100) / 100)
-        left = await self._open_many([self._ledger_call(self.hub) for _ in range(pairs)])
-        async with await RpcClient.connect(self.hub.endpoint) as hub_client:
-            right = await self._open_many(
-                [self._ledger_call(self.bob) for _ in range(pairs)], hub_client
-            )
-        await self._until_open(left, (self.alice, self.hub))
-        await self._until_open(right, (self.hub, self.bob))
+        await self._open_path(pairs)
         latencies_ms = [await self._open_one() for _ in range(plan.openings)]
         self.figures["opening_p50_ms"] = percentile(latencies_ms, 50)
         self.details["opening_p99_ms"] = percentile(latencies_ms, 99)
@@ -197,6 +214,15 @@ class _Bench:
         self.figures["openings_per_s"] = plan.burst / few
         self.figures["openings_with_many_share"] = few / many
         self.figures["hub_bytes_per_channel"] = grown / count
+
+    async def _open_path(self, pairs: int) -> None:
+        """So many ledgers between alice and the hub, and between the hub and bob."""
+        left = await self._open_many([self._ledger_call(self.hub) for _ in range(pairs)])
+        async with await RpcClient.connect(self.hub.endpoint) as hub_client:
+            calls = [self._ledger_call(self.bob) for _ in range(pairs)]
+            right = await self._open_many(calls, hub_client)
+        await self._until_open(left, (self.alice, self.hub))
+        await self._until_open(right, (self.hub, self.bob))
 
     async def _open_one(self) -> float:
         """Milliseconds until the payer holds a new virtual channel to be open."""
