@@ -357,25 +357,25 @@ def restored(
 class OpenRefusals:
     """Refused changes of a queue that no later proposal undoes: found by walking the queue."""
 
-    __slots__ = ("_refused",)
+    __slots__ = ("_awaited",)
 
     def __init__(self) -> None:
-        self._refused: list[Change] = []
+        self._awaited: dict[Change, int] = {}
 
     def add(self, change: Change) -> None:
         """That change is refused."""
-        self._refused.append(change)
+        undoing = inverse(change)
+        self._awaited[undoing] = self._awaited.get(undoing, 0) + 1
 
     def settle(self, change: Change) -> bool:
         """True if the change undoes a refused one, which is then open no more (M8)."""
-        for refused in self._refused:
-            if inverse(refused) == change:
-                self._refused.remove(refused)
-                return True
-        return False
+        count = self._awaited.pop(change, 0)
+        if count > 1:
+            self._awaited[change] = count - 1
+        return count > 0
 
     def __bool__(self) -> bool:
-        return bool(self._refused)
+        return bool(self._awaited)
 
 
 def find_proposed(ledger: Ledger, target: ChannelId) -> Proposed | None:

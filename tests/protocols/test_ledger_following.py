@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -331,3 +332,20 @@ def test_a_follower_that_closes_refuses_what_is_new(follower: CoreNode) -> None:
     hear(follower, move(5), inverse(move(5)))
     assert end(follower) == [REFUSED, SIGNED]
     assert ledger_at(follower).current == START
+
+
+def test_what_is_refused_and_never_undone_costs_once_through_the_queue(follower: CoreNode) -> None:
+    follower.proves_purity = False
+    hear(follower, *[move_back(1)] * 128)
+    assert names(follower.feed(END)).count(REFUSED) == 128
+    hear(follower, *[move(0)] * 128)
+    call_count = 0
+
+    def count(*_: Any) -> None:
+        nonlocal call_count
+        call_count += 1
+
+    sys.setprofile(count)
+    follower.feed(END)
+    sys.setprofile(None)
+    assert call_count < 256 * 30
