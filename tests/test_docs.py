@@ -21,6 +21,9 @@ SESSION_TIMEOUT_S = 300
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 MAKE_TARGET = re.compile(r"`make ([a-z]+)")
+POINTER = re.compile(r"`([\w./]+\.(?:py|sol))::(\w+)`")
+DEFINITION = r"^\s*(?:(?:async )?def|class|function|modifier|event) {0}\b|^{0}\b.* = "
+MONEY_RULE = re.compile(r"^## M(\d+)\n(.*?)(?=^## )", re.MULTILINE | re.DOTALL)
 
 
 def name(page: Path) -> str:
@@ -61,6 +64,26 @@ def test_what_a_page_links_to_exists(page: Path) -> None:
     local = [link for link in LINK.findall(page.read_text()) if "://" not in link]
     missing = [link for link in local if not (page.parent / link.partition("#")[0]).exists()]
     assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_code_and_tests_that_a_page_points_at_exist(page: Path) -> None:
+    pointers = POINTER.findall(page.read_text())
+    missing = [(file, what) for file, what in pointers if not defines(ROOT / file, what)]
+    assert missing == []
+
+
+def defines(file: Path, what: str) -> bool:
+    found = file.exists() and re.search(DEFINITION.format(what), file.read_text(), re.MULTILINE)
+    return bool(found)
+
+
+def test_every_money_rule_names_its_tests_or_says_that_it_is_not_kept() -> None:
+    rules = MONEY_RULE.findall((ROOT / "docs" / "money-rules.md").read_text())
+    assert [int(number) for number, _ in rules] == list(range(1, 29))
+    for number, text in rules:
+        has_test = any(what.startswith("test_") for _, what in POINTER.findall(text))
+        assert has_test != ("Not kept yet." in text), number
 
 
 def test_make_targets_that_pages_name_exist() -> None:
