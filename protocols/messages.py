@@ -55,7 +55,8 @@ class SignedState(msgspec.Struct, frozen=True, array_like=True, tag="state", gc=
     encoded_state: EncodedState
     signature: Signature
     receivers_signature: MaybeSignature = b""
-    """On a final state the receiver's own, if the sender has it: the receiver may have lost it."""
+    """On a final state, or one that a ledger's parties agreed on, the receiver's own, if the sender
+    has it: the receiver may have lost it."""
 
 
 class FinalStateRequest(msgspec.Struct, frozen=True, array_like=True, tag="close", gc=False):
