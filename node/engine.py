@@ -26,7 +26,6 @@ from node.answers import Answer
 from node.faults import Faults
 from node.limits import (
     BATCH_INPUT_COUNT_MAX,
-    DIGEST_INTERVAL_MS,
     DIGEST_INTERVAL_RECORD_COUNT,
     INPUT_QUEUE_COUNT_MAX,
     LISTED_PAYMENT_COUNT_MAX,
@@ -102,7 +101,7 @@ class Engine:
         self._faults = faults
         self._requests = Requests(event_log, state)
         self._digest = Digest()
-        self._digested_seq, self._digested_ms = event_log.next_seq, 0
+        self._digested_seq = event_log.next_seq
         self._last_ms = _last_time_ms(event_log)
         self._urgent: list[Queued] = []
         self._awake = trio.Event()
@@ -192,10 +191,7 @@ class Engine:
         """One batch, from inputs to release; synchronous on purpose."""
         step = _Step(self, self._now_ms())
         step.take_all(taken)
-        if (
-            step.batch.next_seq - self._digested_seq >= DIGEST_INTERVAL_RECORD_COUNT
-            and step.now_ms - self._digested_ms >= DIGEST_INTERVAL_MS
-        ):
+        if step.batch.next_seq - self._digested_seq >= DIGEST_INTERVAL_RECORD_COUNT:
             step.record_digest(clean_stop=False)
         self._write(step)
         step.release()
@@ -380,7 +376,7 @@ class _Step:
         digest = engine._digest.update(engine.state)
         count = engine._digest.entity_count
         self.record(events.StateDigestRecorded(digest, count, clean_stop), None)
-        engine._digested_seq, engine._digested_ms = self.batch.next_seq, self.now_ms
+        engine._digested_seq = self.batch.next_seq
 
     def release(self) -> None:
         """The write returned: let everything go, in log order."""

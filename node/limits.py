@@ -19,10 +19,6 @@ LISTED_PAYMENT_COUNT_MAX = 2_000
 DIGEST_INTERVAL_RECORD_COUNT = 1_000
 """Records between two state digests (ADR 0025)."""
 
-DIGEST_INTERVAL_MS = 1_000
-"""Milliseconds between two of them at least. A channel under load holds thousands of payments in
-flight, and hashing 4,000 of them takes 2 to 3 ms."""
-
 TICK_INTERVAL_S = 1.0
 """Seconds between two Tick inputs: the grain of resends and time-outs."""
 
