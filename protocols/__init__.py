@@ -3,7 +3,7 @@
 `crank(state, input, context)` decides, `apply(state, event, time_ms)` remembers; the shell (node)
 does the rest. The words, each with the module that defines it:
 
-channel        two participants, a nonce, an app and a challenge duration, with what was signed in
+channel        its participants, a nonce, an app and a challenge duration, with what was signed in
                it, what the chain holds for it and what was paid: `channel.Channel`
 state          the thing that gets signed, and nothing else: `state.State`. Memory is `NodeState`
 turn           the number of a state: prefund 0, postfund 1, redemption 2, final from 3 on
@@ -12,6 +12,19 @@ supported      a state with all signatures that its turn needs: `channel.is_supp
 holdings       what the adjudicator contract has of the channel's money: `channel.Holding`
 voucher        the payer's signature over all that she owes so far; the largest counts: `voucher`
 receipt        the payee's signature over the payments it accepted: `payments`
+batch          payments made together, as a rule under one voucher, taken whole or not: `batches`
+ledger         a channel of two that carries others; its leader, participant 0, proposes each change
+               and its follower countersigns or refuses: `ledger` the values, `ledgers` the talk
+guarantee      an amount of a ledger that belongs to another channel, its target: `ledger`
+virtual        of a payment channel: a guarantee in each ledger of its path funds it: `virtual_paths`
+hub            who stands between payer and payee of a virtual channel; left is nearer to the payer.
+               Its fee and its limits: `hub`
+inverse        the change that undoes a refused one exactly: `ledger.inverse`
+unwinding      taking back the guarantees of a channel that never opened, from right to left, after
+               who stands right renounced the postfund for ever: `objectives.unwinding`
+quote          what the hops of a path would take; it binds nobody and is no fact: `routes`
+exit value     what a party gets if it leaves now, whatever the others do: `exit_value`
+cut tail       the end of the log is lost: its channels are close-only, and what peers know is heard
 objective      a goal run to its end by cranking: `objectives`
 crank          all progress that is possible now, from one input: `crank.crank`
 waiting for    the objective's first unmet condition, computed and never stored: `WaitingFor`
