@@ -146,7 +146,8 @@ def _wait_for_receipt(
 
 
 def _no_receipt_yet(payment: _Payment, answer: dict[str, Any], why: str) -> CommandFailed:
-    values: dict[str, str] = {name: str(answer[name]) for name in ("seq", "payment_id") if name in answer}
+    known = [name for name in ("seq", "payment_id") if name in answer]
+    values: dict[str, str] = {name: str(answer[name]) for name in known}
     request_id = str(payment.params["request_id"])
     return CommandFailed(
         f"the payment of {payment.what} is recorded, no receipt yet: {why}",

@@ -433,7 +433,7 @@ def test_a_deposit_for_several_channels_moves_its_own_alone() -> None:
         (signed(state(0), BOB), BOB, "alice", 3),
         (signed(state(1), ALICE), ALICE, "bob", 3),
         (signed(final(30), ALICE), ALICE, "bob", 2),
-        (final_request(0), ALICE, "bob", 1),
+        (final_request(0), ALICE, "bob", 2),
         (final_request(0), BOB, "alice", 2),
     ],
 )
