@@ -16,7 +16,7 @@ batch          payments made together, as a rule under one voucher, taken whole 
 ledger         a channel of two that carries others; its leader, participant 0, proposes each change
                and its follower countersigns or refuses: `ledger` the values, `ledgers` the talk
 guarantee      an amount of a ledger that belongs to another channel, its target: `ledger`
-virtual        of a payment channel: a guarantee in each ledger of its path funds it: `virtual_paths`
+virtual        of a payment channel: each ledger of its path guarantees it: `virtual_paths`
 hub            who stands between payer and payee of a virtual channel; left is nearer to the payer.
                Its fee and its limits: `hub`
 inverse        the change that undoes a refused one exactly: `ledger.inverse`
