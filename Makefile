@@ -11,7 +11,7 @@ ARGS ?=
 
 help:
 	@echo "make setup      install everything this clone needs, into .venv and .tools"
-	@echo "make demo       two daemons on a local chain: open, pay, close, audit"
+	@echo "make demo       daemons on a local chain: channels on chain and over a hub, then audits"
 	@echo "make check      style, types, architecture, contracts manifest, quick tests (90 s)"
 	@echo "make test       every test"
 	@echo "make contracts  compile the contracts again and compare with what is committed"
