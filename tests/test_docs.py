@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.benchmarks.report import AIMS, Aim
 from tests.support import console_sessions
 from tests.support.console_sessions import Command
 
@@ -84,6 +85,15 @@ def test_every_money_rule_names_its_tests_or_says_that_it_is_not_kept() -> None:
     for number, text in rules:
         has_test = any(what.startswith("test_") for _, what in POINTER.findall(text))
         assert has_test != ("Not kept yet." in text), number
+
+
+@pytest.mark.parametrize("aim", AIMS, ids=lambda aim: str(aim.name))
+def test_every_figure_of_the_benchmark_has_a_row_with_its_aim(aim: Aim) -> None:
+    page = (ROOT / "docs" / "performance.md").read_text()
+    aims = dict(re.findall(r"^\| ([^|]+) \|(?:[^|]*\|){3} (at [^|]+) \|", page, re.MULTILINE))
+    bound = "at most" if aim.less_is_better else "at least"
+    ratio = f"{aim.ratio:.2f}" if aim.ratio < 1 else f"{aim.ratio:.1f}"
+    assert aims[aim.label] == f"{bound} {ratio}"
 
 
 def test_make_targets_that_pages_name_exist() -> None:
