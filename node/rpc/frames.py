@@ -57,34 +57,36 @@ class FrameReader:
 
     def feed(self, data: bytes) -> Iterator[str | Event]:
         """All that `data` completes, in order: a text message as its string, or an event."""
-        buffer = self._buffer + data
+        buffer, position = self._buffer + data, 0
         self._buffer = b""
-        while buffer:
+        while position < len(buffer):
             if self._passing_size:
-                passed, buffer = buffer[: self._passing_size], buffer[self._passing_size :]
+                passed = buffer[position : position + self._passing_size]
+                position += len(passed)
                 self._passing_size -= len(passed)
                 self._socket.receive_data(passed)
                 yield from self._socket.events()
                 continue
-            start, end = _payload_bounds(buffer)
+            start, end = _payload_bounds(buffer, position)
             if end == 0:
                 break  # not even the frame's head is there
             text = None
-            if self._is_whole_text(buffer, start, end):
+            if self._is_whole_text(buffer, position, start, end):
                 if end > len(buffer):
                     break
-                text = _text(buffer, start, end)
+                text = _text(buffer, start, end, self._mask_bit)
             if text is None:
-                self._pass(buffer[0], end)
+                self._pass(buffer[position], end - position)
             else:
-                buffer = buffer[end:]
+                position = end
                 yield text
-        self._buffer = buffer
+        self._buffer = buffer[position:]
 
-    def _is_whole_text(self, buffer: bytes, start: int, end: int) -> bool:
-        if buffer[0] != _WHOLE_TEXT or buffer[1] & _MASKED != self._mask_bit:
+    def _is_whole_text(self, buffer: bytes, position: int, start: int, end: int) -> bool:
+        second = buffer[position + 1]
+        if buffer[position] != _WHOLE_TEXT or second & _MASKED != self._mask_bit:
             return False
-        length = buffer[1] & ~_MASKED
+        length = second & ~_MASKED
         in_its_shortest_form = length != _TWO_BYTES or end - start > _SHORT_MAX
         return length <= _TWO_BYTES and in_its_shortest_form and not self._is_fragmented
 
@@ -95,26 +97,26 @@ class FrameReader:
             self._is_fragmented = not first & _LAST
 
 
-def _payload_bounds(buffer: bytes) -> tuple[int, int]:
-    """Where the payload of the frame at the beginning starts and ends; (0, 0) if that is not there
+def _payload_bounds(buffer: bytes, position: int) -> tuple[int, int]:
+    """Where the payload of the frame at `position` starts and ends; (0, 0) if that is not there
     yet."""
-    if len(buffer) < 2:
+    if len(buffer) < position + 2:
         return 0, 0
-    length, start = buffer[1] & ~_MASKED, 2
+    length, start = buffer[position + 1] & ~_MASKED, position + 2
     if length >= _TWO_BYTES:
-        start = 4 if length == _TWO_BYTES else 10
+        start += 2 if length == _TWO_BYTES else 8
         if len(buffer) < start:
             return 0, 0
-        length = int.from_bytes(buffer[2:start], "big")
-    if buffer[1] & _MASKED:
+        length = int.from_bytes(buffer[position + 2 : start], "big")
+    if buffer[position + 1] & _MASKED:
         start += _MASK_SIZE_BYTES
     return start, start + length
 
 
-def _text(buffer: bytes, start: int, end: int) -> str | None:
+def _text(buffer: bytes, start: int, end: int, mask_bit: int) -> str | None:
     """The text of a complete frame; None if it is not UTF-8."""
     payload = buffer[start:end]
-    if buffer[1] & _MASKED:
+    if mask_bit:
         payload = _mask(payload, buffer[start - _MASK_SIZE_BYTES : start])
     try:
         return payload.decode()
