@@ -447,10 +447,10 @@ def marked(marker: str) -> list[str]:
     return [name for name in dir(Machine) if hasattr(getattr(Machine, name), marker)]
 
 
-def test_the_machine_has_at_least_forty_rules_and_invariants() -> None:
+def test_the_machine_has_as_many_rules_and_invariants_as_it_claims() -> None:
     rules, invariants = marked(RULE_MARKER), marked(INVARIANT_MARKER)
-    assert len(rules) >= 30
-    assert len(invariants) >= 40
+    assert len(rules) >= 35
+    assert len(invariants) >= 50
 
 
 def test_any_order_of_anything_ends_with_what_was_signed() -> None:

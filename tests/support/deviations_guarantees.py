@@ -1,4 +1,4 @@
-"""Deviations in ledgers that a leader truly signs: refused by its follower and undone (M8)."""
+"""Deviations in ledgers that a leader truly signs, and answers that take answers back (M8)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from protocols import inputs
-from protocols.ledger import MOVE, NO_TARGET, REMOVE, Change
+from protocols import inputs, messages
+from protocols.ledger import MOVE, NO_TARGET, REMOVE, Change, after, ledger_state
 from protocols.objectives.base import ObjectiveType, objective_id
 from protocols.virtual_paths import addition, removal_by_final, removal_by_unwinding
 from tests.support.deviations import (
@@ -16,6 +16,7 @@ from tests.support.deviations import (
     PAID,
     Corpus,
     Imposed,
+    Said,
     Scene,
     before_the_left_guarantee,
     closed,
@@ -185,3 +186,36 @@ def given_up() -> Scene:
 @refused(given_up, "PROPOSAL_NOT_EXPECTED")
 def a_guarantee_for_a_channel_that_was_given_up(scene: Scene) -> Imposed:
     return imposed(scene, addition(scene.channel(scene.alice), 0))
+
+
+# --- answers that take an answer back ---
+
+
+def with_a_refused_proposal() -> Scene:
+    """The hub refused a guarantee, which the payer takes back behind it."""
+    scene = opened()
+    scene.utter(imposed(scene, add(scene)))
+    scene.web.hand_over(scene.ivan, scene.alice.actor.address)
+    return scene
+
+
+@refused(with_a_refused_proposal, "PROPOSAL_QUEUE_EXHAUSTED")
+def a_countersignature_of_a_turn_that_was_refused(scene: Scene) -> Said:
+    ledger_id = scene.web.ledgers[0]
+    ledger, fixed = scene.alice.ledger(ledger_id), scene.alice.channel(ledger_id).fixed
+    proposal = ledger.queue[0]
+    vars_ = after(ledger.current, proposal.change, fixed)
+    state = ledger_state(fixed, ledger.asset, vars_, proposal.turn_num)
+    assert state.state_hash() == proposal.state_hash
+    signature = scene.ivan.actor.signer(proposal.state_hash)
+    body = messages.LedgerCountersignature(ledger_id, proposal.turn_num, signature)
+    return Said(scene.ivan, scene.alice, body)
+
+
+@refused(with_a_refused_proposal, "PROPOSAL_QUEUE_EXHAUSTED")
+def a_refusal_of_the_inverse(scene: Scene) -> Said:
+    """It would bind nobody: what is undone must be undone."""
+    ledger_id = scene.web.ledgers[0]
+    turn_num = scene.alice.ledger(ledger_id).proposed_turn
+    body = messages.LedgerRefusal(ledger_id, turn_num, "FEE_TOO_LOW", "no")
+    return Said(scene.ivan, scene.alice, body)

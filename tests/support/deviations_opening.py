@@ -12,6 +12,7 @@ from protocols.outcome import GUARANTEE, Allocation, SingleAssetExit, destinatio
 from protocols.state import State
 from protocols.types import ZERO_ADDRESS, amount_to_bytes
 from protocols.virtual_paths import is_agreed
+from tests.support.builders import CONSENSUS_APP
 from tests.support.deviations import (
     DEPOSIT,
     MALLORY,
@@ -459,3 +460,51 @@ def a_rejection_with_a_reason_without_end(scene: Scene) -> Said:
     identity = objective_id(ObjectiveType.VIRTUAL_FUND, scene.channel_id)
     body = messages.ObjectiveRejection(identity, "X", "no " * 100_000)
     return Said(scene.bob, scene.ivan, messages.encode_body(body))
+
+
+# --- ledgers ---
+
+
+def proposes_ledger(
+    scene: Scene, by: WebNode, *amounts: int, **changes: Any
+) -> messages.ChannelProposal:
+    """A ledger that the payer leads and the hub follows, signed by somebody."""
+    fixed = replace(scene.fixed((scene.alice, scene.ivan)), app_definition=CONSENSUS_APP, **changes)
+    state = prefund_of(fixed, *(amounts or (50, 50)))
+    return messages.ChannelProposal(
+        fixed.participants,
+        fixed.channel_nonce,
+        fixed.app_definition,
+        fixed.challenge_duration,
+        state.encode(),
+        by.actor.signer(state.state_hash()),
+    )
+
+
+@refused(idle, "NONCE_PREFIX_MISMATCH")
+def a_ledger_of_another_deployment(scene: Scene) -> Said:
+    nonce = scene.fixed().channel_nonce ^ (1 << 63)
+    return Said(scene.alice, scene.ivan, proposes_ledger(scene, scene.alice, channel_nonce=nonce))
+
+
+@refused(idle, "WRONG_SIGNER")
+def a_ledger_that_its_leader_did_not_sign(scene: Scene) -> Said:
+    return Said(scene.alice, scene.ivan, proposes_ledger(scene, scene.mallory))
+
+
+@refused(idle, "PARTICIPANTS_REFUSED")
+def a_ledger_that_a_stranger_proposes_for_others(scene: Scene) -> Said:
+    return Said(scene.mallory, scene.ivan, proposes_ledger(scene, scene.alice))
+
+
+@refused(idle, "PARTICIPANTS_REFUSED")
+def a_ledger_of_three(scene: Scene) -> Said:
+    three = path(scene.alice, scene.bob, scene.ivan)
+    return Said(scene.alice, scene.ivan, proposes_ledger(scene, scene.alice, participants=three))
+
+
+@refused(idle, "CHANNEL_ALREADY_SEEN")
+def a_ledger_that_was_there_before_with_other_deposits(scene: Scene) -> Said:
+    known = scene.ivan.channel(scene.web.ledgers[0]).fixed
+    body = proposes_ledger(scene, scene.alice, 1, 0, channel_nonce=known.channel_nonce)
+    return Said(scene.alice, scene.ivan, body)
