@@ -62,7 +62,9 @@ def send_final(draft: Draft, channel: Channel, turn_num: int, identity: Objectiv
 
 def _sign_and_send(draft: Draft, channel: Channel, state: State, identity: ObjectiveId) -> None:
     sign(draft, channel.channel_id, state)
-    send_final(draft, draft.state.channels[channel.channel_id], state.turn_num, identity)
+    if channel.my_index == 0 or channel.payee_index == 1:
+        send_final(draft, draft.state.channels[channel.channel_id], state.turn_num, identity)
+    # Else a payee's consent reaches the payer hub by hub: twice, it would tell her nothing new.
 
 
 def agree(draft: Draft, channel: Channel, identity: ObjectiveId) -> WaitingFor | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from protocols import inputs
@@ -115,3 +117,19 @@ def test_the_same_ledgers_carry_one_channel_after_another() -> None:
         web.payer.feed(inputs.CloseChannel(channel_id))
         web.settle()
     assert web.changes() == [-33, 3, 30]
+
+
+@pytest.mark.parametrize("hops", HOPS)
+@pytest.mark.parametrize("seed", range(3))
+def test_nobody_hears_of_a_closing_what_it_knows(hops: int, seed: int) -> None:
+    # Who tells nothing new more than ten times in a minute is expelled.
+    web, rng = Web(hops), random.Random(seed)
+    for node in web.row:
+        node.proves_purity = False
+    opened = [web.opened(100, b"%04d" % number) for number in range(4)]
+    for channel_id in opened:
+        rng.choice([web.payer, web.payee]).feed(inputs.CloseChannel(channel_id))
+    web.storm(rng)
+    for node in web.row:
+        assert [node.peer(other).repeat_count for other in web.nodes] == [0] * len(web.nodes)
+        assert all(status(node.channel(closed)) == ChannelStatus.CLOSED for closed in opened)
