@@ -16,14 +16,8 @@ import trio
 from node.rpc.errors import all_faults
 from node.rpc.methods import METHODS
 from protocols.errors import all_errors
-from protocols.types import to_hex
 from scripts import reference
-from tests.support.rpc_node import (
-    RecordingNode,
-    open_payment_channel,
-    proposal_from_bob,
-    serve,
-)
+from tests.support.rpc_node import example_values, ready_node, serve
 
 HEADING = re.compile(r"^### (.+)$", re.MULTILINE)
 EXAMPLE = re.compile(r"```sh\n(curl .*?)```", re.DOTALL)
@@ -87,16 +81,12 @@ def _body(example: str) -> str:
 async def test_every_example_works_as_it_stands(
     nursery: trio.Nursery, tmp_path: Path, example: str
 ) -> None:
-    node = RecordingNode()
-    channel_id = open_payment_channel(node)
-    node.take(proposal_from_bob(node))
-    proposed = next(
-        key for key in node.state.objectives if node.state.objectives[key].status == "unapproved"
-    )
+    node = ready_node()
     endpoint = await serve(nursery, node)
     # Made-up ids become the node's own; nobody is there to send a receipt.
-    command = example.replace("0x" + "ab" * 32, to_hex(channel_id))
-    command = command.replace("0x" + "cd" * 32, to_hex(proposed)).replace('"receipt"', '"durable"')
+    command = example.replace('"receipt"', '"durable"')
+    for made_up, real in example_values(node).items():
+        command = command.replace(made_up, real)
     stand_in = tmp_path / "curl"
     stand_in.write_text(CURL)
     stand_in.chmod(stand_in.stat().st_mode | stat.S_IXUSR)

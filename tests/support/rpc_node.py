@@ -28,7 +28,8 @@ from protocols.nonce import channel_nonce
 from protocols.outcome import Allocation, SingleAssetExit, destination_of
 from protocols.routes import Hop, require_path
 from protocols.state import FixedPart, State
-from protocols.types import ZERO_ADDRESS, Address, amount_to_bytes
+from protocols.types import ZERO_ADDRESS, Address, amount_to_bytes, to_hex
+from protocols.voucher import sign_voucher
 from tests.support.actors import ALICE, BOB, Actor
 
 TOKEN = "a-token-of-the-tests-with-43-characters-ABC"
@@ -304,6 +305,32 @@ def _countersign(node: RecordingNode, channel_id: bytes, turn_num: int) -> None:
     body = SignedState(channel_id, turn.encoded_state, signature)
     sequence = node.state.peer(BOB.address).received + 1
     node.take(inputs.PeerMessage(BOB.address, sequence, body, 600))
+
+
+def ready_node() -> RecordingNode:
+    """A node with an open channel, a ledger, a channel of Bob's and a proposal of his to decide."""
+    node = RecordingNode()
+    open_payment_channel(node)
+    open_ledger(node)
+    open_channel_from_bob(node)
+    node.take(proposal_from_bob(node))
+    return node
+
+
+def example_values(node: RecordingNode) -> dict[str, str]:
+    """What stands in the examples of the methods, and what it is at a `ready_node`."""
+    state = node.state
+    channel, ledger, paid = list(state.channels)[:3]
+    (objective_id,) = (
+        key for key in state.objectives if state.objectives[key].status == "unapproved"
+    )
+    return {
+        "0x" + "ab" * 64 + "1b": to_hex(sign_voucher(paid, 1_000, BOB.signer)),
+        "0x" + "ab" * 32: to_hex(channel),
+        "0x" + "cd" * 32: to_hex(objective_id),
+        "0x" + "ef" * 32: to_hex(ledger),
+        "0x" + "ba" * 32: to_hex(paid),
+    }
 
 
 async def serve(

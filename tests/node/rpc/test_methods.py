@@ -14,16 +14,12 @@ from hypothesis import strategies as st
 from node.rpc.dispatch import Dispatcher
 from node.rpc.methods import COMMANDS, DOCUMENT, METHODS
 from protocols.inputs import PeerMessage
-from protocols.types import to_hex
-from protocols.voucher import sign_voucher
-from tests.support.actors import BOB
 from tests.support.rpc_callers import checked_error, request
 from tests.support.rpc_node import (
     RecordingNode,
-    open_channel_from_bob,
-    open_ledger,
-    open_payment_channel,
+    example_values,
     proposal_from_bob,
+    ready_node,
 )
 
 ANSWERED_WITH = {
@@ -54,29 +50,9 @@ def _described(name: str) -> dict[str, Any]:
     return next(method for method in DOCUMENT["methods"] if method["name"] == name)
 
 
-def ready_node() -> RecordingNode:
-    """A node with an open channel, a ledger and a proposal of a peer that waits for the owner."""
-    node = RecordingNode()
-    open_payment_channel(node)
-    open_ledger(node)
-    open_channel_from_bob(node)
-    node.take(proposal_from_bob(node))
-    return node
-
-
 def real_ids(node: RecordingNode, params: dict[str, Any]) -> dict[str, Any]:
     """The example's made-up ids replaced by the node's own."""
-    (objective_id,) = (
-        key for key in node.state.objectives if node.state.objectives[key].status == "unapproved"
-    )
-    channel, ledger, paid = list(node.state.channels)[:3]
-    real = {
-        "0x" + "ab" * 32: to_hex(channel),
-        "0x" + "cd" * 32: to_hex(objective_id),
-        "0x" + "ef" * 32: to_hex(ledger),
-        "0x" + "ba" * 32: to_hex(paid),
-        "0x" + "ab" * 64 + "1b": to_hex(sign_voucher(paid, 1_000, BOB.signer)),
-    }
+    real = example_values(node)
     return {name: real.get(str(value), value) for name, value in params.items()}
 
 
