@@ -34,6 +34,8 @@ from tests.support.deviations_ledger import LEDGERS, asks
 from tests.support.deviations_opening import OPENINGS
 from tests.support.deviations_payments import PAYMENTS, pays
 
+pytestmark = pytest.mark.slow
+
 CORPUS = [*PAYMENTS, *LEDGERS, *GUARANTEES, *OPENINGS, *CLOSINGS]
 SPAM_COUNT = 60
 

@@ -14,6 +14,8 @@ from tests.support.soak import times
 from tests.support.timed_web import PEOPLE, STORM, TimedWeb, run
 from tests.support.virtual_stories import Expectation, tell
 
+pytestmark = pytest.mark.slow
+
 DEPOSIT = 1_000_000
 
 

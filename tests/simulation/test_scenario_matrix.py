@@ -29,6 +29,8 @@ from tests.support.virtual_stories import (
     open_virtual,
 )
 
+pytestmark = pytest.mark.slow
+
 DIMENSIONS = {
     "hops": (0, 1, 2, 4),
     "channels": (1, 5, 50),

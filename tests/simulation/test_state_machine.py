@@ -8,6 +8,7 @@ everything is closed and everybody has what was signed.
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -33,6 +34,8 @@ from tests.support.machine_web import Life, MachineWeb
 from tests.support.network import Said
 from tests.support.soak import times
 from tests.support.web import BALANCE, WebNode
+
+pytestmark = pytest.mark.slow
 
 PLACES = st.integers(0, 3)
 PICKS = st.integers(0, 2**16)

@@ -19,6 +19,8 @@ from protocols.types import ChannelId
 from tests.support.soak import times
 from tests.support.web import Web, WebNode
 
+pytestmark = pytest.mark.slow
+
 OVER = (ObjectiveStatus.COMPLETED, ObjectiveStatus.REJECTED)
 SEED_COUNT = 40
 CHANNEL_COUNT = 3
