@@ -14,8 +14,8 @@ from protocols.draft import Draft
 from protocols.errors import (
     AmountNotPositive,
     BatchBaseWrong,
-    BatchTooLarge,
     PaymentListedTwice,
+    PaymentListTooLong,
     PaymentRefused,
     VoucherTotalWrong,
 )
@@ -51,7 +51,7 @@ def send_batch(draft: Draft, command: SendBatch) -> None:
         len(amounts) > messages.BATCH_PAYMENT_COUNT_MAX
         or memo_size_bytes > messages.BATCH_MEMO_SIZE_BYTES_MAX
     ):
-        raise BatchTooLarge(len(amounts), memo_size_bytes)
+        raise PaymentListTooLong(len(amounts), memo_size_bytes)
     is_shared = command.is_shared
     if draft.context.shares_vouchers if is_shared is None else is_shared:
         _send_list(draft, channel, command)

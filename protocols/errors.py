@@ -364,7 +364,7 @@ class BatchBaseWrong(PaymentRefused):
 
 
 @dataclass(eq=False)
-class BatchTooLarge(PaymentRefused):
+class PaymentListTooLong(PaymentRefused):
     """A list of payments must fit into one message."""
 
     code = 1215

@@ -176,7 +176,7 @@ COMMANDS = (
             "payments": [{"amount": "1000", "memo": "coffee"}, {"amount": "250"}],
             "request_id": "wages-11",
         },
-        (*_PAYING, errors.BatchTooLarge, errors.PaymentRefusedByPayee),
+        (*_PAYING, errors.PaymentListTooLong, errors.PaymentRefusedByPayee),
         payments.send_batch,
         payments.batch_result,
     ),

@@ -13,10 +13,10 @@ from protocols.crypto import merkle_root, payment_leaf
 from protocols.errors import (
     AmountAboveDeposit,
     AmountNotPositive,
-    BatchTooLarge,
     ChannelCloseOnly,
     InvalidWidth,
     NotThePayer,
+    PaymentListTooLong,
     PaymentRefused,
     TooManyPaymentsInFlight,
     UnknownChannel,
@@ -126,9 +126,9 @@ def test_a_request_is_recorded_with_what_it_asked_for() -> None:
         (batch(10, -5), AmountNotPositive),
         (batch(DEPOSIT, 1), AmountAboveDeposit),
         (batch(2**256, 1), AmountAboveDeposit),
-        (batch(*[1] * (BATCH_PAYMENT_COUNT_MAX + 1)), BatchTooLarge),
+        (batch(*[1] * (BATCH_PAYMENT_COUNT_MAX + 1)), PaymentListTooLong),
         (batch(1, 1, memos=("", "x" * (TEXT_LENGTH_MAX + 1))), InvalidWidth),
-        (batch(*[1] * 999, memos=("東" * TEXT_LENGTH_MAX,) * 999), BatchTooLarge),
+        (batch(*[1] * 999, memos=("東" * TEXT_LENGTH_MAX,) * 999), PaymentListTooLong),
         (batch(1, channel_id=bytes(32)), UnknownChannel),
     ],
 )
@@ -322,7 +322,7 @@ def test_a_receipt_never_covers_a_part_of_a_list() -> None:
 
 
 def test_every_refusal_of_a_list_is_a_payment_refused() -> None:
-    assert issubclass(BatchTooLarge, PaymentRefused)
+    assert issubclass(PaymentListTooLong, PaymentRefused)
 
 
 def test_a_replay_of_lists_gives_the_same_state() -> None:
