@@ -33,6 +33,8 @@ CHANNEL_WEI = 10**15
 BATCH_IN_FLIGHT = 4
 """Unanswered batches: enough that neither node waits for the other's disk."""
 OPENINGS_IN_FLIGHT = 16
+GROUP_COUNT = 40
+"""Channels opened before they are waited for; a peer takes 64 unfunded proposals."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +125,8 @@ class _Bench:
     async def _many_channels(self) -> None:
         """The same payments over many channels."""
         plan = self.plan
-        ids = await self._open_many([self._direct_call() for _ in range(plan.channels)])
-        await self._until_open(ids, (self.alice, self.bob))
+        calls = [self._direct_call() for _ in range(plan.channels)]
+        ids = await self._open_all(calls, (self.alice, self.bob))
         seconds, _ = await self._pay(ids, plan.own_vouchers, shared=False)
         share = plan.own_vouchers / seconds / self.figures["own_vouchers_per_s"]
         self.figures["over_channels_share"] = share
@@ -171,8 +173,8 @@ class _Bench:
     async def _ledger_updates(self) -> None:
         """P6: many ledgers side by side. P7: one alone."""
         plan = self.plan
-        ids = await self._open_many([self._ledger_call(self.bob) for _ in range(plan.ledgers)])
-        await self._until_open(ids, (self.alice, self.bob))
+        ledgers = [self._ledger_call(self.bob) for _ in range(plan.ledgers)]
+        ids = await self._open_all(ledgers, (self.alice, self.bob))
         seconds = await self._move(ids, plan.ledger_updates)
         self.figures["ledger_updates_per_s"] = plan.ledger_updates / seconds
         one = plan.ledger_updates // 4
@@ -217,12 +219,11 @@ class _Bench:
 
     async def _open_path(self, pairs: int) -> None:
         """So many ledgers between alice and the hub, and between the hub and bob."""
-        left = await self._open_many([self._ledger_call(self.hub) for _ in range(pairs)])
+        left = [self._ledger_call(self.hub) for _ in range(pairs)]
+        await self._open_all(left, (self.alice, self.hub))
+        right = [self._ledger_call(self.bob) for _ in range(pairs)]
         async with await RpcClient.connect(self.hub.endpoint) as hub_client:
-            calls = [self._ledger_call(self.bob) for _ in range(pairs)]
-            right = await self._open_many(calls, hub_client)
-        await self._until_open(left, (self.alice, self.hub))
-        await self._until_open(right, (self.hub, self.bob))
+            await self._open_all(right, (self.hub, self.bob), hub_client)
 
     async def _open_one(self) -> float:
         """Milliseconds until the payer holds a new virtual channel to be open."""
@@ -237,13 +238,13 @@ class _Bench:
     async def _open_virtual(self, count: int) -> float:
         """Seconds until so many more are open at the payer."""
         started = time.perf_counter()
-        ids = await self._open_many([self._virtual_call() for _ in range(count)])
-        waiting = list(ids)
-        while waiting:
-            calls: list[Call] = [("channel_get", {"channel_id": one}) for one in waiting]
-            views = await self._call_all(calls, 64)
-            waiting = [v["channel_id"] for v in views if v["status"] != "open"]
-            await trio.sleep(0.005 if waiting else 0)
+        for group in _groups([self._virtual_call() for _ in range(count)]):
+            waiting = await self._open_many(group)
+            while waiting:
+                calls: list[Call] = [("channel_get", {"channel_id": one}) for one in waiting]
+                views = await self._call_all(calls, 64)
+                waiting = [v["channel_id"] for v in views if v["status"] != "open"]
+                await trio.sleep(0.005 if waiting else 0)
         return time.perf_counter() - started
 
     # --- calls ---
@@ -260,9 +261,19 @@ class _Bench:
         return "channel_open", {"path": path, "amount": str(CHANNEL_WEI), "fees": ["0"]}
 
     async def _open_direct(self) -> str:
-        (channel_id,) = await self._open_many([self._direct_call()])
-        await self._until_open([channel_id], (self.alice, self.bob))
+        (channel_id,) = await self._open_all([self._direct_call()], (self.alice, self.bob))
         return channel_id
+
+    async def _open_all(
+        self, calls: list[Call], nodes: tuple[LocalNode, ...], client: RpcClient | None = None
+    ) -> list[str]:
+        """Open them in groups, each once the one before it is funded: so peers allow."""
+        found: list[str] = []
+        for group in _groups(calls):
+            ids = await self._open_many(group, client)
+            await self._until_open(ids, nodes)
+            found += ids
+        return found
 
     async def _open_many(self, calls: list[Call], client: RpcClient | None = None) -> list[str]:
         answers = await self._call_all(calls, OPENINGS_IN_FLIGHT, client)
@@ -285,6 +296,10 @@ class _Bench:
     def _cpu_s(self) -> tuple[float, float]:
         payer, payee = (process_cpu_s(n.child.process_id) for n in (self.alice, self.bob))
         return payer, payee
+
+
+def _groups(calls: list[Call]) -> list[list[Call]]:
+    return [calls[at : at + GROUP_COUNT] for at in range(0, len(calls), GROUP_COUNT)]
 
 
 def _wait_open(node: LocalNode, channel_id: str) -> None:
