@@ -161,7 +161,7 @@ class ChannelView(Struct, frozen=True, gc=False):
     channel_nonce: str
     """Decimal; up to 2^64 - 1."""
     close_only: bool
-    """After a restore or a cut log the channel may only be closed."""
+    """After a cut log the channel may only be closed."""
     objective_ids: list[Hash32Out]
     at: At
 

@@ -80,7 +80,7 @@ class LogDamaged(StoreError):
 
     NEXT_STEP = (
         "copy the directory before anything else, run `tally audit` on the copy, "
-        "then restore a backup or close the channels with the peers' help"
+        "then have the peers close the channels; never run an older copy of this log"
     )
 
     def where(self) -> str:
