@@ -10,7 +10,7 @@ from protocols.draft import Draft
 from protocols.messages import VirtualState, decode_body
 from protocols.objectives.virtual_retelling import retell
 from protocols.types import ChannelId
-from protocols.virtual_paths import is_agreed, virtual_of
+from protocols.virtual_paths import is_agreed, stands, virtual_of
 from tests.support.web import Web, WebNode
 
 
@@ -103,3 +103,20 @@ def test_a_hub_that_lost_a_tail_neither_signs_nor_renounces_a_postfund() -> None
     assert virtual_of(hub.channel(channel_id)).unwinding
     assert hub.actor.address not in virtual_of(hub.channel(channel_id)).renounced
     web.sums_are_constant()
+
+
+def test_a_hub_that_lost_a_tail_renounces_nothing_although_its_right_is_free() -> None:
+    """What the lost end held may be its postfund."""
+    web = Web(1, right_leads=frozenset({1}))
+    channel_id = web.open()
+    hub = web.row[1]
+    web.until(lambda: is_agreed(hub.state, web.ledgers[0], channel_id))
+    assert not stands(hub.state, web.ledgers[1], channel_id)
+    hub.lose_tail()
+    web.payer.feed(inputs.CloseChannel(channel_id))
+    web.settle(without=frozenset({web.payee.actor.address}))
+    virtual = virtual_of(hub.channel(channel_id))
+    assert virtual.unwinding
+    assert not stands(hub.state, web.ledgers[1], channel_id)
+    assert hub.actor.address not in virtual.renounced
+    assert stands(hub.state, web.ledgers[0], channel_id)
