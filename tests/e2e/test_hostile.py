@@ -209,7 +209,7 @@ JUNK = {
     "bad text": b"\x96\xa3pay\xa2\xff\xff\x01\x01\x01\x01",
     "oversized": b"\xc6" + (1_000_000).to_bytes(4, "big") + bytes(1_000_000),
     "state too large": messages.encode_body(
-        messages.SignedState(bytes(32), bytes(65_537), bytes(65))
+        messages.SignedState(bytes(32), bytes(messages.ENCODED_STATE_SIZE_BYTES_MAX + 1), bytes(65))
     ),
     "memo too long": messages.encode_body(
         messages.Payment(bytes(32), bytes(32), bytes(32), bytes(32), bytes(65), "x" * 257)
