@@ -12,7 +12,7 @@ ARGS ?=
 help:
 	@echo "make setup      install everything this clone needs, into .venv and .tools"
 	@echo "make demo       daemons on a local chain: channels on chain and over a hub, then audits"
-	@echo "make check      style, types, architecture, contracts manifest, quick tests (90 s)"
+	@echo "make check      style, types, architecture, contracts manifest, quick tests"
 	@echo "make test       every test"
 	@echo "make contracts  compile the contracts again and compare with what is committed"
 	@echo "make bench      payments, appends and replay per second, beside their limits"
