@@ -12,6 +12,9 @@ from collections.abc import Iterable
 from protocols.objectives.base import Objective, ObjectiveStatus, ObjectiveType
 from protocols.types import Address, ObjectiveId
 
+PROPOSAL_WINDOW_MS = 86_400_000
+"""How long a proposal that came to nothing counts against its sender: a day."""
+
 REJECTED_COUNT_MAX = 1_000
 """Rejected proposals of one peer that are remembered: enough to tell when it asks too often."""
 

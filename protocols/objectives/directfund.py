@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from protocols import events, messages
 from protocols.abi import encode_deposit_call
-from protocols.agenda import REJECTED_COUNT_MAX
+from protocols.agenda import PROPOSAL_WINDOW_MS, REJECTED_COUNT_MAX
 from protocols.channel import (
     POSTFUND_TURN,
     PREFUND_TURN,
@@ -35,22 +35,15 @@ from protocols.channel import (
 from protocols.crypto import keccak256, recover_address
 from protocols.draft import FOLLOWER, PAYEE, Draft, Proposal
 from protocols.errors import (
-    AppNotSupported,
-    AssetNotSupported,
-    ChallengeDurationTooLong,
-    ChallengeDurationTooShort,
-    ChannelAlreadySeen,
-    NoncePrefixMismatch,
     OutcomeNotSupported,
     ParticipantsRefused,
-    PayeeMustOpenWithZero,
     StateRefused,
     TooManyProposals,
     TooManyStrangers,
     WrongSigner,
 )
 from protocols.inputs import OpenChannel, OpenLedger, command_hash
-from protocols.nonce import channel_nonce, has_prefix, nonce_prefix
+from protocols.nonce import channel_nonce
 from protocols.objectives.allowance import is_allowed
 from protocols.objectives.base import (
     Objective,
@@ -59,17 +52,12 @@ from protocols.objectives.base import (
     WaitingFor,
     objective_id,
 )
+from protocols.objectives.prefund_rules import require_asset, require_payment, require_prefund
 from protocols.objectives.states import resend, sign, sign_and_send, take_in
-from protocols.outcome import SIMPLE, Allocation, SingleAssetExit, destination_of
+from protocols.outcome import Allocation, SingleAssetExit, destination_of
 from protocols.state import FixedPart, State, state_from_encoding
 from protocols.transactions import DEPOSIT, TransactionStatus
 from protocols.types import ZERO_ADDRESS, Address, ObjectiveId, require_uint
-
-CHALLENGE_DURATION_S_MAX = 30 * 86_400
-"""Seconds. A challenge that never ends enforces nothing, and near 2**48 the contract overflows."""
-
-PROPOSAL_WINDOW_MS = 86_400_000
-"""How long a proposal that came to nothing counts against its sender: a day."""
 
 UNFUNDED_COUNT_MAX = 64
 """Channels one peer may have proposed to us within a day that are not funded yet."""
@@ -338,32 +326,12 @@ def _require_acceptable(draft: Draft, state: State) -> None:
         raise ParticipantsRefused("two distinct participants are needed")
     if ZERO_ADDRESS in fixed.participants:
         raise ParticipantsRefused("the zero address cannot sign")
-    if not has_prefix(fixed.channel_nonce, node.chain_id, node.adjudicator):
-        expected = nonce_prefix(node.chain_id, node.adjudicator)
-        raise NoncePrefixMismatch(fixed.channel_nonce, expected)
-    if fixed.app_definition not in (node.virtual_payment_app, node.consensus_app):
-        raise AppNotSupported(fixed.app_definition)
-    minimum = draft.context.challenge_duration_s_min
-    if fixed.challenge_duration < minimum:
-        raise ChallengeDurationTooShort(fixed.challenge_duration, minimum)
-    if fixed.challenge_duration > CHALLENGE_DURATION_S_MAX:
-        raise ChallengeDurationTooLong(fixed.challenge_duration, CHALLENGE_DURATION_S_MAX)
-    if draft.state.channels.get(state.channel_id) is not None:
-        raise ChannelAlreadySeen(state.channel_id)
-    if state.turn_num != PREFUND_TURN or state.is_final or state.app_data:
-        raise StateRefused(state.turn_num, "a proposal is the plain prefund state")
-    _require_outcome(state)
+    require_prefund(draft, state, (node.virtual_payment_app, node.consensus_app))
     if _is_ledger(draft, fixed):
         _require_deposit(state)
     else:
-        _require_payment(state)
+        require_payment(state)
     require_asset(draft, state.outcome[0].asset)
-
-
-def require_asset(draft: Draft, asset: Address) -> None:
-    """Raise AssetNotSupported unless this node's channels may hold the asset."""
-    if asset != ZERO_ADDRESS and asset not in draft.context.assets:
-        raise AssetNotSupported(asset)
 
 
 def _require_few_unfunded(draft: Draft, peer: Address) -> None:
@@ -388,30 +356,7 @@ def _is_ledger(draft: Draft, fixed: FixedPart) -> bool:
     return fixed.app_definition == draft.state.node.consensus_app
 
 
-def _require_outcome(state: State) -> None:
-    if len(state.outcome) != 1:
-        raise OutcomeNotSupported("exactly one asset is supported")
-    (exit_,) = state.outcome
-    if exit_.asset_type or exit_.asset_metadata:
-        raise OutcomeNotSupported("asset metadata must be empty")
-    if len(exit_.allocations) != 2:
-        raise OutcomeNotSupported("exactly two allocations are supported")
-    for who, allocation in zip(state.fixed.participants, exit_.allocations, strict=True):
-        if allocation.allocation_type != SIMPLE or allocation.metadata:
-            raise OutcomeNotSupported("allocations must be simple, without metadata")
-        if allocation.destination != destination_of(who):
-            raise OutcomeNotSupported("destinations must be the participants, in order")
-
-
 def _require_deposit(state: State) -> None:
     """In a ledger either side may deposit, or both."""
     if not any(allocation.amount for allocation in state.outcome[0].allocations):
         raise OutcomeNotSupported("nobody deposits anything")
-
-
-def _require_payment(state: State) -> None:
-    payer, payee = state.outcome[0].allocations
-    if payer.amount == 0:
-        raise OutcomeNotSupported("the payer deposits nothing")
-    if payee.amount != 0:
-        raise PayeeMustOpenWithZero(payee.amount)

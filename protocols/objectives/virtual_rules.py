@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 from protocols import hub, ledgers
-from protocols.agenda import REJECTED_COUNT_MAX
-from protocols.channel import PREFUND_TURN, Channel
+from protocols.agenda import PROPOSAL_WINDOW_MS, REJECTED_COUNT_MAX
+from protocols.channel import Channel
 from protocols.draft import Draft
 from protocols.errors import (
-    AppNotSupported,
-    ChallengeDurationTooLong,
-    ChallengeDurationTooShort,
-    ChannelAlreadySeen,
-    NoncePrefixMismatch,
-    OutcomeNotSupported,
-    PayeeMustOpenWithZero,
-    StateRefused,
     TooManyProposals,
     TooManyStrangers,
 )
 from protocols.ledger import ADD, secured
-from protocols.nonce import has_prefix, nonce_prefix
-from protocols.objectives.directfund import (
-    CHALLENGE_DURATION_S_MAX,
-    PROPOSAL_WINDOW_MS,
-    require_asset,
-)
-from protocols.outcome import SIMPLE, destination_of
+from protocols.objectives.prefund_rules import require_asset, require_payment, require_prefund
 from protocols.state import State
 from protocols.types import ZERO_ADDRESS, Address, ChannelId
 from protocols.virtual_errors import HopWithoutFunds, HopWithoutLedger, PathRefused
@@ -58,44 +44,9 @@ def require_path(participants: tuple[Address, ...], fees: tuple[int, ...]) -> No
 
 def require_state(draft: Draft, state: State) -> None:
     """The prefund of a one-way payment channel between the ends. Raises a ChannelRefused."""
-    node, fixed = draft.state.node, state.fixed
-    if not has_prefix(fixed.channel_nonce, node.chain_id, node.adjudicator):
-        expected = nonce_prefix(node.chain_id, node.adjudicator)
-        raise NoncePrefixMismatch(fixed.channel_nonce, expected)
-    if fixed.app_definition != node.virtual_payment_app:
-        raise AppNotSupported(fixed.app_definition)
-    minimum = draft.context.challenge_duration_s_min
-    if fixed.challenge_duration < minimum:
-        raise ChallengeDurationTooShort(fixed.challenge_duration, minimum)
-    if fixed.challenge_duration > CHALLENGE_DURATION_S_MAX:
-        raise ChallengeDurationTooLong(fixed.challenge_duration, CHALLENGE_DURATION_S_MAX)
-    if draft.state.channels.get(state.channel_id) is not None:
-        raise ChannelAlreadySeen(state.channel_id)
-    if state.turn_num != PREFUND_TURN or state.is_final or state.app_data:
-        raise StateRefused(state.turn_num, "a proposal is the plain prefund state")
-    _require_outcome(state)
+    require_prefund(draft, state, (draft.state.node.virtual_payment_app,))
+    require_payment(state)
     require_asset(draft, state.outcome[0].asset)
-
-
-def _require_outcome(state: State) -> None:
-    if len(state.outcome) != 1:
-        raise OutcomeNotSupported("exactly one asset is supported")
-    (exit_,) = state.outcome
-    if exit_.asset_type or exit_.asset_metadata:
-        raise OutcomeNotSupported("asset metadata must be empty")
-    if len(exit_.allocations) != 2:
-        raise OutcomeNotSupported("exactly two allocations are supported")
-    ends = (state.fixed.participants[0], state.fixed.participants[-1])
-    for who, allocation in zip(ends, exit_.allocations, strict=True):
-        if allocation.allocation_type != SIMPLE or allocation.metadata:
-            raise OutcomeNotSupported("allocations must be simple, without metadata")
-        if allocation.destination != destination_of(who):
-            raise OutcomeNotSupported("destinations must be payer and payee, in order")
-    payer, payee = exit_.allocations
-    if payer.amount == 0:
-        raise OutcomeNotSupported("the payer puts nothing in")
-    if payee.amount != 0:
-        raise PayeeMustOpenWithZero(payee.amount)
 
 
 def require_few_opening(draft: Draft, peer: Address) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from protocols import inputs, messages
-from protocols.agenda import REJECTED_COUNT_MAX
+from protocols.agenda import PROPOSAL_WINDOW_MS, REJECTED_COUNT_MAX
 from protocols.crypto import Signer
 from protocols.draft import Decision
 from protocols.errors import (
@@ -25,11 +25,10 @@ from protocols.errors import (
 from protocols.events import MessageDropped
 from protocols.objectives.base import ObjectiveType, objective_id
 from protocols.objectives.directfund import (
-    CHALLENGE_DURATION_S_MAX,
-    PROPOSAL_WINDOW_MS,
     STRANGERS_UNFUNDED_COUNT_MAX,
     UNFUNDED_COUNT_MAX,
 )
+from protocols.objectives.prefund_rules import CHALLENGE_DURATION_S_MAX
 from protocols.outcome import GUARANTEE, Allocation, SingleAssetExit, destination_of
 from protocols.types import UINT48_MAX, ZERO_ADDRESS
 from tests.support.actors import ALICE, BOB, IRENE, IVAN, Actor

@@ -1,0 +1,80 @@
+"""What the prefund of every new channel must be like, whoever proposes it and whatever funds it.
+
+One asset, two simple allocations that pay the ends, a nonce of this deployment, an app that can
+enforce it and a challenge that can be answered (M1, M5, M10, M14, M19). How many participants there
+are and who puts in what is for the objectives.
+"""
+
+from __future__ import annotations
+
+from protocols.channel import PREFUND_TURN
+from protocols.draft import Draft
+from protocols.errors import (
+    AppNotSupported,
+    AssetNotSupported,
+    ChallengeDurationTooLong,
+    ChallengeDurationTooShort,
+    ChannelAlreadySeen,
+    NoncePrefixMismatch,
+    OutcomeNotSupported,
+    PayeeMustOpenWithZero,
+    StateRefused,
+)
+from protocols.nonce import has_prefix, nonce_prefix
+from protocols.outcome import SIMPLE, destination_of
+from protocols.state import State
+from protocols.types import ZERO_ADDRESS, Address
+
+CHALLENGE_DURATION_S_MAX = 30 * 86_400
+"""Seconds. A challenge that never ends enforces nothing, and near 2**48 the contract overflows."""
+
+
+def require_prefund(draft: Draft, state: State, apps: tuple[Address, ...]) -> None:
+    """The plain prefund of a new channel on one of the apps. Raises a ChannelRefused."""
+    node, fixed = draft.state.node, state.fixed
+    if not has_prefix(fixed.channel_nonce, node.chain_id, node.adjudicator):
+        expected = nonce_prefix(node.chain_id, node.adjudicator)
+        raise NoncePrefixMismatch(fixed.channel_nonce, expected)
+    if fixed.app_definition not in apps:
+        raise AppNotSupported(fixed.app_definition)
+    minimum = draft.context.challenge_duration_s_min
+    if fixed.challenge_duration < minimum:
+        raise ChallengeDurationTooShort(fixed.challenge_duration, minimum)
+    if fixed.challenge_duration > CHALLENGE_DURATION_S_MAX:
+        raise ChallengeDurationTooLong(fixed.challenge_duration, CHALLENGE_DURATION_S_MAX)
+    if draft.state.channels.get(state.channel_id) is not None:
+        raise ChannelAlreadySeen(state.channel_id)
+    if state.turn_num != PREFUND_TURN or state.is_final or state.app_data:
+        raise StateRefused(state.turn_num, "a proposal is the plain prefund state")
+    _require_outcome(state)
+
+
+def _require_outcome(state: State) -> None:
+    if len(state.outcome) != 1:
+        raise OutcomeNotSupported("exactly one asset is supported")
+    (exit_,) = state.outcome
+    if exit_.asset_type or exit_.asset_metadata:
+        raise OutcomeNotSupported("asset metadata must be empty")
+    if len(exit_.allocations) != 2:
+        raise OutcomeNotSupported("exactly two allocations are supported")
+    ends = (state.fixed.participants[0], state.fixed.participants[-1])
+    for who, allocation in zip(ends, exit_.allocations, strict=True):
+        if allocation.allocation_type != SIMPLE or allocation.metadata:
+            raise OutcomeNotSupported("allocations must be simple, without metadata")
+        if allocation.destination != destination_of(who):
+            raise OutcomeNotSupported("destinations must be the first and the last participant")
+
+
+def require_payment(state: State) -> None:
+    """A one-way payment channel: the payer puts in all of it. Raises a ChannelRefused."""
+    payer, payee = state.outcome[0].allocations
+    if payer.amount == 0:
+        raise OutcomeNotSupported("the payer puts nothing in")
+    if payee.amount != 0:
+        raise PayeeMustOpenWithZero(payee.amount)
+
+
+def require_asset(draft: Draft, asset: Address) -> None:
+    """Raise AssetNotSupported unless this node's channels may hold the asset."""
+    if asset != ZERO_ADDRESS and asset not in draft.context.assets:
+        raise AssetNotSupported(asset)
