@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from node.unused_curves import leave_out
+
 FUNDING_WEI = 1_000 * 10**18
 """What a new node's account is given."""
 TEST_TOKEN = "test_token"
@@ -171,6 +173,7 @@ def _send(
     Which key depends on the address it is for, so that nodes made at the same time seldom share
     one; a nonce that another took meanwhile is taken anew.
     """
+    leave_out()
     from eth_account import Account
 
     url = deployment.rpc_url

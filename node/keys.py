@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from node.processes import our_environment, our_python
+from node.unused_curves import leave_out
 
 SCRYPT_N = 262_144
 """Work factor of `tally init`: 0.7 s and 300 MB, the format's usual strength."""
@@ -231,6 +232,7 @@ def _unlock(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _child() -> None:
+    leave_out()
     request = json.loads(sys.stdin.buffer.read())
     reply = {"create": _create, "unlock": _unlock}[request["action"]](request)
     sys.stdout.write(json.dumps(reply))

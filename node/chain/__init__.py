@@ -4,3 +4,7 @@ It turns blocks into `protocols.inputs` and effects into transactions. It never 
 believes, and decides nothing about money. web3 is imported when the room runs, never before: it
 costs a second that a starting daemon has better use for.
 """
+
+from node.unused_curves import leave_out
+
+leave_out()
