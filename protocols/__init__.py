@@ -30,6 +30,7 @@ crank          all progress that is possible now, from one input: `crank.crank`
 waiting for    the objective's first unmet condition, computed and never stored: `WaitingFor`
 input          all that can come in: a command, a message, a chain fact, time: `inputs`
 event          what became a fact; folded by `node_state.apply`, kept forever: `events`
+entity         a channel, an objective, a peer ... as the node holds it: `entities.NodeState`
 effect         what must be done in the world, as data: `effects`
 draft          a crank's working copy of the state: `draft.Draft`
 delivery       the numbering and acknowledging of messages between two peers: `delivery`

@@ -1,0 +1,221 @@
+"""How a conversation with a peer changes: which facts are one more message sent, or received.
+
+What is told about payments and ledgers is covered by its own facts, so those fold their channel
+here too, and the views of what waits for an answer. Like all reducers they trust what was recorded.
+`CONVERSATION_REDUCERS` and `RUN_REDUCERS` are the doors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from protocols import events, ledger_events, payment_events
+from protocols.channel_reducers import (
+    CHANNEL_REDUCERS,
+    removal_refused,
+    with_listed,
+    with_payments,
+)
+from protocols.delivery import (
+    Peer,
+    with_acknowledged,
+    with_fault,
+    with_received,
+    with_refusal,
+    with_repeat,
+    with_sent,
+    with_sent_message,
+    without_pending,
+)
+from protocols.entities import NodeState, Reducer
+from protocols.ledger import REMOVE
+from protocols.ledger_reducers import ledger_of
+from protocols.types import ChannelId, from_hex
+
+
+def _set_peer(state: NodeState, peer: Peer) -> None:
+    state.peers[peer.address] = peer
+
+
+def _fold_channel(state: NodeState, event: Any) -> Peer:
+    """Fold the event into its channel; the conversation it belongs to."""
+    channels = state.channels
+    channel = channels[event.channel_id]
+    channels[event.channel_id] = CHANNEL_REDUCERS[type(event)](channel, event)
+    counterparty = channel.counterparty
+    return state.peers.get(counterparty) or Peer(counterparty)
+
+
+def _sent_in_channel(state: NodeState, event: Any, time_ms: int) -> None:
+    peer = _fold_channel(state, event)
+    state.peers[peer.address] = with_sent(peer)
+
+
+def _received_in_channel(state: NodeState, event: Any, time_ms: int) -> None:
+    peer = _fold_channel(state, event)
+    state.peers[peer.address] = with_received(peer)
+
+
+def _vouchers_issued(state: NodeState, run: Sequence[events.VoucherIssued]) -> None:
+    channel = state.channels[run[0].channel_id]
+    state.channels[channel.channel_id] = with_payments(channel, run)
+    _set_peer(state, with_sent(state.peer(channel.counterparty), len(run)))
+
+
+def _vouchers_received(state: NodeState, run: Sequence[events.VoucherReceived]) -> None:
+    channel = state.channels[run[0].channel_id]
+    state.channels[channel.channel_id] = with_payments(channel, run)
+    _set_peer(state, with_received(state.peer(channel.counterparty), len(run)))
+    state.unreceipted.add(channel.channel_id)
+
+
+def _vouchers_created(state: NodeState, run: Sequence[payment_events.VoucherCreated]) -> None:
+    channel = state.channels[run[0].channel_id]
+    state.channels[channel.channel_id] = with_payments(channel, run)
+
+
+def _payments_listed(state: NodeState, run: Sequence[payment_events.PaymentListed]) -> None:
+    channel = state.channels[run[0].channel_id]
+    state.channels[channel.channel_id] = with_listed(channel, run)
+
+
+def _payments_received(state: NodeState, event: Any, time_ms: int) -> None:
+    _received_in_channel(state, event, time_ms)
+    state.unreceipted.add(event.channel_id)
+
+
+def _receipt_issued(state: NodeState, event: events.ReceiptIssued, time_ms: int) -> None:
+    _sent_in_channel(state, event, time_ms)
+    state.unreceipted.discard(event.channel_id)
+
+
+def _receipt_received(state: NodeState, event: events.ReceiptReceived, time_ms: int) -> None:
+    _received_in_channel(state, event, time_ms)
+    if state.channels[event.channel_id].vouchers.refused_at < 0:
+        state.refused.discard(event.channel_id)
+
+
+def _voucher_resent(state: NodeState, event: events.VoucherResent, time_ms: int) -> None:
+    _sent_in_channel(state, event, time_ms)
+    channel = state.channels[event.channel_id]
+    vouchers = replace(channel.vouchers, resent_ms=time_ms)
+    state.channels[event.channel_id] = replace(channel, vouchers=vouchers)
+    state.refused.discard(event.channel_id)
+
+
+def _update_answered(state: NodeState, channel_id: ChannelId) -> None:
+    ledger = ledger_of(state.channels[channel_id])
+    if all(proposal.refusal for proposal in ledger.queue):
+        state.unanswered.discard(channel_id)
+
+
+def _update_received(state: NodeState, event: Any, time_ms: int) -> None:
+    _received_in_channel(state, event, time_ms)
+    state.unanswered.add(event.channel_id)
+
+
+def _update_judged(state: NodeState, event: Any, time_ms: int) -> None:
+    _sent_in_channel(state, event, time_ms)
+    _update_answered(state, event.channel_id)
+
+
+def _update_refused(
+    state: NodeState, event: ledger_events.LedgerRefusalReceived, time_ms: int
+) -> None:
+    _received_in_channel(state, event, time_ms)
+    queue = ledger_of(state.channels[event.channel_id]).queue
+    change = next(p.change for p in queue if p.turn_num == event.turn_num)
+    target = state.channels.get(change.target)
+    if change.kind == REMOVE and target is not None:
+        state.channels[change.target] = removal_refused(target)
+
+
+def _voucher_refused(state: NodeState, event: events.VoucherRefused, time_ms: int) -> None:
+    _set_peer(state, with_refusal(with_sent(with_received(state.peer(event.peer)))))
+
+
+def _refusal_received(state: NodeState, event: events.VoucherRefusalReceived, time_ms: int) -> None:
+    _received_in_channel(state, event, time_ms)
+    _set_peer(state, with_refusal(state.peer(event.peer)))
+    if state.channels[event.channel_id].vouchers.refused_at >= 0:
+        state.refused.add(event.channel_id)
+
+
+def _message_sent(state: NodeState, event: events.MessageSent, time_ms: int) -> None:
+    peer = state.peer(from_hex(event.peer_id))
+    _set_peer(state, with_sent_message(peer, event.message_id, time_ms))
+
+
+def _message_received(state: NodeState, event: events.MessageReceived, time_ms: int) -> None:
+    _set_peer(state, with_received(state.peer(from_hex(event.peer_id))))
+
+
+def _message_acked(state: NodeState, event: events.MessageAcked, time_ms: int) -> None:
+    _set_peer(state, without_pending(state.peer(from_hex(event.peer_id)), event.message_id))
+
+
+def _message_dropped(state: NodeState, event: events.MessageDropped, time_ms: int) -> None:
+    _set_peer(state, with_fault(with_received(state.peer(from_hex(event.peer_id)))))
+
+
+def _peer_acknowledged(state: NodeState, event: events.PeerAcknowledged, time_ms: int) -> None:
+    _set_peer(state, with_acknowledged(state.peer(event.peer), event.sequence))
+
+
+def _delivery_resumed(state: NodeState, event: events.DeliveryResumed, time_ms: int) -> None:
+    peer, cut_count = state.peer(event.peer), state.node.tail_cut_count
+    if event.received > peer.received:
+        _set_peer(state, replace(peer, received=event.received, gap_cut=cut_count))
+    else:
+        sent = max(peer.sent, event.sent)
+        _set_peer(state, replace(peer, sent=sent, resumed_cut=cut_count))
+
+
+def _message_repeated(state: NodeState, event: events.MessageRepeated, time_ms: int) -> None:
+    _set_peer(state, with_repeat(state.peer(event.peer)))
+
+
+def _peer_misbehaved(state: NodeState, event: events.PeerMisbehaved, time_ms: int) -> None:
+    _set_peer(state, with_fault(state.peer(event.peer)))
+
+
+CONVERSATION_REDUCERS: dict[type[events.Event], Reducer] = {
+    ledger_events.LedgerUpdateProposed: _sent_in_channel,
+    ledger_events.LedgerUpdateReceived: _update_received,
+    ledger_events.LedgerUpdateSigned: _update_judged,
+    ledger_events.LedgerUpdateRefused: _update_judged,
+    ledger_events.LedgerUpdateConfirmed: _received_in_channel,
+    ledger_events.LedgerRefusalReceived: _update_refused,
+    ledger_events.LedgerUpdateResent: _sent_in_channel,
+    ledger_events.LedgerPaymentAsked: _sent_in_channel,
+    ledger_events.LedgerPaymentRequested: _received_in_channel,
+    events.VoucherIssued: _sent_in_channel,
+    events.VoucherReceived: _payments_received,
+    payment_events.BatchIssued: _sent_in_channel,
+    payment_events.BatchReceived: _payments_received,
+    events.VoucherResent: _voucher_resent,
+    events.VoucherRefused: _voucher_refused,
+    events.VoucherRefusalReceived: _refusal_received,
+    events.ReceiptIssued: _receipt_issued,
+    events.ReceiptReceived: _receipt_received,
+    events.MessageSent: _message_sent,
+    events.MessageReceived: _message_received,
+    events.MessageAcked: _message_acked,
+    events.MessageDropped: _message_dropped,
+    events.PeerAcknowledged: _peer_acknowledged,
+    events.DeliveryResumed: _delivery_resumed,
+    events.PeerMisbehaved: _peer_misbehaved,
+    events.MessageRepeated: _message_repeated,
+}
+"""By event: what folds it."""
+
+RUN_REDUCERS: dict[type[events.Event], Callable[[NodeState, Sequence[Any]], None]] = {
+    events.VoucherIssued: _vouchers_issued,
+    events.VoucherReceived: _vouchers_received,
+    payment_events.VoucherCreated: _vouchers_created,
+    payment_events.PaymentListed: _payments_listed,
+}
+"""Events that follow each other by the thousand: what folds a run of them in one channel."""
