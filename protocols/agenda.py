@@ -6,17 +6,12 @@ and a proposal costs what its sender has open, however many objectives there eve
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter
 from collections.abc import Iterable
 
 from protocols.objectives.base import Objective, ObjectiveStatus, ObjectiveType
+from protocols.rejections import NOBODY, Rejections
 from protocols.types import Address, ObjectiveId
-
-PROPOSAL_WINDOW_MS = 86_400_000
-"""How long a proposal that came to nothing counts against its sender: a day."""
-
-REJECTED_COUNT_MAX = 1_000
-"""Rejected proposals of one peer that are remembered: enough to tell when it asks too often."""
 
 
 class _Waiting:
@@ -24,22 +19,31 @@ class _Waiting:
 
     def __init__(self) -> None:
         self.by_peer: dict[Address, dict[ObjectiveId, int]] = {}
+        self.by_pair: Counter[tuple[Address, Address]] = Counter()
+        """By who proposed and who is to pay: a hub proposes to the next one for its payers."""
         self.of_strangers: dict[ObjectiveId, int] = {}
 
     def add(self, objective: Objective, *, is_stranger: bool) -> None:
         """One more proposal of its initiator."""
         known = self.by_peer.setdefault(objective.initiator, {})
+        if objective.objective_id not in known:
+            self.by_pair[_pair(objective)] += 1
         known[objective.objective_id] = objective.created_ms
         if is_stranger:
             self.of_strangers[objective.objective_id] = objective.created_ms
 
-    def drop(self, peer: Address, identity: ObjectiveId) -> bool:
+    def drop(self, objective: Objective) -> bool:
         """Something came of it; False if it was not waiting."""
+        peer, identity = objective.initiator, objective.objective_id
         known = self.by_peer.get(peer, {})
         if known.pop(identity, None) is None:
             return False
         if not known:
             del self.by_peer[peer]
+        pair = _pair(objective)
+        self.by_pair[pair] -= 1
+        if not self.by_pair[pair]:
+            del self.by_pair[pair]
         self.of_strangers.pop(identity, None)
         return True
 
@@ -47,6 +51,12 @@ class _Waiting:
         """The peer is no stranger any more."""
         for identity in self.by_peer.get(peer, ()):
             self.of_strangers.pop(identity, None)
+
+
+def _pair(objective: Objective) -> tuple[Address, Address]:
+    """Who proposed it to us, and for whom: of a virtual channel the payer."""
+    is_virtual = objective.objective_type == ObjectiveType.VIRTUAL_FUND
+    return objective.initiator, objective.participants[0] if is_virtual else objective.initiator
 
 
 class Agenda:
@@ -61,7 +71,7 @@ class Agenda:
         """Direct channels and ledgers that nobody deposited into yet."""
         self._opening = _Waiting()
         """Virtual channels that are not open yet."""
-        self._rejected: dict[Address, deque[int]] = {}
+        self.rejections = Rejections()
 
     def update(self, objective: Objective, me: Address) -> None:
         """The objective was created, decided on, or ended."""
@@ -79,13 +89,15 @@ class Agenda:
             self._count(self._unfunded if is_direct else self._opening, objective)
 
     def _count(self, waiting: _Waiting, objective: Objective) -> None:
-        peer, identity = objective.initiator, objective.objective_id
         if objective.status in (ObjectiveStatus.UNAPPROVED, ObjectiveStatus.APPROVED):
-            waiting.add(objective, is_stranger=peer not in self.proven)
+            waiting.add(objective, is_stranger=objective.initiator not in self.proven)
             return
-        if waiting.drop(peer, identity) and objective.status == ObjectiveStatus.REJECTED:
-            times = self._rejected.setdefault(peer, deque(maxlen=REJECTED_COUNT_MAX))
-            times.append(objective.created_ms)
+        if waiting.drop(objective) and objective.status == ObjectiveStatus.REJECTED:
+            self.rejections.add(*_pair(objective), objective.created_ms)
+
+    def refused(self, peer: Address, time_ms: int) -> None:
+        """The peer's proposal was answered by a refusal, and nothing of it was kept."""
+        self.rejections.add(peer, NOBODY, time_ms)
 
     def _prove(self, peers: Iterable[Address]) -> None:
         for peer in peers:
@@ -105,14 +117,13 @@ class Agenda:
         """Virtual channels that the peer proposed and that neither opened nor ended."""
         return len(self._opening.by_peer.get(peer, ()))
 
+    def opening_count_for(self, peer: Address, payer: Address) -> int:
+        """The same, of one payer alone."""
+        return self._opening.by_pair[(peer, payer)]
+
     def strangers_opening_count(self) -> int:
         """The same of all peers without a funded channel with us."""
         return len(self._opening.of_strangers)
-
-    def rejected_too_often(self, peer: Address, since_ms: int) -> bool:
-        """True if `REJECTED_COUNT_MAX` proposals of the peer since then were rejected."""
-        times = self._rejected.get(peer)
-        return times is not None and len(times) == REJECTED_COUNT_MAX and times[0] >= since_ms
 
 
 def _newer(times_ms: dict[ObjectiveId, int], since_ms: int) -> int:

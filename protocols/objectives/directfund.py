@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from protocols import events, messages
 from protocols.abi import encode_deposit_call
-from protocols.agenda import PROPOSAL_WINDOW_MS, REJECTED_COUNT_MAX
 from protocols.channel import (
     POSTFUND_TURN,
     PREFUND_TURN,
@@ -55,6 +54,7 @@ from protocols.objectives.base import (
 from protocols.objectives.prefund_rules import require_asset, require_payment, require_prefund
 from protocols.objectives.states import resend, sign, sign_and_send, take_in
 from protocols.outcome import Allocation, SingleAssetExit, destination_of
+from protocols.rejections import PROPOSAL_WINDOW_MS, REJECTED_COUNT_MAX
 from protocols.state import FixedPart, State, state_from_encoding
 from protocols.transactions import DEPOSIT, TransactionStatus
 from protocols.types import ZERO_ADDRESS, Address, ObjectiveId, require_uint
@@ -343,7 +343,7 @@ def _require_few_unfunded(draft: Draft, peer: Address) -> None:
     unfunded = agenda.unfunded_count(peer, since_ms)
     if unfunded >= UNFUNDED_COUNT_MAX:
         raise TooManyProposals(peer, unfunded)
-    if agenda.rejected_too_often(peer, since_ms):
+    if agenda.rejections.is_payer_full(peer, peer, since_ms):
         raise TooManyProposals(peer, REJECTED_COUNT_MAX)
     if peer in agenda.proven:
         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from protocols import hub, ledgers
-from protocols.agenda import PROPOSAL_WINDOW_MS, REJECTED_COUNT_MAX
 from protocols.channel import Channel
 from protocols.draft import Draft
 from protocols.errors import (
@@ -12,13 +11,21 @@ from protocols.errors import (
 )
 from protocols.ledger import ADD, secured
 from protocols.objectives.prefund_rules import require_asset, require_payment, require_prefund
+from protocols.rejections import (
+    NEIGHBOUR_REJECTED_COUNT_MAX,
+    PROPOSAL_WINDOW_MS,
+    REJECTED_COUNT_MAX,
+)
 from protocols.state import State
 from protocols.types import ZERO_ADDRESS, Address, ChannelId
 from protocols.virtual_errors import HopWithoutFunds, HopWithoutLedger, PathRefused
 from protocols.virtual_paths import fee_at
 
 OPENING_COUNT_MAX = 512
-"""Virtual channels one peer may have proposed to us that are not open yet."""
+"""Virtual channels of one payer that one peer may have proposed to us and that are not open yet."""
+
+NEIGHBOUR_OPENING_COUNT_MAX = 8 * OPENING_COUNT_MAX
+"""The same for all payers that the peer speaks for: it may invent them, for keys are free."""
 
 STRANGERS_OPENING_COUNT_MAX = 4_096
 """The same for all peers together that never funded a channel with us: keys are free."""
@@ -49,17 +56,23 @@ def require_state(draft: Draft, state: State) -> None:
     require_asset(draft, state.outcome[0].asset)
 
 
-def require_few_opening(draft: Draft, peer: Address) -> None:
+def require_few_opening(draft: Draft, peer: Address, payer: Address) -> None:
     """A proposal costs its sender nothing, and we keep it until something comes of it.
 
-    Raises TooManyProposals or TooManyStrangers.
+    Counted by neighbour and payer, then by neighbour, so that none of its payers shuts the others
+    out (`rejections`). Raises TooManyProposals or TooManyStrangers.
     """
-    agenda = draft.base.agenda
-    count = agenda.opening_count(peer)
+    agenda, since_ms = draft.base.agenda, draft.context.now_ms - PROPOSAL_WINDOW_MS
+    count = agenda.opening_count_for(peer, payer)
     if count >= OPENING_COUNT_MAX:
+        raise TooManyProposals(payer, count)
+    if agenda.rejections.is_payer_full(peer, payer, since_ms):
+        raise TooManyProposals(payer, REJECTED_COUNT_MAX)
+    count = agenda.opening_count(peer)
+    if count >= NEIGHBOUR_OPENING_COUNT_MAX:
         raise TooManyProposals(peer, count)
-    if agenda.rejected_too_often(peer, draft.context.now_ms - PROPOSAL_WINDOW_MS):
-        raise TooManyProposals(peer, REJECTED_COUNT_MAX)
+    if agenda.rejections.is_neighbour_full(peer, since_ms):
+        raise TooManyProposals(peer, NEIGHBOUR_REJECTED_COUNT_MAX)
     if peer not in agenda.proven:
         count = agenda.strangers_opening_count()
         if count >= STRANGERS_OPENING_COUNT_MAX:

@@ -313,7 +313,7 @@ def _consider(
     fixed = state.fixed
     place, last = fixed.participants.index(draft.context.me), len(fixed.participants) - 1
     require_state(draft, state)
-    require_few_opening(draft, sender)
+    require_few_opening(draft, sender, fixed.participants[0])
     require_uint("fees", state.outcome[0].allocations[0].amount + sum(fees), 256)
     if len(body.signatures) != last + 1 or not body.signatures[0]:
         raise WrongSigner(fixed.participants[0])

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from protocols import inputs
-from protocols.agenda import REJECTED_COUNT_MAX, Agenda
+from protocols.agenda import Agenda
 from protocols.node_state import NodeState
 from protocols.objectives.base import Objective, ObjectiveStatus, ObjectiveType
+from protocols.rejections import REJECTED_COUNT_MAX
 from protocols.types import ObjectiveId
 from tests.support.actors import ALICE, BOB, IVAN
 from tests.support.builders import CHANNEL, fixed_part, proposal, state
@@ -80,7 +81,7 @@ def test_rejected_virtual_channels_count_as_rejected_ones() -> None:
     for number in range(REJECTED_COUNT_MAX):
         agenda.update(virtual(proposed(number)), ME)
         agenda.update(rejected(virtual(proposed(number))), ME)
-    assert agenda.rejected_too_often(ALICE.address, 0)
+    assert agenda.rejections.is_payer_full(ALICE.address, ALICE.address, 0)
 
 
 def test_unfunded_proposals_count_by_peer_and_from_a_moment_on() -> None:
@@ -125,15 +126,44 @@ def test_only_fundings_by_the_chain_are_counted() -> None:
     assert agenda.proven == set()
 
 
-def test_rejections_are_remembered_up_to_the_number_that_is_too_many() -> None:
+def relayed(number: int, payer: bytes) -> Objective:
+    """What IVAN, a hub, proposes to us for a payer."""
+    return replace(virtual(proposed(number, IVAN.address)), participants=(payer, IVAN.address, ME))
+
+
+def test_what_a_hub_proposes_counts_for_each_of_its_payers() -> None:
+    first, second, other = (relayed(1, b"a" * 20), relayed(2, b"a" * 20), relayed(3, b"b" * 20))
+    agenda = agenda_of(first, approved(first), second, other)
+    assert agenda.opening_count(IVAN.address) == 3
+    assert agenda.opening_count_for(IVAN.address, b"a" * 20) == 2
+    assert agenda.opening_count_for(IVAN.address, IVAN.address) == 0
+    for end in (funded(first), rejected(second)):
+        agenda.update(end, ME)
+    assert agenda.opening_count_for(IVAN.address, b"a" * 20) == 0
+    assert agenda.opening_count_for(IVAN.address, b"b" * 20) == 1
+
+
+def test_rejections_of_one_payer_leave_the_hub_and_its_other_payers_alone() -> None:
+    agenda = Agenda()
+    for number in range(REJECTED_COUNT_MAX):
+        for objective in (relayed(number, b"a" * 20), rejected(relayed(number, b"a" * 20))):
+            agenda.update(objective, ME)
+    full = agenda.rejections.is_payer_full
+    assert full(IVAN.address, b"a" * 20, 0)
+    assert not full(IVAN.address, b"b" * 20, 0)
+    assert not full(IVAN.address, IVAN.address, 0)
+
+
+def test_rejections_are_remembered_with_the_times_of_their_proposals() -> None:
     agenda = Agenda()
     for number in range(REJECTED_COUNT_MAX + 5):
-        assert agenda.rejected_too_often(ALICE.address, 0) == (number >= REJECTED_COUNT_MAX)
+        full = agenda.rejections.is_payer_full(ALICE.address, ALICE.address, 0)
+        assert full == (number >= REJECTED_COUNT_MAX)
         for objective in (proposed(number, at_ms=number), rejected(proposed(number, at_ms=number))):
             agenda.update(objective, ME)
-    assert agenda.rejected_too_often(ALICE.address, 5)
-    assert not agenda.rejected_too_often(ALICE.address, 6)
-    assert not agenda.rejected_too_often(IVAN.address, 0)
+    assert agenda.rejections.is_payer_full(ALICE.address, ALICE.address, 5)
+    assert not agenda.rejections.is_payer_full(ALICE.address, ALICE.address, 6)
+    assert not agenda.rejections.is_payer_full(IVAN.address, IVAN.address, 0)
 
 
 class Unlisted(dict[ObjectiveId, Objective]):

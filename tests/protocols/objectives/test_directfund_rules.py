@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from protocols import inputs, messages
-from protocols.agenda import PROPOSAL_WINDOW_MS, REJECTED_COUNT_MAX
 from protocols.crypto import Signer
 from protocols.draft import Decision
 from protocols.errors import (
@@ -30,6 +29,7 @@ from protocols.objectives.directfund import (
 )
 from protocols.objectives.prefund_rules import CHALLENGE_DURATION_S_MAX
 from protocols.outcome import GUARANTEE, Allocation, SingleAssetExit, destination_of
+from protocols.rejections import PROPOSAL_WINDOW_MS, REJECTED_COUNT_MAX
 from protocols.types import UINT48_MAX, ZERO_ADDRESS
 from tests.support.actors import ALICE, BOB, IRENE, IVAN, Actor
 from tests.support.builders import (

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from protocols import inputs, messages
+from protocols import inputs, messages, rejections
 from protocols.error import ProtocolError
 from protocols.errors import (
     AssetNotSupported,
@@ -374,3 +374,64 @@ def test_proposals_of_one_peer_and_of_all_strangers_are_bounded(
     assert web.hears(hub, web.payer, bodies[1]) == ""
     monkeypatch.setattr(virtual_rules, "OPENING_COUNT_MAX", 2)
     assert web.hears(hub, web.payer, bodies[2]) == "TOO_MANY_PROPOSALS"
+
+
+def given_up(web: Web, count: int) -> None:
+    """The payer opens so many channels as far as the payee's owner, and gives each up."""
+    decision = web.payee.decision
+    web.payee.decision = type(decision)("ask")
+    for number in range(count):
+        channel_id = web.open(10, b"g%03d" % number)
+        web.settle()
+        web.payer.feed(inputs.CloseChannel(channel_id))
+        web.settle()
+        assert web.fund_status(web.row[2], channel_id) == ObjectiveStatus.REJECTED
+    web.payee.decision = decision
+
+
+def opens_from(web: Web, place: int) -> str:
+    """Whether a channel of that node to the payee opens: how its opening ended."""
+    node = web.row[place]
+    path = tuple(other.actor.address for other in web.row[place + 1 :])
+    command = replace(web.open_command(10, b"mine"), path=path, fees=web.fees[place:])
+    node.feed(command)
+    web.settle()
+    return node.state.objectives[node.events_of("objective-created")[-1].objective_id].status
+
+
+def test_a_payer_who_gives_channels_up_all_day_shuts_out_nobody_but_herself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rejections, "REJECTED_COUNT_MAX", 3)
+    web = Web(2)
+    given_up(web, 3)
+    (pairs, first) = (web.row[2].state.agenda.rejections, web.row[1].actor.address)
+    assert pairs.is_payer_full(first, web.payer.actor.address, 0)
+    assert opens_from(web, 1) == ObjectiveStatus.COMPLETED
+    web.nothing_was_dropped()
+
+
+def test_channels_that_one_payer_leaves_half_open_shut_out_nobody_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(virtual_rules, "OPENING_COUNT_MAX", 2)
+    web = Web(2)
+    decision = web.payee.decision
+    web.payee.decision = type(decision)("ask")
+    for number in range(2):
+        web.open(10, b"h%03d" % number)
+    web.settle()
+    assert web.row[2].state.agenda.opening_count(web.row[1].actor.address) == 2
+    web.payee.decision = decision
+    assert opens_from(web, 1) == ObjectiveStatus.COMPLETED
+
+
+@pytest.mark.parametrize("bound", ["NEIGHBOUR_OPENING_COUNT_MAX", "NEIGHBOUR_REJECTED_COUNT_MAX"])
+def test_all_that_a_neighbour_brings_is_bounded_whomever_it_speaks_for(
+    monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    web = Web(2)
+    given_up(web, 3)
+    where, limit = (virtual_rules, 0) if "OPENING" in bound else (rejections, 3)
+    monkeypatch.setattr(where, bound, limit)
+    assert opens_from(web, 1) != ObjectiveStatus.COMPLETED

@@ -1,0 +1,73 @@
+"""What peers proposed in vain within a day: by neighbour and payer, and by neighbour in all.
+
+A proposal costs its sender nothing, so what came to nothing has to count against somebody. Whom a
+virtual channel's counts against is the choice of who may starve whom:
+
+- Nobody, once there is a ledger with the neighbour: one deposit buys every record and every byte
+  that the neighbour, or anybody behind it, cares to cost us.
+- The neighbour: any one of its payers uses its share up and shuts all others out, for the price of
+  one ledger.
+- The payer, wherever she comes from: a lying neighbour invents payers, for keys are free; and one
+  that gives up what an honest payer asks for would spoil her name on every other path.
+- The pair of both, which is done: a payer can starve herself alone, and on this path alone; who
+  lies about payers reaches the bound of all pairs of the neighbour, and starves itself. To starve
+  the others of an honest hub takes as many payers as the bounds differ by, each with a ledger of
+  its own there, and that hub bounds each of them as well.
+
+The neighbour's bound bounds the memory too: every time is forgotten after a day, or as the oldest
+above the bound.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from protocols.types import Address
+
+PROPOSAL_WINDOW_MS = 86_400_000
+"""How long a proposal that came to nothing counts against its sender: a day."""
+
+REJECTED_COUNT_MAX = 1_000
+"""Rejected proposals of one payer from one neighbour: what follows is refused."""
+
+NEIGHBOUR_REJECTED_COUNT_MAX = 16 * REJECTED_COUNT_MAX
+"""Proposals of one neighbour, for whomever, that were rejected or refused at once."""
+
+NOBODY = b""
+"""The payer of what was refused before anything of it was kept: it counts for the neighbour."""
+
+
+class Rejections:
+    """Times of proposals that came to nothing, Unix milliseconds, oldest first."""
+
+    def __init__(self) -> None:
+        self._by_neighbour: dict[Address, deque[tuple[int, Address]]] = {}
+        self._by_pair: dict[tuple[Address, Address], deque[int]] = {}
+
+    def add(self, neighbour: Address, payer: Address, time_ms: int) -> None:
+        """One more proposal of the payer, brought by the neighbour, came to nothing."""
+        known = self._by_neighbour.setdefault(neighbour, deque())
+        known.append((time_ms, payer))
+        if payer != NOBODY:
+            self._by_pair.setdefault((neighbour, payer), deque()).append(time_ms)
+        since_ms = time_ms - PROPOSAL_WINDOW_MS
+        while known[0][0] < since_ms or len(known) > NEIGHBOUR_REJECTED_COUNT_MAX:
+            _, oldest = known.popleft()
+            self._forget(neighbour, oldest)
+
+    def _forget(self, neighbour: Address, payer: Address) -> None:
+        times = self._by_pair.get((neighbour, payer))
+        if times is not None:
+            times.popleft()
+            if not times:
+                del self._by_pair[(neighbour, payer)]
+
+    def is_payer_full(self, neighbour: Address, payer: Address, since_ms: int) -> bool:
+        """True if `REJECTED_COUNT_MAX` proposals of the pair since then came to nothing."""
+        times = self._by_pair.get((neighbour, payer), ())
+        return len(times) >= REJECTED_COUNT_MAX and times[-REJECTED_COUNT_MAX] >= since_ms
+
+    def is_neighbour_full(self, neighbour: Address, since_ms: int) -> bool:
+        """True if `NEIGHBOUR_REJECTED_COUNT_MAX` of the neighbour since then came to nothing."""
+        known = self._by_neighbour.get(neighbour, ())
+        return len(known) >= NEIGHBOUR_REJECTED_COUNT_MAX and known[0][0] >= since_ms

@@ -1,0 +1,59 @@
+"""Proposals that came to nothing: who is charged for them, for how long, and how many are kept."""
+
+from __future__ import annotations
+
+import pytest
+
+from protocols import rejections
+from protocols.rejections import NOBODY, PROPOSAL_WINDOW_MS, REJECTED_COUNT_MAX, Rejections
+from tests.support.actors import ALICE, BOB, IVAN
+
+HUB, PAYER, OTHER = IVAN.address, ALICE.address, BOB.address
+
+
+def full_for(payer: bytes) -> Rejections:
+    found = Rejections()
+    for number in range(REJECTED_COUNT_MAX):
+        found.add(HUB, payer, number)
+    return found
+
+
+def test_one_payer_uses_up_her_own_share_and_nobody_elses() -> None:
+    found = full_for(PAYER)
+    assert found.is_payer_full(HUB, PAYER, 0)
+    assert not found.is_payer_full(HUB, OTHER, 0)
+    assert not found.is_payer_full(HUB, HUB, 0)
+    assert not found.is_payer_full(OTHER, PAYER, 0), "her other paths are as they were"
+    assert not found.is_neighbour_full(HUB, 0)
+
+
+def test_a_rejection_counts_from_its_time_on() -> None:
+    found = full_for(PAYER)
+    assert not found.is_payer_full(HUB, PAYER, 1)
+    found.add(HUB, PAYER, REJECTED_COUNT_MAX)
+    assert found.is_payer_full(HUB, PAYER, 1)
+
+
+def test_a_neighbour_that_invents_payers_reaches_its_own_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rejections, "NEIGHBOUR_REJECTED_COUNT_MAX", 50)
+    found = Rejections()
+    for number in range(50):
+        assert not found.is_neighbour_full(HUB, 0)
+        found.add(HUB, number.to_bytes(20, "big") if number % 2 else NOBODY, number)
+    assert found.is_neighbour_full(HUB, 0)
+    assert not found.is_neighbour_full(HUB, 1)
+    assert not found.is_neighbour_full(OTHER, 0)
+
+
+def test_memory_is_bounded_by_the_neighbours_bound_and_by_the_day(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rejections, "NEIGHBOUR_REJECTED_COUNT_MAX", 50)
+    found = Rejections()
+    for number in range(500):
+        found.add(HUB, number.to_bytes(20, "big"), number)
+    assert len(found._by_neighbour[HUB]) == len(found._by_pair) == 50
+    found.add(HUB, PAYER, 500 + PROPOSAL_WINDOW_MS)
+    assert list(found._by_pair) == [(HUB, PAYER)]
