@@ -155,17 +155,21 @@ def _not_a_keystore(path: Path, reason: str) -> KeystoreError:
     return KeystoreError(f"{path} is no Ethereum keystore: {reason}", "Name the right file")
 
 
+def _run_child(request: bytes) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        our_python("node.keys"),
+        input=request,
+        capture_output=True,
+        env=our_environment(),
+        timeout=CHILD_TIMEOUT_S,
+        check=False,
+    )
+
+
 def _ask_child(request: dict[str, Any], path: Path) -> dict[str, Any]:
     """One request, one child, one reply."""
     try:
-        done = subprocess.run(
-            our_python("node.keys"),
-            input=json.dumps(request).encode(),
-            capture_output=True,
-            env=our_environment(),
-            timeout=CHILD_TIMEOUT_S,
-            check=False,
-        )
+        done = _run_child(json.dumps(request).encode())
         reply = json.loads(done.stdout)
     except subprocess.TimeoutExpired as error:
         raise KeystoreError(
@@ -231,12 +235,13 @@ def _unlock(request: dict[str, Any]) -> dict[str, Any]:
     return {"secret": secret.hex()}
 
 
-def _child() -> None:
+def answer(request: bytes) -> bytes:
+    """What the child replies. Only for a process that may hold the key and spend the memory."""
     leave_out()
-    request = json.loads(sys.stdin.buffer.read())
-    reply = {"create": _create, "unlock": _unlock}[request["action"]](request)
-    sys.stdout.write(json.dumps(reply))
+    document = json.loads(request)
+    reply = {"create": _create, "unlock": _unlock}[document["action"]](document)
+    return json.dumps(reply).encode()
 
 
 if __name__ == "__main__":
-    _child()
+    sys.stdout.buffer.write(answer(sys.stdin.buffer.read()))

@@ -17,6 +17,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import SystemRandom
+from typing import IO
 
 STOP_TIMEOUT_S = 10.0
 """A daemon finishes a batch, flushes and closes in well under a second."""
@@ -29,7 +30,8 @@ _ROOT = Path(__file__).resolve().parent.parent
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """The kernel sends this process SIGTERM when its parent ends. For a child, after the fork."""
     # Between fork and exec: one system call and nothing else.
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
@@ -48,18 +50,23 @@ class Child:
         self.command = [str(part) for part in command]
         self.stderr_path = stderr_path
         with stderr_path.open("ab") as stderr:
-            self._process = subprocess.Popen(
-                self.command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                env=None if environment is None else dict(environment),
-                start_new_session=True,
-                preexec_fn=_end_with_parent,
-                text=True,
-            )
+            self._process = self._start(stderr, environment)
         assert self._process.stdout is not None, "stdout is a pipe"
         self.stdout = self._process.stdout
+
+    def _start(
+        self, stderr: IO[bytes], environment: Mapping[str, str] | None
+    ) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env=None if environment is None else dict(environment),
+            start_new_session=True,
+            preexec_fn=end_with_parent,
+            text=True,
+        )
 
     @property
     def process_id(self) -> int:

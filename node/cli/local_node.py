@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from node.cli.failures import CommandFailed
 from node.cli.node_call import find_endpoint
@@ -22,6 +22,9 @@ STDERR_FILE = "stderr.log"
 
 class LocalNode:
     """One daemon: started, asked, stopped or killed, and started again."""
+
+    child_type: ClassVar[type[Child]] = Child
+    """What starts the process: a cold start, unless somebody starts very many."""
 
     def __init__(self, directory: Path, password_file: Path, **environment: str) -> None:
         """`environment` is what the daemon is told besides its password."""
@@ -50,7 +53,7 @@ class LocalNode:
     def launch(self, **environment: str) -> None:
         """Start the process and return at once."""
         assert self._child is None or self._child.exit_code is not None, "it runs already"
-        self._child = Child(
+        self._child = self.child_type(
             our_python("node", "run", "-c", str(self.directory)),
             stderr_path=self.directory / STDERR_FILE,
             environment={**self._environment, **environment},

@@ -10,10 +10,18 @@ import pytest
 from tests.support.daemons import Network, open_channel, running_network
 from tests.support.e2e_rig import audit_notes, until
 from tests.support.hostile_peer import Mallory
+from tests.support.warm_python import warm_daemons
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sooner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The daemons that these tests start themselves need not load their libraries each time."""
+    with warm_daemons(tmp_path_factory.mktemp("warm")):
+        yield
 
 
 @pytest.fixture(scope="session")
-def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+def attacked(sooner: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     """Bob is attacked; at the very end his log and alice's are sound."""
     with running_network(tmp_path_factory.mktemp("hostile")) as running:
         yield running
