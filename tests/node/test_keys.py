@@ -1,6 +1,5 @@
 """Keystores: round trips, wrong passwords, damaged files, and that no secret shows anywhere."""
 
-import io
 import json
 import os
 import shutil
@@ -185,7 +184,7 @@ def test_the_childs_arguments_and_environment_hold_no_secret(
     assert SECRET.hex() not in text
 
 
-def test_the_child_answers_in_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_child_answers_in_documents() -> None:
     created = keys._create(
         {"secret": SECRET.hex(), "password": PASSWORD, "scrypt_n": SCRYPT_N_WEAK}
     )
@@ -204,11 +203,7 @@ def test_the_child_answers_in_documents(monkeypatch: pytest.MonkeyPatch) -> None
     large = {"crypto": {"kdfparams": {"n": 2**40}}}
     assert "work factor" in keys._unlock({"keystore": large, "password": PASSWORD})["error"]
     request = json.dumps({"action": "unlock", "keystore": keystore, "password": PASSWORD})
-    answer = io.StringIO()
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(request.encode())))
-    monkeypatch.setattr(sys, "stdout", answer)
-    keys._child()
-    assert json.loads(answer.getvalue()) == {"secret": SECRET.hex()}
+    assert json.loads(keys.answer(request.encode())) == {"secret": SECRET.hex()}
 
 
 def test_the_parent_never_loads_the_heavy_libraries() -> None:
