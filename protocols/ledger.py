@@ -17,8 +17,9 @@ from functools import lru_cache
 from itertools import pairwise
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
+from protocols import ledger_standing
 from protocols.ledger_errors import (
     DuplicateGuarantee,
     GuaranteeNotFound,
@@ -27,6 +28,7 @@ from protocols.ledger_errors import (
     LedgerFundsInsufficient,
     TooManyGuarantees,
 )
+from protocols.ledger_standing import Share, Standing
 from protocols.outcome import (
     GUARANTEE,
     Allocation,
@@ -135,9 +137,9 @@ class Ledger(Struct, frozen=True, array_like=True, gc=False):
     """By turn number, dense, from turn_num + 1."""
     asked: tuple[Asked, ...] = ()
     """Moves the follower asked for that no agreed state holds yet."""
-    taken: tuple[Amount, Amount, int] = (0, 0, 0)
-    """What the queue takes of the leader, of the follower and of the room for guarantees, whatever
-    of it is refused. It follows from the queue, and is kept since a queue may be long."""
+    standing: Standing = ledger_standing.EMPTY
+    """What the queue takes whatever of it is refused. It follows from the queue, and is kept since
+    a queue may be long."""
 
     @property
     def proposed_turn(self) -> TurnNum:
@@ -278,13 +280,18 @@ def opened(
 
 def with_proposed(ledger: Ledger, proposal: Proposed, fixed: FixedPart) -> Ledger:
     """One more proposal at the end of the queue."""
-    proposed = after(ledger.proposed, proposal.change, fixed)
-    queue = (*ledger.queue, proposal)
-    if any(waiting.refusal for waiting in queue):
-        taken = _taken(queue, fixed)
-    else:
-        taken = _taken((proposal,), fixed, ledger.taken)
-    return replace(ledger, proposed=proposed, queue=queue, taken=taken)
+    change = proposal.change
+    proposed = after(ledger.proposed, change, fixed)
+    standing = ledger_standing.with_change(
+        ledger.standing, astuple(change), proposal.turn_num, _share(change, fixed)
+    )
+    return replace(ledger, proposed=proposed, queue=(*ledger.queue, proposal), standing=standing)
+
+
+def _share(change: Change, fixed: FixedPart) -> Share:
+    """What a change takes until it is agreed; what it gives counts once it is."""
+    to_leader, to_follower = deltas(change, fixed)
+    return Share(-min(to_leader, 0), -min(to_follower, 0), int(change.kind == ADD))
 
 
 def with_agreed(
@@ -294,9 +301,12 @@ def with_agreed(
     count = turn_num - ledger.turn_num
     agreed, rest = ledger.queue[:count], ledger.queue[count:]
     current = ledger.current if rest else ledger.proposed
+    standing = ledger.standing if rest else ledger_standing.EMPTY
     if rest:
         for proposal in agreed:
             current = after(current, proposal.change, fixed)
+            key = astuple(proposal.change)
+            standing = ledger_standing.with_agreed(standing, key, proposal.turn_num)
     _, follower = parties(fixed)
     done = {
         proposal.change.request_id
@@ -311,17 +321,27 @@ def with_agreed(
         current=current,
         queue=rest,
         asked=tuple(asked for asked in ledger.asked if asked.request_id not in done),
-        taken=_taken(rest, fixed),
+        standing=standing,
     )
 
 
-def with_refused(ledger: Ledger, turn_num: TurnNum, error_code: str, fixed: FixedPart) -> Ledger:
-    """The follower never signs that turn."""
-    queue = tuple(
-        replace(proposal, refusal=error_code) if proposal.turn_num == turn_num else proposal
-        for proposal in ledger.queue
+def with_refused(ledger: Ledger, turn_num: TurnNum, error_code: str) -> Ledger:
+    """The follower never signs that turn; unchanged if it does not wait in the queue."""
+    index = turn_num - ledger.turn_num - 1
+    if not 0 <= index < len(ledger.queue):
+        return ledger
+    refused = replace(ledger.queue[index], refusal=error_code)
+    queue = (*ledger.queue[:index], refused, *ledger.queue[index + 1 :])
+    undoing = astuple(inverse(refused.change))
+    standing = ledger_standing.with_refused(
+        ledger.standing, astuple(refused.change), turn_num, undoing
     )
-    return replace(ledger, queue=queue, taken=_taken(queue, fixed))
+    return replace(ledger, queue=queue, standing=standing)
+
+
+def is_own_change(ledger: Ledger, proposal: Proposed) -> bool:
+    """Whether a proposal in the queue is neither refused nor undoes a refused one (M8)."""
+    return ledger_standing.is_own(ledger.standing, astuple(proposal.change), proposal.turn_num)
 
 
 def with_asked(ledger: Ledger, request_id: str, amount: Amount) -> Ledger:
@@ -401,27 +421,9 @@ def secured(ledger: Ledger) -> Secured:
     Who proposes no more than this can always undo what is refused: an inverse never finds that
     what it gives back was spent on by a later proposal (M8).
     """
-    of_leader, of_follower, room = ledger.taken
-    current = ledger.current
+    taken, current = ledger.standing.taken, ledger.current
     return Secured(
-        current.leader - of_leader,
-        current.follower - of_follower,
-        len(current.guarantees) + room,
+        current.leader - taken.leader,
+        current.follower - taken.follower,
+        len(current.guarantees) + taken.room,
     )
-
-
-def _taken(
-    queue: tuple[Proposed, ...], fixed: FixedPart, before: tuple[Amount, Amount, int] = (0, 0, 0)
-) -> tuple[Amount, Amount, int]:
-    of_leader, of_follower, room = before
-    refusals = OpenRefusals()
-    for proposal in queue:
-        change = proposal.change
-        if proposal.refusal:
-            refusals.add(change)
-        elif not refusals.settle(change):
-            to_leader, to_follower = deltas(change, fixed)
-            of_leader -= min(to_leader, 0)
-            of_follower -= min(to_follower, 0)
-            room += change.kind == ADD
-    return of_leader, of_follower, room

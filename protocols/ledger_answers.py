@@ -5,7 +5,7 @@ from __future__ import annotations
 from protocols import messages
 from protocols.channel import Channel, known_signer
 from protocols.draft import Draft
-from protocols.ledger import MOVE, Ledger, OpenRefusals, inverse
+from protocols.ledger import MOVE, Ledger, OpenRefusals, inverse, is_own_change
 from protocols.ledger_errors import CountersignatureWrong, ProposalQueueExhausted
 from protocols.ledger_events import LedgerRefusalReceived, LedgerUpdateConfirmed
 from protocols.ledger_payments import propose_asked
@@ -62,7 +62,8 @@ def receive_refusal(draft: Draft, channel: Channel, body: messages.LedgerRefusal
     proposal = ledger.queue[turn_num - ledger.turn_num - 1]
     if proposal.refusal:
         return
-    if not _may_be_refused(ledger, turn_num):
+    if not is_own_change(ledger, proposal):
+        # Who refused a change never refuses its inverse.
         raise ProposalQueueExhausted(turn_num)
     draft.emit(LedgerRefusalReceived(channel.channel_id, turn_num, body.error_code, body.reason))
     channel = draft.state.channels[channel.channel_id]
@@ -70,14 +71,3 @@ def receive_refusal(draft: Draft, channel: Channel, body: messages.LedgerRefusal
         sign_and_send(draft, channel, ledger_of(channel), inverse(proposal.change))
     if proposal.change.kind != MOVE:
         guarantees.refused(draft, channel, proposal, body.error_code, body.reason)
-
-
-def _may_be_refused(ledger: Ledger, turn_num: TurnNum) -> bool:
-    """Whether that proposal is a change of its own: who refused one never refuses its inverse."""
-    refusals = OpenRefusals()
-    for proposal in ledger.queue:
-        if proposal.refusal:
-            refusals.add(proposal.change)
-        elif refusals.settle(proposal.change) and proposal.turn_num == turn_num:
-            return False
-    return True

@@ -79,7 +79,7 @@ def _agreed(channel: Channel, event: LedgerUpdateSigned | LedgerUpdateConfirmed)
 
 
 def _refused(channel: Channel, event: LedgerUpdateRefused | LedgerRefusalReceived) -> Channel:
-    ledger = with_refused(ledger_of(channel), event.turn_num, event.error_code, channel.fixed)
+    ledger = with_refused(ledger_of(channel), event.turn_num, event.error_code)
     return replace(channel, ledger=ledger)
 
 

@@ -23,9 +23,11 @@ from protocols.ledger import (
     Proposed,
     after,
     balance_total,
+    deltas,
     find_guarantee,
     find_proposed,
     inverse,
+    is_own_change,
     ledger_outcome,
     ledger_state,
     opened,
@@ -196,7 +198,7 @@ def test_one_countersignature_agrees_to_a_prefix_of_the_queue() -> None:
 def test_a_refused_turn_keeps_its_place_in_the_queue() -> None:
     ledger = opened(ZERO_ADDRESS, b"\1" * 32, (b"a" * 65, b"b" * 65), (1_000, 500))
     ledger = with_proposed(ledger, proposed(2, add()), FIXED)
-    ledger = with_refused(ledger, 2, "FEE_TOO_LOW", FIXED)
+    ledger = with_refused(ledger, 2, "FEE_TOO_LOW")
     assert ledger.queue[0].refusal == "FEE_TOO_LOW"
     assert ledger.proposed_turn == 2
 
@@ -210,7 +212,7 @@ def queued(*changes: Change, refused: tuple[int, ...] = ()) -> Ledger:
     for turn_num, change in enumerate(changes, 2):
         ledger = with_proposed(ledger, proposed(turn_num, change), FIXED)
     for turn_num in refused:
-        ledger = with_refused(ledger, turn_num, "FEE_TOO_LOW", FIXED)
+        ledger = with_refused(ledger, turn_num, "FEE_TOO_LOW")
     return ledger
 
 
@@ -231,6 +233,98 @@ def test_what_is_secured_leans_on_no_credit_that_may_be_refused(
 ) -> None:
     found = secured(ledger)
     assert (found.leader, found.follower, found.guarantee_count) == expected
+
+
+def walked(ledger: Ledger) -> tuple[tuple[int, int, int], set[int]]:
+    """What the queue takes and which of its turns count on their own, found by walking it."""
+    taken, own, refusals = [0, 0, 0], set(), OpenRefusals()
+    for proposal in ledger.queue:
+        if proposal.refusal:
+            refusals.add(proposal.change)
+        elif not refusals.settle(proposal.change):
+            to_leader, to_follower = deltas(proposal.change, FIXED)
+            own.add(proposal.turn_num)
+            for place, amount in enumerate((to_leader, to_follower)):
+                taken[place] -= min(amount, 0)
+            taken[2] += proposal.change.kind == ADD
+    return (taken[0], taken[1], taken[2]), own
+
+
+few_changes = st.sampled_from(
+    [move(5), move(5, FOLLOWER, LEADER), move(3), add(1), inverse(add(1)), add(2), remove(2)]
+)
+steps = st.one_of(
+    few_changes,
+    st.tuples(st.just("refuse"), st.integers(0, 30)),
+    st.tuples(st.just("agree"), st.integers(0, 30)),
+)
+
+
+@given(st.lists(steps, max_size=30))
+def test_what_stands_is_what_a_walk_through_the_queue_finds(
+    wanted: list[Change | tuple[str, int]],
+) -> None:
+    ledger = queued()
+    for step in wanted:
+        ledger = stepped(ledger, step)
+        taken, own = walked(ledger)
+        standing = ledger.standing
+        assert (standing.taken.leader, standing.taken.follower, standing.taken.room) == taken
+        assert {p.turn_num for p in ledger.queue if is_own_change(ledger, p)} == own
+        assert bool(standing.awaited) == (not is_closed(ledger, ledger.proposed_turn))
+
+
+def is_closed(ledger: Ledger, turn_num: int) -> bool:
+    """Whether nothing through that turn is refused and not undone."""
+    refusals = OpenRefusals()
+    for proposal in ledger.queue[: turn_num - ledger.turn_num]:
+        if proposal.refusal:
+            refusals.add(proposal.change)
+        else:
+            refusals.settle(proposal.change)
+    return not refusals
+
+
+def stepped(ledger: Ledger, step: Change | tuple[str, int]) -> Ledger:
+    """One more proposal, or an answer that an honest follower may give; else nothing."""
+    if isinstance(step, Change):
+        try:
+            return with_proposed(ledger, proposed(ledger.proposed_turn + 1, step), FIXED)
+        except ProtocolError:
+            return ledger
+    kind, index = step
+    if index >= len(ledger.queue):
+        return ledger
+    proposal = ledger.queue[index]
+    if kind == "refuse" and is_own_change(ledger, proposal):
+        return with_refused(ledger, proposal.turn_num, "FEE_TOO_LOW")
+    if kind == "agree" and not proposal.refusal and is_closed(ledger, proposal.turn_num):
+        return with_agreed(ledger, proposal.turn_num, b"f" * 65, FIXED)
+    return ledger
+
+
+def test_a_refusal_costs_the_same_in_a_long_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[Change] = []
+
+    def counting(change: Change, fixed: FixedPart) -> tuple[int, int]:
+        looked_at.append(change)
+        return deltas(change, fixed)
+
+    ledger = queued(*(replace(move(1), request_id=str(number)) for number in range(200)))
+    monkeypatch.setattr("protocols.ledger.deltas", counting)
+    for turn_num in range(2, 202):
+        undone = inverse(ledger.queue[turn_num - 2].change)
+        ledger = with_refused(ledger, turn_num, "FEE_TOO_LOW")
+        ledger = with_proposed(ledger, proposed(200, undone), FIXED)
+    # Each inverse is looked at twice: where it leads, and what it would take.
+    assert len(looked_at) == 2 * 200
+    assert secured(ledger).leader == 1_000
+    assert ledger.standing == type(ledger.standing)()
+
+
+def test_a_turn_that_does_not_wait_is_refused_without_effect() -> None:
+    ledger = queued(move(5))
+    assert with_refused(ledger, 1, "FEE_TOO_LOW") == with_refused(ledger, 3, "X") == ledger
 
 
 def test_a_removal_that_waits_frees_neither_money_nor_room() -> None:
