@@ -107,14 +107,17 @@ def _voucher_resent(state: NodeState, event: events.VoucherResent, time_ms: int)
 
 
 def _update_answered(state: NodeState, channel_id: ChannelId) -> None:
+    """All that waited was judged: the next to judge is what undoes the last of the refused."""
     ledger = ledger_of(state.channels[channel_id])
-    if all(proposal.refusal for proposal in ledger.queue):
+    if ledger.standing.awaited or not ledger.queue:
         state.unanswered.discard(channel_id)
 
 
 def _update_received(state: NodeState, event: Any, time_ms: int) -> None:
     _received_in_channel(state, event, time_ms)
-    state.unanswered.add(event.channel_id)
+    if not ledger_of(state.channels[event.channel_id]).standing.awaited:
+        # Before that, nothing could be signed whatever is judged.
+        state.unanswered.add(event.channel_id)
 
 
 def _update_judged(state: NodeState, event: Any, time_ms: int) -> None:

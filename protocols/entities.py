@@ -82,7 +82,7 @@ class NodeState:
         self.refused: set[ChannelId] = set()
         """Channels in which the payee refused payments of ours: likewise."""
         self.unanswered: set[ChannelId] = set()
-        """Ledgers that we follow with proposals we neither signed nor refused: likewise."""
+        """Ledgers that we follow with proposals we could sign or refuse now: likewise."""
         self.unapproved: dict[ObjectiveId, int] = {}
         """Objectives that wait for the owner's word and since when, oldest first: likewise."""
         self.agenda = Agenda()

@@ -19,6 +19,7 @@ from protocols.ledger import (
     OpenRefusals,
     Proposed,
     after,
+    is_own_change,
     parties,
 )
 from protocols.ledger_encoding import ledger_state_hash
@@ -85,6 +86,9 @@ def receive_proposal(draft: Draft, channel: Channel, body: messages.LedgerPropos
             body.request_id,
         )
     )
+    channel = draft.state.channels[channel.channel_id]
+    if ledger_of(channel).standing.awaited and _may_answer(channel):
+        _judge_newest(draft, channel)
 
 
 def _change_of(body: messages.LedgerProposal) -> Change:
@@ -105,9 +109,13 @@ def answer_all(draft: Draft) -> list[ChannelId]:
     found: list[ChannelId] = []
     for channel_id in sorted(draft.unanswered):
         channel = draft.state.channels[channel_id]
-        if not has_final(channel) and observed_chain_status(channel) != ChainStatus.CONCLUDED:
+        if _may_answer(channel):
             found += _answer(draft, channel)
     return found
+
+
+def _may_answer(channel: Channel) -> bool:
+    return not has_final(channel) and observed_chain_status(channel) != ChainStatus.CONCLUDED
 
 
 class _Accepted:
@@ -148,6 +156,28 @@ def _answer(draft: Draft, channel: Channel) -> list[ChannelId]:
         LedgerUpdateSigned(channel.channel_id, last.turn_num, last.state_hash, signature),
     )
     return concerned(channel, ledger, last.turn_num)
+
+
+def _judge_newest(draft: Draft, channel: Channel) -> None:
+    """Behind a refused change nothing is signed, and what was judged once is not judged again."""
+    ledger = ledger_of(channel)
+    *before, newest = ledger.queue
+    if not is_own_change(ledger, newest):
+        return
+    adds = newest.change.kind == ADD
+    accepted = _Accepted(len(ledger.current.guarantees) + ledger.standing.taken.room - adds)
+    _, follower = parties(channel.fixed)
+    accepted.request_ids = {
+        proposal.change.request_id
+        for proposal in before
+        if proposal.change.kind == MOVE
+        and proposal.change.left == follower
+        and is_own_change(ledger, proposal)
+    }
+    try:
+        _judge(draft, channel, newest, accepted)
+    except ProtocolError as refusal:
+        _refuse(draft, channel, newest, refusal)
 
 
 def _judge(draft: Draft, channel: Channel, proposal: Proposed, accepted: _Accepted) -> bool:

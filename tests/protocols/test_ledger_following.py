@@ -59,7 +59,7 @@ def hear(node: CoreNode, *changes: Change) -> None:
     ledger = ledger_at(node)
     said = proposals(*changes, start=ledger.proposed, first_turn=ledger.proposed_turn + 1)
     for body in said:
-        assert names(node.feed(Said(ALICE, body))) == ["ledger-update-received"]
+        assert names(node.feed(Said(ALICE, body)))[0] == "ledger-update-received"
 
 
 def end(node: CoreNode) -> list[str]:
@@ -182,13 +182,53 @@ def test_a_refused_turn_is_never_signed(follower: CoreNode, verdicts: Verdicts) 
     assert ledger_at(follower).turn_num == 2
     verdicts.by_target[target(2)] = True
     assert end(follower) == []
-    assert follower.state.unanswered == {LEDGER}
     hear(follower, inverse(add(2)))
     assert end(follower) == [SIGNED]
     ledger = ledger_at(follower)
     assert (ledger.turn_num, ledger.current) == (5, result_of(add(1), add(3)))
     signed = [event.turn_num for event in follower.events_of(SIGNED)]
     assert signed == [2, 5]
+
+
+def test_a_ledger_that_is_stuck_is_judged_again_when_the_refused_change_is_undone(
+    follower: CoreNode, verdicts: Verdicts
+) -> None:
+    verdicts.by_target[target(2)] = FeeTooLow(1, 2)
+    hear(follower, add(1), add(2), add(3))
+    assert end(follower) == [REFUSED, SIGNED]
+    follower.proves_purity = False
+    verdicts.asked.clear()
+    for _ in range(3):
+        assert end(follower) == []
+    assert verdicts.asked == [], "nothing about it changed"
+    hear(follower, add(4))
+    assert end(follower) == []
+    assert verdicts.asked == [target(4)], "what was judged before is not judged again"
+    assert follower.state.unanswered == follower.fold().unanswered == set()
+    hear(follower, inverse(add(2)))
+    assert follower.state.unanswered == follower.fold().unanswered == {LEDGER}
+    assert end(follower) == [SIGNED]
+    assert ledger_at(follower).turn_num == 6
+
+
+def test_what_is_wrong_behind_a_refused_change_is_refused_at_once(
+    follower: CoreNode, verdicts: Verdicts
+) -> None:
+    verdicts.by_target[target(1)] = verdicts.by_target[target(3)] = FeeTooLow(1, 2)
+    follower.proves_purity = False
+    follower.feed(inputs.PayLedger(LEDGER, 5, "rent"))
+    hear(follower, add(1))
+    assert end(follower) == [REFUSED]
+    rent = move_back(5, "rent")
+    hear(follower, replace(move(5), request_id="rent"), add(3), rent, rent)
+    hear(follower, *(add(number, 1, 1) for number in range(10, 111)))
+    refused = [(event.turn_num, event.error_code) for event in follower.events_of(REFUSED)]
+    assert refused == [
+        (2, "FEE_TOO_LOW"),
+        (4, "FEE_TOO_LOW"),
+        (6, "LEDGER_BALANCE_FALLS"),
+        (107, "TOO_MANY_GUARANTEES"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -175,9 +175,11 @@ class Verdicts:
     by_target: dict[ChannelId, bool | ProtocolError] = field(default_factory=dict)
     default: bool = True
     refused: list[tuple[ChannelId, str]] = field(default_factory=list)
+    asked: list[ChannelId] = field(default_factory=list)
 
     def judge(self, draft: Draft, ledger_channel: Channel, proposal: Proposed) -> bool:
         """What the test said of that target."""
+        self.asked.append(proposal.change.target)
         verdict = self.by_target.get(proposal.change.target, self.default)
         if isinstance(verdict, ProtocolError):
             raise verdict

@@ -78,7 +78,8 @@ class ConversationInvariants(Facts):
                 if channel.my_index == 1
                 and channel.ledger is not None
                 and not any(turn.is_final for turn in channel.turns)
-                and any(not proposal.refusal for proposal in channel.ledger.queue)
+                and channel.ledger.queue
+                and not channel.ledger.standing.awaited
             }
 
     @invariant()
