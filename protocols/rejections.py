@@ -64,10 +64,14 @@ class Rejections:
 
     def is_payer_full(self, neighbour: Address, payer: Address, since_ms: int) -> bool:
         """True if `REJECTED_COUNT_MAX` proposals of the pair since then came to nothing."""
-        times = self._by_pair.get((neighbour, payer), ())
-        return len(times) >= REJECTED_COUNT_MAX and times[-REJECTED_COUNT_MAX] >= since_ms
+        times = self._by_pair.get((neighbour, payer))
+        if times is None or len(times) < REJECTED_COUNT_MAX:
+            return False
+        return times[-REJECTED_COUNT_MAX] >= since_ms
 
     def is_neighbour_full(self, neighbour: Address, since_ms: int) -> bool:
         """True if `NEIGHBOUR_REJECTED_COUNT_MAX` of the neighbour since then came to nothing."""
-        known = self._by_neighbour.get(neighbour, ())
-        return len(known) >= NEIGHBOUR_REJECTED_COUNT_MAX and known[0][0] >= since_ms
+        known = self._by_neighbour.get(neighbour)
+        if known is None or len(known) < NEIGHBOUR_REJECTED_COUNT_MAX:
+            return False
+        return known[0][0] >= since_ms
