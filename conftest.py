@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 import uuid
@@ -26,6 +27,16 @@ def pytest_configure(config: pytest.Config) -> None:
     """Mark this run; a worker of pytest-xdist inherits the mark of its controller."""
     if not hasattr(config, "workerinput"):
         os.environ[RUN_MARK] = uuid.uuid4().hex
+
+
+def pytest_collection_finish() -> None:
+    """Take what was collected out of the garbage collector's way.
+
+    Closing a log collects garbage, and many tests close one: among all the tests and libraries of a
+    worker that took a quarter of a second each time.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def processes_of_this_run() -> dict[int, str]:

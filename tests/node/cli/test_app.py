@@ -1,7 +1,6 @@
 """The command line as a process: fast, helpful, and strict about usage."""
 
 import re
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +13,6 @@ from node.config import SETTINGS
 from node.processes import our_environment, our_python
 
 HEAVY = ("web3", "eth_account", "eth_keyfile", "eth_abi", "trio", "rich", "rocksdict", "structlog")
-START_S_MAX = 0.25
-"""The promise of performance.md for an idle machine; the best of several starts is compared."""
 
 
 def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -70,22 +67,6 @@ def test_the_command_tree_loads_nothing_heavy() -> None:
     probe = f"import sys, node.cli.app; print([m for m in {HEAVY!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-def processor_s() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
-@pytest.mark.slow
-def test_help_is_there_within_a_quarter_of_a_second() -> None:
-    # Processor time: on a machine that does other things too, the clock would measure those.
-    took_s = []
-    for _ in range(5):
-        before = processor_s()
-        run("--help")
-        took_s.append(processor_s() - before)
-    assert min(took_s) < START_S_MAX
 
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
