@@ -23,10 +23,10 @@ from node.payment_lookup import find_payment
 from node.routes import Routes
 from protocols import events, inputs
 from protocols.channel import ChannelStatus, status
-from protocols.crank import waiting_for
 from protocols.draft import Context
 from protocols.errors import ProtocolError, UnknownPeer
 from protocols.node_state import NodeState
+from protocols.objectives.cranks import waiting_for
 from protocols.routes import Hop
 from protocols.types import Address, PaymentId, checksum_address, to_hex
 

@@ -26,7 +26,8 @@ quote          what the hops of a path would take; it binds nobody and is no fac
 exit value     what a party gets if it leaves now, whatever the others do: `exit_value`
 cut tail       the end of the log is lost: its channels are close-only, and what peers know is heard
 objective      a goal run to its end by cranking: `objectives`
-crank          all progress that is possible now, from one input: `crank.crank`
+crank          all progress that is possible now, from one input: `crank.crank`; what peers say
+               comes through `peer_messages`, and of objectives there is `objectives.cranks`
 waiting for    the objective's first unmet condition, computed and never stored: `WaitingFor`
 input          all that can come in: a command, a message, a chain fact, time: `inputs`
 event          what became a fact; folded by `node_state.apply`, kept forever: `events`

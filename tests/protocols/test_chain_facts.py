@@ -8,9 +8,9 @@ from msgspec.structs import replace
 from protocols import inputs
 from protocols.chain_facts import RECORDED_LOGS
 from protocols.channel import ChainStatus, Holding, observed_chain_status
-from protocols.crank import waiting_for
 from protocols.effects import BroadcastTransaction, ReadHoldings
 from protocols.objectives.base import ObjectiveType, WaitingFor
+from protocols.objectives.cranks import waiting_for
 from protocols.transactions import TransactionStatus, intent_id
 from protocols.types import ZERO_ADDRESS, amount_from_bytes, amount_to_bytes
 from tests.support.actors import ALICE, BOB

@@ -19,12 +19,13 @@ from node.rpc.call import RpcEndpoint
 from node.rpc.interface import Done, Until
 from node.rpc.server import RpcServer
 from protocols import events, inputs
-from protocols.crank import crank, waiting_for
+from protocols.crank import crank
 from protocols.draft import Context, Decision
 from protocols.errors import ProtocolError
 from protocols.messages import ChannelProposal, SignedState
 from protocols.node_state import NodeState, apply
 from protocols.nonce import channel_nonce
+from protocols.objectives.cranks import waiting_for
 from protocols.outcome import Allocation, SingleAssetExit, destination_of
 from protocols.routes import Hop, require_path
 from protocols.state import FixedPart, State

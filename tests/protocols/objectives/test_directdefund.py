@@ -15,11 +15,11 @@ from protocols.channel import (
     status,
     supported_final,
 )
-from protocols.crank import waiting_for
 from protocols.crypto import recover_address
 from protocols.errors import ChannelNotOpen, UnknownChannel
 from protocols.events import MessageDropped
 from protocols.objectives.base import ObjectiveStatus, ObjectiveType, WaitingFor, objective_id
+from protocols.objectives.cranks import waiting_for
 from protocols.objectives.directdefund import CONCLUDE, CONCLUDE_FALLBACK_MS
 from protocols.outcome import Allocation, SingleAssetExit, destination_of
 from protocols.transactions import ATTEMPT_COUNT_MAX, intent_id, pause_ms
