@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from protocols import events, ledger_events, payment_events
+from protocols import events, ledger_events, messages, payment_events
 from protocols.channel_reducers import (
     CHANNEL_REDUCERS,
     removal_refused,
@@ -150,6 +150,9 @@ def _refusal_received(state: NodeState, event: events.VoucherRefusalReceived, ti
 def _message_sent(state: NodeState, event: events.MessageSent, time_ms: int) -> None:
     peer = state.peer(from_hex(event.peer_id))
     _set_peer(state, with_sent_message(peer, event.message_id, time_ms))
+    is_rejection = event.payload_type == messages.ObjectiveRejection.__name__
+    if is_rejection and state.objectives.get(event.objective_id) is None:
+        state.agenda.refused(peer.address, time_ms)
 
 
 def _message_received(state: NodeState, event: events.MessageReceived, time_ms: int) -> None:

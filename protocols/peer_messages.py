@@ -25,6 +25,7 @@ from protocols.ledger_events import LedgerUpdateResent
 from protocols.objectives import closing, directfund, giving_up, ledger_closing
 from protocols.objectives.base import ObjectiveStatus, ObjectiveType, WaitingFor, objective_id
 from protocols.objectives.cranks import crank_channel
+from protocols.objectives.virtual_refusals import is_refused_for_another
 from protocols.state import FixedPart, State, state_from_encoding
 from protocols.types import ChannelId, ObjectiveId, to_hex
 
@@ -55,7 +56,7 @@ def receive(draft: Draft, item: inputs.PeerMessage) -> WaitingFor:
         raise UnexpectedMessage("message", item.fault)
     channel_id = _take_in(draft, item, item.body)
     result = WaitingFor.NOTHING if channel_id is None else crank_channel(draft, channel_id)
-    if _told_nothing_new(draft, channel_id):
+    if _told_nothing_new(draft, channel_id) and not is_refused_for_another(draft, item):
         draft.emit(events.MessageRepeated(item.peer, type(item.body).__name__))
     return result
 

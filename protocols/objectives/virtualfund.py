@@ -21,16 +21,13 @@ from protocols.channel import POSTFUND_TURN, PREFUND_TURN, Channel, is_supported
 from protocols.crypto import keccak256
 from protocols.draft import HUB, PAYEE, Draft, Proposal
 from protocols.errors import (
-    AssetNotSupported,
-    ChallengeDurationTooLong,
-    ChallengeDurationTooShort,
     ParticipantsRefused,
     StateRefused,
     UnknownChannel,
     WrongSigner,
 )
 from protocols.inputs import OpenVirtual, command_hash
-from protocols.ledger_errors import LedgerRefused, TooManyGuarantees, TooManyProposalsWaiting
+from protocols.ledger_errors import LedgerRefused, TooManyProposalsWaiting
 from protocols.nonce import channel_nonce
 from protocols.objectives import unwinding
 from protocols.objectives.base import (
@@ -43,6 +40,7 @@ from protocols.objectives.base import (
 from protocols.objectives.giving_up import give_up, tell_hubs_postfund, with_hop
 from protocols.objectives.guarantees import require_addition
 from protocols.objectives.states import sign
+from protocols.objectives.virtual_refusals import ANSWERED, answer_refusal
 from protocols.objectives.virtual_retelling import answer
 from protocols.objectives.virtual_rules import (
     choose_right,
@@ -255,23 +253,13 @@ def open_channel(draft: Draft, command: OpenVirtual) -> ObjectiveId:
     return identity
 
 
-_ANSWERED = (
-    VirtualRefused,
-    TooManyGuarantees,
-    AssetNotSupported,
-    ChallengeDurationTooLong,
-    ChallengeDurationTooShort,
-)
-"""Refusals of an honest proposal, which the payer hears of; the others are faults of the sender."""
-
-
 def receive_proposal(
     draft: Draft, sender: Address, body: messages.VirtualProposal
 ) -> ChannelId | None:
     """A link tells of a channel, or more of its prefund: the channel to crank, None if refused.
 
     Raises EncodingError, ChannelRefused, PathRefused or UnknownChannel for what no honest node
-    sends; nothing is kept then.
+    sends, and what would be answered once the sender had too many answers; nothing is kept then.
     """
     fixed = FixedPart(
         body.participants, body.channel_nonce, body.app_definition, body.challenge_duration
@@ -289,10 +277,9 @@ def receive_proposal(
         raise UnknownChannel(state.channel_id)
     try:
         _consider(draft, sender, body, state, fees)
-    except _ANSWERED as refusal:
+    except ANSWERED as refusal:
         identity = objective_id(ObjectiveType.VIRTUAL_FUND, state.channel_id)
-        reason = with_hop(place, str(refusal))[: messages.TEXT_LENGTH_MAX]
-        draft.send(sender, messages.ObjectiveRejection(identity, refusal.name(), reason), identity)
+        answer_refusal(draft, sender, identity, place, refusal)
         return None
     return state.channel_id
 

@@ -31,7 +31,7 @@ from protocols.virtual_errors import (
     PathRefused,
 )
 from tests.support.actors import ALICE, BOB, IVAN
-from tests.support.web import BALANCE, HUBS, Web
+from tests.support.web import BALANCE, HUBS, Web, WebNode
 
 A, B, C = (actor.address for actor in (ALICE, IVAN, BOB))
 
@@ -357,6 +357,13 @@ def test_a_ledger_that_is_not_ours_with_the_neighbour_is_refused(ledger_id: Any)
     assert told.error_code == "HOP_WITHOUT_LEDGER"
 
 
+def told_last(node: WebNode) -> str:
+    """The error code of the rejection that the node told the payer last."""
+    told = messages.decode_body(node.outbox[A][-1].body)
+    assert isinstance(told, messages.ObjectiveRejection)
+    return told.error_code
+
+
 def test_proposals_of_one_peer_and_of_all_strangers_are_bounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -369,11 +376,13 @@ def test_proposals_of_one_peer_and_of_all_strangers_are_bounded(
     bodies = [messages.decode_body(sent.body) for sent in web.payer.outbox[hub.actor.address]]
     assert web.hears(hub, web.payer, bodies[0]) == ""
     monkeypatch.setattr(virtual_rules, "STRANGERS_OPENING_COUNT_MAX", 1)
-    assert web.hears(hub, web.payer, bodies[1]) == "TOO_MANY_STRANGERS"
+    assert web.hears(hub, web.payer, bodies[1]) == ""
+    assert told_last(hub) == "TOO_MANY_STRANGERS"
     hub.state.agenda.proven.add(web.payer.actor.address)
     assert web.hears(hub, web.payer, bodies[1]) == ""
     monkeypatch.setattr(virtual_rules, "OPENING_COUNT_MAX", 2)
-    assert web.hears(hub, web.payer, bodies[2]) == "TOO_MANY_PROPOSALS"
+    assert web.hears(hub, web.payer, bodies[2]) == ""
+    assert told_last(hub) == "TOO_MANY_PROPOSALS"
 
 
 def given_up(web: Web, count: int) -> None:
@@ -435,3 +444,6 @@ def test_all_that_a_neighbour_brings_is_bounded_whomever_it_speaks_for(
     where, limit = (virtual_rules, 0) if "OPENING" in bound else (rejections, 3)
     monkeypatch.setattr(where, bound, limit)
     assert opens_from(web, 1) != ObjectiveStatus.COMPLETED
+    # Whoever reached the bound of all it asks in vain is answered no more, and at fault.
+    dropped = [e.reason.split(":")[0] for e in web.row[2].events_of("message-dropped")]
+    assert dropped == ([] if "OPENING" in bound else ["TOO_MANY_PROPOSALS"])
