@@ -65,6 +65,9 @@ RESTORED_TURN_JUMP = 2**20
 QUEUE_COUNT_MAX = 256
 """Proposals of one ledger that may wait for a countersignature."""
 
+REFUSED_PAYMENT_COUNT_MAX = 16
+"""Refused payments of one ledger that are remembered; the log has them all."""
+
 
 class Change(Struct, frozen=True, array_like=True, gc=False):
     """One change of a ledger; its inverse has the same values."""
@@ -121,6 +124,16 @@ class Asked(Struct, frozen=True, array_like=True, gc=False):
     amount: Amount
 
 
+class RefusedPayment(Struct, frozen=True, array_like=True, gc=False):
+    """A move that its giver's owner wanted and the follower refused: it is not made."""
+
+    request_id: str
+    amount: Amount
+    by_leader: bool
+    """Who was to give: the leader, or else the follower."""
+    error_code: str
+
+
 class Ledger(Struct, frozen=True, array_like=True, gc=False):
     """The newest agreed state of a ledger channel, and what is proposed on top of it."""
 
@@ -137,6 +150,8 @@ class Ledger(Struct, frozen=True, array_like=True, gc=False):
     """By turn number, dense, from turn_num + 1."""
     asked: tuple[Asked, ...] = ()
     """Moves the follower asked for that no agreed state holds yet."""
+    refused_payments: tuple[RefusedPayment, ...] = ()
+    """The newest, oldest first, at most `REFUSED_PAYMENT_COUNT_MAX`: for the owner who asked."""
     standing: Standing = ledger_standing.EMPTY
     """What the queue takes whatever of it is refused. It follows from the queue, and is kept since
     a queue may be long."""
@@ -307,11 +322,10 @@ def with_agreed(
             current = after(current, proposal.change, fixed)
             key = astuple(proposal.change)
             standing = ledger_standing.with_agreed(standing, key, proposal.turn_num)
-    _, follower = parties(fixed)
     done = {
         proposal.change.request_id
         for proposal in agreed
-        if proposal.change.kind == MOVE and proposal.change.left == follower
+        if _is_followers_move(proposal.change, fixed) and is_own_change(ledger, proposal)
     }
     return replace(
         ledger,
@@ -325,8 +339,11 @@ def with_agreed(
     )
 
 
-def with_refused(ledger: Ledger, turn_num: TurnNum, error_code: str) -> Ledger:
-    """The follower never signs that turn; unchanged if it does not wait in the queue."""
+def with_refused(ledger: Ledger, turn_num: TurnNum, error_code: str, fixed: FixedPart) -> Ledger:
+    """The follower never signs that turn; unchanged if it does not wait in the queue.
+
+    A wish that the refused move was to meet is over: proposed again, it would be refused again.
+    """
     index = turn_num - ledger.turn_num - 1
     if not 0 <= index < len(ledger.queue):
         return ledger
@@ -336,7 +353,33 @@ def with_refused(ledger: Ledger, turn_num: TurnNum, error_code: str) -> Ledger:
     standing = ledger_standing.with_refused(
         ledger.standing, astuple(refused.change), turn_num, undoing
     )
-    return replace(ledger, queue=queue, standing=standing)
+    ledger = replace(ledger, queue=queue, standing=standing)
+    return _with_refused_payment(ledger, refused, fixed)
+
+
+def _with_refused_payment(ledger: Ledger, refused: Proposed, fixed: FixedPart) -> Ledger:
+    change, asked = refused.change, ledger.asked
+    if change.kind != MOVE or not change.request_id:
+        return ledger
+    by_leader = not _is_followers_move(change, fixed)
+    if not by_leader:
+        wish = Asked(change.request_id, change.amount)
+        if wish not in asked or _is_met(ledger, change):
+            # Nobody asked for it, or not twice.
+            return ledger
+        asked = tuple(known for known in asked if known != wish)
+    newest = RefusedPayment(change.request_id, change.amount, by_leader, refused.refusal)
+    known = (*ledger.refused_payments, newest)[-REFUSED_PAYMENT_COUNT_MAX:]
+    return replace(ledger, asked=asked, refused_payments=known)
+
+
+def _is_met(ledger: Ledger, move: Change) -> bool:
+    """Whether the same move stands in the queue unrefused."""
+    return any(p.change == move and is_own_change(ledger, p) for p in ledger.queue)
+
+
+def _is_followers_move(change: Change, fixed: FixedPart) -> bool:
+    return change.kind == MOVE and change.left == parties(fixed)[1]
 
 
 def is_own_change(ledger: Ledger, proposal: Proposed) -> bool:
@@ -371,7 +414,16 @@ def restored(
 ) -> Ledger:
     """The ledger as a state says that both signed and we forgot; what was proposed is gone."""
     vars_ = vars_of(state)
-    return Ledger(ledger.asset, state.turn_num, state_hash, signatures, vars_, vars_)
+    known = ledger.refused_payments
+    return Ledger(
+        ledger.asset,
+        state.turn_num,
+        state_hash,
+        signatures,
+        vars_,
+        vars_,
+        refused_payments=known,
+    )
 
 
 class OpenRefusals:

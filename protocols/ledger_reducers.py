@@ -79,7 +79,7 @@ def _agreed(channel: Channel, event: LedgerUpdateSigned | LedgerUpdateConfirmed)
 
 
 def _refused(channel: Channel, event: LedgerUpdateRefused | LedgerRefusalReceived) -> Channel:
-    ledger = with_refused(ledger_of(channel), event.turn_num, event.error_code)
+    ledger = with_refused(ledger_of(channel), event.turn_num, event.error_code, channel.fixed)
     return replace(channel, ledger=ledger)
 
 

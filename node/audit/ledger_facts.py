@@ -216,6 +216,7 @@ class LedgerFacts:
                 refused = self.proposal(event.turn_num)
                 if refused is not None:
                     refused.is_refused = True
+                    self._end_wish(refused.change)
             case ledger_events.LedgerPaymentAsked() | ledger_events.LedgerPaymentRequested():
                 self.asked[event.request_id] = amount_from_bytes(event.amount)
             case ledger_events.LedgerRestored():
@@ -232,12 +233,21 @@ class LedgerFacts:
             self.queue.clear()
             self.asked.clear()
 
+    def _end_wish(self, refused: Change) -> None:
+        """What the follower asked for and then refused is over, unless it stands a second time."""
+        if refused.kind != MOVE or refused.left != self.follower:
+            return
+        if self.asked.get(refused.request_id) != refused.amount:
+            return
+        if not any(own.change == refused for own in self.own_changes(self.highest_turn)):
+            self.asked.pop(refused.request_id)
+
     def _agree(self, turn_num: int) -> None:
+        for own in self.own_changes(turn_num):
+            if own.change.kind == MOVE and own.change.left == self.follower:
+                self.asked.pop(own.change.request_id, None)
         while self.queue and self.queue[0].turn_num <= turn_num:
-            change = self.queue.pop(0).change
-            self.agreed.apply(change)
-            if change.kind == MOVE and change.left == self.follower:
-                self.asked.pop(change.request_id, None)
+            self.agreed.apply(self.queue.pop(0).change)
         self.turn_num = max(self.turn_num, turn_num)
 
 

@@ -95,6 +95,16 @@ class UpdateView(Struct, frozen=True, gc=False):
     """The name of the follower's refusal, if it refused."""
 
 
+class RefusedPaymentView(Struct, frozen=True, gc=False):
+    """A payment of ours in a ledger that was not made."""
+
+    request_id: str
+    """The name it was asked for under."""
+    amount: AmountOut
+    error_code: str
+    """The name of the follower's refusal."""
+
+
 class LedgerView(Struct, frozen=True, gc=False):
     """What a ledger holds, by the newest state that both parties signed."""
 
@@ -111,6 +121,8 @@ class LedgerView(Struct, frozen=True, gc=False):
     """By `channel_get` alone; null in lists."""
     updates: list[UpdateView] | None
     """Likewise, in their order."""
+    refused_payments: list[RefusedPaymentView] | None
+    """Likewise, oldest first: the newest of ours, by `ledger_pay`, that were refused."""
 
 
 class VirtualView(Struct, frozen=True, gc=False):

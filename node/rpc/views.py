@@ -13,6 +13,7 @@ from node.rpc.results import (
     LedgerView,
     ObjectiveView,
     RecordView,
+    RefusedPaymentView,
     Role,
     UpdateView,
     VirtualView,
@@ -25,7 +26,7 @@ from protocols.channel import (
     status,
 )
 from protocols.events import event_id
-from protocols.ledger import MOVE, Guarantee, Proposed
+from protocols.ledger import MOVE, Guarantee, Ledger, Proposed
 from protocols.ledgers import free_balance
 from protocols.objectives.base import Objective, ObjectiveType
 from protocols.outcome import address_of_destination
@@ -105,7 +106,16 @@ def _ledger_view(channel: Channel, in_full: bool) -> LedgerView | None:
         update_count=len(ledger.queue),
         guarantees=[_guarantee_view(found) for found in held.guarantees] if in_full else None,
         updates=[_update_view(proposed) for proposed in ledger.queue] if in_full else None,
+        refused_payments=_refused_payments(channel, ledger) if in_full else None,
     )
+
+
+def _refused_payments(channel: Channel, ledger: Ledger) -> list[RefusedPaymentView]:
+    return [
+        RefusedPaymentView(payment.request_id, str(payment.amount), payment.error_code)
+        for payment in ledger.refused_payments
+        if payment.by_leader == (channel.my_index == 0)
+    ]
 
 
 def _guarantee_view(guarantee: Guarantee) -> GuaranteeView:

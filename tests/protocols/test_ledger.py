@@ -15,12 +15,14 @@ from protocols.ledger import (
     GUARANTEE_COUNT_MAX,
     MOVE,
     NO_TARGET,
+    REFUSED_PAYMENT_COUNT_MAX,
     REMOVE,
     Change,
     Ledger,
     LedgerVars,
     OpenRefusals,
     Proposed,
+    RefusedPayment,
     after,
     balance_total,
     deltas,
@@ -198,7 +200,7 @@ def test_one_countersignature_agrees_to_a_prefix_of_the_queue() -> None:
 def test_a_refused_turn_keeps_its_place_in_the_queue() -> None:
     ledger = opened(ZERO_ADDRESS, b"\1" * 32, (b"a" * 65, b"b" * 65), (1_000, 500))
     ledger = with_proposed(ledger, proposed(2, add()), FIXED)
-    ledger = with_refused(ledger, 2, "FEE_TOO_LOW")
+    ledger = with_refused(ledger, 2, "FEE_TOO_LOW", FIXED)
     assert ledger.queue[0].refusal == "FEE_TOO_LOW"
     assert ledger.proposed_turn == 2
 
@@ -212,7 +214,7 @@ def queued(*changes: Change, refused: tuple[int, ...] = ()) -> Ledger:
     for turn_num, change in enumerate(changes, 2):
         ledger = with_proposed(ledger, proposed(turn_num, change), FIXED)
     for turn_num in refused:
-        ledger = with_refused(ledger, turn_num, "FEE_TOO_LOW")
+        ledger = with_refused(ledger, turn_num, "FEE_TOO_LOW", FIXED)
     return ledger
 
 
@@ -297,7 +299,7 @@ def stepped(ledger: Ledger, step: Change | tuple[str, int]) -> Ledger:
         return ledger
     proposal = ledger.queue[index]
     if kind == "refuse" and is_own_change(ledger, proposal):
-        return with_refused(ledger, proposal.turn_num, "FEE_TOO_LOW")
+        return with_refused(ledger, proposal.turn_num, "FEE_TOO_LOW", FIXED)
     if kind == "agree" and not proposal.refusal and is_closed(ledger, proposal.turn_num):
         return with_agreed(ledger, proposal.turn_num, b"f" * 65, FIXED)
     return ledger
@@ -314,7 +316,7 @@ def test_a_refusal_costs_the_same_in_a_long_queue(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("protocols.ledger.deltas", counting)
     for turn_num in range(2, 202):
         undone = inverse(ledger.queue[turn_num - 2].change)
-        ledger = with_refused(ledger, turn_num, "FEE_TOO_LOW")
+        ledger = with_refused(ledger, turn_num, "FEE_TOO_LOW", FIXED)
         ledger = with_proposed(ledger, proposed(200, undone), FIXED)
     # Each inverse is looked at twice: where it leads, and what it would take.
     assert len(looked_at) == 2 * 200
@@ -324,7 +326,11 @@ def test_a_refusal_costs_the_same_in_a_long_queue(monkeypatch: pytest.MonkeyPatc
 
 def test_a_turn_that_does_not_wait_is_refused_without_effect() -> None:
     ledger = queued(move(5))
-    assert with_refused(ledger, 1, "FEE_TOO_LOW") == with_refused(ledger, 3, "X") == ledger
+    assert (
+        with_refused(ledger, 1, "FEE_TOO_LOW", FIXED)
+        == with_refused(ledger, 3, "X", FIXED)
+        == ledger
+    )
 
 
 def test_a_removal_that_waits_frees_neither_money_nor_room() -> None:
@@ -361,6 +367,50 @@ def test_a_leaders_own_payment_answers_no_wish_of_the_follower() -> None:
     back = replace(move(40, FOLLOWER, LEADER), request_id="same")
     ledger = with_asked(queued(back), "same", 40)
     assert with_agreed(ledger, 2, b"f" * 65, FIXED).asked == ()
+
+
+def wished(request_id: str = "rent", amount: int = 40) -> Change:
+    """The move that meets a wish of the follower."""
+    return replace(move(amount, FOLLOWER, LEADER), request_id=request_id)
+
+
+def test_a_refused_wish_is_over_and_known_by_the_name_of_its_refusal() -> None:
+    ledger = with_asked(with_asked(queued(wished()), "rent", 40), "gas", 5)
+    ledger = with_refused(ledger, 2, "LEDGER_NOT_RUNNING", FIXED)
+    assert [wish.request_id for wish in ledger.asked] == ["gas"]
+    assert ledger.refused_payments == (RefusedPayment("rent", 40, False, "LEDGER_NOT_RUNNING"),)
+    ledger = with_proposed(ledger, proposed(3, inverse(wished())), FIXED)
+    ledger = with_agreed(ledger, 3, b"f" * 65, FIXED)
+    assert [wish.request_id for wish in ledger.asked] == ["gas"]
+    assert len(ledger.refused_payments) == 1
+
+
+@pytest.mark.parametrize("change", [wished("gas"), wished(amount=41), wished("")])
+def test_a_move_that_nobody_asked_for_is_refused_without_a_trace(change: Change) -> None:
+    ledger = with_refused(with_asked(queued(change), "rent", 40), 2, "X", FIXED)
+    assert (len(ledger.asked), ledger.refused_payments) == (1, ())
+
+
+def test_a_wish_met_once_is_not_over_because_a_second_move_was_refused() -> None:
+    ledger = with_asked(queued(wished(), wished()), "rent", 40)
+    ledger = with_refused(ledger, 3, "LEDGER_BALANCE_FALLS", FIXED)
+    assert (len(ledger.asked), ledger.refused_payments) == (1, ())
+    assert with_agreed(ledger, 2, b"f" * 65, FIXED).asked == ()
+
+
+def test_what_takes_a_leaders_payment_back_meets_no_wish_of_the_same_name() -> None:
+    rent = replace(move(40), request_id="rent")
+    ledger = with_refused(with_asked(queued(rent), "rent", 40), 2, "X", FIXED)
+    assert ledger.refused_payments == (RefusedPayment("rent", 40, True, "X"),)
+    ledger = with_proposed(ledger, proposed(3, inverse(rent)), FIXED)
+    assert len(with_agreed(ledger, 3, b"f" * 65, FIXED).asked) == 1
+
+
+def test_so_many_refused_payments_are_remembered() -> None:
+    rents = [replace(move(1), request_id=str(number)) for number in range(20)]
+    ledger = queued(*rents, refused=tuple(range(2, 22)))
+    names = [payment.request_id for payment in ledger.refused_payments]
+    assert names == [str(number) for number in range(20 - REFUSED_PAYMENT_COUNT_MAX, 20)]
 
 
 # --- whole states ---

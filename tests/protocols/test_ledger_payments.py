@@ -11,7 +11,7 @@ from protocols import inputs, messages
 from protocols.error import ProtocolError
 from protocols.errors import UnknownChannel
 from protocols.events import MessageDropped
-from protocols.ledger import QUEUE_COUNT_MAX, LedgerVars
+from protocols.ledger import QUEUE_COUNT_MAX, LedgerVars, RefusedPayment
 from protocols.ledger_errors import (
     InvalidLedgerChange,
     LedgerFundsInsufficient,
@@ -215,3 +215,32 @@ def test_a_leaders_payment_under_the_id_of_a_wish_leaves_the_wish(network: Netwo
     network.alice.feed(pay(20, "same"))
     network.settle()
     assert ledger_at(network.bob).current == LedgerVars(1_030, 470)
+
+
+def test_who_asked_and_then_refused_learns_that_it_was_not_made(network: Network) -> None:
+    alice, bob = network.alice, network.bob
+    bob.feed(pay(50, "rent"))
+    network.deliver(bob)
+    assert [proposal.change.request_id for proposal in ledger_at(alice).queue] == ["rent"]
+    bob.feed(inputs.CloseChannel(LEDGER))
+    network.deliver(alice)
+    bob.feed(inputs.EndOfBatch())
+    expected = [RefusedPayment("rent", 50, False, "LEDGER_NOT_RUNNING")]
+    assert list(ledger_at(bob).refused_payments) == expected
+    assert ledger_at(bob).asked == ()
+    network.settle()
+    assert list(ledger_at(alice).refused_payments) == expected
+    assert bob.channel(LEDGER).supported_turn > 1, "the ledger closes all the same"
+    for node in (alice, bob):
+        assert node.fold().channels[LEDGER].ledger == ledger_at(node)
+
+
+def test_a_leader_learns_by_what_name_its_payment_was_refused(network: Network) -> None:
+    alice, bob = network.alice, network.bob
+    alice.feed(pay(50, "rent"))
+    bob.feed(inputs.CloseChannel(LEDGER))
+    network.settle()
+    for node in (alice, bob):
+        (refused,) = ledger_at(node).refused_payments
+        assert refused == RefusedPayment("rent", 50, True, "LEDGER_NOT_RUNNING")
+        assert ledger_at(node).current == START

@@ -117,6 +117,31 @@ def test_a_request_is_answered_by_the_followers_money_alone() -> None:
     assert (known.asked, known.turn_num, known.highest_turn) == ({}, 3, 3)
 
 
+def refuse(known: LedgerFacts, turn_num: int) -> None:
+    known.apply(ledger_events.LedgerUpdateRefused(LEDGER, turn_num, "LEDGER_NOT_RUNNING", ""))
+
+
+def test_a_request_is_over_when_its_move_is_refused() -> None:
+    for change in (move_back(4, "tea"), move_back(5, "rent"), move(5, "tea")):
+        known = facts(waits(2, change))
+        known.asked["tea"] = 5
+        refuse(known, 2)
+        assert known.asked == {"tea": 5}, "it is no answer to the request"
+    known = facts(waits(2, move_back(5, "tea")), waits(3, move_back(5, "tea")))
+    known.asked["tea"] = 5
+    refuse(known, 3)
+    assert known.asked == {"tea": 5}, "it is answered by the first"
+    refuse(known, 2)
+    assert known.asked == {}
+
+
+def test_what_takes_a_refused_payment_back_answers_no_request() -> None:
+    known = facts(waits(2, move(5, "tea"), is_refused=True), waits(3, move_back(5, "tea")))
+    known.asked["tea"] = 5
+    known.apply(ledger_events.LedgerUpdateSigned(LEDGER, 3, bytes(32), bytes(65)))
+    assert (known.asked, known.turn_num) == ({"tea": 5}, 3)
+
+
 def test_a_refusal_of_nothing_changes_nothing() -> None:
     known = facts()
     known.apply(ledger_events.LedgerUpdateRefused(LEDGER, 9, "NO", ""))

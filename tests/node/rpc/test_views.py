@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from node.rpc.views import channel_view, objective_view, record_view
 from protocols import events
 from protocols.channel import Virtual
 from protocols.inputs import OpenChannel, OpenLedger, PayLedger, SendPayment
-from protocols.ledger import Guarantee, LedgerVars
+from protocols.ledger import Guarantee, LedgerVars, RefusedPayment
 from protocols.outcome import destination_of
 from protocols.transactions import intent_id
 from protocols.types import ZERO_ADDRESS, checksum_address, to_hex
@@ -82,10 +83,31 @@ def test_a_ledger_shows_both_balances_and_what_is_on_its_way() -> None:
         "update_count": 1,
         "guarantees": [],
         "updates": [move],
+        "refused_payments": [],
     }
     listed = channel_view(node, channel).ledger
     assert listed is not None
     assert (listed.guarantees, listed.updates, listed.update_count) == (None, None, 1)
+
+
+@pytest.mark.parametrize(("my_index", "names"), [(0, ["tea"]), (1, ["rent"])])
+def test_who_paid_sees_what_was_refused_of_it_by_name(my_index: int, names: list[str]) -> None:
+    node = RecordingNode()
+    channel = node.state.channels[open_ledger(node)]
+    assert channel.ledger is not None
+    refused = (
+        RefusedPayment("rent", 40, False, "LEDGER_NOT_RUNNING"),
+        RefusedPayment("tea", 40, True, "LEDGER_NOT_RUNNING"),
+    )
+    ledger = replace(channel.ledger, refused_payments=refused)
+    shown = channel_view(
+        node, replace(channel, ledger=ledger, my_index=my_index), in_full=True
+    ).ledger
+    assert shown is not None
+    assert shown.refused_payments is not None
+    assert [payment.request_id for payment in shown.refused_payments] == names
+    (first,) = shown.refused_payments
+    assert (first.amount, first.error_code) == ("40", "LEDGER_NOT_RUNNING")
 
 
 def test_a_follower_sees_its_own_balance_and_its_guarantees() -> None:
