@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
-from node.engine import SIGNING
+from node.step import SIGNING
 from node.store.log import EventLog
 from protocols import events, inputs, ledger_events
 from protocols.ledger import Change, after, ledger_state

@@ -1,0 +1,211 @@
+"""One step of the engine: a batch of inputs, from what is taken to what is let go.
+
+A step gathers what to write while it cranks and folds; nothing of it leaves before the engine has
+written its batch and calls `release`. It has no await, and is used once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import groupby
+from typing import Literal
+
+import msgspec
+
+from node.answers import Answer
+from node.outbox import Outbox
+from node.payment_answers import answer_of
+from node.requests import Requests, Telling
+from node.store.batch import Batch
+from node.store.log import EventLog
+from protocols import events, inputs
+from protocols.crank import crank
+from protocols.draft import Context
+from protocols.effects import Effect, outbox_key
+from protocols.entities import NodeState
+from protocols.errors import ProtocolError
+from protocols.ledger_events import LedgerUpdateProposed, LedgerUpdateSigned
+from protocols.node_state import RUNS, apply, apply_run
+from protocols.payment_runs import receive_run, received_together, send_run, sent_together
+from protocols.types import Address
+
+Done = Callable[[Answer | ProtocolError], None]
+"""Told once what became of a command, after it is durable."""
+
+Until = Literal["durable", "receipt"]
+
+SIGNING = (events.StateSigned, LedgerUpdateProposed, LedgerUpdateSigned)
+"""Events that hold our signature on a state: one state a turn (M6)."""
+
+SETTLING = (
+    events.PeerAcknowledged,
+    events.TransactionMined,
+    events.TransactionFailed,
+    events.HoldingsRead,
+)
+"""Events that clear effects from the outbox."""
+
+
+RUN_COUNT_MIN = 16
+"""Events of one input from which on it pays to look for runs among them."""
+
+
+class Queued(msgspec.Struct, frozen=True, gc=False):
+    """One input on its way to the engine, and whom to answer."""
+
+    item: inputs.Input
+    until: Until = "durable"
+    done: Done | None = None
+
+
+class Desk(msgspec.Struct, frozen=True):
+    """What every step of one engine works with."""
+
+    log: EventLog
+    state: NodeState
+    outbox: Outbox
+    requests: Requests
+    context: Callable[[int], Context]
+    """What a crank is told at that time (Unix milliseconds)."""
+    acknowledge: Callable[[Address], None]
+    """What we durably received from the peer rose."""
+
+
+_END_OF_BATCH = Queued(inputs.EndOfBatch())
+
+
+class Step:
+    """One batch under construction: what to write, and what to do once it is written."""
+
+    def __init__(self, desk: Desk, now_ms: int) -> None:
+        self._desk = desk
+        self.now_ms = now_ms
+        self.batch: Batch = desk.log.begin(now_ms)
+        self._context = desk.context(now_ms)
+        self._effects: list[Effect] = []
+        self._settled: list[events.Event] = []
+        self._heard: set[Address] = set()
+        self._answers: list[tuple[Done, Answer | ProtocolError]] = []
+
+    def take_all(self, taken: list[Queued]) -> None:
+        """Crank the inputs in order, payments that come in company together, then their end."""
+        place, items = 0, [queued.item for queued in taken]
+        while place < len(taken):
+            count = self._take_payments(taken, items, place)
+            if count == 0:
+                self.take(taken[place])
+                count = 1
+            place += count
+        self.take(_END_OF_BATCH)
+
+    def _take_payments(self, taken: list[Queued], items: list[inputs.Input], place: int) -> int:
+        """Take the run of payments that begins there; how many it took, maybe none."""
+        state = self._desk.state
+        if len(received := received_together(items, place)) > 1:
+            self._heard.add(received[0].peer)
+            result = receive_run(state, received, self._context)
+        elif len(sent := sent_together(items, place)) > 1:
+            result = send_run(state, sent, self._context)
+        else:
+            return 0
+        first_seq, count = self.batch.next_seq, len(result.events)
+        if count:
+            self.batch.append_run(result.events, None, None)
+            apply_run(state, result.events)
+            self._put_effects(result.effects)
+        for offset, event in enumerate(result.events):
+            queued = taken[place + offset]
+            if queued.done is not None:
+                assert isinstance(event, events.VoucherIssued), "what is sent has its own record"
+                self._answer(queued, queued.done, answer_of(state, first_seq + offset, event, ()))
+        return count
+
+    def _put_effects(self, effects: tuple[Effect, ...]) -> None:
+        for effect in effects:
+            self.batch.put_effect(outbox_key(effect), effect)
+        self._effects.extend(effects)
+
+    def take(self, queued: Queued) -> None:
+        """Crank one input and fold what it leads to; a refused command gets its error."""
+        item = queued.item
+        if isinstance(item, inputs.PeerMessage):
+            self._heard.add(item.peer)
+        if queued.done is not None:
+            self._command(queued, queued.done)
+            return
+        self._crank(item)
+
+    def _crank(self, item: inputs.Input) -> tuple[int, tuple[events.Event, ...]]:
+        result = crank(self._desk.state, item, self._context)
+        first_seq = self.batch.next_seq
+        if len(result.events) < RUN_COUNT_MIN:
+            for event in result.events:
+                self.record(event, self._cause(first_seq))
+        else:
+            self._record_runs(result.events, first_seq)
+        self._put_effects(result.effects)
+        return first_seq, result.events
+
+    def _record_runs(self, recorded: tuple[events.Event, ...], first_seq: int) -> None:
+        """Append and fold many events; those that come by the hundred as a whole."""
+        for kind, group in groupby(recorded, type):
+            run = list(group)
+            if kind in RUNS:
+                self.batch.append_run(run, self._cause(first_seq), first_seq)
+                apply_run(self._desk.state, run)
+                continue
+            for event in run:
+                self.record(event, self._cause(first_seq))
+
+    def _cause(self, first_seq: int) -> int | None:
+        """The record that the next one follows from: the first of its input's."""
+        return first_seq if self.batch.next_seq > first_seq else None
+
+    def record(self, event: events.Event, cause_seq: int | None) -> None:
+        """Append and fold one event; note what it settles and whom it answers."""
+        state = self._desk.state
+        seq = self.batch.append(event, cause_seq)
+        if isinstance(event, SIGNING):
+            self.batch.sign_turn(event.channel_id, event.turn_num, event.state_hash)
+        elif isinstance(event, events.ObjectiveCreated):
+            self._desk.requests.created(event.objective_id, seq)
+        elif isinstance(event, Telling):
+            self._answers.extend(self._desk.requests.on_event(event))
+        if isinstance(event, SETTLING):
+            for key in self._desk.outbox.settled_keys(event):
+                self.batch.clear_effect(key)
+            self._settled.append(event)
+        apply(state, event, self.now_ms)
+
+    def _command(self, queued: Queued, done: Done) -> None:
+        requests = self._desk.requests
+        try:
+            known = requests.find(queued.item)
+            if known is None:
+                first_seq, recorded = self._crank(queued.item)
+                known = requests.answer(queued.item, first_seq, recorded)
+                requests.remember(queued.item, first_seq, recorded)
+        except ProtocolError as refusal:
+            self._answers.append((done, refusal))
+            return
+        self._answer(queued, done, known)
+
+    def _answer(self, queued: Queued, done: Done, answer: Answer) -> None:
+        """Answer when the batch is written, or when the receipt is if the caller waits for it."""
+        waits = queued.until == "receipt" and answer.payment_id and not answer.receipted
+        if waits and self._desk.requests.wait_for_receipt(answer, done):
+            return
+        self._answers.append((done, answer))
+
+    def release(self) -> None:
+        """The write returned: let everything go, in log order."""
+        desk = self._desk
+        desk.requests.end_batch()
+        for event in self._settled:
+            desk.outbox.settle(event)
+        # First, so that the acknowledgement rides on a message that leaves with it.
+        for peer in self._heard:
+            desk.acknowledge(peer)
+        desk.outbox.release(self._effects)
+        for done, answer in self._answers:
+            done(answer)
