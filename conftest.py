@@ -39,6 +39,12 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Name what failed when it fails: a run that is cut off prints no summary."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        print(f"\nfailed: {report.nodeid}", flush=True)
+
+
 def processes_of_this_run() -> dict[int, str]:
     """Process id and command line of everything this run started that still runs."""
     mark = f"{RUN_MARK}={os.environ[RUN_MARK]}".encode()

@@ -197,6 +197,7 @@ def test_pinning_and_collecting_are_undone() -> None:
     assert machine.process_cpu_s(os.getpid()) > 0
 
 
+@pytest.mark.slow
 def test_the_script_prints_one_document(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -66,6 +66,7 @@ def one_allocation(amount: int = 1, metadata: bytes = b"") -> Outcome:
 # Equal to eth_abi
 
 
+@pytest.mark.slow
 def test_hand_packed_states_equal_eth_abis() -> None:
     random = Random(2_0001)
     for _ in range(RANDOM_STATE_COUNT):
@@ -102,6 +103,7 @@ exits = st.builds(
 outcomes = st.lists(exits, max_size=3).map(tuple)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     channel_id=st.binary(min_size=32, max_size=32),
@@ -119,6 +121,7 @@ def test_any_state_equals_eth_abis_and_survives_the_round_trip(
     assert decode_state(encoded) == (channel_id, app_data, outcome, turn_num, is_final)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(outcomes)
 def test_any_outcome_equals_eth_abis_and_survives_the_round_trip(outcome: Outcome) -> None:
@@ -330,6 +333,7 @@ def damaged(random: Random, encoded: bytes) -> bytes:
     return bytes(data)
 
 
+@pytest.mark.slow
 def test_damaged_states_are_accepted_exactly_when_eth_abi_finds_them_canonical() -> None:
     random = Random(2_0003)
     accepted = 0
@@ -348,6 +352,7 @@ def test_damaged_states_are_accepted_exactly_when_eth_abi_finds_them_canonical()
     assert 0 < accepted < FUZZ_COUNT
 
 
+@pytest.mark.slow
 def test_damaged_outcomes_are_accepted_only_if_they_encode_back_to_themselves() -> None:
     random = Random(2_0004)
     for _ in range(FUZZ_COUNT):

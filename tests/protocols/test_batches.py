@@ -147,6 +147,7 @@ def test_only_participant_0_pays_lists() -> None:
         opened().bob.feed(batch(1))
 
 
+@pytest.mark.slow
 def test_lists_without_a_receipt_are_bounded() -> None:
     alice = opened().alice
     alice.proves_purity = False

@@ -213,6 +213,7 @@ def test_a_ledger_of_the_core_is_worth_its_balances_and_a_proposal_binds_its_lea
     assert values() == (LEADER_AMOUNT - 30, FOLLOWER_AMOUNT + 30)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", range(0, times(200), 100))
 def test_a_hundred_seeded_cases_at_their_worst(first: int) -> None:
     for seed in range(first, first + 100):

@@ -215,6 +215,7 @@ class Play:
         self.network.settle()
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.lists(steps, max_size=40))
 def test_both_sides_end_with_the_same_ledger_whatever_happens(

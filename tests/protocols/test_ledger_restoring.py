@@ -161,6 +161,7 @@ done = st.sampled_from(["to-bob", "to-alice", "ack-alice", "ack-bob", "end-bob"]
 cuts = st.tuples(st.sampled_from(["cut-alice", "cut-bob"]), st.integers(min_value=1, max_value=4))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.one_of(paid, done), max_size=14), cuts, st.sampled_from(["alice", "bob"]))
 def test_a_ledger_ends_alike_for_both_whatever_one_forgot(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -79,6 +80,7 @@ def _with_two_channels() -> NodeState:
     return state
 
 
+@pytest.mark.slow
 @given(st.lists(_FACTS, max_size=30))
 def test_folding_all_at_once_is_folding_one_after_the_other(
     drawn: list[tuple[type[events.Event], bytes, int]],

@@ -120,6 +120,7 @@ def test_a_page_that_is_not_current_is_named(
     assert (tmp_path / "rpc.md").read_text().startswith("# Ours\n")
 
 
+@pytest.mark.slow
 def test_the_script_runs_by_itself() -> None:
     program = reference.ROOT / "scripts" / "reference.py"
     done = subprocess.run([sys.executable, program, "--check"], capture_output=True, check=False)

@@ -154,12 +154,14 @@ def leaves_no_trace(node: CoreNode, by: Actor, body: messages.Body | None) -> No
     assert after.peer(by.address).received == received + 1
 
 
+@pytest.mark.slow
 @given(stages, bodies)
 @settings(max_examples=400)
 def test_a_stranger_changes_nothing_with_any_message(stage: str, body: messages.Body) -> None:
     leaves_no_trace(NODES[stage], IRENE, body)
 
 
+@pytest.mark.slow
 @given(stages, st.one_of(proposals, signed_states, refusals, receipts, payments))
 @settings(max_examples=400)
 def test_the_counterparty_changes_nothing_with_a_forged_message(
@@ -205,6 +207,7 @@ def test_the_honest_message_would_be_taken(name: str) -> None:
     assert taken[0] in ("message-received", "voucher-received")
 
 
+@pytest.mark.slow
 @given(st.sampled_from(sorted(HONEST)), st.data())
 @settings(max_examples=300)
 def test_an_honest_message_with_a_changed_bit_is_refused(name: str, data: st.DataObject) -> None:

@@ -59,6 +59,7 @@ def come_together(web: Web, channel_id: ChannelId) -> None:
         web.settle()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", range(min(STEP, times(1))))
 @pytest.mark.parametrize("hops", [0, 1, 2])
 def test_a_cut_anywhere_in_a_channels_life_costs_nobody(hops: int, first: int) -> None:

@@ -513,6 +513,7 @@ OPERATIONS = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(depth=st.integers(0, 4), operations=OPERATIONS)
 @settings(max_examples=60)
 def test_whatever_happens_the_consumer_ends_up_with_the_final_chain(

@@ -107,6 +107,7 @@ async def test_any_parameters_get_an_answer_or_a_well_formed_refusal(
         jsonschema.Draft202012Validator(ANSWERED_WITH[name]).validate(answer["result"])
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(message=JSON)
 async def test_any_json_is_answered_in_form(message: Any) -> None:

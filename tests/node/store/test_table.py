@@ -22,6 +22,7 @@ def test_the_family_of_every_table_is_read(tables: list[Path]) -> None:
     assert sorted(family_of(file) for file in tables) == sorted([LOG, ENTITY, META, OUTBOX])
 
 
+@pytest.mark.slow
 def test_every_flipped_byte_outside_the_data_blocks_is_found(
     tables: list[Path], tmp_path: Path
 ) -> None:

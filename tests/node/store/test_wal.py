@@ -149,6 +149,7 @@ def test_an_unknown_kind_of_entry_ends_the_reading_of_a_batch() -> None:
     assert list(wal.batch_puts(header + b"\x05\x80")) == [(b"", b"")]
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(
     sizes=st.lists(st.integers(0, 300) | st.integers(30_000, 70_000), min_size=1, max_size=6),

@@ -240,6 +240,7 @@ def of_stranger(number: int, nonce: int = 0) -> messages.ChannelProposal:
     return proposal(state(0, fixed=fixed, outcome=outcome), who)
 
 
+@pytest.mark.slow
 def test_strangers_have_a_bound_together_and_whoever_funded_a_channel_is_none() -> None:
     bob = opened().bob
     bob.proves_purity = False
@@ -256,6 +257,7 @@ def test_strangers_have_a_bound_together_and_whoever_funded_a_channel_is_none() 
     assert len(bob.state.channels) == STRANGERS_UNFUNDED_COUNT_MAX + 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("verdict", "limit"), [("ask", UNFUNDED_COUNT_MAX), ("deny", REJECTED_COUNT_MAX)]
 )
@@ -272,6 +274,7 @@ def test_a_proposal_that_came_to_nothing_counts_for_a_day(verdict: str, limit: i
     assert len(bob.state.channels) == limit + 1
 
 
+@pytest.mark.slow
 def test_a_peer_is_not_heard_for_ever_after_its_proposals_were_rejected() -> None:
     bob = CoreNode(BOB, verdict="deny")
     bob.proves_purity = False
