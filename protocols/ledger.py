@@ -2,8 +2,8 @@
 
 The leader (participant 0) proposes changes and signs the state each leads to; the follower
 countersigns one of them, which agrees to all before it. A proposal once signed is undone only by
-its inverse, behind a named refusal (M8). Here are the values and their arithmetic; who may propose
-or accept what is for the objectives.
+its inverse, behind a named refusal (M8). Here are the values and their arithmetic; how the queue of
+proposals changes is in `ledger_queue`, and who may propose or accept what is for the objectives.
 
 State bytes are Nitro's: one asset, allocations [leader, follower, guarantees ascending by target],
 empty app data.
@@ -17,7 +17,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 from msgspec import Struct
-from msgspec.structs import astuple, replace
+from msgspec.structs import replace
 
 from protocols import ledger_standing
 from protocols.ledger_errors import (
@@ -28,7 +28,7 @@ from protocols.ledger_errors import (
     LedgerFundsInsufficient,
     TooManyGuarantees,
 )
-from protocols.ledger_standing import Share, Standing
+from protocols.ledger_standing import Standing
 from protocols.outcome import (
     GUARANTEE,
     Allocation,
@@ -293,105 +293,6 @@ def opened(
     return Ledger(asset, 1, postfund, (signatures[0], signatures[1]), start, start)
 
 
-def with_proposed(ledger: Ledger, proposal: Proposed, fixed: FixedPart) -> Ledger:
-    """One more proposal at the end of the queue."""
-    change = proposal.change
-    proposed = after(ledger.proposed, change, fixed)
-    standing = ledger_standing.with_change(
-        ledger.standing, astuple(change), proposal.turn_num, _share(change, fixed)
-    )
-    return replace(ledger, proposed=proposed, queue=(*ledger.queue, proposal), standing=standing)
-
-
-def _share(change: Change, fixed: FixedPart) -> Share:
-    """What a change takes until it is agreed; what it gives counts once it is."""
-    to_leader, to_follower = deltas(change, fixed)
-    return Share(-min(to_leader, 0), -min(to_follower, 0), int(change.kind == ADD))
-
-
-def with_agreed(
-    ledger: Ledger, turn_num: TurnNum, signature: Signature, fixed: FixedPart
-) -> Ledger:
-    """The follower's signature on that turn: the queue through it is agreed."""
-    count = turn_num - ledger.turn_num
-    agreed, rest = ledger.queue[:count], ledger.queue[count:]
-    current = ledger.current if rest else ledger.proposed
-    standing = ledger.standing if rest else ledger_standing.EMPTY
-    if rest:
-        for proposal in agreed:
-            current = after(current, proposal.change, fixed)
-            key = astuple(proposal.change)
-            standing = ledger_standing.with_agreed(standing, key, proposal.turn_num)
-    done = {
-        proposal.change.request_id
-        for proposal in agreed
-        if _is_followers_move(proposal.change, fixed) and is_own_change(ledger, proposal)
-    }
-    return replace(
-        ledger,
-        turn_num=turn_num,
-        state_hash=agreed[-1].state_hash,
-        signatures=(agreed[-1].signature, signature),
-        current=current,
-        queue=rest,
-        asked=tuple(asked for asked in ledger.asked if asked.request_id not in done),
-        standing=standing,
-    )
-
-
-def with_refused(ledger: Ledger, turn_num: TurnNum, error_code: str, fixed: FixedPart) -> Ledger:
-    """The follower never signs that turn; unchanged if it does not wait in the queue.
-
-    A wish that the refused move was to meet is over: proposed again, it would be refused again.
-    """
-    index = turn_num - ledger.turn_num - 1
-    if not 0 <= index < len(ledger.queue):
-        return ledger
-    refused = replace(ledger.queue[index], refusal=error_code)
-    queue = (*ledger.queue[:index], refused, *ledger.queue[index + 1 :])
-    undoing = astuple(inverse(refused.change))
-    standing = ledger_standing.with_refused(
-        ledger.standing, astuple(refused.change), turn_num, undoing
-    )
-    ledger = replace(ledger, queue=queue, standing=standing)
-    return _with_refused_payment(ledger, refused, fixed)
-
-
-def _with_refused_payment(ledger: Ledger, refused: Proposed, fixed: FixedPart) -> Ledger:
-    change, asked = refused.change, ledger.asked
-    if change.kind != MOVE or not change.request_id:
-        return ledger
-    by_leader = not _is_followers_move(change, fixed)
-    if not by_leader:
-        wish = Asked(change.request_id, change.amount)
-        if wish not in asked or _is_met(ledger, change):
-            # Nobody asked for it, or not twice.
-            return ledger
-        asked = tuple(known for known in asked if known != wish)
-    newest = RefusedPayment(change.request_id, change.amount, by_leader, refused.refusal)
-    known = (*ledger.refused_payments, newest)[-REFUSED_PAYMENT_COUNT_MAX:]
-    return replace(ledger, asked=asked, refused_payments=known)
-
-
-def _is_met(ledger: Ledger, move: Change) -> bool:
-    """Whether the same move stands in the queue unrefused."""
-    return any(p.change == move and is_own_change(ledger, p) for p in ledger.queue)
-
-
-def _is_followers_move(change: Change, fixed: FixedPart) -> bool:
-    return change.kind == MOVE and change.left == parties(fixed)[1]
-
-
-def is_own_change(ledger: Ledger, proposal: Proposed) -> bool:
-    """Whether a proposal in the queue is neither refused nor undoes a refused one (M8)."""
-    return ledger_standing.is_own(ledger.standing, astuple(proposal.change), proposal.turn_num)
-
-
-def with_asked(ledger: Ledger, request_id: str, amount: Amount) -> Ledger:
-    """The follower asked for a move."""
-    return replace(ledger, asked=(*ledger.asked, Asked(request_id, amount)))
-
-
 def vars_of(state: State) -> LedgerVars:
     """The balances and guarantees of a ledger's state; InvalidLedgerChange if it is none."""
     if len(state.outcome) != 1 or len(state.outcome[0].allocations) < 2:
@@ -423,59 +324,4 @@ def restored(
         vars_,
         vars_,
         refused_payments=known,
-    )
-
-
-class OpenRefusals:
-    """Refused changes of a queue that no later proposal undoes: found by walking the queue."""
-
-    __slots__ = ("_awaited",)
-
-    def __init__(self) -> None:
-        self._awaited: dict[Change, int] = {}
-
-    def add(self, change: Change) -> None:
-        """That change is refused."""
-        undoing = inverse(change)
-        self._awaited[undoing] = self._awaited.get(undoing, 0) + 1
-
-    def settle(self, change: Change) -> bool:
-        """True if the change undoes a refused one, which is then open no more (M8)."""
-        count = self._awaited.pop(change, 0)
-        if count > 1:
-            self._awaited[change] = count - 1
-        return count > 0
-
-    def __bool__(self) -> bool:
-        return bool(self._awaited)
-
-
-def find_proposed(ledger: Ledger, target: ChannelId) -> Proposed | None:
-    """The newest proposal in the queue about that channel's guarantee."""
-    for proposal in reversed(ledger.queue):
-        if proposal.change.target == target:
-            return proposal
-    return None
-
-
-class Secured(Struct, frozen=True, gc=False):
-    """What stands of a ledger whatever part of its queue is refused."""
-
-    leader: Amount
-    follower: Amount
-    guarantee_count: int
-    """The most that may stand."""
-
-
-def secured(ledger: Ledger) -> Secured:
-    """The agreed balances without what the queue takes, and before what it gives.
-
-    Who proposes no more than this can always undo what is refused: an inverse never finds that
-    what it gives back was spent on by a later proposal (M8).
-    """
-    taken, current = ledger.standing.taken, ledger.current
-    return Secured(
-        current.leader - taken.leader,
-        current.follower - taken.follower,
-        len(current.guarantees) + taken.room,
     )

@@ -5,10 +5,15 @@ from __future__ import annotations
 from protocols import messages
 from protocols.channel import Channel, known_signer
 from protocols.draft import Draft
-from protocols.ledger import MOVE, Ledger, OpenRefusals, inverse, is_own_change
+from protocols.ledger import (
+    MOVE,
+    Ledger,
+    inverse,
+)
 from protocols.ledger_errors import CountersignatureWrong, ProposalQueueExhausted
 from protocols.ledger_events import LedgerRefusalReceived, LedgerUpdateConfirmed
 from protocols.ledger_payments import propose_asked
+from protocols.ledger_queue import OpenRefusals, is_own_change
 from protocols.ledger_reducers import ledger_of
 from protocols.ledgers import concerned, has_final, require_role, sign_and_send
 from protocols.objectives import guarantees

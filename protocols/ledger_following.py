@@ -16,10 +16,8 @@ from protocols.ledger import (
     MOVE,
     QUEUE_COUNT_MAX,
     Change,
-    OpenRefusals,
     Proposed,
     after,
-    is_own_change,
     parties,
 )
 from protocols.ledger_encoding import ledger_state_hash
@@ -36,6 +34,7 @@ from protocols.ledger_events import (
     LedgerUpdateRefused,
     LedgerUpdateSigned,
 )
+from protocols.ledger_queue import OpenRefusals, is_own_change
 from protocols.ledger_reducers import ledger_of
 from protocols.ledgers import concerned, has_final, require_role, require_running
 from protocols.objectives import guarantees

@@ -18,10 +18,6 @@ from protocols.ledger import (
     Proposed,
     opened,
     restored,
-    with_agreed,
-    with_asked,
-    with_proposed,
-    with_refused,
 )
 from protocols.ledger_events import (
     LedgerPaymentAsked,
@@ -34,6 +30,12 @@ from protocols.ledger_events import (
     LedgerUpdateRefused,
     LedgerUpdateResent,
     LedgerUpdateSigned,
+)
+from protocols.ledger_queue import (
+    with_agreed,
+    with_asked,
+    with_proposed,
+    with_refused,
 )
 from protocols.state import state_from_encoding
 from protocols.types import amount_from_bytes

@@ -28,8 +28,6 @@ from protocols.ledger import (
     Proposed,
     after,
     deltas,
-    find_proposed,
-    secured,
 )
 from protocols.ledger_encoding import ledger_state_hash
 from protocols.ledger_errors import (
@@ -40,6 +38,7 @@ from protocols.ledger_errors import (
     TooManyProposalsWaiting,
 )
 from protocols.ledger_events import LedgerUpdateProposed
+from protocols.ledger_queue import find_proposed, secured
 from protocols.types import Address, ChannelId, TurnNum, amount_to_bytes
 
 

@@ -9,7 +9,8 @@ from protocols.errors import (
     TooManyProposals,
     TooManyStrangers,
 )
-from protocols.ledger import ADD, secured
+from protocols.ledger import ADD
+from protocols.ledger_queue import secured
 from protocols.objectives.prefund_rules import require_asset, require_payment, require_prefund
 from protocols.rejections import (
     NEIGHBOUR_REJECTED_COUNT_MAX,

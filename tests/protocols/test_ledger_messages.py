@@ -15,15 +15,17 @@ from protocols.events import MessageDropped
 from protocols.ledger import (
     ADD,
     Ledger,
-    Secured,
     balance_total,
     deltas,
     find_guarantee,
-    find_proposed,
     inverse,
-    secured,
 )
 from protocols.ledger_errors import LedgerRefused
+from protocols.ledger_queue import (
+    Secured,
+    find_proposed,
+    secured,
+)
 from protocols.types import amount_to_bytes
 from protocols.virtual_errors import FeeTooLow
 from tests.support.actors import ALICE, BOB, IRENE
