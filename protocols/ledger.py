@@ -39,15 +39,7 @@ from protocols.outcome import (
     guarantee_metadata,
 )
 from protocols.state import FixedPart, State
-from protocols.types import (
-    Address,
-    Amount,
-    ChannelId,
-    Destination,
-    Signature,
-    StateHash,
-    TurnNum,
-)
+from protocols.types import Address, Amount, ChannelId, Destination, Signature, StateHash, TurnNum
 
 ADD = "add"
 REMOVE = "remove"

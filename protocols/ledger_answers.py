@@ -5,11 +5,7 @@ from __future__ import annotations
 from protocols import messages
 from protocols.channel import Channel, known_signer
 from protocols.draft import Draft
-from protocols.ledger import (
-    MOVE,
-    Ledger,
-    inverse,
-)
+from protocols.ledger import MOVE, Ledger, inverse
 from protocols.ledger_errors import CountersignatureWrong, ProposalQueueExhausted
 from protocols.ledger_events import LedgerRefusalReceived, LedgerUpdateConfirmed
 from protocols.ledger_payments import propose_asked

@@ -12,13 +12,7 @@ from msgspec.structs import replace
 
 from protocols.channel import POSTFUND_TURN, Channel, funding_terms
 from protocols.event import Event
-from protocols.ledger import (
-    Change,
-    Ledger,
-    Proposed,
-    opened,
-    restored,
-)
+from protocols.ledger import Change, Ledger, Proposed, opened, restored
 from protocols.ledger_events import (
     LedgerPaymentAsked,
     LedgerPaymentRequested,
@@ -31,12 +25,7 @@ from protocols.ledger_events import (
     LedgerUpdateResent,
     LedgerUpdateSigned,
 )
-from protocols.ledger_queue import (
-    with_agreed,
-    with_asked,
-    with_proposed,
-    with_refused,
-)
+from protocols.ledger_queue import with_agreed, with_asked, with_proposed, with_refused
 from protocols.state import state_from_encoding
 from protocols.types import amount_from_bytes
 

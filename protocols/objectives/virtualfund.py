@@ -4,8 +4,8 @@
 
 Nobody signs a guarantee before the prefund is complete, a right one before its left one is agreed,
 or the postfund before both (M14). The payer signs the postfund last: until then the channel opens
-for nobody and can be unwound (`unwinding`). Who is told what and when: `virtual_states`; why nobody
-can lose: ADR 0040.
+for nobody and can be unwound (`unwinding`). Who is told what and when: `virtual_states`; how it is
+proposed: `virtual_proposals`; why nobody can lose: ADR 0040.
 
 ```mermaid
 flowchart LR
@@ -18,39 +18,17 @@ from __future__ import annotations
 
 from protocols import events, ledgers, messages
 from protocols.channel import POSTFUND_TURN, PREFUND_TURN, Channel, is_supported, supported_final
-from protocols.crypto import keccak256
-from protocols.draft import HUB, PAYEE, Draft, Proposal
-from protocols.errors import (
-    ParticipantsRefused,
-    StateRefused,
-    UnknownChannel,
-    WrongSigner,
-)
-from protocols.inputs import OpenVirtual, command_hash
+from protocols.draft import Draft
+from protocols.errors import StateRefused
 from protocols.ledger_errors import LedgerRefused, TooManyProposalsWaiting
-from protocols.nonce import channel_nonce
 from protocols.objectives import unwinding
-from protocols.objectives.base import (
-    Objective,
-    ObjectiveStatus,
-    ObjectiveType,
-    WaitingFor,
-    objective_id,
-)
+from protocols.objectives.base import Objective, ObjectiveStatus, WaitingFor
 from protocols.objectives.giving_up import give_up, tell_hubs_postfund, with_hop
 from protocols.objectives.guarantees import require_addition
 from protocols.objectives.states import sign
-from protocols.objectives.virtual_refusals import ANSWERED, answer_refusal
+from protocols.objectives.virtual_proposals import open_channel as open_channel
+from protocols.objectives.virtual_proposals import receive_proposal as receive_proposal
 from protocols.objectives.virtual_retelling import answer
-from protocols.objectives.virtual_rules import (
-    choose_right,
-    require_any_left,
-    require_few_opening,
-    require_left,
-    require_path,
-    require_room,
-    require_state,
-)
 from protocols.objectives.virtual_states import (
     answer_prefund,
     hand_on_prefund,
@@ -62,26 +40,10 @@ from protocols.objectives.virtual_states import (
     take_in,
     tell_own_postfund,
 )
-from protocols.outcome import Allocation, SingleAssetExit, destination_of
-from protocols.state import FixedPart, State, state_from_encoding
-from protocols.types import (
-    Address,
-    ChannelId,
-    ObjectiveId,
-    amount_from_bytes,
-    amount_to_bytes,
-    require_uint,
-)
-from protocols.virtual_errors import HopNotReached, VirtualRefused
-from protocols.virtual_events import VirtualChannelRecorded
-from protocols.virtual_paths import (
-    addition,
-    is_agreed,
-    is_proposed,
-    left_of,
-    links_of,
-    virtual_of,
-)
+from protocols.state import State
+from protocols.types import Address, ChannelId
+from protocols.virtual_errors import HopNotReached
+from protocols.virtual_paths import addition, is_agreed, is_proposed, virtual_of
 
 OPENING_EXPIRY_MS = 600_000
 """How long the payer waits for her channel to open before she gives it up: ten minutes, so that an
@@ -218,201 +180,6 @@ def _awaited_hop(draft: Draft, channel: Channel) -> int:
     postfund = signatures_of(channel, POSTFUND_TURN)
     awaited = (hop for hop in range(payee, place, -1) if not postfund[hop])
     return next(awaited, max(place - 1, 0))
-
-
-# --- opening ---
-
-
-def open_channel(draft: Draft, command: OpenVirtual) -> ObjectiveId:
-    """The owner's command: propose a one-way payment channel over that path.
-
-    Raises a ChannelRefused, VirtualRefused or LedgerRefused; nothing is promised then.
-    """
-    node = draft.state.node
-    for name, amount in (("amount", command.amount), *(("fee", fee) for fee in command.fees)):
-        require_uint(name, amount, 256)
-    require_uint("fees", command.amount + sum(command.fees), 256)
-    require_uint("challenge_duration", command.challenge_duration, 48)
-    participants = (draft.context.me, *command.path)
-    require_path(participants, command.fees)
-    nonce = channel_nonce(node.chain_id, node.adjudicator, command.nonce_entropy)
-    fixed = FixedPart(participants, nonce, node.virtual_payment_app, command.challenge_duration)
-    allocations = (
-        Allocation(destination_of(participants[0]), command.amount),
-        Allocation(destination_of(participants[-1]), 0),
-    )
-    outcome = (SingleAssetExit(command.asset, allocations),)
-    state = State(fixed, b"", outcome, PREFUND_TURN, False)
-    require_state(draft, state)
-    ledger_id = choose_right(draft, state, 0, command.fees)
-    require_room(draft, state, 0, command.fees, (ledger_id,))
-    request_hash = command_hash(command) if command.request_id else None
-    identity = _create(draft, state, draft.context.me, command.request_id, request_hash)
-    _record_ledgers(draft, state.channel_id, b"", ledger_id, command.fees)
-    draft.emit(events.ObjectiveApproved(identity, draft.context.me))
-    return identity
-
-
-def receive_proposal(
-    draft: Draft, sender: Address, body: messages.VirtualProposal
-) -> ChannelId | None:
-    """A link tells of a channel, or more of its prefund: the channel to crank, None if refused.
-
-    Raises EncodingError, ChannelRefused, PathRefused or UnknownChannel for what no honest node
-    sends, and what would be answered once the sender had too many answers; nothing is kept then.
-    """
-    fixed = FixedPart(
-        body.participants, body.channel_nonce, body.app_definition, body.challenge_duration
-    )
-    state = state_from_encoding(fixed, body.encoded_state)
-    fees = tuple(amount_from_bytes(fee) for fee in body.fees)
-    known = draft.state.channels.get(state.channel_id)
-    if known is not None:
-        return _receive_again(draft, sender, body, known, state, fees)
-    require_path(fixed.participants, fees)
-    if draft.context.me not in fixed.participants:
-        raise ParticipantsRefused("we take no part in it")
-    place = fixed.participants.index(draft.context.me)
-    if place == 0 or sender not in (fixed.participants[place - 1], _payer_of_payee(fixed, place)):
-        raise UnknownChannel(state.channel_id)
-    try:
-        _consider(draft, sender, body, state, fees)
-    except ANSWERED as refusal:
-        identity = objective_id(ObjectiveType.VIRTUAL_FUND, state.channel_id)
-        answer_refusal(draft, sender, identity, place, refusal)
-        return None
-    return state.channel_id
-
-
-def _payer_of_payee(fixed: FixedPart, place: int) -> Address | None:
-    """The payee hears of a channel from the payer herself."""
-    return fixed.participants[0] if place == len(fixed.participants) - 1 else None
-
-
-def _consider(
-    draft: Draft,
-    sender: Address,
-    body: messages.VirtualProposal,
-    state: State,
-    fees: tuple[int, ...],
-) -> None:
-    """Check every rule, record the channel, let policy decide. Raises ProtocolError."""
-    fixed = state.fixed
-    place, last = fixed.participants.index(draft.context.me), len(fixed.participants) - 1
-    require_state(draft, state)
-    require_few_opening(draft, sender, fixed.participants[0])
-    require_uint("fees", state.outcome[0].allocations[0].amount + sum(fees), 256)
-    if len(body.signatures) != last + 1 or not body.signatures[0]:
-        raise WrongSigner(fixed.participants[0])
-    left_ledger = body.ledger_id
-    if sender == fixed.participants[place - 1]:
-        require_left(draft, state, place, fees, left_ledger)
-    else:
-        require_any_left(draft, state)
-        left_ledger = b""
-    right_ledger = b"" if place == last else choose_right(draft, state, place, fees)
-    chosen = tuple(ledger for ledger in (left_ledger, right_ledger) if ledger)
-    require_room(draft, state, place, fees, chosen)
-    identity = _create(draft, state, sender, "", None)
-    channel_id = state.channel_id
-    take_in(draft, channel_id, state, body.encoded_state, body.signatures, sender)
-    _record_ledgers(draft, channel_id, left_ledger, right_ledger, fees)
-    _let_policy_decide(draft, identity, state, place, fees)
-
-
-def _receive_again(
-    draft: Draft,
-    sender: Address,
-    body: messages.VirtualProposal,
-    channel: Channel,
-    state: State,
-    fees: tuple[int, ...],
-) -> ChannelId | None:
-    """More signatures of a prefund that we know; to the payee also the ledger that carries it."""
-    if channel.virtual is None or sender not in links_of(channel):
-        raise UnknownChannel(channel.channel_id)
-    if body.encoded_state != channel.turns[PREFUND_TURN].encoded_state:
-        # Whatever state is taken in here is judged by nobody else: a final one would be signed.
-        raise StateRefused(state.turn_num, "it is not the prefund that was proposed")
-    virtual = virtual_of(channel)
-    if fees != virtual.fees:
-        raise StateRefused(PREFUND_TURN, "the fees are other ones than we agreed to")
-    if channel.rejected:
-        return None  # It crossed our own word.
-    is_left = sender == left_of(channel)
-    if is_left and virtual.left_ledger and body.ledger_id != virtual.left_ledger:
-        raise StateRefused(PREFUND_TURN, "another ledger was to carry the channel")
-    take_in(draft, channel.channel_id, state, body.encoded_state, body.signatures, sender)
-    if is_left and not virtual.left_ledger:
-        _meet_left(draft, channel, state, body.ledger_id)
-    answer_prefund(draft, channel, draft.state.channels[channel.channel_id])
-    answer(draft, channel, PREFUND_TURN, body.signatures, sender)
-    return channel.channel_id
-
-
-def _meet_left(draft: Draft, channel: Channel, state: State, ledger_id: bytes) -> None:
-    """The payee hears which ledger carries the channel; a wrong one ends the opening."""
-    virtual = virtual_of(channel)
-    try:
-        require_left(draft, state, channel.my_index, virtual.fees, ledger_id)
-        require_room(draft, state, channel.my_index, virtual.fees, (ledger_id,))
-    except (VirtualRefused, LedgerRefused) as refusal:
-        give_up(draft, channel, refusal.name(), with_hop(channel.my_index, str(refusal)))
-        return
-    _record_ledgers(draft, channel.channel_id, ledger_id, b"", virtual.fees)
-
-
-def _create(
-    draft: Draft, state: State, initiator: Address, request_id: str, request_hash: bytes | None
-) -> ObjectiveId:
-    """Record the channel, its objective and the prefund state."""
-    fixed, channel_id, kind = state.fixed, state.channel_id, ObjectiveType.VIRTUAL_FUND
-    identity, encoded = objective_id(kind, channel_id), state.encode()
-    draft.emit(events.ObjectiveCreated(identity, kind, channel_id, fixed.participants))
-    draft.emit(events.ObjectiveParamsRecorded(identity, initiator, request_id, request_hash))
-    draft.emit(
-        events.ChannelCreated(
-            channel_id,
-            fixed.participants,
-            fixed.channel_nonce,
-            fixed.app_definition,
-            fixed.challenge_duration,
-        )
-    )
-    draft.emit(events.StateStored(channel_id, keccak256(encoded), encoded))
-    return identity
-
-
-def _record_ledgers(
-    draft: Draft, channel_id: ChannelId, left: bytes, right: bytes, fees: tuple[int, ...]
-) -> None:
-    encoded = tuple(amount_to_bytes(fee) for fee in fees)
-    draft.emit(VirtualChannelRecorded(channel_id, left, right, encoded))
-
-
-def _let_policy_decide(
-    draft: Draft, identity: ObjectiveId, state: State, place: int, fees: tuple[int, ...]
-) -> None:
-    fixed, (exit_,) = state.fixed, state.outcome
-    is_hub = place < len(fixed.participants) - 1
-    decision = draft.context.decide(
-        Proposal(
-            fixed.participants[place - 1],
-            ObjectiveType.VIRTUAL_FUND,
-            exit_.asset,
-            0,
-            0,
-            fixed.challenge_duration,
-            HUB if is_hub else PAYEE,
-            exit_.allocations[0].amount,
-            fees[place - 1] if is_hub else 0,
-        )
-    )
-    if decision.verdict == "allow":
-        draft.emit(events.ObjectiveApproved(identity))
-    elif decision.verdict == "deny":
-        reason = with_hop(place, decision.reason or "denied by policy")
-        give_up(draft, draft.state.channels[state.channel_id], "POLICY_DENIED", reason)
 
 
 def receive_state(

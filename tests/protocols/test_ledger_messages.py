@@ -12,20 +12,9 @@ from hypothesis import strategies as st
 from protocols import inputs, messages
 from protocols.error import ProtocolError
 from protocols.events import MessageDropped
-from protocols.ledger import (
-    ADD,
-    Ledger,
-    balance_total,
-    deltas,
-    find_guarantee,
-    inverse,
-)
+from protocols.ledger import ADD, Ledger, balance_total, deltas, find_guarantee, inverse
 from protocols.ledger_errors import LedgerRefused
-from protocols.ledger_queue import (
-    Secured,
-    find_proposed,
-    secured,
-)
+from protocols.ledger_queue import Secured, find_proposed, secured
 from protocols.types import amount_to_bytes
 from protocols.virtual_errors import FeeTooLow
 from tests.support.actors import ALICE, BOB, IRENE
