@@ -12,6 +12,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from protocols.channel import PREFUND_TURN, Channel, funding_terms
+from protocols.sharing import shared
 from protocols.types import Address, ChannelId
 
 _Key = TypeVar("_Key")
@@ -40,7 +41,7 @@ def share_of(channel: Channel) -> Share:
     ledgers = tuple(ledger for ledger in (virtual.left_ledger, virtual.right_ledger) if ledger)
     as_hub = not channel.is_end
     fee = virtual.fees[place - 1] if as_hub else 0
-    return Share(terms.asset, terms.total, peers, ledgers, fee, as_hub)
+    return Share(terms.asset, terms.total, shared(peers), shared(ledgers), fee, as_hub)
 
 
 class Carried:

@@ -14,9 +14,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from protocols.abi import decode_state
+from protocols.compact_state import compacted, expanded
 from protocols.crypto import KnownSigner, known_signer_from_signature
 from protocols.ledger import Ledger
 from protocols.outcome import SIMPLE, address_of_destination, is_external, total
+from protocols.sharing import shared
 from protocols.state import FixedPart, State, state_from_encoding
 from protocols.types import Address, Bytes32, ChannelId, StateHash
 from protocols.voucher import Vouchers
@@ -57,8 +59,14 @@ class SignedTurn(Struct, frozen=True, array_like=True, gc=False):
     turn_num: int
     state_hash: StateHash
     is_final: bool
-    encoded_state: bytes
+    compact_state: bytes
+    """What was signed, as `compact_state` keeps it."""
     signatures: tuple[bytes, ...]
+
+    @property
+    def encoded_state(self) -> bytes:
+        """The bytes whose hash is `state_hash`."""
+        return expanded(self.compact_state)
 
     def is_signed_by_all(self) -> bool:
         """True once no participant's signature is missing."""
@@ -178,7 +186,7 @@ class Channel(Struct, frozen=True, array_like=True):
 
     def state(self, turn: SignedTurn) -> State:
         """The decoded state of a turn of this channel."""
-        return _decoded(self.fixed, turn.encoded_state)
+        return _decoded(self.fixed, turn.compact_state)
 
     def signed_by_me(self, turn_num: int) -> bool:
         """True if our own signature stands under that turn."""
@@ -186,14 +194,15 @@ class Channel(Struct, frozen=True, array_like=True):
         return turn is not None and bool(turn.signatures[self.my_index])
 
 
+@lru_cache(maxsize=512)
+def _decoded(fixed: FixedPart, compact_state: bytes) -> State:
+    return state_from_encoding(fixed, expanded(compact_state))
+
+
 @lru_cache(maxsize=4096)
-def _decoded(fixed: FixedPart, encoded_state: bytes) -> State:
-    return state_from_encoding(fixed, encoded_state)
-
-
-@lru_cache(maxsize=65_536)
-def _known_signer(state_hash: bytes, signature: bytes, address: Address) -> KnownSigner | None:
-    return known_signer_from_signature(state_hash, signature, address)
+def _signers_found(address: Address) -> list[KnownSigner]:
+    """The key of that address, once some signature gave it away: one, whatever the channel."""
+    return []
 
 
 def known_signer(channel: Channel, index: int) -> KnownSigner | None:
@@ -201,7 +210,14 @@ def known_signer(channel: Channel, index: int) -> KnownSigner | None:
     turn = channel.turn(PREFUND_TURN)
     if turn is None or not turn.signatures[index]:
         return None
-    return _known_signer(turn.state_hash, turn.signatures[index], channel.fixed.participants[index])
+    address = channel.fixed.participants[index]
+    found = _signers_found(address)
+    if not found:
+        signer = known_signer_from_signature(turn.state_hash, turn.signatures[index], address)
+        if signer is None:
+            return None
+        found.append(signer)
+    return found[0]
 
 
 def is_supported(channel: Channel, turn_num: int) -> bool:
@@ -220,15 +236,15 @@ class FundingTerms(Struct, frozen=True, gc=False):
 
 
 @lru_cache(maxsize=65_536)
-def _terms(encoded_prefund: bytes) -> FundingTerms:
-    (exit_,) = decode_state(encoded_prefund).outcome
+def _terms(compact_prefund: bytes) -> FundingTerms:
+    (exit_,) = decode_state(expanded(compact_prefund)).outcome
     deposits = tuple(allocation.amount for allocation in exit_.allocations)
-    return FundingTerms(exit_.asset, deposits, total(exit_))
+    return FundingTerms(shared(exit_.asset), deposits, total(exit_))
 
 
 def funding_terms(channel: Channel) -> FundingTerms:
     """From the prefund state, which every channel here begins with."""
-    return _terms(channel.turns[PREFUND_TURN].encoded_state)
+    return _terms(channel.turns[PREFUND_TURN].compact_state)
 
 
 def confirmed_holdings(channel: Channel, asset: Address) -> int:
@@ -351,7 +367,7 @@ def with_turn(channel: Channel, state: State, state_hash: StateHash, encoded: by
     if channel.turn(state.turn_num) is not None:
         return channel
     empty = (b"",) * len(channel.fixed.participants)
-    added = SignedTurn(state.turn_num, state_hash, state.is_final, encoded, empty)
+    added = SignedTurn(state.turn_num, state_hash, state.is_final, compacted(encoded), empty)
     turns = sorted((*channel.turns, added), key=lambda turn: turn.turn_num)
     return replace(channel, turns=tuple(turns))
 

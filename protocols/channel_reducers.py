@@ -27,6 +27,7 @@ from protocols.channel import (
     with_turn,
 )
 from protocols.ledger_reducers import LEDGER_REDUCERS
+from protocols.sharing import shared
 from protocols.state import FixedPart, state_from_encoding
 from protocols.types import Address, amount_from_bytes
 from protocols.voucher import PendingPayment, covered_by
@@ -35,9 +36,12 @@ from protocols.voucher import PendingPayment, covered_by
 def created(event: events.ChannelCreated, me: Address) -> Channel:
     """A new channel in which `me` takes part."""
     fixed = FixedPart(
-        event.participants, event.channel_nonce, event.app_definition, event.challenge_duration
+        shared(event.participants),
+        event.channel_nonce,
+        shared(event.app_definition),
+        event.challenge_duration,
     )
-    return Channel(event.channel_id, fixed, event.participants.index(me))
+    return Channel(shared(event.channel_id), fixed, event.participants.index(me))
 
 
 # --- states ---
@@ -304,13 +308,13 @@ def relearnt(channel: Channel) -> Channel:
 
 
 def _carried(channel: Channel, event: virtual_events.VirtualChannelRecorded) -> Channel:
+    left, right = shared(event.left_ledger), shared(event.right_ledger)
     if channel.virtual is not None:
         # The payee hears from the payer first, and of the ledger from its neighbour.
-        left, right = event.left_ledger, event.right_ledger
         virtual = replace(channel.virtual, left_ledger=left, right_ledger=right)
         return replace(channel, virtual=virtual)
     fees = tuple(amount_from_bytes(fee) for fee in event.fees)
-    return replace(channel, virtual=Virtual(event.left_ledger, event.right_ledger, fees))
+    return replace(channel, virtual=Virtual(left, right, fees))
 
 
 def _renounced(channel: Channel, event: virtual_events.PostfundRenounced) -> Channel:

@@ -46,7 +46,7 @@ def _offsets(guarantee_count: int) -> bytes:
     return _words(count, *simple, *others)
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=4096)
 def _guarantee(guarantee: Guarantee) -> bytes:
     amount = guarantee.amount.to_bytes(32, "big")
     parts = (guarantee.target, amount, _GUARANTEE_TAIL, guarantee.left, guarantee.right)

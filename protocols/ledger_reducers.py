@@ -26,6 +26,7 @@ from protocols.ledger_events import (
     LedgerUpdateSigned,
 )
 from protocols.ledger_queue import with_agreed, with_asked, with_proposed, with_refused
+from protocols.sharing import shared
 from protocols.state import state_from_encoding
 from protocols.types import amount_from_bytes
 
@@ -43,10 +44,10 @@ def change_of(event: LedgerUpdateProposed | LedgerUpdateReceived) -> Change:
     """The change that a recorded proposal makes."""
     return Change(
         event.kind,
-        event.target,
+        shared(event.target),
         amount_from_bytes(event.amount),
-        event.left,
-        event.right,
+        shared(event.left),
+        shared(event.right),
         amount_from_bytes(event.left_amount),
         amount_from_bytes(event.fee),
         event.request_id,

@@ -65,7 +65,7 @@ class FixedPart(Struct, frozen=True, array_like=True, gc=False):
         return _channel_id(self)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _channel_id(fixed: FixedPart) -> ChannelId:
     return keccak256(fixed.encode())
 

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from protocols import events
 from protocols.crypto import keccak256
+from protocols.sharing import shared
 from protocols.types import Address, ChannelId, ObjectiveId
 
 
@@ -111,16 +112,19 @@ def _completed(objective: Objective, event: events.ObjectiveCompleted) -> Object
 
 
 def _params_recorded(objective: Objective, event: events.ObjectiveParamsRecorded) -> Objective:
-    return replace(objective, initiator=event.initiator, request_id=event.request_id)
+    return replace(objective, initiator=shared(event.initiator), request_id=event.request_id)
+
+
+_NAMED: dict[str, str] = {str(kind): kind for kind in ObjectiveType}
 
 
 def created(event: events.ObjectiveCreated, time_ms: int) -> Objective:
     """A new objective, unapproved."""
     return Objective(
         event.objective_id,
-        event.objective_type,
-        event.channel_id,
-        event.participants,
+        _NAMED.get(event.objective_type, event.objective_type),
+        shared(event.channel_id),
+        shared(event.participants),
         created_ms=time_ms,
     )
 

@@ -281,3 +281,10 @@ def test_shares_of_channels_are_not_awaited_as_payouts() -> None:
 )
 def test_the_status_says_where_the_channel_is(channel: Channel, expected: ChannelStatus) -> None:
     assert status(channel) == expected
+
+
+def test_a_participants_key_is_parsed_once_for_all_its_channels() -> None:
+    other_fixed = replace(FIXED, channel_nonce=FIXED.channel_nonce + 1)
+    prefund = replace(state(0), fixed=other_fixed)
+    other = knowing(Channel(other_fixed.channel_id(), other_fixed, 0), prefund, ALICE)
+    assert known_signer(other, 0) is known_signer(PROPOSED, 0)
