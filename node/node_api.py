@@ -20,6 +20,7 @@ from node.limits import LOG_READ_COUNT_MAX
 from node.outbox import Outbox
 from node.p2p.service import PeerService
 from node.payment_lookup import find_payment
+from node.requests import channel_of
 from node.routes import Routes
 from protocols import events, inputs
 from protocols.channel import ChannelStatus, status
@@ -28,7 +29,8 @@ from protocols.errors import ProtocolError, UnknownPeer
 from protocols.node_state import NodeState
 from protocols.objectives.cranks import waiting_for
 from protocols.routes import Hop
-from protocols.types import Address, PaymentId, checksum_address, to_hex
+from protocols.types import Address, PaymentId, amount_from_bytes, checksum_address, to_hex
+from protocols.virtual_events import VirtualChannelRecorded
 
 Done = Callable[[Answer | ProtocolError], None]
 
@@ -149,9 +151,14 @@ class NodeApi:
         event = record.event()
         if not isinstance(event, events.ObjectiveParamsRecorded):
             return None
-        channel_id = self.state.objectives[event.objective_id].channel_id
-        virtual = self.state.channels[channel_id].virtual
-        return None if virtual is None else virtual.fees
+        channel_id = channel_of(log, self.state, event.objective_id)
+        channel = self.state.channels.get(channel_id)
+        if channel is not None:
+            return None if channel.virtual is None else channel.virtual.fees
+        # Pruned, so it was a virtual one that came to nothing: its records are few.
+        recorded = (found.event() for found in log.read_entity(channel_id))
+        carried = next(e for e in recorded if isinstance(e, VirtualChannelRecorded))
+        return tuple(map(amount_from_bytes, carried.fees))
 
     def hub_status(self) -> dict[str, object]:
         """Terms, room taken and fees earned in virtual channels, as JSON values."""

@@ -106,7 +106,7 @@ class Requests:
         assert isinstance(event, events.ObjectiveParamsRecorded | events.RequestRecorded)
         if not isinstance(command, inputs.Command) or event.request_hash != command_hash(command):
             raise RequestIdConflict(request_id)
-        channel_id = self._state.objectives[event.objective_id].channel_id
+        channel_id = channel_of(self._log, self._state, event.objective_id)
         if isinstance(command, inputs.PayLedger):
             assert isinstance(event, events.RequestRecorded), "the hash covers the command's kind"
             return _ledger_answer(seq, event, channel_id)
@@ -189,6 +189,15 @@ class Requests:
         waited = self._waiting.pop(payment_id, [])
         self._waiting_count -= len(waited)
         return waited
+
+
+def channel_of(event_log: EventLog, state: NodeState, identity: ObjectiveId) -> ChannelId:
+    """The channel of an objective that was recorded, even if it left the state since."""
+    objective = state.objectives.get(identity)
+    if objective is not None:
+        return objective.channel_id
+    recorded = (record.event() for record in event_log.read_entity(identity))
+    return next(e.channel_id for e in recorded if isinstance(e, events.ObjectiveCreated))
 
 
 def _ledger_answer(seq: int, event: events.RequestRecorded, channel_id: ChannelId) -> Answer:

@@ -35,6 +35,7 @@ from protocols.objectives import directdefund, directfund, virtualdefund, virtua
 from protocols.objectives.base import ObjectiveStatus, ObjectiveType, WaitingFor, objective_id
 from protocols.objectives.cranks import crank_channel
 from protocols.types import ChannelId
+from protocols.virtual_events import VirtualChannelPruned
 
 _Opening = inputs.OpenChannel | inputs.OpenLedger | inputs.OpenVirtual
 
@@ -168,6 +169,8 @@ def _tick(draft: Draft) -> None:
     """Time passed: resend what was refused, and let waiting objectives look at the clock."""
     payments.resend_refused(draft)
     approvals.expire(draft)
+    for channel_id in draft.base.rejected.surplus():
+        draft.emit(VirtualChannelPruned(channel_id))
     # Those of before this tick, and what it has just begun.
     for identity in {**draft.base.agenda.active, **draft.state.agenda.active}:
         objective = draft.state.objectives[identity]

@@ -8,7 +8,7 @@ state afterwards.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 
@@ -43,6 +43,10 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
+_GONE: Any = object()
+"""Stands for a value that was deleted in an overlay."""
+
+
 class Overlay(Generic[Key, Value]):
     """A map over another: reads fall through, writes stay here."""
 
@@ -55,19 +59,31 @@ class Overlay(Generic[Key, Value]):
     def get(self, key: Key, /) -> Value | None:
         """The value as this crank sees it; None if there is none."""
         found = self._changed.get(key)
-        return self._base.get(key) if found is None else found
+        if found is None:
+            return self._base.get(key)
+        return None if found is _GONE else found
 
     def __getitem__(self, key: Key, /) -> Value:
         found = self._changed.get(key)
-        return self._base[key] if found is None else found
+        if found is None:
+            return self._base[key]
+        if found is _GONE:
+            raise KeyError(key)
+        return found
 
     def __setitem__(self, key: Key, value: Value, /) -> None:
         self._changed[key] = value
 
+    def __delitem__(self, key: Key, /) -> None:
+        self._changed[key] = _GONE
+
     def __iter__(self) -> Iterator[Key]:
-        yield from self._base
+        gone = {key for key, value in self._changed.items() if value is _GONE}
+        for key in self._base:
+            if key not in gone:
+                yield key
         for key in self._changed:
-            if self._base.get(key) is None:
+            if key not in gone and self._base.get(key) is None:
                 yield key
 
     def __len__(self) -> int:

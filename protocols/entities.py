@@ -18,6 +18,7 @@ from protocols.carried import Carried
 from protocols.channel import Channel
 from protocols.delivery import Peer
 from protocols.objectives.base import Objective, ObjectiveType, objective_id
+from protocols.rejected import RejectedChannels
 from protocols.transactions import Transaction
 from protocols.types import Address, Bytes32, ChannelId, ObjectiveId
 
@@ -33,6 +34,7 @@ class EntityMap(Protocol[Key, Value]):
 
     def __getitem__(self, key: Key, /) -> Value: ...
     def __setitem__(self, key: Key, value: Value, /) -> None: ...
+    def __delitem__(self, key: Key, /) -> None: ...
     def __iter__(self) -> Iterator[Key]: ...
     def __len__(self) -> int: ...
 
@@ -89,6 +91,8 @@ class NodeState:
         """What is under way: likewise, a view of `objectives`."""
         self.carried = Carried()
         """What virtual channels weigh on us, summed by peer and by ledger: likewise."""
+        self.rejected = RejectedChannels()
+        """Virtual channels that came to nothing, to be pruned or pruned: likewise."""
 
     @property
     def node(self) -> Node:
@@ -144,14 +148,23 @@ class Digest:
 
     def update(self, state: NodeState) -> Bytes32:
         """The digest of `state` now: 32 bytes."""
+        count = 0
         for key, entity in state.entities():
+            count += 1
             known = self._terms.get(key)
             if known is not None and known[0] is entity:
                 continue
             term = int.from_bytes(hashlib.sha256(key + b"\x00" + canonical(entity)).digest(), "big")
             self._sum += term - (known[1] if known else 0)
             self._terms[key] = (entity, term)
+        if count < len(self._terms):
+            self._forget_all_but({key for key, _ in state.entities()})
         return (self._sum % 2**256).to_bytes(32, "big")
+
+    def _forget_all_but(self, present: set[bytes]) -> None:
+        for key in self._terms.keys() - present:
+            _, term = self._terms.pop(key)
+            self._sum -= term
 
     @property
     def entity_count(self) -> int:

@@ -25,7 +25,7 @@ from protocols.entities import Digest as Digest
 from protocols.entities import EntityMap as EntityMap
 from protocols.entities import NodeState as NodeState
 from protocols.ledger_reducers import with_ledger
-from protocols.objectives.base import OBJECTIVE_REDUCERS, Objective, ObjectiveType
+from protocols.objectives.base import OBJECTIVE_REDUCERS, Objective, ObjectiveType, objective_id
 from protocols.objectives.base import created as objective_created
 
 
@@ -75,6 +75,8 @@ def _channel_created(state: NodeState, event: events.ChannelCreated, time_ms: in
 def _objective_created(state: NodeState, event: events.ObjectiveCreated, time_ms: int) -> None:
     state.objectives[event.objective_id] = objective_created(event, time_ms)
     state.unapproved[event.objective_id] = time_ms
+    if event.objective_type == ObjectiveType.VIRTUAL_DEFUND:
+        state.rejected.keep(objective_id(ObjectiveType.VIRTUAL_FUND, event.channel_id))
 
 
 def _objective_approved(state: NodeState, event: events.ObjectiveApproved, time_ms: int) -> None:
@@ -92,6 +94,15 @@ def _virtual_recorded(
             _carry(state, objective)
 
 
+def _virtual_pruned(
+    state: NodeState, event: virtual_events.VirtualChannelPruned, time_ms: int
+) -> None:
+    identity = objective_id(ObjectiveType.VIRTUAL_FUND, event.channel_id)
+    del state.channels[event.channel_id]
+    del state.objectives[identity]
+    state.rejected.prune(identity)
+
+
 def _carry(state: NodeState, objective: Objective) -> None:
     if objective.objective_type == ObjectiveType.VIRTUAL_FUND:
         state.carried.take(state.channels[objective.channel_id])
@@ -103,8 +114,10 @@ def _objective_rejected(state: NodeState, event: events.ObjectiveRejected, time_
     objective = state.objectives[event.objective_id]
     if objective.objective_type in (ObjectiveType.DIRECT_FUND, ObjectiveType.VIRTUAL_FUND):
         channel = state.channels[objective.channel_id]
-        state.channels[objective.channel_id] = replace(channel, rejected=True)
+        channel = replace(channel, rejected=True)
+        state.channels[objective.channel_id] = channel
         state.carried.release(objective.channel_id)
+        state.rejected.add(objective, channel, state.node.address)
 
 
 def _objective_completed(state: NodeState, event: events.ObjectiveCompleted, time_ms: int) -> None:
@@ -134,6 +147,7 @@ def _tail_cut(state: NodeState, event: events.LogTailCut, time_ms: int) -> None:
     state.nodes[NODE_KEY] = replace(state.node, tail_cut_count=count)
     for channel_id in list(state.channels):
         state.channels[channel_id] = restricted(state.channels[channel_id])
+    state.rejected.keep_all()
 
 
 _REDUCERS: dict[type[events.Event], Reducer] = {
@@ -151,6 +165,7 @@ _REDUCERS: dict[type[events.Event], Reducer] = {
     events.ObjectiveRejected: _objective_rejected,
     events.ObjectiveCompleted: _objective_completed,
     virtual_events.VirtualChannelRecorded: _virtual_recorded,
+    virtual_events.VirtualChannelPruned: _virtual_pruned,
     **CONVERSATION_REDUCERS,
     **CHAIN_REDUCERS,
 }

@@ -179,6 +179,8 @@ def _rejection(
     draft: Draft, item: inputs.PeerMessage, body: messages.ObjectiveRejection
 ) -> ChannelId | None:
     """The counterparty will not take part; it counts only before anything of ours is at stake."""
+    if body.objective_id in draft.base.rejected.pruned:
+        return None  # It crossed our own word.
     objective = draft.state.objectives.get(body.objective_id)
     if objective is None or item.peer not in objective.participants:
         raise UnknownObjective(body.objective_id)

@@ -36,3 +36,10 @@ class UnwindingAsked(Event, frozen=True, array_like=True, gc=False):
     channel_id: ChannelId
     error_code: str
     reason: str
+
+
+class VirtualChannelPruned(Event, frozen=True, array_like=True, gc=False):
+    """A channel that was given up before we guaranteed it leaves the state; its id stays used."""
+
+    NAME = "virtual-channel-pruned"
+    channel_id: ChannelId

@@ -8,6 +8,7 @@ from protocols.draft import Draft
 from protocols.errors import UnknownChannel
 from protocols.objectives import giving_up, virtualdefund, virtualfund
 from protocols.objectives.base import ObjectiveType, objective_id
+from protocols.objectives.prefund_rules import is_pruned
 from protocols.state import FixedPart, state_from_encoding
 from protocols.types import Address, ChannelId, ObjectiveId
 from protocols.virtual_paths import links_of
@@ -46,9 +47,11 @@ def objective_of(body: Message) -> ObjectiveId:
 
 
 def receive(draft: Draft, sender: Address, body: Message) -> ChannelId | None:
-    """Check and record one message; the channel to crank. Raises ProtocolError."""
+    """Check and record one message; the channel to crank, if any. Raises ProtocolError."""
     if isinstance(body, messages.VirtualProposal):
         return virtualfund.receive_proposal(draft, sender, body)
+    if is_pruned(draft, body.channel_id):
+        return None  # It crossed our own word.
     channel = _channel_of(draft, sender, body.channel_id)
     match body:
         case messages.VirtualState():

@@ -29,6 +29,10 @@ class VirtualCheck:
         event = entry.event
         if isinstance(event, events.ObjectiveCompleted | events.ObjectiveRejected):
             yield from self._ended(event)
+        channel_id = getattr(event, "channel_id", None)
+        known = self._facts.channels.get(channel_id) if isinstance(channel_id, bytes) else None
+        if known is not None and known.virtual is not None and known.virtual.is_pruned:
+            yield "the channel was pruned before: nothing follows from it"
         if not isinstance(event, _VIRTUAL_RULES):
             return
         channel = self._facts.channels.get(event.channel_id)
@@ -45,6 +49,8 @@ class VirtualCheck:
             yield f"{entry.name} names no virtual channel"
         elif isinstance(event, virtual_events.PostfundRenounced):
             yield from self._renounced(channel, channel.virtual, event)
+        elif isinstance(event, virtual_events.VirtualChannelPruned):
+            yield from self._pruned(channel, channel.virtual)
         else:
             if channel.signed_at(POSTFUND_TURN) == set(channel.participants):
                 yield "the channel is open: it is left by a final state (M16)"
@@ -177,6 +183,20 @@ class VirtualCheck:
         if channel.signed_at(POSTFUND_TURN) == set(channel.participants):
             yield "the channel is open (M16)"
 
+    def _pruned(self, channel: ChannelFacts, virtual: VirtualFacts) -> Iterator[str]:
+        """Only what was given up before anybody could need our part in it is pruned (M10, M16)."""
+        if ObjectiveType.VIRTUAL_FUND not in channel.rejected:
+            yield "the channel was not rejected"
+        if virtual.is_given_up:
+            yield "the channel had guarantees: others may need its final state (M16)"
+        if any(state.turn_num != PREFUND_TURN for state in channel.states.values()):
+            yield "more than its prefund is known (M16)"
+        if channel.is_close_only:
+            yield "the log had lost a tail: more may have been signed than is known (M27)"
+        for ledger_id in (virtual.left_ledger, virtual.right_ledger):
+            if self._facts.may_stand(ledger_id, channel.channel_id):
+                yield f"ledger 0x{ledger_id.hex()} may guarantee the channel still (M16)"
+
     def _ended(self, event: events.ObjectiveCompleted | events.ObjectiveRejected) -> Iterator[str]:
         """An opening ends open or without guarantees, a closing without any."""
         objective = self._facts.objectives.get(event.objective_id)
@@ -198,6 +218,7 @@ _VIRTUAL_RULES = (
     | virtual_events.VirtualChannelRecorded
     | virtual_events.PostfundRenounced
     | virtual_events.UnwindingAsked
+    | virtual_events.VirtualChannelPruned
 )
 
 

@@ -9,6 +9,7 @@ VIRTUAL_EVENTS = (
     virtual_events.VirtualChannelRecorded
     | virtual_events.PostfundRenounced
     | virtual_events.UnwindingAsked
+    | virtual_events.VirtualChannelPruned
 )
 
 
@@ -24,6 +25,8 @@ class VirtualFacts:
     """Participants who never sign the postfund, a payee: who never takes a voucher (M16)."""
     is_given_up: bool = False
     """Somebody asked that it be unwound."""
+    is_pruned: bool = False
+    """It left the node's state: nothing follows from it any more."""
 
     def place_of(self, ledger_id: bytes, my_index: int) -> int | None:
         """Which ledger of the path one of ours is; None if it does not carry the channel."""
@@ -45,3 +48,5 @@ class VirtualFacts:
                 self.renounced.add(event.participant)
             case virtual_events.UnwindingAsked():
                 self.is_given_up = True
+            case virtual_events.VirtualChannelPruned():
+                self.is_pruned = True

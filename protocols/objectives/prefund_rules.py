@@ -21,9 +21,10 @@ from protocols.errors import (
     StateRefused,
 )
 from protocols.nonce import has_prefix, nonce_prefix
+from protocols.objectives.base import ObjectiveType, objective_id
 from protocols.outcome import SIMPLE, destination_of
 from protocols.state import State
-from protocols.types import ZERO_ADDRESS, Address
+from protocols.types import ZERO_ADDRESS, Address, ChannelId
 
 CHALLENGE_DURATION_S_MAX = 30 * 86_400
 """Seconds. A challenge that never ends enforces nothing, and near 2**48 the contract overflows."""
@@ -42,11 +43,16 @@ def require_prefund(draft: Draft, state: State, apps: tuple[Address, ...]) -> No
         raise ChallengeDurationTooShort(fixed.challenge_duration, minimum)
     if fixed.challenge_duration > CHALLENGE_DURATION_S_MAX:
         raise ChallengeDurationTooLong(fixed.challenge_duration, CHALLENGE_DURATION_S_MAX)
-    if draft.state.channels.get(state.channel_id) is not None:
+    if draft.state.channels.get(state.channel_id) is not None or is_pruned(draft, state.channel_id):
         raise ChannelAlreadySeen(state.channel_id)
     if state.turn_num != PREFUND_TURN or state.is_final or state.app_data:
         raise StateRefused(state.turn_num, "a proposal is the plain prefund state")
     _require_outcome(state)
+
+
+def is_pruned(draft: Draft, channel_id: ChannelId) -> bool:
+    """Whether the channel was a virtual one that came to nothing and left the state."""
+    return objective_id(ObjectiveType.VIRTUAL_FUND, channel_id) in draft.base.rejected.pruned
 
 
 def _require_outcome(state: State) -> None:

@@ -20,6 +20,7 @@ from protocols.errors import (
     AssetNotSupported,
     ChallengeDurationTooLong,
     ChallengeDurationTooShort,
+    ChannelAlreadySeen,
     TooManyProposals,
     TooManyStrangers,
 )
@@ -37,8 +38,10 @@ ANSWERED = (
     ChallengeDurationTooShort,
     TooManyProposals,
     TooManyStrangers,
+    ChannelAlreadySeen,
 )
-"""Refusals of an honest proposal, which the payer hears of; the others are faults of the sender."""
+"""Refusals of an honest proposal, which the payer hears of; the others are faults of the sender.
+A channel that we pruned is told again by whoever lost the end of its log."""
 
 PENDING_ANSWER_COUNT_MAX = 1_024
 """Messages that wait for a peer's acknowledgement: above it, its proposals are refused in silence.

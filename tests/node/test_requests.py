@@ -19,7 +19,7 @@ from protocols.errors import (
     RequestIdConflict,
 )
 from protocols.ledger_events import LedgerUpdateProposed
-from protocols.types import amount_to_bytes
+from protocols.types import ZERO_ADDRESS, amount_to_bytes
 from tests.support.actors import ALICE, BOB, Actor
 from tests.support.builders import (
     CHANNEL,
@@ -252,6 +252,22 @@ async def test_a_decision_s_request_id_is_refused_for_any_other_command() -> Non
     for other in others:
         with pytest.raises(RequestIdConflict):
             await rig.answer(other)
+
+
+async def test_an_open_is_answered_from_the_log_when_its_channel_was_pruned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("protocols.rejected.KEPT_COUNT_MAX", 0)
+    rig = await opened_ledger(ALICE)
+    command = inputs.OpenVirtual((BOB.address,), ZERO_ADDRESS, 5, (), 86_400, bytes(4), "v")
+    first = await rig.answer(command)
+    assert isinstance(first, Answer)
+    refusal = messages.ObjectiveRejection(first.objective_id, "POLICY_DENIED", "house rules")
+    await rig.take(rig.said(BOB, refusal), inputs.Tick())
+    assert rig.state.channels.get(first.channel_id) is None
+    for _ in range(2):
+        assert await rig.answer(replace(command, nonce_entropy=b"more")) == first
+        rig = rig.restarted()
 
 
 # --- payments in ledgers ---

@@ -45,6 +45,20 @@ def test_an_overlay_reads_through_and_keeps_its_writes() -> None:
         overlay["d"]
 
 
+def test_an_overlay_forgets_what_it_deletes_and_its_base_does_not() -> None:
+    base = {"a": 1, "b": 2}
+    overlay: Overlay[str, int] = Overlay(base)
+    overlay["c"] = 3
+    for key in ("a", "c"):
+        del overlay[key]
+        assert overlay.get(key) is None
+        with pytest.raises(KeyError):
+            overlay[key]
+    assert list(overlay) == ["b"]
+    overlay["a"] = 10
+    assert (overlay["a"], base) == (10, {"a": 1, "b": 2})
+
+
 def test_an_emitted_fact_is_seen_by_the_draft_and_not_by_the_state_below() -> None:
     bob = opened().bob
     draft = draft_of(bob)

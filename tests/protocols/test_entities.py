@@ -58,6 +58,14 @@ def test_the_digest_does_not_depend_on_the_order_of_the_entities() -> None:
     assert turned.digest() == state.digest()
 
 
+def test_a_digest_kept_up_to_date_forgets_what_left_the_state() -> None:
+    state, kept = opened().alice.state, Digest()
+    kept.update(state)
+    del state.channels[CHANNEL]
+    assert kept.update(state) == by_hand(state)
+    assert kept.entity_count == len(list(state.entities()))
+
+
 def test_a_digest_kept_up_to_date_equals_one_from_nothing() -> None:
     network = opened()
     kept = Digest()

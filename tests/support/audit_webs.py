@@ -13,6 +13,7 @@ from pathlib import Path
 from node.step import SIGNING
 from node.store.log import EventLog
 from protocols import events, inputs, ledger_events
+from protocols.draft import Decision
 from protocols.ledger import Change, after, ledger_state
 from protocols.ledger_reducers import ledger_of
 from protocols.node_state import NodeState, apply
@@ -169,6 +170,25 @@ def unwound_hub() -> History:
 def unwound_payee() -> History:
     """The payee's of the same."""
     return list(_unwound_logs()[2])
+
+
+@lru_cache
+def _denied_logs() -> tuple[tuple[events.Event, ...], ...]:
+    web = Web(1, fees=(FEE,))
+    web.payee.decision = Decision("deny", "house rules")
+    web.open(AMOUNT)
+    web.settle()
+    return tuple(tuple(log_of(node)) for node in web.row)
+
+
+def denied_payer() -> History:
+    """The payer's: the payee denied the channel, so nobody guaranteed anything."""
+    return list(_denied_logs()[0])
+
+
+def denied_hub() -> History:
+    """The hub's of the same."""
+    return list(_denied_logs()[1])
 
 
 def target_of(history: Iterable[events.Event]) -> ChannelId:

@@ -23,6 +23,8 @@ from tests.support.audit_cases import (
     without,
 )
 from tests.support.audit_webs import (
+    denied_hub,
+    denied_payer,
     folded,
     hub,
     leader,
@@ -39,7 +41,26 @@ RECORDED, RENOUNCED = virtual_events.VirtualChannelRecorded, virtual_events.Post
 ASKED = virtual_events.UnwindingAsked
 STORED, SIGNED, RECEIVED = events.StateStored, events.StateSigned, events.StateReceived
 
-HONEST = (payer, hub, payee, open_hub, unwound_payer, unwound_hub, unwound_payee, alice, leader)
+PRUNED = virtual_events.VirtualChannelPruned
+
+
+def pruned_hub() -> History:
+    """A hub's that pruned the channel which the payee denied."""
+    return [*denied_hub(), PRUNED(target_of(denied_hub()))]
+
+
+HONEST = (
+    payer,
+    hub,
+    payee,
+    open_hub,
+    unwound_payer,
+    unwound_hub,
+    unwound_payee,
+    alice,
+    leader,
+    pruned_hub,
+)
 
 
 @pytest.mark.parametrize("history", HONEST, ids=lambda history: history.__name__)
@@ -324,3 +345,43 @@ def test_a_state_that_is_not_stored_is_another_familys() -> None:
     stray = SIGNED(target, 3, b"\x01" * 32, IVAN.address, bytes(65), True)
     assert messages(VirtualCheck, [*open_hub(), stray]) == []
     assert messages(VirtualCheck, [replace(stray, channel_id=b"\x02" * 32)]) == []
+
+
+# --- pruning ---
+
+
+def test_what_came_to_nothing_may_be_pruned_once() -> None:
+    for history in (denied_payer(), denied_hub()):
+        gone = PRUNED(target_of(history))
+        assert messages(VirtualCheck, [*history, gone]) == []
+        then(history, gone, gone, words="pruned before: nothing follows")
+
+
+def test_nothing_follows_from_a_channel_that_was_pruned() -> None:
+    history = pruned_hub()
+    then(history, ASKED(target_of(history), "GIVEN_UP", ""), words="pruned before")
+
+
+@pytest.mark.parametrize(
+    ("history", "words"),
+    [
+        (open_hub, "was not rejected"),
+        (unwound_hub, "the channel had guarantees"),
+        (hub, "more than its prefund is known"),
+    ],
+)
+def test_a_channel_that_may_be_needed_is_not_pruned(
+    history: Callable[[], History], words: str
+) -> None:
+    then(history(), PRUNED(target_of(history())), words=words)
+
+
+def test_nothing_is_pruned_that_a_cut_tail_may_have_held_more_of() -> None:
+    cut = events.LogTailCut(9, 10, "000001.log")
+    history = [*denied_hub(), cut]
+    then(history, PRUNED(target_of(denied_hub())), words="lost a tail")
+
+
+def test_what_is_guaranteed_is_not_pruned() -> None:
+    history = open_hub()
+    then(history, PRUNED(target_of(history)), words="may guarantee the channel still (M16)")
