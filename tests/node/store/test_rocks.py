@@ -4,10 +4,15 @@ import shutil
 from pathlib import Path
 
 import pytest
-from rocksdict import Rdict
+from rocksdict import Cache, Rdict
 
-from node.store.kv import LOG, KeyValueBusy, KeyValueDamaged, KeyValueError
-from node.store.rocks import RocksKeyValue, options, refused_opening
+from node.store.kv import FAMILIES, LOG, KeyValueBusy, KeyValueDamaged, KeyValueError
+from node.store.rocks import (
+    BLOCK_CACHE_SIZE_BYTES,
+    RocksKeyValue,
+    options,
+    refused_opening,
+)
 from tests.support.logs import flip, newest
 
 
@@ -133,6 +138,23 @@ def test_a_refusal_to_open_is_told_apart_by_its_words(text: str, kind: type[KeyV
 
 
 def test_a_directory_that_lost_its_families_is_damaged(tmp_path: Path) -> None:
-    Rdict(str(tmp_path), options()).close()
+    Rdict(str(tmp_path), options(Cache(BLOCK_CACHE_SIZE_BYTES))).close()
     with pytest.raises(KeyValueDamaged, match="Column family not found"):
         RocksKeyValue.open_beside(tmp_path)
+
+
+def test_all_families_share_one_bounded_cache(tmp_path: Path) -> None:
+    store = RocksKeyValue(tmp_path)
+    batch = store.new_batch()
+    batch.put(b"key", bytes(2_000), store.handle(LOG))
+    store.write(batch)
+    store.close()
+    store = RocksKeyValue(tmp_path)
+    assert store.get(LOG, b"key") == bytes(2_000)
+    columns = [store._columns[family] for family in FAMILIES]
+    capacities = {one.property_int_value("rocksdb.block-cache-capacity") for one in columns}
+    assert capacities == {BLOCK_CACHE_SIZE_BYTES}
+    (used,) = {one.property_int_value("rocksdb.block-cache-usage") for one in columns}
+    assert used is not None
+    assert used >= 2_000, "what one family read is in the cache of all"
+    store.close()
