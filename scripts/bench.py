@@ -3,6 +3,7 @@
     python scripts/bench.py                 everything, in a few minutes
     python scripts/bench.py --only store    durable appends and replay, without daemons
     python scripts/bench.py --only paths    batches, ledgers and virtual channels, three daemons
+    python scripts/bench.py --only memory   what a live channel costs its hub, three daemons
     python scripts/bench.py --runs 3        the middle of three
     python scripts/bench.py --json          one document
 
@@ -25,6 +26,7 @@ if __name__ == "__main__":
     sys.path[0] = str(ROOT)
 
 from scripts.benchmarks import growth, limits, machine, report, store  # noqa: E402
+from scripts.benchmarks.memory import MemoryPlan, hub_bytes_per_channel  # noqa: E402
 from scripts.benchmarks.paths import PathPlan, measure_delayed, measure_paths  # noqa: E402
 from scripts.benchmarks.payments import PaymentPlan, measure_payments  # noqa: E402
 
@@ -37,6 +39,7 @@ class Plan:
     with_store: bool = True
     with_paths: bool = True
     with_growth: bool = True
+    with_memory: bool = True
     runs: int = 1
     append_batches: int = 500
     replay_events: int = 200_000
@@ -44,6 +47,7 @@ class Plan:
     payments: PaymentPlan = field(default_factory=PaymentPlan)
     paths: PathPlan = field(default_factory=PathPlan)
     delayed_openings: int = 20
+    memory: MemoryPlan = field(default_factory=MemoryPlan)
 
 
 def run(plan: Plan, workspace: Path) -> report.Run:
@@ -78,6 +82,10 @@ def run(plan: Plan, workspace: Path) -> report.Run:
         _say("openings with 10 ms on every wire")
         delayed_ms = measure_delayed(_subfolder(workspace, "delayed"), 10.0, plan.delayed_openings)
         figures["opening_delayed_p50_ms"] = delayed_ms
+    if plan.with_memory:
+        _say("the memory of a hub with live channels")
+        found_bytes = hub_bytes_per_channel(_subfolder(workspace, "memory"), plan.memory)
+        figures["hub_bytes_per_channel"] = found_bytes
     if plan.with_growth:
         _say("payments of a node with much in hand and much behind it")
         measured = growth.growth_us()
@@ -99,7 +107,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure and print; 0 whatever the figures are."""
     parser = argparse.ArgumentParser(description="Measure this node beside the machine's limits.")
     parser.add_argument(
-        "--only", choices=("store", "payments", "paths", "growth"), help="leave the rest out"
+        "--only",
+        choices=("store", "payments", "paths", "memory", "growth"),
+        help="leave the rest out",
     )
     parser.add_argument("--runs", type=int, default=1, help="passes; the middle one is reported")
     parser.add_argument("--payments", type=int, default=PaymentPlan.pipelined)
@@ -111,6 +121,7 @@ def main(arguments: list[str] | None = None) -> int:
         with_store=given.only in (None, "store"),
         with_paths=given.only in (None, "paths"),
         with_growth=given.only in (None, "growth"),
+        with_memory=given.only in (None, "memory"),
         runs=max(given.runs, 1),
         payments=PaymentPlan(pipelined=given.payments, in_flight=given.in_flight),
     )

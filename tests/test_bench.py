@@ -18,6 +18,7 @@ from scripts import bench
 from scripts.benchmarks import growth, limits, machine, report, store
 from scripts.benchmarks.limits import Effort, Parts
 from scripts.benchmarks.machine import Pressure, PressureMeter
+from scripts.benchmarks.memory import RETENTION, MemoryPlan
 from scripts.benchmarks.paths import PathPlan
 from scripts.benchmarks.payments import PaymentPlan
 
@@ -219,6 +220,7 @@ def test_payments_between_two_daemons_are_measured(tmp_path: Path) -> None:
         with_store=False,
         with_paths=False,
         with_growth=False,
+        with_memory=False,
         effort=TINY,
         payments=PaymentPlan(warm_up=5, pipelined=40, in_flight=8, single=5),
     )
@@ -249,6 +251,7 @@ def test_batches_ledgers_and_hubs_are_measured_between_three_daemons(tmp_path: P
         effort=TINY,
         paths=tiny,
         delayed_openings=2,
+        memory=MemoryPlan(warm_up_payments=40, warm_up_channels=2, channels=3),
     )
     run = bench.run(plan, tmp_path)
     names = {line.aim.name for line in run.lines()}
@@ -256,3 +259,4 @@ def test_batches_ledgers_and_hubs_are_measured_between_three_daemons(tmp_path: P
     assert names == {aim.name for aim in report.AIMS} - set(FIGURES) - growth_names
     assert all(run.figures[name] > 0 for name in names - {"hub_bytes_per_channel"})
     assert run.details["own_voucher_payer_cpu_us"] >= 0
+    assert not RETENTION.keys() & os.environ.keys()

@@ -24,7 +24,7 @@ from node.cli.local_node import LocalNode
 from node.processes import free_port
 from node.rpc.client import RpcClient, RpcError
 from scripts.benchmarks.delay import delayed_wires
-from scripts.benchmarks.machine import process_cpu_s, resident_size_bytes
+from scripts.benchmarks.machine import process_cpu_s
 
 Call = tuple[str, Mapping[str, object]]
 
@@ -63,7 +63,7 @@ def measure_paths(workspace: Path, plan: PathPlan) -> tuple[dict[str, float], di
     with demo_progress(True) as quiet:
         names = names_on_path(1)
         with running_path(workspace, quiet, names) as (_, nodes):
-            return trio.run(partial(_Bench(nodes, plan).run))
+            return trio.run(partial(PathBench(nodes, plan).run))
 
 
 def measure_delayed(workspace: Path, delay_ms: float, count: int) -> float:
@@ -76,19 +76,22 @@ def measure_delayed(workspace: Path, delay_ms: float, count: int) -> float:
         delayed_wires(delay_ms, behind),
         running_path(workspace, quiet, names, wires=wires) as (_, nodes),
     ):
-        return trio.run(_Bench(nodes, PathPlan(openings=count, live=0)).delayed)
+        return trio.run(PathBench(nodes, PathPlan(openings=count, live=0)).delayed)
 
 
-class _Bench:
-    """One run over three daemons."""
+class PathBench:
+    """One run over three daemons: alice pays, hub carries, bob is paid."""
 
     def __init__(self, nodes: list[LocalNode], plan: PathPlan) -> None:
         self.alice, self.hub, self.bob = nodes
         self.plan = plan
         self.figures: dict[str, float] = {}
         self.details: dict[str, float] = {}
+        self.client: RpcClient
+        """Alice's, while `run` or whoever else set it holds it open."""
 
     async def run(self) -> tuple[dict[str, float], dict[str, float]]:
+        """All figures of `measure_paths`, and further details."""
         async with await RpcClient.connect(self.alice.endpoint) as client:
             self.client = client
             await self._batches()
@@ -101,7 +104,7 @@ class _Bench:
         """The median opening, over one ledger on each side."""
         async with await RpcClient.connect(self.alice.endpoint) as client:
             self.client = client
-            await self._open_path(1)
+            await self.open_path(1)
             latencies_ms = [await self._open_one() for _ in range(self.plan.openings)]
         return percentile(latencies_ms, 50)
 
@@ -110,14 +113,14 @@ class _Bench:
     async def _batches(self) -> None:
         """P1 and P3: a voucher for each payment. P17: one for a batch."""
         plan = self.plan
-        channel_id = await self._open_direct()
-        await self._pay([channel_id], plan.batch_size * 4, shared=False)
-        seconds, cpu_us = await self._pay([channel_id], plan.own_vouchers, shared=False)
+        channel_id = await self.open_direct(self.bob)
+        await self.pay([channel_id], plan.batch_size * 4, shared=False)
+        seconds, cpu_us = await self.pay([channel_id], plan.own_vouchers, shared=False)
         self.figures["own_vouchers_per_s"] = plan.own_vouchers / seconds
         self.details["own_voucher_payer_cpu_us"] = cpu_us[0]
         self.details["own_voucher_payee_cpu_us"] = cpu_us[1]
-        await self._pay([channel_id], plan.batch_size * 10, shared=True)
-        seconds, cpu_us = await self._pay([channel_id], plan.shared_vouchers, shared=True)
+        await self.pay([channel_id], plan.batch_size * 10, shared=True)
+        seconds, cpu_us = await self.pay([channel_id], plan.shared_vouchers, shared=True)
         self.figures["shared_vouchers_per_s"] = plan.shared_vouchers / seconds
         self.details["shared_voucher_payer_cpu_us"] = cpu_us[0]
         self.details["shared_voucher_payee_cpu_us"] = cpu_us[1]
@@ -125,13 +128,13 @@ class _Bench:
     async def _many_channels(self) -> None:
         """The same payments over many channels."""
         plan = self.plan
-        calls = [self._direct_call() for _ in range(plan.channels)]
+        calls = [self._direct_call(self.bob) for _ in range(plan.channels)]
         ids = await self._open_all(calls, (self.alice, self.bob))
-        seconds, _ = await self._pay(ids, plan.own_vouchers, shared=False)
+        seconds, _ = await self.pay(ids, plan.own_vouchers, shared=False)
         share = plan.own_vouchers / seconds / self.figures["own_vouchers_per_s"]
         self.figures["over_channels_share"] = share
 
-    async def _pay(
+    async def pay(
         self, channel_ids: list[str], count: int, *, shared: bool
     ) -> tuple[float, tuple[float, float]]:
         """Seconds and processor time a payment of both daemons."""
@@ -200,24 +203,20 @@ class _Bench:
     # --- virtual channels ---
 
     async def _openings(self) -> None:
-        """P8: one at a time. P9: with many open. And what a live channel costs the hub."""
+        """P8: one at a time. P9: with many open."""
         plan = self.plan
         pairs = math.ceil((plan.live + plan.openings + 100) / 100)
-        await self._open_path(pairs)
+        await self.open_path(pairs)
         latencies_ms = [await self._open_one() for _ in range(plan.openings)]
         self.figures["opening_p50_ms"] = percentile(latencies_ms, 50)
         self.details["opening_p99_ms"] = percentile(latencies_ms, 99)
-        few = await self._open_virtual(plan.burst)
-        before = resident_size_bytes(self.hub.child.process_id)
-        count = max(plan.live - plan.burst, 1)
-        await self._open_virtual(count)
-        grown = resident_size_bytes(self.hub.child.process_id) - before
-        many = await self._open_virtual(plan.burst)
+        few = await self.open_virtual(plan.burst)
+        await self.open_virtual(max(plan.live - plan.burst, 1))
+        many = await self.open_virtual(plan.burst)
         self.figures["openings_per_s"] = plan.burst / few
         self.figures["openings_with_many_share"] = few / many
-        self.figures["hub_bytes_per_channel"] = grown / count
 
-    async def _open_path(self, pairs: int) -> None:
+    async def open_path(self, pairs: int) -> None:
         """So many ledgers between alice and the hub, and between the hub and bob."""
         left = [self._ledger_call(self.hub) for _ in range(pairs)]
         await self._open_all(left, (self.alice, self.hub))
@@ -235,7 +234,7 @@ class _Bench:
             await trio.lowlevel.checkpoint()
         return (time.perf_counter() - started) * 1e3
 
-    async def _open_virtual(self, count: int) -> float:
+    async def open_virtual(self, count: int) -> float:
         """Seconds until so many more are open at the payer."""
         started = time.perf_counter()
         for group in _groups([self._virtual_call() for _ in range(count)]):
@@ -249,8 +248,8 @@ class _Bench:
 
     # --- calls ---
 
-    def _direct_call(self) -> Call:
-        return "channel_open", {"counterparty": self.bob.address, "amount": str(CHANNEL_WEI)}
+    def _direct_call(self, peer: LocalNode) -> Call:
+        return "channel_open", {"counterparty": peer.address, "amount": str(CHANNEL_WEI)}
 
     def _ledger_call(self, peer: LocalNode) -> Call:
         amount = str(LEDGER_DEPOSIT_WEI)
@@ -260,8 +259,9 @@ class _Bench:
         path = [self.hub.address, self.bob.address]
         return "channel_open", {"path": path, "amount": str(CHANNEL_WEI), "fees": ["0"]}
 
-    async def _open_direct(self) -> str:
-        (channel_id,) = await self._open_all([self._direct_call()], (self.alice, self.bob))
+    async def open_direct(self, peer: LocalNode) -> str:
+        """A channel of alice's that the chain funds."""
+        (channel_id,) = await self._open_all([self._direct_call(peer)], (self.alice, peer))
         return channel_id
 
     async def _open_all(
