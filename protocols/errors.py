@@ -468,6 +468,18 @@ class UnknownPayment(CommandRefused):
     payment_id: bytes
 
 
+@dataclass(eq=False)
+class TooManyEndings(CommandRefused):
+    """What leaving is worth is a minimum over all ways in which linked ledgers may end."""
+
+    code = 1310
+    retry_safe = True
+    next_step = "ask again when proposals of our ledgers have been answered"
+    template = "{count} guarantees would have to be looked at, the most is {limit}"
+    count: int
+    limit: int
+
+
 class DeliveryRefused(ProtocolError):
     """A peer's message that does not fit the conversation."""
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
+from math import prod
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -31,6 +32,7 @@ from protocols.channel import (
     confirmed_holdings,
     funding_terms,
 )
+from protocols.errors import TooManyEndings
 from protocols.ledger import Ledger, after, ledger_state
 from protocols.outcome import (
     GUARANTEE,
@@ -43,6 +45,10 @@ from protocols.outcome import (
 from protocols.settlement import payouts
 from protocols.state import FixedPart, State
 from protocols.types import Address, Amount, ChannelId, Destination, Signature
+
+LOOKED_AT_COUNT_MAX = 250_000
+"""Guarantees and channels looked at, over all endings of linked ledgers: two seconds or so. One
+ledger with all that it may hold and a full queue is within it."""
 
 
 class SignedState(Struct, frozen=True, gc=False):
@@ -133,8 +139,10 @@ def exit_value(me: Address, materials: Sequence[Material]) -> dict[Address, Amou
     """What `me` gets at least, by asset, if it leaves every one of these channels now.
 
     All its channels at once, because what a hub loses in one ledger it gains in another. Exact
-    where the holdings cover a ledger's outcome, else a bound from below. The cost is the product of
-    the ledgers' endings: one each unless proposals of `me` are unanswered.
+    where the holdings cover a ledger's outcome, else a bound from below. The cost is linear in
+    guarantees while no proposal of `me` is unanswered; else each set of ledgers that carry channels
+    of each other may end in the product of their endings. Raises TooManyEndings above
+    `LOOKED_AT_COUNT_MAX`.
     """
     by_asset: dict[Address, list[Material]] = {}
     for material in materials:
@@ -148,11 +156,78 @@ def _of_asset(destination: Destination, me: Address, materials: Sequence[Materia
     payments = [material for material in materials if material.voucher is not None]
     possible = {material.fixed.channel_id(): endings(material, me) for material in payments}
     held = {material.fixed.channel_id(): material.held for material in payments}
-    choices = [endings(ledger, me) for ledger in ledgers]
-    return min(
-        _value(destination, list(zip(chosen, ledgers, strict=True)), possible, held)
-        for chosen in product(*choices)
-    )
+    groups = _linked([_Choice(ledger, endings(ledger, me)) for ledger in ledgers], possible)
+    carried = set[ChannelId]().union(*(group.targets for group in groups))
+    alone = {channel_id: ways for channel_id, ways in possible.items() if channel_id not in carried}
+    value = _value(destination, [], alone, held)
+    for group in groups:
+        _require_few(group)
+        reached = {channel_id: possible[channel_id] for channel_id in group.targets}
+        backing = [choice.ledger for choice in group.choices]
+        value += min(
+            _value(destination, list(zip(chosen, backing, strict=True)), reached, held)
+            for chosen in product(*(choice.endings for choice in group.choices))
+        )
+    return value
+
+
+class _Choice:
+    """A ledger, the ways in which it may end, and the channels that any of them guarantees."""
+
+    __slots__ = ("endings", "ledger", "size", "targets")
+
+    def __init__(self, ledger: Material, ways: Endings) -> None:
+        self.ledger = ledger
+        self.endings = ways
+        outcomes = [exit_.allocations for exit_ in ways if exit_ is not None]
+        self.size = max(map(len, outcomes), default=0)
+        self.targets = {
+            allocation.destination
+            for allocations in outcomes
+            for allocation in allocations
+            if allocation.allocation_type == GUARANTEE
+        }
+
+
+class _Group:
+    """Ledgers that carry channels of each other: how one ends matters to how another does."""
+
+    __slots__ = ("choices", "targets")
+
+    def __init__(self) -> None:
+        self.choices: list[_Choice] = []
+        self.targets: set[ChannelId] = set()
+
+
+def _linked(choices: Sequence[_Choice], possible: Mapping[ChannelId, Endings]) -> list[_Group]:
+    by_target: dict[ChannelId, list[_Choice]] = {}
+    for choice in choices:
+        choice.targets &= possible.keys()
+        for target in choice.targets:
+            by_target.setdefault(target, []).append(choice)
+    groups: list[_Group] = []
+    seen: set[int] = set()
+    for first in choices:
+        group, waiting = _Group(), [first]
+        while waiting:
+            choice = waiting.pop()
+            if id(choice) in seen:
+                continue
+            seen.add(id(choice))
+            group.choices.append(choice)
+            for target in choice.targets - group.targets:
+                waiting += by_target[target]
+            group.targets |= choice.targets
+        if group.choices:
+            groups.append(group)
+    return groups
+
+
+def _require_few(group: _Group) -> None:
+    ways = prod(len(choice.endings) for choice in group.choices)
+    count = ways * (sum(choice.size for choice in group.choices) + len(group.targets))
+    if ways > 1 and count > LOOKED_AT_COUNT_MAX:
+        raise TooManyEndings(count, LOOKED_AT_COUNT_MAX)
 
 
 def _value(

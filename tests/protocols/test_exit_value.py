@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from protocols import inputs
-from protocols.exit_value import Material, SignedState, endings, exit_value, material_of
+from protocols.errors import TooManyEndings
+from protocols.exit_value import (
+    LOOKED_AT_COUNT_MAX,
+    Material,
+    SignedState,
+    endings,
+    exit_value,
+    material_of,
+)
 from protocols.ledger import Guarantee, LedgerVars, ledger_state
 from protocols.outcome import destination_of
 from protocols.state import FixedPart, State
@@ -211,6 +220,54 @@ def test_a_ledger_of_the_core_is_worth_its_balances_and_a_proposal_binds_its_lea
     assert values() == (LEADER_AMOUNT - 30, FOLLOWER_AMOUNT)
     network.settle()
     assert values() == (LEADER_AMOUNT - 30, FOLLOWER_AMOUNT + 30)
+
+
+def unanswered(ours: Material, count: int) -> Material:
+    """The ledger with so many more states that its leader alone signed, each one dearer to it."""
+    newest = ours.states[-1].state
+    (exit_,) = newest.outcome
+    leader, follower, *backing = exit_.allocations
+    later = []
+    for number in range(1, count + 1):
+        shares = (
+            replace(leader, amount=leader.amount - number),
+            replace(follower, amount=follower.amount + number),
+            *backing,
+        )
+        outcome = (replace(exit_, allocations=shares),)
+        state = replace(newest, outcome=outcome, turn_num=newest.turn_num + number)
+        later.append(SignedState(state, (b"l", b"")))
+    return replace(ours, states=(*ours.states, *later))
+
+
+def numbered(number: int, count: int) -> Material:
+    """A ledger of IVAN's with nobody in particular, no guarantee in it."""
+    who = Actor("", b"", number.to_bytes(20, "big"), ALICE.signer)
+    return unanswered(ledger(IVAN, who, balances=(50, 7), guarantee=False), count)
+
+
+def test_ledgers_that_carry_nothing_in_common_cost_no_more_together_than_alone() -> None:
+    many = [numbered(number, 9) for number in range(1, 41)]
+    assert value(IVAN, *many) == 40 * (50 - 9)
+
+
+def test_linked_ledgers_are_looked_at_together() -> None:
+    to_hub = ledger(IVAN, ALICE, balances=(50, 7))
+    from_hub = ledger(IVAN, BOB, balances=(50, 7))
+    queues = [unanswered(to_hub, 9), unanswered(from_hub, 9)]
+    alone = numbered(1, 9)
+    carried = virtual(POSTFUND)
+    least = value(IVAN, *queues, carried)
+    assert value(IVAN, *queues, carried, alone) == least + 41
+    assert least == value(IVAN, to_hub, from_hub, carried) - 18
+
+
+def test_too_many_endings_of_linked_ledgers_are_refused_by_name() -> None:
+    queues = [unanswered(ledger(IVAN, other, balances=(5_000, 7)), 700) for other in (ALICE, BOB)]
+    with pytest.raises(TooManyEndings) as refused:
+        exit_value(IVAN.address, [*queues, virtual(POSTFUND)])
+    assert refused.value.count > LOOKED_AT_COUNT_MAX
+    assert value(IVAN, *queues) > 0, "without the channel between them they are two"
 
 
 @pytest.mark.slow
