@@ -138,7 +138,7 @@ class LedgerCheck:
         if has_final(channel):
             yield "a final state is signed: no running one follows (M8)"
         own_changes = list(ledger.own_changes(event.turn_num))
-        # What only takes back says again what was agreed; the leader's queue must end to close.
+        # What only takes back says again what was agreed (ADR 0046); the queue must end to close.
         if channel.is_close_only and own_changes:
             yield "the log had lost a tail: the ledger may only be closed (M27)"
         answered: set[str] = set()

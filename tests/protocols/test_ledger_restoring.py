@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from protocols import inputs, messages
 from protocols.channel import ChannelStatus, status
 from protocols.events import MessageDropped
-from protocols.ledger import Guarantee, LedgerVars, ledger_state
+from protocols.ledger import Guarantee, LedgerVars, inverse, ledger_state
 from protocols.outcome import SingleAssetExit
 from protocols.state import State
 from protocols.types import ZERO_ADDRESS
@@ -28,8 +28,10 @@ from tests.support.ledger_rig import (
     judged_by,
     ledger_at,
     move,
+    move_back,
     open_ledger_command,
     opened_ledger,
+    proposals,
     propose,
     result_of,
     target,
@@ -123,6 +125,39 @@ def test_a_follower_hears_again_what_it_had_not_answered(
     alice.feed(inputs.CloseChannel(LEDGER))
     network.settle()
     assert status(bob.channel(LEDGER)) == ChannelStatus.CLOSED
+
+
+def test_a_follower_without_its_tail_signs_only_what_it_knows_to_be_agreed(
+    network: Network,
+) -> None:
+    """ADR 0046: what takes back leads to the agreed state again, at a higher turn."""
+    alice, bob = network.alice, network.bob
+    alice.feed(inputs.PayLedger(LEDGER, 100, "rent"))
+    network.settle()
+    bob.lose_tail()
+    agreed_to = ledger_at(bob)
+    for change in (move(1), add(1), move_back(3)):
+        # A leader that heard of no cut, or of none that it cares for.
+        for body in proposals(change, start=ledger_at(bob).proposed, first_turn=next_turn(bob)):
+            bob.feed(Said(ALICE, body))
+        assert [e.NAME for e in bob.feed(END).events] in ([], ["ledger-update-refused"])
+        assert ledger_at(bob).turn_num == agreed_to.turn_num
+        undoing = proposals(
+            *(inverse(p.change) for p in ledger_at(bob).queue),
+            start=ledger_at(bob).proposed,
+            first_turn=next_turn(bob),
+        )
+        for body in undoing:
+            bob.feed(Said(ALICE, body))
+        bob.feed(END)
+        assert ledger_at(bob).current == agreed_to.current
+        assert ledger_at(bob).queue == ()
+        agreed_to = ledger_at(bob)
+    assert agreed_to.turn_num > 2
+
+
+def next_turn(node: CoreNode) -> int:
+    return ledger_at(node).proposed_turn + 1
 
 
 def test_a_follower_that_forgot_the_opening_hears_what_followed(network: Network) -> None:
