@@ -108,16 +108,17 @@ class NodeState:
         ids = (objective_id(kind, channel_id) for kind in ObjectiveType)
         return [found for found in map(self.objectives.get, ids) if found is not None]
 
+    def families(self) -> Iterator[tuple[bytes, EntityMap[bytes, Any]]]:
+        """The maps of all entities, each behind what precedes its keys in the digest."""
+        yield b"node|", self.nodes
+        yield b"channel|", self.channels
+        yield b"objective|", self.objectives
+        yield b"peer|", self.peers
+        yield b"transaction|", self.transactions
+
     def entities(self) -> Iterator[tuple[bytes, Any]]:
         """Every entity with its key; the order says nothing."""
-        maps: tuple[EntityMap[bytes, Any], ...] = (
-            self.nodes,
-            self.channels,
-            self.objectives,
-            self.peers,
-            self.transactions,
-        )
-        for prefix, entities in zip(_PREFIXES, maps, strict=True):
+        for prefix, entities in self.families():
             for key in entities:
                 yield prefix + key, entities[key]
 
@@ -127,7 +128,6 @@ class NodeState:
 
 
 NODE_KEY = b"node"
-_PREFIXES = (b"node|", b"channel|", b"objective|", b"peer|", b"transaction|")
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -143,33 +143,38 @@ class Digest:
     """
 
     def __init__(self) -> None:
-        self._terms: dict[bytes, tuple[Any, int]] = {}
+        self._terms: dict[bytes, dict[bytes, tuple[Any, int]]] = {}
+        """By family, under the very keys of the state: a copy of each would weigh as much again."""
         self._sum = 0
 
     def update(self, state: NodeState) -> Bytes32:
         """The digest of `state` now: 32 bytes."""
-        count = 0
-        for key, entity in state.entities():
-            count += 1
-            known = self._terms.get(key)
-            if known is not None and known[0] is entity:
-                continue
-            term = int.from_bytes(hashlib.sha256(key + b"\x00" + canonical(entity)).digest(), "big")
-            self._sum += term - (known[1] if known else 0)
-            self._terms[key] = (entity, term)
-        if count < len(self._terms):
-            self._forget_all_but({key for key, _ in state.entities()})
+        for prefix, entities in state.families():
+            terms = self._terms.setdefault(prefix, {})
+            self._update_family(prefix, entities, terms)
         return (self._sum % 2**256).to_bytes(32, "big")
 
-    def _forget_all_but(self, present: set[bytes]) -> None:
-        for key in self._terms.keys() - present:
-            _, term = self._terms.pop(key)
-            self._sum -= term
+    def _update_family(
+        self, prefix: bytes, entities: EntityMap[bytes, Any], terms: dict[bytes, tuple[Any, int]]
+    ) -> None:
+        count = 0
+        for key in entities:
+            count += 1
+            entity, known = entities[key], terms.get(key)
+            if known is not None and known[0] is entity:
+                continue
+            hashed = hashlib.sha256(prefix + key + b"\x00" + canonical(entity))
+            term = int.from_bytes(hashed.digest(), "big")
+            self._sum += term - (known[1] if known else 0)
+            terms[key] = (entity, term)
+        if count < len(terms):
+            for gone in terms.keys() - set(entities):
+                self._sum -= terms.pop(gone)[1]
 
     @property
     def entity_count(self) -> int:
         """Entities that the digest covers."""
-        return len(self._terms)
+        return sum(map(len, self._terms.values()))
 
 
 Reducer = Callable[[NodeState, Any, int], None]

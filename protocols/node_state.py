@@ -67,7 +67,7 @@ def _node_created(state: NodeState, event: events.NodeCreated, time_ms: int) -> 
 
 def _channel_created(state: NodeState, event: events.ChannelCreated, time_ms: int) -> None:
     channel = channel_created(event, state.node.address)
-    state.channels[event.channel_id] = (
+    state.channels[channel.channel_id] = (
         channel_relearnt(channel) if state.node.tail_cut_count else channel
     )
 

@@ -76,6 +76,13 @@ def test_a_digest_kept_up_to_date_equals_one_from_nothing() -> None:
     assert kept.entity_count == len(list(network.bob.state.entities()))
 
 
+def test_a_digest_holds_no_keys_beside_the_states_own() -> None:
+    state, kept = opened().alice.state, Digest()
+    kept.update(state)
+    for prefix, entities in state.families():
+        assert {id(key) for key in kept._terms[prefix]} == {id(key) for key in entities}
+
+
 CHANGES: list[events.Event] = [
     events.PeerMisbehaved(BOB.address, "X", "why", 1),
     events.ChainBlockProcessed(99, block_hash(99)),
