@@ -48,13 +48,13 @@ _ENVIRONMENT_SIGN = "IO error"
 _MISSING_FILE_SIGN = "No such file"
 
 
-def options(cache: Cache, *, paranoid: bool = True) -> Options:
-    """What the database and each family are opened with; the cache is the database's, for all.
+def options(cache: Cache | None = None, *, paranoid: bool = True) -> Options:
+    """What the database and each family are opened with; one cache for all, or one made here.
 
     `paranoid` False opens what can be opened beside a damaged table, for an audit's reading only.
     """
     table = BlockBasedOptions()
-    table.set_block_cache(cache)
+    table.set_block_cache(Cache(BLOCK_CACHE_SIZE_BYTES) if cache is None else cache)
     table.set_checksum_type(ChecksumType.crc32c())
     table.set_format_version(TABLE_FORMAT_VERSION)
     result = Options(raw_mode=True)

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from rocksdict import Cache, Rdict
+from rocksdict import Rdict
 
 from node.store.kv import FAMILIES, LOG, KeyValueBusy, KeyValueDamaged, KeyValueError
 from node.store.rocks import (
@@ -138,7 +138,7 @@ def test_a_refusal_to_open_is_told_apart_by_its_words(text: str, kind: type[KeyV
 
 
 def test_a_directory_that_lost_its_families_is_damaged(tmp_path: Path) -> None:
-    Rdict(str(tmp_path), options(Cache(BLOCK_CACHE_SIZE_BYTES))).close()
+    Rdict(str(tmp_path), options()).close()
     with pytest.raises(KeyValueDamaged, match="Column family not found"):
         RocksKeyValue.open_beside(tmp_path)
 
