@@ -46,7 +46,8 @@ class Rejections:
 
     def add(self, neighbour: Address, payer: Address, time_ms: int) -> None:
         """One more proposal of the payer, brought by the neighbour, came to nothing."""
-        known = self._by_neighbour.setdefault(neighbour, deque())
+        known = self._by_neighbour.pop(neighbour, deque())
+        self._by_neighbour[neighbour] = known
         known.append((time_ms, payer))
         if payer != NOBODY:
             self._by_pair.setdefault((neighbour, payer), deque()).append(time_ms)
@@ -54,6 +55,16 @@ class Rejections:
         while known[0][0] < since_ms or len(known) > NEIGHBOUR_REJECTED_COUNT_MAX:
             _, oldest = known.popleft()
             self._forget(neighbour, oldest)
+        self._forget_silent(since_ms)
+
+    def _forget_silent(self, since_ms: int) -> None:
+        """Of neighbours nothing of whom came to nothing since then, the first: each call adds one
+        at most, so a day's are kept."""
+        neighbour, known = next(iter(self._by_neighbour.items()))
+        if known[-1][0] < since_ms:
+            del self._by_neighbour[neighbour]
+            for _, payer in known:
+                self._forget(neighbour, payer)
 
     def _forget(self, neighbour: Address, payer: Address) -> None:
         times = self._by_pair.get((neighbour, payer))

@@ -57,3 +57,16 @@ def test_memory_is_bounded_by_the_neighbours_bound_and_by_the_day(
     assert len(found._by_neighbour[HUB]) == len(found._by_pair) == 50
     found.add(HUB, PAYER, 500 + PROPOSAL_WINDOW_MS)
     assert list(found._by_pair) == [(HUB, PAYER)]
+
+
+def test_neighbours_that_were_silent_for_a_day_are_forgotten() -> None:
+    found = Rejections()
+    for number in range(100):
+        found.add(number.to_bytes(20, "big"), PAYER, number)
+    found.add(bytes(20), PAYER, 200)
+    assert len(found._by_neighbour) == 100
+    for number in range(99):
+        found.add(HUB, PAYER, 150 + PROPOSAL_WINDOW_MS + number % 3)
+    assert list(found._by_neighbour) == [bytes(20), HUB]
+    assert list(found._by_pair) == [(bytes(20), PAYER), (HUB, PAYER)]
+    assert len(found._by_pair[bytes(20), PAYER]) == 2
