@@ -10,13 +10,13 @@ import pytest
 from tests.support.daemons import Network, open_channel, running_network
 from tests.support.e2e_rig import audit_notes, until
 from tests.support.hostile_peer import Mallory
-from tests.support.warm_python import warm_daemons
+from tests.support.warm_python import started_by, warm_python
 
 
 @pytest.fixture(scope="session", autouse=True)
 def sooner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The daemons that these tests start themselves need not load their libraries each time."""
-    with warm_daemons(tmp_path_factory.mktemp("warm")):
+    with warm_python(tmp_path_factory.mktemp("warm")) as python, started_by(python):
         yield
 
 

@@ -138,9 +138,18 @@ class WarmPython:
 
 
 @contextmanager
-def warm_daemons(directory: Path) -> Iterator[None]:
-    """`LocalNode` starts its daemons by a fork for as long as the block lasts."""
+def warm_python(directory: Path) -> Iterator[WarmPython]:
+    """An interpreter that forks, for as long as the block lasts."""
     python = WarmPython(directory / "warm-python.log")
+    try:
+        yield python
+    finally:
+        python.stop()
+
+
+@contextmanager
+def started_by(python: WarmPython) -> Iterator[None]:
+    """`LocalNode` starts its daemons by a fork of `python` for as long as the block lasts."""
 
     class WarmChild(Child):
         def _start(
@@ -159,7 +168,6 @@ def warm_daemons(directory: Path) -> Iterator[None]:
         yield
     finally:
         LocalNode.child_type, keys._run_child = cold
-        python.stop()
 
 
 def _ask_ourselves(request: bytes) -> subprocess.CompletedProcess[bytes]:

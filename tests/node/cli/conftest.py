@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from node.cli.app import app
 from node.cli.demo_nodes import names_on_path, running_path
 from node.cli.demo_progress import demo_progress
 from tests.support.daemons import LocalNode, Network, open_channel, running_network
+from tests.support.warm_python import WarmPython, started_by, warm_python
 
 Tally = Callable[..., Result]
 
@@ -44,8 +46,17 @@ def tally_json() -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    with running_network(tmp_path_factory.mktemp("network")) as running:
+def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmPython]:
+    """Starts the daemons of the networks; whatever a test starts itself starts cold."""
+    with warm_python(tmp_path_factory.mktemp("warm")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def network(python: WarmPython, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    with ExitStack() as stack:
+        with started_by(python):
+            running = stack.enter_context(running_network(tmp_path_factory.mktemp("network")))
         yield running
 
 
@@ -55,14 +66,14 @@ def channel_id(network: Network) -> str:
     return open_channel(network.alice, network.bob)
 
 
-@pytest.fixture(scope="session")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[LocalNode]]:
+@pytest.fixture(scope="module")
+def path(python: WarmPython, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[LocalNode]]:
     """alice, a hub that takes 7 for a channel, and bob; no ledgers yet."""
     workspace = tmp_path_factory.mktemp("path")
-    with (
-        demo_progress(quiet=True) as progress,
-        running_path(workspace, progress, names_on_path(1), hub_fee=7) as (_, nodes),
-    ):
+    with demo_progress(quiet=True) as progress, ExitStack() as stack:
+        with started_by(python):
+            hubs = running_path(workspace, progress, names_on_path(1), hub_fee=7)
+            _, nodes = stack.enter_context(hubs)
         yield nodes
 
 
