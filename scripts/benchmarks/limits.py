@@ -6,6 +6,8 @@ a disk flush, a TCP round trip; nothing of this node is in them. The formulas:
     L2  vouchers a second, one node per core   1 / (verify + digest + decode + append), the payee
     L3  latency of one durable voucher         sign + verify + 2 digests + encode + decode
                                                + 2 appends + 2 flushes + 1 round trip
+    L3r the same with a receipt, asked for     L3 + sign + verify + 2 digests + 2 appends
+                                               + flush + round trip
     L4  ledger updates a second, two cores     2 / (2 (sign + verify + state digest) + 3 appends)
     L5  one ledger's updates a second          1 / (that work + 3 flushes + 1 round trip)
     L6  opening through one hub                5 (2 verify + sign + state digest + flush
@@ -107,6 +109,12 @@ class Parts:
         return (work + 2 * self.flush_us + self.round_trip_us) / 1e3
 
     @property
+    def receipted_latency_ms(self) -> float:
+        """L3r."""
+        receipt_us = self.sign_us + self.verify_us + 2 * (self.digest_us + self.append_us)
+        return self.voucher_latency_ms + (receipt_us + self.flush_us + self.round_trip_us) / 1e3
+
+    @property
     def ledger_update_us(self) -> float:
         """Work of both sides for one update."""
         signed = self.sign_us + self.verify_us + self.state_digest_us
@@ -149,6 +157,7 @@ class Parts:
         return {
             "L2": self.vouchers_per_s,
             "L3": self.voucher_latency_ms,
+            "L3r": self.receipted_latency_ms,
             "L4": self.ledger_updates_per_s,
             "L5": self.one_ledger_per_s,
             "L6": self.opening_ms,
