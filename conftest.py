@@ -18,6 +18,9 @@ RUN_MARK = "PYTEST_TALLYSTICK_RUN"
 LEAVING_S = 3.0
 """How long a process may take to be gone after the last test."""
 
+SHARED_DAEMONS = frozenset({"attacked", "network", "path", "kept"})
+"""Fixtures of daemons that many tests use, most of a second each to set up."""
+
 # A shared machine has slow moments: a deadline per example would only find those.
 settings.register_profile("tallystick", deadline=None, print_blob=True)
 settings.load_profile("tallystick")
@@ -27,6 +30,14 @@ def pytest_configure(config: pytest.Config) -> None:
     """Mark this run; a worker of pytest-xdist inherits the mark of its controller."""
     if not hasattr(config, "workerinput"):
         os.environ[RUN_MARK] = uuid.uuid4().hex
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests that share daemons on one worker, so that these are started once."""
+    for item in items:
+        for name in SHARED_DAEMONS.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group(name))
 
 
 def pytest_collection_finish() -> None:

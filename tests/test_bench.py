@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -21,6 +22,7 @@ from scripts.benchmarks.machine import Pressure, PressureMeter
 from scripts.benchmarks.memory import RETENTION, MemoryPlan
 from scripts.benchmarks.paths import PathPlan
 from scripts.benchmarks.payments import PaymentPlan
+from tests.support.warm_python import started_by, warm_python
 
 TINY = Effort(fast=20, signatures=3, flushes=3, round_trips=5, batches=3, events=500)
 PARTS = Parts(
@@ -222,7 +224,15 @@ def test_the_script_prints_one_document(
     assert "durable appends by 100" in capsys.readouterr().out
 
 
+@pytest.fixture
+def sooner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What daemons do is measured here, not how they start."""
+    with warm_python(tmp_path_factory.mktemp("warm")) as python, started_by(python):
+        yield
+
+
 @pytest.mark.e2e
+@pytest.mark.usefixtures("sooner")
 def test_payments_between_two_daemons_are_measured(tmp_path: Path) -> None:
     plan = bench.Plan(
         with_store=False,
@@ -241,6 +251,7 @@ def test_payments_between_two_daemons_are_measured(tmp_path: Path) -> None:
 
 
 @pytest.mark.e2e
+@pytest.mark.usefixtures("sooner")
 def test_batches_ledgers_and_hubs_are_measured_between_three_daemons(tmp_path: Path) -> None:
     tiny = PathPlan(
         batch_size=10,

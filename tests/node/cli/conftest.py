@@ -47,9 +47,19 @@ def tally_json() -> Callable[..., Any]:
 
 @pytest.fixture(scope="session")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmPython]:
-    """Starts the daemons of the networks; whatever a test starts itself starts cold."""
+    """Starts the daemons of the end-to-end tests."""
     with warm_python(tmp_path_factory.mktemp("warm")) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def sooner(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The daemons that an end-to-end test starts need not load their libraries each time."""
+    if request.node.get_closest_marker("e2e") is None:
+        yield
+        return
+    with started_by(request.getfixturevalue("python")):
+        yield
 
 
 @pytest.fixture(scope="session")
