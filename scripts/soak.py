@@ -47,8 +47,10 @@ def pytest_run(name: str, what: str, factor: int, *arguments: str) -> Run:
 RUNS = (
     pytest_run(
         "encodings",
-        "hand-packed encodings against eth_abi, 50,000 random states; decoder fuzz",
-        25,
+        "hand-packed encodings against eth_abi, 20,000 random states; decoder fuzz",
+        10,
+        "-n",
+        "2",
         "tests/protocols/test_abi.py",
     ),
     pytest_run(

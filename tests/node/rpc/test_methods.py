@@ -90,6 +90,7 @@ async def test_an_unknown_parameter_is_refused_by_every_method(name: str) -> Non
     assert "extra" in error["message"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())

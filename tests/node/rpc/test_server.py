@@ -43,6 +43,7 @@ def responses(received: bytes) -> list[bytes]:
     return bodies
 
 
+@pytest.mark.slow
 @FUZZ
 @given(data=st.binary(max_size=2_000))
 async def test_any_bytes_are_answered_in_form_or_not_at_all(data: bytes) -> None:
@@ -54,6 +55,7 @@ async def test_any_bytes_are_answered_in_form_or_not_at_all(data: bytes) -> None
         nursery.cancel_scope.cancel()
 
 
+@pytest.mark.slow
 @FUZZ
 @given(data=st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
 async def test_any_body_of_the_owner_gets_one_well_formed_refusal(data: bytes) -> None:

@@ -326,6 +326,7 @@ FRAMES = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(frames=FRAMES)
 async def test_any_frames_are_answered_in_form_or_end_their_connection(
