@@ -26,7 +26,7 @@ from protocols.objectives import closing, directfund, giving_up, ledger_closing
 from protocols.objectives.base import ObjectiveStatus, ObjectiveType, WaitingFor, objective_id
 from protocols.objectives.cranks import crank_channel
 from protocols.objectives.virtual_refusals import is_refused_for_another
-from protocols.state import FixedPart, State, state_from_encoding
+from protocols.state import FixedPart, State, says_final, state_from_encoding
 from protocols.types import ChannelId, ObjectiveId, to_hex
 
 _NO_NEWS = (
@@ -163,10 +163,8 @@ def _objective_of(draft: Draft, body: messages.Body) -> ObjectiveId:
             )
             return objective_id(ObjectiveType.DIRECT_FUND, fixed.channel_id())
         case messages.SignedState():
-            # The last word of a state's head says whether it is final: channel id, two offsets,
-            # turn number, flag.
-            is_final = body.encoded_state[128:160].endswith(b"\x01")
-            kind = ObjectiveType.DIRECT_DEFUND if is_final else ObjectiveType.DIRECT_FUND
+            final = says_final(body.encoded_state)
+            kind = ObjectiveType.DIRECT_DEFUND if final else ObjectiveType.DIRECT_FUND
             return objective_id(kind, body.channel_id)
         case _:
             assert isinstance(body, messages.FinalStateRequest | messages.FinalStateRefusal)

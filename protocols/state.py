@@ -119,6 +119,14 @@ def state_from_encoding(fixed: FixedPart, encoded: bytes) -> State:
     return State(fixed, decoded.app_data, decoded.outcome, decoded.turn_num, decoded.is_final)
 
 
+def says_final(encoded: bytes) -> bool:
+    """Whether an encoded state says that it is final; False for what is no encoding.
+
+    The flag is the last word of its head: channel id, two offsets, turn number, flag.
+    """
+    return encoded[128:160].endswith(b"\x01")
+
+
 def fingerprint(state_hash: StateHash, outcome_hash: Bytes32) -> bytes:
     """The 20 bytes by which the adjudicator remembers a state and its outcome."""
     require_width("state_hash", state_hash, 32)

@@ -9,7 +9,7 @@ from protocols.errors import UnknownChannel
 from protocols.objectives import giving_up, virtualdefund, virtualfund
 from protocols.objectives.base import ObjectiveType, objective_id
 from protocols.objectives.prefund_rules import is_pruned
-from protocols.state import FixedPart, state_from_encoding
+from protocols.state import FixedPart, says_final, state_from_encoding
 from protocols.types import Address, ChannelId, ObjectiveId
 from protocols.virtual_paths import links_of
 
@@ -37,10 +37,8 @@ def objective_of(body: Message) -> ObjectiveId:
             )
             return objective_id(ObjectiveType.VIRTUAL_FUND, fixed.channel_id())
         case messages.VirtualState():
-            # The last word of a state's head says whether it is final: channel id, two offsets,
-            # turn number, flag.
-            is_final = body.encoded_state[128:160].endswith(b"\x01")
-            kind = ObjectiveType.VIRTUAL_DEFUND if is_final else ObjectiveType.VIRTUAL_FUND
+            final = says_final(body.encoded_state)
+            kind = ObjectiveType.VIRTUAL_DEFUND if final else ObjectiveType.VIRTUAL_FUND
             return objective_id(kind, body.channel_id)
         case _:
             return objective_id(ObjectiveType.VIRTUAL_FUND, body.channel_id)

@@ -31,7 +31,7 @@ from protocols.channel import (
     observed_chain_status,
     observed_holdings,
 )
-from protocols.crypto import keccak256, recover_address
+from protocols.crypto import recover_address
 from protocols.draft import FOLLOWER, PAYEE, Draft, Proposal
 from protocols.errors import (
     OutcomeNotSupported,
@@ -51,6 +51,7 @@ from protocols.objectives.base import (
     WaitingFor,
     objective_id,
 )
+from protocols.objectives.openings import record_opening
 from protocols.objectives.prefund_rules import require_asset, require_payment, require_prefund
 from protocols.objectives.states import resend, sign, sign_and_send, take_in
 from protocols.outcome import Allocation, SingleAssetExit, destination_of
@@ -176,8 +177,9 @@ def open_channel(draft: Draft, command: OpenChannel | OpenLedger) -> ObjectiveId
     state = State(fixed, b"", (SingleAssetExit(command.asset, allocations),), PREFUND_TURN, False)
     _require_acceptable(draft, state)
     request_hash = command_hash(command) if command.request_id else None
-    identity = _create(draft, state, draft.context.me, command.request_id, request_hash)
-    draft.emit(events.ObjectiveApproved(identity, draft.context.me))
+    kind, me = ObjectiveType.DIRECT_FUND, draft.context.me
+    identity = record_opening(draft, kind, state, me, command.request_id, request_hash)
+    draft.emit(events.ObjectiveApproved(identity, me))
     return identity
 
 
@@ -205,7 +207,7 @@ def receive_proposal(draft: Draft, peer: Address, body: messages.ChannelProposal
     _require_few_unfunded(draft, peer)
     if recover_address(state.state_hash(), body.signature) != peer:
         raise WrongSigner(peer)
-    identity = _create(draft, state, peer, "", None)
+    identity = record_opening(draft, ObjectiveType.DIRECT_FUND, state, peer, "", None)
     channel = draft.state.channels[state.channel_id]
     take_in(draft, channel, state, body.encoded_state, body.signature)
     _let_policy_decide(draft, identity, state, peer)
@@ -249,30 +251,6 @@ def retell(draft: Draft, channel: Channel) -> None:
             resend(draft, channel, PREFUND_TURN, identity)
     if channel.signed_by_me(POSTFUND_TURN):
         resend(draft, channel, POSTFUND_TURN, identity)
-
-
-def _create(
-    draft: Draft, state: State, initiator: Address, request_id: str, request_hash: bytes | None
-) -> ObjectiveId:
-    """Record the channel, its objective and the prefund state."""
-    fixed, channel_id = state.fixed, state.channel_id
-    identity = objective_id(ObjectiveType.DIRECT_FUND, channel_id)
-    draft.emit(
-        events.ObjectiveCreated(identity, ObjectiveType.DIRECT_FUND, channel_id, fixed.participants)
-    )
-    draft.emit(events.ObjectiveParamsRecorded(identity, initiator, request_id, request_hash))
-    draft.emit(
-        events.ChannelCreated(
-            channel_id,
-            fixed.participants,
-            fixed.channel_nonce,
-            fixed.app_definition,
-            fixed.challenge_duration,
-        )
-    )
-    encoded = state.encode()
-    draft.emit(events.StateStored(channel_id, keccak256(encoded), encoded))
-    return identity
 
 
 def _let_policy_decide(draft: Draft, identity: ObjectiveId, state: State, peer: Address) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from protocols import events, messages
 from protocols.channel import PREFUND_TURN, Channel
-from protocols.crypto import keccak256
 from protocols.draft import HUB, PAYEE, Draft, Proposal
 from protocols.errors import ParticipantsRefused, StateRefused, UnknownChannel, WrongSigner
 from protocols.inputs import OpenVirtual, command_hash
@@ -16,6 +15,7 @@ from protocols.ledger_errors import LedgerRefused
 from protocols.nonce import channel_nonce
 from protocols.objectives.base import ObjectiveType, objective_id
 from protocols.objectives.giving_up import give_up, with_hop
+from protocols.objectives.openings import record_opening
 from protocols.objectives.virtual_refusals import ANSWERED, answer_refusal
 from protocols.objectives.virtual_retelling import answer
 from protocols.objectives.virtual_rules import (
@@ -67,9 +67,10 @@ def open_channel(draft: Draft, command: OpenVirtual) -> ObjectiveId:
     ledger_id = choose_right(draft, state, 0, command.fees)
     require_room(draft, state, 0, command.fees, (ledger_id,))
     request_hash = command_hash(command) if command.request_id else None
-    identity = _create(draft, state, draft.context.me, command.request_id, request_hash)
+    kind, me = ObjectiveType.VIRTUAL_FUND, draft.context.me
+    identity = record_opening(draft, kind, state, me, command.request_id, request_hash)
     _record_ledgers(draft, state.channel_id, b"", ledger_id, command.fees)
-    draft.emit(events.ObjectiveApproved(identity, draft.context.me))
+    draft.emit(events.ObjectiveApproved(identity, me))
     return identity
 
 
@@ -133,7 +134,7 @@ def _consider(
     right_ledger = b"" if place == last else choose_right(draft, state, place, fees)
     chosen = tuple(ledger for ledger in (left_ledger, right_ledger) if ledger)
     require_room(draft, state, place, fees, chosen)
-    identity = _create(draft, state, sender, "", None)
+    identity = record_opening(draft, ObjectiveType.VIRTUAL_FUND, state, sender, "", None)
     channel_id = state.channel_id
     take_in(draft, channel_id, state, body.encoded_state, body.signatures, sender)
     _record_ledgers(draft, channel_id, left_ledger, right_ledger, fees)
@@ -180,27 +181,6 @@ def _meet_left(draft: Draft, channel: Channel, state: State, ledger_id: bytes) -
         give_up(draft, channel, refusal.name(), with_hop(channel.my_index, str(refusal)))
         return
     _record_ledgers(draft, channel.channel_id, ledger_id, b"", virtual.fees)
-
-
-def _create(
-    draft: Draft, state: State, initiator: Address, request_id: str, request_hash: bytes | None
-) -> ObjectiveId:
-    """Record the channel, its objective and the prefund state."""
-    fixed, channel_id, kind = state.fixed, state.channel_id, ObjectiveType.VIRTUAL_FUND
-    identity, encoded = objective_id(kind, channel_id), state.encode()
-    draft.emit(events.ObjectiveCreated(identity, kind, channel_id, fixed.participants))
-    draft.emit(events.ObjectiveParamsRecorded(identity, initiator, request_id, request_hash))
-    draft.emit(
-        events.ChannelCreated(
-            channel_id,
-            fixed.participants,
-            fixed.channel_nonce,
-            fixed.app_definition,
-            fixed.challenge_duration,
-        )
-    )
-    draft.emit(events.StateStored(channel_id, keccak256(encoded), encoded))
-    return identity
 
 
 def _record_ledgers(

@@ -17,6 +17,7 @@ from protocols.state import (
     State,
     challenge_message,
     fingerprint,
+    says_final,
     state_from_encoding,
     status_word,
 )
@@ -281,3 +282,12 @@ def test_nothing_in_a_state_can_be_changed() -> None:
 def test_hashes_are_built_from_values_of_the_right_width_only(build: Any) -> None:
     with pytest.raises(InvalidWidth):
         build()
+
+
+@pytest.mark.parametrize("is_final", [False, True])
+def test_an_encoding_tells_whether_it_is_final(is_final: bool) -> None:
+    random = Random(3)
+    for _ in range(50):
+        encoded = msgspec.structs.replace(random_state(random), is_final=is_final).encode()
+        assert says_final(encoded) is is_final
+        assert not says_final(encoded[:128])
