@@ -27,12 +27,12 @@ class Aim:
 
 AIMS: tuple[Aim, ...] = (
     Aim("payments_per_s", "payments, pipelined", "/s", "L2", 0.20),
-    Aim("rpc_payments_per_s", "the same, one WebSocket", "/s", 4_000.0, 1.0),
+    Aim("rpc_payments_per_s", "payments, one WebSocket", "/s", 4_000.0, 1.0),
     Aim("own_vouchers_per_s", "batches, a voucher each", "/s", "L2", 0.50),
     Aim("voucher_payer_us", "payer's time a voucher", "us", 20.0, 1.0, less_is_better=True),
     Aim("voucher_payee_us", "payee's time a voucher", "us", 20.0, 1.0, less_is_better=True),
     Aim("shared_vouchers_per_s", "batches, one voucher", "/s", 100_000.0, 1.0),
-    Aim("rpc_batched_per_s", "the same, one WebSocket", "/s", 30_000.0, 1.0),
+    Aim("rpc_batched_per_s", "batches, one WebSocket", "/s", 30_000.0, 1.0),
     Aim("over_channels_share", "over 100 channels", "of one", 1.0, 0.80),
     Aim("payment_p50_ms", "payment latency p50", "ms", "L3", 2.5, less_is_better=True),
     Aim("receipted_p50_ms", "the same, its receipt counted", "ms", "L3r", 2.5, less_is_better=True),
