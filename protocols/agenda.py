@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from protocols.objectives.base import Objective, ObjectiveStatus, ObjectiveType
-from protocols.rejections import NOBODY, Rejections
+from protocols.rejections import Rejections
 from protocols.types import Address, ObjectiveId
 
 
@@ -94,10 +94,6 @@ class Agenda:
             return
         if waiting.drop(objective) and objective.status == ObjectiveStatus.REJECTED:
             self.rejections.add(*_pair(objective), objective.created_ms)
-
-    def refused(self, peer: Address, time_ms: int) -> None:
-        """The peer's proposal was answered by a refusal, and nothing of it was kept."""
-        self.rejections.add(peer, NOBODY, time_ms)
 
     def _prove(self, peers: Iterable[Address]) -> None:
         for peer in peers:

@@ -152,11 +152,13 @@ def _message_sent(state: NodeState, event: events.MessageSent, time_ms: int) -> 
     _set_peer(state, with_sent_message(peer, event.message_id, time_ms))
     is_rejection = event.payload_type == messages.ObjectiveRejection.__name__
     if is_rejection and state.objectives.get(event.objective_id) is None:
-        state.agenda.refused(peer.address, time_ms)
+        state.agenda.rejections.refuse(peer.address, event.objective_id, time_ms)
 
 
 def _message_received(state: NodeState, event: events.MessageReceived, time_ms: int) -> None:
-    _set_peer(state, with_received(state.peer(from_hex(event.peer_id))))
+    peer = state.peer(from_hex(event.peer_id))
+    _set_peer(state, with_received(peer))
+    state.agenda.rejections.hear(peer.address, event.objective_id)
 
 
 def _message_acked(state: NodeState, event: events.MessageAcked, time_ms: int) -> None:

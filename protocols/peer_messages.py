@@ -180,6 +180,8 @@ def _rejection(
     if body.objective_id in draft.base.rejected.pruned:
         return None  # It crossed our own word.
     objective = draft.state.objectives.get(body.objective_id)
+    if objective is None and draft.base.agenda.rejections.may_cross(item.peer, body.objective_id):
+        return None  # Likewise, and we kept nothing of what we refused.
     if objective is None or item.peer not in objective.participants:
         raise UnknownObjective(body.objective_id)
     channel = draft.state.channels[objective.channel_id]

@@ -16,13 +16,16 @@ virtual channel's counts against is the choice of who may starve whom:
 
 The neighbour's bound bounds the memory too: every time is forgotten after a day, or as the oldest
 above the bound.
+
+Of what was refused before anything of it was kept, the name is remembered as long: the neighbour
+may have given it up meanwhile, and its word for that crosses ours, once.
 """
 
 from __future__ import annotations
 
 from collections import deque
 
-from protocols.types import Address
+from protocols.types import Address, ObjectiveId
 
 PROPOSAL_WINDOW_MS = 86_400_000
 """How long a proposal that came to nothing counts against its sender: a day."""
@@ -36,25 +39,44 @@ NEIGHBOUR_REJECTED_COUNT_MAX = 16 * REJECTED_COUNT_MAX
 NOBODY = b""
 """The payer of what was refused before anything of it was kept: it counts for the neighbour."""
 
+NOTHING = b""
+"""The name of what was kept: it is known by itself."""
+
 
 class Rejections:
     """Times of proposals that came to nothing, Unix milliseconds, oldest first."""
 
     def __init__(self) -> None:
-        self._by_neighbour: dict[Address, deque[tuple[int, Address]]] = {}
+        self._by_neighbour: dict[Address, deque[tuple[int, Address, ObjectiveId]]] = {}
         self._by_pair: dict[tuple[Address, Address], deque[int]] = {}
+        self._refused: set[tuple[Address, ObjectiveId]] = set()
 
-    def add(self, neighbour: Address, payer: Address, time_ms: int) -> None:
+    def refuse(self, neighbour: Address, identity: ObjectiveId, time_ms: int) -> None:
+        """A proposal that the neighbour brought was refused, and nothing of it kept."""
+        self._refused.add((neighbour, identity))
+        self.add(neighbour, NOBODY, time_ms, identity)
+
+    def may_cross(self, neighbour: Address, identity: ObjectiveId) -> bool:
+        """Whether the neighbour may still say that it gives up what we refused."""
+        return (neighbour, identity) in self._refused
+
+    def hear(self, neighbour: Address, identity: ObjectiveId) -> None:
+        """It said so."""
+        self._refused.discard((neighbour, identity))
+
+    def add(
+        self, neighbour: Address, payer: Address, time_ms: int, identity: ObjectiveId = NOTHING
+    ) -> None:
         """One more proposal of the payer, brought by the neighbour, came to nothing."""
         known = self._by_neighbour.pop(neighbour, deque())
         self._by_neighbour[neighbour] = known
-        known.append((time_ms, payer))
+        known.append((time_ms, payer, identity))
         if payer != NOBODY:
             self._by_pair.setdefault((neighbour, payer), deque()).append(time_ms)
         since_ms = time_ms - PROPOSAL_WINDOW_MS
         while known[0][0] < since_ms or len(known) > NEIGHBOUR_REJECTED_COUNT_MAX:
-            _, oldest = known.popleft()
-            self._forget(neighbour, oldest)
+            _, *oldest = known.popleft()
+            self._forget(neighbour, *oldest)
         self._forget_silent(since_ms)
 
     def _forget_silent(self, since_ms: int) -> None:
@@ -63,10 +85,11 @@ class Rejections:
         neighbour, known = next(iter(self._by_neighbour.items()))
         if known[-1][0] < since_ms:
             del self._by_neighbour[neighbour]
-            for _, payer in known:
-                self._forget(neighbour, payer)
+            for _, payer, identity in known:
+                self._forget(neighbour, payer, identity)
 
-    def _forget(self, neighbour: Address, payer: Address) -> None:
+    def _forget(self, neighbour: Address, payer: Address, identity: ObjectiveId) -> None:
+        self.hear(neighbour, identity)
         times = self._by_pair.get((neighbour, payer))
         if times is not None:
             times.popleft()

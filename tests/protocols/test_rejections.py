@@ -70,3 +70,18 @@ def test_neighbours_that_were_silent_for_a_day_are_forgotten() -> None:
     assert list(found._by_neighbour) == [bytes(20), HUB]
     assert list(found._by_pair) == [(bytes(20), PAYER), (HUB, PAYER)]
     assert len(found._by_pair[bytes(20), PAYER]) == 2
+
+
+def test_what_was_refused_at_once_may_be_given_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rejections, "NEIGHBOUR_REJECTED_COUNT_MAX", 3)
+    found = Rejections()
+    names = [number.to_bytes(32, "big") for number in range(4)]
+    for number, name in enumerate(names):
+        found.refuse(HUB, name, number)
+    assert [found.may_cross(HUB, name) for name in names] == [False, True, True, True]
+    assert not found.may_cross(OTHER, names[3])
+    found.hear(HUB, names[3])
+    found.hear(HUB, names[3])
+    assert not found.may_cross(HUB, names[3])
+    found.refuse(OTHER, names[0], PROPOSAL_WINDOW_MS + 10)
+    assert not found.may_cross(HUB, names[2]), "a day has passed"

@@ -354,9 +354,6 @@ class Web:
         """No honest node says what another one refuses."""
         for node in self.row:
             faults = [fact.reason for fact in node.events_of("message-dropped")]
-            # Who refused a proposal at once keeps nothing of it: a rejection that crosses its own
-            # is of an objective it does not know.
-            faults = [reason for reason in faults if not reason.startswith("UNKNOWN_OBJECTIVE")]
             assert faults == [], (node.actor.name, faults)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from protocols import messages, rejections
+from protocols import inputs, messages, rejections
 from protocols.objectives import virtual_refusals, virtual_rules
-from protocols.objectives.base import ObjectiveStatus
+from protocols.objectives.base import ObjectiveStatus, ObjectiveType, objective_id
 from tests.support.web import Web
 
 
@@ -101,3 +101,40 @@ def test_who_leaves_answers_unacknowledged_gets_no_more_of_them(
     heard = [web.hears(hub, web.payer, body) for body in bodies]
     assert heard == ["", "", "FEE_TOO_LOW"]
     assert len(hub.outbox[web.payer.actor.address]) == 2
+
+
+def crossed(web: Web) -> tuple[bytes, bytes]:
+    """The payer gives up what the second hub has refused already; the first hub and the name."""
+    web.row[2].fee = 1_000
+    identity = objective_id(ObjectiveType.VIRTUAL_FUND, web.open(1_000))
+    first, second = (node.actor.address for node in web.row[1:3])
+    web.hand_over(web.payer, first)
+    web.deliver(web.row[1], second)
+    web.payer.feed(inputs.RejectObjective(identity, "changed my mind"))
+    web.hand_over(web.payer, first)
+    # On a new connection the hub first tells what it has of ours, then says again what it said.
+    web.hand_over(web.row[2], first)
+    return first, identity
+
+
+def test_a_word_that_crosses_our_refusal_is_nobodys_fault() -> None:
+    web = Web(2)
+    first, _ = crossed(web)
+    web.hand_over(web.row[1], web.row[2].actor.address)
+    web.settle()
+    web.nothing_was_dropped()
+    assert web.row[2].peer(first).fault_count == 0
+    assert web.changes() == [0] * len(web.row)
+
+
+def test_it_crosses_once_and_after_a_replay_too() -> None:
+    web = Web(2)
+    first, identity = crossed(web)
+    second = web.row[2]
+    assert second.state.agenda.rejections.may_cross(first, identity)
+    assert second.fold().agenda.rejections.may_cross(first, identity)
+    assert not second.state.agenda.rejections.may_cross(web.payee.actor.address, identity)
+    web.settle()
+    body = messages.ObjectiveRejection(identity, "OWNER_REJECTED", "once more")
+    assert web.hears(second, web.row[1], body).startswith("UNKNOWN_OBJECTIVE")
+    assert second.peer(first).fault_count == 1
