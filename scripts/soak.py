@@ -1,7 +1,7 @@
 """The long tests: every count the suite samples, many times over, and what came of it.
 
     make soak                        all of it, about half an hour; the table goes to docs/soak.md
-    scripts/soak.py --only NAME      one row, printed, nothing written
+    scripts/soak.py --only NAME      one row, printed; with --write, put into the table
 
 Each row is one command that anybody can repeat; seeds are fixed in the tests, and the factor
 multiplies the counts that `make test` runs once.
@@ -16,6 +16,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,38 +138,50 @@ def execute(run: Run) -> tuple[bool, float, str]:
     return done.returncode == 0, took_s, lines[-1].strip("= ") if lines else ""
 
 
-def page(rows: list[str]) -> str:
-    """docs/soak.md."""
-    commit = subprocess.run(
+def commit() -> str:
+    """The commit that is checked out, abbreviated."""
+    return subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
         check=False,
     ).stdout.strip()
+
+
+def page(rows: Mapping[str, str]) -> str:
+    """docs/soak.md, of lines by the row's name; in the order in which they run."""
     day = datetime.datetime.now(datetime.UTC).date().isoformat()
     head = [
         "# Soak",
         "",
         "What `make soak` ran last, and what came of it. Seeds are fixed in the tests;",
-        "`TALLY_SOAK` multiplies the counts that `make test` runs once.",
+        "`TALLY_SOAK` multiplies the counts that `make test` runs once. A row that was run again",
+        "alone names the commit it ran on.",
         "",
-        f"{day}, commit {commit}, CPython {platform.python_version()}, {os.cpu_count()} cores.",
+        f"{day}, CPython {platform.python_version()}, {os.cpu_count()} cores.",
         "",
-        "| row | what | command | seconds | result |",
-        "|---|---|---|---|---|",
+        "| row | what | command | commit | seconds | result |",
+        "|---|---|---|---|---|---|",
     ]
-    return "\n".join([*head, *rows]) + "\n"
+    return "\n".join([*head, *(rows[run.name] for run in RUNS if run.name in rows)]) + "\n"
+
+
+def rows_of(text: str) -> dict[str, str]:
+    """The lines of a page by the row's name."""
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    return {line.split("|")[1].strip(): line for line in lines}
 
 
 def main() -> int:
     """Run the rows; exit 1 if one failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", choices=[run.name for run in RUNS], help="one row, no page")
-    chosen = parser.parse_args().only
-    rows, passed = [], True
+    parser.add_argument("--write", action="store_true", help="with --only: put it into the page")
+    given = parser.parse_args()
+    rows, passed = {}, True
     for run in RUNS:
-        if chosen not in (None, run.name):
+        if given.only not in (None, run.name):
             continue
         sys.stdout.write(f"== {run.name}: {run.what}\n   {run.line()}\n")
         sys.stdout.flush()
@@ -176,9 +189,12 @@ def main() -> int:
         passed = passed and ok
         verdict = last if ok else f"FAILED: {last}"
         sys.stdout.write(f"   {verdict} ({took_s:.0f} s)\n")
-        rows.append(f"| {run.name} | {run.what} | `{run.line()}` | {took_s:.0f} | {verdict} |")
-    if chosen is None and passed:
+        cells = (run.name, run.what, f"`{run.line()}`", commit(), f"{took_s:.0f}", verdict)
+        rows[run.name] = f"| {' | '.join(cells)} |"
+    if passed and given.only is None:
         PAGE.write_text(page(rows))
+    elif passed and given.write:
+        PAGE.write_text(page({**rows_of(PAGE.read_text()), **rows}))
     return 0 if passed else 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -32,9 +33,11 @@ def test_a_run_tells_whether_it_passed_and_its_last_line() -> None:
 
 
 def test_the_page_holds_every_row() -> None:
-    page = soak.page(["| a | b | c | 1 | 3 passed |"])
+    rows = {run.name: f"| {run.name} | b | c | d | 1 | 3 passed |" for run in soak.RUNS}
+    page = soak.page(dict(reversed(rows.items())))
     assert page.startswith("# Soak\n")
-    assert page.rstrip().endswith("| a | b | c | 1 | 3 passed |")
+    assert page.splitlines()[-len(rows) :] == list(rows.values())
+    assert rows.items() <= soak.rows_of(page).items()
 
 
 def test_one_row_alone_writes_no_page(
@@ -47,3 +50,18 @@ def test_one_row_alone_writes_no_page(
     assert soak.main() == 0
     assert (soak.PAGE.read_bytes() if soak.PAGE.exists() else None) == before
     assert "done" in capsys.readouterr().out
+
+
+def test_one_row_run_again_takes_its_place_in_the_page(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    one, other = (soak.Run(name, "what", 1, (sys.executable, "-V")) for name in ("one", "other"))
+    monkeypatch.setattr(soak, "RUNS", (one, other))
+    monkeypatch.setattr(soak, "PAGE", tmp_path / "soak.md")
+    kept, old = "| one | kept | x | c0ffee | 1 | passed |", "| other | old | x | c0ffee | 1 | x |"
+    soak.PAGE.write_text(soak.page({"one": kept, "other": old}))
+    monkeypatch.setattr(sys, "argv", ["soak", "--only", "other", "--write"])
+    assert soak.main() == 0
+    rows = soak.rows_of(soak.PAGE.read_text())
+    assert rows["one"] == kept
+    assert f"| {soak.commit()} |" in rows["other"]
