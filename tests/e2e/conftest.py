@@ -10,20 +10,27 @@ import pytest
 from tests.support.daemons import Network, open_channel, running_network
 from tests.support.e2e_rig import audit_notes, until
 from tests.support.hostile_peer import Mallory
-from tests.support.warm_python import started_by, warm_python
+from tests.support.warm_python import WarmPython, begun_by, started_by, warm_python
 
 
-@pytest.fixture(scope="session", autouse=True)
-def sooner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The daemons that these tests start themselves need not load their libraries each time."""
-    with warm_python(tmp_path_factory.mktemp("warm")) as python, started_by(python):
+@pytest.fixture(scope="session")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmPython]:
+    """Starts the daemons of these tests, which then need not load their libraries each time."""
+    with warm_python(tmp_path_factory.mktemp("warm")) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def sooner(python: WarmPython) -> Iterator[None]:
+    """Those that a test starts itself."""
+    with started_by(python):
         yield
 
 
 @pytest.fixture(scope="session")
-def attacked(sooner: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+def attacked(python: WarmPython, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     """Bob is attacked; at the very end his log and alice's are sound."""
-    with running_network(tmp_path_factory.mktemp("hostile")) as running:
+    with begun_by(python, running_network(tmp_path_factory.mktemp("hostile"))) as running:
         yield running
         for node in running.nodes:
             assert node.stop() == 0

@@ -22,6 +22,7 @@ from tests.support.e2e_rig import (
     pay,
     until,
 )
+from tests.support.warm_python import WarmPython, begun_by
 
 pytestmark = pytest.mark.e2e
 
@@ -37,8 +38,8 @@ MISBEHAVING = {
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    with running_network(tmp_path_factory.mktemp("tokens")) as running:
+def network(python: WarmPython, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    with begun_by(python, running_network(tmp_path_factory.mktemp("tokens"))) as running:
         yield running
         for node in running.nodes:
             assert node.stop() == 0

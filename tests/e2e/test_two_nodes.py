@@ -32,6 +32,7 @@ from tests.support.e2e_rig import (
     received,
     until,
 )
+from tests.support.warm_python import WarmPython, begun_by
 
 pytestmark = pytest.mark.e2e
 
@@ -39,8 +40,8 @@ PAYMENT_COUNT = 100
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    with running_network(tmp_path_factory.mktemp("two-nodes")) as running:
+def network(python: WarmPython, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    with begun_by(python, running_network(tmp_path_factory.mktemp("two-nodes"))) as running:
         yield running
 
 

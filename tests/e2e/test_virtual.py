@@ -21,6 +21,7 @@ from node.cli.options import NATIVE
 from node.deployment import TEST_TOKEN, token_balance
 from node.devnet import Devnet
 from tests.support.e2e_rig import audit_notes, paid, pay, until
+from tests.support.warm_python import WarmPython, begun_by
 
 pytestmark = pytest.mark.e2e
 
@@ -131,9 +132,9 @@ def running_row(workspace: Path, hop_count: int, *, is_token: bool = False) -> I
 
 
 @pytest.fixture(scope="module")
-def row(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Row]:
+def row(python: WarmPython, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Row]:
     """alice, hub and bob."""
-    with running_row(tmp_path_factory.mktemp("row"), 1) as running:
+    with begun_by(python, running_row(tmp_path_factory.mktemp("row"), 1)) as running:
         yield running
 
 

@@ -20,14 +20,16 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from node import keys
 from node.cli.local_node import LocalNode
 from node.processes import Child, end_with_parent, our_environment, our_python
 from node.unused_curves import leave_out
+
+Running = TypeVar("Running")
 
 READY_TIMEOUT_S = 60.0
 _NUMBER = struct.Struct("<q")
@@ -168,6 +170,18 @@ def started_by(python: WarmPython) -> Iterator[None]:
         yield
     finally:
         LocalNode.child_type, keys._run_child = cold
+
+
+@contextmanager
+def begun_by(python: WarmPython, running: AbstractContextManager[Running]) -> Iterator[Running]:
+    """Enter `running` with its daemons forked by `python`; whatever starts later is not its own.
+
+    For fixtures that outlive a test: other tests must find a cold start where they start something.
+    """
+    with ExitStack() as stack:
+        with started_by(python):
+            entered = stack.enter_context(running)
+        yield entered
 
 
 def _ask_ourselves(request: bytes) -> subprocess.CompletedProcess[bytes]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from node.cli.app import app
 from node.cli.demo_nodes import names_on_path, running_path
 from node.cli.demo_progress import demo_progress
 from tests.support.daemons import LocalNode, Network, open_channel, running_network
-from tests.support.warm_python import WarmPython, started_by, warm_python
+from tests.support.warm_python import WarmPython, begun_by, started_by, warm_python
 
 Tally = Callable[..., Result]
 
@@ -64,9 +63,7 @@ def sooner(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def network(python: WarmPython, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    with ExitStack() as stack:
-        with started_by(python):
-            running = stack.enter_context(running_network(tmp_path_factory.mktemp("network")))
+    with begun_by(python, running_network(tmp_path_factory.mktemp("network"))) as running:
         yield running
 
 
@@ -80,11 +77,10 @@ def channel_id(network: Network) -> str:
 def path(python: WarmPython, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[LocalNode]]:
     """alice, a hub that takes 7 for a channel, and bob; no ledgers yet."""
     workspace = tmp_path_factory.mktemp("path")
-    with demo_progress(quiet=True) as progress, ExitStack() as stack:
-        with started_by(python):
-            hubs = running_path(workspace, progress, names_on_path(1), hub_fee=7)
-            _, nodes = stack.enter_context(hubs)
-        yield nodes
+    with demo_progress(quiet=True) as progress:
+        hubs = running_path(workspace, progress, names_on_path(1), hub_fee=7)
+        with begun_by(python, hubs) as (_, nodes):
+            yield nodes
 
 
 @pytest.fixture
