@@ -36,7 +36,7 @@ def _simple(*amounts: int, asset: bytes = ZERO_ADDRESS) -> SingleAssetExit:
 @given(
     nonce=st.integers(0, 2**64 - 1),
     asset=st.binary(min_size=20, max_size=20),
-    amounts=st.tuples(st.integers(0, 2**255), st.integers(0, 2**255)),
+    amounts=st.tuples(st.integers(0, 2**255 - 1), st.integers(0, 2**255 - 1)),
     turn_num=st.integers(0, 2**48 - 1),
     is_final=st.booleans(),
 )
