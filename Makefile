@@ -40,7 +40,7 @@ check: lint types
 	@echo "== quick tests" && $(BIN)/python -m pytest -q -n 2 -m "not e2e and not slow" $(PYTEST_ARGS)
 
 test: $(READY)
-	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -q -n 2 $(PYTEST_ARGS)
 
 soak: $(READY)
 	@$(BIN)/python scripts/soak.py $(ARGS)

@@ -18,9 +18,6 @@ RUN_MARK = "PYTEST_TALLYSTICK_RUN"
 LEAVING_S = 3.0
 """How long a process may take to be gone after the last test."""
 
-SHARED_DAEMONS = frozenset({"attacked", "network", "path", "kept"})
-"""Fixtures of daemons that many tests use, most of a second each to set up."""
-
 # A shared machine has slow moments: a deadline per example would only find those.
 # Examples come from the test's own text: a run fails for what was changed, never by the draw.
 settings.register_profile("tallystick", deadline=None, print_blob=True, derandomize=True)
@@ -31,14 +28,6 @@ def pytest_configure(config: pytest.Config) -> None:
     """Mark this run; a worker of pytest-xdist inherits the mark of its controller."""
     if not hasattr(config, "workerinput"):
         os.environ[RUN_MARK] = uuid.uuid4().hex
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests that share daemons on one worker, so that these are started once."""
-    for item in items:
-        for name in SHARED_DAEMONS.intersection(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group(name))
 
 
 def pytest_collection_finish() -> None:
