@@ -22,7 +22,7 @@ class _Absent:
     """Stands where the BLS signature scheme would be."""
 
     def __getattr__(self, name: str) -> NoReturn:
-        raise NotImplementedError(f"BLS keys are not supported here: {name} needs py_ecc")
+        raise AttributeError(f"BLS keys are not supported here: {name} needs py_ecc")
 
 
 _STAND_INS: dict[str, dict[str, object]] = {
