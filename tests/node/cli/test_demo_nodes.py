@@ -1,7 +1,6 @@
 """The nodes of a demo: that they know each other, and that a failure leaves nothing running."""
 
 import signal
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from node.cli.demo_nodes import (
 )
 from node.cli.demo_progress import demo_progress
 from node.cli.failures import CommandFailed
+from node.cli.local_node import LocalNode
 from node.config import load
 from node.devnet import Devnet
 from node.processes import Child
@@ -86,13 +86,25 @@ def test_whatever_happens_nothing_is_left_running(tmp_path: Path, error: BaseExc
         interrupted_run(tmp_path, fail)
 
 
-def test_a_second_interrupt_does_not_leave_the_cleaning_up_half_done(tmp_path: Path) -> None:
-    def interrupt_twice() -> None:
-        threading.Timer(0.05, signal.raise_signal, (signal.SIGINT,)).start()
+def test_a_second_interrupt_does_not_leave_the_cleaning_up_half_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = LocalNode.end
+    impatience: list[LocalNode] = []
+
+    def end_interrupted(node: LocalNode) -> None:
+        # The signal comes from within the cleaning up: one on a timer could miss it.
+        signal.raise_signal(signal.SIGINT)
+        impatience.append(node)
+        end(node)
+
+    def interrupt() -> None:
         raise KeyboardInterrupt
 
+    monkeypatch.setattr(LocalNode, "end", end_interrupted)
     with pytest.raises(KeyboardInterrupt):
-        interrupted_run(tmp_path, interrupt_twice)
+        interrupted_run(tmp_path, interrupt)
+    assert len(impatience) == 2
 
 
 def test_after_an_ordinary_end_both_nodes_stopped_cleanly(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """SIGTERM leaves as Ctrl-C does."""
 
-import os
 import signal
 from collections.abc import Iterator
 
@@ -19,4 +18,4 @@ def handlers() -> Iterator[None]:
 def test_sigterm_interrupts_the_main_thread(handlers: None) -> None:
     stop_on_sigterm()
     with pytest.raises(KeyboardInterrupt):
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
