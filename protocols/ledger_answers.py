@@ -5,15 +5,15 @@ from __future__ import annotations
 from protocols import messages
 from protocols.channel import Channel, known_signer
 from protocols.draft import Draft
-from protocols.ledger import MOVE, Ledger, inverse
+from protocols.ledger import MOVE, inverse
 from protocols.ledger_errors import CountersignatureWrong, ProposalQueueExhausted
 from protocols.ledger_events import LedgerRefusalReceived, LedgerUpdateConfirmed
 from protocols.ledger_payments import propose_asked
-from protocols.ledger_queue import OpenRefusals, is_own_change
+from protocols.ledger_queue import is_own_change, is_settled
 from protocols.ledger_reducers import ledger_of
 from protocols.ledgers import concerned, has_final, require_role, sign_and_send
 from protocols.objectives import guarantees
-from protocols.types import ChannelId, TurnNum
+from protocols.types import ChannelId
 
 
 def receive_countersignature(
@@ -26,7 +26,7 @@ def receive_countersignature(
     ledger, turn_num = require_role(channel, leads=True), body.turn_num
     if turn_num <= ledger.turn_num:
         return []
-    if turn_num > ledger.proposed_turn or not _may_be_signed(ledger, turn_num):
+    if turn_num > ledger.proposed_turn or not is_settled(ledger, turn_num):
         raise ProposalQueueExhausted(turn_num)
     candidate = ledger.queue[turn_num - ledger.turn_num - 1]
     follower = known_signer(channel, 1)
@@ -37,17 +37,6 @@ def receive_countersignature(
     )
     propose_asked(draft, channel.channel_id)
     return concerned(channel, ledger, turn_num)
-
-
-def _may_be_signed(ledger: Ledger, turn_num: TurnNum) -> bool:
-    """Whether nothing through that turn is refused and not undone."""
-    refusals = OpenRefusals()
-    for proposal in ledger.queue[: turn_num - ledger.turn_num]:
-        if proposal.refusal:
-            refusals.add(proposal.change)
-        else:
-            refusals.settle(proposal.change)
-    return not refusals
 
 
 def receive_refusal(draft: Draft, channel: Channel, body: messages.LedgerRefusal) -> None:

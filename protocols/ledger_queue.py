@@ -182,3 +182,14 @@ def secured(ledger: Ledger) -> Secured:
         current.follower - taken.follower,
         len(current.guarantees) + taken.room,
     )
+
+
+def is_settled(ledger: Ledger, turn_num: TurnNum) -> bool:
+    """Whether nothing through that turn is refused and not undone."""
+    refusals = OpenRefusals()
+    for proposal in ledger.queue[: turn_num - ledger.turn_num]:
+        if proposal.refusal:
+            refusals.add(proposal.change)
+        else:
+            refusals.settle(proposal.change)
+    return not refusals

@@ -10,6 +10,7 @@ from typing import Annotated
 import msgspec
 
 from protocols.errors import InvalidEncoding
+from protocols.state import FixedPart
 from protocols.types import (
     Address,
     Amount32,
@@ -200,6 +201,16 @@ class VirtualProposal(msgspec.Struct, frozen=True, array_like=True, tag="vpropos
     """By intermediary, in path order."""
     ledger_id: Annotated[bytes, msgspec.Meta(max_length=32)]
     """To a neighbour on the right: the ledger that carries the channel between us; else empty."""
+
+
+def fixed_part(proposal: ChannelProposal | VirtualProposal) -> FixedPart:
+    """What never changes in the proposed channel. Raises InvalidWidth on a value out of shape."""
+    return FixedPart(
+        proposal.participants,
+        proposal.channel_nonce,
+        proposal.app_definition,
+        proposal.challenge_duration,
+    )
 
 
 class VirtualState(msgspec.Struct, frozen=True, array_like=True, tag="vstate", gc=False):

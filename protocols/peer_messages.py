@@ -26,7 +26,7 @@ from protocols.objectives import closing, directfund, giving_up, ledger_closing
 from protocols.objectives.base import ObjectiveStatus, ObjectiveType, WaitingFor, objective_id
 from protocols.objectives.cranks import crank_channel
 from protocols.objectives.virtual_refusals import is_refused_for_another
-from protocols.state import FixedPart, State, says_final, state_from_encoding
+from protocols.state import State, says_final, state_from_encoding
 from protocols.types import ChannelId, ObjectiveId, to_hex
 
 _NO_NEWS = (
@@ -158,10 +158,7 @@ def _objective_of(draft: Draft, body: messages.Body) -> ObjectiveId:
         case messages.ObjectiveRejection():
             return body.objective_id
         case messages.ChannelProposal():
-            fixed = FixedPart(
-                body.participants, body.channel_nonce, body.app_definition, body.challenge_duration
-            )
-            return objective_id(ObjectiveType.DIRECT_FUND, fixed.channel_id())
+            return objective_id(ObjectiveType.DIRECT_FUND, messages.fixed_part(body).channel_id())
         case messages.SignedState():
             final = says_final(body.encoded_state)
             kind = ObjectiveType.DIRECT_DEFUND if final else ObjectiveType.DIRECT_FUND

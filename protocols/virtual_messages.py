@@ -9,7 +9,7 @@ from protocols.errors import UnknownChannel
 from protocols.objectives import giving_up, virtualdefund, virtualfund
 from protocols.objectives.base import ObjectiveType, objective_id
 from protocols.objectives.prefund_rules import is_pruned
-from protocols.state import FixedPart, says_final, state_from_encoding
+from protocols.state import says_final, state_from_encoding
 from protocols.types import Address, ChannelId, ObjectiveId
 from protocols.virtual_paths import links_of
 
@@ -32,10 +32,7 @@ def objective_of(body: Message) -> ObjectiveId:
     """The objective that the message belongs to."""
     match body:
         case messages.VirtualProposal():
-            fixed = FixedPart(
-                body.participants, body.channel_nonce, body.app_definition, body.challenge_duration
-            )
-            return objective_id(ObjectiveType.VIRTUAL_FUND, fixed.channel_id())
+            return objective_id(ObjectiveType.VIRTUAL_FUND, messages.fixed_part(body).channel_id())
         case messages.VirtualState():
             final = says_final(body.encoded_state)
             kind = ObjectiveType.VIRTUAL_DEFUND if final else ObjectiveType.VIRTUAL_FUND

@@ -188,9 +188,7 @@ def receive_proposal(draft: Draft, peer: Address, body: messages.ChannelProposal
 
     Raises EncodingError or ChannelRefused; nothing of the channel is kept then.
     """
-    fixed = FixedPart(
-        body.participants, body.channel_nonce, body.app_definition, body.challenge_duration
-    )
+    fixed = messages.fixed_part(body)
     state = state_from_encoding(fixed, body.encoded_state)
     if fixed.participants[0] != peer or fixed.participants[-1] != draft.context.me:
         raise ParticipantsRefused("the proposer must be participant 0 and we the last one")

@@ -82,9 +82,7 @@ def receive_proposal(
     Raises EncodingError, ChannelRefused, PathRefused or UnknownChannel for what no honest node
     sends, and what would be answered once the sender had too many answers; nothing is kept then.
     """
-    fixed = FixedPart(
-        body.participants, body.channel_nonce, body.app_definition, body.challenge_duration
-    )
+    fixed = messages.fixed_part(body)
     state = state_from_encoding(fixed, body.encoded_state)
     fees = tuple(amount_from_bytes(fee) for fee in body.fees)
     known = draft.state.channels.get(state.channel_id)

@@ -22,6 +22,7 @@ from protocols.ledger_queue import (
     OpenRefusals,
     find_proposed,
     is_own_change,
+    is_settled,
     secured,
     with_agreed,
     with_asked,
@@ -121,18 +122,7 @@ def test_what_stands_is_what_a_walk_through_the_queue_finds(
         standing = ledger.standing
         assert (standing.taken.leader, standing.taken.follower, standing.taken.room) == taken
         assert {p.turn_num for p in ledger.queue if is_own_change(ledger, p)} == own
-        assert bool(standing.awaited) == (not is_closed(ledger, ledger.proposed_turn))
-
-
-def is_closed(ledger: Ledger, turn_num: int) -> bool:
-    """Whether nothing through that turn is refused and not undone."""
-    refusals = OpenRefusals()
-    for proposal in ledger.queue[: turn_num - ledger.turn_num]:
-        if proposal.refusal:
-            refusals.add(proposal.change)
-        else:
-            refusals.settle(proposal.change)
-    return not refusals
+        assert bool(standing.awaited) == (not is_settled(ledger, ledger.proposed_turn))
 
 
 def stepped(ledger: Ledger, step: Change | tuple[str, int]) -> Ledger:
@@ -148,7 +138,7 @@ def stepped(ledger: Ledger, step: Change | tuple[str, int]) -> Ledger:
     proposal = ledger.queue[index]
     if kind == "refuse" and is_own_change(ledger, proposal):
         return with_refused(ledger, proposal.turn_num, "FEE_TOO_LOW", FIXED)
-    if kind == "agree" and not proposal.refusal and is_closed(ledger, proposal.turn_num):
+    if kind == "agree" and not proposal.refusal and is_settled(ledger, proposal.turn_num):
         return with_agreed(ledger, proposal.turn_num, b"f" * 65, FIXED)
     return ledger
 
