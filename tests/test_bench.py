@@ -22,7 +22,7 @@ from scripts.benchmarks.machine import Pressure, PressureMeter
 from scripts.benchmarks.memory import RETENTION, MemoryPlan
 from scripts.benchmarks.paths import PathPlan
 from scripts.benchmarks.payments import PaymentPlan
-from tests.support.warm_python import started_by, warm_python
+from tests.support.warm_python import WarmPython, started_by
 
 TINY = Effort(fast=20, signatures=3, flushes=3, round_trips=5, batches=3, events=500)
 PARTS = Parts(
@@ -225,9 +225,9 @@ def test_the_script_prints_one_document(
 
 
 @pytest.fixture
-def sooner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def sooner(python: WarmPython) -> Iterator[None]:
     """What daemons do is measured here, not how they start."""
-    with warm_python(tmp_path_factory.mktemp("warm")) as python, started_by(python):
+    with started_by(python):
         yield
 
 

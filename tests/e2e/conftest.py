@@ -10,14 +10,7 @@ import pytest
 from tests.support.daemons import Network, open_channel, running_network
 from tests.support.e2e_rig import audit_notes, until
 from tests.support.hostile_peer import Mallory
-from tests.support.warm_python import WarmPython, begun_by, started_by, warm_python
-
-
-@pytest.fixture(scope="session")
-def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmPython]:
-    """Starts the daemons of these tests, which then need not load their libraries each time."""
-    with warm_python(tmp_path_factory.mktemp("warm")) as running:
-        yield running
+from tests.support.warm_python import WarmPython, begun_by, started_by
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from node.cli.app import app
 from node.cli.demo_nodes import names_on_path, running_path
 from node.cli.demo_progress import demo_progress
 from tests.support.daemons import LocalNode, Network, open_channel, running_network
-from tests.support.warm_python import WarmPython, begun_by, started_by, warm_python
+from tests.support.warm_python import WarmPython, begun_by, started_by
 
 Tally = Callable[..., Result]
 
@@ -42,13 +42,6 @@ def tally_json() -> Callable[..., Any]:
         return json.loads(result.stdout)
 
     return run
-
-
-@pytest.fixture(scope="session")
-def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmPython]:
-    """Starts the daemons of the end-to-end tests."""
-    with warm_python(tmp_path_factory.mktemp("warm")) as running:
-        yield running
 
 
 @pytest.fixture(autouse=True)
