@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
 import msgspec
+
+from protocols.errors import ProtocolError
+
+Until = Literal["durable", "receipt", "completed"]
+"""When a command is answered: on our disk; receipted by the payee; its objective completed."""
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
@@ -27,6 +33,12 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     """What a voucher that was handed to us added."""
     request_id: str = ""
     """Of a payment in a ledger: its name."""
+    completed: bool = False
+    """True once the command's objective is."""
+
+
+Done = Callable[[Answer | ProtocolError], None]
+"""Told once what became of a command, durable and in log order; never raises, never waits."""
 
 
 class ReceiptAnswer(msgspec.Struct, frozen=True, gc=False):

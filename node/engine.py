@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 
 import trio
 
+from node.answers import Done, Until
 from node.faults import Faults
 from node.limits import (
     BATCH_INPUT_COUNT_MAX,
@@ -28,8 +29,9 @@ from node.limits import (
 )
 from node.outbox import Outbox
 from node.requests import Requests
-from node.step import Desk, Done, Queued, Step, Until
+from node.step import Desk, Queued, Step
 from node.store.log import EventLog
+from node.waiters import Waiters
 from protocols import events, inputs
 from protocols.draft import Context
 from protocols.messages import PaymentBatch
@@ -55,8 +57,8 @@ class Engine:
         self.state = state
         self._clock_ms = clock_ms
         self._faults = faults
-        requests = Requests(event_log, state)
-        self._desk = Desk(event_log, state, outbox, requests, context, acknowledge)
+        requests, waiters = Requests(event_log, state), Waiters(state)
+        self._desk = Desk(event_log, state, outbox, requests, waiters, context, acknowledge)
         self._digest = Digest()
         self._digested_seq = event_log.next_seq
         self._last_ms = _last_time_ms(event_log)
@@ -84,7 +86,7 @@ class Engine:
             self._awake.set()
 
     def command_then(self, command: inputs.Input, until: Until, done: Done) -> bool:
-        """Queue a command; `done` is called once, when it is durable (or receipted) or refused."""
+        """Queue a command; `done` is called once: when `until` says, or when it is refused."""
         return self._offer(Queued(command, until, done))
 
     def _offer(self, queued: Queued) -> bool:

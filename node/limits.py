@@ -26,8 +26,9 @@ VERIFY_WAIT_S = 1.0
 """Seconds a start waits to hear whether the chain is the right one. One that does not answer is
 asked again beside everything else."""
 
-RECEIPT_WAITER_COUNT_MAX = 16_384
-"""Callers that wait for a payee's receipt; beyond it a command answers when it is durable."""
+WAITER_COUNT_MAX = 16_384
+"""Callers that wait for a payee's receipt or an objective's end; beyond it a command answers when
+it is durable."""
 
 SAFETY_MARGIN_BLOCK_COUNT = 10
 """Blocks of margin for one answer to a challenge, used three times over (M19)."""

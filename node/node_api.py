@@ -7,11 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from itertools import islice
-from typing import Literal
 
 import trio
 
-from node.answers import Answer, LogEntry, PaymentAnswer
+from node.answers import Done, LogEntry, PaymentAnswer, Until
 from node.chain.service import ChainService
 from node.config import Config
 from node.engine import Engine
@@ -25,14 +24,12 @@ from node.routes import Routes
 from protocols import events, inputs
 from protocols.channel import ChannelStatus, status
 from protocols.draft import Context
-from protocols.errors import ProtocolError, UnknownPeer
+from protocols.errors import UnknownPeer
 from protocols.node_state import NodeState
 from protocols.objectives.cranks import waiting_for
 from protocols.routes import Hop
 from protocols.types import Address, PaymentId, amount_from_bytes, checksum_address, to_hex
 from protocols.virtual_events import VirtualChannelRecorded
-
-Done = Callable[[Answer | ProtocolError], None]
 
 
 class NodeApi:
@@ -72,9 +69,7 @@ class NodeApi:
         objective = self.state.objectives[objective_id]
         return waiting_for(self.state, objective, self._context(0))
 
-    def command_then(
-        self, command: inputs.Input, until: Literal["durable", "receipt"], done: Done
-    ) -> bool:
+    def command_then(self, command: inputs.Input, until: Until, done: Done) -> bool:
         """Queue a command; a channel with a peer nobody can reach is refused at once."""
         stranger = self._stranger_in(command)
         if stranger is not None:

@@ -1,4 +1,4 @@
-"""Requests: a retried command gets its first answer, and who waits for a receipt is told of it.
+"""Requests: a retried command gets its first answer.
 
 A command with a request id is found again through the log's index, so that the answer survives a
 crash; within a batch that is not written yet, through memory. The answer is rebuilt from the
@@ -7,12 +7,7 @@ recorded event.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
-from msgspec.structs import replace
-
 from node.answers import Answer
-from node.limits import RECEIPT_WAITER_COUNT_MAX
 from node.payment_answers import (
     Paid,
     PaymentCommand,
@@ -24,27 +19,15 @@ from node.payment_answers import (
 )
 from node.store.log import EventLog
 from protocols import events, inputs
-from protocols.channel import ChannelStatus, status
-from protocols.errors import (
-    PaymentRefusedByPayee,
-    ProtocolError,
-    RequestIdConflict,
-)
+from protocols.errors import RequestIdConflict
 from protocols.inputs import command_hash
 from protocols.node_state import NodeState
 from protocols.objectives.base import ObjectiveType, objective_id
-from protocols.payments import is_for_good
-from protocols.types import Bytes32, ChannelId, ObjectiveId, PaymentId, amount_from_bytes
-from protocols.voucher import covered_by
-
-Done = Callable[[Answer | ProtocolError], None]
-
-Telling = events.ReceiptReceived | events.VoucherRefusalReceived | events.ObjectiveCompleted
-"""Events that a caller who waits for a receipt may have to be told of."""
+from protocols.types import ChannelId, ObjectiveId, PaymentId
 
 
 class Requests:
-    """Looks up request ids; keeps the callers that wait for receipts."""
+    """Looks up request ids."""
 
     def __init__(self, event_log: EventLog, state: NodeState) -> None:
         self._log = event_log
@@ -53,8 +36,6 @@ class Requests:
         """By request id: the record, its number, and the payments of a batch."""
         self._created: dict[ObjectiveId, int] = {}
         """Objectives that this batch created, with their record's number."""
-        self._waiting: dict[Bytes32, list[tuple[Done, Answer]]] = {}
-        self._waiting_count = 0
 
     def answer(
         self, command: inputs.Input, first_seq: int, recorded: tuple[events.Event, ...]
@@ -139,57 +120,6 @@ class Requests:
         self._fresh.clear()
         self._created.clear()
 
-    def wait_for_receipt(self, answer: Answer, done: Done) -> bool:
-        """Answer `done` when the payment's receipt is durable.
-
-        False if too many wait, or if none will come any more: the channel is paid out.
-        """
-        if self._waiting_count >= RECEIPT_WAITER_COUNT_MAX:
-            return False
-        if status(self._state.channels[answer.channel_id]) == ChannelStatus.CLOSED:
-            return False
-        self._waiting.setdefault(answer.payment_id, []).append((done, answer))
-        self._waiting_count += 1
-        return True
-
-    def on_event(self, event: Telling) -> Iterator[tuple[Done, Answer | ProtocolError]]:
-        """Whom the event answers; to be called before it is folded."""
-        if not self._waiting:
-            return
-        if isinstance(event, events.VoucherRefusalReceived):
-            yield from self._refused(event)
-            return
-        if isinstance(event, events.ObjectiveCompleted):
-            yield from self._completed(event)
-            return
-        vouchers = self._state.channels[event.channel_id].vouchers
-        covered = covered_by(vouchers, amount_from_bytes(event.total), event.payment_count)
-        waiting = self._waiting
-        for payment_id in [p.payment_id for p in covered if p.payment_id in waiting]:
-            for done, answer in self._no_longer_waiting(payment_id):
-                yield done, _receipted(answer)
-
-    def _refused(
-        self, event: events.VoucherRefusalReceived
-    ) -> Iterator[tuple[Done, Answer | ProtocolError]]:
-        if not is_for_good(event.error_code):
-            return
-        for done, _ in self._no_longer_waiting(event.payment_id):
-            yield done, PaymentRefusedByPayee(event.payment_id, event.error_code, event.reason)
-
-    def _completed(
-        self, event: events.ObjectiveCompleted
-    ) -> Iterator[tuple[Done, Answer | ProtocolError]]:
-        """What has no receipt when the channel is paid out never gets one: the outcome holds it."""
-        channel_id = self._state.objectives[event.objective_id].channel_id
-        for payment in self._state.channels[channel_id].vouchers.pending:
-            yield from self._no_longer_waiting(payment.payment_id)
-
-    def _no_longer_waiting(self, payment_id: Bytes32) -> list[tuple[Done, Answer]]:
-        waited = self._waiting.pop(payment_id, [])
-        self._waiting_count -= len(waited)
-        return waited
-
 
 def channel_of(event_log: EventLog, state: NodeState, identity: ObjectiveId) -> ChannelId:
     """The channel of an objective that was recorded, even if it left the state since."""
@@ -202,7 +132,3 @@ def channel_of(event_log: EventLog, state: NodeState, identity: ObjectiveId) -> 
 
 def _ledger_answer(seq: int, event: events.RequestRecorded, channel_id: ChannelId) -> Answer:
     return Answer(seq, event.objective_id, channel_id, request_id=event.request_id)
-
-
-def _receipted(answer: Answer) -> Answer:
-    return replace(answer, receipted=True)

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import groupby
-from typing import Literal
 
 import msgspec
 
-from node.answers import Answer
+from node.answers import Answer, Done, Until
 from node.outbox import Outbox
 from node.payment_answers import answer_of
-from node.requests import Requests, Telling
+from node.requests import Requests
 from node.store.batch import Batch
 from node.store.log import EventLog
+from node.waiters import Telling, Waiters
 from protocols import events, inputs
 from protocols.crank import crank
 from protocols.draft import Context
@@ -28,11 +28,6 @@ from protocols.ledger_events import LedgerUpdateProposed, LedgerUpdateSigned
 from protocols.node_state import RUNS, apply, apply_run
 from protocols.payment_runs import receive_run, received_together, send_run, sent_together
 from protocols.types import Address
-
-Done = Callable[[Answer | ProtocolError], None]
-"""Told once what became of a command, after it is durable."""
-
-Until = Literal["durable", "receipt"]
 
 SIGNING = (events.StateSigned, LedgerUpdateProposed, LedgerUpdateSigned)
 """Events that hold our signature on a state: one state a turn (M6)."""
@@ -65,6 +60,7 @@ class Desk(msgspec.Struct, frozen=True):
     state: NodeState
     outbox: Outbox
     requests: Requests
+    waiters: Waiters
     context: Callable[[int], Context]
     """What a crank is told at that time (Unix milliseconds)."""
     acknowledge: Callable[[Address], None]
@@ -170,7 +166,7 @@ class Step:
         elif isinstance(event, events.ObjectiveCreated):
             self._desk.requests.created(event.objective_id, seq)
         elif isinstance(event, Telling):
-            self._answers.extend(self._desk.requests.on_event(event))
+            self._answers.extend(self._desk.waiters.on_event(event))
         if isinstance(event, SETTLING):
             for key in self._desk.outbox.settled_keys(event):
                 self.batch.clear_effect(key)
@@ -191,11 +187,12 @@ class Step:
         self._answer(queued, done, known)
 
     def _answer(self, queued: Queued, done: Done, answer: Answer) -> None:
-        """Answer when the batch is written, or when the receipt is if the caller waits for it."""
-        waits = queued.until == "receipt" and answer.payment_id and not answer.receipted
-        if waits and self._desk.requests.wait_for_receipt(answer, done):
-            return
-        self._answers.append((done, answer))
+        """Answer when the batch is written, or when that is on disk which the caller waits for."""
+        now: Answer | ProtocolError | None = answer
+        if queued.until != "durable":
+            now = self._desk.waiters.settle(queued.until, answer, done)
+        if now is not None:
+            self._answers.append((done, now))
 
     def release(self) -> None:
         """The write returned: let everything go, in log order."""

@@ -449,6 +449,17 @@ class ObjectiveDenied(CommandRefused):
 
 
 @dataclass(eq=False)
+class ObjectiveFailed(CommandRefused):
+    """The objective that the caller waited for ended without success."""
+
+    code = 1306
+    next_step = "look at the objective and the channel; what was reserved is given back by itself"
+    template = "objective {objective_id} ended without success: {reason}"
+    objective_id: bytes
+    reason: str
+
+
+@dataclass(eq=False)
 class UnknownPeer(CommandRefused):
     """Only peers of the address book can be reached."""
 

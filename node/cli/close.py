@@ -29,7 +29,7 @@ def close(
     if wait:
         wait_for_objective(directory, answer["objective_id"], timeout_s=timeout_s, quiet=as_json)
     if as_json:
-        print_json({**answer, "closed": wait})
+        print_json({**answer, "completed": wait, "closed": wait})
     else:
         kind = ask(directory, "channel_get", channel_id=channel_id)["kind"]
         ended = "is closed and settled" if kind == "virtual" else "is closed and paid out"

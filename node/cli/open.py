@@ -141,4 +141,4 @@ def propose(
         with naming_the_request(answer, request_id):
             identity = answer["objective_id"]
             wait_for_objective(directory, identity, timeout_s=timeout_s, quiet=quiet)
-    return {**answer, "opened": wait, "request_id": request_id}
+    return {**answer, "completed": wait, "opened": wait, "request_id": request_id}

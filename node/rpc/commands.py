@@ -155,7 +155,8 @@ def reject(p: params.ObjectiveRejectParams) -> Input:
 
 def command_result(answer: Answer) -> msgspec.Struct:
     """What became of a command on an objective."""
-    return results.CommandResult(answer.seq, to_hex(answer.objective_id), to_hex(answer.channel_id))
+    ids = to_hex(answer.objective_id), to_hex(answer.channel_id)
+    return results.CommandResult(answer.seq, *ids, answer.completed)
 
 
 def ledger_payment_result(answer: Answer) -> msgspec.Struct:

@@ -13,7 +13,7 @@ from functools import partial
 import msgspec
 import trio
 
-from node.answers import Answer
+from node.answers import Answer, Done, Until
 from node.rpc.bounds import ANSWER_TIMEOUT_S, OUTGOING_SIZE_BYTES_MAX
 from node.rpc.envelope import (
     Request,
@@ -26,7 +26,7 @@ from node.rpc.envelope import (
     is_batch,
 )
 from node.rpc.errors import AnswerTimedOut, AnswerTooLarge, MethodNotFound, RpcFault
-from node.rpc.interface import Done, NodeApi, Until
+from node.rpc.interface import NodeApi
 from node.rpc.methods import DECODERS, METHODS, Command
 from protocols.errors import ProtocolError
 from protocols.inputs import Input

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Literal, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
-from node.answers import Answer, LogEntry, PaymentAnswer
-from protocols.errors import ProtocolError
+from node.answers import Done, LogEntry, PaymentAnswer, Until
 from protocols.inputs import Input
 from protocols.node_state import NodeState
 from protocols.routes import Hop
 from protocols.types import Address, PaymentId
-
-Until = Literal["durable", "receipt"]
-"""When a command is answered: recorded on our disk, or receipted by the peer as well."""
-
-
-Done = Callable[[Answer | ProtocolError], None]
-"""Called once, after the write is durable and in log order; never raises, never waits."""
 
 
 class NodeApi(Protocol):

@@ -34,6 +34,8 @@ class CommandResult(Struct, frozen=True, gc=False):
     seq: int
     objective_id: Hash32Out
     channel_id: Hash32Out
+    completed: bool
+    """Whether the objective is, as far as the answer waited for it."""
 
 
 class PaymentResult(Struct, frozen=True, gc=False):

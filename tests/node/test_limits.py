@@ -30,7 +30,7 @@ def test_a_queue_holds_several_batches_and_a_batch_all_that_one_caller_has_in_fl
 
 
 def test_as_many_callers_may_wait_as_one_channel_has_payments_in_flight() -> None:
-    assert limits.RECEIPT_WAITER_COUNT_MAX >= PAYMENTS_IN_FLIGHT_COUNT_MAX
+    assert limits.WAITER_COUNT_MAX >= PAYMENTS_IN_FLIGHT_COUNT_MAX
 
 
 def test_a_stalled_write_is_cut_long_before_a_challenge_could_run_out() -> None:

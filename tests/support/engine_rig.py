@@ -15,11 +15,10 @@ from typing import Any
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from node.answers import Answer
+from node.answers import Answer, Until
 from node.engine import Engine, replay
 from node.faults import Faults
 from node.outbox import Outbox
-from node.step import Until
 from node.store.kv import KeyValueError, WriteBatch
 from node.store.log import EventLog
 from node.store.memory import MemoryKeyValue

@@ -13,10 +13,9 @@ from functools import partial
 import msgspec
 import trio
 
-from node.answers import Answer, LogEntry, PaymentAnswer, ReceiptAnswer
+from node.answers import Answer, Done, LogEntry, PaymentAnswer, ReceiptAnswer, Until
 from node.payment_answers import PaymentCommand, first_answer
 from node.rpc.call import RpcEndpoint
-from node.rpc.interface import Done, Until
 from node.rpc.server import RpcServer
 from protocols import events, inputs
 from protocols.crank import crank

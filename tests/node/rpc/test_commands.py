@@ -230,6 +230,7 @@ def test_answers_are_shown_in_hex_and_decimals() -> None:
         "seq": 9,
         "objective_id": TEXT,
         "channel_id": "0x" + "cd" * 32,
+        "completed": False,
     }
     assert msgspec.to_builtins(commands.payment_result(answer)) == {
         "seq": 9,
