@@ -8,6 +8,7 @@ on it, so the aliases are not used here. A signature is r (32) || s (32) || v (1
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import Any
 
 from coincurve._libsecp256k1 import ffi, lib  # type: ignore[import-not-found]  # a C extension
@@ -22,14 +23,24 @@ SIGNATURE_SIZE_BYTES = 65
 _SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 _S_MAX = (_SECP256K1_ORDER // 2).to_bytes(32, "big")
 """Above half the order the same signature exists a second time, as n - s (EIP-2)."""
+_S_MAX_BYTE = _S_MAX[0]
 
 _EIP191_PREFIX = b"\x19Ethereum Signed Message:\n32"
 _CONTEXT = GLOBAL_CONTEXT.ctx
+_NULL = ffi.NULL
 _V_OFFSET = 27
 _V_VALUES = (27, 28)
 
 _LEAF_PREFIX = b"\x00"
 _NODE_PREFIX = b"\x01"
+
+_RECOVERABLE = ffi.typeof("secp256k1_ecdsa_recoverable_signature *")
+_PARSED = ffi.typeof("secp256k1_ecdsa_signature *")
+_signing: list[tuple[Any, Any, Any, Any]] = []
+_verifying: list[Any] = []
+"""C memory that is free to use: one for each thread that ever signed, or checked, beside others.
+It is taken out while in use, since the C library runs without Python's lock. To allocate it anew
+cost a twentieth of a signature."""
 
 
 def keccak256(data: bytes) -> bytes:
@@ -43,8 +54,10 @@ def eip191_digest(hash32: bytes) -> bytes:
 
     Raises `InvalidWidth` for any other width, which also guards the C library's reads.
     """
-    _require_size("hash", hash32, 32)
-    return keccak256(_EIP191_PREFIX + hash32)
+    if type(hash32) is not bytes or len(hash32) != 32:
+        _require_size("hash", hash32, 32)
+    digest: bytes = keccak_256(_EIP191_PREFIX + hash32).digest()
+    return digest
 
 
 def sign(digest_hash32: bytes, secret: bytes) -> bytes:
@@ -103,11 +116,17 @@ class KnownSigner:
         digest = eip191_digest(hash32)
         if _defect(signature) is not None:
             return False
-        parsed = ffi.new("secp256k1_ecdsa_signature *")
-        if lib.secp256k1_ecdsa_signature_parse_compact(_CONTEXT, parsed, signature[:64]) != 1:
-            return False
-        verdict: int = lib.secp256k1_ecdsa_verify(_CONTEXT, parsed, digest, self._parsed)
-        return verdict == 1
+        try:
+            parsed = _verifying.pop()
+        except IndexError:
+            parsed = ffi.new(_PARSED)
+        # It reads r and s: the first 64 bytes.
+        is_parsed = lib.secp256k1_ecdsa_signature_parse_compact(_CONTEXT, parsed, signature) == 1
+        verdict: bool = (
+            is_parsed and lib.secp256k1_ecdsa_verify(_CONTEXT, parsed, digest, self._parsed) == 1
+        )
+        _verifying.append(parsed)
+        return verdict
 
     def __repr__(self) -> str:
         return f"KnownSigner(0x{self.address.hex()})"
@@ -175,12 +194,8 @@ def payment_root(payments: Iterable[tuple[bytes, int]]) -> bytes:
     of a shared voucher costs little more than this.
     """
     prefix = _LEAF_PREFIX
-    return _root(
-        [
-            keccak_256(prefix + payment_id + amount.to_bytes(32, "big")).digest()
-            for payment_id, amount in payments
-        ]
-    )
+    hashed = [prefix + payment_id + amount.to_bytes(32, "big") for payment_id, amount in payments]
+    return _root([leaf.digest() for leaf in map(keccak_256, hashed)])
 
 
 def merkle_root(leaves: Sequence[bytes]) -> bytes:
@@ -203,12 +218,10 @@ def _root(level: list[bytes]) -> bytes:
 
 
 def _parents(level: list[bytes]) -> list[bytes]:
-    # Straight to the hash, without a call in between: there are as many nodes as payments.
-    prefix, nodes = _NODE_PREFIX, iter(level)
-    parents: list[bytes] = [
-        keccak_256(prefix + left + right).digest()
-        for left, right in zip(nodes, nodes, strict=False)
-    ]
+    # Without a line of Python for each: there are as many nodes as payments.
+    nodes = iter(level)
+    pairs = map(b"".join, zip(repeat(_NODE_PREFIX), nodes, nodes, strict=False))
+    parents: list[bytes] = [node.digest() for node in map(keccak_256, pairs)]
     if len(level) % 2:
         parents.append(level[-1])
     return parents
@@ -256,20 +269,31 @@ def _secret_buffer(secret: bytes) -> Any:
 
 def _sign(hash32: bytes, secret_buffer: Any) -> bytes:
     digest = eip191_digest(hash32)
-    recoverable = ffi.new("secp256k1_ecdsa_recoverable_signature *")
+    try:
+        held = _signing.pop()
+    except IndexError:
+        held = _signing_memory()
+    recoverable, recovery_id, output, view = held
     signed = lib.secp256k1_ecdsa_sign_recoverable(
-        _CONTEXT, recoverable, digest, secret_buffer, ffi.NULL, ffi.NULL
+        _CONTEXT, recoverable, digest, secret_buffer, _NULL, _NULL
     )
     assert signed == 1, "a verified secret signs"
-    compact = ffi.new("unsigned char[64]")
-    recovery_id = ffi.new("int *")
     lib.secp256k1_ecdsa_recoverable_signature_serialize_compact(
-        _CONTEXT, compact, recovery_id, recoverable
+        _CONTEXT, output, recovery_id, recoverable
     )
     # Ids 2 and 3 need an r that overflowed the order: one signature in 2**127.
-    v = _V_OFFSET + int(recovery_id[0])
+    v = _V_OFFSET + recovery_id[0]
     assert v in _V_VALUES, "the contracts know v 27 and 28 only"
-    return bytes(ffi.buffer(compact)) + bytes((v,))
+    output[64] = v
+    signature: bytes = view[:]
+    _signing.append(held)
+    return signature
+
+
+def _signing_memory() -> tuple[Any, Any, Any, Any]:
+    """Room for a signature, its recovery id, its 65 bytes, and those to read."""
+    output = ffi.new("unsigned char[]", SIGNATURE_SIZE_BYTES)
+    return ffi.new(_RECOVERABLE), ffi.new("int *"), output, ffi.buffer(output)
 
 
 def _defect(signature: object) -> str | None:
@@ -278,7 +302,7 @@ def _defect(signature: object) -> str | None:
         return "expected 65 bytes"
     if signature[64] not in _V_VALUES:
         return f"v is {signature[64]}, expected 27 or 28"
-    if signature[32:64] > _S_MAX:
+    if signature[32] >= _S_MAX_BYTE and signature[32:64] > _S_MAX:
         return "s is in the upper half of the order"
     return None
 

@@ -41,7 +41,7 @@ def issue_receipt(draft: Draft, channel: Channel) -> None:
 
 def root_of(payments: Iterable[PendingPayment]) -> bytes:
     """M13: the Merkle root over (id, amount) of the payments, in order; one at least."""
-    return payment_root((payment.payment_id, payment.amount) for payment in payments)
+    return payment_root([(payment.payment_id, payment.amount) for payment in payments])
 
 
 def receive_receipt(draft: Draft, peer: Address, body: messages.Receipt) -> None:

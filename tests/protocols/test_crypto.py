@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -257,6 +258,23 @@ def test_the_largest_low_s_is_judged_by_the_curve_and_the_next_by_its_form() -> 
     above = (ORDER // 2 + 1).to_bytes(32, "big")
     with pytest.raises(InvalidSignature, match="upper half"):
         recover_address(HASH, r + above + b"\x1b")
+
+
+def test_threads_that_sign_and_check_at_once_do_not_disturb_each_other() -> None:
+    hashes = [keccak256(bytes((number,))) for number in range(64)]
+    signer = Signer(ALICE.secret)
+    known = KnownSigner(signer.public_key)
+    expected = [signer(hash32) for hash32 in hashes]
+
+    def sign_and_check(number: int) -> tuple[bytes, list[bool]]:
+        signature = signer(hashes[number])
+        return signature, [known.verify(hash32, signature) for hash32 in hashes]
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(sign_and_check, range(len(hashes))))
+    assert [signature for signature, _ in found] == expected
+    assert [verdicts.index(True) for _, verdicts in found] == list(range(len(hashes)))
+    assert all(verdicts.count(True) == 1 for _, verdicts in found)
 
 
 def test_no_single_flipped_bit_of_a_signature_verifies() -> None:
