@@ -69,8 +69,6 @@ ChannelKind = Literal["direct", "ledger", "virtual"]
 ShortText = Annotated[str, Meta(max_length=TEXT_LENGTH_MAX)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
-UntilCompleted = Literal["durable", "completed"]
-
 P = TypeVar("P", bound="Params")
 
 
@@ -104,7 +102,7 @@ class ChannelOpenParams(Params, frozen=True, forbid_unknown_fields=True, gc=Fals
     fee_max: AmountText | None = None
     """What all of them together may take; nothing, unless `fees` or this says it."""
     request_id: RequestIdText = ""
-    until: UntilCompleted = "durable"
+    until: Literal["durable", "completed"] = "durable"
     """durable: answered once the proposal is on our disk. completed: once the channel is open."""
 
 
@@ -113,7 +111,7 @@ class ChannelCloseParams(Params, frozen=True, forbid_unknown_fields=True, gc=Fal
 
     channel_id: Hash32Text
     request_id: RequestIdText = ""
-    until: UntilCompleted = "durable"
+    until: Literal["durable", "completed"] = "durable"
     """durable: answered once the wish is on our disk. completed: once it is settled or paid
     out."""
 
@@ -150,7 +148,7 @@ class LedgerOpenParams(Params, frozen=True, forbid_unknown_fields=True, gc=False
     challenge_duration_s: ChallengeDuration = 86_400
     """How long each side has to answer a challenge on chain."""
     request_id: RequestIdText = ""
-    until: UntilCompleted = "durable"
+    until: Literal["durable", "completed"] = "durable"
     """durable: answered once the proposal is on our disk. completed: once the ledger is open."""
 
 

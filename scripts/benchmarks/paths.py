@@ -230,25 +230,13 @@ class PathBench:
     async def _open_one(self) -> float:
         """Milliseconds until the payer holds a new virtual channel to be open."""
         started = time.perf_counter()
-        method, params = self._virtual_call()
-        answer = await self.client.call(method, **params)
-        channel_id = answer["channel_id"]
-        while True:
-            view = await self.client.call("channel_get", channel_id=channel_id)
-            if view["status"] == "open":
-                return (time.perf_counter() - started) * 1e3
-            await trio.sleep(PAUSE_S)
+        await self._call_all([self._virtual_call()], 1)
+        return (time.perf_counter() - started) * 1e3
 
     async def open_virtual(self, count: int) -> float:
         """Seconds until so many more are open at the payer."""
         started = time.perf_counter()
-        for group in _groups([self._virtual_call() for _ in range(count)]):
-            waiting = await self._open_many(group)
-            while waiting:
-                calls: list[Call] = [("channel_get", {"channel_id": one}) for one in waiting]
-                views = await self._call_all(calls, 64)
-                waiting = [v["channel_id"] for v in views if v["status"] != "open"]
-                await trio.sleep(0.005 if waiting else 0)
+        await self._call_all([self._virtual_call() for _ in range(count)], GROUP_COUNT)
         return time.perf_counter() - started
 
     # --- calls ---
@@ -262,7 +250,8 @@ class PathBench:
 
     def _virtual_call(self) -> Call:
         path = [self.hub.address, self.bob.address]
-        return "channel_open", {"path": path, "amount": str(CHANNEL_WEI), "fees": ["0"]}
+        opened = {"path": path, "amount": str(CHANNEL_WEI), "fees": ["0"], "until": "completed"}
+        return "channel_open", opened
 
     async def open_direct(self, peer: LocalNode) -> str:
         """A channel of alice's that the chain funds."""
