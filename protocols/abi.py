@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 
 from protocols.errors import InvalidEncoding, InvalidSignature
 from protocols.outcome import Allocation, Outcome, SingleAssetExit
+from protocols.plain_state import packed, unpacked
 from protocols.types import (
     Address,
     Amount,
@@ -151,6 +152,13 @@ def encode_state(
     """
     require_width("channel_id", channel_id, 32)
     require_uint("turn_num", turn_num, 48)
+    plain = None if app_data else packed(channel_id, outcome, turn_num, is_final)
+    return plain or _encode_any_state(channel_id, app_data, outcome, turn_num, is_final)
+
+
+def _encode_any_state(
+    channel_id: ChannelId, app_data: bytes, outcome: Outcome, turn_num: TurnNum, is_final: bool
+) -> bytes:
     packed_app_data = _bytes(app_data)
     encoded = b"".join(
         (
@@ -184,6 +192,10 @@ def decode_state(encoded: bytes) -> DecodedState:
 
     Raises `InvalidEncoding` (or `InvalidWidth` for a number too large) for anything else.
     """
+    plain = unpacked(encoded)
+    if plain is not None:
+        channel_id, outcome, turn_num, is_final = plain
+        return DecodedState(channel_id, b"", outcome, turn_num, is_final)
     reader = _Reader("state", encoded)
     channel_id = reader.take(32)
     reader.skip_word()

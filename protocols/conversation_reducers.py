@@ -8,6 +8,7 @@ here too, and the views of what waits for an answer. Like all reducers they trus
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from msgspec.structs import replace
@@ -34,6 +35,9 @@ from protocols.entities import NodeState, Reducer
 from protocols.ledger import REMOVE
 from protocols.ledger_reducers import ledger_of
 from protocols.types import ChannelId, from_hex
+
+_address = lru_cache(maxsize=1024)(from_hex)
+"""By an event's hex: few peers are named in many records."""
 
 
 def _set_peer(state: NodeState, peer: Peer) -> None:
@@ -148,7 +152,7 @@ def _refusal_received(state: NodeState, event: events.VoucherRefusalReceived, ti
 
 
 def _message_sent(state: NodeState, event: events.MessageSent, time_ms: int) -> None:
-    peer = state.peer(from_hex(event.peer_id))
+    peer = state.peer(_address(event.peer_id))
     _set_peer(state, with_sent_message(peer, event.message_id, time_ms))
     is_rejection = event.payload_type == messages.ObjectiveRejection.__name__
     if is_rejection and state.objectives.get(event.objective_id) is None:
@@ -156,17 +160,17 @@ def _message_sent(state: NodeState, event: events.MessageSent, time_ms: int) -> 
 
 
 def _message_received(state: NodeState, event: events.MessageReceived, time_ms: int) -> None:
-    peer = state.peer(from_hex(event.peer_id))
+    peer = state.peer(_address(event.peer_id))
     _set_peer(state, with_received(peer))
     state.agenda.rejections.hear(peer.address, event.objective_id)
 
 
 def _message_acked(state: NodeState, event: events.MessageAcked, time_ms: int) -> None:
-    _set_peer(state, without_pending(state.peer(from_hex(event.peer_id)), event.message_id))
+    _set_peer(state, without_pending(state.peer(_address(event.peer_id)), event.message_id))
 
 
 def _message_dropped(state: NodeState, event: events.MessageDropped, time_ms: int) -> None:
-    _set_peer(state, with_fault(with_received(state.peer(from_hex(event.peer_id)))))
+    _set_peer(state, with_fault(with_received(state.peer(_address(event.peer_id)))))
 
 
 def _peer_acknowledged(state: NodeState, event: events.PeerAcknowledged, time_ms: int) -> None:

@@ -37,11 +37,15 @@ from protocols.objectives.cranks import crank_channel
 from protocols.types import ChannelId
 from protocols.virtual_events import VirtualChannelPruned
 
+_NOTHING = CrankResult((), ())
+
 _Opening = inputs.OpenChannel | inputs.OpenLedger | inputs.OpenVirtual
 
 
 def crank(state: NodeState, item: inputs.Input, context: Context) -> CrankResult:
     """What follows from one input. Raises ProtocolError for a refused command only."""
+    if isinstance(item, inputs.EndOfBatch) and not (state.unreceipted or state.unanswered):
+        return _NOTHING  # As most batches end, and every one has an end.
     draft = Draft(state, context)
     waiting_for = WaitingFor.NOTHING
     match item:

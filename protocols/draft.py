@@ -7,8 +7,7 @@ state afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
@@ -21,7 +20,7 @@ from protocols.effects import (
     SendMessage,
     SubmitTransaction,
 )
-from protocols.node_state import EntityMap, NodeState, apply, apply_run
+from protocols.node_state import NodeState, apply, apply_run
 from protocols.objectives.base import WaitingFor
 from protocols.transactions import (
     ATTEMPT_COUNT_MAX,
@@ -38,79 +37,7 @@ from protocols.types import (
     amount_to_bytes,
     to_hex,
 )
-
-Key = TypeVar("Key")
-Value = TypeVar("Value")
-
-
-_GONE: Any = object()
-"""Stands for a value that was deleted in an overlay."""
-
-
-class Overlay(Generic[Key, Value]):
-    """A map over another: reads fall through, writes stay here."""
-
-    __slots__ = ("_base", "_changed")
-
-    def __init__(self, base: EntityMap[Key, Value]) -> None:
-        self._base = base
-        self._changed: dict[Key, Value] = {}
-
-    def get(self, key: Key, /) -> Value | None:
-        """The value as this crank sees it; None if there is none."""
-        found = self._changed.get(key)
-        if found is None:
-            return self._base.get(key)
-        return None if found is _GONE else found
-
-    def __getitem__(self, key: Key, /) -> Value:
-        found = self._changed.get(key)
-        if found is None:
-            return self._base[key]
-        if found is _GONE:
-            raise KeyError(key)
-        return found
-
-    def __setitem__(self, key: Key, value: Value, /) -> None:
-        self._changed[key] = value
-
-    def __delitem__(self, key: Key, /) -> None:
-        self._changed[key] = _GONE
-
-    def __iter__(self) -> Iterator[Key]:
-        gone = {key for key, value in self._changed.items() if value is _GONE}
-        for key in self._base:
-            if key not in gone:
-                yield key
-        for key in self._changed:
-            if key not in gone and self._base.get(key) is None:
-                yield key
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-
-_MAPS = frozenset(
-    ("nodes", "channels", "objectives", "peers", "transactions", "approvers", "ledgers")
-)
-
-
-class _WorkingState(NodeState):
-    """The state as one crank sees it: overlays over its maps, its views empty.
-
-    Each is made when it is first looked at: most cranks touch two, and making all of them cost
-    half of a payment's crank.
-    """
-
-    def __init__(self, base: NodeState) -> None:
-        self._base = base
-
-    def __getattr__(self, name: str) -> object:
-        below = getattr(self._base, name)
-        made: object = Overlay(below) if name in _MAPS else type(below)()
-        setattr(self, name, made)
-        return made
-
+from protocols.working_state import WorkingState
 
 PAYEE = "payee"
 FOLLOWER = "follower"
@@ -202,7 +129,7 @@ class Draft:
     def __init__(self, base: NodeState, context: Context) -> None:
         self.base = base
         self.context = context
-        self.state: NodeState = _WorkingState(base)
+        self.state: NodeState = WorkingState(base)
         self.events: list[events.Event] = []
         self.effects: list[Effect] = []
 

@@ -6,6 +6,8 @@ deployment.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from protocols.crypto import keccak256
 from protocols.types import Address, Uint64, require_width
 
@@ -13,6 +15,7 @@ ENTROPY_SIZE_BYTES = 4
 """Random bytes of a nonce; a collision is caught, since a channel id is used once."""
 
 
+@lru_cache(maxsize=16)
 def nonce_prefix(chain_id: int, adjudicator: Address) -> bytes:
     """The first 4 bytes of keccak256(abi.encode(uint256 chain_id, address adjudicator))."""
     return keccak256(chain_id.to_bytes(32, "big") + bytes(12) + adjudicator)[:4]

@@ -14,6 +14,7 @@ from protocols.abi import decode_state, encode_fixed_part, encode_outcome, encod
 from protocols.crypto import keccak256
 from protocols.errors import InvalidEncoding, InvalidWidth
 from protocols.outcome import Outcome, require_outcome
+from protocols.plain_state import LAYOUT
 from protocols.types import (
     Address,
     Bytes32,
@@ -100,11 +101,21 @@ class State(Struct, frozen=True, array_like=True, gc=False):
 
     def state_hash(self) -> StateHash:
         """keccak256 of `encode()`: what `crypto.sign` takes."""
-        return keccak256(self.encode())
+        return hash_of_encoding(self.encode())
 
     def outcome_hash(self) -> Bytes32:
         """keccak256 of the encoded outcome, as the contracts keep it in their fingerprint."""
         return keccak256(encode_outcome(self.outcome))
+
+
+def hash_of_encoding(encoded: bytes) -> StateHash:
+    """The state hash of an encoded state; of one that a path passes on, remembered for a while."""
+    if type(encoded) is bytes and len(encoded) == LAYOUT.size:
+        return _hash_of_plain(encoded)
+    return keccak256(encoded)
+
+
+_hash_of_plain = lru_cache(maxsize=256)(keccak256)
 
 
 def state_from_encoding(fixed: FixedPart, encoded: bytes) -> State:

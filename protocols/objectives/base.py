@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
@@ -88,6 +89,7 @@ class Objective(Struct, frozen=True, array_like=True, gc=False):
         return self.status == ObjectiveStatus.APPROVED
 
 
+@lru_cache(maxsize=1024)
 def objective_id(objective_type: ObjectiveType, channel_id: ChannelId) -> ObjectiveId:
     """keccak256("obj1|" + type + "|" + channel id): the same on both sides."""
     return keccak256(b"obj1|" + objective_type.encode() + b"|" + channel_id)

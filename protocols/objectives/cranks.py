@@ -28,12 +28,12 @@ def crank_channel(draft: Draft, channel_id: ChannelId) -> WaitingFor:
     One that another begins on the way is cranked too: what opens comes before what closes.
     """
     result = WaitingFor.NOTHING
-    for kind in ObjectiveType:
+    for kind in _CRANKS:
         objective = draft.state.objectives.get(objective_id(kind, channel_id))
         if objective is None or not objective.is_active:
             continue
         event_count, effect_count = len(draft.events), len(draft.effects)
-        result = _CRANKS[ObjectiveType(objective.objective_type)](draft, objective)
+        result = _CRANKS[kind](draft, objective)
         if len(draft.events) > event_count:
             draft.emit(
                 events.ObjectiveCranked(

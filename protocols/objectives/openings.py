@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from protocols import events
-from protocols.crypto import keccak256
 from protocols.draft import Draft
 from protocols.objectives.base import ObjectiveType, objective_id
-from protocols.state import State
+from protocols.state import State, hash_of_encoding
 from protocols.types import Address, ObjectiveId
 
 
@@ -32,5 +31,5 @@ def record_opening(
             fixed.challenge_duration,
         )
     )
-    draft.emit(events.StateStored(channel_id, keccak256(encoded), encoded))
+    draft.emit(events.StateStored(channel_id, hash_of_encoding(encoded), encoded))
     return identity

@@ -12,7 +12,7 @@ from protocols.channel import Channel, is_supported
 from protocols.crypto import keccak256, recover_address
 from protocols.draft import Draft
 from protocols.errors import EquivocationRefused, StateRefused, WrongSigner
-from protocols.state import State
+from protocols.state import State, hash_of_encoding
 from protocols.types import ChannelId, ObjectiveId, Signature, StateHash, to_hex
 
 
@@ -20,7 +20,7 @@ def sign(draft: Draft, channel_id: ChannelId, state: State) -> tuple[StateHash, 
     """Sign `state` as ourselves and record it; EquivocationRefused if another holds its turn."""
     channel = draft.state.channels[channel_id]
     encoded = state.encode()
-    state_hash = keccak256(encoded)
+    state_hash = hash_of_encoding(encoded)
     _store(draft, channel, state, state_hash, encoded)
     signature = draft.context.signer(state_hash)
     app_data_hash = keccak256(state.app_data) if state.app_data else None
@@ -67,7 +67,7 @@ def take_in(draft: Draft, channel: Channel, state: State, encoded: bytes, signat
     The caller has checked that the state is the one this step allows. Raises WrongSigner,
     InvalidSignature, or StateRefused when the turn is taken by another state.
     """
-    state_hash = keccak256(encoded)
+    state_hash = hash_of_encoding(encoded)
     known = channel.turn(state.turn_num)
     if known is not None and known.state_hash != state_hash:
         raise StateRefused(state.turn_num, "the turn is taken by another state")

@@ -23,13 +23,13 @@ from protocols.channel import (
     is_supported,
     known_signer,
 )
-from protocols.crypto import keccak256, recover_address
+from protocols.crypto import recover_address
 from protocols.draft import Draft
 from protocols.effects import SendMessage
 from protocols.errors import StateRefused, WrongSigner
 from protocols.objectives.base import ObjectiveType, objective_id
 from protocols.objectives.states import record_support
-from protocols.state import State
+from protocols.state import State, hash_of_encoding
 from protocols.types import Address, ChannelId, amount_to_bytes, to_hex
 from protocols.virtual_paths import has_hubs, left_of, right_of, virtual_of
 
@@ -49,7 +49,7 @@ def take_in(
     InvalidSignature for a signature that is not its participant's; nothing is kept then.
     """
     channel = draft.state.channels[channel_id]
-    participants, state_hash = channel.fixed.participants, keccak256(encoded)
+    participants, state_hash = channel.fixed.participants, hash_of_encoding(encoded)
     known = channel.turn(state.turn_num)
     if known is not None and known.state_hash != state_hash:
         raise StateRefused(state.turn_num, "the turn is taken by another state")

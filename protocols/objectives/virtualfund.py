@@ -152,10 +152,11 @@ def _give_up_if_pointless(draft: Draft, objective: Objective, channel: Channel) 
         return
     if supported_final(channel) is not None:
         give_up(draft, channel, "CHANNEL_CLOSING", "the channel was closed before it was open")
+    shorter_ms = OPENING_EXPIRY_MS - channel.my_index * HOP_MARGIN_MS
+    if draft.context.now_ms < objective.created_ms + shorter_ms:
+        return  # Whomever we await.
     hop = _awaited_hop(draft, channel)
-    limit_ms = 2 * OPENING_EXPIRY_MS
-    if hop > channel.my_index:
-        limit_ms = OPENING_EXPIRY_MS - channel.my_index * HOP_MARGIN_MS
+    limit_ms = shorter_ms if hop > channel.my_index else 2 * OPENING_EXPIRY_MS
     if draft.context.now_ms < objective.created_ms + limit_ms:
         return
     reason = f"the channel did not open within {limit_ms // 1_000} s"

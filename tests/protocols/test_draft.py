@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from protocols import events, messages
-from protocols.draft import CrankResult, Draft, Overlay
+from protocols.draft import CrankResult, Draft
 from protocols.effects import BroadcastTransaction, SendMessage
 from protocols.objectives.base import WaitingFor
 from protocols.transactions import ATTEMPT_COUNT_MAX, intent_id
@@ -31,34 +31,6 @@ def draft_of(node: CoreNode) -> Draft:
     return Draft(node.state, node.context())
 
 
-def test_an_overlay_reads_through_and_keeps_its_writes() -> None:
-    base = {"a": 1, "b": 2}
-    overlay: Overlay[str, int] = Overlay(base)
-    overlay["b"] = 20
-    overlay["c"] = 30
-    assert [overlay.get(key) for key in "abcd"] == [1, 20, 30, None]
-    assert (overlay["a"], overlay["c"]) == (1, 30)
-    assert list(overlay) == ["a", "b", "c"]
-    assert len(overlay) == 3
-    assert base == {"a": 1, "b": 2}
-    with pytest.raises(KeyError):
-        overlay["d"]
-
-
-def test_an_overlay_forgets_what_it_deletes_and_its_base_does_not() -> None:
-    base = {"a": 1, "b": 2}
-    overlay: Overlay[str, int] = Overlay(base)
-    overlay["c"] = 3
-    for key in ("a", "c"):
-        del overlay[key]
-        assert overlay.get(key) is None
-        with pytest.raises(KeyError):
-            overlay[key]
-    assert list(overlay) == ["b"]
-    overlay["a"] = 10
-    assert (overlay["a"], base) == (10, {"a": 1, "b": 2})
-
-
 def test_an_emitted_fact_is_seen_by_the_draft_and_not_by_the_state_below() -> None:
     bob = opened().bob
     draft = draft_of(bob)
@@ -68,19 +40,6 @@ def test_an_emitted_fact_is_seen_by_the_draft_and_not_by_the_state_below() -> No
     assert not bob.channel().close_only
     assert bob.state.digest() == before
     assert draft.events == [events.LogTailCut(1, 2, "x")]
-
-
-def test_a_draft_has_views_of_its_own_that_begin_empty() -> None:
-    bob = opened().bob
-    bob.state.unreceipted.add(CHANNEL)
-    state = draft_of(bob).state
-    assert (state.unreceipted, state.unapproved) == (set(), {})
-    assert (state.agenda.active, state.carried.shares) == ({}, {})
-    state.unreceipted.add(OBJECTIVE)
-    assert state.unreceipted == {OBJECTIVE}
-    assert bob.state.unreceipted == {CHANNEL}
-    with pytest.raises(AttributeError):
-        getattr(state, "misspelt")  # noqa: B009  mypy knows that there is none
 
 
 def test_an_objective_message_is_recorded_and_numbered() -> None:

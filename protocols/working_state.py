@@ -1,0 +1,173 @@
+"""The state as one crank sees it: overlays over the maps of the state below, and views that begin
+empty.
+
+What is folded here is folded into the state below once more, by the engine, so a view is kept here
+only as far as the rest of the crank reads it; of the others nothing is written down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar
+
+from protocols.agenda import Agenda
+from protocols.carried import Carried
+from protocols.channel import Channel
+from protocols.entities import NODE_KEY, EntityMap, Node, NodeState
+from protocols.objectives.base import Objective
+from protocols.rejected import RejectedChannels
+from protocols.rejections import NOTHING, Rejections
+from protocols.types import Address, ChannelId, ObjectiveId
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+_GONE: Any = object()
+"""Stands for a value that was deleted in an overlay."""
+
+
+class Overlay(Generic[Key, Value]):
+    """A map over another: reads fall through, writes stay here."""
+
+    __slots__ = ("_base", "_changed")
+
+    def __init__(self, base: EntityMap[Key, Value]) -> None:
+        self._base = base
+        self._changed: dict[Key, Value] = {}
+
+    def get(self, key: Key, /) -> Value | None:
+        """The value as this crank sees it; None if there is none."""
+        found = self._changed.get(key)
+        if found is None:
+            return self._base.get(key)
+        return None if found is _GONE else found
+
+    def __getitem__(self, key: Key, /) -> Value:
+        found = self._changed.get(key)
+        if found is None:
+            return self._base[key]
+        if found is _GONE:
+            raise KeyError(key)
+        return found
+
+    def __setitem__(self, key: Key, value: Value, /) -> None:
+        self._changed[key] = value
+
+    def __delitem__(self, key: Key, /) -> None:
+        self._changed[key] = _GONE
+
+    def __iter__(self) -> Iterator[Key]:
+        gone = {key for key, value in self._changed.items() if value is _GONE}
+        for key in self._base:
+            if key not in gone:
+                yield key
+        for key in self._changed:
+            if key not in gone and self._base.get(key) is None:
+                yield key
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+class _NoRejections(Rejections):
+    """What was rejected is counted by the state below."""
+
+    def refuse(self, neighbour: Address, identity: ObjectiveId, time_ms: int) -> None:
+        pass
+
+    def hear(self, neighbour: Address, identity: ObjectiveId) -> None:
+        pass
+
+    def add(
+        self, neighbour: Address, payer: Address, time_ms: int, identity: ObjectiveId = NOTHING
+    ) -> None:
+        pass
+
+
+class _BegunAgenda(Agenda):
+    """What this crank began: a tick looks at it. Whose proposals wait is read below."""
+
+    def __init__(self) -> None:
+        self.active = {}
+        self.proven = set()
+        self.rejections = _NO_REJECTIONS
+
+    def update(self, objective: Objective, me: Address) -> None:
+        if objective.is_active:
+            self.active[objective.objective_id] = None
+        else:
+            self.active.pop(objective.objective_id, None)
+
+
+class _NotCarried(Carried):
+    """What channels weigh is read below: one input accepts one channel at most."""
+
+    def take(self, channel: Channel) -> None:
+        pass
+
+    def release(self, channel_id: ChannelId) -> None:
+        pass
+
+    def opened(self, channel: Channel) -> None:
+        pass
+
+
+class _NotRejected(RejectedChannels):
+    """What may be pruned is read below."""
+
+    def add(self, objective: Objective, channel: Channel, me: Address) -> None:
+        pass
+
+    def keep(self, identity: ObjectiveId) -> None:
+        pass
+
+    def keep_all(self) -> None:
+        pass
+
+    def prune(self, identity: ObjectiveId) -> None:
+        pass
+
+
+_NO_REJECTIONS, _NOT_CARRIED, _NOT_REJECTED = _NoRejections(), _NotCarried(), _NotRejected()
+
+_MAPS = frozenset(
+    ("nodes", "channels", "objectives", "peers", "transactions", "approvers", "ledgers")
+)
+_VIEWS: dict[str, Callable[[], object]] = {
+    "unreceipted": set,
+    "refused": set,
+    "unanswered": set,
+    "unapproved": dict,
+    "agenda": _BegunAgenda,
+    "carried": lambda: _NOT_CARRIED,
+    "rejected": lambda: _NOT_REJECTED,
+}
+
+
+class WorkingState(NodeState):
+    """The state as one crank sees it.
+
+    Each map and view is made when it is first looked at: most cranks touch two, and making all of
+    them cost half of a payment's crank.
+    """
+
+    def __init__(self, base: NodeState) -> None:
+        self._base = base
+
+    @property
+    def node(self) -> Node:
+        """As this crank sees it; it changes in few."""
+        own = self.__dict__.get("nodes")
+        node: Node = (self._base.nodes if own is None else own)[NODE_KEY]
+        return node
+
+    def __getattr__(self, name: str) -> object:
+        if name in _MAPS:
+            made: object = Overlay(getattr(self._base, name))
+        elif name in _VIEWS:
+            made = _VIEWS[name]()
+        else:
+            raise AttributeError(name)
+        self.__dict__[name] = made
+        return made
