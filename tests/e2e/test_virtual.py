@@ -20,6 +20,7 @@ from node.cli.local_node import LocalNode
 from node.cli.options import NATIVE
 from node.deployment import TEST_TOKEN, token_balance
 from node.devnet import Devnet
+from node.rpc.call import RpcError
 from tests.support.e2e_rig import audit_notes, paid, pay, until
 from tests.support.warm_python import WarmPython, begun_by
 
@@ -149,6 +150,19 @@ def test_either_end_closes_and_everybody_has_what_was_paid(row: Row, closer: str
     for node in (row.payer, row.payee):
         view = node.call("channel_get", channel_id=channel_id)
         assert (view["paid"], view["receipted"]) == (str(sum_paid), str(sum_paid))
+
+
+def test_a_caller_may_wait_for_the_end_of_what_it_asked_for(row: Row) -> None:
+    with row.no_transaction(), row.gaining(-FEE, FEE, 0):
+        channel_id = row.propose(fees=[str(FEE)], until="completed")
+        assert is_open(row.payer, channel_id)
+        closed = row.payer.call("channel_close", channel_id=channel_id, until="completed")
+        assert closed["completed"]
+        assert is_at_rest(row.payer, channel_id)
+        row.wait_until_settled(channel_id)
+        with pytest.raises(RpcError, match="ended without success") as failed:
+            row.propose(fees=[str(FEE - 1)], until="completed")
+        assert failed.value.name == "OBJECTIVE_FAILED"
 
 
 def test_many_channels_share_the_ledgers(row: Row) -> None:
