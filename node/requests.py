@@ -7,6 +7,8 @@ recorded event.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from node.answers import Answer
 from node.payment_answers import (
     Paid,
@@ -74,7 +76,7 @@ class Requests:
     def find(self, command: inputs.Input) -> Answer | None:
         """The first answer to the command's request id; RequestIdConflict for another command."""
         request_id: str = getattr(command, "request_id", "")
-        if not request_id:
+        if not request_id or getattr(command, "id_is_drawn", False):
             return None
         found = self._fresh.get(request_id) or self._stored(request_id)
         if found is None:
@@ -94,6 +96,16 @@ class Requests:
         if isinstance(event, events.ObjectiveParamsRecorded):
             seq = self._creation_of(event.objective_id)
         return Answer(seq, event.objective_id, channel_id)
+
+    def new_ones(self, commands: Sequence[inputs.PayLedger]) -> Sequence[inputs.PayLedger]:
+        """The commands, up to the first whose request id was used before."""
+        for count, command in enumerate(commands):
+            if command.id_is_drawn:
+                continue
+            used = command.request_id in self._fresh
+            if used or self._log.find_request(command.request_id) is not None:
+                return commands[:count]
+        return commands
 
     def _stored(self, request_id: str) -> tuple[int, events.Event, tuple[PaymentId, ...]] | None:
         seq = self._log.find_request(request_id)

@@ -20,11 +20,19 @@ from node.store.log import EventLog
 from node.waiters import Telling, Waiters
 from protocols import events, inputs
 from protocols.crank import crank
-from protocols.draft import Context
+from protocols.draft import Context, CrankResult
 from protocols.effects import Effect, outbox_key
 from protocols.entities import NodeState
 from protocols.errors import ProtocolError
 from protocols.ledger_events import LedgerUpdateProposed, LedgerUpdateSigned
+from protocols.ledger_runs import (
+    EVENTS_PER_PAYMENT,
+    answer_run,
+    ordered_together,
+    pay_run,
+    told_together,
+    update_run,
+)
 from protocols.node_state import RUNS, apply, apply_run
 from protocols.payment_runs import receive_run, received_together, send_run, sent_together
 from protocols.types import Address
@@ -84,14 +92,17 @@ class Step:
         self._answers: list[tuple[Done, Answer | ProtocolError]] = []
 
     def take_all(self, taken: list[Queued]) -> None:
-        """Crank the inputs in order, payments that come in company together, then their end."""
+        """Crank the inputs in order, what comes in company together, then their end."""
         place, items = 0, [queued.item for queued in taken]
         while place < len(taken):
             count = self._take_payments(taken, items, place)
             if count == 0:
+                count = self._take_updates(taken, items, place)
+            if count == 0:
                 self.take(taken[place])
                 count = 1
             place += count
+        self._keep(answer_run(self._desk.state, self._context), 1)
         self.take(_END_OF_BATCH)
 
     def _take_payments(self, taken: list[Queued], items: list[inputs.Input], place: int) -> int:
@@ -115,6 +126,34 @@ class Step:
                 assert isinstance(event, events.VoucherIssued), "what is sent has its own record"
                 self._answer(queued, queued.done, answer_of(state, first_seq + offset, event, ()))
         return count
+
+    def _take_updates(self, taken: list[Queued], items: list[inputs.Input], place: int) -> int:
+        """Take the run of ledger updates that begins there; how many it took, maybe none."""
+        state, size = self._desk.state, 1
+        if ordered := ordered_together(items, place):
+            size = EVENTS_PER_PAYMENT
+            result = pay_run(state, self._desk.requests.new_ones(ordered), self._context)
+        elif told := told_together(items, place):
+            self._heard.add(told[0].peer)
+            result = update_run(state, told)
+        else:
+            return 0
+        first_seq, count = self._keep(result, size), len(result.events) // size
+        for offset, queued in enumerate(taken[place : place + count]):
+            if queued.done is not None:
+                seq, recorded = first_seq + offset * size, result.events[offset * size :][:size]
+                answer = self._desk.requests.answer(queued.item, seq, recorded)
+                self._desk.requests.remember(queued.item, seq, recorded)
+                self._answer(queued, queued.done, answer)
+        return count
+
+    def _keep(self, result: CrankResult, size: int) -> int:
+        """Record what a run led to, `size` events an input; the first one's number."""
+        first_seq = self.batch.next_seq
+        for offset, event in enumerate(result.events):
+            self.record(event, first_seq + offset - offset % size if offset % size else None)
+        self._put_effects(result.effects)
+        return first_seq
 
     def _put_effects(self, effects: tuple[Effect, ...]) -> None:
         for effect in effects:

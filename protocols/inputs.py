@@ -68,6 +68,8 @@ class PayLedger(Input, frozen=True, gc=False):
     amount: int
     request_id: str
     """Never empty: it ties the follower's request to the leader's proposal."""
+    id_is_drawn: bool = False
+    """The shell drew the request id, so that no call can have carried it before."""
 
 
 class CloseChannel(Input, frozen=True, gc=False):
@@ -158,7 +160,9 @@ Command = (
 )
 """What the owner may order."""
 
-_DRAWN_BY_SHELL = frozenset({"nonce_entropy", "payment_id", "id_prefix", "request_id"})
+_DRAWN_BY_SHELL = frozenset(
+    {"nonce_entropy", "payment_id", "id_prefix", "request_id", "id_is_drawn"}
+)
 
 
 def command_hash(command: Command) -> Bytes32:

@@ -16,6 +16,7 @@ from protocols.ledger import (
     MOVE,
     QUEUE_COUNT_MAX,
     Change,
+    Ledger,
     Proposed,
     after,
     parties,
@@ -48,46 +49,53 @@ def receive_proposal(draft: Draft, channel: Channel, body: messages.LedgerPropos
     nothing is kept then, so an honest leader never sends such.
     """
     ledger = require_role(channel, leads=False)
-    change = _change_of(body)
     expected = ledger.proposed_turn + 1
     if body.turn_num < expected:
         index = body.turn_num - ledger.turn_num - 1
-        if index >= 0 and ledger.queue[index].change != change:
+        if index >= 0 and ledger.queue[index].change != _change_of(body):
             raise EquivocationRefused(channel.channel_id, body.turn_num)
         return
     if body.turn_num != expected:
         raise LedgerTurnWrong(body.turn_num, expected)
+    draft.emit(received_update(channel, ledger, body))
+    channel = draft.state.channels[channel.channel_id]
+    if ledger_of(channel).standing.awaited and may_answer(channel):
+        _judge_newest(draft, channel)
+
+
+def received_update(
+    channel: Channel, ledger: Ledger, body: messages.LedgerProposal
+) -> LedgerUpdateReceived:
+    """The fact that the leader signed the change right behind the queue.
+
+    Raises a LedgerRefused for one that is not kept.
+    """
     if has_final(channel):
         raise LedgerNotRunning(channel.channel_id, "its final state is signed")
     if len(ledger.queue) >= 2 * QUEUE_COUNT_MAX:
         # Half of it for the inverses of what we refuse.
         raise TooManyProposalsWaiting(len(ledger.queue))
-    vars_ = after(ledger.proposed, change, channel.fixed)
+    vars_ = after(ledger.proposed, _change_of(body), channel.fixed)
     state_hash = ledger_state_hash(
         channel.channel_id, channel.fixed, ledger.asset, vars_, body.turn_num
     )
     leader = known_signer(channel, 0)
     if leader is None or not leader.verify(state_hash, body.signature):
         raise ProposalSignatureWrong(body.turn_num)
-    draft.emit(
-        LedgerUpdateReceived(
-            channel.channel_id,
-            body.turn_num,
-            state_hash,
-            body.signature,
-            body.kind,
-            body.target,
-            body.amount,
-            body.left,
-            body.right,
-            body.left_amount,
-            body.fee,
-            body.request_id,
-        )
+    return LedgerUpdateReceived(
+        channel.channel_id,
+        body.turn_num,
+        state_hash,
+        body.signature,
+        body.kind,
+        body.target,
+        body.amount,
+        body.left,
+        body.right,
+        body.left_amount,
+        body.fee,
+        body.request_id,
     )
-    channel = draft.state.channels[channel.channel_id]
-    if ledger_of(channel).standing.awaited and _may_answer(channel):
-        _judge_newest(draft, channel)
 
 
 def _change_of(body: messages.LedgerProposal) -> Change:
@@ -108,12 +116,13 @@ def answer_all(draft: Draft) -> list[ChannelId]:
     found: list[ChannelId] = []
     for channel_id in sorted(draft.unanswered):
         channel = draft.state.channels[channel_id]
-        if _may_answer(channel):
+        if may_answer(channel):
             found += _answer(draft, channel)
     return found
 
 
-def _may_answer(channel: Channel) -> bool:
+def may_answer(channel: Channel) -> bool:
+    """Whether anything may be signed or refused in the ledger: not once a final state is known."""
     return not has_final(channel) and observed_chain_status(channel) != ChainStatus.CONCLUDED
 
 

@@ -38,11 +38,7 @@ def pay(draft: Draft, command: PayLedger) -> None:
         raise UnknownChannel(command.channel_id)
     if not is_ledger(draft, channel):
         raise NotALedger(command.channel_id)
-    ledger = require_running(channel, MOVE)
-    _require_new_request(ledger, command.amount, command.request_id)
-    free = free_balance(channel)
-    if command.amount > free:
-        raise LedgerFundsInsufficient(command.amount, free)
+    require_payable(channel, command)
     if channel.my_index == 0:
         leader, follower = parties(channel.fixed)
         change = Change(
@@ -56,6 +52,16 @@ def pay(draft: Draft, command: PayLedger) -> None:
         messages.LedgerPaymentRequest(channel.channel_id, amount, command.request_id),
         LedgerPaymentAsked(channel.channel_id, amount, command.request_id),
     )
+
+
+def require_payable(channel: Channel, command: PayLedger) -> Ledger:
+    """The ledger, if it takes that payment of ours now; else raises a LedgerRefused."""
+    ledger = require_running(channel, MOVE)
+    _require_new_request(ledger, command.amount, command.request_id)
+    free = free_balance(channel)
+    if command.amount > free:
+        raise LedgerFundsInsufficient(command.amount, free)
+    return ledger
 
 
 def receive_payment_request(

@@ -14,6 +14,8 @@ channel it funds in `objectives.guarantees`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from protocols import messages
 from protocols.channel import ChainStatus, Channel, observed_chain_status
 from protocols.draft import Draft
@@ -39,7 +41,7 @@ from protocols.ledger_errors import (
 )
 from protocols.ledger_events import LedgerUpdateProposed
 from protocols.ledger_queue import find_proposed, secured
-from protocols.types import Address, ChannelId, TurnNum, amount_to_bytes
+from protocols.types import Address, Bytes32, ChannelId, Signature, TurnNum, amount_to_bytes
 
 
 def is_ledger(draft: Draft, channel: Channel) -> bool:
@@ -169,10 +171,22 @@ def _require_secured(draft: Draft, channel: Channel, ledger: Ledger, change: Cha
 
 def sign_and_send(draft: Draft, channel: Channel, ledger: Ledger, change: Change) -> TurnNum:
     """Put a change behind the queue, whatever may be said against it: inverses come this way."""
+    body, fact = signed_update(channel, ledger, change, draft.context.signer)
+    draft.send_covered(channel.counterparty, body, fact)
+    return body.turn_num
+
+
+def signed_update(
+    channel: Channel, ledger: Ledger, change: Change, signer: Callable[[Bytes32], Signature]
+) -> tuple[messages.LedgerProposal, LedgerUpdateProposed]:
+    """The change behind the queue, signed: what the follower is told, and the fact of it.
+
+    Raises a LedgerRefused if the amounts do not allow it; nothing is signed then.
+    """
     channel_id, turn_num = channel.channel_id, ledger.proposed_turn + 1
     vars_ = after(ledger.proposed, change, channel.fixed)
     state_hash = ledger_state_hash(channel_id, channel.fixed, ledger.asset, vars_, turn_num)
-    proposal = Proposed(turn_num, change, state_hash, draft.context.signer(state_hash))
+    proposal = Proposed(turn_num, change, state_hash, signer(state_hash))
     body = proposal_message(channel_id, proposal)
     fact = LedgerUpdateProposed(
         channel_id,
@@ -188,8 +202,7 @@ def sign_and_send(draft: Draft, channel: Channel, ledger: Ledger, change: Change
         body.fee,
         body.request_id,
     )
-    draft.send_covered(channel.counterparty, body, fact)
-    return turn_num
+    return body, fact
 
 
 def proposal_message(channel_id: ChannelId, proposal: Proposed) -> messages.LedgerProposal:

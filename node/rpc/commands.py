@@ -118,9 +118,11 @@ def open_ledger(p: params.LedgerOpenParams) -> Input:
 
 def pay_ledger(p: params.LedgerPayParams) -> Input:
     """Give the other party of a ledger some of our balance; the payment always has a name."""
-    request_id = p.request_id or secrets.token_hex(16)
     return PayLedger(
-        parse_hash32("channel_id", p.channel_id), parse_amount("amount", p.amount), request_id
+        parse_hash32("channel_id", p.channel_id),
+        parse_amount("amount", p.amount),
+        p.request_id or secrets.token_hex(16),
+        id_is_drawn=not p.request_id,
     )
 
 

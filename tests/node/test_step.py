@@ -8,7 +8,12 @@ from node.answers import Answer
 from node.store.errors import EquivocationAlarm
 from protocols import events, inputs, messages
 from protocols.effects import BroadcastTransaction, SendMessage, SubmitTransaction
-from protocols.errors import AmountAboveDeposit, AmountNotPositive, UnknownChannel
+from protocols.errors import (
+    AmountAboveDeposit,
+    AmountNotPositive,
+    RequestIdConflict,
+    UnknownChannel,
+)
 from protocols.types import amount_from_bytes
 from tests.support.actors import ALICE, BOB, Actor
 from tests.support.builders import (
@@ -99,6 +104,43 @@ async def test_payments_that_come_together_have_no_cause_in_each_other() -> None
     await payer.take(payer.said(BOB, receipt(payer, 3)))
     told = [answer.receipted for (answer,) in answers if isinstance(answer, Answer)]
     assert told == [True] * 3
+
+
+async def test_each_ledger_payment_of_a_batch_is_answered_by_its_own_request() -> None:
+    rig = await opened_ledger(ALICE)
+    rig.journal.clear()
+    orders = [inputs.PayLedger(LEDGER, n, f"rent-{n}", id_is_drawn=n == 2) for n in (1, 2, 3)]
+    again, other = orders[0], inputs.PayLedger(LEDGER, 5, "rent-1")
+    answers = [rig.ask(order) for order in (*orders, again, other)]
+    await rig.work()
+    assert len(rig.journal.of("write")) == 1
+    for order, (answer,) in zip(orders, answers, strict=False):
+        assert isinstance(answer, Answer)
+        (record,) = rig.log.read(answer.seq, answer.seq + 1)
+        request = record.event()
+        assert isinstance(request, events.RequestRecorded)
+        assert request.request_id == answer.request_id == order.request_id
+        assert record.cause_seq == answer.seq - 1
+        (proposed,) = rig.log.read(answer.seq - 1, answer.seq)
+        assert proposed.cause_seq is None
+        assert proposed.event().request_id == order.request_id  # type: ignore[attr-defined]
+    assert answers[3] == answers[0]
+    assert isinstance(answers[4][0], RequestIdConflict)
+    assert rig.folded().digest() == rig.state.digest()
+    assert [await rig.answer(order) for order in (orders[0], orders[2])] == answers[0] + answers[2]
+
+
+async def test_a_ledger_payment_under_a_known_request_id_ends_its_company() -> None:
+    rig = await opened_ledger(ALICE)
+    first = await rig.answer(inputs.PayLedger(LEDGER, 1, "rent"))
+    again, drawn = (
+        rig.ask(inputs.PayLedger(LEDGER, 1, name, id_is_drawn=name == "gas"))
+        for name in ("rent", "gas")
+    )
+    await rig.work()
+    assert again == [first]
+    assert isinstance(drawn[0], Answer)
+    assert drawn[0].seq > first.seq
 
 
 async def test_the_records_of_one_input_name_the_first_as_their_cause() -> None:

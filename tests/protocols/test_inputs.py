@@ -43,6 +43,7 @@ def test_there_is_a_sample_of_every_command() -> None:
         (PAY, {"request_id": ""}),
         (COMMANDS[8], {"id_prefix": b"\x01" * 28}),
         (COMMANDS[9], {"payment_id": b"\x01" * 32}),
+        (COMMANDS[7], {"id_is_drawn": True}),
     ],
 )
 def test_what_the_shell_draws_does_not_make_another_command(

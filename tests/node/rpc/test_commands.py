@@ -188,12 +188,13 @@ def test_opening_a_ledger_carries_both_deposits_and_fresh_entropy() -> None:
 
 def test_a_payment_in_a_ledger_always_has_a_name() -> None:
     named = commands.pay_ledger(params.LedgerPayParams(TEXT, "7", "rent"))
-    assert named == PayLedger(ID, 7, "rent")
+    assert named == PayLedger(ID, 7, "rent", id_is_drawn=False)
     first, second = (commands.pay_ledger(params.LedgerPayParams(TEXT, "7")) for _ in range(2))
     assert isinstance(first, PayLedger)
     assert isinstance(second, PayLedger)
     assert first.request_id
     assert first.request_id != second.request_id
+    assert first.id_is_drawn
 
 
 def test_a_payment_without_request_id_has_a_name_of_its_own() -> None:
