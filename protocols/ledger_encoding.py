@@ -1,7 +1,8 @@
 """The bytes of a ledger state, packed by hand: `ledger_state(...).encode()` without its objects.
 
-Each update of a ledger is one state of two balances and up to 400 guarantees. Guarantees rarely
-change, so their bytes are remembered; what is left is one join and one keccak.
+Each update of a ledger is one state of two balances and up to 400 guarantees, of which it adds or
+removes one. So the bytes of all are remembered by ledger, and one is put in or taken out; what is
+left is one join and one keccak.
 Source: the layout of `protocols.abi.encode_state`, which tests compare this with.
 """
 
@@ -46,11 +47,78 @@ def _offsets(guarantee_count: int) -> bytes:
     return _words(count, *simple, *others)
 
 
-@lru_cache(maxsize=4096)
 def _guarantee(guarantee: Guarantee) -> bytes:
     amount = guarantee.amount.to_bytes(32, "big")
     parts = (guarantee.target, amount, _GUARANTEE_TAIL, guarantee.left, guarantee.right)
     return b"".join(parts)
+
+
+class _Blocks:
+    """The encoded guarantees of the ledgers that changed last, each as one block of bytes.
+
+    What is remembered under a ledger's id is compared with what is to be encoded, guarantee by
+    guarantee, before its bytes are used.
+    """
+
+    def __init__(self, count_max: int) -> None:
+        self._count_max = count_max
+        self._count = 0
+        self._known: dict[ChannelId, tuple[tuple[Guarantee, ...], bytes]] = {}
+        """By ledger, the one that changed last at the end."""
+
+    def encoded(self, channel_id: ChannelId, guarantees: tuple[Guarantee, ...]) -> bytes:
+        """All the guarantees' bytes, in order."""
+        known, block = self._known.pop(channel_id, _NO_BLOCK)
+        if guarantees is not known:
+            block = _changed(known, block, guarantees)
+        self._count += len(guarantees) - len(known)
+        if guarantees:
+            self._known[channel_id] = guarantees, block
+        while self._count > self._count_max:
+            oldest, _ = self._known.pop(next(iter(self._known)))
+            self._count -= len(oldest)
+        return block
+
+
+_NO_BLOCK: tuple[tuple[Guarantee, ...], bytes] = ((), b"")
+
+
+def _changed(
+    known: tuple[Guarantee, ...], block: bytes, guarantees: tuple[Guarantee, ...]
+) -> bytes:
+    """The bytes of `guarantees`, from those of `known` if they differ by at most one of them."""
+    added = len(guarantees) - len(known)
+    if added == 0 and guarantees == known:
+        return block
+    if added == 1:
+        place = _first_difference(known, guarantees)
+        if guarantees[:place] == known[:place] and guarantees[place + 1 :] == known[place:]:
+            at = place * _GUARANTEE_SIZE_BYTES
+            return block[:at] + _guarantee(guarantees[place]) + block[at:]
+    if added == -1:
+        place = _first_difference(guarantees, known)
+        if guarantees[:place] == known[:place] and guarantees[place:] == known[place + 1 :]:
+            at = place * _GUARANTEE_SIZE_BYTES
+            return block[:at] + block[at + _GUARANTEE_SIZE_BYTES :]
+    return b"".join(map(_guarantee, guarantees))
+
+
+def _first_difference(fewer: tuple[Guarantee, ...], more: tuple[Guarantee, ...]) -> int:
+    """Where one more was put in, if that is how they differ: both ascend by target."""
+    low, high = 0, len(fewer)
+    while low < high:
+        middle = (low + high) // 2
+        if fewer[middle].target == more[middle].target:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+ENCODED_COUNT_MAX = 16_384
+"""Guarantees whose bytes are remembered, of all ledgers together: 3.7 MB."""
+
+_blocks = _Blocks(ENCODED_COUNT_MAX)
 
 
 def encode_ledger_state(
@@ -80,7 +148,7 @@ def encode_ledger_state(
             follower,
             vars_.follower.to_bytes(32, "big"),
             _SIMPLE_TAIL,
-            *map(_guarantee, guarantees),
+            _blocks.encoded(channel_id, guarantees),
         )
     )
 

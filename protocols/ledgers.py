@@ -129,13 +129,15 @@ def choose(draft: Draft, peer: Address, asset: Address, amount: int, fee: int) -
     found: tuple[bool, int, Channel] | None = None
     for channel in ledgers_with(draft, peer):
         ledger = channel.ledger
-        if ledger is None or ledger.asset != asset or why_not_running(channel, ADD):
+        if ledger is None or ledger.asset != asset:
             continue
         standing = secured(ledger).guarantee_count
         count = max(standing, set_aside.get(channel.channel_id, 0))
-        if count >= draft.context.guarantee_count_max or free_balance(channel) < amount + fee:
+        if found is not None and (channel.my_index > 0, count) >= found[:2]:
+            continue  # Before all that costs more: there may be many ledgers.
+        if count >= draft.context.guarantee_count_max or why_not_running(channel, ADD):
             continue
-        if found is None or (channel.my_index, count) < found[:2]:
+        if free_balance(channel) >= amount + fee:
             found = (channel.my_index > 0, count, channel)
     return None if found is None else found[2]
 
