@@ -22,7 +22,7 @@ SCHEMA: dict[str, Any] = json.loads((ROOT / "docs" / "demo-schema.json").read_te
 PAYMENT_COUNT = 50
 NAMES = ("alice", "hub", "bob")
 HUB_FEE_WEI = 10**12
-DURATION_S_MAX = 60
+DURATION_S_MAX = 240
 
 
 def environment(scratch: Path) -> dict[str, str]:

@@ -214,7 +214,7 @@ async def test_two_daemons_agree_on_a_channel_and_wait_for_the_chain(tmp_path: P
             command = open_command()
             answer = trio.Event()
             assert alice.daemon.api.command_then(command, "durable", lambda _: answer.set())
-            with trio.fail_after(10):
+            with trio.fail_after(30):
                 await answer.wait()
                 while not funding_began(alice.daemon, bob.daemon):
                     await trio.sleep(0.01)
@@ -249,7 +249,7 @@ async def test_a_failing_room_ends_the_daemon_without_a_clean_stop(
             nursery.start_soon(daemon.run)
             await daemon.engine(open_command())
 
-    with trio.fail_after(10), pytest.raises(BaseExceptionGroup) as raised:
+    with trio.fail_after(30), pytest.raises(BaseExceptionGroup) as raised:
         await run_and_open()
     assert raised.group_contains(OSError, match="No space left")
     assert not config.rpc_file.exists()
@@ -268,7 +268,7 @@ async def test_a_port_that_is_taken_is_named(
         listen: Any = {f"{section}_listen": address}
         config = config_in(tmp_path, **listen)
         with (
-            trio.fail_after(10),
+            trio.fail_after(30),
             pytest.raises(StartRefused, match=f"{section}.listen = 127.0.0.1:{address[1]}"),
         ):
             await run_daemon(config, ALICE.secret)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
-START_TIMEOUT_S = 20.0
+START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 2.0
 PLACES = (".tools/bin/anvil", ".tools/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil")
 """Where `make setup`, or npm by hand, puts the executable; relative to the repository."""

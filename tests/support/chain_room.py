@@ -30,7 +30,7 @@ from tests.support.contract_calls import Contract, Rpc
 
 CHAIN_ID = 31_337
 NATIVE = bytes(20)
-TEST_LIMIT_S = 30.0
+TEST_LIMIT_S = 60.0
 """No wait of these tests is longer: what has not come by then never will."""
 
 OneInput = TypeVar("OneInput", bound=Input)

@@ -21,7 +21,7 @@ from tests.support.nitro_signing import keccak
 ERROR_SELECTOR = bytes.fromhex("08c379a0")
 PANIC_SELECTOR = bytes.fromhex("4e487b71")
 GAS_LIMIT = 15_000_000
-MINING_TIMEOUT_S = 10.0
+MINING_TIMEOUT_S = 60.0
 
 
 class RevertedError(Exception):

@@ -33,7 +33,7 @@ from tests.support.builders import ADJUDICATOR, CHAIN_ID, CONSENSUS_APP, PAYMENT
 
 NOBODY = "ws://127.0.0.1:9"
 """The discard port: nothing listens there."""
-READY_TIMEOUT_S = 20.0
+READY_TIMEOUT_S = 60.0
 
 
 def config_in(

@@ -29,7 +29,7 @@ from tests.support.anvil import start_anvil
 from tests.support.contract_calls import Rpc
 from tests.support.daemons import LocalNode, Network
 
-STEP_TIMEOUT_S = 30.0
+STEP_TIMEOUT_S = 90.0
 """How long any single thing may take on a busy machine."""
 IN_FLIGHT_COUNT = 8
 NODE_GONE = (RpcUnreachable, CommandFailed)

@@ -46,7 +46,7 @@ from protocols.voucher import sign_voucher
 from tests.support.daemons import LocalNode
 from tests.support.e2e_rig import records
 
-TIMEOUT_S = 15.0
+TIMEOUT_S = 60.0
 """For anything a daemon should do at once."""
 DEPOSIT_WEI = 1_000_000
 

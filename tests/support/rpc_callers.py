@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ import trio
 
 from node.rpc.call import RpcEndpoint
 
-ANSWER_TIMEOUT_S = 10.0
+ANSWER_TIMEOUT_S = 30.0
 """Longer than any answer takes on a busy machine; a test that waits this long fails."""
 
 
@@ -140,3 +141,10 @@ async def send_raw(endpoint: RpcEndpoint, data: bytes, finish: bool = True) -> b
             except trio.BrokenResourceError:
                 pass  # refused while we were still sending; what came before counts
     return received
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until the condition holds."""
+    with trio.fail_after(ANSWER_TIMEOUT_S):
+        while not condition():
+            await trio.sleep(0.002)

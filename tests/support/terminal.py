@@ -10,7 +10,7 @@ import time
 
 from node.processes import our_environment
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 
 
 def at_a_terminal(code: str, typed: list[str]) -> str:

@@ -10,7 +10,7 @@ from node.chain import deployment
 from node.chain.deployment import verify_deployment
 from node.chain.errors import NoCodeAtAddress, NoTokenAtAddress, WrongChain
 from protocols.types import parse_address
-from tests.support.chain_room import chain_world
+from tests.support.chain_room import chain_world, until
 from tests.support.simulated_chain import (
     ADJUDICATOR,
     SimulatedChain,
@@ -54,9 +54,10 @@ async def test_it_waits_and_says_so_once_until_an_endpoint_answers(
         pass
     with structlog.testing.capture_logs() as lines:
         async with websocket_endpoint(serving(chain)) as url, trio.open_nursery() as nursery:
-            monkeypatch.setattr(chain, "answer", lambda method, params: "nonsense")
+            asked: list[str] = []
+            monkeypatch.setattr(chain, "answer", lambda method, params: asked.append(method) or "?")
             nursery.start_soon(verify_deployment, [dead, url], 31_337, CONTRACTS)
-            await trio.sleep(0.3)
+            await until(lambda: len(asked) >= 3)
             monkeypatch.setattr(chain, "answer", chain_answer)
     waiting = [line for line in lines if line["event"] == "waiting for a chain endpoint"]
     # One line for each endpoint, in the first round only.

@@ -84,12 +84,14 @@ async def test_calls_are_in_flight_together_and_answers_may_come_in_any_order() 
 
 
 async def test_a_notification_that_beats_the_answer_to_its_subscription_is_kept() -> None:
+    read = trio.Event()
+
     async def hasty(connection: WebSocketConnection) -> None:
         request = await asked(connection)
         await say(connection, **notification("0x1", "early"))
         await say(connection, **notification("0x2", "of somebody else"))
         await say(connection, id=request["id"], result="0x1")
-        await trio.sleep(0.05)
+        await read.wait()
         await say(connection, **notification("0x1", "late"))
         await trio.sleep_forever()
 
@@ -97,6 +99,7 @@ async def test_a_notification_that_beats_the_answer_to_its_subscription_is_kept(
         subscription = await client.subscribe("newHeads")
         assert subscription is not None
         assert await subscription.newest() == "early"
+        read.set()
         assert await subscription.newest() == "late"
 
 
@@ -241,7 +244,7 @@ async def test_a_server_that_speaks_no_websocket_is_an_endpoint_that_is_down(
         await stream.aclose()
 
     async with tcp_endpoint(greet, "ws") as url, trio.open_nursery() as nursery:
-        with trio.fail_after(2), pytest.raises(EndpointDown, match="no WebSocket"):
+        with trio.fail_after(30), pytest.raises(EndpointDown, match="no WebSocket"):
             await nursery.start(WebSocketClient(url).run)
 
 

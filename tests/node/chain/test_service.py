@@ -326,6 +326,8 @@ async def test_a_wrong_chain_is_never_followed() -> None:
         with structlog.testing.capture_logs() as lines:
             async with running(service):
                 world.deposit(1)
+                await until(lambda: lines)
+                # Time for the next attempts, of which nothing is said.
                 await trio.sleep(1.5)
                 assert not service.statistics().connected
     assert inbox.items == []

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import trio
 from structlog.testing import capture_logs
+from trio.testing import MockClock
 
 from node.chain import nonces as nonces_module
 from node.chain import tx_manager as manager_module
@@ -76,7 +77,7 @@ async def desk(submit: Inbox | None = None, depth: int = 3) -> AsyncIterator[Des
         nursery.cancel_scope.cancel()
 
 
-async def test_an_intent_asked_for_twice_is_signed_once() -> None:
+async def test_an_intent_asked_for_twice_is_signed_once(autojump_clock: MockClock) -> None:
     async with desk() as it:
         await it.sign(1)
         it.inbox.request(intent(1))
@@ -88,7 +89,9 @@ async def test_an_intent_asked_for_twice_is_signed_once() -> None:
         assert it.inbox.requests() == []
 
 
-async def test_bytes_are_sent_again_until_they_are_in_the_pool_and_after_a_fork() -> None:
+async def test_bytes_are_sent_again_until_they_are_in_the_pool_and_after_a_fork(
+    autojump_clock: MockClock,
+) -> None:
     async with desk() as it:
         signed = await it.sign(1)
         it.pool.send_error = RpcError("eth_sendRawTransaction", -32000, "busy")
@@ -111,7 +114,9 @@ async def test_bytes_are_sent_again_until_they_are_in_the_pool_and_after_a_fork(
     assert (first.gas_used, first.gas_price) == (46_000, 2 * 10**9)
 
 
-async def test_an_endpoint_that_knows_the_transaction_already_is_no_trouble() -> None:
+async def test_an_endpoint_that_knows_the_transaction_already_is_no_trouble(
+    autojump_clock: MockClock,
+) -> None:
     async with desk(depth=0) as it:
         signed = await it.sign(1)
         # Whatever the count says: a transaction that waits in the pool is not lost.
@@ -123,7 +128,7 @@ async def test_an_endpoint_that_knows_the_transaction_already_is_no_trouble() ->
         assert [line["event"] for line in lines] == ["transaction sent"]
 
 
-async def test_a_buried_transaction_is_not_asked_about_any_more() -> None:
+async def test_a_buried_transaction_is_not_asked_about_any_more(autojump_clock: MockClock) -> None:
     async with desk() as it:
         signed = await it.sign(1)
         it.inbox.broadcast(allowed(signed))
@@ -139,7 +144,9 @@ async def test_a_buried_transaction_is_not_asked_about_any_more() -> None:
         assert asked == []
 
 
-async def test_what_is_dropped_is_sent_again_in_the_order_of_nonces() -> None:
+async def test_what_is_dropped_is_sent_again_in_the_order_of_nonces(
+    autojump_clock: MockClock,
+) -> None:
     engine = Engine()
     async with desk(engine) as it:
         engine.service = it.inbox  # type: ignore[assignment]
@@ -155,7 +162,9 @@ async def test_what_is_dropped_is_sent_again_in_the_order_of_nonces() -> None:
     assert [signed.nonce for signed in it.signed] == [5, 6, 7]
 
 
-async def test_a_nonce_is_only_lost_when_the_other_transaction_is_buried() -> None:
+async def test_a_nonce_is_only_lost_when_the_other_transaction_is_buried(
+    autojump_clock: MockClock,
+) -> None:
     async with desk(depth=3) as it:
         signed = await it.sign(1)
         it.pool.send_error = RpcError("eth_sendRawTransaction", -32000, "nonce too low")
@@ -169,7 +178,7 @@ async def test_a_nonce_is_only_lost_when_the_other_transaction_is_buried() -> No
         assert refused == TransactionRefused(signed.intent_id, NONCE_TAKEN)
 
 
-async def test_a_nonce_used_by_ourselves_is_not_lost() -> None:
+async def test_a_nonce_used_by_ourselves_is_not_lost(autojump_clock: MockClock) -> None:
     async with desk(depth=0) as it:
         signed = await it.sign(1)
         it.pool.counts = lambda block: 1
@@ -186,7 +195,9 @@ async def test_a_nonce_used_by_ourselves_is_not_lost() -> None:
         assert it.heard.of(TransactionRefused) == []
 
 
-async def test_a_settled_intent_is_not_reported_and_still_gets_mined() -> None:
+async def test_a_settled_intent_is_not_reported_and_still_gets_mined(
+    autojump_clock: MockClock,
+) -> None:
     async with desk() as it:
         signed = await it.sign(1)
         it.inbox.broadcast(allowed(signed))
@@ -199,7 +210,9 @@ async def test_a_settled_intent_is_not_reported_and_still_gets_mined() -> None:
         await it.sign(2)
 
 
-async def test_a_settled_intent_that_lost_its_nonce_is_silently_forgotten() -> None:
+async def test_a_settled_intent_that_lost_its_nonce_is_silently_forgotten(
+    autojump_clock: MockClock,
+) -> None:
     async with desk(depth=0) as it:
         signed = await it.sign(1)
         it.inbox.broadcast(allowed(signed))
@@ -215,7 +228,9 @@ async def test_a_settled_intent_that_lost_its_nonce_is_silently_forgotten() -> N
         assert len(it.pool.sent) == sent_count + 1
 
 
-async def test_an_intent_settled_while_it_is_simulated_is_not_signed() -> None:
+async def test_an_intent_settled_while_it_is_simulated_is_not_signed(
+    autojump_clock: MockClock,
+) -> None:
     async with desk() as it:
         it.pool.overrides["eth_maxPriorityFeePerGas"] = lambda params: (
             it.inbox.settle(intent(1).intent_id) or "0x1"  # type: ignore[func-returns-value]
@@ -238,7 +253,7 @@ async def test_an_intent_settled_while_it_is_simulated_is_not_signed() -> None:
 
 
 async def test_a_signed_transaction_that_is_never_let_out_does_not_block_the_others_for_ever(
-    monkeypatch: pytest.MonkeyPatch,
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(manager_module, "DISK_WAIT_S_MAX", 0.3)
     async with desk() as it:
@@ -251,7 +266,9 @@ async def test_a_signed_transaction_that_is_never_let_out_does_not_block_the_oth
     assert it.signed[1].intent_id == intent(2).intent_id
 
 
-async def test_one_intent_that_must_wait_does_not_hold_up_the_others() -> None:
+async def test_one_intent_that_must_wait_does_not_hold_up_the_others(
+    autojump_clock: MockClock,
+) -> None:
     async with desk() as it:
         it.pool.balance_wei = 0
         it.inbox.request(intent(1))
@@ -275,7 +292,9 @@ async def test_one_intent_that_must_wait_does_not_hold_up_the_others() -> None:
     "answer",
     ["nonsense", {"transactionHash": "0x00"}, {"transactionHash": None}],
 )
-async def test_a_malformed_receipt_is_a_wait_with_one_line(answer: object) -> None:
+async def test_a_malformed_receipt_is_a_wait_with_one_line(
+    autojump_clock: MockClock, answer: object
+) -> None:
     async with desk() as it:
         signed = await it.sign(1)
         it.pool.overrides["eth_getTransactionReceipt"] = lambda params: answer
@@ -289,7 +308,9 @@ async def test_a_malformed_receipt_is_a_wait_with_one_line(answer: object) -> No
         await until(lambda: it.pool.pool)
 
 
-async def test_an_endpoint_that_is_too_busy_to_simulate_is_a_wait_and_no_refusal() -> None:
+async def test_an_endpoint_that_is_too_busy_to_simulate_is_a_wait_and_no_refusal(
+    autojump_clock: MockClock,
+) -> None:
     async with desk() as it:
         it.pool.call_error = RpcError("eth_call", -32005, "too many requests", {"rate": 10})
         it.inbox.request(intent(1))
@@ -299,7 +320,7 @@ async def test_an_endpoint_that_is_too_busy_to_simulate_is_a_wait_and_no_refusal
         await it.heard.first(TransactionSigned)
 
 
-async def test_an_endpoint_that_goes_away_is_a_wait() -> None:
+async def test_an_endpoint_that_goes_away_is_a_wait(autojump_clock: MockClock) -> None:
     async with desk() as it:
         it.pool.down = True
         it.inbox.request(intent(1))
@@ -309,7 +330,9 @@ async def test_an_endpoint_that_goes_away_is_a_wait() -> None:
         await it.heard.first(TransactionSigned)
 
 
-async def test_a_failure_in_the_middle_of_the_work_is_taken_up_again() -> None:
+async def test_a_failure_in_the_middle_of_the_work_is_taken_up_again(
+    autojump_clock: MockClock,
+) -> None:
     async with desk() as it:
         signed = await it.sign(1)
 
@@ -350,7 +373,9 @@ async def test_a_receipt_that_no_record_can_hold_is_not_believed_and_asked_for_a
 
 
 @pytest.mark.parametrize("count", [2**63, 2**64, 2**64 - 1, 2**300])
-async def test_a_count_that_leaves_no_room_for_nonces_is_not_signed_with(count: int) -> None:
+async def test_a_count_that_leaves_no_room_for_nonces_is_not_signed_with(
+    autojump_clock: MockClock, count: int
+) -> None:
     async with desk() as it:
         it.pool.counts = lambda block: count
         it.inbox.request(intent(1))
@@ -361,7 +386,7 @@ async def test_a_count_that_leaves_no_room_for_nonces_is_not_signed_with(count: 
         assert it.signed[0].nonce == 4
 
 
-async def test_the_reason_of_a_refusal_is_short_and_printable() -> None:
+async def test_the_reason_of_a_refusal_is_short_and_printable(autojump_clock: MockClock) -> None:
     async with desk() as it:
         it.pool.call_error = RpcError("eth_call", 3, "execution reverted: \x1b\ud800" + "no" * 1000)
         it.inbox.request(intent(1))
@@ -370,7 +395,7 @@ async def test_the_reason_of_a_refusal_is_short_and_printable() -> None:
 
 
 async def test_a_nonce_that_a_vanished_transaction_left_open_is_told_with_what_to_do(
-    monkeypatch: pytest.MonkeyPatch,
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(nonces_module, "GAP_WAIT_S", 0.2)
     async with desk() as it:
@@ -391,7 +416,7 @@ async def test_a_nonce_that_a_vanished_transaction_left_open_is_told_with_what_t
 
 
 async def test_a_transaction_that_is_next_in_line_waits_without_an_alarm(
-    monkeypatch: pytest.MonkeyPatch,
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(nonces_module, "GAP_WAIT_S", 0.05)
     async with desk() as it:

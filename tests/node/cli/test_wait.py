@@ -45,7 +45,7 @@ def test_a_peer_that_is_away_is_waited_for_as_long_as_we_like(network, alice_dir
         started = time.monotonic()
         with pytest.raises(CommandFailed, match="still waits") as caught:
             wait_for_objective(alice_dir, opened["objective_id"], timeout_s=0.3, quiet=True)
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 25
         assert caught.value.name == "STILL_WAITING"
         assert caught.value.values["channel_id"] == opened["channel_id"]
         assert "the peer to agree" in caught.value.message

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import trio
 from structlog.testing import capture_logs
+from trio.testing import MockClock
 
 from node.p2p.connection import SecureConnection, secure
 from node.p2p.errors import ConnectionLost, PeerError
@@ -47,7 +48,7 @@ ROOT = Path(__file__).resolve().parents[3]
 async def last_words(connection: SecureConnection) -> Frame:
     """Read until the peer has said its last."""
     last: Frame | None = None
-    with trio.fail_after(5.0):
+    with trio.fail_after(30):
         while True:
             try:
                 last = await connection.receive_one()
@@ -135,7 +136,7 @@ async def test_many_cuts_lose_nothing_and_repeat_only_what_was_not_acked() -> No
             assert sorted(set(seen)) == list(range(1, 101))
 
 
-async def test_the_back_off_doubles_while_nobody_answers() -> None:
+async def test_the_back_off_doubles_while_nobody_answers(autojump_clock: MockClock) -> None:
     draws: list[float] = []
 
     def uniform() -> float:
@@ -150,7 +151,7 @@ async def test_the_back_off_doubles_while_nobody_answers() -> None:
             await until(lambda: len(draws) >= 6)
     gaps = [later - earlier for earlier, later in pairwise(draws)]
     for gap, expected in zip(gaps, (0.04, 0.08, 0.16, 0.16, 0.16), strict=False):
-        assert expected <= gap < expected + 0.2
+        assert gap == pytest.approx(expected)
 
 
 async def test_two_nodes_that_dial_each_other_keep_one_session() -> None:
@@ -341,7 +342,7 @@ async def test_garbage_before_the_handshake_is_a_counter_and_nothing_else(garbag
             await stream.send_all(garbage)
             await until(lambda: low.count("handshake_failed") == 1)
         assert logs == low.inbox.items == low.calls == []
-        with trio.fail_after(2.0):
+        with trio.fail_after(30):
             assert await is_cut(stream)
 
 

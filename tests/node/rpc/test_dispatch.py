@@ -127,13 +127,13 @@ async def test_a_full_queue_is_waited_for(nursery: trio.Nursery) -> None:
         await Dispatcher(node).handle(json.dumps(pay(node)), answers.append)
 
     nursery.start_soon(handle)
-    with trio.fail_after(5):
+    with trio.fail_after(30):
         while node.room_count < 3:
             await trio.sleep(0.001)
     assert node.commands == []
     node.queue_count_max = 1
     nursery.start_soon(node.run)
-    with trio.fail_after(5):
+    with trio.fail_after(30):
         while not answers:
             await trio.sleep(0.001)
     assert json.loads(answers[0])["result"]["total"] == "1"

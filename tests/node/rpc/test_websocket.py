@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 import trio
-import trio.testing
 import wsproto
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from trio.testing import MockClock, wait_all_tasks_blocked
 from wsproto import events as ws_events
 
 from node.rpc import http, websocket
-from node.rpc.bounds import IN_FLIGHT_COUNT_MAX, REQUEST_SIZE_BYTES_MAX
+from node.rpc.bounds import IN_FLIGHT_COUNT_MAX, PING_INTERVAL_S, REQUEST_SIZE_BYTES_MAX
 from node.rpc.call import RpcEndpoint
 from node.rpc.client import RpcClient
 from tests.support.rpc_callers import checked_error, post, request, send_raw
@@ -53,7 +53,7 @@ class Caller:
         await self.stream.send_all(b"".join(self.socket.send(event) for event in events))
 
     async def event(self) -> wsproto.events.Event:
-        with trio.fail_after(10):
+        with trio.fail_after(30):
             while not self._events:
                 data = await self.stream.receive_some(65_536)
                 self.socket.receive_data(data or None)
@@ -153,7 +153,7 @@ async def test_a_slow_command_does_not_hold_up_the_calls_behind_it(
     pay = request("payment_send", {"channel_id": channel_id, "amount": "5", "until": "receipt"}, 1)
     await caller.send(ws_events.TextMessage(data=json.dumps(pay)))
     assert (await caller.call({**STATUS, "id": 2}))["id"] == 2
-    await trio.testing.wait_all_tasks_blocked()
+    await wait_all_tasks_blocked()
     node.receipt()
     answer = await caller.answer()
     assert (answer["id"], answer["result"]["receipted"]) == (1, True)
@@ -183,7 +183,7 @@ async def test_no_more_requests_are_taken_than_may_be_in_flight(
     pay = request("payment_send", {"channel_id": channel_id, "amount": "1"})
     frame = ws_events.TextMessage(data=json.dumps(pay))
     await caller.send(*[frame] * count)
-    await trio.testing.wait_all_tasks_blocked(0.05)
+    await wait_all_tasks_blocked(0.05)
     assert len(node.commands) == IN_FLIGHT_COUNT_MAX
     node.release()
     totals = [(await caller.answer())["result"]["total"] for _ in range(count)]
@@ -213,7 +213,7 @@ async def test_a_caller_that_takes_no_answers_is_not_read_and_stalls_nobody(
             await caller.stream.send_all(frame * 50)
             assert (await post(endpoint, STATUS)).status == 200
 
-    with trio.fail_after(20), pytest.raises(trio.BrokenResourceError):
+    with trio.fail_after(30), pytest.raises(trio.BrokenResourceError):
         await send_without_reading()
 
 
@@ -227,7 +227,7 @@ async def test_large_answers_that_a_socket_takes_in_parts_arrive_whole(
     for _ in range(200):
         await caller.stream.send_all(frame)
         await trio.lowlevel.checkpoint()
-    await trio.testing.wait_all_tasks_blocked(0.05)
+    await wait_all_tasks_blocked(0.05)
     for _ in range(200):
         assert await caller.answer() == expected
 
@@ -362,7 +362,7 @@ async def test_a_close_is_answered_and_what_was_ordered_is_still_done(
     )
     assert await caller.close_code() == 1000
     node.release()
-    await trio.testing.wait_all_tasks_blocked()
+    await wait_all_tasks_blocked()
     assert node.state.channels[channel_id].vouchers.total == 9
 
 
@@ -374,39 +374,46 @@ async def test_a_caller_that_vanishes_harms_nobody(nursery: trio.Nursery, connec
     caller = await connect(endpoint)
     pay = request("payment_send", {"channel_id": channel_id, "amount": "1"})
     await caller.send(*[ws_events.TextMessage(data=json.dumps(pay))] * 10)
-    await trio.testing.wait_all_tasks_blocked()
+    await wait_all_tasks_blocked()
     await trio.aclose_forcefully(caller.stream)
     node.release()
-    await trio.testing.wait_all_tasks_blocked()
+    await wait_all_tasks_blocked()
     assert (await post(endpoint, STATUS)).status == 200
 
 
 async def test_a_silent_caller_is_pinged_and_stays_if_it_answers(
-    nursery: trio.Nursery, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    mock_clock: MockClock, nursery: trio.Nursery, connect: Connect
 ) -> None:
-    monkeypatch.setattr(websocket, "PING_INTERVAL_S", 0.1)
     caller = await connect(await serve(nursery, RecordingNode()))
     for _ in range(4):
+        await wait_all_tasks_blocked()
+        mock_clock.jump(PING_INTERVAL_S)
         ping = await caller.event()
         assert isinstance(ping, ws_events.Ping)
         await caller.send(ping.response())
-    assert (await caller.call(STATUS))["id"] == 1
+        # What was sent before the call has been read when the call is answered.
+        assert (await caller.call(STATUS))["id"] == 1
 
 
 async def test_a_caller_that_answers_no_ping_is_cut_off(
-    nursery: trio.Nursery, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    mock_clock: MockClock, nursery: trio.Nursery, connect: Connect
 ) -> None:
-    monkeypatch.setattr(websocket, "PING_INTERVAL_S", 0.05)
     caller = await connect(await serve(nursery, RecordingNode()))
-    with trio.fail_after(5):
-        while await caller.stream.receive_some(1_000):
-            pass
+    await wait_all_tasks_blocked()
+    mock_clock.jump(PING_INTERVAL_S)
+    assert isinstance(await caller.event(), ws_events.Ping)
+    await wait_all_tasks_blocked()
+    mock_clock.jump(PING_INTERVAL_S)
+    while await caller.stream.receive_some(1_000):
+        pass
 
 
 async def test_a_caller_whose_payments_wait_is_pinged_and_found_gone(
-    nursery: trio.Nursery, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    mock_clock: MockClock,
+    nursery: trio.Nursery,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(websocket, "PING_INTERVAL_S", 0.05)
     monkeypatch.setattr(websocket, "IN_FLIGHT_COUNT_MAX", 2)
     node = RecordingNode()
     node.hold()
@@ -415,9 +422,15 @@ async def test_a_caller_whose_payments_wait_is_pinged_and_found_gone(
     caller = await connect(endpoint)
     pay = request("payment_send", {"channel_id": channel_id, "amount": "1"})
     await caller.send(*[ws_events.TextMessage(data=json.dumps(pay))] * 3)
+    await wait_all_tasks_blocked(0.01)
+    mock_clock.jump(PING_INTERVAL_S)
     assert isinstance(await caller.event(), ws_events.Ping)
     await trio.aclose_forcefully(caller.stream)
-    await trio.sleep(0.3)
+    # The first ping to a closed port is answered by a reset, the next one finds it.
+    for _ in range(3):
+        await wait_all_tasks_blocked(0.01)
+        mock_clock.jump(PING_INTERVAL_S)
+    await wait_all_tasks_blocked(0.01)
     node.release()
-    await trio.testing.wait_all_tasks_blocked()
+    await wait_all_tasks_blocked()
     assert len(node.commands) == 2
