@@ -1,6 +1,6 @@
 """The log's companions: outbox, signed turns, index and length say what the records say."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from node.audit.entry import Entry
 from node.audit.messagepack import unpack
@@ -8,6 +8,7 @@ from node.audit.reader import LogReader
 from node.store import kv
 from node.store.batch import ANSWERS_REQUEST, INDEXED_FIELDS, request_entity, turn_key
 from node.store.damage import file_in
+from node.store.index import single_keys
 from node.store.kv import KeyValueDamaged
 from node.store.record import seq_key
 from protocols.channel import PREFUND_TURN
@@ -16,6 +17,8 @@ from protocols.events import StateSigned
 from protocols.ledger_events import LedgerUpdateProposed, LedgerUpdateSigned
 from protocols.node_state import NodeState
 from protocols.transactions import is_pending
+
+KeyAndValue = tuple[bytes, bytes]
 
 _SIGNING = StateSigned | LedgerUpdateProposed | LedgerUpdateSigned
 """What puts a signature of ours under a state (M6)."""
@@ -49,7 +52,7 @@ class FamilyCheck:
         Without `state`, because the fold could not be finished, the outbox is only read.
         """
         yield from _family(reader, kv.SIGNED_TURNS, self._turns)
-        yield from _family(reader, kv.ENTITY, dict.fromkeys(self._index, b""))
+        yield from _family(reader, kv.ENTITY, dict.fromkeys(self._index, b""), _index_records)
         yield from _family(reader, kv.SNAPSHOTS, {})
         yield from _family(reader, kv.META, None)
         try:
@@ -66,11 +69,25 @@ def _unreadable(family: str, error: KeyValueDamaged) -> tuple[str, str | None]:
     return message, file_in(str(error))
 
 
+def _index_records(entries: Iterable[KeyAndValue]) -> dict[bytes, bytes]:
+    """The index with an entry for each record, however many one stands for."""
+    found: dict[bytes, bytes] = {}
+    for key, value in entries:
+        try:
+            found.update(dict.fromkeys(single_keys(key, value), b""))
+        except ValueError:
+            found[key] = value
+    return found
+
+
 def _family(
-    reader: LogReader, family: str, expected: dict[bytes, bytes] | None
+    reader: LogReader,
+    family: str,
+    expected: dict[bytes, bytes] | None,
+    gathered: Callable[[Iterable[KeyAndValue]], dict[bytes, bytes]] = dict,
 ) -> Iterator[tuple[str, str | None]]:
     try:
-        found = dict(reader.entries(family))
+        found = gathered(reader.entries(family))
     except KeyValueDamaged as error:
         yield _unreadable(family, error)
         return

@@ -6,19 +6,15 @@ nothing itself; `EventLog.commit` does.
 
 from collections.abc import Callable, Sequence
 from hashlib import sha256
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 
 from node.store.errors import EquivocationAlarm
+from node.store.index import run_entries
 from node.store.kv import ENTITY, LOG, META, OUTBOX, SIGNED_TURNS, KeyValue, WriteBatch
-from node.store.record import (
-    SEQ_SIZE_BYTES,
-    chain_next,
-    chain_seed,
-    encode_record,
-    seq_key,
-)
+from node.store.record import SEQ_SIZE_BYTES, chain_seed, seq_key
 from protocols.effects import Effect
 from protocols.events import EVENTS, Event, LogTailCut, NodeCreated, encode_payload
 from protocols.ledger_events import (
@@ -101,9 +97,9 @@ class Batch:
         if seq == 0:
             assert isinstance(event, NodeCreated), "record 0 says what the log is about"
             self.chain_hash = chain_seed(encode_payload(event))
-        record = encode_record(seq, self._time_ms, cause_seq, event)
-        self.chain_hash = chain = chain_next(self.chain_hash, record)
-        key = seq_key(seq)
+        record = _encode((event.VERSION, seq, self._time_ms, cause_seq, name, event))
+        self.chain_hash = chain = sha256(self.chain_hash + record).digest()
+        key = seq.to_bytes(SEQ_SIZE_BYTES, "big")
         self._put(key, chain + record, self._log)
         for field in INDEXED_FIELDS[name]:
             self._put(getattr(event, field) + key, b"", self._entity)
@@ -118,27 +114,31 @@ class Batch:
     def append_run(
         self, run: Sequence[Event], cause_seq: int | None, later_cause_seq: int | None
     ) -> None:
-        """Add events of one kind, what `append` would do one by one, in half the time.
+        """Add events of one kind: the records `append` would add one by one, in half the time.
 
         `cause_seq` is the first one's, `later_cause_seq` that of the others. Never at record 0.
         """
-        first, seq, chain = run[0], self.next_seq, self.chain_hash
+        first, first_seq, chain = run[0], self.next_seq, self.chain_hash
         name, version, time_ms = first.NAME, first.VERSION, self._time_ms
-        fields, has_request_id = INDEXED_FIELDS[name], name in ANSWERS_REQUEST
-        put, log, entity = self._put, self._log, self._entity
-        cause = cause_seq
-        for event in run:
+        put, log, cause = self._put, self._log, cause_seq
+        for seq, event in enumerate(run, first_seq):
             record = _encode((version, seq, time_ms, cause, name, event))
             chain = sha256(chain + record).digest()
-            key = seq.to_bytes(SEQ_SIZE_BYTES, "big")
-            put(key, chain + record, log)
-            for field in fields:
-                put(getattr(event, field) + key, b"", entity)
-            if has_request_id and event.request_id:  # type: ignore[attr-defined]
-                put(request_entity(event.request_id) + key, b"", entity)  # type: ignore[attr-defined]
-            seq += 1
+            put(seq.to_bytes(SEQ_SIZE_BYTES, "big"), chain + record, log)
             cause = later_cause_seq
-        self.next_seq, self.chain_hash, self.is_empty = seq, chain, False
+        self.next_seq, self.chain_hash, self.is_empty = first_seq + len(run), chain, False
+        self._index_run(run, first_seq)
+
+    def _index_run(self, run: Sequence[Event], first_seq: int) -> None:
+        # Behind the records and field by field: RocksDB finds the place of keys in order at once.
+        put, entity, name = self._put, self._entity, run[0].NAME
+        columns = [list(map(attrgetter(field), run)) for field in INDEXED_FIELDS[name]]
+        for key, value in run_entries(columns, first_seq):
+            put(key, value, entity)
+        if name in ANSWERS_REQUEST:
+            for seq, event in enumerate(run, first_seq):
+                if request_id := event.request_id:  # type: ignore[attr-defined]
+                    put(request_entity(request_id) + seq_key(seq), b"", entity)
 
     def put_effect(self, key: bytes, effect: Effect) -> None:
         """Keep `effect` in the outbox until `clear_effect`."""

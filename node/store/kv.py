@@ -10,7 +10,7 @@ from typing import Any, Protocol
 LOG = "log"
 """seq u64 big-endian -> chain hash (32) || record."""
 ENTITY = "entity"
-"""entity (32) || seq u64 -> empty: which records are about a channel, an objective, a request."""
+"""Which records are about a channel, an objective, a payment, a request: see `node.store.index`."""
 OUTBOX = "outbox"
 """Key of the engine's choice -> effect that no event has cleared yet."""
 SIGNED_TURNS = "signed_turns"

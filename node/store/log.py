@@ -6,13 +6,16 @@ chain of hashes, and an end that is the end. It knows nothing of what events mea
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from heapq import merge
 from itertools import chain, islice
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
-from node.store import tail
+from node.store import index, tail
 from node.store.batch import SYNCED_KEY, Batch, request_entity
 from node.store.damage import unopenable, unreadable
 from node.store.errors import (
@@ -47,6 +50,8 @@ from node.store.rocks import RocksKeyValue
 from node.store.tail import TailCut
 from protocols.effects import Effect
 from protocols.events import Event, NodeCreated
+
+Found = TypeVar("Found")
 
 _LOCK_NAME = "OWNER"
 
@@ -184,7 +189,7 @@ class EventLog:
 
     def find_request(self, request_id: str) -> int | None:
         """The first record that answers to `request_id`, or None."""
-        return next(self._entity_seqs(request_entity(request_id), 0), None)
+        return next(self._own_seqs(request_entity(request_id), 0), None)
 
     def outbox(self) -> Iterator[tuple[bytes, Effect]]:
         """Effects that no event has cleared, in key order."""
@@ -277,12 +282,33 @@ class EventLog:
         return value
 
     def _entity_seqs(self, entity: bytes, from_seq: int) -> Iterator[int]:
-        start = entity + seq_key(from_seq)
+        """In order; also those that stand in an entry of a smaller entity."""
+        below = self._seqs_below(entity, from_seq)
+        seqs = self._own_seqs(entity, from_seq)
+        return merge(below, seqs) if below else seqs
+
+    def _own_seqs(self, entity: bytes, from_seq: int) -> Iterator[int]:
+        found = self._in_index(
+            index.range_of_entity(entity, from_seq, self.next_seq), index.seqs_of_entity
+        )
+        for seqs in found:
+            yield from (seq for seq in seqs if from_seq <= seq < self.next_seq)
+
+    def _seqs_below(self, entity: bytes, from_seq: int) -> list[int]:
+        found = self._in_index(index.range_below(entity), partial(index.seq_below, entity))
+        return sorted(seq for seq in found if seq is not None and from_seq <= seq < self.next_seq)
+
+    def _in_index(
+        self, keys: tuple[bytes, bytes], reads: Callable[[bytes, bytes], Found]
+    ) -> Iterator[Found]:
+        """What `reads` makes of each entry of the index between two keys."""
         try:
-            for key, _ in self._store.iterate(ENTITY, start, entity + seq_key(self.next_seq)):
-                yield int.from_bytes(key[len(entity) :], "big")
+            for key, value in self._store.iterate(ENTITY, *keys):
+                yield reads(key, value)
         except KeyValueDamaged as error:
             raise unreadable(self._store, str(error), None) from error
+        except ValueError as error:
+            raise LogDamaged(f"the index of entities: {error}") from error
 
 
 def _misfit(key: bytes, value: bytes, seq: int, previous: bytes) -> LogDamaged:

@@ -9,6 +9,7 @@ import pytest
 from node.audit import audit
 from node.audit.messagepack import pack
 from node.store.kv import ENTITY, META, OUTBOX, SIGNED_TURNS, SNAPSHOTS
+from node.store.record import seq_key
 from node.store.rocks import RocksKeyValue
 from protocols import events, inputs, ledger_events
 from protocols.effects import ReadHoldings, message_key, reading_key, transaction_key
@@ -107,6 +108,25 @@ def test_the_index_holds_request_ids(busy: Path) -> None:
     edit(busy, ENTITY, lambda found: dict.fromkeys(found, None))
     (message,) = findings(busy)
     assert message.startswith(f"family {ENTITY} misses {len(keys)} entries")
+
+
+def test_one_entry_of_the_index_may_stand_for_records_that_follow_each_other(busy: Path) -> None:
+    store = RocksKeyValue.open_beside(busy)
+    keys = {key for key, _ in store.iterate(ENTITY)}
+    store.close()
+    pairs = [(key, key[:32] + seq_key(int.from_bytes(key[32:], "big") + 1)) for key in keys]
+    first, second = min(pair for pair in pairs if pair[1] in keys)
+    edit(busy, ENTITY, lambda found: {first: b"\x01\x00\x02", second: None})
+    assert findings(busy) == []
+    edit(busy, ENTITY, lambda found: {first: b"\x01\x00\x03"})
+    (message,) = findings(busy)
+    assert message.startswith(f"family {ENTITY} has 1 entries")
+
+
+def test_an_entry_of_the_index_that_says_nothing_is_named(busy: Path) -> None:
+    edit(busy, ENTITY, lambda found: {min(found): b"\x09"})
+    (message,) = findings(busy)
+    assert message.startswith(f"family {ENTITY} differs at 1 entries")
 
 
 def test_an_effect_that_was_lost_is_named(busy: Path) -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from node.store.batch import INDEXED_FIELDS, SYNCED_KEY, Batch, request_entity, turn_key
 from node.store.errors import EquivocationAlarm
+from node.store.index import single_keys
 from node.store.kv import ENTITY, LOG, META, OUTBOX, SIGNED_TURNS
 from node.store.memory import MemoryKeyValue
 from node.store.record import chain_next, chain_seed, decode_record, seq_key
@@ -148,7 +149,7 @@ def test_a_batch_knows_whether_it_is_empty_and_whether_it_tells_of_a_cut(
 
 
 @pytest.mark.parametrize("causes", [(None, 1), (None, None), (0, 0)])
-def test_a_run_is_laid_out_as_its_events_one_by_one(
+def test_a_run_has_the_records_and_the_index_of_its_events_one_by_one(
     causes: tuple[int | None, int | None],
 ) -> None:
     run = [payment(n, request_id="r" if n == 2 else "") for n in range(1, 5)]
@@ -162,5 +163,9 @@ def test_a_run_is_laid_out_as_its_events_one_by_one(
     assert (together.next_seq, together.chain_hash) == (single.next_seq, single.chain_hash)
     for store, batch in zip(stores, (single, together), strict=True):
         store.write(batch.seal())
-    for family in (LOG, ENTITY):
-        assert list(stores[0].iterate(family)) == list(stores[1].iterate(family))
+    assert list(stores[0].iterate(LOG)) == list(stores[1].iterate(LOG))
+    indexes = [
+        {key for entry in store.iterate(ENTITY) for key in single_keys(*entry)} for store in stores
+    ]
+    assert indexes[0] == indexes[1]
+    assert len(list(stores[1].iterate(ENTITY))) == 3, "channel, payments and request: one each"

@@ -124,6 +124,36 @@ def test_records_of_one_entity_come_alone_and_in_order(fresh: tuple[EventLog, Re
     log.close()
 
 
+def test_records_written_as_a_run_are_found_one_by_one(fresh: tuple[EventLog, Reopen]) -> None:
+    log, _ = fresh
+    fill(log, 3)
+    run = [payment(number) for number in range(3, 603)]
+    again = payment(450)
+    batch = log.begin(TIME_MS)
+    batch.append_run(run, None, None)
+    batch.append(again)
+    log.commit(batch)
+    assert [record.seq for record in log.read_entity(CHANNEL, 290, 3)] == [290, 291, 292]
+    assert len(list(log.read_entity(CHANNEL))) == 603
+    for seq, event in enumerate(run, 3):
+        expected = [seq, 603] if event.payment_id == again.payment_id else [seq]
+        assert [found.seq for found in log.read_entity(event.payment_id)] == expected
+        assert [found.seq for found in log.read_entity(event.payment_id, seq + 1)] == expected[1:]
+    log.close()
+
+
+def test_an_index_that_says_nonsense_is_damage(fresh: tuple[EventLog, Reopen]) -> None:
+    log, _ = fresh
+    fill(log, 3)
+    batch = log.begin(TIME_MS)
+    batch.native.put(CHANNEL + seq_key(2), b"\x09", log._store.handle(ENTITY))
+    batch.append(payment(3))
+    log.commit(batch)
+    with pytest.raises(LogDamaged, match="the index of entities"):
+        list(log.read_entity(CHANNEL))
+    log.close()
+
+
 def test_a_request_is_found_by_its_id(fresh: tuple[EventLog, Reopen]) -> None:
     log, reopen = fresh
     fill(log, 3)
