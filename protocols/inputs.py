@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import msgspec
 
 from protocols.crypto import keccak256
@@ -168,9 +170,14 @@ _DRAWN_BY_SHELL = frozenset(
 def command_hash(command: Command) -> Bytes32:
     """keccak256 over the command's kind and what the caller chose: tells two commands apart that
     carry one request id."""
-    fields = (field for field in command.__struct_fields__ if field not in _DRAWN_BY_SHELL)
-    chosen = [type(command).__name__, *(repr(getattr(command, field)) for field in fields)]
-    return keccak256("|".join(chosen).encode())
+    kind = type(command)
+    chosen = [repr(getattr(command, field)) for field in _chosen_fields(kind)]
+    return keccak256("|".join([kind.__name__, *chosen]).encode())
+
+
+@lru_cache(maxsize=64)
+def _chosen_fields(kind: type[Command]) -> tuple[str, ...]:
+    return tuple(field for field in kind.__struct_fields__ if field not in _DRAWN_BY_SHELL)
 
 
 # --- peers ---

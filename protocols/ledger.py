@@ -181,8 +181,13 @@ def inverse(change: Change) -> Change:
 
 def after(vars_: LedgerVars, change: Change, fixed: FixedPart) -> LedgerVars:
     """The ledger after one change. Raises a LedgerRefused for one that its amounts do not allow."""
+    return shifted(vars_, change, deltas(change, fixed))
+
+
+def shifted(vars_: LedgerVars, change: Change, shift: tuple[int, int]) -> LedgerVars:
+    """`after`, for who knows the change's `deltas` already."""
     guarantees = vars_.guarantees
-    to_leader, to_follower = deltas(change, fixed)
+    to_leader, to_follower = shift
     if change.kind == ADD:
         guarantees = _with(vars_, change)
     elif change.kind == REMOVE:

@@ -24,6 +24,7 @@ from protocols.ledger import (
     deltas,
     inverse,
     parties,
+    shifted,
 )
 from protocols.ledger_standing import Share
 from protocols.state import FixedPart
@@ -31,19 +32,18 @@ from protocols.types import Amount, ChannelId, Signature, TurnNum
 
 
 def with_proposed(ledger: Ledger, proposal: Proposed, fixed: FixedPart) -> Ledger:
-    """One more proposal at the end of the queue."""
+    """One more proposal at the end of the queue.
+
+    What a change takes counts until it is agreed; what it gives counts once it is.
+    """
     change = proposal.change
-    proposed = after(ledger.proposed, change, fixed)
+    shift = deltas(change, fixed)
+    share = Share(-min(shift[0], 0), -min(shift[1], 0), int(change.kind == ADD))
     standing = ledger_standing.with_change(
-        ledger.standing, astuple(change), proposal.turn_num, _share(change, fixed)
+        ledger.standing, astuple(change), proposal.turn_num, share
     )
+    proposed = shifted(ledger.proposed, change, shift)
     return replace(ledger, proposed=proposed, queue=(*ledger.queue, proposal), standing=standing)
-
-
-def _share(change: Change, fixed: FixedPart) -> Share:
-    """What a change takes until it is agreed; what it gives counts once it is."""
-    to_leader, to_follower = deltas(change, fixed)
-    return Share(-min(to_leader, 0), -min(to_follower, 0), int(change.kind == ADD))
 
 
 def with_agreed(
@@ -59,21 +59,29 @@ def with_agreed(
             current = after(current, proposal.change, fixed)
             key = astuple(proposal.change)
             standing = ledger_standing.with_agreed(standing, key, proposal.turn_num)
+    newest = agreed[-1]
+    return replace(
+        ledger,
+        turn_num=turn_num,
+        state_hash=newest.state_hash,
+        signatures=(newest.signature, signature),
+        current=current,
+        queue=rest,
+        asked=_still_asked(ledger, agreed, fixed) if ledger.asked else (),
+        standing=standing,
+    )
+
+
+def _still_asked(
+    ledger: Ledger, agreed: tuple[Proposed, ...], fixed: FixedPart
+) -> tuple[Asked, ...]:
+    """The follower's wishes that the agreed proposals do not meet."""
     done = {
         proposal.change.request_id
         for proposal in agreed
         if _is_followers_move(proposal.change, fixed) and is_own_change(ledger, proposal)
     }
-    return replace(
-        ledger,
-        turn_num=turn_num,
-        state_hash=agreed[-1].state_hash,
-        signatures=(agreed[-1].signature, signature),
-        current=current,
-        queue=rest,
-        asked=tuple(asked for asked in ledger.asked if asked.request_id not in done),
-        standing=standing,
-    )
+    return tuple(asked for asked in ledger.asked if asked.request_id not in done)
 
 
 def with_refused(ledger: Ledger, turn_num: TurnNum, error_code: str, fixed: FixedPart) -> Ledger:

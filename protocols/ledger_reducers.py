@@ -42,14 +42,15 @@ def with_ledger(channel: Channel) -> Channel:
 
 def change_of(event: LedgerUpdateProposed | LedgerUpdateReceived) -> Change:
     """The change that a recorded proposal makes."""
+    number = int.from_bytes  # What is recorded has its widths.
     return Change(
         event.kind,
         shared(event.target),
-        amount_from_bytes(event.amount),
+        number(event.amount, "big"),
         shared(event.left),
         shared(event.right),
-        amount_from_bytes(event.left_amount),
-        amount_from_bytes(event.fee),
+        number(event.left_amount, "big"),
+        number(event.fee, "big"),
         event.request_id,
     )
 

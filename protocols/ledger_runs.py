@@ -10,6 +10,7 @@ that is said twice.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TypeVar
 
 from protocols import messages
@@ -22,13 +23,13 @@ from protocols.events import RequestRecorded
 from protocols.inputs import Input, PayLedger, PeerMessage, command_hash
 from protocols.ledger import MOVE, NO_TARGET, QUEUE_COUNT_MAX, Change, Ledger, parties
 from protocols.ledger_events import LedgerUpdateConfirmed, LedgerUpdateSigned
-from protocols.ledger_following import may_answer, received_update
+from protocols.ledger_following import received_update
 from protocols.ledger_payments import require_payable
 from protocols.ledger_reducers import ledger_of
 from protocols.ledgers import signed_update, why_not_running
 from protocols.node_state import NodeState
 from protocols.objectives.base import ObjectiveType, objective_id
-from protocols.types import Address, ChannelId
+from protocols.types import Address, ChannelId, ObjectiveId
 
 Update = TypeVar("Update", messages.LedgerProposal, messages.LedgerCountersignature)
 """What a ledger's party says by the hundred."""
@@ -36,7 +37,8 @@ Update = TypeVar("Update", messages.LedgerProposal, messages.LedgerCountersignat
 EVENTS_PER_PAYMENT = 2
 """The proposal, and the request that it answers."""
 
-_NOTHING = CrankResult((), ())
+OPENING_COUNT_MAX = 512
+"""Ledgers whose opening objective's name is remembered: 150 KB."""
 
 
 # --- which inputs go together ---
@@ -120,11 +122,16 @@ def pay_run(state: NodeState, run: Sequence[PayLedger], context: Context) -> Cra
             body, fact = signed_update(channel, ledger, change, context.signer)
         except ProtocolError:
             break
-        opening = objective_id(ObjectiveType.DIRECT_FUND, command.channel_id)
+        request = command.request_id, command_hash(command)
         facts.append(fact)
-        facts.append(RequestRecorded(opening, command.request_id, command_hash(command)))
+        facts.append(RequestRecorded(_opening_of(command.channel_id), *request))
         effects.append(_next_message(state, sent, channel.counterparty, body))
     return CrankResult(tuple(facts), tuple(effects))
+
+
+@lru_cache(maxsize=OPENING_COUNT_MAX)
+def _opening_of(channel_id: ChannelId) -> ObjectiveId:
+    return objective_id(ObjectiveType.DIRECT_FUND, channel_id)
 
 
 def confirm_run(state: NodeState, run: Sequence[PeerMessage]) -> CrankResult:
@@ -191,7 +198,7 @@ def _is_plainly_right(channel: Channel) -> bool:
     ledger = channel.ledger
     if ledger is None or not ledger.queue or channel.final_requests:
         return False
-    if not may_answer(channel) or why_not_running(channel, MOVE):
+    if why_not_running(channel, MOVE):
         return False
     leader, _ = parties(channel.fixed)
     return all(
