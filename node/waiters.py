@@ -14,9 +14,10 @@ from node.answers import Answer, Done, Until
 from node.limits import WAITER_COUNT_MAX
 from protocols import events
 from protocols.channel import ChannelStatus, status
-from protocols.errors import ObjectiveFailed, PaymentRefusedByPayee, ProtocolError
+from protocols.errors import ObjectiveFailed, ProtocolError
 from protocols.node_state import NodeState
 from protocols.objectives.base import ObjectiveStatus
+from protocols.payment_errors import PaymentRefusedByPayee
 from protocols.payments import is_for_good
 from protocols.types import Bytes32, amount_from_bytes
 from protocols.voucher import covered_by

@@ -11,7 +11,9 @@ from __future__ import annotations
 from protocols import events, messages
 from protocols.channel import Channel
 from protocols.draft import Draft
-from protocols.errors import (
+from protocols.funding import require_safe
+from protocols.inputs import SendBatch, command_hash
+from protocols.payment_errors import (
     AmountNotPositive,
     BatchBaseWrong,
     PaymentListedTwice,
@@ -19,8 +21,6 @@ from protocols.errors import (
     PaymentRefused,
     VoucherTotalWrong,
 )
-from protocols.funding import require_safe
-from protocols.inputs import SendBatch, command_hash
 from protocols.payment_events import BatchIssued, BatchReceived, BatchSplit, PaymentListed
 from protocols.payments import (
     paid_channel,

@@ -17,7 +17,9 @@ from protocols.channel import (
 )
 from protocols.channel import is_funded as holds_deposit
 from protocols.draft import Draft
-from protocols.errors import (
+from protocols.ledger import find_guarantee
+from protocols.node_state import NodeState
+from protocols.payment_errors import (
     ChainNotSeenYet,
     ChainViewStale,
     ChannelCloseOnly,
@@ -25,8 +27,6 @@ from protocols.errors import (
     ChannelDisputed,
     ChannelNotOpen,
 )
-from protocols.ledger import find_guarantee
-from protocols.node_state import NodeState
 
 CHAIN_VIEW_SHARE = 3
 """M11: a view of the chain older than a third of the challenge duration is too old to act on."""

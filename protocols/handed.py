@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from protocols.channel import known_signer
 from protocols.draft import Draft
-from protocols.errors import NotThePayee, UnknownChannel, VoucherSignatureWrong
+from protocols.errors import UnknownChannel
 from protocols.funding import require_safe
 from protocols.inputs import CreateVoucher, TakeVoucher
+from protocols.payment_errors import NotThePayee, VoucherSignatureWrong
 from protocols.payment_events import VoucherCreated, VoucherTaken
 from protocols.payments import (
     require_memo,

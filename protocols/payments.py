@@ -17,24 +17,22 @@ from protocols.channel import (
     status,
 )
 from protocols.draft import Draft
-from protocols.errors import (
+from protocols.errors import InvalidWidth, UnknownChannel, all_errors
+from protocols.funding import require_safe
+from protocols.inputs import SendPayment
+from protocols.objectives.closing import start as start_defund
+from protocols.payment_errors import (
     AmountAboveDeposit,
     AmountNotPositive,
     BatchBaseWrong,
     ChannelClosing,
-    InvalidWidth,
     NotAPaymentChannel,
     NotThePayer,
     PaymentRefused,
     TooManyPaymentsInFlight,
-    UnknownChannel,
     VoucherSignatureWrong,
     VoucherTotalWrong,
-    all_errors,
 )
-from protocols.funding import require_safe
-from protocols.inputs import SendPayment
-from protocols.objectives.closing import start as start_defund
 from protocols.types import Address, ChannelId, PaymentId, amount_from_bytes, amount_to_bytes
 from protocols.voucher import PendingPayment, lists, sign_voucher, verify_voucher
 

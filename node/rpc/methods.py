@@ -16,7 +16,7 @@ from node.rpc import commands, params, payments, queries, results, routes
 from node.rpc.interface import NodeApi
 from node.rpc.openrpc import openrpc_document
 from node.rpc.params import Params, params_decoder
-from protocols import errors, ledger_errors, virtual_errors
+from protocols import errors, ledger_errors, payment_errors, virtual_errors
 from protocols.errors import ProtocolError
 from protocols.inputs import Input
 
@@ -50,16 +50,16 @@ _APPROVAL = (
 
 _PAYING = (
     errors.UnknownChannel,
-    errors.NotAPaymentChannel,
-    errors.NotThePayer,
-    errors.ChannelNotOpen,
-    errors.ChannelClosing,
-    errors.ChannelDisputed,
-    errors.ChannelCloseOnly,
-    errors.AmountNotPositive,
-    errors.AmountAboveDeposit,
-    errors.ChainViewStale,
-    errors.TooManyPaymentsInFlight,
+    payment_errors.NotAPaymentChannel,
+    payment_errors.NotThePayer,
+    payment_errors.ChannelNotOpen,
+    payment_errors.ChannelClosing,
+    payment_errors.ChannelDisputed,
+    payment_errors.ChannelCloseOnly,
+    payment_errors.AmountNotPositive,
+    payment_errors.AmountAboveDeposit,
+    payment_errors.ChainViewStale,
+    payment_errors.TooManyPaymentsInFlight,
     errors.RequestIdConflict,
 )
 
@@ -122,7 +122,7 @@ COMMANDS = (
         {"channel_id": _CHANNEL},
         (
             errors.UnknownChannel,
-            errors.ChannelNotOpen,
+            payment_errors.ChannelNotOpen,
             ledger_errors.LedgerInUse,
             errors.ObjectiveFailed,
             errors.RequestIdConflict,
@@ -164,7 +164,7 @@ COMMANDS = (
         params.PaymentSendParams,
         results.PaymentResult,
         {"channel_id": _CHANNEL, "amount": "1000", "memo": "coffee", "until": "receipt"},
-        (*_PAYING, errors.PaymentRefusedByPayee),
+        (*_PAYING, payment_errors.PaymentRefusedByPayee),
         commands.send_payment,
         commands.payment_result,
     ),
@@ -178,7 +178,7 @@ COMMANDS = (
             "payments": [{"amount": "1000", "memo": "coffee"}, {"amount": "250"}],
             "request_id": "wages-11",
         },
-        (*_PAYING, errors.PaymentListTooLong, errors.PaymentRefusedByPayee),
+        (*_PAYING, payment_errors.PaymentListTooLong, payment_errors.PaymentRefusedByPayee),
         payments.send_batch,
         payments.batch_result,
     ),
@@ -200,15 +200,15 @@ COMMANDS = (
         {"channel_id": _PAID_CHANNEL, "total": "1000", "signature": "0x" + "ab" * 64 + "1b"},
         (
             errors.UnknownChannel,
-            errors.NotAPaymentChannel,
-            errors.NotThePayee,
-            errors.VoucherSignatureWrong,
-            errors.AmountAboveDeposit,
-            errors.ChannelNotOpen,
-            errors.ChannelClosing,
-            errors.ChannelDisputed,
-            errors.ChannelCloseOnly,
-            errors.ChainViewStale,
+            payment_errors.NotAPaymentChannel,
+            payment_errors.NotThePayee,
+            payment_errors.VoucherSignatureWrong,
+            payment_errors.AmountAboveDeposit,
+            payment_errors.ChannelNotOpen,
+            payment_errors.ChannelClosing,
+            payment_errors.ChannelDisputed,
+            payment_errors.ChannelCloseOnly,
+            payment_errors.ChainViewStale,
             errors.RequestIdConflict,
         ),
         payments.receive_voucher,

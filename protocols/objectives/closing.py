@@ -28,10 +28,11 @@ from protocols.channel import (
 )
 from protocols.crypto import keccak256, recover_address
 from protocols.draft import Draft
-from protocols.errors import ChannelNotOpen, StateRefused, WrongSigner
+from protocols.errors import StateRefused, WrongSigner
 from protocols.objectives.base import ObjectiveType, WaitingFor, objective_id
 from protocols.objectives.states import resend, sign, take_in
 from protocols.outcome import Allocation, Outcome, SingleAssetExit, destination_of
+from protocols.payment_errors import ChannelNotOpen
 from protocols.state import State
 from protocols.types import Address, ObjectiveId, amount_from_bytes, amount_to_bytes
 from protocols.voucher import verify_voucher

@@ -27,7 +27,6 @@ from protocols.channel import (
 )
 from protocols.crypto import restore_v
 from protocols.draft import Draft
-from protocols.errors import ChannelNotOpen
 from protocols.inputs import CloseChannel, command_hash
 from protocols.objectives import closing, ledger_closing
 from protocols.objectives.base import (
@@ -37,6 +36,7 @@ from protocols.objectives.base import (
     WaitingFor,
     objective_id,
 )
+from protocols.payment_errors import ChannelNotOpen
 from protocols.types import ObjectiveId
 
 CONCLUDE = "conclude"

@@ -26,7 +26,7 @@ from protocols.channel import (
     supported_final,
 )
 from protocols.draft import Draft
-from protocols.errors import ChannelNotOpen, StateRefused
+from protocols.errors import StateRefused
 from protocols.inputs import CloseChannel, command_hash
 from protocols.objectives import closing
 from protocols.objectives.base import (
@@ -45,6 +45,7 @@ from protocols.objectives.virtual_states import (
     pass_on_final,
     take_in,
 )
+from protocols.payment_errors import ChannelNotOpen
 from protocols.state import State
 from protocols.types import Address, ObjectiveId
 from protocols.virtual_paths import removal_by_final, stands, virtual_of

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from node.answers import Answer
 from protocols import events, inputs, messages
-from protocols.errors import AmountAboveDeposit, PaymentRefusedByPayee, RequestIdConflict
+from protocols.errors import RequestIdConflict
+from protocols.payment_errors import AmountAboveDeposit, PaymentRefusedByPayee
 from protocols.payment_events import BatchIssued, PaymentListed, VoucherCreated, VoucherTaken
 from protocols.types import amount_to_bytes
 from protocols.voucher import sign_voucher, verify_voucher

@@ -8,12 +8,8 @@ from node.answers import Answer
 from node.store.errors import EquivocationAlarm
 from protocols import events, inputs, messages
 from protocols.effects import BroadcastTransaction, SendMessage, SubmitTransaction
-from protocols.errors import (
-    AmountAboveDeposit,
-    AmountNotPositive,
-    RequestIdConflict,
-    UnknownChannel,
-)
+from protocols.errors import RequestIdConflict, UnknownChannel
+from protocols.payment_errors import AmountAboveDeposit, AmountNotPositive
 from protocols.types import amount_from_bytes
 from tests.support.actors import ALICE, BOB, Actor
 from tests.support.builders import (

@@ -9,13 +9,8 @@ from node.answers import Answer
 from node.limits import WAITER_COUNT_MAX
 from node.waiters import Waiters
 from protocols import events, inputs, messages
-from protocols.errors import (
-    ChainViewStale,
-    ChannelClosing,
-    ObjectiveFailed,
-    PaymentRefusedByPayee,
-    ProtocolError,
-)
+from protocols.errors import ObjectiveFailed, ProtocolError
+from protocols.payment_errors import ChainViewStale, ChannelClosing, PaymentRefusedByPayee
 from protocols.types import amount_to_bytes
 from tests.support.actors import BOB
 from tests.support.builders import CHANNEL, deposited, final, open_command, payout, signed, state

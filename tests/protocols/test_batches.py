@@ -10,18 +10,17 @@ from msgspec.structs import replace
 from protocols import inputs, messages
 from protocols.channel import ChannelStatus, status
 from protocols.crypto import merkle_root, payment_leaf
-from protocols.errors import (
+from protocols.errors import InvalidWidth, UnknownChannel
+from protocols.messages import BATCH_MEMO_SIZE_BYTES_MAX, BATCH_PAYMENT_COUNT_MAX, TEXT_LENGTH_MAX
+from protocols.payment_errors import (
     AmountAboveDeposit,
     AmountNotPositive,
     ChannelCloseOnly,
-    InvalidWidth,
     NotThePayer,
     PaymentListTooLong,
     PaymentRefused,
     TooManyPaymentsInFlight,
-    UnknownChannel,
 )
-from protocols.messages import BATCH_MEMO_SIZE_BYTES_MAX, BATCH_PAYMENT_COUNT_MAX, TEXT_LENGTH_MAX
 from protocols.payments import PAYMENTS_IN_FLIGHT_COUNT_MAX
 from protocols.types import amount_from_bytes, amount_to_bytes
 from protocols.voucher import sign_voucher, verify_voucher

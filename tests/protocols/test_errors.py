@@ -8,16 +8,16 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from protocols import errors, ledger_errors, virtual_errors
+from protocols import errors, ledger_errors, payment_errors, virtual_errors
 from protocols.errors import (
     ChannelAlreadySeen,
-    ChannelNotOpen,
     EncodingError,
     InvalidWidth,
     NoncePrefixMismatch,
     ProtocolError,
     all_errors,
 )
+from protocols.payment_errors import ChannelNotOpen
 
 ERRORS = all_errors()
 SAMPLES: dict[type, Any] = {bytes: b"\xab\xcd", int: 7, str: "text"}
@@ -54,7 +54,7 @@ def test_every_code_is_used_once_and_lies_in_the_range_of_its_family() -> None:
 def test_the_list_holds_every_concrete_refusal_of_the_module() -> None:
     concrete = {
         error
-        for room in (errors, ledger_errors, virtual_errors)
+        for room in (errors, ledger_errors, payment_errors, virtual_errors)
         for _, error in inspect.getmembers(room, inspect.isclass)
         if issubclass(error, ProtocolError) and "template" in vars(error)
     }

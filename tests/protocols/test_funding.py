@@ -10,7 +10,10 @@ from msgspec.structs import replace
 from protocols import inputs
 from protocols.channel import Channel, ObservedLog, Virtual
 from protocols.draft import Draft
-from protocols.errors import (
+from protocols.funding import carrying_ledger, is_funded, require_safe
+from protocols.ledger import Guarantee, LedgerVars, opened
+from protocols.outcome import destination_of
+from protocols.payment_errors import (
     ChainViewStale,
     ChannelCloseOnly,
     ChannelClosing,
@@ -18,9 +21,6 @@ from protocols.errors import (
     ChannelNotOpen,
     NotAPaymentChannel,
 )
-from protocols.funding import carrying_ledger, is_funded, require_safe
-from protocols.ledger import Guarantee, LedgerVars, opened
-from protocols.outcome import destination_of
 from protocols.state import FixedPart
 from protocols.types import ZERO_ADDRESS, ChannelId
 from tests.support.actors import ALICE, BOB, IRENE

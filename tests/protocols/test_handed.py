@@ -8,19 +8,17 @@ import pytest
 from msgspec.structs import replace
 
 from protocols import inputs
-from protocols.errors import (
+from protocols.errors import InvalidWidth, ProtocolError, UnknownChannel
+from protocols.messages import TEXT_LENGTH_MAX
+from protocols.payment_errors import (
     AmountAboveDeposit,
     AmountNotPositive,
     ChannelCloseOnly,
     ChannelDisputed,
-    InvalidWidth,
     NotThePayee,
     NotThePayer,
-    ProtocolError,
-    UnknownChannel,
     VoucherSignatureWrong,
 )
-from protocols.messages import TEXT_LENGTH_MAX
 from protocols.types import amount_from_bytes
 from protocols.voucher import sign_voucher, verify_voucher
 from tests.support.actors import ALICE, IRENE, Actor

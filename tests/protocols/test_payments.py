@@ -10,7 +10,9 @@ from msgspec.structs import replace
 
 from protocols import inputs, messages
 from protocols.channel import ChannelStatus, status
-from protocols.errors import (
+from protocols.errors import InvalidWidth, ProtocolError, UnknownChannel
+from protocols.events import VoucherRefused
+from protocols.payment_errors import (
     AmountAboveDeposit,
     AmountNotPositive,
     ChainNotSeenYet,
@@ -19,12 +21,8 @@ from protocols.errors import (
     ChannelClosing,
     ChannelDisputed,
     ChannelNotOpen,
-    InvalidWidth,
     NotThePayer,
-    ProtocolError,
-    UnknownChannel,
 )
-from protocols.events import VoucherRefused
 from protocols.payments import (
     RESEND_PAUSE_MS,
     RESEND_PAUSE_MS_MAX,

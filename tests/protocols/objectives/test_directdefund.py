@@ -16,12 +16,13 @@ from protocols.channel import (
     supported_final,
 )
 from protocols.crypto import recover_address
-from protocols.errors import ChannelNotOpen, UnknownChannel
+from protocols.errors import UnknownChannel
 from protocols.events import MessageDropped
 from protocols.objectives.base import ObjectiveStatus, ObjectiveType, WaitingFor, objective_id
 from protocols.objectives.cranks import waiting_for
 from protocols.objectives.directdefund import CONCLUDE, CONCLUDE_FALLBACK_MS
 from protocols.outcome import Allocation, SingleAssetExit, destination_of
+from protocols.payment_errors import ChannelNotOpen
 from protocols.transactions import ATTEMPT_COUNT_MAX, intent_id, pause_ms
 from protocols.types import ZERO_ADDRESS, amount_to_bytes
 from tests.support.actors import ALICE, BOB, IRENE, IVAN

@@ -9,12 +9,12 @@ from msgspec.structs import replace
 
 from protocols import inputs, messages
 from protocols.channel import ChannelStatus, status, supported_final
-from protocols.errors import ChannelNotOpen
 from protocols.events import MessageDropped
 from protocols.ledger import RESTORED_TURN_JUMP, LedgerVars, ledger_state
 from protocols.ledger_errors import LedgerInUse, LedgerNotRunning
 from protocols.objectives.base import ObjectiveType, WaitingFor
 from protocols.objectives.directdefund import CONCLUDE_FALLBACK_MS
+from protocols.payment_errors import ChannelNotOpen
 from protocols.state import State
 from protocols.types import ZERO_ADDRESS, amount_to_bytes
 from tests.support.actors import ALICE, BOB, Actor

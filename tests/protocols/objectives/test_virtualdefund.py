@@ -8,8 +8,8 @@ import pytest
 
 from protocols import inputs
 from protocols.channel import FIRST_FINAL_TURN, ChannelStatus, status
-from protocols.errors import ChannelNotOpen
 from protocols.objectives.base import ObjectiveStatus
+from protocols.payment_errors import ChannelNotOpen
 from tests.support.web import Web
 
 HOPS = (0, 1, 2, 4)
