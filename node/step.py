@@ -19,7 +19,7 @@ from node.store.batch import Batch
 from node.store.log import EventLog
 from node.waiters import Telling, Waiters
 from protocols import events, inputs
-from protocols.crank import crank
+from protocols.crank import awaits_end_of_batch, crank
 from protocols.draft import Context, CrankResult
 from protocols.effects import Effect, outbox_key
 from protocols.entities import NodeState
@@ -102,8 +102,11 @@ class Step:
                 self.take(taken[place])
                 count = 1
             place += count
-        self._keep(answer_run(self._desk.state, self._context), 1)
-        self.take(_END_OF_BATCH)
+        state = self._desk.state
+        if state.unanswered:
+            self._keep(answer_run(state, self._context), 1)
+        if awaits_end_of_batch(state):
+            self.take(_END_OF_BATCH)
 
     def _take_payments(self, taken: list[Queued], items: list[inputs.Input], place: int) -> int:
         """Take the run of payments that begins there; how many it took, maybe none."""

@@ -140,6 +140,11 @@ def _record_request(draft: Draft, item: inputs.ApproveObjective | inputs.RejectO
 # --- batches, the chain, and time ---
 
 
+def awaits_end_of_batch(state: NodeState) -> bool:
+    """Whether an `EndOfBatch` can lead to anything. Few batches need theirs cranked."""
+    return bool(state.unreceipted or state.unanswered)
+
+
 def _end_of_batch(draft: Draft) -> None:
     """What is answered once a batch: payments by receipts, proposals by one countersignature."""
     receipts.issue_receipts(draft)

@@ -12,7 +12,7 @@ from typing import Any
 
 from protocols import inputs, messages
 from protocols.channel import Channel
-from protocols.crank import crank
+from protocols.crank import awaits_end_of_batch, crank
 from protocols.delivery import Peer
 from protocols.draft import Context, CrankResult, Decision, Proposal
 from protocols.effects import BroadcastTransaction, ReadHoldings, SendMessage, SubmitTransaction
@@ -133,6 +133,9 @@ class CoreNode:
     def feed(self, item: Item) -> CrankResult:
         """Crank, fold the events, keep the effects."""
         result = self.crank(item)
+        if isinstance(item, inputs.EndOfBatch) and not awaits_end_of_batch(self.state):
+            # The engine leaves this crank out, so nothing may come of it.
+            assert result == CrankResult((), ()), "an end that nobody awaited led to something"
         if self.proves_purity:
             assert self.crank(item) == result, "the same input has two answers"
         if result.events:
