@@ -7,13 +7,15 @@ told after it, in log order. If the write fails the error ends the engine, and w
 Between taking a batch and the end of its release there is no await, so nobody sees a state that is
 not on disk.
 
-A batch that waits is the engine's own task's to take. Whoever hands in little may ask for the turn
-to be taken at once, in its own task: that spares a lone payment the waking of another task. One
-turn at a time either way, and one that fails ends the engine's task.
+What waits is the engine's own task's to take. But to wake a task costs as much as a short turn, so
+what is queued without waiting lies there until whoever queued it calls `prompt`: that takes the
+turn at once, in the caller's own task, if little waits, and else wakes the engine's. One turn at a
+time either way, and one that fails ends the engine's task.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 
 import trio
@@ -62,66 +64,83 @@ class Engine:
         self._digest = Digest()
         self._digested_seq = event_log.next_seq
         self._last_ms = _last_time_ms(event_log)
-        self._urgent: list[Queued] = []
+        self._queue: deque[Queued] = deque()
+        self._admission = trio.StrictFIFOLock()
+        self._room = trio.Event()
         self._awake = trio.Event()
         self._in_turn = False
         self._failure: BaseException | None = None
-        self._send, self._receive = trio.open_memory_channel[Queued](INPUT_QUEUE_COUNT_MAX)
 
     # --- handing in ---
 
     async def __call__(self, item: inputs.Input, /) -> None:
         """Queue an input; waits while the queue is full."""
-        await self._send.send(Queued(item))
-        self._awake.set()
+        await trio.lowlevel.checkpoint()
+        queued = Queued(item)
+        if not self._offer(queued):
+            async with self._admission:
+                while len(self._queue) >= INPUT_QUEUE_COUNT_MAX:
+                    self._room = trio.Event()
+                    await self._room.wait()
+                self._queue.append(queued)
+        self.wake()
 
     def nowait(self, item: inputs.Input, /) -> bool:
-        """Queue an input if there is room."""
+        """Queue an input if there is room. It lies there until `prompt` or `wake`."""
         return self._offer(Queued(item))
 
     def urge(self, item: inputs.Input) -> None:
         """Queue an input that must not be lost, whatever waits; for what comes once a session."""
-        if not self.nowait(item):
-            self._urgent.append(Queued(item))
-            self._awake.set()
+        self._queue.append(Queued(item))
+        self.wake()
 
     def command_then(self, command: inputs.Input, until: Until, done: Done) -> bool:
-        """Queue a command; `done` is called once: when `until` says, or when it is refused."""
+        """Queue a command if there is room. It lies there until `prompt` or `wake`.
+
+        `done` is called once: when `until` says, or when it is refused.
+        """
         return self._offer(Queued(command, until, done))
 
     def _offer(self, queued: Queued) -> bool:
-        try:
-            self._send.send_nowait(queued)
-        except trio.WouldBlock:
+        if len(self._queue) >= INPUT_QUEUE_COUNT_MAX or self._admission.locked():
+            self.wake()
             return False
-        self._awake.set()
+        self._queue.append(queued)
         return True
 
     # --- the loop ---
 
     async def run(self) -> None:
         """Take batches for ever. Ends only by cancellation or by a turn that failed."""
-        while True:
-            await self._awake.wait()
+        while self._failure is None:
+            if not self._queue:
+                self._awake = trio.Event()
+                await self._awake.wait()
+            else:
+                await trio.lowlevel.checkpoint()
             self._take_turn()
-            if self._failure is not None:
-                raise self._failure
+        raise self._failure
 
     def prompt(self) -> None:
         """Take the turn now, if little waits: what many handed in is better written together.
 
         Never raises: a turn that fails ends `run`.
         """
-        if self._receive.statistics().current_buffer_used <= PROMPT_INPUT_COUNT_MAX:
+        if len(self._queue) <= PROMPT_INPUT_COUNT_MAX and not self._in_turn:
             self._take_turn()
+        else:
+            self.wake()
+
+    def wake(self) -> None:
+        """What is queued is taken by the engine's own task, when whoever runs now waits."""
+        if self._queue:
+            self._awake.set()
 
     def _take_turn(self) -> None:
-        """One batch of what waits. Nothing if there is a turn under way, or if one has failed."""
-        if self._in_turn or self._failure is not None:
+        """One batch of what waits. Nothing if one has failed."""
+        if self._failure is not None or not self._queue:
             return
         taken = self._take()
-        if not taken:
-            return
         self._in_turn = True
         try:
             self.step(taken)
@@ -132,18 +151,14 @@ class Engine:
             self._in_turn = False
 
     def _take(self) -> list[Queued]:
-        taken = [*self._urgent]
-        self._urgent.clear()
-        listed_count = 0
-        while len(taken) < BATCH_INPUT_COUNT_MAX and listed_count < LISTED_PAYMENT_COUNT_MAX:
-            try:
-                queued = self._receive.receive_nowait()
-                taken.append(queued)
-                listed_count += _listed_count(queued.item)
-            except trio.WouldBlock:
-                if self._awake.is_set():
-                    self._awake = trio.Event()
-                break
+        taken: list[Queued] = []
+        queue, listed_count = self._queue, 0
+        while (
+            queue and len(taken) < BATCH_INPUT_COUNT_MAX and listed_count < LISTED_PAYMENT_COUNT_MAX
+        ):
+            taken.append(queue.popleft())
+            listed_count += _listed_count(taken[-1].item)
+        self._room.set()
         return taken
 
     def step(self, taken: list[Queued]) -> None:
@@ -162,12 +177,8 @@ class Engine:
         """
         if self._failure is not None:
             raise self._failure
-        rest = [*self._urgent]
-        while True:
-            try:
-                rest.append(self._receive.receive_nowait())
-            except trio.WouldBlock:
-                break
+        rest = list(self._queue)
+        self._queue.clear()
         step = Step(self._desk, self._now_ms())
         step.take_all(rest)
         self._record_digest(step, clean_stop=True)

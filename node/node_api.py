@@ -100,6 +100,10 @@ class NodeApi:
         """All that one read brought is queued."""
         self._engine.prompt()
 
+    def wake(self) -> None:
+        """Whoever queued something is about to wait."""
+        self._engine.wake()
+
     async def queue_room(self) -> None:
         """Return when a command may be offered again: after about a batch."""
         await trio.sleep(0.005)

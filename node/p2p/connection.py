@@ -18,7 +18,7 @@ from node.p2p.framing import (
 )
 from node.p2p.limits import RECEIVE_SIZE_BYTES
 from node.p2p.noise import Handshake, NoiseCipher
-from node.sockets import send_now, takes_now
+from node.sockets import receive, send_now, takes_now
 from protocols.types import Address
 
 _LOST = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
@@ -176,12 +176,12 @@ async def secure(stream: trio.abc.Stream, handshake: Handshake) -> SecureConnect
 
 async def _read(stream: trio.abc.Stream, size: int) -> bytes:
     try:
-        data = await stream.receive_some(size)
+        data = await receive(stream, size)
     except _LOST as error:
         raise ConnectionLost(_describe(error)) from error
     if not data:
         raise ConnectionLost("the peer closed the connection")
-    return bytes(data)
+    return data
 
 
 def _describe(error: BaseException) -> str:

@@ -9,17 +9,17 @@ class Submit(Protocol):
     """Hands inputs to the engine, in order, over a bounded queue.
 
     A reader offers each input with `nowait` and falls back to the call, whose waiting is the
-    back-pressure that ends in the peer's TCP window.
+    back-pressure that ends in the peer's TCP window. Behind them it calls `prompt`.
     """
 
     async def __call__(self, item: Input, /) -> None:
         """Wait for room, then queue `item`."""
 
     def nowait(self, item: Input, /) -> bool:
-        """Queue `item` if there is room now; False if there is none."""
+        """Queue `item` if there is room now; False if there is none. It may lie until `prompt`."""
 
     def prompt(self) -> None:
-        """All that one read brought is queued: if it is little, it may be carried out right now.
+        """All that one read brought is queued: it is carried out, right now if it is little.
 
         Never raises, never waits.
         """

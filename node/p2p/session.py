@@ -2,17 +2,20 @@
 
 A reader hands over everything one read completed without a task switch per message. What is queued
 leaves in one write: at once as far as the socket takes it, the rest by a writer that waits. An ack
-rides on the next message and goes alone only if none comes soon. Neither reader nor writer sets a
-timer: a watchman looks after both now and then, which keeps a message's way short. Any of them ends
-the session; why is the session's result.
+rides on the next message and goes alone only if none comes soon; one that came alone is recorded
+with what comes next, for a write of its own would be in the way of that. Neither reader nor writer
+sets a timer: a watchman looks after both now and then, which keeps a message's way short. Any of
+them ends the session; why is the session's result.
 
 The session knows no objective and no channel. What it drops (a full queue, a cut) is durable in
 the outbox, which hears of the gap through `on_connected`.
 """
 
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import trio
 
@@ -52,10 +55,13 @@ from node.p2p.limits import (
 from node.p2p.rate import TokenBucket
 from node.p2p.statistics import SessionStatistics
 from protocols.errors import ProtocolError
-from protocols.inputs import Input, PeerAck, PeerFault, PeerMessage
+from protocols.inputs import PeerAck, PeerFault, PeerMessage
 from protocols.messages import decode_body
 from protocols.routes import Note, decode_note
 from protocols.types import Address
+
+Told = Literal["nothing", "an ack", "messages"]
+"""What one read brought for the engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +116,10 @@ class Session:
         self._overflowed = False
         self._acked_sequence = hello.received_sequence
         self._ack = self._sent_ack = told_sequence
-        self._ack_deadline_s: float | None = None
+        self._ack_deadline_s = math.inf
+        """When our ack goes alone; infinite while none waits."""
+        self._record_deadline_s = math.inf
+        """When an ack of the peer's is recorded that came alone."""
         self._notes: deque[bytes] = deque()
         self._pong_number: int | None = None
         self._ping_due = False
@@ -120,7 +129,8 @@ class Session:
         self._sent_message_count = self._told_message_count = 0
         self._received_message_count = 0
         self._ack_due = False
-        self._ack_wanted = trio.Event()
+        self._ack_waits = trio.Event()
+        self._prompting = False
         self._delivering = False
         self._written_s = self.started_s
         self.acknowledge()
@@ -158,9 +168,10 @@ class Session:
     def acknowledge(self) -> None:
         """Our durable sequence of this peer rose: tell it with the next message, or soon."""
         self._ack = self._ports.received_sequence(self.remote)
-        if self._ack > self._sent_ack and self._ack_deadline_s is None:
+        if self._ack > self._sent_ack and self._ack_deadline_s == math.inf:
             self._ack_deadline_s = trio.current_time() + self._limits.ack_delay_s
-            self._ack_wanted.set()
+            if not self._prompting:
+                self._ack_waits.set()
 
     def ping(self) -> None:
         """Ask the peer for a sign of life."""
@@ -176,10 +187,8 @@ class Session:
         try:
             with self._scope:
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._guard, self._read)
-                    nursery.start_soon(self._guard, self._write)
-                    nursery.start_soon(self._guard, self._write_late_acks)
-                    nursery.start_soon(self._guard, self._watch)
+                    for loop in (self._read, self._write, self._see_to_acks, self._watch):
+                        nursery.start_soon(self._guard, loop, name=loop)
             assert self._ended is not None, "only _end cancels the scope"
             await self._take_leave(self._ended)
             return self._ended
@@ -224,20 +233,23 @@ class Session:
     async def _take_leave(self, reason: PeerError) -> None:
         if isinstance(reason, FramingFault):
             text = reason.reason[:ERROR_REASON_LENGTH_MAX]
-            await self._offer(PeerFault(self.remote, reason.code, text, reason.size_bytes))
+            await self._ports.submit(PeerFault(self.remote, reason.code, text, reason.size_bytes))
         if isinstance(reason, FramingFault | SessionRefused | PeerSilent):
             await tell_error(self.connection, reason, self._limits.error_timeout_s)
 
     async def _read(self) -> None:
         limits = self._limits
         if self._acked_sequence > 0:
-            await self._offer(PeerAck(self.remote, self._acked_sequence))
+            await self._ports.submit(PeerAck(self.remote, self._acked_sequence))
         while True:
             received = await self.connection.receive()
             now_s = self.last_received_s = trio.current_time()
             self._delivering = True
-            await self._deliver(received.frames)
-            self._ports.submit.prompt()
+            told: Told = "messages"
+            try:
+                told = await self._deliver(received.frames)
+            finally:
+                self._carry_out(told)
             if received.fault is not None:
                 raise received.fault
             cost = received.size_bytes + limits.frame_cost_bytes * len(received.frames)
@@ -246,24 +258,48 @@ class Session:
                 await trio.sleep(wait_s)
             self._delivering = False
 
-    async def _deliver(self, frames: list[Frame]) -> None:
+    async def _deliver(self, frames: list[Frame]) -> Told:
         nowait = self._ports.submit.nowait
         acked_sequence = self._acked_sequence
+        told: Told = "nothing"
         for frame in frames:
             if type(frame) is Message:
                 if frame.ack > acked_sequence:
                     acked_sequence = frame.ack
+                told = "messages"
                 self._received_message_count += 1
-                item = self._peer_message(frame)
-                if not nowait(item):
-                    await self._ports.submit(item)
+                message = self._peer_message(frame)
+                if not nowait(message):
+                    await self._ports.submit(message)
             elif type(frame) is Ack:
                 acked_sequence = max(acked_sequence, frame.sequence)
             else:
                 self._control(frame)
         if acked_sequence > self._acked_sequence:
             self._acked_sequence = acked_sequence
-            await self._offer(PeerAck(self.remote, acked_sequence))
+            item = PeerAck(self.remote, acked_sequence)
+            if not nowait(item):
+                await self._ports.submit(item)
+            if told == "nothing":
+                told = "an ack"
+        return told
+
+    def _carry_out(self, told: Told) -> None:
+        """See to what one read brought."""
+        if told == "messages":
+            self._prompt()
+        elif told == "an ack" and self._record_deadline_s == math.inf:
+            self._record_deadline_s = trio.current_time() + self._limits.ack_delay_s
+            self._ack_waits.set()
+
+    def _prompt(self) -> None:
+        """Have what was delivered carried out. An ack that rides on an answer wakes nobody."""
+        self._record_deadline_s = math.inf
+        self._prompting = True
+        self._ports.submit.prompt()
+        self._prompting = False
+        if self._ack_deadline_s < math.inf:
+            self._ack_waits.set()
 
     def _peer_message(self, frame: Message) -> PeerMessage:
         size_bytes = len(frame.body)
@@ -297,10 +333,6 @@ class Session:
             raise MalformedFrame(reason, len(frame.body)) from error
         if self._ports.on_note is not None:
             self._ports.on_note(self.remote, note)
-
-    async def _offer(self, item: Input) -> None:
-        if not self._ports.submit.nowait(item):
-            await self._ports.submit(item)
 
     def _flush(self) -> None:
         """Write what is queued at once, if the writer rests; what the socket leaves is its work."""
@@ -338,17 +370,20 @@ class Session:
         if self._ports.on_sent is not None and self._sent_message_count > told:
             self._ports.on_sent()
 
-    async def _write_late_acks(self) -> None:
-        """Send acks for which no message came in time."""
+    async def _see_to_acks(self) -> None:
+        """Acks for which no company came in time: ours is sent, the peer's is recorded."""
         while True:
-            if self._ack_deadline_s is None:
-                self._ack_wanted = trio.Event()
-                await self._ack_wanted.wait()
-            elif trio.current_time() < self._ack_deadline_s:
-                await trio.sleep_until(self._ack_deadline_s)
+            due_s = min(self._ack_deadline_s, self._record_deadline_s)
+            if due_s == math.inf:
+                self._ack_waits = trio.Event()
+                await self._ack_waits.wait()
+            elif trio.current_time() < due_s:
+                await trio.sleep_until(due_s)
+            elif due_s == self._record_deadline_s:
+                self._prompt()
             else:
                 self._ack_due = True
-                self._ack_deadline_s = None
+                self._ack_deadline_s = math.inf
                 self._wake.set()
 
     async def _watch(self) -> None:
@@ -393,7 +428,7 @@ class Session:
         self._ack_due = False
         if buffer:
             self._sent_ack = ack
-            self._ack_deadline_s = None
+            self._ack_deadline_s = math.inf
         return buffer
 
     def _resume_after_overflow(self) -> None:

@@ -26,7 +26,7 @@ from node.rpc.call import (
     encode_request,
 )
 from node.rpc.frames import FrameReader, text_frame
-from node.sockets import send_now
+from node.sockets import receive, send_now
 
 __all__ = ["RpcClient", "RpcEndpoint", "RpcError", "RpcUnreachable", "call_once"]
 
@@ -227,7 +227,7 @@ class RpcClient:
 
     async def _receive_bytes(self) -> bytes:
         try:
-            data = bytes(await self._stream.receive_some(RECEIVE_SIZE_BYTES))
+            data = await receive(self._stream, RECEIVE_SIZE_BYTES)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             data = b""
         if not data:

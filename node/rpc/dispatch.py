@@ -110,11 +110,13 @@ class Dispatcher:
             params = DECODERS[request.method](raw)
             if isinstance(method, Command):
                 if method.complete is not None:
+                    self._node.wake()
                     params = await method.complete(self._node, params)
                 until: Until = getattr(params, "until", "durable")
                 done = partial(_finish, request, method, reply)
                 await self._queue(method.to_input(params), until, done)
                 return
+            self._node.wake()
             result = await method.read(self._node, params)
         except (RpcFault, ProtocolError) as error:
             _refuse(request, error, reply)

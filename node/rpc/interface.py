@@ -27,13 +27,19 @@ class NodeApi(Protocol):
         """The first unmet condition of a known objective (`WaitingFor`)."""
 
     def command_then(self, command: Input, until: Until, done: Done) -> bool:
-        """Queue a command and return at once; False if the queue is full and nothing was taken."""
+        """Queue a command and return at once; False if the queue is full and nothing was taken.
+
+        It may lie there until `prompt` or `wake`.
+        """
 
     def prompt(self) -> None:
-        """All that one read brought is queued: if it is little, it may be carried out right now.
+        """All that one read brought is queued: it is carried out, right now if it is little.
 
         Never raises, never waits.
         """
+
+    def wake(self) -> None:
+        """The caller is about to wait: what is queued is carried out meanwhile."""
 
     async def queue_room(self) -> None:
         """Return when a command may be offered again: to sleep for about a batch will do."""

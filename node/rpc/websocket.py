@@ -2,8 +2,8 @@
 
 wsproto knows the protocol. What arrives together is carried out together, and answers that
 become ready together leave in one send. The node reads no further while too many requests are
-unanswered or too many answers untaken, so a caller that does not keep up waits by itself. It
-does not know what a message says.
+unanswered or too many answers untaken, so a caller that does not keep up waits by itself. No read
+sets a timer: a watchman looks after the silent. It does not know what a message says.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from node.rpc.envelope import RequestRefused, decode_text, encode_refusal
 from node.rpc.errors import HttpRefused
 from node.rpc.frames import FrameReader, text_frame
 from node.rpc.http import send_slowly
-from node.sockets import send_now
+from node.sockets import receive, send_now
 
 HandleMessage = Callable[[str, Callable[[bytes], None]], Awaitable[None]]
 """Carries out one JSON-RPC message and hands its answer to the second argument, now or later."""
@@ -71,6 +71,8 @@ class WebSocketSession:
         self._something_to_send = trio.Event()
         self._writer_rests = False
         self._room = trio.Event()
+        self._listening_since_s: float | None = None
+        """When the last byte came; None while we do not read."""
         self._fragments: list[str | bytes] = []
         self._fragments_size = 0
 
@@ -83,7 +85,7 @@ class WebSocketSession:
         self._send(greeting)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._write, nursery.cancel_scope)
-            await self._read(ahead)
+            await self._listen(ahead)
             self._is_open = False
             self._something_to_send.set()
 
@@ -141,25 +143,43 @@ class WebSocketSession:
             self._writer_rests = False
         self._something_to_send = trio.Event()
 
-    async def _read(self, ahead: bytes) -> None:
-        await self._take(ahead)
-        while self._is_open:
-            data = await self._receive()
-            if not data:
-                return
+    async def _listen(self, ahead: bytes) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch, nursery.cancel_scope)
+            await self._read(ahead)
+            nursery.cancel_scope.cancel()
+
+    async def _read(self, data: bytes) -> None:
+        """Until the caller is gone or either side closes; `data` is what came first."""
+        while True:
             await self._take(data)
             self._prompt()
+            if not self._is_open:
+                return
+            self._listening_since_s = trio.current_time()
+            try:
+                data = await receive(self._stream, RECEIVE_SIZE_BYTES)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                return
+            self._listening_since_s = None
+            if not data:
+                return
 
-    async def _receive(self) -> bytes:
-        """The next bytes; empty if the caller is gone or did not even answer a ping."""
-        for _ in range(2):
-            with trio.move_on_after(PING_INTERVAL_S):
-                try:
-                    return bytes(await self._stream.receive_some(RECEIVE_SIZE_BYTES))
-                except (trio.BrokenResourceError, trio.ClosedResourceError):
-                    return b""
+    async def _watch(self, reading: trio.CancelScope) -> None:
+        """Ping a caller that is silent, and read no further if it does not even answer that."""
+        while True:
+            since_s = self._listening_since_s
+            if since_s is None:
+                await trio.sleep(PING_INTERVAL_S)
+                continue
+            await trio.sleep_until(since_s + PING_INTERVAL_S)
+            if self._listening_since_s != since_s:
+                continue
             self._send(self._socket.send(ws_events.Ping()))
-        return b""
+            await trio.sleep(PING_INTERVAL_S)
+            if self._listening_since_s == since_s:
+                reading.cancel()
+                return
 
     async def _take(self, data: bytes) -> None:
         for event in self._frames.feed(data):
@@ -211,6 +231,7 @@ class WebSocketSession:
             or self._outgoing_size_bytes >= OUTGOING_SIZE_BYTES_MAX
         ):
             self._room = trio.Event()
+            self._prompt()
             with trio.move_on_after(PING_INTERVAL_S) as patience:
                 await self._room.wait()
             if patience.cancelled_caught:

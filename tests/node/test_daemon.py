@@ -214,6 +214,7 @@ async def test_two_daemons_agree_on_a_channel_and_wait_for_the_chain(tmp_path: P
             command = open_command()
             answer = trio.Event()
             assert alice.daemon.api.command_then(command, "durable", lambda _: answer.set())
+            alice.daemon.api.wake()
             with trio.fail_after(30):
                 await answer.wait()
                 while not funding_began(alice.daemon, bob.daemon):

@@ -167,7 +167,7 @@ async def test_a_full_queue_says_so_and_takes_more_after_a_batch() -> None:
     assert rig.engine.nowait(inputs.Tick())
 
 
-async def test_what_must_not_be_lost_comes_first_when_the_queue_is_full() -> None:
+async def test_what_must_not_be_lost_is_taken_although_the_queue_is_full() -> None:
     rig = await opened()
     await rig.answer(pay(1, 1))
     sent = rig.state.peer(BOB.address).sent
@@ -190,6 +190,39 @@ async def test_what_must_not_be_lost_is_finished_by_a_stop() -> None:
     rig.engine.urge(inputs.PeerConnected(BOB.address, sent))
     rig.engine.stop()
     assert rig.state.peer(BOB.address).acknowledged == sent
+
+
+async def test_what_is_queued_lies_until_it_is_prompted_or_the_engine_is_woken() -> None:
+    rig = await opened()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(rig.engine.run)
+        await trio.testing.wait_all_tasks_blocked()
+        prompted, woken = rig.ask(pay(1, 1)), rig.ask(pay(1, 2))
+        await trio.testing.wait_all_tasks_blocked()
+        assert prompted == woken == []
+        rig.engine.prompt()
+        assert len(prompted) == len(woken) == 1
+        woken = rig.ask(pay(1, 3))
+        rig.engine.wake()
+        assert woken == []
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(woken) == 1
+        nursery.cancel_scope.cancel()
+
+
+async def test_who_does_not_wait_does_not_overtake_who_does() -> None:
+    rig = await opened()
+    rig.queue(*[inputs.Tick()] * INPUT_QUEUE_COUNT_MAX)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(rig.engine, pay(1, 1))
+        await trio.testing.wait_all_tasks_blocked()
+        rig.engine.prompt()
+        assert not rig.engine.nowait(pay(1, 2))
+        nursery.start_soon(rig.engine.run)
+        await trio.testing.wait_all_tasks_blocked()
+        assert rig.state.channels[CHANNEL].vouchers.total == 1
+        assert rig.engine.nowait(pay(1, 2))
+        nursery.cancel_scope.cancel()
 
 
 async def test_who_waits_at_a_full_queue_gets_in_when_there_is_room() -> None:
@@ -276,6 +309,7 @@ async def test_a_prompt_without_work_does_not_put_the_engine_to_sleep_for_good()
         await trio.testing.wait_all_tasks_blocked()
         rig.engine.prompt()
         answers = rig.ask(pay(1, 1))
+        rig.engine.wake()
         await trio.testing.wait_all_tasks_blocked()
         assert len(answers) == 1
         nursery.cancel_scope.cancel()

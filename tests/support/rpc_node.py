@@ -100,6 +100,9 @@ class RecordingNode:
     def prompt(self) -> None:
         """Batches are taken by `run` alone."""
 
+    def wake(self) -> None:
+        """`run` is woken by every command."""
+
     async def queue_room(self) -> None:
         self.room_count += 1
         await trio.sleep(0.001)

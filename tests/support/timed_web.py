@@ -165,6 +165,7 @@ class TimedNode:
             told.set()
 
         assert self.engine.command_then(command, "durable", done), "the queue is full"
+        self.engine.wake()
         await told.wait()
         (answer,) = answers
         if isinstance(answer, ProtocolError):

@@ -356,6 +356,65 @@ async def test_an_ack_told_before_a_message_leaves_with_it() -> None:
         assert await talk.frames() == [Message(1, 7, body(1))]
 
 
+async def test_a_message_that_is_answered_in_its_own_turn_wakes_its_reader_alone() -> None:
+    steps: list[str] = []
+
+    class Steps(trio.abc.Instrument):
+        def before_task_step(self, task: trio.lowlevel.Task) -> None:
+            steps.append(task.name.rpartition(".")[2])
+
+    async with talking(over_sockets=True) as talk:
+        await wait_all_tasks_blocked()
+
+        def answer() -> None:
+            talk.durable[0] += 1
+            talk.session.acknowledge()
+            talk.session.send(numbered(talk.durable[0], talk.durable[0]))
+
+        talk.inbox.on_prompt = answer
+        instrument = Steps()
+        trio.lowlevel.add_instrument(instrument)
+        for number in range(1, 4):
+            await send_raw(talk.far, Message(number, number - 1, body(number)))
+            assert await talk.frames() == [Message(number, number, body(number))]
+        trio.lowlevel.remove_instrument(instrument)
+        loops = {"_read", "_write", "_see_to_acks", "_watch"}
+        assert [name for name in steps if name in loops] == ["_read"] * 3
+
+
+async def test_an_ack_that_came_alone_is_carried_out_with_what_comes_next(
+    autojump_clock: MockClock,
+) -> None:
+    async with talking() as talk:
+        await send_raw(talk.far, Ack(1))
+        await wait_all_tasks_blocked()
+        assert [ack.sequence for ack in talk.inbox.acks] == [1]
+        assert talk.inbox.prompt_count == 0
+        await send_raw(talk.far, Message(1, 1, body(1)))
+        await trio.sleep(1.0)
+        assert talk.inbox.prompt_count == 1
+
+
+async def test_an_ack_that_came_alone_is_carried_out_soon(autojump_clock: MockClock) -> None:
+    async with talking() as talk:
+        await send_raw(talk.far, Ack(1))
+        await trio.sleep(LIMITS.ack_delay_s / 2)
+        await send_raw(talk.far, Ack(2))
+        assert talk.inbox.prompt_count == 0
+        await trio.sleep(LIMITS.ack_delay_s)
+        assert talk.inbox.prompt_count == 1
+        await trio.sleep(1.0)
+        assert talk.inbox.prompt_count == 1
+
+
+async def test_what_came_before_a_frame_that_ends_the_session_is_carried_out() -> None:
+    async with talking() as talk:
+        await send_raw(talk.far, Message(1, 0, body(1)), Ping(1), ErrorFrame("closing", "bye"))
+        assert isinstance(await talk.ending(), RefusedByPeer)
+        assert len(talk.inbox.messages) == 1
+        assert talk.inbox.prompt_count == 1
+
+
 async def test_what_a_socket_leaves_follows_in_order_and_is_told_when_it_is_gone() -> None:
     told: list[int] = []
     count = 40
