@@ -8,6 +8,7 @@ state afterwards.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import repeat
 
 from msgspec import Struct
 
@@ -173,8 +174,9 @@ class Draft:
         before = self.state.peer(peer).sent
         self.emit_run(run)
         assert self.state.peer(peer).sent == before + len(bodies), "each fact must count as one"
-        for sequence, body in enumerate(bodies, before + 1):
-            self.effects.append(SendMessage(peer, sequence, messages.encode_body(body)))
+        sequences = range(before + 1, before + 1 + len(bodies))
+        encoded = map(messages.encode_body, bodies)
+        self.effects.extend(map(SendMessage, repeat(peer), sequences, encoded))
 
     def send(self, peer: Address, body: messages.Body, objective_id: ObjectiveId) -> None:
         """Send an objective message, recorded as `message-sent`."""

@@ -8,6 +8,7 @@ not plainly in order: that one is `crank`'s alone, and so is what it leads to.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 
 from protocols import events, messages
 from protocols.channel import funding_terms, known_signer
@@ -17,8 +18,10 @@ from protocols.funding import require_safe
 from protocols.inputs import Input, PeerMessage, SendPayment
 from protocols.node_state import NodeState
 from protocols.payments import PAYMENTS_IN_FLIGHT_COUNT_MAX, paid_channel, require_spendable
-from protocols.types import amount_from_bytes, amount_to_bytes
-from protocols.voucher import sign_voucher, verify_voucher
+from protocols.voucher import sign_totals, verify_total
+
+_to_int = int.from_bytes
+"""Of what came in a message: its widths are known."""
 
 
 def received_together(items: Sequence[Input], start: int = 0) -> list[PeerMessage]:
@@ -71,20 +74,20 @@ def receive_run(state: NodeState, run: Sequence[PeerMessage], context: Context) 
     payer, deposit = known_signer(channel, 0), funding_terms(channel).deposits[0]
     if payer is None or run[0].sequence != draft.state.peer(peer).received + 1:
         return draft.result()
-    accepted: list[events.VoucherReceived] = []
-    base = channel.vouchers.total
+    base, count = channel.vouchers.total, 0
     for body in bodies:
-        amount, total = amount_from_bytes(body.amount), amount_from_bytes(body.total)
+        amount, total = _to_int(body.amount, "big"), _to_int(body.total, "big")
         if amount <= 0 or total != base + amount or total > deposit:
             break
-        if not verify_voucher(channel_id, total, body.signature, payer):
+        if not verify_total(channel_id, body.total, body.signature, payer):
             break
-        signed = (body.amount, body.total, body.signature, body.memo)
-        accepted.append(events.VoucherReceived(channel_id, body.payment_id, *signed))
-        base = total
-    if accepted:
-        draft.emit_run(accepted)
-    return draft.result()
+        base, count = total, count + 1
+    accepted = [
+        events.VoucherReceived(channel_id, b.payment_id, b.amount, b.total, b.signature, b.memo)
+        for b in bodies[:count]
+    ]
+    # Nothing else is decided here, so nobody folds them before the engine does.
+    return CrankResult(tuple(accepted), ())
 
 
 def send_run(state: NodeState, run: Sequence[SendPayment], context: Context) -> CrankResult:
@@ -97,17 +100,24 @@ def send_run(state: NodeState, run: Sequence[SendPayment], context: Context) -> 
     vouchers = channel.vouchers
     room = PAYMENTS_IN_FLIGHT_COUNT_MAX - len(vouchers.pending)
     total, deposit = vouchers.total, funding_terms(channel).deposits[0]
-    facts: list[events.VoucherIssued] = []
-    bodies: list[messages.Payment] = []
+    totals: list[int] = []
     for command in run[:room]:
-        amount, memo = command.amount, command.memo
-        if amount <= 0 or total + amount > deposit or len(memo) > messages.TEXT_LENGTH_MAX:
+        amount = command.amount
+        is_within = amount > 0 and total + amount <= deposit
+        if not is_within or len(command.memo) > messages.TEXT_LENGTH_MAX:
             break
         total += amount
-        signature = sign_voucher(channel_id, total, context.signer)
-        signed = (amount_to_bytes(amount), amount_to_bytes(total), signature, memo)
-        facts.append(events.VoucherIssued(channel_id, command.payment_id, *signed))
-        bodies.append(messages.Payment(channel_id, command.payment_id, *signed))
-    if facts:
-        draft.send_run(channel.counterparty, bodies, facts)
+        totals.append(total)
+    if totals:
+        paid, totals32 = run[: len(totals)], [total.to_bytes(32, "big") for total in totals]
+        fields = (
+            repeat(channel_id),
+            [command.payment_id for command in paid],
+            [command.amount.to_bytes(32, "big") for command in paid],
+            totals32,
+            sign_totals(channel_id, totals32, context.signer),
+            [command.memo for command in paid],
+        )
+        bodies = list(map(messages.Payment, *fields))
+        draft.send_run(channel.counterparty, bodies, list(map(events.VoucherIssued, *fields)))
     return draft.result()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from protocols.crypto import Signer, keccak256, merkle_root, payment_leaf
 from protocols.errors import InvalidSignature, InvalidWidth
-from protocols.types import UINT256_MAX, from_hex, to_hex
+from protocols.types import UINT256_MAX, amount_to_bytes, from_hex, to_hex
 from protocols.voucher import (
     PendingPayment,
     Vouchers,
@@ -17,7 +17,9 @@ from protocols.voucher import (
     lists,
     receipt_hash,
     redemption_app_data,
+    sign_totals,
     sign_voucher,
+    verify_total,
     verify_voucher,
     voucher_hash,
 )
@@ -59,6 +61,17 @@ def test_a_voucher_is_good_for_its_channel_amount_and_payer_only() -> None:
     assert not verify_voucher(CHANNEL, 21, signature, ALICE.known)
     assert not verify_voucher(bytes(32), 20, signature, ALICE.known)
     assert not verify_voucher(CHANNEL, 20, signature, BOB.known)
+
+
+@given(st.lists(amounts, max_size=4))
+def test_totals_in_bytes_are_signed_and_checked_as_amounts_are(paid: list[int]) -> None:
+    totals32 = [amount_to_bytes(amount) for amount in paid]
+    signatures = sign_totals(CHANNEL, totals32, ALICE.signer)
+    assert signatures == [sign_voucher(CHANNEL, amount, ALICE.signer) for amount in paid]
+    for total32, signature in zip(totals32, signatures, strict=True):
+        assert verify_total(CHANNEL, total32, signature, ALICE.known)
+        assert not verify_total(CHANNEL, total32, signature, BOB.known)
+        assert not verify_total(bytes(32), total32, signature, ALICE.known)
 
 
 @pytest.mark.parametrize(
