@@ -210,8 +210,7 @@ class Step:
         elif isinstance(event, Telling):
             self._answers.extend(self._desk.waiters.on_event(event))
         if isinstance(event, SETTLING):
-            for key in self._desk.outbox.settled_keys(event):
-                self.batch.clear_effect(key)
+            self.batch.clear_effects(self._desk.outbox.settled_keys(event))
             self._settled.append(event)
         apply(state, event, self.now_ms)
 

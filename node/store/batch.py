@@ -54,6 +54,9 @@ ANSWERS_REQUEST = frozenset(
 )
 """Events that are found again by the request id of our owner's command."""
 
+CLEARED_COUNT_MIN = 8
+"""Effects from which on one removal of all is cheaper than one for each, now and in the tables."""
+
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -85,6 +88,7 @@ class Batch:
         self._put: Callable[[bytes, bytes, Any], None] = self.native.put
         self._log: Any = store.handle(LOG)
         self._entity: Any = store.handle(ENTITY)
+        self._outbox: Any = store.handle(OUTBOX)
         self._signed: dict[bytes, bytes] = {}
 
     def append(self, event: Event, cause_seq: int | None = None) -> int:
@@ -142,12 +146,22 @@ class Batch:
 
     def put_effect(self, key: bytes, effect: Effect) -> None:
         """Keep `effect` in the outbox until `clear_effect`."""
-        self._put(key, _encode(effect), self._store.handle(OUTBOX))
+        self._put(key, _encode(effect), self._outbox)
         self.is_empty = False
 
     def clear_effect(self, key: bytes) -> None:
         """An event settled the effect; a missing key is no error."""
-        self.native.delete(key, self._store.handle(OUTBOX))
+        self.native.delete(key, self._outbox)
+        self.is_empty = False
+
+    def clear_effects(self, keys: Sequence[bytes]) -> None:
+        """An event settled effects whose keys follow each other in the outbox, with none between
+        them: all are removed at once."""
+        if len(keys) < CLEARED_COUNT_MIN:
+            for key in keys:
+                self.clear_effect(key)
+            return
+        self.native.delete_range(keys[0], keys[-1] + b"\x00", self._outbox)
         self.is_empty = False
 
     def sign_turn(self, channel_id: bytes, turn_num: int, state_hash: bytes) -> None:
@@ -171,4 +185,4 @@ class Batch:
 
     def release(self) -> None:
         """Let go of the store's handles: one that is kept keeps the directory locked."""
-        self._log = self._entity = None
+        self._log = self._entity = self._outbox = None

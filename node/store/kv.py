@@ -47,6 +47,9 @@ class WriteBatch(Protocol):
     def delete(self, key: bytes, handle: Any) -> None:
         """Remove `key`; a missing one is no error."""
 
+    def delete_range(self, start: bytes, stop: bytes, handle: Any) -> None:
+        """Remove every key with start <= key < stop."""
+
 
 class KeyValue(Protocol):
     """A store that is open. Reads see everything written before, and nothing of open batches."""

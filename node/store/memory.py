@@ -11,15 +11,20 @@ class MemoryBatch:
     """A list of changes in order."""
 
     def __init__(self) -> None:
-        self.changes: list[tuple[str, bytes, bytes | None]] = []
+        self.changes: list[tuple[str, bytes, bytes | None, bytes | None]] = []
+        """Family, key, value, and for a range that is removed the key behind it."""
 
     def put(self, key: bytes, value: bytes, handle: str) -> None:
         """See `kv.WriteBatch.put`."""
-        self.changes.append((handle, key, value))
+        self.changes.append((handle, key, value, None))
 
     def delete(self, key: bytes, handle: str) -> None:
         """See `kv.WriteBatch.delete`."""
-        self.changes.append((handle, key, None))
+        self.changes.append((handle, key, None, None))
+
+    def delete_range(self, start: bytes, stop: bytes, handle: str) -> None:
+        """See `kv.WriteBatch.delete_range`."""
+        self.changes.append((handle, start, None, stop))
 
 
 class MemoryKeyValue:
@@ -44,9 +49,14 @@ class MemoryKeyValue:
         """Apply the changes in order; they are as durable as this process."""
         self._require_open()
         assert isinstance(batch, MemoryBatch), "a batch of another store"
-        for family, key, value in batch.changes:
+        for family, key, value, stop in batch.changes:
             values, keys = self._values[family], self._keys[family]
-            if value is not None:
+            if stop is not None:
+                first, end = bisect_left(keys, key), bisect_left(keys, stop)
+                for removed in keys[first:end]:
+                    del values[removed]
+                del keys[first:end]
+            elif value is not None:
                 if key not in values:
                     # Appending at the end is what a log does: no search, no move.
                     position = len(keys) if not keys or key > keys[-1] else bisect_left(keys, key)

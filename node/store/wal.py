@@ -25,6 +25,12 @@ _RECYCLED_OFFSET = 4
 _METADATA_TYPES = frozenset({9, 10, 11, 130, 131})
 """Facts about the file itself (compression, timestamps, the file before): one part each."""
 
+_WITHOUT_FAMILY = frozenset({0x00, 0x01, 0x0F})
+_WITH_FAMILY = frozenset({0x04, 0x05, 0x0E})
+_PUTS = frozenset({0x01, 0x05})
+_OF_TWO = _PUTS | {0x0E, 0x0F}
+"""Tags of a batch's entries: remove, put and remove a range, of which the last two have a value, or
+an end, behind the key."""
 BATCH_HEADER_SIZE_BYTES = 12
 """Sequence number (8) and count of entries (4), both little-endian, before a batch's entries."""
 
@@ -154,14 +160,15 @@ def batch_puts(batch: bytes) -> Iterator[tuple[bytes, bytes]]:
     while offset < len(batch):
         tag = batch[offset]
         offset += 1
-        if tag not in (0x00, 0x01, 0x04, 0x05):
+        if tag not in _WITHOUT_FAMILY and tag not in _WITH_FAMILY:
             return
-        if tag in (0x04, 0x05):
+        if tag in _WITH_FAMILY:
             _, offset = _varint(batch, offset)
         key, offset = _length_prefixed(batch, offset)
-        if tag in (0x01, 0x05):
+        if tag in _OF_TWO:
             value, offset = _length_prefixed(batch, offset)
-            yield key, value
+            if tag in _PUTS:
+                yield key, value
 
 
 def _varint(data: bytes, offset: int) -> tuple[int, int]:

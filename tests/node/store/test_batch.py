@@ -100,6 +100,20 @@ def test_effects_are_kept_and_cleared(store: MemoryKeyValue) -> None:
     assert msgspec.msgpack.decode(value, type=Effect) == message(2)
 
 
+@pytest.mark.parametrize("count", [1, 5, 100])
+def test_effects_that_follow_each_other_are_cleared_alone(
+    count: int, store: MemoryKeyValue
+) -> None:
+    batch = begin(store)
+    keys = [b"m" + number.to_bytes(2, "big") for number in range(200)]
+    for number, key in enumerate(keys):
+        batch.put_effect(key, message(number))
+    batch.clear_effects(keys[40 : 40 + count])
+    batch.clear_effects([])
+    store.write(batch.seal())
+    assert [key for key, _ in store.iterate(OUTBOX)] == keys[:40] + keys[40 + count :]
+
+
 def test_a_turn_is_signed_once(store: MemoryKeyValue) -> None:
     batch = begin(store)
     batch.sign_turn(CHANNEL, 3, HASH_A)
@@ -141,6 +155,7 @@ def test_a_batch_knows_whether_it_is_empty_and_whether_it_tells_of_a_cut(
     for change in (
         lambda b: b.put_effect(b"1", message(1)),
         lambda b: b.clear_effect(b"1"),
+        lambda b: b.clear_effects([b"1"] * 9),
         lambda b: b.sign_turn(CHANNEL, 9, HASH_A),
     ):
         other = begin(store)

@@ -70,6 +70,22 @@ def test_within_a_batch_the_last_change_of_a_key_wins(store: KeyValue) -> None:
     assert list(store.iterate(OUTBOX)) == [(b"b", b"2")]
 
 
+def test_a_range_is_removed_without_its_end_and_where_it_stands_in_its_batch(
+    store: KeyValue,
+) -> None:
+    put(store, OUTBOX, a=b"1", b=b"1", c=b"1", d=b"1")
+    put(store, LOG, b=b"1")
+    batch, handle = store.new_batch(), store.handle(OUTBOX)
+    batch.put(b"bb", b"2", handle)
+    batch.delete_range(b"b", b"d", handle)
+    batch.put(b"c", b"3", handle)
+    batch.delete_range(b"x", b"z", handle)
+    store.write(batch)
+    assert list(store.iterate(OUTBOX)) == [(b"a", b"1"), (b"c", b"3"), (b"d", b"1")]
+    assert list(store.iterate(LOG)) == [(b"b", b"1")]
+    assert store.get(OUTBOX, b"b") is None
+
+
 def test_iteration_is_in_key_order_between_the_bounds(store: KeyValue) -> None:
     put(store, LOG, c=b"3", a=b"1", d=b"4", b=b"2")
     assert list(store.iterate(LOG)) == [(b"a", b"1"), (b"b", b"2"), (b"c", b"3"), (b"d", b"4")]

@@ -7,6 +7,7 @@ import pytest
 from node.store import table
 from node.store.crc32c import masked_crc32c
 from node.store.kv import ENTITY, LOG, META, OUTBOX
+from node.store.rocks import RocksKeyValue
 from node.store.table import TableDamaged, family_of
 from tests.support.logs import flip, make_log
 
@@ -20,6 +21,27 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 def test_the_family_of_every_table_is_read(tables: list[Path]) -> None:
     assert sorted(family_of(file) for file in tables) == sorted([LOG, ENTITY, META, OUTBOX])
+
+
+@pytest.mark.parametrize("left_count", [0, 1, 3])
+def test_a_table_that_removes_ranges_is_read(left_count: int, tmp_path: Path) -> None:
+    store = RocksKeyValue(tmp_path)
+    for start in (0, 100):
+        batch = store.new_batch()
+        for number in range(start, start + 100):
+            batch.put(bytes((number,)), b"it", store.handle(OUTBOX))
+        store.write(batch)
+        batch = store.new_batch()
+        end = bytes((start + 100 - left_count,))
+        batch.delete_range(bytes((start,)), end, store.handle(OUTBOX))
+        store.write(batch)
+        del batch
+    store.close()
+    (file,) = tmp_path.glob("*.sst")
+    assert family_of(file) == OUTBOX
+    again = RocksKeyValue(tmp_path)
+    assert len(list(again.iterate(OUTBOX))) == 2 * left_count
+    again.close()
 
 
 @pytest.mark.slow

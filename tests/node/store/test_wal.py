@@ -53,6 +53,8 @@ def rocks_file(tmp_path_factory: pytest.TempPathFactory) -> bytes:
         native.put(number.to_bytes(8, "big"), bytes([number % 256]) * size, store.handle(LOG))
         native.put(b"gone", b"", store.handle(ENTITY))
         native.delete(b"gone", store.handle(ENTITY))
+        native.delete_range(b"a", b"z", store.handle(ENTITY))
+        native.put(b"behind", b"it", store.handle(ENTITY))
         store.write(native)
     shutil.copytree(path / "live", path / "copy")
     store.close()
@@ -66,6 +68,7 @@ def test_a_file_of_rocksdb_is_walked_to_its_end(rocks_file: bytes) -> None:
     puts = [p for parts in found.entries for p in wal.batch_puts(wal.entry_data(rocks_file, parts))]
     numbers = [int.from_bytes(key, "big") for key, _ in puts if len(key) == 8]
     assert numbers == list(range(300))
+    assert [entry for entry in puts if entry[0] == b"behind"] == [(b"behind", b"it")] * 300
     sizes = [len(value) for key, value in puts if len(key) == 8]
     assert sizes[50] == 90_000
     assert sizes[299] == 399
