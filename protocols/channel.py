@@ -368,19 +368,19 @@ def with_turn(channel: Channel, state: State, state_hash: StateHash, encoded: by
         return channel
     empty = (b"",) * len(channel.fixed.participants)
     added = SignedTurn(state.turn_num, state_hash, state.is_final, compacted(encoded), empty)
-    turns = sorted((*channel.turns, added), key=lambda turn: turn.turn_num)
-    return replace(channel, turns=tuple(turns))
+    turns = (*channel.turns, added)
+    if channel.turns and channel.turns[-1].turn_num > state.turn_num:
+        turns = tuple(sorted(turns, key=lambda turn: turn.turn_num))
+    return replace(channel, turns=turns)
 
 
 def with_signature(channel: Channel, turn_num: int, index: int, signature: bytes) -> Channel:
     """The channel with the participant's signature on that turn's state."""
-    turns = tuple(
-        replace(turn, signatures=_put(turn.signatures, index, signature))
-        if turn.turn_num == turn_num
-        else turn
-        for turn in channel.turns
-    )
-    return replace(channel, turns=turns)
+    turns = list(channel.turns)
+    for place, turn in enumerate(turns):
+        if turn.turn_num == turn_num:
+            turns[place] = replace(turn, signatures=_put(turn.signatures, index, signature))
+    return replace(channel, turns=tuple(turns))
 
 
 def _put(values: tuple[bytes, ...], index: int, value: bytes) -> tuple[bytes, ...]:

@@ -8,7 +8,6 @@ other state is kept as it is.
 
 from __future__ import annotations
 
-from itertools import chain
 from struct import Struct
 
 from protocols.plain_state import LAYOUT, PADDING
@@ -33,5 +32,6 @@ def expanded(compact: bytes) -> bytes:
     """The encoded state that `compacted` made this of."""
     if compact.startswith(_WHOLE):
         return compact[1:]
-    parts = zip(_DIFFERING.unpack_from(compact, 1), PADDING, strict=True)
-    return b"".join(chain.from_iterable(parts))
+    a, b, c, d, e, f, g, h = _DIFFERING.unpack_from(compact, 1)
+    p, q, r, s, t, u, v, w = PADDING
+    return LAYOUT.pack(a, p, b, q, c, r, d, s, e, t, f, u, g, v, h, w)

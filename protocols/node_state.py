@@ -25,7 +25,13 @@ from protocols.entities import Digest as Digest
 from protocols.entities import EntityMap as EntityMap
 from protocols.entities import NodeState as NodeState
 from protocols.ledger_reducers import with_ledger
-from protocols.objectives.base import OBJECTIVE_REDUCERS, Objective, ObjectiveType, objective_id
+from protocols.objectives.base import (
+    OBJECTIVE_REDUCERS,
+    Objective,
+    ObjectiveType,
+    cranked,
+    objective_id,
+)
 from protocols.objectives.base import created as objective_created
 
 
@@ -53,6 +59,12 @@ def _on_objective(state: NodeState, event: Any, time_ms: int) -> None:
     objective = OBJECTIVE_REDUCERS[type(event)](state.objectives[event.objective_id], event)
     state.objectives[event.objective_id] = objective
     state.agenda.update(objective, state.node.address)
+
+
+def _objective_cranked(state: NodeState, event: events.ObjectiveCranked, time_ms: int) -> None:
+    """Its status stays, so the agenda does."""
+    objective = state.objectives[event.objective_id]
+    state.objectives[event.objective_id] = cranked(objective, event)
 
 
 def _node_created(state: NodeState, event: events.NodeCreated, time_ms: int) -> None:
@@ -89,9 +101,10 @@ def _virtual_recorded(
     state: NodeState, event: virtual_events.VirtualChannelRecorded, time_ms: int
 ) -> None:
     _on_channel(state, event, time_ms)
-    for objective in state.objectives_of(event.channel_id):
-        if objective.is_active:
-            _carry(state, objective)
+    identity = objective_id(ObjectiveType.VIRTUAL_FUND, event.channel_id)
+    objective = state.objectives.get(identity)
+    if objective is not None and objective.is_active:
+        _carry(state, objective)
 
 
 def _virtual_pruned(
@@ -161,6 +174,7 @@ _REDUCERS: dict[type[events.Event], Reducer] = {
     events.LogTailCut: _tail_cut,
     events.ChannelCreated: _channel_created,
     events.ObjectiveCreated: _objective_created,
+    events.ObjectiveCranked: _objective_cranked,
     events.ObjectiveApproved: _objective_approved,
     events.ObjectiveRejected: _objective_rejected,
     events.ObjectiveCompleted: _objective_completed,

@@ -29,13 +29,15 @@ from protocols.objectives.virtual_refusals import is_refused_for_another
 from protocols.state import State, says_final, state_from_encoding
 from protocols.types import ChannelId, ObjectiveId, to_hex
 
-_NO_NEWS = (
-    events.DeliveryResumed,
-    events.MessageReceived,
-    events.MessageSent,
-    events.ObjectiveCranked,
-    events.FinalStateRequested,
-    LedgerUpdateResent,
+_NO_NEWS = frozenset(
+    (
+        events.DeliveryResumed,
+        events.MessageReceived,
+        events.MessageSent,
+        events.ObjectiveCranked,
+        events.FinalStateRequested,
+        LedgerUpdateResent,
+    )
 )
 """What a message leads to that was said before; the request alone changes the channel at first."""
 
@@ -63,8 +65,9 @@ def receive(draft: Draft, item: inputs.PeerMessage) -> WaitingFor:
 
 def _told_nothing_new(draft: Draft, channel_id: ChannelId | None) -> bool:
     """A message led to nothing but an answer said again: rightly so after a cut tail alone."""
-    if any(not isinstance(event, _NO_NEWS) for event in draft.events):
-        return False
+    for event in draft.events:
+        if type(event) not in _NO_NEWS:
+            return False
     if channel_id is None:
         return True
     return draft.state.channels[channel_id] == draft.base.channels.get(channel_id)

@@ -8,7 +8,6 @@ the template are canonical: they need no encoding again to be believed. Whatever
 
 from __future__ import annotations
 
-from functools import lru_cache
 from struct import Struct
 
 from protocols.outcome import SIMPLE, Allocation, Outcome, SingleAssetExit
@@ -89,12 +88,6 @@ def unpacked(encoded: bytes) -> PlainState | None:
     """What the encoded state says; None for bytes that are no plain state."""
     if type(encoded) is not bytes or len(encoded) != LAYOUT.size:
         return None
-    return _unpacked(encoded)
-
-
-@lru_cache(maxsize=256)
-def _unpacked(encoded: bytes) -> PlainState | None:
-    # Remembered: a node reads what it has just packed, and reads it again in each room it enters.
     parts = LAYOUT.unpack(encoded)
     if parts[1::2] != PADDING or parts[4] not in _FLAGS:
         return None

@@ -124,10 +124,20 @@ def state_from_encoding(fixed: FixedPart, encoded: bytes) -> State:
     Raises `InvalidEncoding` for another channel's state or bytes that are no canonical encoding,
     `InvalidWidth` for numbers too large.
     """
+    if type(encoded) is bytes and len(encoded) == LAYOUT.size:
+        return _plain_from_encoding(fixed, encoded)
+    return _from_encoding(fixed, encoded)
+
+
+def _from_encoding(fixed: FixedPart, encoded: bytes) -> State:
     decoded = decode_state(encoded)
     if decoded.channel_id != fixed.channel_id():
         raise InvalidEncoding("state", "it belongs to another channel")
     return State(fixed, decoded.app_data, decoded.outcome, decoded.turn_num, decoded.is_final)
+
+
+_plain_from_encoding = lru_cache(maxsize=256)(_from_encoding)
+"""A message brings a state that is then recorded and folded twice: it is read once."""
 
 
 def says_final(encoded: bytes) -> bool:

@@ -131,18 +131,23 @@ class _NotRejected(RejectedChannels):
 
 _NO_REJECTIONS, _NOT_CARRIED, _NOT_REJECTED = _NoRejections(), _NotCarried(), _NotRejected()
 
-_MAPS = frozenset(
-    ("nodes", "channels", "objectives", "peers", "transactions", "approvers", "ledgers")
-)
-_VIEWS: dict[str, Callable[[], object]] = {
-    "unreceipted": set,
-    "refused": set,
-    "unanswered": set,
-    "unapproved": dict,
-    "agenda": _BegunAgenda,
-    "carried": lambda: _NOT_CARRIED,
-    "rejected": lambda: _NOT_REJECTED,
-}
+
+class _Made:
+    """A map or view that is made when it is first looked at, and stands in its place from then on.
+
+    No `__getattr__`: it would be asked after an AttributeError, which costs more than an overlay.
+    """
+
+    __slots__ = ("_make", "_name")
+
+    def __init__(self, name: str, make: Callable[[NodeState], object]) -> None:
+        self._name = name
+        self._make = make
+
+    def __get__(self, state: WorkingState, owner: type[WorkingState]) -> object:
+        made = self._make(state.base)
+        state.__dict__[self._name] = made
+        return made
 
 
 class WorkingState(NodeState):
@@ -153,21 +158,31 @@ class WorkingState(NodeState):
     """
 
     def __init__(self, base: NodeState) -> None:
-        self._base = base
+        self.base = base
 
     @property
     def node(self) -> Node:
         """As this crank sees it; it changes in few."""
         own = self.__dict__.get("nodes")
-        node: Node = (self._base.nodes if own is None else own)[NODE_KEY]
+        node: Node = (self.base.nodes if own is None else own)[NODE_KEY]
         return node
 
-    def __getattr__(self, name: str) -> object:
-        if name in _MAPS:
-            made: object = Overlay(getattr(self._base, name))
-        elif name in _VIEWS:
-            made = _VIEWS[name]()
-        else:
-            raise AttributeError(name)
-        self.__dict__[name] = made
-        return made
+
+_MAKERS: dict[str, Callable[[NodeState], object]] = {
+    "nodes": lambda base: Overlay(base.nodes),
+    "channels": lambda base: Overlay(base.channels),
+    "objectives": lambda base: Overlay(base.objectives),
+    "peers": lambda base: Overlay(base.peers),
+    "transactions": lambda base: Overlay(base.transactions),
+    "approvers": lambda base: Overlay(base.approvers),
+    "ledgers": lambda base: Overlay(base.ledgers),
+    "unreceipted": lambda base: set(),
+    "refused": lambda base: set(),
+    "unanswered": lambda base: set(),
+    "unapproved": lambda base: {},
+    "agenda": lambda base: _BegunAgenda(),
+    "carried": lambda base: _NOT_CARRIED,
+    "rejected": lambda base: _NOT_REJECTED,
+}
+for _name, _make in _MAKERS.items():
+    setattr(WorkingState, _name, _Made(_name, _make))

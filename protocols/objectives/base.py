@@ -103,7 +103,8 @@ def _rejected(objective: Objective, event: events.ObjectiveRejected) -> Objectiv
     return replace(objective, status=ObjectiveStatus.REJECTED, reason=event.reason)
 
 
-def _cranked(objective: Objective, event: events.ObjectiveCranked) -> Objective:
+def cranked(objective: Objective, event: events.ObjectiveCranked) -> Objective:
+    """The objective was cranked once more, and something came of it."""
     count = objective.crank_count + 1
     return replace(objective, crank_count=count, waiting=event.waiting)
 
@@ -134,7 +135,7 @@ def created(event: events.ObjectiveCreated, time_ms: int) -> Objective:
 OBJECTIVE_REDUCERS: dict[type[events.Event], Callable[[Objective, Any], Objective]] = {
     events.ObjectiveApproved: _approved,
     events.ObjectiveRejected: _rejected,
-    events.ObjectiveCranked: _cranked,
+    events.ObjectiveCranked: cranked,
     events.ObjectiveCompleted: _completed,
     events.ObjectiveParamsRecorded: _params_recorded,
 }

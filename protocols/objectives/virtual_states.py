@@ -137,9 +137,9 @@ def hand_on_prefund(draft: Draft, channel: Channel) -> None:
     """
     right = right_of(channel)
     assert right is not None, "a payee hands nothing on"
-    encoded = messages.encode_body(_proposal(channel, right))
-    told = (effect for effect in draft.effects if isinstance(effect, SendMessage))
-    if not any(effect.peer == right and effect.body == encoded for effect in told):
+    sent = (effect for effect in draft.effects if isinstance(effect, SendMessage))
+    told = [effect.body for effect in sent if effect.peer == right]
+    if not told or messages.encode_body(_proposal(channel, right)) not in told:
         send_prefund(draft, channel, right)
 
 
