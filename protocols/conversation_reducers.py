@@ -140,6 +140,14 @@ def _update_refused(
         state.channels[change.target] = removal_refused(target)
 
 
+def _wish_refused(
+    state: NodeState, event: ledger_events.LedgerPaymentRefused, time_ms: int
+) -> None:
+    _sent_in_channel(state, event, time_ms)
+    peer = state.peer(state.channels[event.channel_id].counterparty)
+    _set_peer(state, with_refusal(with_received(peer)))
+
+
 def _voucher_refused(state: NodeState, event: events.VoucherRefused, time_ms: int) -> None:
     _set_peer(state, with_refusal(with_sent(with_received(state.peer(event.peer)))))
 
@@ -204,6 +212,8 @@ CONVERSATION_REDUCERS: dict[type[events.Event], Reducer] = {
     ledger_events.LedgerUpdateResent: _sent_in_channel,
     ledger_events.LedgerPaymentAsked: _sent_in_channel,
     ledger_events.LedgerPaymentRequested: _received_in_channel,
+    ledger_events.LedgerPaymentRefused: _wish_refused,
+    ledger_events.LedgerPaymentRefusalReceived: _received_in_channel,
     events.VoucherIssued: _sent_in_channel,
     events.VoucherReceived: _payments_received,
     payment_events.BatchIssued: _sent_in_channel,

@@ -68,6 +68,7 @@ _COVERED = (
     messages.LedgerCountersignature,
     messages.LedgerRefusal,
     messages.LedgerPaymentRequest,
+    messages.LedgerPaymentRefusal,
 )
 
 

@@ -117,7 +117,7 @@ class Asked(Struct, frozen=True, array_like=True, gc=False):
 
 
 class RefusedPayment(Struct, frozen=True, array_like=True, gc=False):
-    """A move that its giver's owner wanted and the follower refused: it is not made."""
+    """A move that its giver's owner wanted and the other party refused: it is not made."""
 
     request_id: str
     amount: Amount

@@ -127,3 +127,24 @@ class LedgerPaymentRequested(Event, frozen=True, array_like=True, gc=False):
     channel_id: ChannelId
     amount: Amount32
     request_id: str
+
+
+class LedgerPaymentRefused(Event, frozen=True, array_like=True, gc=False):
+    """We, the leader, told the follower that we never propose the move it asked for."""
+
+    NAME = "ledger-payment-refused"
+    channel_id: ChannelId
+    amount: Amount32
+    request_id: str
+    error_code: str
+    reason: str
+
+
+class LedgerPaymentRefusalReceived(Event, frozen=True, array_like=True, gc=False):
+    """The leader never proposes the move that we, the follower, asked for: it is not made."""
+
+    NAME = "ledger-payment-refusal-received"
+    channel_id: ChannelId
+    request_id: str
+    error_code: str
+    reason: str

@@ -14,6 +14,7 @@ MESSAGES = (
     messages.LedgerCountersignature,
     messages.LedgerRefusal,
     messages.LedgerPaymentRequest,
+    messages.LedgerPaymentRefusal,
 )
 """Facts of their own: no `message-*` is recorded beside them."""
 
@@ -22,6 +23,7 @@ Message = (
     | messages.LedgerCountersignature
     | messages.LedgerRefusal
     | messages.LedgerPaymentRequest
+    | messages.LedgerPaymentRefusal
 )
 
 
@@ -41,4 +43,6 @@ def receive(draft: Draft, channel: Channel, body: Message) -> list[ChannelId]:
             ledger_answers.receive_refusal(draft, channel, body)
         case messages.LedgerPaymentRequest():
             ledger_payments.receive_payment_request(draft, channel, body)
+        case messages.LedgerPaymentRefusal():
+            ledger_payments.receive_payment_refusal(draft, channel, body)
     return []

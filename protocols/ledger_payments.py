@@ -11,11 +11,17 @@ from protocols.ledger import MOVE, NO_TARGET, QUEUE_COUNT_MAX, Change, Ledger, p
 from protocols.ledger_errors import (
     InvalidLedgerChange,
     LedgerFundsInsufficient,
+    LedgerNotRunning,
     LedgerRefused,
     NotALedger,
     TooManyProposalsWaiting,
 )
-from protocols.ledger_events import LedgerPaymentAsked, LedgerPaymentRequested
+from protocols.ledger_events import (
+    LedgerPaymentAsked,
+    LedgerPaymentRefusalReceived,
+    LedgerPaymentRefused,
+    LedgerPaymentRequested,
+)
 from protocols.ledger_reducers import ledger_of
 from protocols.ledgers import (
     free_balance,
@@ -69,17 +75,47 @@ def receive_payment_request(
 ) -> None:
     """The follower wants to pay us: propose the move as soon as the ledger allows it.
 
-    Raises a LedgerRefused for a request that no ledger could ever answer.
+    A ledger that closes meanwhile, or is challenged, takes no payments: what crossed the news is
+    refused by name. Raises a LedgerRefused for a request that no ledger could ever answer.
     """
     ledger = require_role(channel, leads=True)
-    require_running(channel, MOVE)
     amount, balance = amount_from_bytes(body.amount), ledger.current.follower
     _require_new_request(ledger, amount, body.request_id)
     if amount > balance:
         # The follower counts no money of a state that we do not know to be agreed.
         raise LedgerFundsInsufficient(amount, balance)
+    try:
+        require_running(channel, MOVE)
+    except LedgerNotRunning as refusal:
+        _refuse_request(draft, channel, body, refusal)
+        return
     draft.emit(LedgerPaymentRequested(channel.channel_id, body.amount, body.request_id))
     propose_asked(draft, channel.channel_id)
+
+
+def _refuse_request(
+    draft: Draft, channel: Channel, body: messages.LedgerPaymentRequest, refusal: LedgerNotRunning
+) -> None:
+    channel_id, request_id = channel.channel_id, body.request_id
+    name, reason = refusal.name(), str(refusal)[: messages.TEXT_LENGTH_MAX]
+    draft.send_covered(
+        channel.counterparty,
+        messages.LedgerPaymentRefusal(channel_id, request_id, name, reason),
+        LedgerPaymentRefused(channel_id, body.amount, request_id, name, reason),
+    )
+
+
+def receive_payment_refusal(
+    draft: Draft, channel: Channel, body: messages.LedgerPaymentRefusal
+) -> None:
+    """The leader never proposes what we asked for: the owner reads of it in the ledger."""
+    ledger = require_role(channel, leads=False)
+    if any(asked.request_id == body.request_id for asked in ledger.asked):
+        draft.emit(
+            LedgerPaymentRefusalReceived(
+                channel.channel_id, body.request_id, body.error_code, body.reason
+            )
+        )
 
 
 def propose_asked(draft: Draft, channel_id: ChannelId) -> None:

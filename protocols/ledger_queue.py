@@ -137,6 +137,15 @@ def with_asked(ledger: Ledger, request_id: str, amount: Amount) -> Ledger:
     return replace(ledger, asked=(*ledger.asked, Asked(request_id, amount)))
 
 
+def with_wish_refused(ledger: Ledger, request_id: str, error_code: str) -> Ledger:
+    """The leader never proposes the move that the follower asked for under that id."""
+    refused = tuple(wish for wish in ledger.asked if wish.request_id == request_id)
+    asked = tuple(wish for wish in ledger.asked if wish.request_id != request_id)
+    newest = (RefusedPayment(wish.request_id, wish.amount, False, error_code) for wish in refused)
+    known = (*ledger.refused_payments, *newest)[-REFUSED_PAYMENT_COUNT_MAX:]
+    return replace(ledger, asked=asked, refused_payments=known)
+
+
 class OpenRefusals:
     """Refused changes of a queue that no later proposal undoes: found by walking the queue."""
 

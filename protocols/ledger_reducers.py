@@ -15,6 +15,8 @@ from protocols.event import Event
 from protocols.ledger import Change, Ledger, Proposed, opened, restored
 from protocols.ledger_events import (
     LedgerPaymentAsked,
+    LedgerPaymentRefusalReceived,
+    LedgerPaymentRefused,
     LedgerPaymentRequested,
     LedgerRefusalReceived,
     LedgerRestored,
@@ -25,7 +27,13 @@ from protocols.ledger_events import (
     LedgerUpdateResent,
     LedgerUpdateSigned,
 )
-from protocols.ledger_queue import with_agreed, with_asked, with_proposed, with_refused
+from protocols.ledger_queue import (
+    with_agreed,
+    with_asked,
+    with_proposed,
+    with_refused,
+    with_wish_refused,
+)
 from protocols.sharing import shared
 from protocols.state import state_from_encoding
 from protocols.types import amount_from_bytes
@@ -81,6 +89,11 @@ def _asked(channel: Channel, event: LedgerPaymentAsked | LedgerPaymentRequested)
     return replace(channel, ledger=with_asked(ledger_of(channel), event.request_id, amount))
 
 
+def _wish_refused(channel: Channel, event: LedgerPaymentRefusalReceived) -> Channel:
+    ledger = with_wish_refused(ledger_of(channel), event.request_id, event.error_code)
+    return replace(channel, ledger=ledger)
+
+
 def _restored(channel: Channel, event: LedgerRestored) -> Channel:
     state = state_from_encoding(channel.fixed, event.encoded_state)
     signatures = (event.leader_signature, event.follower_signature)
@@ -88,7 +101,7 @@ def _restored(channel: Channel, event: LedgerRestored) -> Channel:
     return replace(channel, ledger=ledger, supported_turn=state.turn_num, close_only=True)
 
 
-def _resent(channel: Channel, event: LedgerUpdateResent) -> Channel:
+def _only_said(channel: Channel, event: LedgerUpdateResent | LedgerPaymentRefused) -> Channel:
     """Only the conversation counts it."""
     return channel
 
@@ -102,7 +115,9 @@ LEDGER_REDUCERS: dict[type[Event], Callable[[Channel, Any], Channel]] = {
     LedgerRefusalReceived: _refused,
     LedgerPaymentAsked: _asked,
     LedgerPaymentRequested: _asked,
-    LedgerUpdateResent: _resent,
+    LedgerPaymentRefused: _only_said,
+    LedgerPaymentRefusalReceived: _wish_refused,
+    LedgerUpdateResent: _only_said,
     LedgerRestored: _restored,
 }
 """Events of one ledger that is open."""

@@ -188,6 +188,17 @@ class LedgerPaymentRequest(
     request_id: Text
 
 
+class LedgerPaymentRefusal(
+    msgspec.Struct, frozen=True, array_like=True, tag="ledger-unpaid", gc=False
+):
+    """The leader will not propose the move that the follower asked for, and says why."""
+
+    channel_id: ChannelId
+    request_id: Text
+    error_code: Text
+    reason: Text
+
+
 class VirtualProposal(msgspec.Struct, frozen=True, array_like=True, tag="vpropose", gc=False):
     """A virtual channel's fixed part, its prefund and every signature the sender has of it."""
 
@@ -251,6 +262,7 @@ Body = (
     | LedgerCountersignature
     | LedgerRefusal
     | LedgerPaymentRequest
+    | LedgerPaymentRefusal
     | VirtualProposal
     | VirtualState
     | PostfundRenunciation

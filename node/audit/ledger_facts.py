@@ -27,11 +27,13 @@ ProposalEvent = ledger_events.LedgerUpdateProposed | ledger_events.LedgerUpdateR
 AgreementEvent = ledger_events.LedgerUpdateSigned | ledger_events.LedgerUpdateConfirmed
 RefusalEvent = ledger_events.LedgerUpdateRefused | ledger_events.LedgerRefusalReceived
 AskedEvent = ledger_events.LedgerPaymentAsked | ledger_events.LedgerPaymentRequested
+WishRefusalEvent = ledger_events.LedgerPaymentRefused | ledger_events.LedgerPaymentRefusalReceived
 LEDGER_EVENTS = (
     ProposalEvent
     | AgreementEvent
     | RefusalEvent
     | AskedEvent
+    | WishRefusalEvent
     | ledger_events.LedgerUpdateResent
     | ledger_events.LedgerRestored
 )
@@ -219,6 +221,8 @@ class LedgerFacts:
                     self._end_wish(refused.change)
             case ledger_events.LedgerPaymentAsked() | ledger_events.LedgerPaymentRequested():
                 self.asked[event.request_id] = amount_from_bytes(event.amount)
+            case ledger_events.LedgerPaymentRefusalReceived():
+                self.asked.pop(event.request_id, None)
             case ledger_events.LedgerRestored():
                 self._restore(event)
 

@@ -15,6 +15,7 @@ from node.audit.ledger_facts import (
     LedgerFacts,
     ProposalEvent,
     RefusalEvent,
+    WishRefusalEvent,
     book_of,
     change_of,
     state_of,
@@ -63,6 +64,10 @@ class LedgerCheck:
                 yield from _refused(channel, ledger, event)
             case ledger_events.LedgerPaymentAsked() | ledger_events.LedgerPaymentRequested():
                 yield from _asked(channel, ledger, event)
+            case (
+                ledger_events.LedgerPaymentRefused() | ledger_events.LedgerPaymentRefusalReceived()
+            ):
+                yield from _wish_refused(channel, ledger, event)
             case ledger_events.LedgerUpdateResent():
                 if channel.my_index != LEADER or ledger.proposal(event.turn_num) is None:
                     yield f"no proposal of ours waits at turn {event.turn_num}"
@@ -267,6 +272,18 @@ def _asked(channel: ChannelFacts, ledger: LedgerFacts, event: AskedEvent) -> Ite
     balance = ledger.agreed.balances[ledger.follower]
     if is_ours and amount + sum(ledger.asked.values()) > balance:
         yield f"{amount} and what was asked for before are above our balance of {balance}"
+
+
+def _wish_refused(
+    channel: ChannelFacts, ledger: LedgerFacts, event: WishRefusalEvent
+) -> Iterator[str]:
+    is_ours = isinstance(event, ledger_events.LedgerPaymentRefused)
+    if is_ours != (channel.my_index == LEADER):
+        yield "only the leader refuses what was asked for"
+    if is_ours == (event.request_id in ledger.asked):
+        yield "that request was taken in" if is_ours else "nothing was asked for under that id"
+    if not event.error_code:
+        yield "the refusal has no name"
 
 
 def _closing_turn(channel: ChannelFacts, ledger: LedgerFacts, state: State) -> Iterator[str]:

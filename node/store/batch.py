@@ -19,6 +19,8 @@ from protocols.effects import Effect
 from protocols.events import EVENTS, Event, LogTailCut, NodeCreated, encode_payload
 from protocols.ledger_events import (
     LedgerPaymentAsked,
+    LedgerPaymentRefusalReceived,
+    LedgerPaymentRefused,
     LedgerPaymentRequested,
     LedgerUpdateProposed,
     LedgerUpdateReceived,
@@ -43,6 +45,8 @@ _OF_EITHER_OWNER = frozenset(
         LedgerUpdateReceived,
         LedgerPaymentAsked,
         LedgerPaymentRequested,
+        LedgerPaymentRefused,
+        LedgerPaymentRefusalReceived,
     )
 )
 """Their request id may be the peer's owner's, which must never answer a request of ours: of ours

@@ -27,8 +27,10 @@ from tests.support.ledger_rig import (
     add,
     judged_by,
     ledger_at,
+    move_back,
     opened_ledger,
     payment_request,
+    proposals,
     propose,
 )
 from tests.support.network import CoreNode, Network, Said
@@ -42,6 +44,10 @@ def network() -> Network:
 
 def pay(amount: int, request_id: str = "rent", channel_id: bytes = LEDGER) -> inputs.PayLedger:
     return inputs.PayLedger(channel_id, amount, request_id)
+
+
+def wish_refusal(request_id: str) -> messages.LedgerPaymentRefusal:
+    return messages.LedgerPaymentRefusal(LEDGER, request_id, "LEDGER_NOT_RUNNING", "it is closing")
 
 
 def reason_of(node: CoreNode) -> str:
@@ -204,10 +210,70 @@ def test_a_ledger_has_no_payments_that_the_follower_could_refuse(network: Networ
     assert network.alice.channel(LEDGER).final_requests == ()
 
 
-def test_a_wish_is_dropped_where_nothing_runs(network: Network) -> None:
+def test_a_wish_that_crosses_the_closing_is_refused_by_name(network: Network) -> None:
+    alice, bob = network.alice, network.bob
+    bob.feed(pay(50, "gas"))
+    alice.feed(inputs.CloseChannel(LEDGER))
+    network.deliver(bob)
+    (refused,) = alice.events_of("ledger-payment-refused")
+    assert (refused.request_id, refused.error_code) == ("gas", "LEDGER_NOT_RUNNING")
+    assert "final state is signed" in refused.reason
+    assert ledger_at(alice).asked == ()
+    assert not alice.events_of("message-dropped")
+    assert alice.peer(BOB.address).refusal_count == 1
+    network.settle()
+    (heard,) = bob.events_of("ledger-payment-refusal-received")
+    assert (heard.request_id, heard.error_code) == ("gas", "LEDGER_NOT_RUNNING")
+    expected = [RefusedPayment("gas", 50, False, "LEDGER_NOT_RUNNING")]
+    assert list(ledger_at(bob).refused_payments) == expected
+    assert ledger_at(bob).asked == ()
+    for node in (alice, bob):
+        assert ledger_at(node).current == START
+        assert node.peer(node.channel(LEDGER).counterparty).fault_count == 0
+        assert node.fold().digest() == node.state.digest()
+
+
+def test_a_wish_is_refused_by_name_after_a_cut_tail(network: Network) -> None:
     network.alice.lose_tail()
-    network.alice.feed(Said(BOB, payment_request(5)))
-    assert reason_of(network.alice).startswith("LEDGER_NOT_RUNNING")
+    result = network.alice.feed(Said(BOB, payment_request(5)))
+    assert names(result) == ["ledger-payment-refused", "send LedgerPaymentRefusal"]
+
+
+def test_a_wish_that_nobody_could_answer_is_dropped_where_nothing_runs(network: Network) -> None:
+    network.alice.lose_tail()
+    network.alice.feed(Said(BOB, payment_request(501)))
+    assert reason_of(network.alice).startswith("LEDGER_FUNDS_INSUFFICIENT")
+
+
+def test_a_refused_wish_frees_what_was_set_aside_for_it(network: Network) -> None:
+    bob = network.bob
+    bob.feed(pay(400, "gas"))
+    with pytest.raises(LedgerFundsInsufficient):
+        bob.feed(pay(200, "more"))
+    bob.feed(Said(ALICE, wish_refusal("gas")))
+    bob.feed(pay(200, "more"))
+    assert [asked.request_id for asked in ledger_at(bob).asked] == ["more"]
+
+
+def test_a_refused_wish_is_no_reason_to_take_the_money(network: Network) -> None:
+    network.bob.feed(pay(50, "gas"))
+    network.deliver(network.bob)
+    network.bob.feed(Said(ALICE, wish_refusal("gas")))
+    assert network.bob.peer(ALICE.address).sent == network.alice.peer(BOB.address).received
+    (moved,) = proposals(move_back(50, "gas"))
+    network.bob.feed(Said(ALICE, moved))
+    network.bob.feed(inputs.EndOfBatch())
+    (refused,) = network.bob.events_of("ledger-update-refused")
+    assert refused.error_code == "LEDGER_BALANCE_FALLS"
+
+
+def test_a_refusal_of_what_was_not_asked_changes_nothing(network: Network) -> None:
+    before = ledger_at(network.bob)
+    result = network.bob.feed(Said(ALICE, wish_refusal("gas")))
+    assert names(result) == ["message-received", "message-repeated"]
+    assert ledger_at(network.bob) == before
+    network.alice.feed(Said(BOB, wish_refusal("gas")))
+    assert reason_of(network.alice).startswith("UNEXPECTED_MESSAGE")
 
 
 def test_a_leaders_payment_under_the_id_of_a_wish_leaves_the_wish(network: Network) -> None:

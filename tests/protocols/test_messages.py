@@ -48,6 +48,7 @@ BODIES: dict[str, Body] = {
     "ledger-ok": messages.LedgerCountersignature(CHANNEL, 2, bytes(65)),
     "ledger-no": messages.LedgerRefusal(CHANNEL, 2, "FEE_TOO_LOW", "too low"),
     "ledger-ask": messages.LedgerPaymentRequest(CHANNEL, AMOUNT, "rent"),
+    "ledger-unpaid": messages.LedgerPaymentRefusal(CHANNEL, "rent", "LEDGER_NOT_RUNNING", "closed"),
     "vpropose": messages.VirtualProposal(
         (bytes(20), bytes(20)), 7, bytes(20), 60, b"s", (bytes(65), b""), (AMOUNT,), CHANNEL
     ),

@@ -27,6 +27,8 @@ PROPOSED, RECEIVED = ledger_events.LedgerUpdateProposed, ledger_events.LedgerUpd
 SIGNED, CONFIRMED = ledger_events.LedgerUpdateSigned, ledger_events.LedgerUpdateConfirmed
 REFUSED, REFUSAL = ledger_events.LedgerUpdateRefused, ledger_events.LedgerRefusalReceived
 ASKED, REQUESTED = ledger_events.LedgerPaymentAsked, ledger_events.LedgerPaymentRequested
+WISH_REFUSED = ledger_events.LedgerPaymentRefused
+WISH_REFUSAL = ledger_events.LedgerPaymentRefusalReceived
 RESENT, RESTORED = ledger_events.LedgerUpdateResent, ledger_events.LedgerRestored
 CUT = events.LogTailCut(10, 5, "000001.log")
 
@@ -288,6 +290,25 @@ def test_a_request_is_made_once_until_it_is_answered() -> None:
     then(follower(), tea, more, words="above our balance of 505")
     one(without(leader(), REQUESTED), "unasked (M15)", PROPOSED, 1)
     one(without(follower(), ASKED), "unasked (M15)", SIGNED, 1)
+
+
+def test_a_leader_refuses_what_it_did_not_take_in_and_says_why() -> None:
+    no = WISH_REFUSED(LEDGER, amount_to_bytes(1), "cake", "LEDGER_NOT_RUNNING", "it closes")
+    sound([*leader(), no])
+    then(leader(), replace(no, error_code=""), words="the refusal has no name")
+    then(follower(), no, words="only the leader refuses what was asked for")
+    taken = REQUESTED(LEDGER, amount_to_bytes(1), "cake")
+    then([*leader(), taken], no, words="that request was taken in")
+
+
+def test_a_follower_hears_a_refusal_of_what_it_asked_for() -> None:
+    asked = ASKED(LEDGER, amount_to_bytes(500), "cake")
+    no = WISH_REFUSAL(LEDGER, "cake", "LEDGER_NOT_RUNNING", "it closes")
+    again = replace(asked, request_id="more")
+    sound([*follower(), asked, no, again])
+    then([*follower(), asked], again, words="above our balance of 505")
+    then(follower(), no, words="nothing was asked for under that id")
+    then(leader(), no, words="only the leader refuses what was asked for")
 
 
 # --- the end ---
