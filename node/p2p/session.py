@@ -2,10 +2,10 @@
 
 A reader hands over everything one read completed without a task switch per message. What is queued
 leaves in one write: at once as far as the socket takes it, the rest by a writer that waits. An ack
-rides on the next message and goes alone only if none comes soon; one that came alone is recorded
-with what comes next, for a write of its own would be in the way of that. Neither reader nor writer
-sets a timer: a watchman looks after both now and then, which keeps a message's way short. Any of
-them ends the session; why is the session's result.
+rides on the next message and goes alone only if none comes soon; those of the peer are handed over
+now and then, the newest for all: nothing waits for them, and recording each would be in the way of
+the messages. Neither reader nor writer sets a timer: a watchman looks after both now and then,
+which keeps a message's way short. Any of them ends the session; why is the session's result.
 
 The session knows no objective and no channel. What it drops (a full queue, a cut) is durable in
 the outbox, which hears of the gap through `on_connected`.
@@ -15,7 +15,6 @@ import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import trio
 
@@ -59,9 +58,6 @@ from protocols.inputs import PeerAck, PeerFault, PeerMessage
 from protocols.messages import decode_body
 from protocols.routes import Note, decode_note
 from protocols.types import Address
-
-Told = Literal["nothing", "an ack", "messages"]
-"""What one read brought for the engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +115,7 @@ class Session:
         self._ack_deadline_s = math.inf
         """When our ack goes alone; infinite while none waits."""
         self._record_deadline_s = math.inf
-        """When an ack of the peer's is recorded that came alone."""
+        """When the peer's newest ack is handed over; infinite while it is no news."""
         self._notes: deque[bytes] = deque()
         self._pong_number: int | None = None
         self._ping_due = False
@@ -193,6 +189,7 @@ class Session:
             await self._take_leave(self._ended)
             return self._ended
         finally:
+            self._hand_over_ack()
             try:
                 await self.connection.aclose()
             finally:
@@ -245,11 +242,11 @@ class Session:
             received = await self.connection.receive()
             now_s = self.last_received_s = trio.current_time()
             self._delivering = True
-            told: Told = "messages"
             try:
-                told = await self._deliver(received.frames)
+                await self._deliver(received.frames)
             finally:
-                self._carry_out(told)
+                if received.frames:
+                    self._prompt()
             if received.fault is not None:
                 raise received.fault
             cost = received.size_bytes + limits.frame_cost_bytes * len(received.frames)
@@ -258,15 +255,13 @@ class Session:
                 await trio.sleep(wait_s)
             self._delivering = False
 
-    async def _deliver(self, frames: list[Frame]) -> Told:
+    async def _deliver(self, frames: list[Frame]) -> None:
         nowait = self._ports.submit.nowait
         acked_sequence = self._acked_sequence
-        told: Told = "nothing"
         for frame in frames:
             if type(frame) is Message:
                 if frame.ack > acked_sequence:
                     acked_sequence = frame.ack
-                told = "messages"
                 self._received_message_count += 1
                 message = self._peer_message(frame)
                 if not nowait(message):
@@ -277,28 +272,15 @@ class Session:
                 self._control(frame)
         if acked_sequence > self._acked_sequence:
             self._acked_sequence = acked_sequence
-            item = PeerAck(self.remote, acked_sequence)
-            if not nowait(item):
-                await self._ports.submit(item)
-            if told == "nothing":
-                told = "an ack"
-        return told
-
-    def _carry_out(self, told: Told) -> None:
-        """See to what one read brought."""
-        if told == "messages":
-            self._prompt()
-        elif told == "an ack" and self._record_deadline_s == math.inf:
-            self._record_deadline_s = trio.current_time() + self._limits.ack_delay_s
-            self._ack_waits.set()
+            if self._record_deadline_s == math.inf:
+                self._record_deadline_s = trio.current_time() + self._limits.ack_delay_s
 
     def _prompt(self) -> None:
         """Have what was delivered carried out. An ack that rides on an answer wakes nobody."""
-        self._record_deadline_s = math.inf
         self._prompting = True
         self._ports.submit.prompt()
         self._prompting = False
-        if self._ack_deadline_s < math.inf:
+        if min(self._ack_deadline_s, self._record_deadline_s) < math.inf:
             self._ack_waits.set()
 
     def _peer_message(self, frame: Message) -> PeerMessage:
@@ -371,7 +353,7 @@ class Session:
             self._ports.on_sent()
 
     async def _see_to_acks(self) -> None:
-        """Acks for which no company came in time: ours is sent, the peer's is recorded."""
+        """Send our ack if no message took it along in time, and hand over the peer's newest."""
         while True:
             due_s = min(self._ack_deadline_s, self._record_deadline_s)
             if due_s == math.inf:
@@ -380,11 +362,22 @@ class Session:
             elif trio.current_time() < due_s:
                 await trio.sleep_until(due_s)
             elif due_s == self._record_deadline_s:
+                if not self._hand_over_ack():
+                    await self._ports.submit(PeerAck(self.remote, self._acked_sequence))
                 self._prompt()
             else:
                 self._ack_due = True
                 self._ack_deadline_s = math.inf
-                self._wake.set()
+                self._flush()
+                if self._ack_due:
+                    self._wake.set()
+
+    def _hand_over_ack(self) -> bool:
+        """Queue the peer's newest ack if it is news; False if there is no room."""
+        if self._record_deadline_s == math.inf:
+            return True
+        self._record_deadline_s = math.inf
+        return self._ports.submit.nowait(PeerAck(self.remote, self._acked_sequence))
 
     async def _watch(self) -> None:
         """Cut a stalled write and a silent peer; ask a quiet one for a sign of life."""

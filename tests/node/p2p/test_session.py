@@ -250,13 +250,14 @@ async def test_a_body_that_does_not_decode_is_a_numbered_message_with_its_fault(
         assert good.body is not None
 
 
-async def test_acks_are_submitted_once_per_read_and_only_when_they_rise() -> None:
+async def test_acks_are_submitted_only_when_they_rise(autojump_clock: MockClock) -> None:
     async with talking() as talk:
         await send_raw(talk.far, Ack(1), Message(1, 3, body(1)), Ack(2))
+        await trio.sleep(1.0)
         await send_raw(talk.far, Ack(3), Ack(1))
+        await trio.sleep(1.0)
         await send_raw(talk.far, Ack(4))
-        while len(talk.inbox.acks) < 2:
-            await talk.inbox.changed()
+        await trio.sleep(1.0)
         assert [ack.sequence for ack in talk.inbox.acks] == [3, 4]
 
 
@@ -375,36 +376,49 @@ async def test_a_message_that_is_answered_in_its_own_turn_wakes_its_reader_alone
         instrument = Steps()
         trio.lowlevel.add_instrument(instrument)
         for number in range(1, 4):
-            await send_raw(talk.far, Message(number, number - 1, body(number)))
+            await send_raw(talk.far, Message(number, 0, body(number)))
             assert await talk.frames() == [Message(number, number, body(number))]
         trio.lowlevel.remove_instrument(instrument)
         loops = {"_read", "_write", "_see_to_acks", "_watch"}
         assert [name for name in steps if name in loops] == ["_read"] * 3
 
 
-async def test_an_ack_that_came_alone_is_carried_out_with_what_comes_next(
+async def test_acks_are_handed_over_now_and_then_the_newest_for_all(
     autojump_clock: MockClock,
 ) -> None:
     async with talking() as talk:
-        await send_raw(talk.far, Ack(1))
-        await wait_all_tasks_blocked()
-        assert [ack.sequence for ack in talk.inbox.acks] == [1]
-        assert talk.inbox.prompt_count == 0
-        await send_raw(talk.far, Message(1, 1, body(1)))
-        await trio.sleep(1.0)
-        assert talk.inbox.prompt_count == 1
-
-
-async def test_an_ack_that_came_alone_is_carried_out_soon(autojump_clock: MockClock) -> None:
-    async with talking() as talk:
-        await send_raw(talk.far, Ack(1))
-        await trio.sleep(LIMITS.ack_delay_s / 2)
-        await send_raw(talk.far, Ack(2))
-        assert talk.inbox.prompt_count == 0
+        for number in range(1, 11):
+            await send_raw(talk.far, Message(number, number, body(number)))
+            await trio.sleep(LIMITS.ack_delay_s / 8)
+        assert talk.inbox.prompt_count == len(talk.inbox.messages) + 1
+        assert [ack.sequence for ack in talk.inbox.acks] == [8]
         await trio.sleep(LIMITS.ack_delay_s)
-        assert talk.inbox.prompt_count == 1
+        assert [ack.sequence for ack in talk.inbox.acks] == [8, 10]
+        await send_raw(talk.far, Ack(9), Message(11, 10, body(11)))
         await trio.sleep(1.0)
-        assert talk.inbox.prompt_count == 1
+        assert len(talk.inbox.acks) == 2
+
+
+async def test_an_ack_waits_for_room_in_the_queue(autojump_clock: MockClock) -> None:
+    inbox = Inbox(room=0)
+    async with talking(inbox=inbox) as talk:
+        await send_raw(talk.far, Ack(1))
+        await trio.sleep(1.0)
+        assert (inbox.acks, inbox.waited_count) == ([], 1)
+        inbox.give_room(1)
+        await wait_all_tasks_blocked()
+        assert [ack.sequence for ack in inbox.acks] == [1]
+
+
+async def test_an_ack_that_was_not_handed_over_yet_outlives_the_session() -> None:
+    async with talking() as talk:
+        await send_raw(talk.far, Message(1, 4, body(1)))
+        while not talk.inbox.messages:
+            await talk.inbox.changed()
+        assert talk.inbox.acks == []
+        talk.session.close(PeerSilent("a test ends it"))
+        await talk.ending()
+        assert [ack.sequence for ack in talk.inbox.acks] == [4]
 
 
 async def test_what_came_before_a_frame_that_ends_the_session_is_carried_out() -> None:
