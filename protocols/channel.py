@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from protocols.abi import decode_state
-from protocols.compact_state import compacted, expanded
+from protocols.compact_state import compacted, expanded, split_of
 from protocols.crypto import KnownSigner, known_signer_from_signature
 from protocols.ledger import Ledger
 from protocols.outcome import SIMPLE, address_of_destination, is_external, total
@@ -237,6 +237,10 @@ class FundingTerms(Struct, frozen=True, gc=False):
 
 @lru_cache(maxsize=65_536)
 def _terms(compact_prefund: bytes) -> FundingTerms:
+    split = split_of(compact_prefund)
+    if split is not None:
+        asset, *amounts = split
+        return FundingTerms(shared(asset), tuple(amounts), sum(amounts))
     (exit_,) = decode_state(expanded(compact_prefund)).outcome
     deposits = tuple(allocation.amount for allocation in exit_.allocations)
     return FundingTerms(shared(exit_.asset), deposits, total(exit_))

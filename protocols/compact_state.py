@@ -11,6 +11,7 @@ from __future__ import annotations
 from struct import Struct
 
 from protocols.plain_state import LAYOUT, PADDING
+from protocols.types import Address, Amount
 
 _WHOLE = b"\0"
 _SIMPLE = b"\1"
@@ -35,3 +36,11 @@ def expanded(compact: bytes) -> bytes:
     a, b, c, d, e, f, g, h = _DIFFERING.unpack_from(compact, 1)
     p, q, r, s, t, u, v, w = PADDING
     return LAYOUT.pack(a, p, b, q, c, r, d, s, e, t, f, u, g, v, h, w)
+
+
+def split_of(compact: bytes) -> tuple[Address, Amount, Amount] | None:
+    """The asset of a plain state and what each side gets of it; None for any other state."""
+    if compact.startswith(_WHOLE):
+        return None
+    _, _, _, asset, _, first, _, second = _DIFFERING.unpack_from(compact, 1)
+    return asset, int.from_bytes(first, "big"), int.from_bytes(second, "big")

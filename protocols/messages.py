@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 
 from protocols.errors import InvalidEncoding
-from protocols.state import FixedPart
+from protocols.state import FixedPart, fixed_part_of
 from protocols.types import (
     Address,
     Amount32,
@@ -216,7 +216,7 @@ class VirtualProposal(msgspec.Struct, frozen=True, array_like=True, tag="vpropos
 
 def fixed_part(proposal: ChannelProposal | VirtualProposal) -> FixedPart:
     """What never changes in the proposed channel. Raises InvalidWidth on a value out of shape."""
-    return FixedPart(
+    return fixed_part_of(
         proposal.participants,
         proposal.channel_nonce,
         proposal.app_definition,

@@ -66,6 +66,17 @@ class FixedPart(Struct, frozen=True, array_like=True, gc=False):
         return _channel_id(self)
 
 
+@lru_cache(maxsize=256, typed=True)
+def fixed_part_of(
+    participants: tuple[Address, ...],
+    channel_nonce: Uint64,
+    app_definition: Address,
+    challenge_duration: Uint48,
+) -> FixedPart:
+    """As `FixedPart`: the one that was made of the same values, if it was made a moment ago."""
+    return FixedPart(participants, channel_nonce, app_definition, challenge_duration)
+
+
 @lru_cache(maxsize=1024)
 def _channel_id(fixed: FixedPart) -> ChannelId:
     return keccak256(fixed.encode())
@@ -91,7 +102,7 @@ class State(Struct, frozen=True, array_like=True, gc=False):
     @property
     def channel_id(self) -> ChannelId:
         """The channel this state belongs to."""
-        return self.fixed.channel_id()
+        return _channel_id(self.fixed)
 
     def encode(self) -> bytes:
         """The bytes whose hash is signed; `InvalidEncoding` if they are too many to enforce."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols.compact_state import compacted, expanded
+from protocols.compact_state import compacted, expanded, split_of
 from protocols.outcome import (
     GUARANTEE,
     Allocation,
@@ -48,6 +48,7 @@ def test_every_state_between_two_ends_comes_back(
     compact = compacted(encoded)
     assert expanded(compact) == encoded
     assert len(compact) == (132 if max(amounts) < 2**128 else 865)
+    assert split_of(compact) == ((asset, *amounts) if max(amounts) < 2**128 else None)
 
 
 GUARANTEED = Allocation(b"\x77" * 32, 5, GUARANTEE, guarantee_metadata(*ENDS))
@@ -70,6 +71,7 @@ TWO_ASSETS = (_simple(1, 2), _simple(3, 4, asset=TOKEN))
 def test_any_other_bytes_come_back_too(encoded: bytes) -> None:
     assert compacted(encoded) == b"\0" + encoded
     assert expanded(compacted(encoded)) == encoded
+    assert split_of(compacted(encoded)) is None
 
 
 @given(st.binary(min_size=1, max_size=1), st.integers(0, 863))

@@ -17,6 +17,8 @@ from protocols.state import (
     State,
     challenge_message,
     fingerprint,
+    fixed_part_of,
+    hash_of_encoding,
     says_final,
     state_from_encoding,
     status_word,
@@ -35,6 +37,9 @@ def state_of(
     *allocations: Allocation, asset: bytes = FF, app_data: bytes = b"", turn_num: int = 0
 ) -> State:
     return State(FIXED, app_data, (SingleAssetExit(asset, allocations),), turn_num, False)
+
+
+PLAIN = state_of(*TWO_SHARES)
 
 
 # Golden values
@@ -201,6 +206,31 @@ def test_states_survive_the_round_trip_through_their_encoding() -> None:
         again = state_from_encoding(state.fixed, state.encode())
         assert again == state
         assert again.state_hash() == keccak256(state.encode())
+
+
+def test_a_state_is_read_once_and_still_refused_for_another_channel() -> None:
+    encoded = PLAIN.encode()
+    first = state_from_encoding(PLAIN.fixed, encoded)
+    assert first == PLAIN
+    assert state_from_encoding(replaced(PLAIN.fixed), bytes(bytearray(encoded))) is first
+    with pytest.raises(InvalidEncoding, match="another channel"):
+        state_from_encoding(replaced(PLAIN.fixed, channel_nonce=43), encoded)
+    with pytest.raises(InvalidEncoding, match="canonical"):
+        state_from_encoding(PLAIN.fixed, encoded[:159] + b"\x02" + encoded[160:])
+
+
+def test_an_encoding_has_its_hash_whether_it_is_remembered_or_not() -> None:
+    for state in (PLAIN, replaced(PLAIN, app_data=b"x"), replaced(PLAIN, turn_num=2)):
+        for _ in range(2):
+            assert hash_of_encoding(state.encode()) == keccak256(state.encode())
+
+
+def test_a_fixed_part_of_the_same_values_is_the_same_and_of_other_types_is_refused() -> None:
+    values = ((AA, BB), 1, ZERO_ADDRESS, 86_400)
+    assert fixed_part_of(*values) == FixedPart(*values)
+    assert fixed_part_of(*values) is fixed_part_of(*values)
+    with pytest.raises(InvalidWidth):
+        fixed_part_of((AA, BB), True, ZERO_ADDRESS, 86_400)
 
 
 def test_the_state_of_another_channel_is_refused() -> None:
