@@ -38,6 +38,7 @@ INDEXED_FIELDS: dict[str, tuple[str, ...]] = {
 """By which fields an event is found again, besides its request id."""
 # A listed payment stands right before the record of its batch, which its channel leads to.
 INDEXED_FIELDS[PaymentListed.NAME] = ("payment_id",)
+_COLUMNS = {name: tuple(map(attrgetter, fields)) for name, fields in INDEXED_FIELDS.items()}
 _OF_EITHER_OWNER = frozenset(
     event.NAME
     for event in (
@@ -140,7 +141,7 @@ class Batch:
     def _index_run(self, run: Sequence[Event], first_seq: int) -> None:
         # Behind the records and field by field: RocksDB finds the place of keys in order at once.
         put, entity, name = self._put, self._entity, run[0].NAME
-        columns = [list(map(attrgetter(field), run)) for field in INDEXED_FIELDS[name]]
+        columns = [list(map(column, run)) for column in _COLUMNS[name]]
         for key, value in run_entries(columns, first_seq):
             put(key, value, entity)
         if name in ANSWERS_REQUEST:

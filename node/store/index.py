@@ -9,7 +9,7 @@ keys cost a payment as much as its record did.
     first entity (32) || seq u64  -> 2 || count u16       record seq + n is about first entity + n
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from operator import eq, lt
 
 from node.store.record import SEQ_SIZE_BYTES, seq_key
@@ -25,31 +25,32 @@ _SPLIT_COUNT_MIN = 8
 Entry = tuple[bytes, bytes]
 
 
-def run_entries(columns: Sequence[Sequence[bytes]], first_seq: int) -> Iterator[Entry]:
+def run_entries(columns: Sequence[Sequence[bytes]], first_seq: int) -> list[Entry]:
     """The entries of records from `first_seq` on: by column, the entity of each record."""
     assert len(columns) <= 2, "a record of a run is about a channel, a payment, or both"
-    if len(columns) == 2 and any(map(eq, *columns)):
-        # A payer may name a payment after its channel: their entries would have one key.
-        for column in columns:
-            yield from _singles(column, first_seq)
-        return
+    entries: list[Entry] = []
+    # A payer may name a payment after its channel: their entries would have one key.
+    add = _add_singles if len(columns) == 2 and any(map(eq, *columns)) else _add
     for column in columns:
         for start in range(0, len(column), RUN_COUNT_MAX):
-            yield from _entries(column[start : start + RUN_COUNT_MAX], first_seq + start)
+            add(entries, column[start : start + RUN_COUNT_MAX], first_seq + start)
+    return entries
 
 
-def _entries(column: Sequence[bytes], seq: int) -> Iterator[Entry]:
+def _add(entries: list[Entry], column: Sequence[bytes], seq: int) -> None:
     count, first = len(column), column[0]
-    if count > 1 and column.count(first) == count:
-        yield first + seq_key(seq), _value(_SAME, count)
-    elif count > 1 and _ascends(column):
-        yield first + seq_key(seq), _value(_ASCENDING, count)
+    if count == 1:
+        entries.append((first + seq_key(seq), b""))
+    elif column[-1] == first and column.count(first) == count:
+        entries.append((first + seq_key(seq), _value(_SAME, count)))
+    elif _ascends(column):
+        entries.append((first + seq_key(seq), _value(_ASCENDING, count)))
     elif count < _SPLIT_COUNT_MIN:
-        yield from _singles(column, seq)
+        _add_singles(entries, column, seq)
     else:
         half = count // 2
-        yield from _entries(column[:half], seq)
-        yield from _entries(column[half:], seq + half)
+        _add(entries, column[:half], seq)
+        _add(entries, column[half:], seq + half)
 
 
 def _ascends(column: Sequence[bytes]) -> bool:
@@ -58,9 +59,8 @@ def _ascends(column: Sequence[bytes]) -> bool:
     return rise == len(column) - 1 and all(map(lt, column, column[1:]))
 
 
-def _singles(column: Sequence[bytes], first_seq: int) -> Iterator[Entry]:
-    for seq, entity in enumerate(column, first_seq):
-        yield entity + seq_key(seq), b""
+def _add_singles(entries: list[Entry], column: Sequence[bytes], first_seq: int) -> None:
+    entries += [(entity + seq_key(seq), b"") for seq, entity in enumerate(column, first_seq)]
 
 
 def _value(kind: int, count: int) -> bytes:
