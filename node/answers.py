@@ -9,8 +9,9 @@ import msgspec
 
 from protocols.errors import ProtocolError
 
-Until = Literal["durable", "receipt", "completed"]
-"""When a command is answered: on our disk; receipted by the payee; its objective completed."""
+Until = Literal["durable", "receipt", "completed", "agreed"]
+"""When a command is answered: on our disk; receipted by the payee; its objective completed; agreed
+in its ledger."""
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
@@ -35,6 +36,8 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     """Of a payment in a ledger: its name."""
     completed: bool = False
     """True once the command's objective is."""
+    agreed: bool = False
+    """True once both parties of a ledger signed the payment's state."""
 
 
 Done = Callable[[Answer | ProtocolError], None]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import groupby
+from typing import get_args
 
 import msgspec
 
@@ -47,6 +48,9 @@ SETTLING = (
     events.HoldingsRead,
 )
 """Events that clear effects from the outbox."""
+
+NOTED = frozenset((*SIGNING, events.ObjectiveCreated, *get_args(Telling), *SETTLING))
+"""Events after which there is more to do than to fold them."""
 
 
 RUN_COUNT_MIN = 16
@@ -203,16 +207,20 @@ class Step:
         """Append and fold one event; note what it settles and whom it answers."""
         state = self._desk.state
         seq = self.batch.append(event, cause_seq)
+        if type(event) in NOTED:
+            self._note(event, seq)
+        apply(state, event, self.now_ms)
+
+    def _note(self, event: events.Event, seq: int) -> None:
         if isinstance(event, SIGNING):
             self.batch.sign_turn(event.channel_id, event.turn_num, event.state_hash)
         elif isinstance(event, events.ObjectiveCreated):
             self._desk.requests.created(event.objective_id, seq)
-        elif isinstance(event, Telling):
+        if isinstance(event, Telling):
             self._answers.extend(self._desk.waiters.on_event(event))
         if isinstance(event, SETTLING):
             self.batch.clear_effects(self._desk.outbox.settled_keys(event))
             self._settled.append(event)
-        apply(state, event, self.now_ms)
 
     def _command(self, queued: Queued, done: Done) -> None:
         requests = self._desk.requests

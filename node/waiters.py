@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from node.agreements import Agreements, Deciding
 from node.answers import Answer, Done, Until
 from node.limits import WAITER_COUNT_MAX
 from protocols import events
@@ -27,6 +28,7 @@ Telling = (
     | events.VoucherRefusalReceived
     | events.ObjectiveCompleted
     | events.ObjectiveRejected
+    | Deciding
 )
 """Events that a caller who waits may have to be told of."""
 
@@ -38,6 +40,7 @@ class Waiters:
         self._state = state
         self._waiting: dict[Bytes32, list[tuple[Done, Answer]]] = {}
         self._count = 0
+        self._agreements = Agreements(state)
 
     def settle(self, until: Until, answer: Answer, done: Done) -> Answer | ProtocolError | None:
         """What to answer now to a command that is done; None if `done` waits for an event."""
@@ -55,10 +58,15 @@ class Waiters:
             if objective.status == ObjectiveStatus.COMPLETED:
                 return replace(answer, completed=True)
             return self._keep(answer.objective_id, answer, done)
+        if until == "agreed":
+            return self._agreements.settle(answer, done, room=self._has_room())
         return answer
 
+    def _has_room(self) -> bool:
+        return self._count + self._agreements.count < WAITER_COUNT_MAX
+
     def _keep(self, name: Bytes32, answer: Answer, done: Done) -> Answer | None:
-        if self._count >= WAITER_COUNT_MAX:
+        if not self._has_room():
             return answer
         self._waiting.setdefault(name, []).append((done, answer))
         self._count += 1
@@ -66,7 +74,7 @@ class Waiters:
 
     def on_event(self, event: Telling) -> Iterator[tuple[Done, Answer | ProtocolError]]:
         """Whom the event answers; to be called before it is folded."""
-        if not self._waiting:
+        if not self._waiting and not self._agreements.count:
             return
         match event:
             case events.ReceiptReceived():
@@ -81,6 +89,8 @@ class Waiters:
                     yield done, ObjectiveFailed(event.objective_id, event.reason)
             case events.ObjectiveCompleted():
                 yield from self._completed(event)
+            case _:
+                yield from self._agreements.on_event(event)
 
     def _receipted(
         self, event: events.ReceiptReceived
@@ -99,6 +109,7 @@ class Waiters:
             yield done, replace(answer, completed=True)
         # What has no receipt when the channel is paid out never gets one: the outcome holds it.
         channel_id = self._state.objectives[event.objective_id].channel_id
+        yield from self._agreements.give_up(channel_id)
         for payment in self._state.channels[channel_id].vouchers.pending:
             yield from self._no_longer_waiting(payment.payment_id)
 

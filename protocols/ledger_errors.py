@@ -163,3 +163,14 @@ class LedgerNotRunning(LedgerRefused):
     template = "ledger {channel_id} takes no changes: {reason}"
     channel_id: bytes
     reason: str
+
+
+@dataclass(eq=False)
+class LedgerPaymentNotMade(LedgerRefused):
+    """The other party refused the move: a proposal by its turn, or a wish by its request id."""
+
+    code = 1517
+    next_step = "nothing was paid: look at the ledger, and pay under another request id"
+    template = "payment {request_id} was refused: {error_code}"
+    request_id: str
+    error_code: str

@@ -163,7 +163,8 @@ def command_result(answer: Answer) -> msgspec.Struct:
 
 def ledger_payment_result(answer: Answer) -> msgspec.Struct:
     """What became of a payment in a ledger."""
-    return results.LedgerPaymentResult(answer.seq, to_hex(answer.channel_id), answer.request_id)
+    names = to_hex(answer.channel_id), answer.request_id
+    return results.LedgerPaymentResult(answer.seq, *names, answer.agreed)
 
 
 def payment_result(answer: Answer) -> msgspec.Struct:

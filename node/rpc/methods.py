@@ -153,6 +153,7 @@ COMMANDS = (
             ledger_errors.LedgerFundsInsufficient,
             ledger_errors.InvalidLedgerChange,
             ledger_errors.TooManyProposalsWaiting,
+            ledger_errors.LedgerPaymentNotMade,
             errors.RequestIdConflict,
         ),
         commands.pay_ledger,

@@ -159,6 +159,8 @@ class LedgerPayParams(Params, frozen=True, forbid_unknown_fields=True, gc=False)
     amount: AmountText
     request_id: RequestIdText = ""
     """Ties the payment to the ledger's update; made up if none is given."""
+    until: Literal["durable", "agreed"] = "durable"
+    """durable: answered once the order is on our disk. agreed: once the other party signed it."""
 
 
 class LedgerListParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):

@@ -65,6 +65,8 @@ class LedgerPaymentResult(Struct, frozen=True, gc=False):
     channel_id: Hash32Out
     request_id: str
     """Names the payment in the ledger's update."""
+    agreed: bool
+    """Whether both signed it, as far as the answer waited for it."""
 
 
 class GuaranteeView(Struct, frozen=True, gc=False):

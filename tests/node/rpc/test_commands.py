@@ -242,6 +242,7 @@ def test_answers_are_shown_in_hex_and_decimals() -> None:
     }
     named = Answer(9, ID, b"\xcd" * 32, request_id="rent")
     assert msgspec.to_builtins(commands.ledger_payment_result(named)) == {
+        "agreed": False,
         "seq": 9,
         "channel_id": "0x" + "cd" * 32,
         "request_id": "rent",
