@@ -69,6 +69,7 @@ def test_the_limits_are_the_formulas_of_the_page() -> None:
     update_us = 2 * (25 + 35 + 5) + 3 * 0.5
     assert PARTS.ledger_updates_per_s == pytest.approx(2e6 / update_us)
     assert PARTS.one_ledger_per_s == pytest.approx(1e6 / (update_us + 3 * 150 + 66))
+    assert PARTS.one_ledger_ms == pytest.approx((update_us + 3 * 150 + 66) / 1e3)
     assert PARTS.opening_ms == pytest.approx(5 * (2 * 35 + 25 + 5 + 150 + 33) / 1e3)
     assert PARTS.openings_per_s == pytest.approx(1e6 / (10 * 25 + 16 * 35 + 26 * 5))
     assert PARTS.replay_per_s == pytest.approx(2.5e6)
@@ -143,6 +144,7 @@ def test_every_aim_has_its_limit_and_its_share() -> None:
         "receipted_p50_ms": ("L3r", 2.5, True),
         "ledger_updates_per_s": ("L4", 0.40, False),
         "one_ledger_per_s": ("L5", 0.45, False),
+        "one_ledger_p50_ms": ("L5p", 2.2, True),
         "opening_p50_ms": ("L6", 4.0, True),
         "opening_delayed_p50_ms": (70.0, 1.0, True),
         "openings_per_s": ("L6c", 0.25, False),
@@ -260,6 +262,7 @@ def test_batches_ledgers_and_hubs_are_measured_between_three_daemons(tmp_path: P
         channels=2,
         ledgers=2,
         ledger_updates=16,
+        lone_updates=3,
         openings=2,
         live=6,
         burst=3,

@@ -128,7 +128,12 @@ class Parts:
     @property
     def one_ledger_per_s(self) -> float:
         """L5."""
-        return 1e6 / (self.ledger_update_us + 3 * self.flush_us + self.round_trip_us)
+        return 1e3 / self.one_ledger_ms
+
+    @property
+    def one_ledger_ms(self) -> float:
+        """L5p."""
+        return (self.ledger_update_us + 3 * self.flush_us + self.round_trip_us) / 1e3
 
     @property
     def opening_ms(self) -> float:
@@ -160,6 +165,7 @@ class Parts:
             "L3r": self.receipted_latency_ms,
             "L4": self.ledger_updates_per_s,
             "L5": self.one_ledger_per_s,
+            "L5p": self.one_ledger_ms,
             "L6": self.opening_ms,
             "L6c": self.openings_per_s,
             "L7": self.replay_per_s,

@@ -52,6 +52,8 @@ class PathPlan:
     """Direct channels between which the same payments are spread."""
     ledgers: int = 64
     ledger_updates: int = 6_400
+    lone_updates: int = 300
+    """Updates of one ledger, one at a time."""
     openings: int = 60
     """Virtual channels opened one at a time."""
     live: int = 1_000
@@ -184,6 +186,20 @@ class PathBench:
         self.figures["ledger_updates_per_s"] = plan.ledger_updates / seconds
         one = plan.ledger_updates // 4
         self.figures["one_ledger_per_s"] = one / await self._move(ids[:1], one)
+        latencies_ms = [await self._move_one(ids[0]) for _ in range(plan.lone_updates)]
+        self.figures["one_ledger_p50_ms"] = percentile(latencies_ms, 50)
+        self.details["one_ledger_p99_ms"] = percentile(latencies_ms, 99)
+
+    async def _move_one(self, ledger_id: str) -> float:
+        """Milliseconds from the call until the leader holds it agreed, as the follower did before:
+        its signature left when it was on its disk."""
+        started = time.perf_counter()
+        answer = await self.client.call(
+            "ledger_pay", channel_id=ledger_id, amount="1", until="agreed"
+        )
+        if not answer["agreed"]:
+            raise CommandFailed("an update was answered before both held it agreed")
+        return (time.perf_counter() - started) * 1e3
 
     async def _move(self, ledger_ids: list[str], count: int) -> float:
         """Seconds until every one of `count` moves of a wei is agreed by both."""
