@@ -73,7 +73,10 @@ def why_not_running(channel: Channel, kind: str) -> str:
 
 def has_final(channel: Channel) -> bool:
     """True once a final state of the channel is known, signed by whomever."""
-    return any(turn.is_final for turn in channel.turns)
+    for turn in channel.turns:  # noqa: SIM110  a generator costs more than two looks
+        if turn.is_final:
+            return True
+    return False
 
 
 def require_running(channel: Channel, kind: str) -> Ledger:
@@ -126,20 +129,20 @@ def choose(draft: Draft, peer: Address, asset: Address, amount: int, fee: int) -
     every update signs all guarantees. None if there is no such ledger.
     """
     set_aside = draft.base.carried.count
-    found: tuple[bool, int, Channel] | None = None
+    found: Channel | None = None
+    found_place = (1, draft.context.guarantee_count_max)
     for channel in ledgers_with(draft, peer):
-        ledger = channel.ledger
-        if ledger is None or ledger.asset != asset:
+        ledger, follows = channel.ledger, int(channel.my_index > 0)
+        count = set_aside.get(channel.channel_id, 0)
+        # Before all that costs more, for there may be many ledgers; `count` only grows below.
+        if (follows, count) >= found_place or ledger is None or ledger.asset != asset:
             continue
-        standing = secured(ledger).guarantee_count
-        count = max(standing, set_aside.get(channel.channel_id, 0))
-        if found is not None and (channel.my_index > 0, count) >= found[:2]:
-            continue  # Before all that costs more: there may be many ledgers.
-        if count >= draft.context.guarantee_count_max or why_not_running(channel, ADD):
+        count = max(count, secured(ledger).guarantee_count)
+        if (follows, count) >= found_place or count >= draft.context.guarantee_count_max:
             continue
-        if free_balance(channel) >= amount + fee:
-            found = (channel.my_index > 0, count, channel)
-    return None if found is None else found[2]
+        if not why_not_running(channel, ADD) and free_balance(channel) >= amount + fee:
+            found, found_place = channel, (follows, count)
+    return found
 
 
 def propose(draft: Draft, channel: Channel, change: Change) -> TurnNum:

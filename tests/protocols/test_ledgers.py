@@ -49,6 +49,7 @@ from tests.support.ledger_rig import (
 )
 from tests.support.network import CoreNode, Network, Said
 from tests.support.playbook import Playbook, names
+from tests.support.web import Web
 
 END = inputs.EndOfBatch()
 
@@ -276,6 +277,30 @@ def test_a_ledger_without_room_for_a_guarantee_is_not_chosen(network: Network) -
     for number in range(100):
         propose(network.alice, add(number + 1, 1))
     assert choose(draft_of(network.alice), BOB.address, ZERO_ADDRESS, 1, 0) is None
+
+
+def test_the_emptiest_ledger_is_chosen_of_those_we_lead_then_of_the_others() -> None:
+    web = Web(1, fees=(0,))
+    followed = web.add_ledger(0, b"lead", leads_right=True, each=20_000)
+    led = [web.ledgers[0], web.add_ledger(0, b"two."), web.add_ledger(0, b"thre")]
+    for number in range(6):
+        web.opened(10, number.to_bytes(4, "big"))
+    counts = [len(web.payer.ledger(known).current.guarantees) for known in (*led, followed)]
+    assert counts == [2, 2, 2, 0]
+    poor = [replace(web.payer.channel(known), close_only=True) for known in led[:2]]
+    for channel in poor:
+        web.payer.state.channels[channel.channel_id] = channel
+    found = choose(draft_of(web.payer), web.row[1].actor.address, ZERO_ADDRESS, 10, 0)
+    assert found is not None
+    assert found.channel_id == led[2]
+    beyond = web.payer.ledger(led[2]).current.leader + 1
+    found = choose(draft_of(web.payer), web.row[1].actor.address, ZERO_ADDRESS, beyond, 0)
+    assert found is not None
+    assert found.channel_id == followed
+    web.payer.guarantee_count_max = 2
+    found = choose(draft_of(web.payer), web.row[1].actor.address, ZERO_ADDRESS, 10, 0)
+    assert found is not None
+    assert found.channel_id == followed
 
 
 def test_what_is_free_is_neither_guaranteed_nor_promised(network: Network) -> None:
