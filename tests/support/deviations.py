@@ -247,13 +247,17 @@ class Corpus:
         return iter(self.deviations)
 
 
+REFUSALS = ("voucher-refused", "ledger-update-refused", "ledger-payment-refused")
+"""Events that name the rule."""
+
+
 def refusals(events: list[Event], victim: WebNode) -> list[str]:
     """By what names the victim refused what led to these events."""
     found: list[str] = []
     for event in events:
         if event.NAME == "message-dropped":
             found.append(event.reason.split(":")[0])  # type: ignore[attr-defined]
-        elif event.NAME in ("voucher-refused", "ledger-update-refused"):
+        elif event.NAME in REFUSALS:
             found.append(event.error_code)  # type: ignore[attr-defined]
         elif event.NAME == "final-state-refused":
             found.append("FINAL_STATE_REFUSED")
