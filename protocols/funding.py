@@ -63,10 +63,11 @@ def require_safe(draft: Draft, channel: Channel) -> None:
     """
     if channel.close_only:
         raise ChannelCloseOnly(channel.channel_id)
-    if channel.supported_turn < POSTFUND_TURN or not is_funded(draft.state, channel):
-        raise ChannelNotOpen(channel.channel_id, status(channel))
+    # A channel that was paid out holds nothing either, and opens no more: that is said first.
     if channel.supported_turn > POSTFUND_TURN or signed_final(channel, channel.my_index):
         raise ChannelClosing(channel.channel_id)
+    if channel.supported_turn < POSTFUND_TURN or not is_funded(draft.state, channel):
+        raise ChannelNotOpen(channel.channel_id, status(channel))
     _require_undisputed(draft, channel)
     if channel.virtual is not None:
         if channel.virtual.unwinding:

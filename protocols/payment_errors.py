@@ -27,7 +27,7 @@ class ChannelClosing(PaymentRefused):
 
     code = 1202
     next_step = "open a new channel to go on paying"
-    template = "channel {channel_id} is closing: no payment follows its final state"
+    template = "channel {channel_id} is closing or closed: no payment follows its final state"
     channel_id: bytes
 
 

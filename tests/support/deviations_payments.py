@@ -102,7 +102,7 @@ def a_payment_after_the_final_state(scene: Scene) -> Said:
     return to_bob(scene, pays(scene, PAID + 10, 10))
 
 
-@refused(closed, "CHANNEL_NOT_OPEN")
+@refused(closed, "CHANNEL_CLOSING")
 def a_payment_in_a_closed_channel(scene: Scene) -> Said:
     return to_bob(scene, pays(scene, PAID + 10, 10))
 
