@@ -15,6 +15,7 @@ from protocols.types import checksum_address, from_hex
 from tests.support.contract_calls import Rpc
 from tests.support.daemons import Network, close_channel, open_channel, running_network
 from tests.support.e2e_rig import (
+    STEP_TIMEOUT_S,
     Purse,
     audit_notes,
     channel_is,
@@ -66,7 +67,7 @@ def wait_until_open(network: Network, *channels: str) -> None:
 
 def pay_all(node: LocalNode, channel_id: str, count: int) -> None:
     async def work() -> None:
-        with trio.fail_after(30):
+        with trio.fail_after(STEP_TIMEOUT_S):
             await pay(node, channel_id, range(count), {})
 
     trio.run(work)

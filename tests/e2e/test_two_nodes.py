@@ -17,6 +17,7 @@ from node.rpc.call import RpcError, RpcUnreachable
 from protocols.types import from_hex
 from tests.support.daemons import LocalNode, Network, open_channel, running_network
 from tests.support.e2e_rig import (
+    STEP_TIMEOUT_S,
     Purse,
     RestartableChain,
     amount_of,
@@ -50,7 +51,7 @@ def pay_all(node: LocalNode, channel_id: str, numbers: range) -> dict[int, dict[
     answers: dict[int, dict[str, Any]] = {}
 
     async def work() -> None:
-        with trio.fail_after(30):
+        with trio.fail_after(STEP_TIMEOUT_S):
             while len(answers) < len(numbers):
                 await pay(node, channel_id, numbers, answers)
                 await trio.sleep(0.02)

@@ -21,7 +21,7 @@ from node.cli.options import NATIVE
 from node.deployment import TEST_TOKEN, token_balance
 from node.devnet import Devnet
 from node.rpc.call import RpcError
-from tests.support.e2e_rig import audit_notes, paid, pay, until
+from tests.support.e2e_rig import STEP_TIMEOUT_S, audit_notes, paid, pay, until
 from tests.support.warm_python import WarmPython, begun_by
 
 pytestmark = pytest.mark.e2e
@@ -68,7 +68,7 @@ class Row:
         """Pay so often, each payment receipted; the sum."""
 
         async def work() -> None:
-            with trio.fail_after(30):
+            with trio.fail_after(STEP_TIMEOUT_S):
                 await pay(self.payer, channel_id, range(count), {})
 
         trio.run(work)

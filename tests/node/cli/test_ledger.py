@@ -82,7 +82,7 @@ def test_a_channel_over_a_hub_costs_what_the_path_quotes_within_the_limit(
     tally, tally_json, path: list[LocalNode], ledgers: tuple[str, str]
 ) -> None:
     alice, hub, bob = path
-    earned = balance(hub, ledgers[0])
+    earned, received = balance(hub, ledgers[0]), balance(bob, ledgers[1])
     order = ["open", bob.address, "1000", "--via", hub.address, "-c", alice.directory]
     refused = tally_json(*order, exit_code=1)
     assert refused["error"]["name"] == "FEE_TOO_HIGH"
@@ -106,7 +106,7 @@ def test_a_channel_over_a_hub_costs_what_the_path_quotes_within_the_limit(
     assert "is closed and settled" in closed.stdout
     wait_until("the hub has settled it", lambda: is_at_rest(hub, channel_id))
     assert balance(hub, ledgers[0]) == earned + 30 + 7
-    assert balance(bob, ledgers[1]) == 30
+    assert balance(bob, ledgers[1]) == received + 30
 
 
 def test_a_channel_over_our_own_ledger_with_the_payee_costs_nothing(
