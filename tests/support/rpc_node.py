@@ -69,6 +69,8 @@ class RecordingNode:
         """Payments whose caller waits for a receipt."""
         self.room_count = 0
         """How often a caller waited for room in the queue."""
+        self.prompt_count = 0
+        self.wake_count = 0
         self._queue: list[tuple[inputs.Input, Until, Done]] = []
         self.queue_count_max = queue_count_max
         self._chain_hash = bytes(32)
@@ -99,9 +101,11 @@ class RecordingNode:
 
     def prompt(self) -> None:
         """Batches are taken by `run` alone."""
+        self.prompt_count += 1
 
     def wake(self) -> None:
         """`run` is woken by every command."""
+        self.wake_count += 1
 
     async def queue_room(self) -> None:
         self.room_count += 1

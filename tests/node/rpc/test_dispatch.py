@@ -11,6 +11,7 @@ import trio.testing
 
 from node.rpc import dispatch
 from node.rpc.dispatch import Dispatcher
+from tests.support.actors import BOB, IVAN
 from tests.support.rpc_callers import checked_error, request
 from tests.support.rpc_node import RecordingNode, open_payment_channel
 
@@ -51,6 +52,20 @@ async def test_a_command_is_answered_when_it_is_recorded(nursery: trio.Nursery) 
     assert answer["result"]["seq"] == node.seq
     assert answer["result"]["total"] == "1"
     assert answer["result"]["receipted"] is False
+
+
+async def test_what_is_queued_is_carried_out_while_a_question_is_answered() -> None:
+    node = RecordingNode()
+    open_payment_channel(node)
+    door = Dispatcher(node)
+    await door.handle(json.dumps(pay(node)), lambda _: None)
+    assert node.wake_count == 0
+    await door.handle(json.dumps(STATUS), lambda _: None)
+    assert node.wake_count == 1
+    path = {"path": ["0x" + IVAN.address.hex(), "0x" + BOB.address.hex()], "amount": "1"}
+    terms = {**path, "fee_max": "10"}
+    await door.handle(json.dumps(request("channel_open", terms)), lambda _: None)
+    assert node.wake_count == 2
 
 
 async def test_a_refusal_of_the_core_reaches_the_caller(nursery: trio.Nursery) -> None:

@@ -112,6 +112,20 @@ async def test_calls_sent_ahead_of_the_upgrades_answer_are_served(
     assert (await caller.answer())["id"] == 1
 
 
+async def test_what_one_read_brought_is_prompted_and_so_is_what_came_ahead(
+    nursery: trio.Nursery, connect: Connect
+) -> None:
+    node = RecordingNode()
+    channel_id = "0x" + open_payment_channel(node).hex()
+    pay = json.dumps(request("payment_send", {"channel_id": channel_id, "amount": "1"}))
+    caller = await connect(await serve(nursery, node), pay)
+    assert (await caller.answer())["result"]["total"] == "1"
+    assert node.prompt_count == 1
+    await caller.send(*[ws_events.TextMessage(data=pay)] * 3)
+    assert [(await caller.answer())["result"]["total"] for _ in range(3)] == ["2", "3", "4"]
+    assert node.prompt_count == 2
+
+
 @pytest.mark.parametrize(
     ("headers", "name"),
     [
