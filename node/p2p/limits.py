@@ -69,8 +69,10 @@ class PeerLimits:
     probe_timeout_s: float = 2.0
     """For an old session to show that it lives while a newer one wants its place."""
     ack_delay_s: float = 0.02
-    """An ack waits so long for a message to ride on, and one that came waits as long for newer ones
-    before it is handed over: below any latency that a person sees."""
+    """An ack waits so long for a message to ride on, below any latency that a person sees. Of those
+    that come on messages, one is handed over in as long."""
+    ack_quiet_s: float = 0.1
+    """A peer that said nothing for so long has its newest ack handed over alone."""
     queue_size_bytes_max: int = 16_777_216
     """Bodies waiting for one peer. Beyond it messages are dropped here and fetched again from
     the outbox, which holds them durably."""

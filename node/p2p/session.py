@@ -2,10 +2,11 @@
 
 A reader hands over everything one read completed without a task switch per message. What is queued
 leaves in one write: at once as far as the socket takes it, the rest by a writer that waits. An ack
-rides on the next message and goes alone only if none comes soon; those of the peer are handed over
-now and then, the newest for all: nothing waits for them, and recording each would be in the way of
-the messages. Neither reader nor writer sets a timer: a watchman looks after both now and then,
-which keeps a message's way short. Any of them ends the session; why is the session's result.
+rides on the next message and goes alone only if none comes soon; the peer's newest is handed over
+with one of its messages now and then, or when it is quiet: nothing waits for it, and a write of its
+own would be in the way of what comes next. Neither reader nor writer sets a timer: a watchman looks
+after both now and then, which keeps a message's way short. Any of them ends the session; why is the
+session's result.
 
 The session knows no objective and no channel. What it drops (a full queue, a cut) is durable in
 the outbox, which hears of the gap through `on_connected`.
@@ -115,7 +116,12 @@ class Session:
         self._ack_deadline_s = math.inf
         """When our ack goes alone; infinite while none waits."""
         self._record_deadline_s = math.inf
-        """When the peer's newest ack is handed over; infinite while it is no news."""
+        """When we look whether the peer is quiet, to hand over its newest ack; infinite while that
+        is no news."""
+        self._recorded_s = -math.inf
+        """When we handed one over last."""
+        self._told_s = -math.inf
+        """When the peer's last message came."""
         self._notes: deque[bytes] = deque()
         self._pong_number: int | None = None
         self._ping_due = False
@@ -189,7 +195,7 @@ class Session:
             await self._take_leave(self._ended)
             return self._ended
         finally:
-            self._hand_over_ack()
+            self._hand_over_ack(trio.current_time())
             try:
                 await self.connection.aclose()
             finally:
@@ -243,7 +249,7 @@ class Session:
             now_s = self.last_received_s = trio.current_time()
             self._delivering = True
             try:
-                await self._deliver(received.frames)
+                await self._deliver(received.frames, now_s)
             finally:
                 if received.frames:
                     self._prompt()
@@ -255,9 +261,10 @@ class Session:
                 await trio.sleep(wait_s)
             self._delivering = False
 
-    async def _deliver(self, frames: list[Frame]) -> None:
-        nowait = self._ports.submit.nowait
+    async def _deliver(self, frames: list[Frame], now_s: float) -> None:
+        limits, nowait = self._limits, self._ports.submit.nowait
         acked_sequence = self._acked_sequence
+        told_count = self._received_message_count
         for frame in frames:
             if type(frame) is Message:
                 if frame.ack > acked_sequence:
@@ -272,8 +279,11 @@ class Session:
                 self._control(frame)
         if acked_sequence > self._acked_sequence:
             self._acked_sequence = acked_sequence
-            if self._record_deadline_s == math.inf:
-                self._record_deadline_s = trio.current_time() + self._limits.ack_delay_s
+            self._record_deadline_s = min(self._record_deadline_s, now_s + limits.ack_quiet_s)
+        if self._received_message_count > told_count:
+            self._told_s = now_s
+            if now_s >= self._recorded_s + limits.ack_delay_s:
+                self._hand_over_ack(now_s)
 
     def _prompt(self) -> None:
         """Have what was delivered carried out. An ack that rides on an answer wakes nobody."""
@@ -353,31 +363,37 @@ class Session:
             self._ports.on_sent()
 
     async def _see_to_acks(self) -> None:
-        """Send our ack if no message took it along in time, and hand over the peer's newest."""
+        """Send our ack if no message took it along in time; hand over a quiet peer's newest."""
+        limits = self._limits
         while True:
+            now_s = trio.current_time()
             due_s = min(self._ack_deadline_s, self._record_deadline_s)
             if due_s == math.inf:
                 self._ack_waits = trio.Event()
                 await self._ack_waits.wait()
-            elif trio.current_time() < due_s:
-                await trio.sleep_until(due_s)
-            elif due_s == self._record_deadline_s:
-                if not self._hand_over_ack():
-                    await self._ports.submit(PeerAck(self.remote, self._acked_sequence))
-                self._prompt()
-            else:
+            elif now_s < due_s:
+                # No longer: an ack of ours may come to wait meanwhile, and wakes nobody who sleeps.
+                await trio.sleep_until(min(due_s, now_s + limits.ack_delay_s))
+            elif now_s >= self._ack_deadline_s:
                 self._ack_due = True
                 self._ack_deadline_s = math.inf
                 self._flush()
                 if self._ack_due:
                     self._wake.set()
+            elif now_s < self._told_s + limits.ack_quiet_s:
+                self._record_deadline_s = self._told_s + limits.ack_quiet_s
+            else:
+                self._hand_over_ack(now_s)
+                self._prompt()
 
-    def _hand_over_ack(self) -> bool:
-        """Queue the peer's newest ack if it is news; False if there is no room."""
+    def _hand_over_ack(self, now_s: float) -> None:
+        """Queue the peer's newest ack if it is news, and if there is room."""
         if self._record_deadline_s == math.inf:
-            return True
-        self._record_deadline_s = math.inf
-        return self._ports.submit.nowait(PeerAck(self.remote, self._acked_sequence))
+            return
+        if self._ports.submit.nowait(PeerAck(self.remote, self._acked_sequence)):
+            self._record_deadline_s, self._recorded_s = math.inf, now_s
+        else:
+            self._record_deadline_s = now_s + self._limits.ack_quiet_s
 
     async def _watch(self) -> None:
         """Cut a stalled write and a silent peer; ask a quiet one for a sign of life."""

@@ -383,20 +383,52 @@ async def test_a_message_that_is_answered_in_its_own_turn_wakes_its_reader_alone
         assert [name for name in steps if name in loops] == ["_read"] * 3
 
 
-async def test_acks_are_handed_over_now_and_then_the_newest_for_all(
+async def test_acks_are_handed_over_with_messages_now_and_then_the_newest_for_all(
     autojump_clock: MockClock,
 ) -> None:
     async with talking() as talk:
-        for number in range(1, 11):
+        for number in range(1, 21):
             await send_raw(talk.far, Message(number, number, body(number)))
             await trio.sleep(LIMITS.ack_delay_s / 8)
-        assert talk.inbox.prompt_count == len(talk.inbox.messages) + 1
-        assert [ack.sequence for ack in talk.inbox.acks] == [8]
-        await trio.sleep(LIMITS.ack_delay_s)
-        assert [ack.sequence for ack in talk.inbox.acks] == [8, 10]
-        await send_raw(talk.far, Ack(9), Message(11, 10, body(11)))
+        assert [ack.sequence for ack in talk.inbox.acks] == [1, 9, 17]
+        assert talk.inbox.prompt_count == len(talk.inbox.messages)
+
+
+async def test_a_quiet_peers_newest_ack_is_handed_over_alone(autojump_clock: MockClock) -> None:
+    async with talking() as talk:
+        await send_raw(talk.far, Message(1, 0, body(1)))
+        await trio.sleep(LIMITS.ack_quiet_s * 0.01)
+        for number in range(1, 5):
+            await send_raw(talk.far, Ack(number))
+            await trio.sleep(LIMITS.ack_quiet_s * 0.2)
+        assert talk.inbox.acks == []
+        await trio.sleep(LIMITS.ack_quiet_s * 0.3)
+        assert [ack.sequence for ack in talk.inbox.acks] == [4]
+        assert talk.inbox.prompt_count >= 2
+        await send_raw(talk.far, Ack(3), Message(2, 4, body(2)))
         await trio.sleep(1.0)
-        assert len(talk.inbox.acks) == 2
+        assert len(talk.inbox.acks) == 1
+
+
+async def test_who_says_nothing_but_acks_is_heard_all_the_same(autojump_clock: MockClock) -> None:
+    async with talking() as talk:
+        for number in range(1, 101):
+            await send_raw(talk.far, Ack(number))
+            await trio.sleep(LIMITS.ack_quiet_s / 10)
+        heard = [ack.sequence for ack in talk.inbox.acks]
+        assert heard[-1] >= 90
+        assert 8 <= len(heard) <= 10
+
+
+async def test_our_ack_is_not_late_because_the_peers_waits(autojump_clock: MockClock) -> None:
+    async with talking() as talk:
+        await send_raw(talk.far, Ack(1))
+        await trio.sleep(LIMITS.ack_quiet_s / 10)
+        talk.durable[0], asked_s = 5, trio.current_time()
+        talk.session.acknowledge()
+        assert await talk.frames() == [Ack(5)]
+        assert trio.current_time() - asked_s == pytest.approx(LIMITS.ack_delay_s)
+        assert talk.inbox.acks == []
 
 
 async def test_an_ack_waits_for_room_in_the_queue(autojump_clock: MockClock) -> None:
@@ -404,21 +436,22 @@ async def test_an_ack_waits_for_room_in_the_queue(autojump_clock: MockClock) -> 
     async with talking(inbox=inbox) as talk:
         await send_raw(talk.far, Ack(1))
         await trio.sleep(1.0)
-        assert (inbox.acks, inbox.waited_count) == ([], 1)
+        assert (inbox.acks, inbox.waited_count) == ([], 0)
         inbox.give_room(1)
-        await wait_all_tasks_blocked()
+        await trio.sleep(LIMITS.ack_quiet_s)
         assert [ack.sequence for ack in inbox.acks] == [1]
 
 
 async def test_an_ack_that_was_not_handed_over_yet_outlives_the_session() -> None:
     async with talking() as talk:
-        await send_raw(talk.far, Message(1, 4, body(1)))
-        while not talk.inbox.messages:
-            await talk.inbox.changed()
-        assert talk.inbox.acks == []
+        await send_raw(talk.far, Message(1, 0, body(1)), Ack(4))
+        await wait_all_tasks_blocked()
+        await send_raw(talk.far, Ack(5))
+        await wait_all_tasks_blocked()
+        assert [ack.sequence for ack in talk.inbox.acks] == [4]
         talk.session.close(PeerSilent("a test ends it"))
         await talk.ending()
-        assert [ack.sequence for ack in talk.inbox.acks] == [4]
+        assert [ack.sequence for ack in talk.inbox.acks] == [4, 5]
 
 
 async def test_what_came_before_a_frame_that_ends_the_session_is_carried_out() -> None:
