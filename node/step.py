@@ -22,7 +22,7 @@ from node.waiters import Telling, Waiters
 from protocols import events, inputs
 from protocols.crank import awaits_end_of_batch, crank
 from protocols.draft import Context, CrankResult
-from protocols.effects import Effect, outbox_key
+from protocols.effects import Effect
 from protocols.entities import NodeState
 from protocols.errors import ProtocolError
 from protocols.ledger_events import LedgerUpdateProposed, LedgerUpdateSigned
@@ -163,8 +163,7 @@ class Step:
         return first_seq
 
     def _put_effects(self, effects: tuple[Effect, ...]) -> None:
-        for effect in effects:
-            self.batch.put_effect(outbox_key(effect), effect)
+        self.batch.put_effects(effects)
         self._effects.extend(effects)
 
     def take(self, queued: Queued) -> None:

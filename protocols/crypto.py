@@ -114,7 +114,13 @@ class KnownSigner:
         (M9): `restore_v` finds the right one before a signature leaves for the chain.
         """
         digest = eip191_digest(hash32)
-        if _defect(signature) is not None:
+        # What `_defect` looks at, without the call and its words.
+        if (
+            type(signature) is not bytes
+            or len(signature) != SIGNATURE_SIZE_BYTES
+            or signature[64] not in _V_VALUES
+            or (signature[32] >= _S_MAX_BYTE and signature[32:64] > _S_MAX)
+        ):
             return False
         try:
             parsed = _verifying.pop()

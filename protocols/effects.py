@@ -49,7 +49,7 @@ Effect = SendMessage | SubmitTransaction | BroadcastTransaction | ReadHoldings
 def outbox_key(effect: Effect) -> bytes:
     """Where an effect waits in the outbox: a later effect under the same key takes its place."""
     if isinstance(effect, SendMessage):
-        return message_key(effect.peer, effect.sequence)
+        return b"m" + effect.peer + effect.sequence.to_bytes(8, "big")
     if isinstance(effect, ReadHoldings):
         return reading_key(effect.channel_id)
     return transaction_key(effect.intent_id)
@@ -57,6 +57,7 @@ def outbox_key(effect: Effect) -> bytes:
 
 def message_key(peer: Address, sequence: int) -> bytes:
     """Sorts by peer, then by sequence: 29 bytes."""
+    # `outbox_key` spells it out as well: both run for every single payment.
     return b"m" + peer + sequence.to_bytes(8, "big")
 
 

@@ -12,13 +12,14 @@ from itertools import repeat
 
 from protocols import events, messages
 from protocols.channel import funding_terms, known_signer
+from protocols.crypto import keccak256
 from protocols.draft import Context, CrankResult, Draft
 from protocols.errors import ProtocolError
 from protocols.funding import require_safe
 from protocols.inputs import Input, PeerMessage, SendPayment
 from protocols.node_state import NodeState
 from protocols.payments import PAYMENTS_IN_FLIGHT_COUNT_MAX, paid_channel, require_spendable
-from protocols.voucher import sign_totals, verify_total
+from protocols.voucher import sign_totals
 
 _to_int = int.from_bytes
 """Of what came in a message: its widths are known."""
@@ -27,25 +28,21 @@ _to_int = int.from_bytes
 def received_together(items: Sequence[Input], start: int = 0) -> list[PeerMessage]:
     """The inputs from `start` on that are payments of one peer in one channel, as numbered."""
     run: list[PeerMessage] = []
+    peer, channel_id, sequence = b"", b"", 0
     for place in range(start, len(items)):
         item = items[place]
-        if not isinstance(item, PeerMessage) or not isinstance(item.body, messages.Payment):
+        if not isinstance(item, PeerMessage):
             break
-        if run and not _follows(item, run[-1]):
+        body = item.body
+        if not isinstance(body, messages.Payment):
             break
+        if not run:
+            peer, channel_id, sequence = item.peer, body.channel_id, item.sequence
+        elif item.sequence != sequence or item.peer != peer or body.channel_id != channel_id:
+            break
+        sequence += 1
         run.append(item)
     return run
-
-
-def _follows(item: PeerMessage, before: PeerMessage) -> bool:
-    body, body_before = item.body, before.body
-    assert isinstance(body, messages.Payment)
-    assert isinstance(body_before, messages.Payment)
-    return (
-        item.sequence == before.sequence + 1
-        and item.peer == before.peer
-        and body.channel_id == body_before.channel_id
-    )
 
 
 def sent_together(items: Sequence[Input], start: int = 0) -> list[SendPayment]:
@@ -74,12 +71,12 @@ def receive_run(state: NodeState, run: Sequence[PeerMessage], context: Context) 
     payer, deposit = known_signer(channel, 0), funding_terms(channel).deposits[0]
     if payer is None or run[0].sequence != draft.state.peer(peer).received + 1:
         return draft.result()
-    base, count = channel.vouchers.total, 0
+    base, count, verify = channel.vouchers.total, 0, payer.verify
     for body in bodies:
         amount, total = _to_int(body.amount, "big"), _to_int(body.total, "big")
         if amount <= 0 or total != base + amount or total > deposit:
             break
-        if not verify_total(channel_id, body.total, body.signature, payer):
+        if not verify(keccak256(channel_id + body.total), body.signature):
             break
         base, count = total, count + 1
     accepted = [

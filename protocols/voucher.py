@@ -107,13 +107,6 @@ def sign_totals(
     return [signer(keccak256(channel_id + total32)) for total32 in totals32]
 
 
-def verify_total(
-    channel_id: ChannelId, total32: bytes, signature: Signature, known_signer: KnownSigner
-) -> bool:
-    """What `verify_voucher` says of a total in 32 bytes; no width is looked at again."""
-    return known_signer.verify(keccak256(channel_id + total32), signature)
-
-
 def verify_voucher(
     channel_id: ChannelId, amount: Amount, signature: Signature, known_signer: KnownSigner
 ) -> bool:

@@ -15,7 +15,7 @@ from node.store.errors import EquivocationAlarm
 from node.store.index import run_entries
 from node.store.kv import ENTITY, LOG, META, OUTBOX, SIGNED_TURNS, KeyValue, WriteBatch
 from node.store.record import SEQ_SIZE_BYTES, chain_seed, seq_key
-from protocols.effects import Effect
+from protocols.effects import Effect, outbox_key
 from protocols.events import EVENTS, Event, LogTailCut, NodeCreated, encode_payload
 from protocols.ledger_events import (
     LedgerPaymentAsked,
@@ -153,6 +153,13 @@ class Batch:
         """Keep `effect` in the outbox until `clear_effect`."""
         self._put(key, _encode(effect), self._outbox)
         self.is_empty = False
+
+    def put_effects(self, effects: Sequence[Effect]) -> None:
+        """Keep each in the outbox, under its own key, until `clear_effect`."""
+        put, outbox = self._put, self._outbox
+        for effect in effects:
+            put(outbox_key(effect), _encode(effect), outbox)
+            self.is_empty = False
 
     def clear_effect(self, key: bytes) -> None:
         """An event settled the effect; a missing key is no error."""

@@ -19,7 +19,6 @@ from protocols.voucher import (
     redemption_app_data,
     sign_totals,
     sign_voucher,
-    verify_total,
     verify_voucher,
     voucher_hash,
 )
@@ -64,14 +63,10 @@ def test_a_voucher_is_good_for_its_channel_amount_and_payer_only() -> None:
 
 
 @given(st.lists(amounts, max_size=4))
-def test_totals_in_bytes_are_signed_and_checked_as_amounts_are(paid: list[int]) -> None:
+def test_totals_in_bytes_are_signed_as_amounts_are(paid: list[int]) -> None:
     totals32 = [amount_to_bytes(amount) for amount in paid]
     signatures = sign_totals(CHANNEL, totals32, ALICE.signer)
     assert signatures == [sign_voucher(CHANNEL, amount, ALICE.signer) for amount in paid]
-    for total32, signature in zip(totals32, signatures, strict=True):
-        assert verify_total(CHANNEL, total32, signature, ALICE.known)
-        assert not verify_total(CHANNEL, total32, signature, BOB.known)
-        assert not verify_total(bytes(32), total32, signature, ALICE.known)
 
 
 @pytest.mark.parametrize(

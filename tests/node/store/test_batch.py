@@ -9,7 +9,7 @@ from node.store.index import single_keys
 from node.store.kv import ENTITY, LOG, META, OUTBOX, SIGNED_TURNS
 from node.store.memory import MemoryKeyValue
 from node.store.record import chain_next, chain_seed, decode_record, seq_key
-from protocols.effects import Effect
+from protocols.effects import Effect, outbox_key
 from protocols.events import EVENTS, LogTailCut, ObjectiveCreated, encode_payload
 from protocols.payment_events import PaymentListed
 from tests.support.event_samples import sample
@@ -98,6 +98,16 @@ def test_effects_are_kept_and_cleared(store: MemoryKeyValue) -> None:
     ((key, value),) = store.iterate(OUTBOX)
     assert key == b"2"
     assert msgspec.msgpack.decode(value, type=Effect) == message(2)
+
+
+def test_effects_are_kept_under_their_own_keys(store: MemoryKeyValue) -> None:
+    batch = begin(store)
+    effects = [message(1), message(2)]
+    batch.put_effects(effects)
+    assert not batch.is_empty
+    store.write(batch.seal())
+    kept = {key: msgspec.msgpack.decode(value, type=Effect) for key, value in store.iterate(OUTBOX)}
+    assert kept == {outbox_key(effect): effect for effect in effects}
 
 
 @pytest.mark.parametrize("count", [1, 5, 100])
