@@ -107,6 +107,14 @@ class Requests:
                 return commands[:count]
         return commands
 
+    def paid(self, command: inputs.Input, seq: int, request: events.Event) -> Answer:
+        """The answer to a ledger payment of this batch, whose request is record `seq`."""
+        assert isinstance(command, inputs.PayLedger)
+        assert isinstance(request, events.RequestRecorded)
+        if not command.id_is_drawn:
+            self._fresh[command.request_id] = (seq, request, ())
+        return _ledger_answer(seq, request, command.channel_id)
+
     def _stored(self, request_id: str) -> tuple[int, events.Event, tuple[PaymentId, ...]] | None:
         seq = self._log.find_request(request_id)
         if seq is None:

@@ -108,7 +108,7 @@ class Step:
             place += count
         state = self._desk.state
         if state.unanswered:
-            self._keep(answer_run(state, self._context), 1)
+            self._keep_run(answer_run(state, self._context))
         if awaits_end_of_batch(state):
             self.take(_END_OF_BATCH)
 
@@ -136,31 +136,37 @@ class Step:
 
     def _take_updates(self, taken: list[Queued], items: list[inputs.Input], place: int) -> int:
         """Take the run of ledger updates that begins there; how many it took, maybe none."""
-        state, size = self._desk.state, 1
+        state = self._desk.state
         if ordered := ordered_together(items, place):
-            size = EVENTS_PER_PAYMENT
             result = pay_run(state, self._desk.requests.new_ones(ordered), self._context)
         elif told := told_together(items, place):
             self._heard.add(told[0].peer)
-            result = update_run(state, told)
+            return self._keep_run(update_run(state, told))
         else:
             return 0
-        first_seq, count = self._keep(result, size), len(result.events) // size
-        for offset, queued in enumerate(taken[place : place + count]):
-            if queued.done is not None:
-                seq, recorded = first_seq + offset * size, result.events[offset * size :][:size]
-                answer = self._desk.requests.answer(queued.item, seq, recorded)
-                self._desk.requests.remember(queued.item, seq, recorded)
-                self._answer(queued, queued.done, answer)
-        return count
-
-    def _keep(self, result: CrankResult, size: int) -> int:
-        """Record what a run led to, `size` events an input; the first one's number."""
         first_seq = self.batch.next_seq
         for offset, event in enumerate(result.events):
-            self.record(event, first_seq + offset - offset % size if offset % size else None)
+            is_first = offset % EVENTS_PER_PAYMENT == 0
+            self.record(event, None if is_first else self.batch.next_seq - 1)
         self._put_effects(result.effects)
-        return first_seq
+        requests = result.events[1::EVENTS_PER_PAYMENT]
+        for number, (queued, request) in enumerate(zip(taken[place:], requests, strict=False)):
+            if queued.done is not None:
+                seq = first_seq + number * EVENTS_PER_PAYMENT + 1
+                answer = self._desk.requests.paid(queued.item, seq, request)
+                self._answer(queued, queued.done, answer)
+        return len(requests)
+
+    def _keep_run(self, result: CrankResult) -> int:
+        """Record facts of one kind, one an input, each of another ledger; how many there are."""
+        if result.events:
+            self.batch.append_run(result.events, None, None)
+        for event in result.events:
+            if type(event) in NOTED:
+                self._note(event, self.batch.next_seq)
+            apply(self._desk.state, event, self.now_ms)
+        self._put_effects(result.effects)
+        return len(result.events)
 
     def _put_effects(self, effects: tuple[Effect, ...]) -> None:
         self.batch.put_effects(effects)

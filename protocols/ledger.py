@@ -207,7 +207,9 @@ def deltas(change: Change, fixed: FixedPart) -> tuple[int, int]:
     """
     leader, follower = parties(fixed)
     left_is_leader = change.left == leader
-    if (change.left, change.right) not in ((leader, follower), (follower, leader)):
+    if change.right != (follower if left_is_leader else leader) or (
+        not left_is_leader and change.left != follower
+    ):
         raise InvalidLedgerChange("left and right are not the ledger's two parties")
     if change.kind == MOVE:
         if change.target != NO_TARGET or change.left_amount or change.fee:

@@ -141,7 +141,7 @@ def _require_new_request(ledger: Ledger, amount: int, request_id: str) -> None:
         raise InvalidLedgerChange("the amount must be above 0")
     if not request_id or len(request_id) > messages.TEXT_LENGTH_MAX:
         raise InvalidLedgerChange("a request id is needed to tell one payment from another")
-    if any(asked.request_id == request_id for asked in ledger.asked):
+    if ledger.asked and any(asked.request_id == request_id for asked in ledger.asked):
         raise InvalidLedgerChange("that request waits for an answer already")
     if len(ledger.asked) >= QUEUE_COUNT_MAX:
         raise TooManyProposalsWaiting(len(ledger.asked))
