@@ -93,7 +93,9 @@ class Requests:
         if isinstance(command, inputs.PayLedger):
             assert isinstance(event, events.RequestRecorded), "the hash covers the command's kind"
             return _ledger_answer(seq, event, channel_id)
-        if isinstance(event, events.ObjectiveParamsRecorded):
+        if isinstance(event, events.ObjectiveParamsRecorded) or isinstance(
+            command, inputs.CloseChannel
+        ):
             seq = self._creation_of(event.objective_id)
         return Answer(seq, event.objective_id, channel_id)
 

@@ -34,7 +34,7 @@ from protocols.errors import (
 from protocols.objectives import directdefund, directfund, virtualdefund, virtualfund
 from protocols.objectives.base import ObjectiveStatus, ObjectiveType, WaitingFor, objective_id
 from protocols.objectives.cranks import crank_channel
-from protocols.types import ChannelId
+from protocols.types import ChannelId, ObjectiveId
 from protocols.virtual_events import VirtualChannelPruned
 
 _NOTHING = CrankResult((), ())
@@ -108,7 +108,10 @@ def _close(draft: Draft, item: inputs.CloseChannel) -> WaitingFor:
     if channel is None:
         raise UnknownChannel(item.channel_id)
     objectives = directdefund if channel.virtual is None else virtualdefund
-    objectives.close_channel(draft, item, channel)
+    identity = objectives.close_channel(draft, item, channel)
+    if not any(getattr(event, "request_id", "") == item.request_id for event in draft.events):
+        # It was closing already, and the name stands for that from now on.
+        _record_request(draft, item, identity)
     return crank_channel(draft, channel.channel_id)
 
 
@@ -119,22 +122,26 @@ def _decide(draft: Draft, item: inputs.ApproveObjective | inputs.RejectObjective
     if isinstance(item, inputs.RejectObjective):
         if not approvals.may_reject(draft, objective):
             raise ObjectiveNotWaitingForApproval(item.objective_id, objective.status)
-        _record_request(draft, item)
+        _record_request(draft, item, item.objective_id)
         approvals.reject(draft, objective, item.reason, approvals.OWNER_REJECTED)
         return crank_channel(draft, objective.channel_id)
     if objective.status != ObjectiveStatus.UNAPPROVED:
         raise ObjectiveNotWaitingForApproval(item.objective_id, objective.status)
     approvals.require_room(draft, objective)
-    _record_request(draft, item)
+    _record_request(draft, item, item.objective_id)
     draft.emit(events.ObjectiveApproved(item.objective_id, draft.context.me))
     return crank_channel(draft, objective.channel_id)
 
 
-def _record_request(draft: Draft, item: inputs.ApproveObjective | inputs.RejectObjective) -> None:
-    """What stands under the request id, so that a repeated decision is answered, not refused."""
+def _record_request(
+    draft: Draft,
+    item: inputs.CloseChannel | inputs.ApproveObjective | inputs.RejectObjective,
+    identity: ObjectiveId,
+) -> None:
+    """What stands under the request id, so that a repeated command is answered, not refused."""
     if item.request_id:
         request_hash = inputs.command_hash(item)
-        draft.emit(events.RequestRecorded(item.objective_id, item.request_id, request_hash))
+        draft.emit(events.RequestRecorded(identity, item.request_id, request_hash))
 
 
 # --- batches, the chain, and time ---

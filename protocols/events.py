@@ -302,7 +302,7 @@ class ObjectiveParamsRecorded(Event, frozen=True, array_like=True, gc=False):
 
 
 class RequestRecorded(Event, frozen=True, array_like=True, gc=False):
-    """The owner's decision on an objective carries a request id: repeated, it is answered alike."""
+    """A command that created no objective carries a request id: repeated, it is answered alike."""
 
     NAME = "request-recorded"
     objective_id: ObjectiveId

@@ -165,8 +165,13 @@ async def test_a_second_close_without_a_request_id_names_the_first_s_objective()
     first = await rig.answer(inputs.CloseChannel(CHANNEL))
     assert await rig.answer(inputs.CloseChannel(CHANNEL)) == first
     assert await rig.answer(inputs.CloseChannel(CHANNEL, "another name")) == first
-    rig = rig.restarted()
+    for _ in range(2):
+        assert await rig.answer(inputs.CloseChannel(CHANNEL, "another name")) == first
+        with pytest.raises(RequestIdConflict):
+            await rig.answer(pay(10, 1, "another name"))
+        rig = rig.restarted()
     assert await rig.answer(inputs.CloseChannel(CHANNEL)) == first
+    assert len(rig.events_of(events.RequestRecorded)) == 1
     (record,) = rig.log.read(first.seq, first.seq + 1)
     assert isinstance(record.event(), events.ObjectiveCreated)
 
