@@ -1,12 +1,10 @@
 """One conversation with one authenticated peer, from the hellos to the end.
 
 A reader hands over everything one read completed without a task switch per message. What is queued
-leaves in one write: at once as far as the socket takes it, the rest by a writer that waits. An ack
-rides on the next message and goes alone only if none comes soon; the peer's newest is handed over
-with one of its messages now and then, or when it is quiet: nothing waits for it, and a write of its
-own would be in the way of what comes next. Neither reader nor writer sets a timer: a watchman looks
-after both now and then, which keeps a message's way short. Any of them ends the session; why is the
-session's result.
+leaves in one write: at once as far as the socket takes it, the rest by a writer that waits. Acks
+wait for company, ours and the peer's (`acks`). Neither reader nor writer sets a timer: a watchman
+looks after both now and then, which keeps a message's way short. Any of them ends the session; why
+is the session's result.
 
 The session knows no objective and no channel. What it drops (a full queue, a cut) is durable in
 the outbox, which hears of the gap through `on_connected`.
@@ -19,6 +17,7 @@ from dataclasses import dataclass
 
 import trio
 
+from node.p2p.acks import OwnAck, PeerAcks
 from node.p2p.connection import SecureConnection
 from node.p2p.errors import (
     ConnectionLost,
@@ -111,17 +110,8 @@ class Session:
         self._queue_size_bytes = 0
         self._queued_sequence = hello.received_sequence
         self._overflowed = False
-        self._acked_sequence = hello.received_sequence
-        self._ack = self._sent_ack = told_sequence
-        self._ack_deadline_s = math.inf
-        """When our ack goes alone; infinite while none waits."""
-        self._record_deadline_s = math.inf
-        """When we look whether the peer is quiet, to hand over its newest ack; infinite while that
-        is no news."""
-        self._recorded_s = -math.inf
-        """When we handed one over last."""
-        self._told_s = -math.inf
-        """When the peer's last message came."""
+        self._own_ack = OwnAck(told_sequence, limits)
+        self._peer_acks = PeerAcks(hello.received_sequence, limits)
         self._notes: deque[bytes] = deque()
         self._pong_number: int | None = None
         self._ping_due = False
@@ -130,7 +120,6 @@ class Session:
         self._round_trip_s: float | None = None
         self._sent_message_count = self._told_message_count = 0
         self._received_message_count = 0
-        self._ack_due = False
         self._ack_waits = trio.Event()
         self._prompting = False
         self._delivering = False
@@ -169,11 +158,9 @@ class Session:
 
     def acknowledge(self) -> None:
         """Our durable sequence of this peer rose: tell it with the next message, or soon."""
-        self._ack = self._ports.received_sequence(self.remote)
-        if self._ack > self._sent_ack and self._ack_deadline_s == math.inf:
-            self._ack_deadline_s = trio.current_time() + self._limits.ack_delay_s
-            if not self._prompting:
-                self._ack_waits.set()
+        self._own_ack.rise(self._ports.received_sequence(self.remote), trio.current_time())
+        if not self._prompting:
+            self._see_to_acks_soon()
 
     def ping(self) -> None:
         """Ask the peer for a sign of life."""
@@ -195,7 +182,8 @@ class Session:
             await self._take_leave(self._ended)
             return self._ended
         finally:
-            self._hand_over_ack(trio.current_time())
+            if self._peer_acks.is_news:
+                self._hand_over_ack(trio.current_time())
             try:
                 await self.connection.aclose()
             finally:
@@ -217,7 +205,7 @@ class Session:
             received_size_bytes=self.connection.received_size_bytes,
             queued_message_count=len(self._queue),
             queued_size_bytes=self._queue_size_bytes,
-            acked_sequence=self._acked_sequence,
+            acked_sequence=self._peer_acks.sequence,
             round_trip_s=self._round_trip_s,
         )
 
@@ -242,8 +230,8 @@ class Session:
 
     async def _read(self) -> None:
         limits = self._limits
-        if self._acked_sequence > 0:
-            await self._ports.submit(PeerAck(self.remote, self._acked_sequence))
+        if self._peer_acks.sequence > 0:
+            await self._ports.submit(PeerAck(self.remote, self._peer_acks.sequence))
         while True:
             received = await self.connection.receive()
             now_s = self.last_received_s = trio.current_time()
@@ -262,9 +250,8 @@ class Session:
             self._delivering = False
 
     async def _deliver(self, frames: list[Frame], now_s: float) -> None:
-        limits, nowait = self._limits, self._ports.submit.nowait
-        acked_sequence = self._acked_sequence
-        told_count = self._received_message_count
+        nowait = self._ports.submit.nowait
+        acked_sequence, message_count = 0, self._received_message_count
         for frame in frames:
             if type(frame) is Message:
                 if frame.ack > acked_sequence:
@@ -277,21 +264,17 @@ class Session:
                 acked_sequence = max(acked_sequence, frame.sequence)
             else:
                 self._control(frame)
-        if acked_sequence > self._acked_sequence:
-            self._acked_sequence = acked_sequence
-            self._record_deadline_s = min(self._record_deadline_s, now_s + limits.ack_quiet_s)
-        if self._received_message_count > told_count:
-            self._told_s = now_s
-            if now_s >= self._recorded_s + limits.ack_delay_s:
-                self._hand_over_ack(now_s)
+        self._peer_acks.rise(acked_sequence, now_s)
+        has_messages = self._received_message_count > message_count
+        if has_messages and self._peer_acks.came_with_message(now_s):
+            self._hand_over_ack(now_s)
 
     def _prompt(self) -> None:
         """Have what was delivered carried out. An ack that rides on an answer wakes nobody."""
         self._prompting = True
         self._ports.submit.prompt()
         self._prompting = False
-        if min(self._ack_deadline_s, self._record_deadline_s) < math.inf:
-            self._ack_waits.set()
+        self._see_to_acks_soon()
 
     def _peer_message(self, frame: Message) -> PeerMessage:
         size_bytes = len(frame.body)
@@ -362,38 +345,35 @@ class Session:
         if self._ports.on_sent is not None and self._sent_message_count > told:
             self._ports.on_sent()
 
+    def _see_to_acks_soon(self) -> None:
+        """Wake who sees to them, unless there is none; nothing if it only sleeps."""
+        if self._own_ack.due_s < math.inf or self._peer_acks.is_news:
+            self._ack_waits.set()
+
     async def _see_to_acks(self) -> None:
         """Send our ack if no message took it along in time; hand over a quiet peer's newest."""
-        limits = self._limits
+        own, peers = self._own_ack, self._peer_acks
         while True:
-            now_s = trio.current_time()
-            due_s = min(self._ack_deadline_s, self._record_deadline_s)
+            now_s, due_s = trio.current_time(), min(own.due_s, peers.due_s)
             if due_s == math.inf:
                 self._ack_waits = trio.Event()
                 await self._ack_waits.wait()
             elif now_s < due_s:
                 # No longer: an ack of ours may come to wait meanwhile, and wakes nobody who sleeps.
-                await trio.sleep_until(min(due_s, now_s + limits.ack_delay_s))
-            elif now_s >= self._ack_deadline_s:
-                self._ack_due = True
-                self._ack_deadline_s = math.inf
+                await trio.sleep_until(min(due_s, now_s + self._limits.ack_delay_s))
+            elif now_s >= own.due_s:
+                own.expire()
                 self._flush()
-                if self._ack_due:
+                if own.is_overdue:
                     self._wake.set()
-            elif now_s < self._told_s + limits.ack_quiet_s:
-                self._record_deadline_s = self._told_s + limits.ack_quiet_s
-            else:
+            elif peers.is_quiet(now_s):
                 self._hand_over_ack(now_s)
                 self._prompt()
 
     def _hand_over_ack(self, now_s: float) -> None:
-        """Queue the peer's newest ack if it is news, and if there is room."""
-        if self._record_deadline_s == math.inf:
-            return
-        if self._ports.submit.nowait(PeerAck(self.remote, self._acked_sequence)):
-            self._record_deadline_s, self._recorded_s = math.inf, now_s
-        else:
-            self._record_deadline_s = now_s + self._limits.ack_quiet_s
+        """Queue the peer's newest ack, if there is room."""
+        taken = self._ports.submit.nowait(PeerAck(self.remote, self._peer_acks.sequence))
+        self._peer_acks.hand_over(now_s, taken=taken)
 
     async def _watch(self) -> None:
         """Cut a stalled write and a silent peer; ask a quiet one for a sign of life."""
@@ -425,25 +405,24 @@ class Session:
             append_frame(buffer, Ping(self._ping_number))
         while self._notes and len(buffer) < FLUSH_SIZE_BYTES_MAX:
             append_frame(buffer, NoteFrame(self._notes.popleft()))
-        ack, queue = self._ack, self._queue
+        own_ack, queue = self._own_ack, self._queue
+        ack = own_ack.sequence
         if queue:
             while queue and len(buffer) < FLUSH_SIZE_BYTES_MAX:
                 sequence, body = queue.popleft()
                 self._queue_size_bytes -= len(body)
                 self._sent_message_count += 1
                 append_frame(buffer, Message(sequence, ack, body))
-        elif ack > self._sent_ack and (buffer or self._ack_due):
+        elif own_ack.is_news and (buffer or own_ack.is_overdue):
             append_frame(buffer, Ack(ack))
-        self._ack_due = False
         if buffer:
-            self._sent_ack = ack
-            self._ack_deadline_s = math.inf
+            own_ack.leave()
         return buffer
 
     def _resume_after_overflow(self) -> None:
         if self._overflowed and self._queue_size_bytes <= self._limits.queue_resume_size_bytes:
             self._overflowed = False
-            self._ports.on_connected(self.remote, self._acked_sequence)
+            self._ports.on_connected(self.remote, self._peer_acks.sequence)
 
 
 async def tell_error(connection: SecureConnection, reason: PeerError, timeout_s: float) -> None:
