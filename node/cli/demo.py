@@ -42,7 +42,7 @@ def demo(
         bool, typer.Option("--token", help="Pay with a test token instead of the chain's coin.")
     ] = False,
     keep: Annotated[
-        Path | None, typer.Option(help="Keep both nodes' directories in this new directory.")
+        Path | None, typer.Option(help="Keep the nodes' directories in this new directory.")
     ] = None,
     nodes_logs: Annotated[
         bool, typer.Option("--nodes-logs", help="Print the daemons' own logs to stderr at the end.")

@@ -20,6 +20,7 @@ from tests.support.actors import Actor
 from tests.support.soak import times
 from tests.support.timed_web import CALM, HUB_FEE, PEOPLE, STORM, TOKEN, TimedWeb, run
 from tests.support.virtual_stories import (
+    DEPOSIT,
     Expectation,
     are_over,
     close_ledgers,
@@ -101,32 +102,35 @@ def test_in_the_slice_every_two_values_meet() -> None:
     assert len(chosen) < 25
 
 
-async def pay(web: TimedWeb, scenario: Scenario, channel_id: ChannelId) -> None:
+async def pay(web: TimedWeb, scenario: Scenario, channel_id: ChannelId, payment: int) -> None:
     """The payments of one channel: singly, or all in one batch."""
     payer = web.path[0]
     if scenario.payments > 10 and web.random.random() < 0.5:
-        amounts = (PAYMENT,) * scenario.payments
+        amounts = (payment,) * scenario.payments
         memos = ("",) * scenario.payments
         await payer.order(inputs.SendBatch(channel_id, amounts, memos, channel_id[:28]))
         return
     for number in range(scenario.payments):
         identity = channel_id[:28] + number.to_bytes(4, "big")
-        await payer.order(inputs.SendPayment(channel_id, PAYMENT, identity))
+        await payer.order(inputs.SendPayment(channel_id, payment, identity))
 
 
-async def play(web: TimedWeb, scenario: Scenario, expected: list[Expectation]) -> None:
-    """All channels at once over one path, then everything closed."""
+async def play(
+    web: TimedWeb, scenario: Scenario, expected: list[Expectation], scale: int = 1
+) -> None:
+    """All channels at once over one path, then everything closed; amounts are times `scale`."""
     path = web.path
     asset = TOKEN if scenario.asset == "token" else ZERO_ADDRESS
-    expectation = deposits(web)
-    ledgers = await open_ledgers(web, asset)
+    expectation = deposits(web, DEPOSIT * scale)
+    ledgers = await open_ledgers(web, asset, DEPOSIT * scale)
     block_count, transaction_count = len(web.chain.blocks), web.chain.transaction_count
-    ids = [await open_virtual(web, number, asset, AMOUNT) for number in range(scenario.channels)]
+    amount = AMOUNT * scale
+    ids = [await open_virtual(web, number, asset, amount) for number in range(scenario.channels)]
     for channel_id in ids:
         await web.until(condition(path, channel_id, ChannelStatus.OPEN))
     for channel_id in ids:
-        await pay(web, scenario, channel_id)
-    total = PAYMENT * scenario.payments
+        await pay(web, scenario, channel_id, PAYMENT * scale)
+    total = PAYMENT * scale * scenario.payments
     await web.until(lambda: all(path[-1].channel(one).vouchers.total == total for one in ids))
     closer = path[0] if scenario.closer == "payer" else path[-1]
     for channel_id in ids:
@@ -151,5 +155,19 @@ def test_every_scenario_ends_with_what_everybody_is_owed(scenario: Scenario) -> 
     weather = STORM if scenario.weather == "storm" else CALM
     web = run(story, people=people, seed=NUMBERS[values_of(scenario)], weather=weather)
     assert web.chain.paid == {who: owed for who, owed in expected[0].owed.items() if owed}
+    for node in web.path:
+        assert node.folded().digest() == node.state.digest()
+
+
+@pytest.mark.parametrize("bit_count", [63, 64, 128, 230])
+@pytest.mark.parametrize("payments", [2, 20])
+def test_amounts_that_no_machine_word_holds_are_paid_to_the_unit(
+    bit_count: int, payments: int
+) -> None:
+    scenario = Scenario(1, 2, payments, "token" if bit_count == 230 else "native", "payee", "calm")
+    expected: list[Expectation] = []
+    story = partial(play, scenario=scenario, expected=expected, scale=2**bit_count)
+    web = run(story, people=(*PEOPLE[:2], PEOPLE[-1]), seed=bit_count, weather=CALM)
+    assert web.chain.paid == expected[0].owed
     for node in web.path:
         assert node.folded().digest() == node.state.digest()

@@ -56,14 +56,16 @@ def is_everywhere(nodes: Sequence[TimedNode], channel_id: ChannelId, wanted: Cha
     )
 
 
-async def open_ledgers(web: TimedWeb, asset: Address = ZERO_ADDRESS) -> list[ChannelId]:
-    """A ledger between all neighbours of the path; either of them leads."""
+async def open_ledgers(
+    web: TimedWeb, asset: Address = ZERO_ADDRESS, deposit: int = DEPOSIT
+) -> list[ChannelId]:
+    """A ledger between all neighbours of the path; either of them leads, both deposit."""
     found: list[ChannelId] = []
     for number, (left, right) in enumerate(pairwise(web.path)):
         leader, follower = (left, right) if web.random.random() < 0.5 else (right, left)
         entropy = number.to_bytes(4, "big")
         who = follower.actor.address
-        command = inputs.OpenLedger(who, asset, DEPOSIT, DEPOSIT, DURATION_S, entropy)
+        command = inputs.OpenLedger(who, asset, deposit, deposit, DURATION_S, entropy)
         answer = await leader.order(command)
         assert answer.channel_id is not None
         found.append(answer.channel_id)
@@ -166,12 +168,12 @@ async def pay_in_ledger(web: TimedWeb, ledger_id: ChannelId, expectation: Expect
     await web.until(lambda: is_at_rest(web, ledger_id))
 
 
-def deposits(web: TimedWeb) -> Expectation:
+def deposits(web: TimedWeb, deposit: int = DEPOSIT) -> Expectation:
     """What everybody put into its one or two ledgers."""
     last = len(web.path) - 1
     ledger_counts = {node: 1 if place in (0, last) else 2 for place, node in enumerate(web.path)}
     return Expectation(
-        {node.actor.address: DEPOSIT * count for node, count in ledger_counts.items()}
+        {node.actor.address: deposit * count for node, count in ledger_counts.items()}
     )
 
 
