@@ -23,6 +23,7 @@ import trio
 from node.answers import Done, Until
 from node.faults import Faults
 from node.limits import (
+    BACKLOG_INPUT_COUNT_MAX,
     BATCH_INPUT_COUNT_MAX,
     DIGEST_INTERVAL_RECORD_COUNT,
     INPUT_QUEUE_COUNT_MAX,
@@ -153,9 +154,9 @@ class Engine:
     def _take(self) -> list[Queued]:
         taken: list[Queued] = []
         queue, listed_count = self._queue, 0
-        while (
-            queue and len(taken) < BATCH_INPUT_COUNT_MAX and listed_count < LISTED_PAYMENT_COUNT_MAX
-        ):
+        backlog_count = min(len(queue) // 4, BACKLOG_INPUT_COUNT_MAX)
+        count_max = max(BATCH_INPUT_COUNT_MAX, backlog_count)
+        while queue and len(taken) < count_max and listed_count < LISTED_PAYMENT_COUNT_MAX:
             taken.append(queue.popleft())
             listed_count += _listed_count(taken[-1].item)
         self._room.set()

@@ -8,6 +8,10 @@ BATCH_INPUT_COUNT_MAX = 64
 """Inputs cranked under one synced write. Small enough that the peer works on one batch while we
 crank the next: with 512 the two took turns, and a fifth of the payments was lost (ADR 0020)."""
 
+BACKLOG_INPUT_COUNT_MAX = 256
+"""The same when four times as many wait: both sides have enough to do then, whatever the size, and
+each input's share of the write, the receipt and its signature is a quarter."""
+
 PROMPT_INPUT_COUNT_MAX = 4
 """Inputs that are carried out at once by who handed them in: a payment with the acknowledgement
 that came beside it. More of them wait for the engine's own task, and for company: a write shared by
@@ -53,7 +57,7 @@ ROUTE_PEER_COUNT_MAX = 1_024
 LOG_READ_COUNT_MAX = 1_000
 """Records one call may read."""
 
-assert BATCH_INPUT_COUNT_MAX <= INPUT_QUEUE_COUNT_MAX
+assert BATCH_INPUT_COUNT_MAX <= BACKLOG_INPUT_COUNT_MAX <= INPUT_QUEUE_COUNT_MAX // 4
 assert DIGEST_INTERVAL_RECORD_COUNT >= LOG_READ_COUNT_MAX
 
 

@@ -8,6 +8,7 @@ import trio.testing
 
 from node.answers import Answer
 from node.limits import (
+    BACKLOG_INPUT_COUNT_MAX,
     BATCH_INPUT_COUNT_MAX,
     DIGEST_INTERVAL_RECORD_COUNT,
     INPUT_QUEUE_COUNT_MAX,
@@ -88,6 +89,22 @@ async def test_a_batch_is_bounded() -> None:
     assert rig.state.channels[CHANNEL].vouchers.payment_count == BATCH_INPUT_COUNT_MAX + 1
 
 
+async def test_of_very_many_inputs_a_quarter_is_taken_at_once_up_to_a_bound() -> None:
+    rig = await opened()
+    begun = rig.log.next_seq
+    rig.queue(*(pay(1, number) for number in range(6 * BACKLOG_INPUT_COUNT_MAX)))
+    rig.engine._take_turn()
+    assert rig.log.next_seq - begun == BACKLOG_INPUT_COUNT_MAX
+    while rig.log.next_seq - begun < 3 * BACKLOG_INPUT_COUNT_MAX:
+        rig.engine._take_turn()
+    taken = rig.log.next_seq
+    rig.engine._take_turn()
+    left = 6 * BACKLOG_INPUT_COUNT_MAX - (taken - begun)
+    assert rig.log.next_seq - taken == left // 4
+    await rig.work()
+    assert rig.state.channels[CHANNEL].vouchers.payment_count == 6 * BACKLOG_INPUT_COUNT_MAX
+
+
 async def test_a_replay_of_the_log_equals_what_is_in_memory() -> None:
     rig = await opened()
     for number in range(1, 40):
@@ -113,7 +130,7 @@ async def test_a_digest_of_the_memory_is_recorded_every_thousand_records() -> No
             digested.append(record.seq)
         apply(replayed, event, record.time_ms)
     assert len(digested) == 1
-    assert begun + 1_000 <= digested[0] <= begun + 1_000 + BATCH_INPUT_COUNT_MAX
+    assert begun + 1_000 <= digested[0] <= begun + 1_000 + BACKLOG_INPUT_COUNT_MAX
     await rig.take(*(pay(1, number) for number in range(2_000, 2_300)))
     assert len(rig.events_of(events.StateDigestRecorded)) == 2
 
