@@ -15,7 +15,7 @@ from hypothesis import settings
 RUN_MARK = "PYTEST_TALLYSTICK_RUN"
 """Environment variable that every process started by this run inherits."""
 
-LEAVING_S = 3.0
+LEAVING_S = 10.0
 """How long a process may take to be gone after the last test."""
 
 # A shared machine has slow moments: a deadline per example would only find those.

@@ -48,7 +48,7 @@ from protocols import events, inputs
 from protocols.crypto import Signer
 from protocols.draft import Context, Draft
 from protocols.node_state import NodeState
-from protocols.types import Address, to_hex
+from protocols.types import Address, checksum_address, to_hex
 
 log = structlog.get_logger()
 
@@ -260,7 +260,7 @@ class Daemon:
         config = self.config
         ready = {
             "event": "ready",
-            "address": to_hex(self.signer.address),
+            "address": checksum_address(self.signer.address),
             "p2p": f"{config.p2p.listen[0]}:{p2p_port}",
             "rpc": f"{config.rpc.listen[0]}:{rpc_port}",
             "pid": os.getpid(),

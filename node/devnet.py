@@ -28,7 +28,7 @@ CHAIN_ID = 31_337
 """anvil's own default, known to every Ethereum tool as a local chain."""
 ACCOUNT_BALANCE_ETH = 1_000_000
 """What each of the ten test accounts starts with: enough to fund a thousand nodes."""
-START_TIMEOUT_S = 20.0
+START_TIMEOUT_S = 60.0
 """anvil answers after 60 ms on an idle machine."""
 
 CONTRACTS = {

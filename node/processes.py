@@ -19,8 +19,8 @@ from pathlib import Path
 from random import SystemRandom
 from typing import IO
 
-STOP_TIMEOUT_S = 10.0
-"""A daemon finishes a batch, flushes and closes in well under a second."""
+STOP_TIMEOUT_S = 30.0
+"""A daemon finishes a batch, flushes and closes in well under a second, where it has a core."""
 _PR_SET_PDEATHSIG = 1
 """prctl(2): the signal a process gets when its parent ends."""
 _PORT_FIRST, _PORT_LAST = 20_000, 31_999

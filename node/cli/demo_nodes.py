@@ -23,7 +23,7 @@ from node.keys import SCRYPT_N_WEAK, write_private
 from node.processes import free_port
 from node.rpc.call import RpcError
 
-STEP_TIMEOUT_S = 30.0
+STEP_TIMEOUT_S = 120.0
 """Opening or closing takes about a second on an idle machine."""
 POLL_INTERVAL_S = 0.05
 NAMES = ("alice", "bob")

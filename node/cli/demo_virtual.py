@@ -25,7 +25,7 @@ from node.deployment import chain_call
 
 CHANNEL_POLL_INTERVAL_S = 0.005
 """A virtual channel opens in milliseconds."""
-VIRTUAL_TIMEOUT_S = 60.0
+VIRTUAL_TIMEOUT_S = 300.0
 """For all of them to open, or to close."""
 
 

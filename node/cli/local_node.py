@@ -15,7 +15,7 @@ from node.processes import Child, our_environment, our_python
 from node.rpc.call import RpcEndpoint, call_once
 from protocols.types import checksum_address, parse_address
 
-READY_TIMEOUT_S = 30.0
+READY_TIMEOUT_S = 120.0
 """A daemon is ready in under a second on an idle machine."""
 STDERR_FILE = "stderr.log"
 

@@ -22,6 +22,7 @@ from node.store.errors import LogInUse
 from node.store.log import EventLog
 from protocols import events, inputs
 from protocols.messages import encode_body
+from protocols.types import checksum_address
 from tests.support.actors import ALICE, BOB
 from tests.support.builders import (
     ADJUDICATOR,
@@ -178,7 +179,7 @@ async def test_a_daemon_without_a_chain_announces_itself_serves_and_stops_cleanl
         status = await client.call("node_status")
         assert status["chain"]["connected"] is False
         assert status["chain"]["view_age_s"] is None
-        assert alice.said["address"] == "0x" + ALICE.address.hex()
+        assert alice.said["address"] == checksum_address(ALICE.address)
         assert config.rpc_file.stat().st_mode & 0o777 == 0o600
         printed = [line for line in capsys.readouterr().out.splitlines() if line[:1] == "{"]
         assert [json.loads(line) for line in printed] == [alice.said]
