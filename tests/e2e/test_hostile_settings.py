@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from node.cli.demo_run import make_nodes
+from node.processes import free_port
 from node.rpc.call import RpcError
 from tests.support.anvil import start_anvil
 from tests.support.daemons import LocalNode, Network
@@ -146,11 +147,10 @@ def test_a_wrong_deployment_is_refused_before_the_log_exists(
 
 
 def test_a_chain_that_comes_late_and_is_another_one_ends_the_daemon(carol: LocalNode) -> None:
-    with start_anvil(chain_id=5) as reserved:
-        url = reserved.ws_url
-    carol.start(TALLY_CHAIN_URLS=url)
+    port = free_port()
+    carol.start(TALLY_CHAIN_URLS=f"ws://127.0.0.1:{port}")
     assert carol.call("node_status")["chain"]["connected"] is False
-    with start_anvil(chain_id=5, port=reserved.port):
+    with start_anvil(chain_id=5, port=port):
         assert carol.child.wait(TIMEOUT_S) == 1
     assert "chain" in carol.stderr_tail(3)
     assert "Traceback" not in carol.stderr_tail(50)

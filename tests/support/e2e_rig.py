@@ -19,6 +19,7 @@ from node.cli.demo_chain import ChainTransaction, transactions_of
 from node.cli.failures import CommandFailed
 from node.deployment import Deployment, chain_call
 from node.devnet import CHAIN_ID, CONTRACTS
+from node.processes import free_port
 from node.rpc.call import RpcUnreachable
 from node.rpc.client import RpcClient, RpcError
 from node.store.log import EventLog
@@ -318,7 +319,9 @@ class RestartableChain:
     """A local chain that keeps its state in a file: it can go away and come back on its port."""
 
     def __init__(self, state_file: Path) -> None:
-        self._options: dict[str, object] = {"state": state_file, "chain_id": CHAIN_ID, "port": 0}
+        # While it is away its nodes dial it: no connection of anybody's may be given its port.
+        port = free_port()
+        self._options: dict[str, object] = {"state": state_file, "chain_id": CHAIN_ID, "port": port}
         self._running = contextlib.ExitStack()
         self.start()
         with contextlib.closing(Rpc(int(str(self._options["port"])))) as rpc:
@@ -333,8 +336,7 @@ class RestartableChain:
 
     def start(self) -> None:
         """Come (back): on the same port, from where it was left."""
-        anvil = self._running.enter_context(start_anvil(**self._options))
-        self._options["port"] = anvil.port
+        self._running.enter_context(start_anvil(**self._options))
 
     def stop(self) -> None:
         """Go away."""

@@ -15,6 +15,7 @@ from node.chain import link
 from node.chain.rpc_client import RECURSION_COUNT_MAX
 from node.chain.service import ChainService, ChainStatistics
 from node.chain.tx_manager import NONCE_TAKEN
+from node.processes import free_port
 from protocols.effects import ReadHoldings
 from protocols.inputs import (
     ChainLog,
@@ -189,7 +190,8 @@ async def test_an_endpoint_that_is_killed_and_comes_back_loses_and_doubles_nothi
     state = tmp_path / "chain.json"
     inbox = Inbox()
     async with trio.open_nursery() as nursery:
-        with chain_world(state=state) as world:
+        # While it is away it is dialled: no connection of anybody's may be given its port.
+        with chain_world(state=state, port=free_port()) as world:
             service = world.service(inbox)
             await nursery.start(service.run, None)
             world.deposit(1)
