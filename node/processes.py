@@ -160,3 +160,11 @@ def free_port(host: str = "127.0.0.1") -> int:
                 continue
             return port
     raise OSError(f"no free port on {host} from {_PORT_FIRST} to {_PORT_LAST}")
+
+
+def free_ports(count: int) -> list[int]:
+    """So many different ports of 127.0.0.1, each as `free_port` finds it."""
+    found: dict[int, None] = {}
+    while len(found) < count:
+        found[free_port()] = None
+    return list(found)

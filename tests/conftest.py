@@ -1,14 +1,27 @@
-"""What tests of several folders share: the interpreter that forks their daemons."""
+"""What tests of several folders share: ports, and the interpreter that forks their daemons."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
+from node import processes
+
 if TYPE_CHECKING:
     from tests.support.warm_python import WarmPython
+
+PORT_COUNT = 1_500
+"""For each worker: between choosing a port and listening on it seconds may pass."""
+
+
+def pytest_configure() -> None:
+    """Give each worker of pytest-xdist ports of its own."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    processes._PORT_FIRST += int(worker.removeprefix("gw")) % 8 * PORT_COUNT
+    processes._PORT_LAST = processes._PORT_FIRST + PORT_COUNT - 1
 
 
 @pytest.fixture(scope="session")

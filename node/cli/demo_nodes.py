@@ -20,7 +20,7 @@ from node.cli.node_dir import NodeDirPlan, make_node_dir
 from node.deployment import Deployment, fund, fund_token
 from node.devnet import Devnet
 from node.keys import SCRYPT_N_WEAK, write_private
-from node.processes import free_port
+from node.processes import free_ports
 from node.rpc.call import RpcError
 
 STEP_TIMEOUT_S = 120.0
@@ -113,7 +113,7 @@ def make_nodes(
 
     # The keys come first: each directory names the others' addresses.
     keys = {name: secrets.token_bytes(32) for name in names}
-    ports = dict(wires) if wires else {port: port for port in (free_port() for _ in names)}
+    ports = dict(wires) if wires else {port: port for port in free_ports(len(names))}
     places = {
         Signer(key).address: ("127.0.0.1", port)
         for key, port in zip(keys.values(), ports, strict=True)

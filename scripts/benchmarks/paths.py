@@ -21,7 +21,7 @@ from node.cli.demo_progress import demo_progress
 from node.cli.demo_report import percentile
 from node.cli.failures import CommandFailed
 from node.cli.local_node import LocalNode
-from node.processes import free_port
+from node.processes import free_ports
 from node.rpc.client import RpcClient, RpcError
 from scripts.benchmarks.delay import delayed_wires
 from scripts.benchmarks.machine import process_cpu_s
@@ -73,7 +73,8 @@ def measure_paths(workspace: Path, plan: PathPlan) -> tuple[dict[str, float], di
 def measure_delayed(workspace: Path, delay_ms: float, count: int) -> float:
     """Median milliseconds to open a virtual channel when each wire between nodes takes so long."""
     names = names_on_path(1)
-    wires = {free_port(): free_port() for _ in names}
+    ports = free_ports(2 * len(names))
+    wires = dict(zip(ports[::2], ports[1::2], strict=True))
     behind = {proxy: port for port, proxy in wires.items()}
     with (
         demo_progress(True) as quiet,

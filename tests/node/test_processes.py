@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from node.processes import Child, clean_environment, free_port
+from node import processes
+from node.processes import Child, clean_environment, free_port, free_ports
 
 READY_THEN_WAIT = "import signal,time; {setup}; print('ready', flush=True); time.sleep(60)"
 
@@ -102,3 +103,9 @@ def test_a_free_port_can_be_listened_on() -> None:
     assert 20_000 <= port < 32_000
     with pytest.raises(OSError, match="free port"):
         free_port("192.0.2.1")
+
+
+def test_free_ports_differ_from_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = iter([20_001, 20_002, 20_001, 20_003])
+    monkeypatch.setattr(processes, "free_port", lambda: next(drawn))
+    assert free_ports(3) == [20_001, 20_002, 20_003]
