@@ -27,6 +27,7 @@ from node.limits import (
     BATCH_INPUT_COUNT_MAX,
     DIGEST_INTERVAL_RECORD_COUNT,
     INPUT_QUEUE_COUNT_MAX,
+    LEDGER_INPUT_COUNT_MAX,
     LISTED_PAYMENT_COUNT_MAX,
     PROMPT_INPUT_COUNT_MAX,
 )
@@ -37,7 +38,7 @@ from node.store.log import EventLog
 from node.waiters import Waiters
 from protocols import events, inputs
 from protocols.draft import Context
-from protocols.messages import PaymentBatch
+from protocols.messages import LedgerCountersignature, LedgerProposal, PaymentBatch
 from protocols.node_state import Digest, NodeState, apply_all
 from protocols.types import Address
 
@@ -155,7 +156,9 @@ class Engine:
         taken: list[Queued] = []
         queue, listed_count = self._queue, 0
         backlog_count = min(len(queue) // 4, BACKLOG_INPUT_COUNT_MAX)
-        count_max = max(BATCH_INPUT_COUNT_MAX, backlog_count)
+        is_of_ledger = bool(queue) and _is_ledger_update(queue[0].item)
+        usual_count = LEDGER_INPUT_COUNT_MAX if is_of_ledger else BATCH_INPUT_COUNT_MAX
+        count_max = max(usual_count, backlog_count)
         while queue and len(taken) < count_max and listed_count < LISTED_PAYMENT_COUNT_MAX:
             taken.append(queue.popleft())
             listed_count += _listed_count(taken[-1].item)
@@ -211,6 +214,12 @@ class Engine:
         """Recorded times never fall, whatever the clock does."""
         self._last_ms = max(self._last_ms, self._clock_ms())
         return self._last_ms
+
+
+def _is_ledger_update(item: inputs.Input) -> bool:
+    if isinstance(item, inputs.PeerMessage):
+        return isinstance(item.body, LedgerProposal | LedgerCountersignature)
+    return isinstance(item, inputs.PayLedger)
 
 
 def _listed_count(item: inputs.Input) -> int:

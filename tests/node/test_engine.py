@@ -12,17 +12,20 @@ from node.limits import (
     BATCH_INPUT_COUNT_MAX,
     DIGEST_INTERVAL_RECORD_COUNT,
     INPUT_QUEUE_COUNT_MAX,
+    LEDGER_INPUT_COUNT_MAX,
     PROMPT_INPUT_COUNT_MAX,
 )
 from node.store.errors import LogDamaged, LogWriteFailed
 from node.store.kv import LOG
 from protocols import events, inputs, messages
+from protocols.ledger_events import LedgerUpdateSigned
 from protocols.node_state import NodeState, apply
-from tests.support.actors import BOB
+from tests.support.actors import ALICE, BOB
 from tests.support.builders import (
     CHANNEL,
 )
-from tests.support.engine_rig import START_MS, opened, pay, receipt
+from tests.support.engine_rig import START_MS, opened, opened_ledger, pay, receipt
+from tests.support.ledger_rig import LEDGER
 
 
 def the_group(group: pytest.ExceptionInfo[BaseExceptionGroup[Exception]]) -> BaseException:
@@ -87,6 +90,23 @@ async def test_a_batch_is_bounded() -> None:
     await rig.work()
     assert len(rig.journal.of("write")) == 2
     assert rig.state.channels[CHANNEL].vouchers.payment_count == BATCH_INPUT_COUNT_MAX + 1
+
+
+async def test_a_batch_that_begins_with_a_ledger_may_hold_more() -> None:
+    rig = await opened_ledger(ALICE)
+    rig.journal.clear()
+    count = LEDGER_INPUT_COUNT_MAX
+    rig.queue(*(inputs.PayLedger(LEDGER, 1, f"rent-{number}") for number in range(count + 1)))
+    await rig.work()
+    assert len(rig.journal.of("write")) == 2
+    follower = await opened_ledger(BOB)
+    follower.journal.clear()
+    proposals = rig.peers.bodies(BOB.address)[-count - 1 : -1]
+    follower.queue(*(follower.said(ALICE, body) for body in proposals))
+    await follower.work()
+    assert len(follower.journal.of("write")) == 1
+    (agreed,) = follower.events_of(LedgerUpdateSigned)
+    assert agreed.turn_num == count + 1
 
 
 async def test_of_very_many_inputs_a_quarter_is_taken_at_once_up_to_a_bound() -> None:
