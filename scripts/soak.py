@@ -117,7 +117,17 @@ RUNS = (
         "2",
         "tests/contracts/test_exit_value.py",
     ),
-    pytest_run("hostile", "bad input against live daemons", 1, "tests/e2e/test_hostile.py"),
+    pytest_run(
+        "hostile",
+        "bad input, bad peers, bad calls and bad settings against live daemons",
+        1,
+        "-n",
+        "2",
+        "tests/e2e/test_hostile.py",
+        "tests/e2e/test_hostile_money.py",
+        "tests/e2e/test_hostile_ledgers.py",
+        "tests/e2e/test_hostile_settings.py",
+    ),
     pytest_run("chain", "endpoint cuts, forks and restarts", 1, "tests/node/chain"),
     Run("demo", "the demo with 10,000 payments", 1, ("tally", "demo", "--payments", "10000")),
 )
