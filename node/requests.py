@@ -56,6 +56,9 @@ class Requests:
             is_virtual = channel.virtual is not None
             kind = ObjectiveType.VIRTUAL_DEFUND if is_virtual else ObjectiveType.DIRECT_DEFUND
             identity = objective_id(kind, command.channel_id)
+            if identity not in self._state.objectives:
+                # It was not open yet: the payer gave the opening up.
+                identity = objective_id(ObjectiveType.VIRTUAL_FUND, command.channel_id)
             return Answer(self._creation_of(identity), identity, command.channel_id)
         assert isinstance(command, inputs.ApproveObjective | inputs.RejectObjective)
         channel_id = self._state.objectives[command.objective_id].channel_id

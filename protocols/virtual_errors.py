@@ -133,3 +133,13 @@ class CapacityExceeded(VirtualRefused):
     asset: bytes
     wanted: int
     limit: int
+
+
+@dataclass(eq=False)
+class OnlyEndsClose(VirtualRefused):
+    """An intermediary leaves closing to the payer and the payee."""
+
+    code = 1612
+    next_step = "have an end of the channel close it; the guarantees are given back then"
+    template = "channel {channel_id} leads through this node: its ends close it"
+    channel_id: bytes

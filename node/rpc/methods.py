@@ -123,6 +123,7 @@ COMMANDS = (
         (
             errors.UnknownChannel,
             payment_errors.ChannelNotOpen,
+            virtual_errors.OnlyEndsClose,
             ledger_errors.LedgerInUse,
             errors.ObjectiveFailed,
             errors.RequestIdConflict,

@@ -33,6 +33,12 @@ def may_abandon(draft: Draft, channel: Channel) -> bool:
     return not any(stands(draft.state, ledger, channel.channel_id) for ledger in ledgers)
 
 
+def is_given_up(draft: Draft, channel: Channel) -> bool:
+    """True once a channel that never opened is unwound, or its opening has ended."""
+    objective = draft.state.objectives.get(fund_id(channel))
+    return virtual_of(channel).unwinding or objective is None or objective.status in _OVER
+
+
 def may_give_up(draft: Draft, channel: Channel) -> bool:
     """True while the channel may still fail to open as far as we are concerned.
 

@@ -23,6 +23,7 @@ from protocols.channel import (
     Channel,
     is_supported,
     observed_chain_status,
+    status,
     supported_final,
 )
 from protocols.draft import Draft
@@ -35,7 +36,7 @@ from protocols.objectives.base import (
     WaitingFor,
     objective_id,
 )
-from protocols.objectives.giving_up import fund_id, give_up, may_give_up
+from protocols.objectives.giving_up import fund_id, give_up, is_given_up, may_give_up
 from protocols.objectives.removals import propose_removal
 from protocols.objectives.states import sign
 from protocols.objectives.virtual_retelling import answer, take_own
@@ -48,6 +49,7 @@ from protocols.objectives.virtual_states import (
 from protocols.payment_errors import ChannelNotOpen
 from protocols.state import State
 from protocols.types import Address, ObjectiveId
+from protocols.virtual_errors import OnlyEndsClose
 from protocols.virtual_paths import removal_by_final, stands, virtual_of
 
 GIVEN_UP = "GIVEN_UP"
@@ -103,20 +105,26 @@ def _agree(draft: Draft, channel: Channel, identity: ObjectiveId) -> WaitingFor 
 def close_channel(draft: Draft, command: CloseChannel, channel: Channel) -> ObjectiveId:
     """The owner's command; a second close answers with the first's objective.
 
-    A payer whose channel is not open yet gives it up. Raises ChannelNotOpen for the others.
+    A payer whose channel is not open yet gives it up, and the opening is the objective then. Raises
+    OnlyEndsClose for an intermediary, ChannelNotOpen for the others.
     """
     identity = objective_id(ObjectiveType.VIRTUAL_DEFUND, channel.channel_id)
     if draft.state.objectives.get(identity) is not None:
         return identity
     if not channel.is_end:
-        raise ChannelNotOpen(channel.channel_id, "an intermediary leaves it to its ends")
+        raise OnlyEndsClose(channel.channel_id)
     if is_supported(channel, POSTFUND_TURN):
         request_hash = command_hash(command) if command.request_id else None
         return closing.start(draft, channel, draft.context.me, command.request_id, request_hash)
-    if channel.my_index != 0 or not may_give_up(draft, channel):
-        raise ChannelNotOpen(channel.channel_id, "it is not open")
+    opening = fund_id(channel)
+    if channel.my_index != 0:
+        raise ChannelNotOpen(channel.channel_id, status(channel))
+    if is_given_up(draft, channel):
+        return opening
+    if not may_give_up(draft, channel):
+        raise ChannelNotOpen(channel.channel_id, status(channel))
     give_up(draft, channel, GIVEN_UP, "hop 0: given up by the payer")
-    return fund_id(channel)
+    return opening
 
 
 def receive_final(

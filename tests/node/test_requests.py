@@ -252,6 +252,28 @@ async def test_a_decision_s_request_id_is_refused_for_any_other_command() -> Non
             await rig.answer(other)
 
 
+@pytest.mark.parametrize("request_id", ["", "no more"])
+async def test_a_close_of_a_virtual_channel_that_is_not_open_yet_names_its_opening(
+    request_id: str,
+) -> None:
+    rig = await opened_ledger(ALICE)
+    command = inputs.OpenVirtual((BOB.address,), ZERO_ADDRESS, 5, (), 86_400, bytes(4), "v")
+    opened = await rig.answer(command)
+    assert isinstance(opened, Answer)
+    close = inputs.CloseChannel(opened.channel_id, request_id)
+    for _ in range(2):
+        first, again = rig.ask(close), rig.ask(close)
+        await rig.work()
+        assert first == again
+        (answer,) = first
+        assert isinstance(answer, Answer)
+        assert (answer.objective_id, answer.channel_id) == (opened.objective_id, opened.channel_id)
+        (record,) = rig.log.read(answer.seq, answer.seq + 1)
+        assert isinstance(record.event(), events.ObjectiveCreated)
+        rig = rig.restarted()
+    assert len(rig.events_of(events.RequestRecorded)) == bool(request_id)
+
+
 async def test_an_open_is_answered_from_the_log_when_its_channel_was_pruned(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -10,6 +10,7 @@ from protocols import inputs
 from protocols.channel import FIRST_FINAL_TURN, ChannelStatus, status
 from protocols.objectives.base import ObjectiveStatus
 from protocols.payment_errors import ChannelNotOpen
+from protocols.virtual_errors import OnlyEndsClose
 from tests.support.web import Web
 
 HOPS = (0, 1, 2, 4)
@@ -85,7 +86,7 @@ def test_a_second_close_answers_like_the_first() -> None:
 def test_a_hub_leaves_closing_to_the_ends() -> None:
     web = Web(1)
     channel_id = web.opened()
-    with pytest.raises(ChannelNotOpen):
+    with pytest.raises(OnlyEndsClose):
         web.row[1].feed(inputs.CloseChannel(channel_id))
 
 
