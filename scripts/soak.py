@@ -94,6 +94,14 @@ RUNS = (
         "tests/simulation/test_virtual_cuts.py",
     ),
     pytest_run(
+        "orders",
+        "owners of three engines who order anything at any time: 96 seeds of 250 commands",
+        8,
+        "-n",
+        "2",
+        "tests/simulation/test_any_orders.py",
+    ),
+    pytest_run(
         "flips",
         "flipped bytes in SST, WAL, CURRENT and MANIFEST: 1,200, audit and daemon",
         4,
