@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from node import processes
-
 if TYPE_CHECKING:
     from tests.support.warm_python import WarmPython
 
@@ -17,8 +15,12 @@ PORT_COUNT = 1_500
 """For each worker: between choosing a port and listening on it seconds may pass."""
 
 
-def pytest_configure() -> None:
-    """Give each worker of pytest-xdist ports of its own."""
+@pytest.fixture(scope="session", autouse=True)
+def own_ports() -> None:
+    """Each worker of pytest-xdist has ports of its own."""
+    # Imported here: what is loaded before coverage begins counts as never run.
+    from node import processes
+
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
     processes._PORT_FIRST += int(worker.removeprefix("gw")) % 8 * PORT_COUNT
     processes._PORT_LAST = processes._PORT_FIRST + PORT_COUNT - 1
