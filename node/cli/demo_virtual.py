@@ -6,7 +6,7 @@ Only opening and closing the ledgers touches the chain; all that happens in betw
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -21,10 +21,9 @@ from node.cli.demo_report import (
     payment_wei,
 )
 from node.cli.local_node import LocalNode
+from node.cli.many_calls import call_all, wait_for_all
 from node.deployment import chain_call
 
-CHANNEL_POLL_INTERVAL_S = 0.005
-"""A virtual channel opens in milliseconds."""
 VIRTUAL_TIMEOUT_S = 300.0
 """For all of them to open, or to close."""
 
@@ -33,7 +32,6 @@ def run_virtual(
     url: str, path: Sequence[LocalNode], plan: DemoPlan, asset: str, progress: Progress
 ) -> VirtualRun:
     """Open ledgers along the path, channels over them, pay, and close all of it again."""
-    alice, bob = path[0], path[-1]
     progress.step("Opening ledgers on chain between neighbours")
     ledgers = open_ledgers(path, plan, asset)
     before = sent_count(url, path)
@@ -43,12 +41,10 @@ def run_virtual(
     opening_seconds = time.perf_counter() - started
     count = plan.channel_count * plan.payment_count
     progress.step(f"Paying {count:,} times in them, {IN_FLIGHT_COUNT} in flight")
-    seconds = pay_in_turn(alice, channels, plan.payment_count, progress)
-    progress.step("Closing them, alice and bob in turn")
+    seconds = pay_in_turn(path[0], channels, plan.payment_count, progress)
+    progress.step("Closing them, alice and bob half of them each")
     started = time.perf_counter()
-    for number, channel_id in enumerate(channels):
-        (alice, bob)[number % 2].call("channel_close", channel_id=channel_id)
-    views = {node.name: closed_views(node, channels) for node in path}
+    views = close_channels(path, channels)
     closing_seconds = time.perf_counter() - started
     chain_transaction_count = sent_count(url, path) - before
     progress.step("Closing the ledgers: everybody is paid out on chain")
@@ -79,11 +75,10 @@ def open_channels(path: Sequence[LocalNode], plan: DemoPlan, asset: str) -> list
     payer, behind = path[0], [node.address for node in path[1:]]
     terms = {"path": behind, "amount": str(VIRTUAL_WEI), "asset": asset}
     fees = payer.call("route_quote", **terms)["fees"]
-    opened = [payer.call("channel_open", fees=fees, **terms) for _ in range(plan.channel_count)]
+    opened = call_all(payer, [("channel_open", {"fees": fees, **terms})] * plan.channel_count)
     channels = [str(answer["channel_id"]) for answer in opened]
     for node in path:
-        for channel_id in channels:
-            _wait(f"{node.name}'s virtual channel is open", partial(is_open, node, channel_id))
+        _wait_for_status(node, channels, "open")
     return channels
 
 
@@ -125,11 +120,36 @@ async def _pay(
         return time.perf_counter() - started
 
 
-def closed_views(node: LocalNode, channels: Sequence[str]) -> list[dict[str, Any]]:
-    """The channels as the node shows them, once it sees all of them closed and settled."""
-    for channel_id in channels:
-        _wait(f"{node.name} has settled", partial(is_at_rest, node, channel_id))
-    return [node.call("channel_get", channel_id=channel_id) for channel_id in channels]
+def close_channels(
+    path: Sequence[LocalNode], channels: Sequence[str]
+) -> dict[str, list[dict[str, Any]]]:
+    """Close them, the payer and the payee half of them each; as every node shows them settled."""
+    for place, end in enumerate((path[0], path[-1])):
+        call_all(end, [("channel_close", {"channel_id": one}) for one in channels[place::2]])
+    return {node.name: _settled_views(node, channels) for node in path}
+
+
+def _settled_views(node: LocalNode, channels: Sequence[str]) -> list[dict[str, Any]]:
+    views = _wait_for_status(node, channels, "closed")
+    objectives = [identity for view in views for identity in view["objective_ids"]]
+    wait_for_all(
+        f"{node.name} has settled",
+        node,
+        [("objective_get", {"objective_id": one}) for one in objectives],
+        lambda objective: bool(objective["status"] == "completed"),
+        VIRTUAL_TIMEOUT_S,
+    )
+    return views
+
+
+def _wait_for_status(node: LocalNode, channels: Sequence[str], status: str) -> list[dict[str, Any]]:
+    return wait_for_all(
+        f"{node.name}'s virtual channels are {status}",
+        node,
+        [("channel_get", {"channel_id": one}) for one in channels],
+        lambda view: bool(view["status"] == status),
+        VIRTUAL_TIMEOUT_S,
+    )
 
 
 def close_ledgers(
@@ -150,7 +170,3 @@ def sent_count(url: str, nodes: Sequence[LocalNode]) -> int:
     """Transactions that the nodes' accounts ever sent, unmined ones included."""
     counts = (chain_call(url, "eth_getTransactionCount", n.address, "pending") for n in nodes)
     return sum(int(count, 16) for count in counts)
-
-
-def _wait(what: str, done: Callable[[], bool]) -> None:
-    wait_until(what, done, VIRTUAL_TIMEOUT_S, CHANNEL_POLL_INTERVAL_S)
