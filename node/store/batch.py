@@ -149,11 +149,6 @@ class Batch:
                 if request_id := event.request_id:  # type: ignore[attr-defined]
                     put(request_entity(request_id) + seq_key(seq), b"", entity)
 
-    def put_effect(self, key: bytes, effect: Effect) -> None:
-        """Keep `effect` in the outbox until `clear_effect`."""
-        self._put(key, _encode(effect), self._outbox)
-        self.is_empty = False
-
     def put_effects(self, effects: Sequence[Effect]) -> None:
         """Keep each in the outbox, under its own key, until `clear_effect`."""
         put, outbox = self._put, self._outbox

@@ -50,7 +50,7 @@ def fill(log: EventLog, count: int, *, by: int = 10) -> None:
         batch = log.begin(TIME_MS + log.next_seq)
         for seq in range(log.next_seq, min(log.next_seq + by, count)):
             batch.append(payment(seq), cause_seq=0)
-            batch.put_effect(seq.to_bytes(9, "big"), message(seq))
+            batch.put_effects([message(seq)])
         log.commit(batch)
 
 

@@ -25,7 +25,6 @@ from protocols.effects import (
     ReadHoldings,
     SendMessage,
     SubmitTransaction,
-    outbox_key,
 )
 from protocols.messages import decode_body
 from protocols.node_state import Digest, NodeState, apply
@@ -95,9 +94,8 @@ class RecordedNode:
             for event in result.events:
                 cause = first if batch.next_seq > first else None
                 self._append(batch, event, cause)
-            for effect in result.effects:
-                batch.put_effect(outbox_key(effect), effect)
-                self.outbox.release([effect])
+            batch.put_effects(result.effects)
+            self.outbox.release(result.effects)
         self.log.commit(batch)
 
     def record(self, *facts: events.Event) -> None:

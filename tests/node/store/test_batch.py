@@ -91,12 +91,11 @@ def test_a_payment_is_found_by_its_id(store: MemoryKeyValue) -> None:
 
 def test_effects_are_kept_and_cleared(store: MemoryKeyValue) -> None:
     batch = begin(store)
-    batch.put_effect(b"1", message(1))
-    batch.put_effect(b"2", message(2))
-    batch.clear_effect(b"1")
+    batch.put_effects([message(1), message(2)])
+    batch.clear_effect(outbox_key(message(1)))
     store.write(batch.seal())
     ((key, value),) = store.iterate(OUTBOX)
-    assert key == b"2"
+    assert key == outbox_key(message(2))
     assert msgspec.msgpack.decode(value, type=Effect) == message(2)
 
 
@@ -115,9 +114,9 @@ def test_effects_that_follow_each_other_are_cleared_alone(
     count: int, store: MemoryKeyValue
 ) -> None:
     batch = begin(store)
-    keys = [b"m" + number.to_bytes(2, "big") for number in range(200)]
-    for number, key in enumerate(keys):
-        batch.put_effect(key, message(number))
+    effects = [message(number) for number in range(200)]
+    keys = [outbox_key(effect) for effect in effects]
+    batch.put_effects(effects)
     batch.clear_effects(keys[40 : 40 + count])
     batch.clear_effects([])
     store.write(batch.seal())
@@ -163,7 +162,7 @@ def test_a_batch_knows_whether_it_is_empty_and_whether_it_tells_of_a_cut(
     batch.append(LogTailCut(5, 30, "000004.log"))
     assert batch.records_tail_cut
     for change in (
-        lambda b: b.put_effect(b"1", message(1)),
+        lambda b: b.put_effects([message(1)]),
         lambda b: b.clear_effect(b"1"),
         lambda b: b.clear_effects([b"1"] * 9),
         lambda b: b.sign_turn(CHANNEL, 9, HASH_A),

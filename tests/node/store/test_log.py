@@ -36,6 +36,7 @@ from node.store.log import EventLog
 from node.store.memory import MemoryKeyValue
 from node.store.record import FORMAT_VERSION, Record, chain_next, seq_key
 from node.store.rocks import RocksKeyValue, refused_opening
+from protocols.effects import outbox_key
 from protocols.events import LogTailCut, NodeCreated
 from tests.support.logs import (
     CHANNEL,
@@ -171,7 +172,7 @@ def test_effects_stay_in_the_outbox_until_cleared(fresh: tuple[EventLog, Reopen]
     log, reopen = fresh
     fill(log, 4)
     batch = log.begin(TIME_MS)
-    batch.clear_effect((2).to_bytes(9, "big"))
+    batch.clear_effect(outbox_key(message(2)))
     log.commit(batch)
     log = reopen(log)
     assert [effect for _, effect in log.outbox()] == [message(1), message(3)]
