@@ -12,7 +12,7 @@ from node.cli.output import print_fields, print_json, print_table, short
 
 COLUMNS = ("channel", "kind", "status", "role", "peer", "paid", "left")
 """The deposit is what was paid and what is left; of a ledger, `left` is ours and free."""
-AMOUNTS = ("deposit", "paid", "receipted", "remaining")
+AMOUNTS = ("deposit", "our_deposit", "paid", "receipted", "remaining")
 
 
 @reports_failures
@@ -31,10 +31,7 @@ def channels(
         if as_json:
             print_json(view)
         else:
-            asset, holdings = view["asset"], view["holdings"]
-            amounts = {name: format_of(asset, int(view[name])) for name in AMOUNTS}
-            held = {name: format_of(asset, int(text)) for name, text in holdings.items()}
-            print_fields("Channel", {**view, **amounts, "holdings": held})
+            print_channel(view)
         return
     found = ask(directory, "channel_list", status=status, kind=kind)
     if as_json:
@@ -43,6 +40,14 @@ def channels(
         rows = [_row(view) for view in found["channels"]]
         nothing = "No channels. Open one with: tally open PEER 1eth"
         print_table("Channels", COLUMNS, rows, nothing, right=("paid", "left"))
+
+
+def print_channel(view: dict[str, Any]) -> None:
+    """All that `channel_get` says, amounts as a person writes them."""
+    asset, holdings = view["asset"], view["holdings"]
+    amounts = {name: format_of(asset, int(view[name])) for name in AMOUNTS}
+    held = {name: format_of(asset, int(text)) for name, text in holdings.items()}
+    print_fields("Channel", {**view, **amounts, "holdings": held})
 
 
 def _row(view: dict[str, Any]) -> list[object]:

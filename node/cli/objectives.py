@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from node.cli.channels import print_channel
 from node.cli.failures import reports_failures
 from node.cli.node_call import ask, objective_id_of
 from node.cli.options import HERE, AsJson, NodeDir
@@ -30,6 +31,8 @@ def objectives(
             print_json(view)
         else:
             print_fields("Objective", view)
+            # Whoever is asked to approve must see whose money is at stake, and how much.
+            print_channel(ask(directory, "channel_get", channel_id=view["channel_id"]))
         return
     found = ask(directory, "objective_list", status=status)
     if as_json:

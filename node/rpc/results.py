@@ -157,7 +157,9 @@ class ChannelView(Struct, frozen=True, gc=False):
     participants: list[AddressOut]
     asset: AddressOut
     deposit: AmountOut
-    """All that was put in when it opened."""
+    """All that is put in when it opens."""
+    our_deposit: AmountOut
+    """Our part of it: what a proposal asks of us; nothing of a hub."""
     paid: AmountOut
     """The largest voucher, cumulative; 0 in a ledger."""
     receipted: AmountOut

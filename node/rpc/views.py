@@ -61,6 +61,7 @@ def channel_view(node: NodeApi, channel: Channel, *, in_full: bool = False) -> C
         participants=_addresses(fixed.participants),
         asset=checksum_address(terms.asset),
         deposit=str(terms.total),
+        our_deposit=str(_our_deposit(channel, terms.deposits)),
         paid=str(vouchers.total),
         receipted=str(vouchers.receipted_total),
         remaining=str(remaining),
@@ -79,6 +80,12 @@ def channel_view(node: NodeApi, channel: Channel, *, in_full: bool = False) -> C
         objective_ids=[to_hex(objective.objective_id) for objective in objectives],
         at=At(node.seq),
     )
+
+
+def _our_deposit(channel: Channel, deposits: tuple[int, ...]) -> int:
+    if channel.my_index == 0:
+        return deposits[0]
+    return deposits[-1] if channel.is_end else 0
 
 
 def _role(kind: ChannelKind, channel: Channel) -> Role:

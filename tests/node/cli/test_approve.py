@@ -39,6 +39,11 @@ def test_what_the_owner_approves_goes_on(tally, tally_json, asking: Network) -> 
     bob = asking.bob.directory
     shown = tally_json("objectives", opened["objective_id"], "--dir", bob)
     assert shown["waiting_for"] == "approval"
+    terms = tally("objectives", opened["objective_id"], "--dir", bob).stdout
+    lines = [line.split() for line in terms.splitlines()]
+    assert ["deposit", "1000", "wei"] in lines
+    assert ["our_deposit", "0", "wei"] in lines
+    assert ["counterparty", asking.alice.address] in lines
     approved = tally_json("approve", opened["objective_id"][:12], "--dir", bob)
     assert approved["objective_id"] == opened["objective_id"]
     wait_until(

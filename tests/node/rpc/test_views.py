@@ -35,6 +35,7 @@ def test_an_open_channel_shows_its_money() -> None:
         "participants": [checksum_address(ALICE.address), checksum_address(BOB.address)],
         "asset": checksum_address(ZERO_ADDRESS),
         "deposit": str(DEPOSIT),
+        "our_deposit": str(DEPOSIT),
         "paid": "42",
         "receipted": "0",
         "remaining": str(DEPOSIT - 42),
@@ -61,6 +62,7 @@ def test_a_ledger_shows_both_balances_and_what_is_on_its_way() -> None:
     shown = channel_view(node, channel, in_full=True)
     assert (shown.kind, shown.role, shown.status, shown.turn_num) == ("ledger", "leader", "open", 1)
     assert (shown.deposit, shown.paid, shown.remaining) == ("1500", "0", "970")
+    assert shown.our_deposit == "1000"
     assert shown.virtual is None
     mine, bobs = checksum_address(ALICE.address), checksum_address(BOB.address)
     move = {
@@ -120,7 +122,7 @@ def test_a_follower_sees_its_own_balance_and_its_guarantees() -> None:
     ledger = msgspec.structs.replace(channel.ledger, current=held, proposed=held)
     channel = msgspec.structs.replace(channel, ledger=ledger, my_index=1)
     shown = channel_view(node, channel, in_full=True)
-    assert (shown.role, shown.remaining) == ("follower", "500")
+    assert (shown.role, shown.remaining, shown.our_deposit) == ("follower", "500", "500")
     assert shown.ledger is not None
     assert (shown.ledger.balance, shown.ledger.counterparty_balance) == ("500", "997")
     assert (shown.ledger.guaranteed, shown.ledger.guarantee_count) == ("3", 2)
