@@ -159,6 +159,7 @@ def test_a_virtual_channel_shows_its_path_and_what_carries_it(place: int, role: 
     )
     shown = channel_view(node, channel)
     assert (shown.kind, shown.role, shown.ledger) == ("virtual", role, None)
+    assert shown.our_deposit == (str(DEPOSIT) if place == 0 else "0")
     assert msgspec.to_builtins(shown.virtual) == {
         "path": [checksum_address(who) for who in participants],
         "fees": ["3"],
