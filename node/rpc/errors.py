@@ -7,12 +7,16 @@ JSON-RPC's; those from -32001 on are ours and belong to the way in. It does not 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
 import msgspec
 
 from protocols.errors import ProtocolError
+from protocols.types import checksum_address
+
+_ADDRESS = re.compile("0x[0-9a-f]{40}")
 
 MESSAGE_LENGTH_MAX = 1_000
 """Characters of a message or a value: callers' own text is quoted, not echoed at length."""
@@ -230,10 +234,20 @@ class ErrorObject(msgspec.Struct, frozen=True, gc=False):
 
 
 def error_object(error: ProtocolError | RpcFault) -> ErrorObject:
-    """The refusal as the caller sees it; its own text is cut at `MESSAGE_LENGTH_MAX`."""
-    values = {name: value[:MESSAGE_LENGTH_MAX] for name, value in error.values().items()}
-    data = ErrorData(error.name(), values, error.retry_safe, error.next_step)
-    return ErrorObject(error.code, str(error)[:MESSAGE_LENGTH_MAX], data)
+    """The refusal as the caller sees it: addresses as everywhere in answers, its own text cut at
+    `MESSAGE_LENGTH_MAX`."""
+    values = {name: _as_answered(value) for name, value in error.values().items()}
+    message = error.template.format(**values)[:MESSAGE_LENGTH_MAX]
+    cut = {name: value[:MESSAGE_LENGTH_MAX] for name, value in values.items()}
+    data = ErrorData(error.name(), cut, error.retry_safe, error.next_step)
+    return ErrorObject(error.code, message, data)
+
+
+def _as_answered(value: str) -> str:
+    """An address in EIP-55, anything else as it is."""
+    if _ADDRESS.fullmatch(value) is None:
+        return value
+    return checksum_address(bytes.fromhex(value[2:]))
 
 
 def all_faults() -> dict[str, type[RpcFault]]:

@@ -11,7 +11,9 @@ from node.rpc.errors import (
     all_faults,
     error_object,
 )
-from protocols.errors import all_errors
+from protocols.errors import UnknownPeer, all_errors
+from protocols.types import checksum_address
+from tests.support.actors import ALICE
 
 
 def test_every_code_and_name_stands_for_one_refusal() -> None:
@@ -40,6 +42,14 @@ def test_a_fault_tells_its_values_in_words() -> None:
     told = error_object(InvalidParams("amount", "negative"))
     assert told.message == "parameter amount: negative"
     assert told.data.values == {"parameter": "amount", "reason": "negative"}
+
+
+def test_addresses_are_told_as_in_every_answer() -> None:
+    told = error_object(UnknownPeer(ALICE.address))
+    spelt = checksum_address(ALICE.address)
+    assert spelt != spelt.lower()
+    assert told.data.values == {"peer": spelt}
+    assert spelt in told.message
 
 
 def test_a_callers_own_text_is_not_echoed_at_length() -> None:
