@@ -10,6 +10,9 @@ from node.cli.node_call import ask
 from node.cli.options import HERE, NodeDir
 from node.cli.output import print_json
 
+PATIENCE_S = 65.0
+"""The node itself says after a minute that what a call waits for (`until`) has not come."""
+
 
 def parse_parameters(texts: list[str]) -> dict[str, object]:
     """`key=value` as text, `key:=value` as JSON; raises typer.BadParameter."""
@@ -45,4 +48,4 @@ def call(
 ) -> None:
     """Call any method of the node's JSON-RPC interface and print the result."""
     given: dict[str, Any] = parse_parameters(parameters or [])
-    print_json(ask(directory, method, **given))
+    print_json(ask(directory, method, timeout_s=PATIENCE_S, **given))

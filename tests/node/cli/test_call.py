@@ -5,7 +5,8 @@ import json
 import pytest
 import typer
 
-from node.cli.call import parse_parameters
+from node.cli.call import PATIENCE_S, parse_parameters
+from node.rpc.bounds import ANSWER_TIMEOUT_S
 
 
 def test_text_and_json_parameters_are_told_apart() -> None:
@@ -25,6 +26,10 @@ def test_text_and_json_parameters_are_told_apart() -> None:
 def test_what_is_no_parameter_is_bad_usage(texts: list[str]) -> None:
     with pytest.raises(typer.BadParameter):
         parse_parameters(texts)
+
+
+def test_the_node_s_own_word_that_nothing_came_is_waited_for() -> None:
+    assert PATIENCE_S > ANSWER_TIMEOUT_S
 
 
 @pytest.mark.e2e
