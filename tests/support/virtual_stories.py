@@ -154,14 +154,16 @@ async def channel_life(
     await web.until(lambda: are_over(path, channel_id))
 
 
-async def pay_in_ledger(web: TimedWeb, ledger_id: ChannelId, expectation: Expectation) -> None:
-    """Either party of a ledger pays the other one directly."""
+async def pay_in_ledger(
+    web: TimedWeb, number: int, ledger_id: ChannelId, expectation: Expectation
+) -> None:
+    """Either party of a ledger pays the other one directly; under one number only once."""
     pair = [node for node in web.path if ledger_id in node.state.channels]
     web.random.shuffle(pair)
     giver, taker = pair
     amount = web.random.randint(1, 1_000)
     try:
-        await giver.order(inputs.PayLedger(ledger_id, amount, f"rent {amount}"))
+        await giver.order(inputs.PayLedger(ledger_id, amount, f"rent {number}"))
     except ProtocolError:
         return
     expectation.move(giver, taker, amount)
@@ -192,6 +194,6 @@ async def tell(web: TimedWeb) -> Expectation:
     ledgers = await open_ledgers(web)
     for number in range(web.random.randint(1, 3)):
         await channel_life(web, number, expectation, may_fail=len(path) > 2)
-        await pay_in_ledger(web, web.random.choice(ledgers), expectation)
+        await pay_in_ledger(web, number, web.random.choice(ledgers), expectation)
     await close_ledgers(web, ledgers)
     return expectation
