@@ -44,7 +44,7 @@ _Opening = inputs.OpenChannel | inputs.OpenLedger | inputs.OpenVirtual
 
 def crank(state: NodeState, item: inputs.Input, context: Context) -> CrankResult:
     """What follows from one input. Raises ProtocolError for a refused command only."""
-    if isinstance(item, inputs.EndOfBatch) and not (state.unreceipted or state.unanswered):
+    if isinstance(item, inputs.EndOfBatch) and not awaits_end_of_batch(state):
         return _NOTHING  # As most batches end, and every one has an end.
     draft = Draft(state, context)
     waiting_for = WaitingFor.NOTHING

@@ -37,7 +37,7 @@ from protocols.ledger_events import (
 )
 from protocols.ledger_queue import OpenRefusals, is_own_change
 from protocols.ledger_reducers import ledger_of
-from protocols.ledgers import concerned, has_final, require_role, require_running
+from protocols.ledgers import concerned, has_final, require_role, require_running, update_fact
 from protocols.objectives import guarantees
 from protocols.types import ChannelId, amount_from_bytes
 
@@ -82,20 +82,7 @@ def received_update(
     leader = known_signer(channel, 0)
     if leader is None or not leader.verify(state_hash, body.signature):
         raise ProposalSignatureWrong(body.turn_num)
-    return LedgerUpdateReceived(
-        channel.channel_id,
-        body.turn_num,
-        state_hash,
-        body.signature,
-        body.kind,
-        body.target,
-        body.amount,
-        body.left,
-        body.right,
-        body.left_amount,
-        body.fee,
-        body.request_id,
-    )
+    return update_fact(LedgerUpdateReceived, body, state_hash)
 
 
 def _change_of(body: messages.LedgerProposal) -> Change:

@@ -15,6 +15,7 @@ channel it funds in `objectives.guarantees`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from protocols import messages
 from protocols.channel import ChainStatus, Channel, observed_chain_status
@@ -39,9 +40,19 @@ from protocols.ledger_errors import (
     TooManyGuarantees,
     TooManyProposalsWaiting,
 )
-from protocols.ledger_events import LedgerUpdateProposed
+from protocols.ledger_events import LedgerUpdateProposed, LedgerUpdateReceived
 from protocols.ledger_queue import find_proposed, secured
-from protocols.types import Address, Bytes32, ChannelId, Signature, TurnNum, amount_to_bytes
+from protocols.types import (
+    Address,
+    Bytes32,
+    ChannelId,
+    Signature,
+    StateHash,
+    TurnNum,
+    amount_to_bytes,
+)
+
+Update = TypeVar("Update", LedgerUpdateProposed, LedgerUpdateReceived)
 
 
 def is_ledger(draft: Draft, channel: Channel) -> bool:
@@ -193,9 +204,14 @@ def signed_update(
     state_hash = ledger_state_hash(channel_id, channel.fixed, ledger.asset, vars_, turn_num)
     proposal = Proposed(turn_num, change, state_hash, signer(state_hash))
     body = proposal_message(channel_id, proposal)
-    fact = LedgerUpdateProposed(
-        channel_id,
-        turn_num,
+    return body, update_fact(LedgerUpdateProposed, body, state_hash)
+
+
+def update_fact(kind: type[Update], body: messages.LedgerProposal, state_hash: StateHash) -> Update:
+    """The fact that the leader proposed a change, on either side."""
+    return kind(
+        body.channel_id,
+        body.turn_num,
         state_hash,
         body.signature,
         body.kind,
@@ -207,7 +223,6 @@ def signed_update(
         body.fee,
         body.request_id,
     )
-    return body, fact
 
 
 def proposal_message(channel_id: ChannelId, proposal: Proposed) -> messages.LedgerProposal:

@@ -12,14 +12,13 @@ from itertools import repeat
 
 from protocols import events, messages
 from protocols.channel import funding_terms, known_signer
-from protocols.crypto import keccak256
 from protocols.draft import Context, CrankResult, Draft
 from protocols.errors import ProtocolError
 from protocols.funding import require_safe
 from protocols.inputs import Input, PeerMessage, SendPayment
 from protocols.node_state import NodeState
 from protocols.payments import PAYMENTS_IN_FLIGHT_COUNT_MAX, paid_channel, require_spendable
-from protocols.voucher import sign_totals
+from protocols.voucher import sign_totals, total_hash
 
 _to_int = int.from_bytes
 """Of what came in a message: its widths are known."""
@@ -76,7 +75,7 @@ def receive_run(state: NodeState, run: Sequence[PeerMessage], context: Context) 
         amount, total = _to_int(body.amount, "big"), _to_int(body.total, "big")
         if amount <= 0 or total != base + amount or total > deposit:
             break
-        if not verify(keccak256(channel_id + body.total), body.signature):
+        if not verify(total_hash(channel_id, body.total), body.signature):
             break
         base, count = total, count + 1
     accepted = [

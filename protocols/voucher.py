@@ -93,6 +93,11 @@ def voucher_hash(channel_id: ChannelId, amount: Amount) -> Bytes32:
     return keccak256(encode_voucher(channel_id, amount))
 
 
+def total_hash(channel_id: ChannelId, total32: bytes) -> Bytes32:
+    """`voucher_hash` of a total in 32 bytes, for the many of a run; no width is looked at again."""
+    return keccak256(channel_id + total32)
+
+
 def sign_voucher(
     channel_id: ChannelId, amount: Amount, signer: Callable[[Bytes32], Signature]
 ) -> Signature:
@@ -104,7 +109,7 @@ def sign_totals(
     channel_id: ChannelId, totals32: Iterable[bytes], signer: Callable[[Bytes32], Signature]
 ) -> list[Signature]:
     """What `sign_voucher` makes of each total, given in 32 bytes; no width is looked at again."""
-    return [signer(keccak256(channel_id + total32)) for total32 in totals32]
+    return [signer(total_hash(channel_id, total32)) for total32 in totals32]
 
 
 def verify_voucher(
