@@ -185,13 +185,24 @@ class Step:
     def _crank(self, item: inputs.Input) -> tuple[int, tuple[events.Event, ...]]:
         result = crank(self._desk.state, item, self._context)
         first_seq = self.batch.next_seq
-        if len(result.events) < RUN_COUNT_MIN:
+        if result.parts:
+            self._record_parts(result)
+        elif len(result.events) < RUN_COUNT_MIN:
             for event in result.events:
                 self.record(event, self._cause(first_seq))
         else:
             self._record_runs(result.events, first_seq)
         self._put_effects(result.effects)
         return first_seq, result.events
+
+    def _record_parts(self, result: CrankResult) -> None:
+        """Append and fold what one input led to in several channels, each with its own cause."""
+        first_seq = self.batch.next_seq
+        origins = dict(result.parts)
+        origin = 0
+        for place, event in enumerate(result.events):
+            origin = origins.get(place, origin)
+            self.record(event, None if origin == place else first_seq + origin)
 
     def _record_runs(self, recorded: tuple[events.Event, ...], first_seq: int) -> None:
         """Append and fold many events; those that come by the hundred as a whole."""

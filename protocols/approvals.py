@@ -62,5 +62,6 @@ def expire(draft: Draft) -> None:
     for identity, created_ms in list(oldest):
         if draft.context.now_ms < created_ms + timeout_s * 1_000:
             break
+        draft.begin_anew()
         reason = f"nobody approved it within {timeout_s} s"
         reject(draft, draft.state.objectives[identity], reason, APPROVAL_EXPIRED)

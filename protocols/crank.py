@@ -155,7 +155,8 @@ def awaits_end_of_batch(state: NodeState) -> bool:
 def _end_of_batch(draft: Draft) -> None:
     """What is answered once a batch: payments by receipts, proposals by one countersignature."""
     receipts.issue_receipts(draft)
-    for channel_id in ledger_following.answer_all(draft):
+    for channel_id, agreed_at in ledger_following.answer_all(draft):
+        draft.begin_anew(agreed_at)
         crank_channel(draft, channel_id)
 
 
@@ -186,9 +187,11 @@ def _tick(draft: Draft) -> None:
     payments.resend_refused(draft)
     approvals.expire(draft)
     for channel_id in draft.base.rejected.surplus():
+        draft.begin_anew()
         draft.emit(VirtualChannelPruned(channel_id))
     # Those of before this tick, and what it has just begun.
     for identity in {**draft.base.agenda.active, **draft.state.agenda.active}:
         objective = draft.state.objectives[identity]
         if objective.is_active:
+            draft.begin_anew()
             crank_channel(draft, objective.channel_id)

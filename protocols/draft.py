@@ -120,12 +120,16 @@ class CrankResult(Struct, frozen=True, gc=False):
     events: tuple[events.Event, ...]
     effects: tuple[Effect, ...]
     waiting_for: WaitingFor = WaitingFor.NOTHING
+    parts: tuple[tuple[int, int], ...] = ()
+    """(place, origin): the events from that place on follow from the event at the origin, and from
+    nothing if it is that place itself. Without parts, all follow from the first. What time or the
+    end of a batch leads to in one channel has nothing to do with another."""
 
 
 class Draft:
     """A crank's working copy of the state, and its answer so far."""
 
-    __slots__ = ("base", "context", "effects", "events", "state")
+    __slots__ = ("base", "context", "effects", "events", "parts", "state")
 
     def __init__(self, base: NodeState, context: Context) -> None:
         self.base = base
@@ -133,6 +137,7 @@ class Draft:
         self.state: NodeState = WorkingState(base)
         self.events: list[events.Event] = []
         self.effects: list[Effect] = []
+        self.parts: list[tuple[int, int]] = []
 
     @property
     def unreceipted(self) -> frozenset[ChannelId]:
@@ -148,6 +153,12 @@ class Draft:
     def unanswered(self) -> frozenset[ChannelId]:
         """Ledgers with proposals of their leaders to judge, as before this crank."""
         return frozenset(self.base.unanswered)
+
+    def begin_anew(self, origin: int | None = None) -> None:
+        """What comes next follows from the event at `origin`, or from none of those before."""
+        place = len(self.events)
+        if place:
+            self.parts.append((place, place if origin is None else origin))
 
     def emit(self, event: events.Event) -> None:
         """A fact: recorded, and visible to the rest of this crank."""
@@ -234,4 +245,4 @@ class Draft:
 
     def result(self, waiting_for: WaitingFor = WaitingFor.NOTHING) -> CrankResult:
         """The answer of this crank."""
-        return CrankResult(tuple(self.events), tuple(self.effects), waiting_for)
+        return CrankResult(tuple(self.events), tuple(self.effects), waiting_for, tuple(self.parts))

@@ -98,13 +98,19 @@ def _change_of(body: messages.LedgerProposal) -> Change:
     )
 
 
-def answer_all(draft: Draft) -> list[ChannelId]:
-    """The end of a batch: judge what our leaders proposed; the channels that agreements concern."""
-    found: list[ChannelId] = []
+def answer_all(draft: Draft) -> list[tuple[ChannelId, int]]:
+    """The end of a batch: judge what our leaders proposed.
+
+    Gives the channels that agreements concern, each with the place of the agreement among the
+    crank's events.
+    """
+    found: list[tuple[ChannelId, int]] = []
     for channel_id in sorted(draft.unanswered):
         channel = draft.state.channels[channel_id]
         if may_answer(channel):
-            found += _answer(draft, channel)
+            draft.begin_anew()
+            concerned_ids = _answer(draft, channel)
+            found += [(concerned_id, len(draft.events) - 1) for concerned_id in concerned_ids]
     return found
 
 

@@ -190,6 +190,7 @@ def resend_refused(draft: Draft) -> None:
             continue
         if status(channel) != ChannelStatus.OPEN:
             continue
+        draft.begin_anew()
         if vouchers.resend_count >= RESEND_ROUND_COUNT_MAX:
             start_defund(draft, channel, draft.context.me)
         elif _may_resend(draft, channel):

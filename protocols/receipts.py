@@ -23,6 +23,7 @@ def issue_receipts(draft: Draft) -> None:
     for channel_id in draft.unreceipted:
         channel = draft.state.channels[channel_id]
         if channel.my_index != 0 and channel.vouchers.pending:
+            draft.begin_anew()
             issue_receipt(draft, channel)
 
 

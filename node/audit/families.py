@@ -6,7 +6,13 @@ from node.audit.entry import Entry
 from node.audit.messagepack import unpack
 from node.audit.reader import LogReader
 from node.store import kv
-from node.store.batch import ANSWERS_REQUEST, INDEXED_FIELDS, request_entity, turn_key
+from node.store.batch import (
+    ANSWERS_REQUEST,
+    INDEXED_FIELDS,
+    NO_TARGET,
+    request_entity,
+    turn_key,
+)
 from node.store.damage import file_in
 from node.store.index import single_keys
 from node.store.kv import KeyValueDamaged
@@ -14,7 +20,11 @@ from node.store.record import seq_key
 from protocols.channel import PREFUND_TURN
 from protocols.effects import message_key, reading_key, transaction_key
 from protocols.events import StateSigned
-from protocols.ledger_events import LedgerUpdateProposed, LedgerUpdateSigned
+from protocols.ledger_events import (
+    LedgerUpdateProposed,
+    LedgerUpdateReceived,
+    LedgerUpdateSigned,
+)
 from protocols.node_state import NodeState
 from protocols.transactions import is_pending
 
@@ -22,6 +32,8 @@ KeyAndValue = tuple[bytes, bytes]
 
 _SIGNING = StateSigned | LedgerUpdateProposed | LedgerUpdateSigned
 """What puts a signature of ours under a state (M6)."""
+_OF_A_GUARANTEE = LedgerUpdateProposed | LedgerUpdateReceived
+"""What is found again by the channel it guarantees, too."""
 
 
 class FamilyCheck:
@@ -38,6 +50,8 @@ class FamilyCheck:
         event, key = entry.event, seq_key(entry.seq)
         for field in INDEXED_FIELDS[entry.name]:
             self._index.add(getattr(event, field) + key)
+        if isinstance(event, _OF_A_GUARANTEE) and event.target != NO_TARGET:
+            self._index.add(event.target + key)
         request_id = getattr(event, "request_id", "")
         if request_id and event.NAME in ANSWERS_REQUEST:
             self._index.add(request_entity(request_id) + key)

@@ -30,7 +30,7 @@ from protocols.payment_events import PaymentListed
 SYNCED_KEY = b"synced"
 """In META: [length before the newest batch, length after it], two integers (M28)."""
 
-_ENTITY_FIELDS = ("channel_id", "objective_id", "payment_id")
+_ENTITY_FIELDS = ("channel_id", "objective_id", "payment_id", "intent_id")
 INDEXED_FIELDS: dict[str, tuple[str, ...]] = {
     name: tuple(field for field in _ENTITY_FIELDS if field in event.__struct_fields__)
     for name, event in EVENTS.items()
@@ -59,8 +59,14 @@ ANSWERS_REQUEST = frozenset(
 )
 """Events that are found again by the request id of our owner's command."""
 
+OF_A_GUARANTEE = frozenset((LedgerUpdateProposed.NAME, LedgerUpdateReceived.NAME))
+"""Events that are found again by the channel they guarantee too, `target`; a move has none."""
+
 CLEARED_COUNT_MIN = 8
 """Effects from which on one removal of all is cheaper than one for each, now and in the tables."""
+
+NO_TARGET = bytes(32)
+"""What an update that guarantees nothing names."""
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -112,6 +118,8 @@ class Batch:
         self._put(key, chain + record, self._log)
         for field in INDEXED_FIELDS[name]:
             self._put(getattr(event, field) + key, b"", self._entity)
+        if name in OF_A_GUARANTEE and event.target != NO_TARGET:  # type: ignore[attr-defined]
+            self._put(event.target + key, b"", self._entity)  # type: ignore[attr-defined]
         if name in ANSWERS_REQUEST and event.request_id:  # type: ignore[attr-defined]
             self._put(request_entity(event.request_id) + key, b"", self._entity)  # type: ignore[attr-defined]
         if name == LogTailCut.NAME:
@@ -144,6 +152,10 @@ class Batch:
         columns = [list(map(column, run)) for column in _COLUMNS[name]]
         for key, value in run_entries(columns, first_seq):
             put(key, value, entity)
+        if name in OF_A_GUARANTEE:
+            for seq, event in enumerate(run, first_seq):
+                if event.target != NO_TARGET:  # type: ignore[attr-defined]
+                    put(event.target + seq_key(seq), b"", entity)  # type: ignore[attr-defined]
         if name in ANSWERS_REQUEST:
             for seq, event in enumerate(run, first_seq):
                 if request_id := event.request_id:  # type: ignore[attr-defined]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from node.answers import Answer
 from node.store.errors import EquivocationAlarm
 from protocols import events, inputs, messages
+from protocols.crank import crank
+from protocols.draft import Decision
 from protocols.effects import BroadcastTransaction, SendMessage, SubmitTransaction
 from protocols.errors import RequestIdConflict, UnknownChannel
 from protocols.payment_errors import AmountAboveDeposit, AmountNotPositive
@@ -23,6 +26,7 @@ from tests.support.builders import (
 from tests.support.engine_rig import START_MS, Rig, opened, opened_ledger, pay, receipt
 from tests.support.ledger_rig import LEDGER, move
 from tests.support.ledger_rig import proposals as ledger_proposals
+from tests.support.web import Web
 
 
 def the_group(group: pytest.ExceptionInfo[BaseExceptionGroup[Exception]]) -> BaseException:
@@ -137,6 +141,41 @@ async def test_a_ledger_payment_under_a_known_request_id_ends_its_company() -> N
     assert again == [first]
     assert isinstance(drawn[0], Answer)
     assert drawn[0].seq > first.seq
+
+
+async def test_what_time_leads_to_in_one_channel_is_no_cause_of_what_it_does_in_another() -> None:
+    rig = Rig(BOB)
+    rig.decision = Decision("ask")
+    for number in (1, 2):
+        entropy = bytes([0, 0, 0, number])
+        alice = Rig(ALICE)
+        command = replace(open_command(), nonce_entropy=entropy)
+        proposed = crank(alice.state, command, alice.context(START_MS))
+        (message,) = (effect for effect in proposed.effects if isinstance(effect, SendMessage))
+        await rig.take(rig.said(ALICE, messages.decode_body(message.body)))
+    first_seq = rig.log.next_seq
+    rig.now_ms += 10**9
+    await rig.take(inputs.Tick())
+    records = list(rig.log.read(first_seq))
+    assert [(record.name, record.cause_seq) for record in records] == [
+        ("objective-rejected", None),
+        ("message-sent", first_seq),
+        ("objective-rejected", None),
+        ("message-sent", first_seq + 2),
+    ]
+    assert rig.folded().digest() == rig.state.digest()
+
+
+def test_what_an_agreement_leads_to_names_the_agreement_as_its_cause() -> None:
+    web = Web(1)
+    web.opened(1_000)
+    hub = web.row[1]
+    (agreed,) = (
+        seq for seq, (_, event) in enumerate(hub.log) if event.NAME == "ledger-update-signed"
+    )
+    assert hub.causes[agreed] is None
+    assert hub.log[agreed + 1][1].NAME == "message-sent"
+    assert hub.causes[agreed + 1] == agreed
 
 
 async def test_the_records_of_one_input_name_the_first_as_their_cause() -> None:

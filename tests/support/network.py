@@ -75,6 +75,8 @@ class CoreNode:
         self.actor = actor
         self.state = NodeState()
         self.log: list[tuple[int, Event]] = []
+        self.causes: list[int | None] = []
+        """Of each record, as an engine would name it."""
         self.outbox: dict[Address, list[SendMessage]] = {}
         """Messages without an acknowledgement, in order."""
         self.submissions: list[SubmitTransaction] = []
@@ -114,10 +116,11 @@ class CoreNode:
         self.proposals.append(proposal)
         return self.decision
 
-    def record(self, event: Event) -> None:
+    def record(self, event: Event, cause_seq: int | None = None) -> None:
         """One more fact, folded."""
         apply(self.state, event, self.now_ms)
         self.log.append((self.now_ms, event))
+        self.causes.append(cause_seq)
 
     def crank(self, item: Item) -> CrankResult:
         """The answer alone; proves on the way that the crank is pure."""
@@ -146,8 +149,10 @@ class CoreNode:
 
     def take(self, result: CrankResult) -> None:
         """Fold the events of an answer and keep its effects."""
-        for event in result.events:
-            self.record(event)
+        first_seq, origins, origin = len(self.log), dict(result.parts), 0
+        for place, event in enumerate(result.events):
+            origin = origins.get(place, origin)
+            self.record(event, None if origin == place else first_seq + origin)
         for effect in result.effects:
             match effect:
                 case SendMessage():
@@ -210,6 +215,7 @@ class CoreNode:
             forgotten.insert(0, before.item)
             self.lost += [event for _, event in self.log[before.record_count :]]
             del self.log[before.record_count :]
+            del self.causes[before.record_count :]
             self.outbox = before.outbox
         self.state = self.fold()
         self.lose_tail()

@@ -90,10 +90,10 @@ class RecordedNode:
         batch = self.log.begin(self.now_ms)
         for item in (*items, inputs.EndOfBatch()):
             result = crank(self.state, item, self.context())
-            first = batch.next_seq
-            for event in result.events:
-                cause = first if batch.next_seq > first else None
-                self._append(batch, event, cause)
+            first, origins, origin = batch.next_seq, dict(result.parts), 0
+            for place, event in enumerate(result.events):
+                origin = origins.get(place, origin)
+                self._append(batch, event, None if origin == place else first + origin)
             batch.put_effects(result.effects)
             self.outbox.release(result.effects)
         self.log.commit(batch)

@@ -2,15 +2,30 @@
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
-from node.store.batch import INDEXED_FIELDS, SYNCED_KEY, Batch, request_entity, turn_key
+from node.store.batch import (
+    INDEXED_FIELDS,
+    NO_TARGET,
+    SYNCED_KEY,
+    Batch,
+    request_entity,
+    turn_key,
+)
 from node.store.errors import EquivocationAlarm
 from node.store.index import single_keys
 from node.store.kv import ENTITY, LOG, META, OUTBOX, SIGNED_TURNS
 from node.store.memory import MemoryKeyValue
 from node.store.record import chain_next, chain_seed, decode_record, seq_key
 from protocols.effects import Effect, outbox_key
-from protocols.events import EVENTS, LogTailCut, ObjectiveCreated, encode_payload
+from protocols.events import (
+    EVENTS,
+    LogTailCut,
+    ObjectiveCreated,
+    TransactionMined,
+    encode_payload,
+)
+from protocols.ledger_events import LedgerUpdateReceived
 from protocols.payment_events import PaymentListed
 from tests.support.event_samples import sample
 from tests.support.logs import CHANNEL, GENESIS, TIME_MS, message, payment
@@ -60,6 +75,31 @@ def test_every_event_is_indexed_by_its_channel_and_objective(store: MemoryKeyVal
     assert entities == {created.objective_id, created.channel_id}
     assert INDEXED_FIELDS["node-created"] == ()
     assert set(INDEXED_FIELDS) == set(EVENTS)
+
+
+def test_a_guarantee_and_what_becomes_of_a_transaction_are_found_by_their_own_names(
+    store: MemoryKeyValue,
+) -> None:
+    batch = begin(store)
+    batch.append(GENESIS)
+    proposed, mined = sample(LedgerUpdateReceived), sample(TransactionMined)
+    assert isinstance(proposed, LedgerUpdateReceived)
+    assert isinstance(mined, TransactionMined)
+    moved = replace(proposed, target=NO_TARGET)
+    for event in (proposed, moved, mined):
+        batch.append(event)
+    batch.append_run([moved, proposed], None, None)
+    store.write(batch.seal())
+    index = [single for entry in store.iterate(ENTITY) for single in single_keys(*entry)]
+    seqs = {
+        entity: [key[32:] for key in index if key[:32] == entity]
+        for entity in (proposed.target, mined.intent_id, NO_TARGET)
+    }
+    assert seqs == {
+        proposed.target: [seq_key(1), seq_key(5)],
+        mined.intent_id: [seq_key(3)],
+        NO_TARGET: [],
+    }
 
 
 def test_a_request_id_is_indexed_only_when_there_is_one(store: MemoryKeyValue) -> None:
