@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from protocols.types import TurnNum
 
-Key = tuple[str | bytes | int, ...]
+Key = tuple[str, bytes, int, bytes, bytes, int, int, str]
 """All values of a change: two changes are equal if their keys are."""
 
 

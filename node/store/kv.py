@@ -16,7 +16,7 @@ OUTBOX = "outbox"
 SIGNED_TURNS = "signed_turns"
 """channel_id (32) || turn u64 -> state hash we signed (M6)."""
 SNAPSHOTS = "snapshots"
-"""Room for snapshots; nothing writes it yet."""
+"""The state as it was, entity by entity: derived from the log, see `node.store.snapshots`."""
 META = "meta"
 """Facts about the log itself."""
 
@@ -64,6 +64,20 @@ class KeyValue(Protocol):
         """Write all of it or nothing, synced to the disk when this returns.
 
         Raises `KeyValueError`; after that the content of the batch is uncertain.
+        """
+
+    def write_unlogged(self, batch: WriteBatch) -> None:
+        """Write all of it or nothing, for derived data: visible now, and durable some time.
+
+        A crash loses the newest of a family's unlogged writes, however many, and never one from
+        between others. All changes of the batch are of one family, which nothing else writes.
+        Raises `KeyValueError`.
+        """
+
+    def flush(self, family: str, *, wait: bool) -> None:
+        """Make what was written to `family` durable, or begin to if not `wait`.
+
+        Raises `KeyValueError`.
         """
 
     def get(self, family: str, key: bytes) -> bytes | None:

@@ -47,6 +47,17 @@ class MemoryKeyValue:
 
     def write(self, batch: WriteBatch) -> None:
         """Apply the changes in order; they are as durable as this process."""
+        self._apply(batch)
+
+    def write_unlogged(self, batch: WriteBatch) -> None:
+        """The same: nothing is lost here before everything is."""
+        self._apply(batch)
+
+    def flush(self, family: str, *, wait: bool) -> None:
+        """There is nothing to do."""
+        self._require_open()
+
+    def _apply(self, batch: WriteBatch) -> None:
         self._require_open()
         assert isinstance(batch, MemoryBatch), "a batch of another store"
         for family, key, value, stop in batch.changes:

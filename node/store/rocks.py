@@ -116,6 +116,8 @@ class RocksKeyValue:
         self._handles = {family: self._db.get_column_family_handle(family) for family in FAMILIES}
         self._synced = WriteOptions()
         self._synced.sync = True
+        self._unlogged = WriteOptions()
+        self._unlogged.disable_wal = True
 
     @classmethod
     def open_beside(cls, path: Path, *, salvage: bool = False) -> "RocksKeyValue":
@@ -141,9 +143,24 @@ class RocksKeyValue:
 
     def write(self, batch: kv.WriteBatch) -> None:
         """One synced write."""
+        self._write(batch, self._synced)
+
+    def write_unlogged(self, batch: kv.WriteBatch) -> None:
+        """A write beside the write-ahead log, whose torn end stays what a torn batch left (M28)."""
+        self._write(batch, self._unlogged)
+
+    def _write(self, batch: kv.WriteBatch, how: WriteOptions) -> None:
         assert isinstance(batch, WriteBatch), "a batch of another store"
         try:
-            self._require_open().write(batch, self._synced)
+            self._require_open().write(batch, how)
+        except Exception as error:
+            raise KeyValueError(str(error)) from error
+
+    def flush(self, family: str, *, wait: bool) -> None:
+        """Turn the family's memtable into a table, in RocksDB's own thread if not `wait`."""
+        self._require_open()
+        try:
+            self._columns[family].flush(wait)
         except Exception as error:
             raise KeyValueError(str(error)) from error
 

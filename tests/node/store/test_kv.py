@@ -14,6 +14,7 @@ from node.store.kv import (
     LOG,
     META,
     OUTBOX,
+    SNAPSHOTS,
     KeyValue,
     KeyValueError,
 )
@@ -48,6 +49,18 @@ def test_families_are_separate_key_spaces_of_one_batch(store: KeyValue) -> None:
         batch.put(b"key", family.encode(), store.handle(family))
     store.write(batch)
     assert [store.get(family, b"key") for family in FAMILIES] == [f.encode() for f in FAMILIES]
+
+
+def test_unlogged_writes_are_seen_at_once_and_last_beyond_a_close(store: KeyValue) -> None:
+    for value in (b"1", b"2"):
+        batch = store.new_batch()
+        batch.put(b"a", value, store.handle(SNAPSHOTS))
+        batch.delete(b"b", store.handle(SNAPSHOTS))
+        store.write_unlogged(batch)
+        assert store.get(SNAPSHOTS, b"a") == value
+    store.flush(SNAPSHOTS, wait=False)
+    store.flush(SNAPSHOTS, wait=True)
+    assert list(store.iterate(SNAPSHOTS)) == [(b"a", b"2")]
 
 
 def test_a_batch_is_invisible_until_it_is_written(store: KeyValue) -> None:

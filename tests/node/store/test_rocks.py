@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 from rocksdict import Rdict
 
-from node.store.kv import FAMILIES, LOG, KeyValueBusy, KeyValueDamaged, KeyValueError
+from node.store.kv import (
+    FAMILIES,
+    LOG,
+    SNAPSHOTS,
+    KeyValueBusy,
+    KeyValueDamaged,
+    KeyValueError,
+)
 from node.store.rocks import (
     BLOCK_CACHE_SIZE_BYTES,
     RocksKeyValue,
@@ -30,6 +37,41 @@ def test_content_survives_a_clean_close(tmp_path: Path) -> None:
     store = RocksKeyValue(tmp_path)
     assert len(list(store.iterate(LOG))) == 20
     store.close()
+
+
+def unlogged(store: RocksKeyValue, number: int) -> None:
+    batch = store.new_batch()
+    batch.put(number.to_bytes(8, "big"), b"derived", store.handle(SNAPSHOTS))
+    store.write_unlogged(batch)
+
+
+def numbers(store: RocksKeyValue, family: str) -> list[int]:
+    return [int.from_bytes(key, "big") for key, _ in store.iterate(family)]
+
+
+def test_a_crash_loses_unlogged_writes_behind_the_last_flush_and_nothing_else(
+    tmp_path: Path,
+) -> None:
+    store = fill(tmp_path / "live", 5)
+    unlogged(store, 1)
+    unlogged(store, 2)
+    store.flush(SNAPSHOTS, wait=True)
+    unlogged(store, 3)
+    shutil.copytree(tmp_path / "live", tmp_path / "crashed")
+    unlogged(store, 4)
+    store.close()
+    crashed, closed = (RocksKeyValue(tmp_path / name) for name in ("crashed", "live"))
+    assert (numbers(crashed, SNAPSHOTS), numbers(closed, SNAPSHOTS)) == ([1, 2], [1, 2, 3, 4])
+    assert numbers(crashed, LOG) == numbers(closed, LOG) == list(range(5))
+    crashed.close()
+    closed.close()
+
+
+def test_a_flush_that_fails_says_so(tmp_path: Path) -> None:
+    store = fill(tmp_path, 1)
+    store.close()
+    with pytest.raises(KeyValueError, match="closed"):
+        store.flush(SNAPSHOTS, wait=True)
 
 
 def test_a_second_opener_is_refused_while_the_first_lives(tmp_path: Path) -> None:
