@@ -117,7 +117,8 @@ class RocksKeyValue:
         self._synced = WriteOptions()
         self._synced.sync = True
         self._unlogged = WriteOptions()
-        self._unlogged.disable_wal = True
+        # The library's types call it a method; it is a property.
+        self._unlogged.disable_wal = True  # type: ignore[method-assign, assignment]
 
     @classmethod
     def open_beside(cls, path: Path, *, salvage: bool = False) -> "RocksKeyValue":
