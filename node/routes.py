@@ -23,6 +23,7 @@ from node.limits import (
 from node.p2p.rate import TokenBucket
 from protocols import routes
 from protocols.draft import Draft
+from protocols.notes import encode_note
 from protocols.routes import Hop, RouteAnswer, RouteQuery
 from protocols.types import Address, Amount, amount_to_bytes
 from protocols.virtual_errors import PathRefused
@@ -82,7 +83,7 @@ class Routes:
         )
         return await self._ask(query, routes.require_path(whole, self._me, None))
 
-    def hear(self, peer: Address, note: routes.Note) -> None:
+    def hear(self, peer: Address, note: RouteQuery | RouteAnswer) -> None:
         """A peer's word: an answer that somebody waits for, or a query."""
         if isinstance(note, RouteAnswer):
             waiting = self._waiting.get((peer, note.query_id))
@@ -100,7 +101,7 @@ class Routes:
 
     async def _serve(self, asker: Address, query: RouteQuery, place: int) -> None:
         hops = await self._ask(query, place)
-        self._speaker.say(asker, routes.encode_note(RouteAnswer(query.query_id, hops)))
+        self._speaker.say(asker, encode_note(RouteAnswer(query.query_id, hops)))
 
     async def _ask(self, query: RouteQuery, place: int) -> tuple[Hop, ...]:
         """Our hop and all to the right of it."""
@@ -115,7 +116,7 @@ class Routes:
         peer, query_id = query.path[place + 1], secrets.token_bytes(16)
         waiting = self._waiting[peer, query_id] = _Waiting()
         try:
-            if not self._speaker.say(peer, routes.encode_note(routes.passed_on(query, query_id))):
+            if not self._speaker.say(peer, encode_note(routes.passed_on(query, query_id))):
                 return routes.not_reached(query, place, "it is not connected")
             with trio.move_on_after(query.time_left_ms / 1_000):
                 await waiting.heard.wait()

@@ -19,6 +19,7 @@ from protocols import (
     ledger_following,
     ledger_payments,
     payments,
+    peer_heads,
     peer_messages,
     peer_sessions,
     receipts,
@@ -75,6 +76,10 @@ def crank(state: NodeState, item: inputs.Input, context: Context) -> CrankResult
             peer_sessions.acknowledged(draft, item.peer, item.sequence)
         case inputs.PeerConnected():
             peer_sessions.connected(draft, item)
+        case inputs.PeerHead():
+            peer_heads.shown(draft, item)
+        case inputs.HeldHead():
+            peer_heads.held(draft, item)
         case inputs.PeerFault():
             peer_sessions.fault(draft, item)
         case inputs.EndOfBatch():

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from protocols import messages
 from protocols.crypto import keccak256
+from protocols.log_head import LogHead
 from protocols.types import Address, Bytes32
 
 SEQUENCE_MAX = 2**48
@@ -48,6 +49,10 @@ class Peer(Struct, frozen=True, array_like=True, gc=False):
     """Objective messages that told nothing new."""
     refusal_count: int = 0
     """Payments between us that were refused, on either side."""
+    head: LogHead | None = None
+    """The longest head of the peer's log that it showed us."""
+    head_dispute_count: int = 0
+    """Heads it showed that contradict that one."""
 
 
 RESUME_JUMP_MAX = 2**20

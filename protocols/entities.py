@@ -17,6 +17,7 @@ from protocols.agenda import Agenda
 from protocols.carried import Carried
 from protocols.channel import Channel
 from protocols.delivery import Peer
+from protocols.log_head import LogHead
 from protocols.objectives.base import Objective, ObjectiveType, objective_id
 from protocols.rejected import RejectedChannels
 from protocols.transactions import Transaction
@@ -50,6 +51,8 @@ class Node(Struct, frozen=True, array_like=True, gc=False):
     processed_block_num: int = -1
     processed_block_hash: bytes = b""
     tail_cut_count: int = 0
+    head: LogHead | None = None
+    """The newest head of our log that we signed."""
 
 
 class NodeState:

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from protocols import ledger_events, payment_events, virtual_events
+from protocols import head_events, ledger_events, payment_events, virtual_events
 from protocols.crypto import keccak256
 from protocols.event import Event as Event
 from protocols.payment_events import (
@@ -489,6 +489,7 @@ _ROOMS = (
     payment_events.__name__,
     ledger_events.__name__,
     virtual_events.__name__,
+    head_events.__name__,
 )
 EVENTS: dict[str, type[Event]] = {cls.NAME: cls for cls in _concrete(_ROOMS)}
 """Every event of the current version, by name."""

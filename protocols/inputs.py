@@ -7,6 +7,7 @@ from functools import lru_cache
 import msgspec
 
 from protocols.crypto import keccak256
+from protocols.log_head import LogHead
 from protocols.messages import Body
 from protocols.types import Address, Bytes32, ChannelId, ObjectiveId, PaymentId
 
@@ -207,6 +208,23 @@ class PeerAck(Input, frozen=True, gc=False):
 
     peer: Address
     sequence: int
+
+
+class PeerHead(Input, frozen=True, gc=False):
+    """A peer shows a head of its own log."""
+
+    peer: Address
+    head: LogHead
+
+
+class HeldHead(Input, frozen=True, gc=False):
+    """A peer says which head of our log it keeps, the longest we ever showed it."""
+
+    peer: Address
+    head: LogHead
+    in_our_log: bool
+    """Whether our log has that root at that length. If not, and the signature is ours, records are
+    lost; the shell looks it up, since the core sees no records."""
 
 
 class PeerFault(Input, frozen=True, gc=False):

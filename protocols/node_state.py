@@ -24,6 +24,7 @@ from protocols.entities import NODE_KEY, Node, Reducer
 from protocols.entities import Digest as Digest
 from protocols.entities import EntityMap as EntityMap
 from protocols.entities import NodeState as NodeState
+from protocols.head_reducers import HEAD_REDUCERS
 from protocols.ledger_reducers import with_ledger
 from protocols.objectives.base import (
     OBJECTIVE_REDUCERS,
@@ -182,6 +183,7 @@ _REDUCERS: dict[type[events.Event], Reducer] = {
     virtual_events.VirtualChannelPruned: _virtual_pruned,
     **CONVERSATION_REDUCERS,
     **CHAIN_REDUCERS,
+    **HEAD_REDUCERS,
 }
 
 

@@ -17,7 +17,7 @@ from protocols import hub, ledgers
 from protocols.channel import Channel
 from protocols.draft import HUB, PAYEE, Draft, Proposal
 from protocols.error import ProtocolError
-from protocols.errors import AssetNotSupported, InvalidEncoding
+from protocols.errors import AssetNotSupported
 from protocols.ledger import ADD
 from protocols.objectives.base import ObjectiveType
 from protocols.types import (
@@ -81,25 +81,6 @@ class RouteAnswer(msgspec.Struct, frozen=True, array_like=True, tag="route-answe
 
     query_id: QueryId
     hops: Annotated[tuple[Hop, ...], msgspec.Meta(max_length=PARTICIPANT_COUNT_MAX)]
-
-
-Note = RouteQuery | RouteAnswer
-
-_ENCODER = msgspec.msgpack.Encoder()
-_DECODER: msgspec.msgpack.Decoder[Note] = msgspec.msgpack.Decoder(Note)
-
-
-def encode_note(note: Note) -> bytes:
-    """MessagePack array [tag, fields...]."""
-    return _ENCODER.encode(note)
-
-
-def decode_note(data: bytes) -> Note:
-    """The inverse, bounded and validated; raises InvalidEncoding."""
-    try:
-        return _DECODER.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidEncoding("note", str(error)[:TEXT_LENGTH_MAX]) from error
 
 
 def require_path(path: tuple[Address, ...], me: Address, asker: Address | None) -> int:

@@ -35,7 +35,7 @@ from node.p2p.rate import Backoff, TokenBucket
 from node.p2p.registry import Registry
 from node.p2p.session import Session, SessionPorts, tell_error
 from node.p2p.statistics import PeerStatistics
-from protocols.routes import Note
+from protocols.notes import Note
 from protocols.types import Address, checksum_address
 
 log = structlog.get_logger()

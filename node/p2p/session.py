@@ -56,7 +56,7 @@ from node.p2p.statistics import SessionStatistics
 from protocols.errors import ProtocolError
 from protocols.inputs import PeerAck, PeerFault, PeerMessage
 from protocols.messages import decode_body
-from protocols.routes import Note, decode_note
+from protocols.notes import Note, decode_note
 from protocols.types import Address
 
 
@@ -72,7 +72,7 @@ class SessionPorts:
     on_sent: Callable[[], None] | None = None
     """Told after each write that carried numbered messages, once the socket took all of it."""
     on_note: Callable[[Address, Note], None] | None = None
-    """Hears each unnumbered word of a peer; never waits."""
+    """Hears each unnumbered word of a peer; never waits. A refusal it raises ends the session."""
 
 
 class Session:
@@ -303,11 +303,11 @@ class Session:
     def _hear(self, frame: NoteFrame) -> None:
         try:
             note = decode_note(frame.body)
+            if self._ports.on_note is not None:
+                self._ports.on_note(self.remote, note)
         except ProtocolError as error:
             reason = str(error)[:ERROR_REASON_LENGTH_MAX]
             raise MalformedFrame(reason, len(frame.body)) from error
-        if self._ports.on_note is not None:
-            self._ports.on_note(self.remote, note)
 
     def _flush(self) -> None:
         """Write what is queued at once, if the writer rests; what the socket leaves is its work."""

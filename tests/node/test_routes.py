@@ -11,9 +11,9 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from node.limits import ROUTE_BURST_COUNT, ROUTE_PEER_COUNT_MAX, ROUTE_WAITING_COUNT_MAX
 from node.routes import Routes
-from protocols import routes
 from protocols.draft import Draft
-from protocols.routes import Hop, Note, RouteAnswer, RouteQuery
+from protocols.notes import Note, decode_note
+from protocols.routes import Hop, RouteAnswer, RouteQuery
 from protocols.types import ZERO_ADDRESS, Address, amount_to_bytes
 from protocols.virtual_errors import PathRefused
 from tests.support.actors import ALICE, BOB, IRENE, IVAN, Actor
@@ -61,7 +61,7 @@ class _Speaker:
     def say(self, peer: Address, note: bytes) -> bool:
         if peer in self._wire.gone:
             return False
-        word = routes.decode_note(note)
+        word = decode_note(note)
         self._wire.said.append((self._me, peer, word))
         if peer not in self._wire.deaf and peer in self._wire.rooms:
             self._wire.rooms[peer].hear(self._me, word)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from protocols import routes
 from protocols.draft import Decision, Draft
-from protocols.errors import InvalidEncoding
-from protocols.routes import Hop, RouteAnswer, RouteQuery
+from protocols.routes import Hop, RouteQuery
 from protocols.types import UINT256_MAX, ZERO_ADDRESS, Address, amount_to_bytes
 from protocols.virtual_errors import PathRefused
 from tests.support.actors import ALICE, BOB, IRENE, IVAN
@@ -178,32 +175,3 @@ def test_time_runs_out_along_the_path() -> None:
     for _ in range(100):
         asked = routes.passed_on(asked, b"n" * 16)
     assert (asked.time_left_ms, asked.query_id) == (0, b"n" * 16)
-
-
-def test_queries_and_answers_survive_the_wire() -> None:
-    for note in (query(), RouteAnswer(b"q" * 16, right_hops())):
-        assert routes.decode_note(routes.encode_note(note)) == note
-
-
-@given(st.binary(max_size=200))
-def test_what_is_no_note_is_refused_by_name(data: bytes) -> None:
-    with pytest.raises(InvalidEncoding):
-        routes.decode_note(data)
-
-
-@pytest.mark.parametrize(
-    "note",
-    [
-        replace(query(), query_id=b"short"),
-        replace(query(), path=PATH[:1]),
-        replace(query(), path=PATH * 9),
-        replace(query(), asset=b"\0"),
-        replace(query(), amount=b"\1"),
-        replace(query(), time_left_ms=30_001),
-        RouteAnswer(b"q" * 16, right_hops() * 17),
-        RouteAnswer(b"q" * 16, (Hop(BOB.address, True, ZERO, "", "x" * 257),)),
-    ],
-)
-def test_a_note_out_of_bounds_is_refused(note: routes.Note) -> None:
-    with pytest.raises(InvalidEncoding):
-        routes.decode_note(routes.encode_note(note))

@@ -16,7 +16,7 @@ from node.p2p.service import PeerService
 from protocols.crypto import Signer
 from protocols.inputs import Input, PeerAck, PeerFault, PeerMessage
 from protocols.messages import FinalStateRequest, encode_body
-from protocols.routes import Note
+from protocols.notes import Note
 from protocols.types import Address
 
 CHAIN_ID = 31_337

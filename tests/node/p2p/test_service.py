@@ -20,7 +20,8 @@ from node.p2p.framing import Ack, ErrorFrame, Frame, Message, Ping
 from node.p2p.hello import Identity
 from node.p2p.noise import Handshake
 from node.p2p.service import PeerService
-from protocols.routes import RouteAnswer, encode_note
+from protocols.notes import encode_note
+from protocols.routes import RouteAnswer
 from tests.support.peer_nodes import (
     ADJUDICATOR,
     CHAIN_ID,

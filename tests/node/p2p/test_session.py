@@ -44,7 +44,8 @@ from node.p2p.limits import NOTE_COUNT_MAX, PeerLimits
 from node.p2p.noise import Handshake
 from node.p2p.rate import TokenBucket
 from node.p2p.session import Session, SessionPorts
-from protocols.routes import Note, RouteAnswer, encode_note
+from protocols.notes import Note, encode_note
+from protocols.routes import RouteAnswer
 from protocols.types import Address
 from tests.support.peer_nodes import (
     ADJUDICATOR,
