@@ -48,6 +48,8 @@ from protocols import events, inputs
 from protocols.crypto import Signer
 from protocols.draft import Context, Draft
 from protocols.node_state import NodeState
+from protocols.notes import Note
+from protocols.routes import RouteAnswer, RouteQuery
 from protocols.types import Address, checksum_address, to_hex
 
 log = structlog.get_logger()
@@ -105,7 +107,7 @@ class Daemon:
             on_connected=self._peer_connected,
             on_disconnected=lambda peer: None,
             on_sent=partial(faults.hit, "after-send"),
-            on_note=lambda peer, note: self.routes.hear(peer, note),
+            on_note=self._hear,
         )
         self.routes = Routes(
             self.signer.address, self.peers, lambda: Draft(self.state, self._context(0))
@@ -199,6 +201,10 @@ class Daemon:
         if self.outbox.waiting_count(peer) > OUTBOX_MESSAGE_COUNT_MAX:
             log.warning("peer takes no messages and causes more", peer=to_hex(peer))
             self.peers.expel(peer, INTERVAL_S)
+
+    def _hear(self, peer: Address, note: Note) -> None:
+        if isinstance(note, RouteQuery | RouteAnswer):
+            self.routes.hear(peer, note)
 
     def _peer_connected(self, peer: Address, received: int) -> None:
         self.misbehaviour.met(self.state.peer(peer))

@@ -38,9 +38,9 @@ def shown(draft: Draft, item: inputs.PeerHead) -> None:
         return
     kind = _contradiction(peer.head, item.head)
     if kind and peer.head_dispute_count < DISPUTE_COUNT_MAX:
-        both = (peer.head, item.head)
-        values = [value for head in both for value in (head.length, head.root, head.signature)]
-        draft.emit(LogHeadDisputed(item.peer, kind, *values))
+        old, new = peer.head, item.head
+        held = (old.length, old.root, old.signature)
+        draft.emit(LogHeadDisputed(item.peer, kind, *held, new.length, new.root, new.signature))
 
 
 def held(draft: Draft, item: inputs.HeldHead) -> None:
