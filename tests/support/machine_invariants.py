@@ -16,6 +16,7 @@ from protocols.channel import (
 )
 from protocols.objectives.base import ObjectiveStatus
 from protocols.objectives.virtual_states import signatures_of
+from tests.support.machine_books import BookInvariants
 from tests.support.machine_facts import OVER, Facts
 from tests.support.machine_ledgers import GuaranteeInvariants, LedgerInvariants
 from tests.support.machine_money import MoneyInvariants, PaymentInvariants
@@ -132,5 +133,6 @@ class Invariants(
     GuaranteeInvariants,
     PaymentInvariants,
     ConversationInvariants,
+    BookInvariants,
 ):
     """All of them."""
