@@ -59,7 +59,8 @@ class Engine:
     ) -> None:
         self.log = event_log
         self.state = state
-        self._clock_ms = clock_ms
+        self.clock_ms = clock_ms
+        """By which records are dated, Unix milliseconds."""
         self._faults = faults
         requests, waiters = Requests(event_log, state), Waiters(state)
         self._desk = Desk(event_log, state, outbox, requests, waiters, context, acknowledge)
@@ -212,7 +213,7 @@ class Engine:
 
     def _now_ms(self) -> int:
         """Recorded times never fall, whatever the clock does."""
-        self._last_ms = max(self._last_ms, self._clock_ms())
+        self._last_ms = max(self._last_ms, self.clock_ms())
         return self._last_ms
 
 

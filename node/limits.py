@@ -62,6 +62,10 @@ ROUTE_PEER_COUNT_MAX = 1_024
 LOG_READ_COUNT_MAX = 1_000
 """Records one call may read."""
 
+PAST_STATE_COUNT_MAX = 2
+"""Past states that are kept for whoever asks for the same moment again: each may take as much
+memory as the node's own, and a comparison needs two."""
+
 assert (
     BATCH_INPUT_COUNT_MAX
     <= LEDGER_INPUT_COUNT_MAX

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from importlib import metadata
-from itertools import islice
+from itertools import takewhile
 
 import trio
 
@@ -14,21 +13,23 @@ from node.answers import Done, LogEntry, PaymentAnswer, Until
 from node.chain.service import ChainService
 from node.config import Config
 from node.engine import Engine
+from node.history import History
 from node.hub_status import hub_status
 from node.limits import LOG_READ_COUNT_MAX
+from node.moments import Moment
 from node.outbox import Outbox
 from node.p2p.service import PeerService
+from node.past_view import PastView, channel_counts, identity_of, peer_row
 from node.payment_lookup import find_payment
 from node.requests import channel_of
 from node.routes import Routes
 from protocols import events, inputs
-from protocols.channel import ChannelStatus, status
 from protocols.draft import Context
 from protocols.errors import UnknownPeer
 from protocols.node_state import NodeState
 from protocols.objectives.cranks import waiting_for
 from protocols.routes import Hop
-from protocols.types import Address, PaymentId, amount_from_bytes, checksum_address, to_hex
+from protocols.types import Address, PaymentId, amount_from_bytes, to_hex
 from protocols.virtual_events import VirtualChannelRecorded
 
 
@@ -52,6 +53,7 @@ class NodeApi:
         self._chain = chain
         self._context = context
         self._routes = routes
+        self._history = History(engine.log, engine.clock_ms)
         self._started_s = time.monotonic()
 
     @property
@@ -108,14 +110,28 @@ class NodeApi:
         """Return when a command may be offered again: after about a batch."""
         await trio.sleep(0.005)
 
-    def record(self, from_seq: int, limit: int, entity: bytes | None) -> Sequence[LogEntry]:
-        """At most `limit` records from `from_seq` on; of one channel or objective if `entity`."""
+    def seq_of(self, moment: Moment) -> int:
+        """The last record that belongs to the moment. Raises MomentAhead or MomentBeforeLog."""
+        return self._history.seq_of(moment)
+
+    async def at(self, moment: Moment) -> PastView:
+        """The node as it was at that moment. Raises MomentAhead or MomentBeforeLog."""
+        seq = self._history.seq_of(moment)
+        state = await self._history.state_at(seq)
+        return PastView(self._engine.log, state, seq, self._context(0), self._config.node.name)
+
+    def record(
+        self, from_seq: int, limit: int, entity: bytes | None, last_seq: int
+    ) -> Sequence[LogEntry]:
+        """At most `limit` records from `from_seq` up to `last_seq`; of one channel or objective if
+        `entity`."""
         log = self._engine.log
         count = min(limit, LOG_READ_COUNT_MAX)
         if entity is None:
-            records = islice(log.read(from_seq, from_seq + count), count)
+            records = log.read(from_seq, min(from_seq + count, last_seq + 1))
         else:
-            records = islice(log.read_entity(entity, from_seq, count), count)
+            found = log.read_entity(entity, from_seq, count)
+            records = takewhile(lambda record: record.seq <= last_seq, found)
         return [
             LogEntry(
                 record.seq,
@@ -161,25 +177,19 @@ class NodeApi:
 
     def hub_status(self) -> dict[str, object]:
         """Terms, room taken and fees earned in virtual channels, as JSON values."""
-        return hub_status(self._config.hub, self.state.carried)
+        return {**hub_status(self._config.hub, self.state.carried), "at": {"seq": self.seq}}
 
-    def payment(self, payment_id: PaymentId) -> PaymentAnswer | None:
-        """A payment of that name with what proves it; None if there is none."""
-        return find_payment(self._engine.log, payment_id)
+    def payment(self, payment_id: PaymentId, last_seq: int) -> PaymentAnswer | None:
+        """A payment of that name with what proves it up to that record; None if there is none."""
+        return find_payment(self._engine.log, payment_id, last_seq)
 
     def status(self) -> dict[str, object]:
         """Figures of every room, as JSON values."""
-        node, log = self.state.node, self._engine.log
+        log = self._engine.log
         chain = self._chain.statistics()
         age_s = self._chain.view_age_s(trio.current_time())
         return {
-            "name": self._config.node.name,
-            "version": metadata.version("tallystick"),
-            "address": checksum_address(node.address),
-            "chain_id": node.chain_id,
-            "adjudicator": checksum_address(node.adjudicator),
-            "virtual_payment_app": checksum_address(node.virtual_payment_app),
-            "consensus_app": checksum_address(node.consensus_app),
+            **identity_of(self._config.node.name, self.state.node),
             "uptime_s": int(time.monotonic() - self._started_s),
             "log": {"next_seq": log.next_seq, "chain_hash": to_hex(log.chain_hash)},
             "chain": {
@@ -195,29 +205,15 @@ class NodeApi:
                 "transaction_count": self._outbox.transaction_count,
             },
             "peers": self._peer_rows(),
-            "channels": self._channel_counts(),
+            "channels": channel_counts(self.state),
+            "at": {"seq": self.seq},
         }
 
     def _peer_rows(self) -> list[dict[str, object]]:
         connected, known = self._peers.connected(), self._config.p2p.peers
         rows: list[dict[str, object]] = []
         for address in sorted({*known, *connected, *self.state.peers}):
-            peer, endpoint = self.state.peer(address), known.get(address)
-            rows.append(
-                {
-                    "address": checksum_address(address),
-                    "endpoint": None if endpoint is None else f"{endpoint[0]}:{endpoint[1]}",
-                    "connected": address in connected,
-                    "sent": peer.sent,
-                    "acknowledged": peer.acknowledged,
-                    "received": peer.received,
-                    "fault_count": peer.fault_count,
-                }
-            )
+            endpoint = known.get(address)
+            listens_at = None if endpoint is None else f"{endpoint[0]}:{endpoint[1]}"
+            rows.append(peer_row(self.state.peer(address), listens_at, address in connected))
         return rows
-
-    def _channel_counts(self) -> dict[str, int]:
-        counts = {str(name): 0 for name in ChannelStatus}
-        for channel_id in self.state.channels:
-            counts[status(self.state.channels[channel_id])] += 1
-        return counts

@@ -35,9 +35,17 @@ class _Payment(Struct, frozen=True, gc=False):
     """What was paid in all with it."""
 
 
-def find_payment(log: EventLog, payment_id: PaymentId) -> PaymentAnswer | None:
-    """The payment with that id; None if there is none. Raises `LogDamaged`."""
+def find_payment(
+    log: EventLog, payment_id: PaymentId, last_seq: int | None = None
+) -> PaymentAnswer | None:
+    """The payment with that id; None if there is none. Raises `LogDamaged`.
+
+    As of record `last_seq`: what was recorded later, its receipt too, is not known.
+    """
+    end = log.next_seq if last_seq is None else last_seq + 1
     for record in log.read_entity(payment_id):
+        if record.seq >= end:
+            break
         event = record.event()
         if isinstance(event, _Single):
             voucher: _Single | _Batch = event
@@ -48,7 +56,7 @@ def find_payment(log: EventLog, payment_id: PaymentId) -> PaymentAnswer | None:
         else:
             continue
         total = amount_from_bytes(voucher.total)
-        receipt = _receipt_for(log, record, event.channel_id, payment_id, total)
+        receipt = _receipt_for(log, record, event.channel_id, payment_id, total, end)
         return PaymentAnswer(
             payment_id,
             event.channel_id,
@@ -72,10 +80,17 @@ def _batch_behind(log: EventLog, seq: int) -> _Batch:
 
 
 def _receipt_for(
-    log: EventLog, payment: Record, channel_id: ChannelId, payment_id: PaymentId, total: int
+    log: EventLog,
+    payment: Record,
+    channel_id: ChannelId,
+    payment_id: PaymentId,
+    total: int,
+    end: int,
 ) -> ReceiptAnswer | None:
-    """The first receipt behind the payment whose total reaches the voucher's."""
+    """The first receipt behind the payment, before `end`, whose total reaches the voucher's."""
     for record in log.read_entity(channel_id, payment.seq):
+        if record.seq >= end:
+            break
         event = record.event()
         if not isinstance(event, _Receipt) or amount_from_bytes(event.total) < total:
             continue

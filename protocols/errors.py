@@ -12,11 +12,12 @@ that is raised inside `protocols` is a bug of ours and stops the node.
       DeliveryRefused    a peer's message that does not fit the conversation
       LedgerRefused      a change of a ledger we may not propose or countersign (`ledger_errors`)
       VirtualRefused     a virtual channel we take no part in (`virtual_errors`)
+      MomentRefused      a moment that is not in the log (`moment_errors`)
 """
 
 from dataclasses import dataclass
 
-from protocols import ledger_errors, payment_errors, virtual_errors
+from protocols import ledger_errors, moment_errors, payment_errors, virtual_errors
 from protocols.error import ProtocolError as ProtocolError
 
 
@@ -327,6 +328,7 @@ def all_errors() -> dict[str, type[ProtocolError]]:
     pending = [
         ProtocolError,
         ledger_errors.LedgerRefused,
+        moment_errors.MomentRefused,
         payment_errors.PaymentRefused,
         virtual_errors.VirtualRefused,
     ]

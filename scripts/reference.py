@@ -43,6 +43,7 @@ TYPES = {
     "Hash32Out": "id",
     "SignatureText": "signature",
     "SignatureOut": "signature",
+    "MomentText": "moment",
     "str": "text",
     "int": "integer",
     "bool": "true or false",

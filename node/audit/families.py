@@ -8,8 +8,10 @@ from node.audit.reader import LogReader
 from node.store import kv
 from node.store.batch import (
     ANSWERS_REQUEST,
+    BLOCK_PREFIX,
     INDEXED_FIELDS,
     NO_TARGET,
+    block_key,
     request_entity,
     turn_key,
 )
@@ -19,7 +21,7 @@ from node.store.kv import KeyValueDamaged
 from node.store.record import seq_key
 from protocols.channel import PREFUND_TURN
 from protocols.effects import message_key, reading_key, transaction_key
-from protocols.events import StateSigned
+from protocols.events import ChainBlockProcessed, StateSigned
 from protocols.ledger_events import (
     LedgerUpdateProposed,
     LedgerUpdateReceived,
@@ -44,6 +46,7 @@ class FamilyCheck:
     def __init__(self) -> None:
         self._turns: dict[bytes, bytes] = {}
         self._index: set[bytes] = set()
+        self._blocks: dict[bytes, bytes] = {}
 
     def gather(self, entry: Entry) -> None:
         """Note what this record must have put beside itself."""
@@ -57,6 +60,8 @@ class FamilyCheck:
             self._index.add(request_entity(request_id) + key)
         if isinstance(event, _SIGNING):
             self._turns[turn_key(event.channel_id, event.turn_num)] = event.state_hash
+        elif isinstance(event, ChainBlockProcessed):
+            self._blocks[block_key(event.block_num)] = key
 
     def compare(
         self, reader: LogReader, state: NodeState | None
@@ -68,7 +73,7 @@ class FamilyCheck:
         yield from _family(reader, kv.SIGNED_TURNS, self._turns)
         yield from _family(reader, kv.ENTITY, dict.fromkeys(self._index, b""), _index_records)
         yield from _family(reader, kv.SNAPSHOTS, {})
-        yield from _family(reader, kv.META, None)
+        yield from _family(reader, kv.META, self._blocks, _blocks)
         try:
             outbox = dict(reader.entries(kv.OUTBOX))
         except KeyValueDamaged as error:
@@ -94,18 +99,21 @@ def _index_records(entries: Iterable[KeyAndValue]) -> dict[bytes, bytes]:
     return found
 
 
+def _blocks(entries: Iterable[KeyAndValue]) -> dict[bytes, bytes]:
+    """Which record processed which block; what else is said of the log is not compared."""
+    return {key: value for key, value in entries if key.startswith(BLOCK_PREFIX)}
+
+
 def _family(
     reader: LogReader,
     family: str,
-    expected: dict[bytes, bytes] | None,
+    expected: dict[bytes, bytes],
     gathered: Callable[[Iterable[KeyAndValue]], dict[bytes, bytes]] = dict,
 ) -> Iterator[tuple[str, str | None]]:
     try:
         found = gathered(reader.entries(family))
     except KeyValueDamaged as error:
         yield _unreadable(family, error)
-        return
-    if expected is None:
         return
     missing, extra = expected.keys() - found.keys(), found.keys() - expected.keys()
     changed = [key for key in expected.keys() & found.keys() if expected[key] != found[key]]

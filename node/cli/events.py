@@ -9,7 +9,7 @@ import typer
 
 from node.cli.failures import reports_failures
 from node.cli.node_call import ask, channel_id_of, objective_id_of
-from node.cli.options import HERE, AsJson, NodeDir
+from node.cli.options import HERE, AsJson, At, NodeDir
 from node.cli.output import print_json, print_table, short
 
 COLUMNS = ("record", "cause", "time (UTC)", "event", "content")
@@ -28,16 +28,17 @@ def events(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many records.")] = LIMIT,
     channel: Annotated[str | None, typer.Option(help="Only this channel's.")] = None,
     objective: Annotated[str | None, typer.Option(help="Only this objective's.")] = None,
+    at: At = None,
     directory: NodeDir = HERE,
     as_json: AsJson = False,
 ) -> None:
     """Read the node's log."""
-    channel_id = None if channel is None else channel_id_of(directory, channel)
-    objective_id = None if objective is None else objective_id_of(directory, objective)
+    channel_id = None if channel is None else channel_id_of(directory, channel, at)
+    objective_id = None if objective is None else objective_id_of(directory, objective, at)
     if from_seq is None:
         # One entity's records are few and stand anywhere: its pages are read from the beginning.
         whole_log = channel_id is None and objective_id is None
-        from_seq = _first_of_the_last(directory, limit) if whole_log else 0
+        from_seq = _first_of_the_last(directory, limit, at) if whole_log else 0
     page = ask(
         directory,
         "log_read",
@@ -45,6 +46,7 @@ def events(
         limit=limit,
         channel_id=channel_id,
         objective_id=objective_id,
+        at=at,
     )
     if as_json:
         print_json(page)
@@ -53,8 +55,8 @@ def events(
         print_table("Events", COLUMNS, rows, "No records there.", right=("cause",), cut_last=True)
 
 
-def _first_of_the_last(directory: Path, limit: int) -> int:
-    last_seq = int(ask(directory, "objective_list", limit=1)["at"]["seq"])
+def _first_of_the_last(directory: Path, limit: int, at: str | None) -> int:
+    last_seq = int(ask(directory, "objective_list", limit=1, at=at)["at"]["seq"])
     return max(0, last_seq + 1 - limit)
 
 

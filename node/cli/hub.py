@@ -5,22 +5,22 @@ from typing import Any
 from node.cli.amounts import brief_of
 from node.cli.failures import reports_failures
 from node.cli.node_call import ask
-from node.cli.options import HERE, AsJson, NodeDir
-from node.cli.output import print_fields, print_json, print_table, say, short
+from node.cli.options import HERE, AsJson, At, NodeDir
+from node.cli.output import print_fields, print_json, print_table, say, short, titled
 
 ASSET_COLUMNS = ("asset", "carried", "capacity", "earned", "base", "ppm", "minimum")
 PEER_COLUMNS = ("peer", "asset", "exposure", "limit")
 
 
 @reports_failures
-def hub(directory: NodeDir = HERE, as_json: AsJson = False) -> None:
+def hub(at: At = None, directory: NodeDir = HERE, as_json: AsJson = False) -> None:
     """Show a hub's terms, the room that channels take, and the fees earned."""
-    found = ask(directory, "hub_status")
+    found = ask(directory, "hub_status", at=at)
     if as_json:
         print_json(found)
         return
-    assets, peers = found.pop("assets"), found.pop("peers")
-    print_fields("Hub", found)
+    assets, peers, seq = found.pop("assets"), found.pop("peers"), found.pop("at")["seq"]
+    print_fields(titled("Hub", at, seq), found)
     say("")
     right = ASSET_COLUMNS[1:]
     print_table("Assets", ASSET_COLUMNS, [_asset(row) for row in assets], "None.", right=right)

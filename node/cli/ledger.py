@@ -20,12 +20,13 @@ from node.cli.options import (
     NATIVE,
     AmountCommand,
     AsJson,
+    At,
     NodeDir,
     RequestId,
     amount_in,
     written_amount,
 )
-from node.cli.output import print_json, print_table, say, short
+from node.cli.output import print_json, print_table, say, short, titled
 
 COLUMNS = ("ledger", "status", "peer", "ours", "theirs", "carried", "count")
 """`carried` is what virtual channels hold, `count` how many there are."""
@@ -124,17 +125,19 @@ def list_ledgers(
         str | None,
         typer.Argument(metavar="[PEER]", parser=peer_address, help="Only ledgers with this peer."),
     ] = None,
+    at: At = None,
     directory: NodeDir = HERE,
     as_json: AsJson = False,
 ) -> None:
     """List the ledgers: what is ours, what is theirs, and what virtual channels hold."""
-    found = ask(directory, "ledger_list", counterparty=peer)
+    found = ask(directory, "ledger_list", counterparty=peer, at=at)
     if as_json:
         print_json(found)
         return
     rows = [_row(view) for view in found["channels"]]
     nothing = "No ledgers. Open one with: tally ledger open PEER 1eth"
-    print_table("Ledgers", COLUMNS, rows, nothing, right=COLUMNS[3:])
+    title = titled("Ledgers", at, found["at"]["seq"])
+    print_table(title, COLUMNS, rows, nothing, right=COLUMNS[3:])
 
 
 def _row(view: dict[str, Any]) -> list[object]:

@@ -118,22 +118,25 @@ def _uncertain(message: str, request_id: str) -> CommandFailed:
     )
 
 
-def channel_id_of(directory: Path, text: str) -> str:
-    """The whole channel id for itself, for its beginning, or as tables show it."""
-    return _whole_id(text, "channel", lambda: _ids(directory, "channel"))
+def channel_id_of(directory: Path, text: str, at: str | None = None) -> str:
+    """The whole channel id for itself, for its beginning, or as tables show it.
+
+    With `at`, of the channels there were at that moment.
+    """
+    return _whole_id(text, "channel", lambda: _ids(directory, "channel", at))
 
 
-def objective_id_of(directory: Path, text: str) -> str:
-    """The whole objective id for itself, for its beginning, or as tables show it."""
-    return _whole_id(text, "objective", lambda: _ids(directory, "objective"))
+def objective_id_of(directory: Path, text: str, at: str | None = None) -> str:
+    """The whole objective id, likewise."""
+    return _whole_id(text, "objective", lambda: _ids(directory, "objective", at))
 
 
-def _ids(directory: Path, kind: str) -> list[str]:
+def _ids(directory: Path, kind: str, at: str | None) -> list[str]:
     """Every id there is; the node lists them a page at a time."""
     found: list[str] = []
     while True:
         after = found[-1] if found else None
-        page = ask(directory, f"{kind}_list", after=after)[f"{kind}s"]
+        page = ask(directory, f"{kind}_list", after=after, at=at)[f"{kind}s"]
         found += [str(item[f"{kind}_id"]) for item in page]
         if not page:
             return found

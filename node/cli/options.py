@@ -28,6 +28,16 @@ HERE = Path(".")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
+At = Annotated[
+    str | None,
+    typer.Option(
+        "--at",
+        metavar="MOMENT",
+        help="As it was then: after record 1234, at 2026-11-21T10:00:00Z, or with block:123.",
+    ),
+]
+"""A moment in the past; the node says what is wrong with one that is none."""
+
 RequestId = Annotated[
     str,
     typer.Option(

@@ -38,6 +38,11 @@ def say(text: str) -> None:
     console().print(text, markup=False)
 
 
+def titled(title: str, at: str | None, seq: int) -> str:
+    """The title of what is shown of a moment in the past, or of now."""
+    return title if at is None else f"{title} as of record {seq}"
+
+
 def print_table(
     title: str,
     columns: Sequence[str],

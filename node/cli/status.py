@@ -4,22 +4,22 @@ from typing import Any
 
 from node.cli.failures import reports_failures
 from node.cli.node_call import ask
-from node.cli.options import HERE, AsJson, NodeDir
-from node.cli.output import print_fields, print_json, print_table, say
+from node.cli.options import HERE, AsJson, At, NodeDir
+from node.cli.output import print_fields, print_json, print_table, say, titled
 
 PEER_COLUMNS = ("address", "endpoint", "up", "queued")
 """`queued` counts the messages that the peer has not acknowledged."""
 
 
 @reports_failures
-def status(directory: NodeDir = HERE, as_json: AsJson = False) -> None:
+def status(at: At = None, directory: NodeDir = HERE, as_json: AsJson = False) -> None:
     """Show who the node is and how it is doing."""
-    found = ask(directory, "node_status")
+    found = ask(directory, "node_status", at=at)
     if as_json:
         print_json(found)
         return
-    peers = found.pop("peers")
-    print_fields("Node", found)
+    peers, seq = found.pop("peers"), found.pop("at")["seq"]
+    print_fields(titled("Node", at, seq), found)
     say("")
     rows = [_row(peer) for peer in peers]
     print_table("Peers", PEER_COLUMNS, rows, "No peers: add some under [p2p.peers].")

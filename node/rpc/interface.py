@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from node.answers import Done, LogEntry, PaymentAnswer, Until
+from node.moments import Moment
 from protocols.inputs import Input
 from protocols.node_state import NodeState
 from protocols.routes import Hop
 from protocols.types import Address, PaymentId
 
 
-class NodeApi(Protocol):
-    """The node, as seen from the owner's door."""
+class NodeView(Protocol):
+    """The node as it is, or as it was at one moment: to be read."""
 
     @property
     def state(self) -> NodeState:
@@ -25,6 +26,34 @@ class NodeApi(Protocol):
 
     def waiting_for(self, objective_id: bytes) -> str:
         """The first unmet condition of a known objective (`WaitingFor`)."""
+
+    def hub_status(self) -> dict[str, object]:
+        """Terms, room taken and fees earned in virtual channels, as JSON values."""
+
+    def status(self) -> dict[str, object]:
+        """Figures of every room, as JSON values."""
+
+
+class NodeApi(NodeView, Protocol):
+    """The node, as seen from the owner's door: as a view, the node as it is now."""
+
+    def seq_of(self, moment: Moment) -> int:
+        """The last record that belongs to the moment. Raises MomentAhead or MomentBeforeLog."""
+
+    async def at(self, moment: Moment) -> NodeView:
+        """The node as it was at that moment; it does not change any more.
+
+        Raises MomentAhead or MomentBeforeLog.
+        """
+
+    def record(
+        self, from_seq: int, limit: int, entity: bytes | None, last_seq: int
+    ) -> Sequence[LogEntry]:
+        """At most `limit` records from `from_seq` up to `last_seq`; of one channel or objective if
+        `entity`."""
+
+    def payment(self, payment_id: PaymentId, last_seq: int) -> PaymentAnswer | None:
+        """A payment of that name with what proves it up to that record; None if there is none."""
 
     def command_then(self, command: Input, until: Until, done: Done) -> bool:
         """Queue a command and return at once; False if the queue is full and nothing was taken.
@@ -44,9 +73,6 @@ class NodeApi(Protocol):
     async def queue_room(self) -> None:
         """Return when a command may be offered again: to sleep for about a batch will do."""
 
-    def record(self, from_seq: int, limit: int, entity: bytes | None) -> Sequence[LogEntry]:
-        """At most `limit` records from `from_seq` on; of one channel or objective if `entity`."""
-
     async def route_quote(
         self,
         path: tuple[Address, ...],
@@ -62,12 +88,3 @@ class NodeApi(Protocol):
 
     def fees_of_request(self, request_id: str) -> tuple[int, ...] | None:
         """The fees of the virtual channel that was opened under that request id, if one was."""
-
-    def hub_status(self) -> dict[str, object]:
-        """Terms, room taken and fees earned in virtual channels, as JSON values."""
-
-    def payment(self, payment_id: PaymentId) -> PaymentAnswer | None:
-        """A payment of that name with what proves it; None if there is none."""
-
-    def status(self) -> dict[str, object]:
-        """Figures of every room, as JSON values."""

@@ -16,7 +16,7 @@ from node.rpc import commands, params, payments, queries, results, routes
 from node.rpc.interface import NodeApi
 from node.rpc.openrpc import openrpc_document
 from node.rpc.params import Params, params_decoder
-from protocols import errors, ledger_errors, payment_errors, virtual_errors
+from protocols import errors, ledger_errors, moment_errors, payment_errors, virtual_errors
 from protocols.errors import ProtocolError
 from protocols.inputs import Input
 
@@ -47,6 +47,8 @@ _APPROVAL = (
     errors.RequestIdConflict,
 )
 
+
+_MOMENT = (moment_errors.MomentAhead, moment_errors.MomentBeforeLog)
 
 _PAYING = (
     errors.UnknownChannel,
@@ -242,10 +244,10 @@ QUERIES = (
     Query(
         "node_status",
         "Who this node is, and how each of its rooms is doing.",
-        params.NoParams,
+        params.MomentParams,
         results.NodeStatus,
         {},
-        (),
+        _MOMENT,
         queries.node_status,
     ),
     Query(
@@ -254,7 +256,7 @@ QUERIES = (
         params.ChannelGetParams,
         results.ChannelView,
         {"channel_id": _CHANNEL},
-        (errors.UnknownChannel,),
+        (errors.UnknownChannel, *_MOMENT),
         queries.channel_get,
     ),
     Query(
@@ -263,7 +265,7 @@ QUERIES = (
         params.ChannelListParams,
         results.ChannelList,
         {"status": "open"},
-        (errors.UnknownChannel,),
+        (errors.UnknownChannel, *_MOMENT),
         queries.channel_list,
     ),
     Query(
@@ -272,7 +274,7 @@ QUERIES = (
         params.LedgerListParams,
         results.ChannelList,
         {"counterparty": _PEER},
-        (errors.UnknownChannel,),
+        (errors.UnknownChannel, *_MOMENT),
         queries.ledger_list,
     ),
     Query(
@@ -281,7 +283,7 @@ QUERIES = (
         params.ObjectiveGetParams,
         results.ObjectiveView,
         {"objective_id": _OBJECTIVE},
-        (errors.UnknownObjective,),
+        (errors.UnknownObjective, *_MOMENT),
         queries.objective_get,
     ),
     Query(
@@ -290,7 +292,7 @@ QUERIES = (
         params.ObjectiveListParams,
         results.ObjectiveList,
         {"status": "unapproved"},
-        (errors.UnknownObjective,),
+        (errors.UnknownObjective, *_MOMENT),
         queries.objective_list,
     ),
     Query(
@@ -305,10 +307,10 @@ QUERIES = (
     Query(
         "hub_status",
         "Terms, room taken and fees earned in virtual channels.",
-        params.NoParams,
+        params.MomentParams,
         routes.HubStatus,
         {},
-        (),
+        _MOMENT,
         routes.hub_status,
     ),
     Query(
@@ -317,7 +319,7 @@ QUERIES = (
         payments.PaymentGetParams,
         payments.PaymentView,
         {"payment_id": "0x" + "0a" * 32},
-        (errors.UnknownPayment,),
+        (errors.UnknownPayment, *_MOMENT),
         payments.payment_get,
     ),
     Query(
@@ -326,7 +328,7 @@ QUERIES = (
         params.LogReadParams,
         results.LogPage,
         {"from_seq": 0, "limit": 10},
-        (),
+        _MOMENT,
         queries.log_read,
     ),
 )

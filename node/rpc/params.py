@@ -15,6 +15,8 @@ from typing import Annotated, Literal, NoReturn, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from node.moments import Moment
+from node.moments import parse_moment as moment_named
 from node.rpc.bounds import (
     LIST_COUNT_MAX,
     LOG_READ_COUNT_MAX,
@@ -62,6 +64,15 @@ RequestIdText = Annotated[
         examples=["invoice-2041"],
     ),
 ]
+MomentText = Annotated[
+    int | str,
+    Meta(
+        description="After which record: its number; or a time, with its zone or as seconds (s) or "
+        "milliseconds (ms) since 1970: the last record by then; or a block: the record with which "
+        "it was processed.",
+        examples=[1234, "2026-11-21T10:00:00Z", "1763719200s", "block:123"],
+    ),
+]
 ChallengeDuration = Annotated[int, Meta(ge=0, le=UINT48_MAX)]
 """Seconds."""
 ChannelKind = Literal["direct", "ledger", "virtual"]
@@ -78,6 +89,13 @@ class Params(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
 
 class NoParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
     """A method without parameters."""
+
+
+class MomentParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
+    """A method that shows the node as a whole, now or at another moment."""
+
+    at: MomentText | None = None
+    """The moment to show; left out, now."""
 
 
 class ChannelOpenParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -120,6 +138,8 @@ class ChannelGetParams(Params, frozen=True, forbid_unknown_fields=True, gc=False
     """Which channel to show."""
 
     channel_id: Hash32Text
+    at: MomentText | None = None
+    """The moment to show; left out, now."""
 
 
 class ChannelListParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -132,6 +152,8 @@ class ChannelListParams(Params, frozen=True, forbid_unknown_fields=True, gc=Fals
     after: Hash32Text | None = None
     """The last channel already seen; the list goes on behind it."""
     limit: Annotated[int, Meta(ge=1, le=LIST_COUNT_MAX)] = LIST_COUNT_MAX
+    at: MomentText | None = None
+    """The moment to show; left out, now."""
 
 
 class LedgerOpenParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -175,6 +197,8 @@ class LedgerListParams(Params, frozen=True, forbid_unknown_fields=True, gc=False
     after: Hash32Text | None = None
     """The last ledger already seen; the list goes on behind it."""
     limit: Annotated[int, Meta(ge=1, le=LIST_COUNT_MAX)] = LIST_COUNT_MAX
+    at: MomentText | None = None
+    """The moment to show; left out, now."""
 
 
 class PaymentSendParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -193,6 +217,8 @@ class ObjectiveGetParams(Params, frozen=True, forbid_unknown_fields=True, gc=Fal
     """Which objective to show."""
 
     objective_id: Hash32Text
+    at: MomentText | None = None
+    """The moment to show; left out, now."""
 
 
 class ObjectiveListParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -203,6 +229,8 @@ class ObjectiveListParams(Params, frozen=True, forbid_unknown_fields=True, gc=Fa
     after: Hash32Text | None = None
     """The last objective already seen; the list goes on behind it."""
     limit: Annotated[int, Meta(ge=1, le=LIST_COUNT_MAX)] = LIST_COUNT_MAX
+    at: MomentText | None = None
+    """The moment to show; left out, now."""
 
 
 class ObjectiveApproveParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -232,6 +260,8 @@ class LogReadParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
     """Only records about this channel."""
     objective_id: Hash32Text | None = None
     """Only records about this objective."""
+    at: MomentText | None = None
+    """Only records up to this moment."""
 
 
 _VALIDATION_PLACE = re.compile(r"^(?P<reason>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
@@ -292,4 +322,12 @@ def parse_account(parameter: str, text: str) -> bytes:
     try:
         return parse_address(text)
     except EncodingError as error:
+        raise InvalidParams(parameter, str(error)) from error
+
+
+def parse_moment(parameter: str, named: int | str) -> Moment:
+    """The moment a caller names; `InvalidParams` for anything else."""
+    try:
+        return moment_named(named)
+    except ValueError as error:
         raise InvalidParams(parameter, str(error)) from error

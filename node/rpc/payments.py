@@ -18,13 +18,15 @@ from node.rpc.interface import NodeApi
 from node.rpc.params import (
     AmountText,
     Hash32Text,
+    MomentText,
     Params,
     RequestIdText,
     ShortText,
     parse_amount,
     parse_hash32,
+    parse_moment,
 )
-from node.rpc.results import AmountOut, Hash32Out
+from node.rpc.results import AmountOut, At, Hash32Out
 from protocols.crypto import keccak256
 from protocols.errors import UnknownPayment
 from protocols.inputs import CreateVoucher, Input, SendBatch, TakeVoucher
@@ -91,6 +93,8 @@ class PaymentGetParams(Params, frozen=True, forbid_unknown_fields=True, gc=False
     """Which payment to show."""
 
     payment_id: Hash32Text
+    at: MomentText | None = None
+    """The moment to show; left out, now."""
 
 
 class BatchResult(Struct, frozen=True, gc=False):
@@ -169,6 +173,7 @@ class PaymentView(Struct, frozen=True, gc=False):
     """The payer's."""
     receipt: ReceiptView | None
     """Null until the payee signed for it."""
+    at: At
 
 
 def send_batch(p: PaymentBatchParams) -> Input:
@@ -248,7 +253,8 @@ def received_voucher(answer: Answer) -> msgspec.Struct:
 async def payment_get(node: NodeApi, p: PaymentGetParams) -> PaymentView:
     """One payment; `UnknownPayment` if there is none."""
     payment_id = parse_hash32("payment_id", p.payment_id)
-    found = node.payment(payment_id)
+    last_seq = node.seq if p.at is None else node.seq_of(parse_moment("at", p.at))
+    found = node.payment(payment_id, last_seq)
     if found is None:
         raise UnknownPayment(payment_id)
     receipt = found.receipt
@@ -277,4 +283,5 @@ async def payment_get(node: NodeApi, p: PaymentGetParams) -> PaymentView:
                 for is_left, sibling in receipt.proof
             ],
         ),
+        At(last_seq),
     )

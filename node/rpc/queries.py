@@ -18,88 +18,105 @@ from node.rpc.bounds import (
     LOG_READ_SLICE_COUNT,
 )
 from node.rpc.errors import InvalidParams
-from node.rpc.interface import NodeApi
-from node.rpc.params import parse_account, parse_hash32
-from node.rpc.views import channel_view, kind_of, objective_view, record_view
+from node.rpc.interface import NodeApi, NodeView
+from node.rpc.params import parse_account, parse_hash32, parse_moment
+from node.rpc.views import channel_view, kind_of, known_channel, objective_view, record_view
 from protocols.channel import funding_terms, status
 from protocols.errors import UnknownChannel, UnknownObjective
 
 View = TypeVar("View")
 
 
-async def node_status(node: NodeApi, p: params.NoParams) -> dict[str, object]:
+async def node_at(node: NodeApi, at: int | str | None) -> NodeView:
+    """The node as it is, or as it was at the moment that a caller named.
+
+    Raises InvalidParams, MomentAhead or MomentBeforeLog.
+    """
+    return node if at is None else await node.at(parse_moment("at", at))
+
+
+async def node_status(node: NodeApi, p: params.MomentParams) -> dict[str, object]:
     """Figures of every room."""
-    return node.status()
+    return (await node_at(node, p.at)).status()
 
 
 async def channel_get(node: NodeApi, p: params.ChannelGetParams) -> results.ChannelView:
     """One channel; `UnknownChannel` if there is none."""
     channel_id = parse_hash32("channel_id", p.channel_id)
-    channel = node.state.channels.get(channel_id)
+    view = await node_at(node, p.at)
+    channel = known_channel(view, channel_id)
     if channel is None:
         raise UnknownChannel(channel_id)
-    return channel_view(node, channel, in_full=True)
+    return channel_view(view, channel, in_full=True)
 
 
 async def channel_list(node: NodeApi, p: params.ChannelListParams) -> results.ChannelList:
     """Channels in the order in which they were made; `UnknownChannel` if `after` is none."""
     after = None if p.after is None else parse_hash32("after", p.after)
-    if after is not None and node.state.channels.get(after) is None:
+    view = await node_at(node, p.at)
+    if after is not None and view.state.channels.get(after) is None:
         raise UnknownChannel(after)
 
     def show(channel_id: bytes) -> results.ChannelView | None:
-        channel = node.state.channels[channel_id]
-        wanted = p.kind is None or kind_of(node, channel) == p.kind
+        channel = known_channel(view, channel_id)
+        if channel is None:
+            return None
+        wanted = p.kind is None or kind_of(view, channel) == p.kind
         wanted = wanted and (p.status is None or status(channel) == p.status)
-        return channel_view(node, channel) if wanted else None
+        return channel_view(view, channel) if wanted else None
 
-    found = await _gather(node.state.channels, after, p.limit, show)
-    return results.ChannelList(found, results.At(node.seq))
+    found = await _gather(view.state.channels, after, p.limit, show)
+    return results.ChannelList(found, results.At(view.seq))
 
 
 async def ledger_list(node: NodeApi, p: params.LedgerListParams) -> results.ChannelList:
     """Ledgers in the order in which they were made; `UnknownChannel` if `after` is none."""
     after = None if p.after is None else parse_hash32("after", p.after)
-    if after is not None and node.state.channels.get(after) is None:
-        raise UnknownChannel(after)
     asset = None if p.asset is None else parse_account("asset", p.asset)
     peer = None if p.counterparty is None else parse_account("counterparty", p.counterparty)
+    view = await node_at(node, p.at)
+    if after is not None and view.state.channels.get(after) is None:
+        raise UnknownChannel(after)
 
     def show(channel_id: bytes) -> results.ChannelView | None:
-        channel = node.state.channels[channel_id]
-        if kind_of(node, channel) != "ledger" or peer not in (None, channel.counterparty):
+        channel = known_channel(view, channel_id)
+        if channel is None or kind_of(view, channel) != "ledger":
+            return None
+        if peer not in (None, channel.counterparty):
             return None
         if asset not in (None, funding_terms(channel).asset):
             return None
         wanted = p.status is None or status(channel) == p.status
-        return channel_view(node, channel) if wanted else None
+        return channel_view(view, channel) if wanted else None
 
-    found = await _gather(node.state.channels, after, p.limit, show)
-    return results.ChannelList(found, results.At(node.seq))
+    found = await _gather(view.state.channels, after, p.limit, show)
+    return results.ChannelList(found, results.At(view.seq))
 
 
 async def objective_get(node: NodeApi, p: params.ObjectiveGetParams) -> results.ObjectiveView:
     """One objective; `UnknownObjective` if there is none."""
     objective_id = parse_hash32("objective_id", p.objective_id)
-    objective = node.state.objectives.get(objective_id)
+    view = await node_at(node, p.at)
+    objective = view.state.objectives.get(objective_id)
     if objective is None:
         raise UnknownObjective(objective_id)
-    return objective_view(node, objective)
+    return objective_view(view, objective)
 
 
 async def objective_list(node: NodeApi, p: params.ObjectiveListParams) -> results.ObjectiveList:
     """Objectives in the order in which they were made; `UnknownObjective` if `after` is none."""
     after = None if p.after is None else parse_hash32("after", p.after)
-    if after is not None and node.state.objectives.get(after) is None:
+    view = await node_at(node, p.at)
+    if after is not None and view.state.objectives.get(after) is None:
         raise UnknownObjective(after)
 
     def show(objective_id: bytes) -> results.ObjectiveView | None:
-        objective = node.state.objectives[objective_id]
+        objective = view.state.objectives[objective_id]
         wanted = p.status is None or objective.status == p.status
-        return objective_view(node, objective) if wanted else None
+        return objective_view(view, objective) if wanted else None
 
-    found = await _gather(node.state.objectives, after, p.limit, show)
-    return results.ObjectiveList(found, results.At(node.seq))
+    found = await _gather(view.state.objectives, after, p.limit, show)
+    return results.ObjectiveList(found, results.At(view.seq))
 
 
 async def _gather(
@@ -125,11 +142,12 @@ async def _gather(
 async def log_read(node: NodeApi, p: params.LogReadParams) -> results.LogPage:
     """Records from `from_seq` on, of the whole log or of one channel or objective."""
     entity = _entity(p)
+    last_seq = node.seq if p.at is None else node.seq_of(parse_moment("at", p.at))
     found: list[results.RecordView] = []
     next_seq, size_bytes = p.from_seq, 0
     while len(found) < p.limit and size_bytes < LOG_READ_SIZE_BYTES_MAX:
         count = min(LOG_READ_SLICE_COUNT, p.limit - len(found))
-        entries = node.record(next_seq, count, entity)
+        entries = node.record(next_seq, count, entity, last_seq)
         for entry in entries:
             found.append(record_view(entry))
             next_seq = entry.seq + 1

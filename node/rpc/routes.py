@@ -10,11 +10,12 @@ from node.rpc.interface import NodeApi
 from node.rpc.params import (
     AddressText,
     AmountText,
-    NoParams,
+    MomentParams,
     Params,
     parse_account,
     parse_amount,
 )
+from node.rpc.queries import node_at
 from node.rpc.results import AddressOut, AmountOut
 from protocols.routes import PARTICIPANT_COUNT_MAX, TIME_LEFT_MS_MAX, Hop, total_fee
 from protocols.types import UINT48_MAX, amount_from_bytes, checksum_address
@@ -64,8 +65,8 @@ HubStatus = Annotated[
     Meta(
         description="enabled; guarantee_count_max of one ledger; channel_count carried between "
         "others; assets, each with its fees, capacity, what is carried, exposure_max and "
-        "fees_earned; peers, each with its exposure by asset. Amounts are decimal strings, a "
-        "limit of null is none."
+        "fees_earned; peers, each with its exposure by asset; at. Amounts are decimal strings, a "
+        "limit of null is none. Of a past moment the terms are not known: they are null."
     ),
 ]
 
@@ -90,6 +91,6 @@ def _shown(hop: Hop) -> RouteHop:
     return RouteHop(participant, hop.ok, fee, hop.error_code, hop.reason)
 
 
-async def hub_status(node: NodeApi, p: NoParams) -> dict[str, object]:
+async def hub_status(node: NodeApi, p: MomentParams) -> dict[str, object]:
     """Terms, room taken and fees earned."""
-    return node.hub_status()
+    return (await node_at(node, p.at)).hub_status()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from node.answers import LogEntry
-from node.rpc.interface import NodeApi
+from node.rpc.interface import NodeView
 from node.rpc.params import ChannelKind
 from node.rpc.results import (
     At,
@@ -39,14 +39,23 @@ PAYMENT_ROLES: tuple[Role, Role] = ("payer", "payee")
 """Of the first participant, and of the last; between them stand hubs."""
 
 
-def kind_of(node: NodeApi, channel: Channel) -> ChannelKind:
+def known_channel(node: NodeView, channel_id: bytes) -> Channel | None:
+    """The channel, once its prefund says what it is about; None before, and if there is none.
+
+    A past moment may be in the middle of the input that makes it.
+    """
+    channel = node.state.channels.get(channel_id)
+    return channel if channel is not None and channel.turns else None
+
+
+def kind_of(node: NodeView, channel: Channel) -> ChannelKind:
     """What carries the channel's money: the chain, as a ledger or directly, or ledgers."""
     if channel.fixed.app_definition == node.state.node.consensus_app:
         return "ledger"
     return "direct" if channel.virtual is None else "virtual"
 
 
-def channel_view(node: NodeApi, channel: Channel, *, in_full: bool = False) -> ChannelView:
+def channel_view(node: NodeView, channel: Channel, *, in_full: bool = False) -> ChannelView:
     """The channel as of the node's last record; `in_full` lists what a ledger guarantees."""
     terms, vouchers, fixed = funding_terms(channel), channel.vouchers, channel.fixed
     objectives = node.state.objectives_of(channel.channel_id)
@@ -166,7 +175,7 @@ def _virtual_view(channel: Channel) -> VirtualView | None:
     )
 
 
-def objective_view(node: NodeApi, objective: Objective) -> ObjectiveView:
+def objective_view(node: NodeView, objective: Objective) -> ObjectiveView:
     """The objective as of the node's last record."""
     return ObjectiveView(
         objective_id=to_hex(objective.objective_id),
@@ -184,7 +193,7 @@ def objective_view(node: NodeApi, objective: Objective) -> ObjectiveView:
     )
 
 
-def _last_failure(node: NodeApi, objective: Objective) -> str:
+def _last_failure(node: NodeView, objective: Objective) -> str:
     """Why the channel's newest transaction came to nothing, if it did and nothing ended since."""
     if not objective.is_active:
         return ""
@@ -197,7 +206,7 @@ def _last_failure(node: NodeApi, objective: Objective) -> str:
     return ""
 
 
-def _newest(node: NodeApi, kind: str, channel_id: ChannelId) -> Transaction | None:
+def _newest(node: NodeView, kind: str, channel_id: ChannelId) -> Transaction | None:
     newest: Transaction | None = None
     for attempt in range(ATTEMPT_COUNT_MAX):
         found = node.state.transactions.get(intent_id(kind, channel_id, attempt))

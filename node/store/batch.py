@@ -16,7 +16,14 @@ from node.store.index import run_entries
 from node.store.kv import ENTITY, LOG, META, OUTBOX, SIGNED_TURNS, KeyValue, WriteBatch
 from node.store.record import SEQ_SIZE_BYTES, chain_seed, seq_key
 from protocols.effects import Effect, outbox_key
-from protocols.events import EVENTS, Event, LogTailCut, NodeCreated, encode_payload
+from protocols.events import (
+    EVENTS,
+    ChainBlockProcessed,
+    Event,
+    LogTailCut,
+    NodeCreated,
+    encode_payload,
+)
 from protocols.ledger_events import (
     LedgerPaymentAsked,
     LedgerPaymentRefusalReceived,
@@ -29,6 +36,9 @@ from protocols.payment_events import PaymentListed
 
 SYNCED_KEY = b"synced"
 """In META: [length before the newest batch, length after it], two integers (M28)."""
+
+BLOCK_PREFIX = b"block|"
+"""In META, before a block number (u64): which record says that the block was processed."""
 
 _ENTITY_FIELDS = ("channel_id", "objective_id", "payment_id", "intent_id")
 INDEXED_FIELDS: dict[str, tuple[str, ...]] = {
@@ -81,6 +91,11 @@ def turn_key(channel_id: bytes, turn_num: int) -> bytes:
     return channel_id + turn_num.to_bytes(8, "big")
 
 
+def block_key(block_num: int) -> bytes:
+    """Key of META under which the record that processed the block is found."""
+    return BLOCK_PREFIX + block_num.to_bytes(8, "big")
+
+
 class Batch:
     """Made by `EventLog.begin`, used once. Not thread safe; one at a time."""
 
@@ -122,8 +137,10 @@ class Batch:
             self._put(event.target + key, b"", self._entity)  # type: ignore[attr-defined]
         if name in ANSWERS_REQUEST and event.request_id:  # type: ignore[attr-defined]
             self._put(request_entity(event.request_id) + key, b"", self._entity)  # type: ignore[attr-defined]
-        if name == LogTailCut.NAME:
+        if isinstance(event, LogTailCut):
             self.records_tail_cut = True
+        elif isinstance(event, ChainBlockProcessed):
+            self._put(block_key(event.block_num), key, self._store.handle(META))
         self.next_seq = seq + 1
         self.is_empty = False
         return seq

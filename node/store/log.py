@@ -16,7 +16,7 @@ from typing import TypeVar
 import msgspec
 
 from node.store import index, tail
-from node.store.batch import SYNCED_KEY, Batch, request_entity
+from node.store.batch import BLOCK_PREFIX, SYNCED_KEY, Batch, block_key, request_entity
 from node.store.damage import unopenable, unreadable
 from node.store.errors import (
     LogDamaged,
@@ -190,6 +190,29 @@ class EventLog:
     def find_request(self, request_id: str) -> int | None:
         """The first record that answers to `request_id`, or None."""
         return next(self._own_seqs(request_entity(request_id), 0), None)
+
+    def find_block(self, block_num: int) -> int | None:
+        """The record with which that block of the chain was processed, itself or with a later one.
+
+        None if no record says so yet. Blocks are processed in their order.
+        """
+        stop = BLOCK_PREFIX + b"\xff" * 9
+        try:
+            for _, value in self._store.iterate(META, block_key(block_num), stop):
+                return int.from_bytes(value, "big")
+        except KeyValueDamaged as error:
+            raise unreadable(self._store, str(error), None) from error
+        return None
+
+    def time_at(self, seq: int) -> int:
+        """When record `seq` was written, Unix milliseconds; times never fall along the log.
+
+        Read alone, without the records around it: it is not verified. Raises `LogDamaged`.
+        """
+        try:
+            return decode_record(self._stored(seq)[CHAIN_SIZE_BYTES:]).time_ms
+        except msgspec.DecodeError as error:
+            raise LogDamaged(f"the record does not decode: {error}", seq, seq) from error
 
     def outbox(self) -> Iterator[tuple[bytes, Effect]]:
         """Effects that no event has cleared, in key order."""

@@ -6,7 +6,7 @@ import json
 
 from node.config import HubConfig
 from node.config_tables import TokenTerms
-from node.hub_status import hub_status
+from node.hub_status import hub_status, past_hub_status
 from protocols import events
 from protocols.carried import Carried
 from protocols.types import ZERO_ADDRESS, checksum_address
@@ -58,3 +58,17 @@ def test_guarantees_in_an_asset_without_terms_are_shown_without_a_limit() -> Non
     carried.exposure[ALICE.address, TOKEN] = 5
     (row,) = hub_status(HubConfig(), carried)["peers"]  # type: ignore[misc]
     assert (row["exposure"], row["exposure_max"]) == ("5", None)
+
+
+def test_of_the_past_the_sums_are_shown_and_the_terms_are_not() -> None:
+    folded = Folded(IVAN.address)
+    identity = approved(folded, 1, 10**20)
+    folded.apply(events.ObjectiveCompleted(identity, True, b"\0" * 32))
+    now, then = hub_status(HubConfig(), folded.carried), past_hub_status(folded.carried)
+    assert now.keys() == then.keys()
+    assert (then["channel_count"], then["enabled"], then["guarantee_count_max"]) == (1, None, None)
+    (asset,) = then["assets"]  # type: ignore[misc]
+    known = {"asset", "carried", "fees_earned"}
+    assert {key for key, value in asset.items() if value is not None} == known  # type: ignore[has-type]
+    assert (asset["carried"], asset["fees_earned"]) == (str(10**20), "7")  # type: ignore[has-type]
+    assert [row["exposure_max"] for row in then["peers"]] == [None, None]  # type: ignore[attr-defined]

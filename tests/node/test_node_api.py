@@ -14,9 +14,11 @@ from trio.testing import wait_all_tasks_blocked
 from node.answers import Answer
 from node.daemon import Daemon
 from node.limits import INPUT_QUEUE_COUNT_MAX, LOG_READ_COUNT_MAX
+from node.moments import AtRecord
 from protocols import inputs
 from protocols.channel import ChannelStatus
 from protocols.errors import ProtocolError, UnknownPeer
+from protocols.moment_errors import MomentAhead
 from protocols.objectives.base import WaitingFor
 from protocols.types import ZERO_ADDRESS, checksum_address
 from tests.support.actors import ALICE, BOB, IRENE, IVAN, Actor
@@ -111,19 +113,23 @@ async def test_records_are_read_from_a_number_on_and_of_one_entity(tmp_path: Pat
     with daemon_in(tmp_path) as daemon:
         (answer,) = await carry_out(daemon, open_command())
         assert isinstance(answer, Answer)
-        everything = daemon.api.record(0, LOG_READ_COUNT_MAX, None)
+        newest = daemon.api.seq
+        everything = daemon.api.record(0, LOG_READ_COUNT_MAX, None, newest)
         assert [entry.seq for entry in everything] == list(range(daemon.log.next_seq))
         assert everything[0].name == "node-created"
         assert everything[0].payload["chain_id"] == 31_337
         assert everything[-1].chain_hash == daemon.log.chain_hash
-        assert [entry.seq for entry in daemon.api.record(3, 2, None)] == [3, 4]
-        assert daemon.api.record(daemon.log.next_seq, 10, None) == []
-        of_channel = daemon.api.record(0, 100, CHANNEL)
+        assert [entry.seq for entry in daemon.api.record(3, 2, None, newest)] == [3, 4]
+        assert daemon.api.record(newest + 1, 10, None, newest) == []
+        of_channel = daemon.api.record(0, 100, CHANNEL, newest)
         assert of_channel == [
             entry for entry in everything if "0x" + CHANNEL.hex() == entry.payload.get("channel_id")
         ]
         assert len(of_channel) >= 3
-        assert [e.seq for e in daemon.api.record(0, 1, answer.objective_id)] == [answer.seq]
+        assert daemon.api.record(2, 100, None, 3) == everything[2:4]
+        up_to = of_channel[1].seq
+        assert daemon.api.record(0, 100, CHANNEL, up_to) == of_channel[:2]
+        assert [e.seq for e in daemon.api.record(0, 1, answer.objective_id, newest)] == [answer.seq]
 
 
 async def test_one_call_reads_a_bounded_number_of_records(tmp_path: Path) -> None:
@@ -136,7 +142,7 @@ async def test_one_call_reads_a_bounded_number_of_records(tmp_path: Path) -> Non
             assert daemon.engine.nowait(fault)
         await carry_out(daemon)
         assert daemon.log.next_seq > LOG_READ_COUNT_MAX + 50
-        assert len(daemon.api.record(0, 10**9, None)) == LOG_READ_COUNT_MAX
+        assert len(daemon.api.record(0, 10**9, None, daemon.api.seq)) == LOG_READ_COUNT_MAX
 
 
 async def test_the_status_names_every_room_s_figures(tmp_path: Path) -> None:
@@ -191,3 +197,21 @@ async def test_refusals_come_back_as_the_answer(until: Any, tmp_path: Path) -> N
         (refusal,) = told
         assert isinstance(refusal, ProtocolError)
         assert refusal.name() == "UNKNOWN_CHANNEL"
+
+
+async def test_the_node_is_shown_as_it_was(tmp_path: Path) -> None:
+    with daemon_in(tmp_path) as daemon:
+        begin = daemon.api.seq
+        await carry_out(daemon, open_command())
+        past = await daemon.api.at(AtRecord(begin))
+        assert (past.seq, len(past.state.channels)) == (begin, 0)
+        assert len(daemon.state.channels) == 1
+        now = await daemon.api.at(AtRecord(daemon.api.seq))
+        assert now.state.digest() == daemon.state.digest()
+        assert daemon.api.seq_of(AtRecord(begin)) == begin
+        (objective_id,) = now.state.objectives
+        assert now.waiting_for(objective_id) == daemon.api.waiting_for(objective_id)
+        assert now.status().keys() == daemon.api.status().keys()
+        assert now.hub_status().keys() == daemon.api.hub_status().keys()
+        with pytest.raises(MomentAhead):
+            await daemon.api.at(AtRecord(daemon.api.seq + 1))

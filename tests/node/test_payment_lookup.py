@@ -101,6 +101,21 @@ async def test_a_receipt_that_came_while_others_were_under_way_is_told_apart() -
         assert found.receipt is None
 
 
+async def test_of_a_past_moment_what_came_later_is_not_known() -> None:
+    pair = await opened_pair()
+    answer = await pair.alice.answer(batch(3, 7))
+    await pair.settle()
+    log, name = pair.alice.log, answer.payment_ids[1]
+    found = find_payment(log, name)
+    assert found is not None
+    assert found.receipt is not None
+    assert find_payment(log, name, found.seq - 1) is None
+    bare = find_payment(log, name, found.receipt.seq - 1)
+    assert bare is not None
+    assert (bare.amount, bare.receipt) == (found.amount, None)
+    assert find_payment(log, name, found.receipt.seq) == found
+
+
 async def test_a_payment_behind_many_others_of_one_receipt_is_proved() -> None:
     pair = await opened_pair()
     await pair.alice.answer(batch(300, 6))

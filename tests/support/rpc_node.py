@@ -14,14 +14,17 @@ import msgspec
 import trio
 
 from node.answers import Answer, Done, LogEntry, PaymentAnswer, ReceiptAnswer, Until
+from node.moments import AtRecord, AtTime, Moment, utc_text
 from node.payment_answers import PaymentCommand, first_answer
 from node.rpc.call import RpcEndpoint
+from node.rpc.interface import NodeView
 from node.rpc.server import RpcServer
 from protocols import events, inputs
 from protocols.crank import crank
 from protocols.draft import Context, Decision
 from protocols.errors import ProtocolError
 from protocols.messages import ChannelProposal, SignedState
+from protocols.moment_errors import MomentAhead, MomentBeforeLog
 from protocols.node_state import NodeState, apply
 from protocols.nonce import channel_nonce
 from protocols.objectives.cranks import waiting_for
@@ -41,7 +44,7 @@ DEPOSIT = 10**18
 KNOWN_PAYMENT = PaymentAnswer(
     b"\x0a" * 32,
     b"\x02" * 32,
-    7,
+    0,
     TIME_MS,
     10,
     "tea",
@@ -61,6 +64,7 @@ class RecordingNode:
         self.actor = actor
         self.state = NodeState()
         self.entries: list[LogEntry] = []
+        self._recorded: list[events.Event] = []
         self.commands: list[inputs.Input] = []
         """Everything that was ever queued, in order."""
         self.known_payment = KNOWN_PAYMENT
@@ -111,11 +115,31 @@ class RecordingNode:
         self.room_count += 1
         await trio.sleep(0.001)
 
-    def record(self, from_seq: int, limit: int, entity: bytes | None) -> Sequence[LogEntry]:
+    def seq_of(self, moment: Moment) -> int:
+        """All records are of one millisecond, and of no block."""
+        match moment:
+            case AtRecord(seq) if seq <= self.seq:
+                return seq
+            case AtTime(time_ms) if time_ms >= TIME_MS:
+                return self.seq
+            case AtTime():
+                raise MomentBeforeLog(str(moment), utc_text(TIME_MS))
+        raise MomentAhead(str(moment), self.seq, utc_text(TIME_MS))
+
+    async def at(self, moment: Moment) -> NodeView:
+        """Another node, with the records up to then."""
+        past = RecordingNode(self.actor)
+        for event in self._recorded[1 : self.seq_of(moment) + 1]:
+            past.record_event(event)
+        return past
+
+    def record(
+        self, from_seq: int, limit: int, entity: bytes | None, last_seq: int
+    ) -> Sequence[LogEntry]:
         named = None if entity is None else "0x" + entity.hex()
         found = [
             entry
-            for entry in self.entries[from_seq:]
+            for entry in self.entries[from_seq : last_seq + 1]
             if named is None or named in entry.payload.values()
         ]
         return found[:limit]
@@ -139,11 +163,12 @@ class RecordingNode:
         return None
 
     def hub_status(self) -> dict[str, object]:
-        return {"enabled": False}
+        return {"enabled": False, "at": {"seq": self.seq}}
 
-    def payment(self, payment_id: bytes) -> PaymentAnswer | None:
-        """One payment is known."""
-        return self.known_payment if payment_id == self.known_payment.payment_id else None
+    def payment(self, payment_id: bytes, last_seq: int) -> PaymentAnswer | None:
+        """One payment is known, from its record on."""
+        known = self.known_payment
+        return known if payment_id == known.payment_id and known.seq <= last_seq else None
 
     def status(self) -> dict[str, object]:
         return {"address": "0x" + self.actor.address.hex(), "next_seq": len(self.entries)}
@@ -191,6 +216,7 @@ class RecordingNode:
             len(self.entries), TIME_MS, None, event.NAME, event.VERSION, payload, self._chain_hash
         )
         self.entries.append(entry)
+        self._recorded.append(event)
 
     def _carry_out(self, command: inputs.Input, until: Until, done: Done) -> Callable[[], None]:
         first_seq = len(self.entries)

@@ -8,6 +8,7 @@ import pytest
 
 from node.audit import audit
 from node.audit.messagepack import pack
+from node.store.batch import block_key
 from node.store.kv import ENTITY, META, OUTBOX, SIGNED_TURNS, SNAPSHOTS
 from node.store.record import seq_key
 from node.store.rocks import RocksKeyValue
@@ -79,6 +80,20 @@ def test_an_entry_too_many_is_named(family: str, busy: Path) -> None:
     edit(busy, family, lambda found: {b"\x01" * 40: b"", b"\x02" * 40: b""})
     (message,) = findings(busy)
     assert message == f"family {family} has 2 entries, the first 0x{'01' * 40}"
+
+
+def test_the_record_of_each_processed_block_is_found_again(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.alice.take(inputs.ChainHead(100, b"\x01" * 32))
+    world.alice.take(inputs.ChainHead(105, b"\x02" * 32))
+    world.stop()
+    path = tmp_path / "alice"
+    assert audit(path).findings == []
+    key = block_key(105)
+    edit(path, META, lambda found: {key: seq_key(int.from_bytes(found[key], "big") - 1)})
+    assert findings(path) == [f"family {META} differs at 1 entries, the first 0x{key.hex()}"]
+    edit(path, META, lambda found: {key: None})
+    assert findings(path) == [f"family {META} misses 1 entries, the first 0x{key.hex()}"]
 
 
 def test_a_signed_turn_with_another_hash_is_named(busy: Path) -> None:

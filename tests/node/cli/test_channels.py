@@ -42,3 +42,28 @@ def test_one_channel_is_shown_from_both_sides(
 def test_an_unknown_status_is_the_nodes_own_error(tally_json, alice_dir) -> None:
     refused = tally_json("channels", "--status", "nonsense", "--dir", alice_dir, exit_code=1)
     assert refused["error"]["name"] == "INVALID_PARAMS"
+
+
+def test_channels_are_shown_as_they_were(tally, tally_json, channel_id, alice_dir) -> None:
+    assert tally_json("channels", "--at", 0, "--dir", alice_dir)["channels"] == []
+    records = tally_json("events", "--channel", channel_id, "--dir", alice_dir)["records"]
+    first = next(r["seq"] for r in records if r["name"] == "state-signed")
+    then = tally_json("channels", channel_id[:14], "--at", first, "--dir", alice_dir)
+    assert (then["status"], then["at"]) == ("proposed", {"seq": first})
+    shown = tally("channels", "--at", first, "--dir", alice_dir).stdout
+    assert f"Channels as of record {first}" in shown
+    assert "proposed" in shown
+    refused = tally_json("channels", "--at", 10**9, "--dir", alice_dir, exit_code=1)
+    assert refused["error"]["name"] == "MOMENT_AHEAD"
+    refused = tally_json("channels", "--at", "noon", "--dir", alice_dir, exit_code=1)
+    assert refused["error"]["values"]["parameter"] == "at"
+
+
+@pytest.mark.parametrize(
+    "command", [("status",), ("hub",), ("objectives",), ("events",), ("ledger", "list")]
+)
+def test_whatever_is_read_is_read_as_of_a_moment(command, tally, tally_json, alice_dir) -> None:
+    then = tally_json(*command, "--at", "1", "--dir", alice_dir)
+    assert then != tally_json(*command, "--dir", alice_dir)
+    assert then.get("at", {"seq": 1}) == {"seq": 1}
+    assert tally(*command, "--at", "1", "--dir", alice_dir).exit_code == 0

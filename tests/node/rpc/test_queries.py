@@ -15,6 +15,7 @@ from protocols.channel import ChannelStatus
 from protocols.errors import UnknownChannel, UnknownObjective
 from protocols.events import StateDigestRecorded
 from protocols.inputs import OpenChannel
+from protocols.moment_errors import MomentAhead, MomentBeforeLog
 from protocols.objectives.base import ObjectiveStatus
 from protocols.types import ZERO_ADDRESS, checksum_address, to_hex
 from tests.support.actors import BOB, IVAN
@@ -195,4 +196,59 @@ async def test_a_page_ends_early_when_its_records_are_large(
 
 async def test_the_status_is_the_nodes_own() -> None:
     node = RecordingNode()
-    assert await queries.node_status(node, params.NoParams()) == node.status()
+    assert await queries.node_status(node, params.MomentParams()) == node.status()
+
+
+async def test_every_view_is_of_the_moment_that_was_asked_for() -> None:
+    node = RecordingNode()
+    first = to_hex(open_payment_channel(node, entropy=1))
+    (objective_id,) = (to_hex(known) for known in node.state.objectives)
+    then = node.seq
+    open_ledger(node, entropy=2)
+    before = await queries.node_status(node, params.MomentParams(str(then)))
+    assert before != await queries.node_status(node, params.MomentParams())
+    page = await channels(node, at=then)
+    assert ([channel.channel_id for channel in page.channels], page.at.seq) == ([first], then)
+    assert (await queries.ledger_list(node, params.LedgerListParams(at=then))).channels == []
+    listed = await objectives(node, at=then)
+    assert [found.objective_id for found in listed.objectives] == [objective_id]
+    seen = []
+    for seq in range(then + 1):
+        for channel in (await channels(node, at=seq)).channels:
+            asked = params.ChannelGetParams(channel.channel_id, seq)
+            assert (await queries.channel_get(node, asked)).status == channel.status
+            seen.append(channel.status)
+    assert list(dict.fromkeys(seen)) == ["proposed", "funding", "open"]
+    born = next(entry.seq for entry in node.entries if entry.name == "objective-created")
+    begun = await queries.objective_get(node, params.ObjectiveGetParams(objective_id, born))
+    assert (begun.status, begun.at.seq) == ("unapproved", born)
+    with pytest.raises(UnknownChannel):
+        await queries.channel_get(node, params.ChannelGetParams(first, at=0))
+    with pytest.raises(UnknownObjective):
+        await objectives(node, after=objective_id, at=0)
+
+
+async def test_the_log_is_read_up_to_a_moment() -> None:
+    node = RecordingNode()
+    fill(node, 250)
+    page = await log(node, from_seq=40, at=90)
+    assert [record.seq for record in page.records] == list(range(40, 91))
+    assert page.next_seq == 91
+    assert (await log(node, from_seq=91, at=90)).records == []
+
+
+@pytest.mark.parametrize("at", ["", "tomorrow", "-1", -1, 2**63, "2026-11-21"])
+async def test_what_names_no_moment_is_refused(at: int | str) -> None:
+    node = RecordingNode()
+    with pytest.raises(InvalidParams, match="parameter at"):
+        await channels(node, at=at)
+    with pytest.raises(InvalidParams, match="parameter at"):
+        await log(node, at=at)
+
+
+async def test_a_moment_that_is_not_in_the_log_is_refused() -> None:
+    node = RecordingNode()
+    with pytest.raises(MomentAhead):
+        await queries.node_status(node, params.MomentParams(node.seq + 1))
+    with pytest.raises(MomentBeforeLog):
+        await log(node, at="1970-01-01T00:00:00Z")

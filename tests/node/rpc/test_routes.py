@@ -6,12 +6,12 @@ import msgspec
 import pytest
 
 from node.rpc.errors import InvalidParams
-from node.rpc.params import NoParams, params_decoder
+from node.rpc.params import MomentParams, params_decoder
 from node.rpc.routes import RouteQuoteParams, hub_status, route_quote
 from protocols.types import checksum_address
 from protocols.virtual_errors import PathRefused
 from tests.support.actors import ALICE, BOB, IVAN
-from tests.support.rpc_node import RecordingNode
+from tests.support.rpc_node import RecordingNode, open_payment_channel
 
 IVANS, BOBS = checksum_address(IVAN.address), checksum_address(BOB.address)
 
@@ -62,4 +62,7 @@ async def test_addresses_and_amounts_are_checked_to_the_last_character() -> None
 
 
 async def test_a_hubs_figures_are_the_nodes() -> None:
-    assert await hub_status(RecordingNode(), NoParams()) == {"enabled": False}
+    node = RecordingNode()
+    open_payment_channel(node)
+    assert await hub_status(node, MomentParams()) == {"enabled": False, "at": {"seq": node.seq}}
+    assert await hub_status(node, MomentParams(2)) == {"enabled": False, "at": {"seq": 2}}

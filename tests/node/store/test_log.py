@@ -37,7 +37,7 @@ from node.store.memory import MemoryKeyValue
 from node.store.record import FORMAT_VERSION, Record, chain_next, seq_key
 from node.store.rocks import RocksKeyValue, refused_opening
 from protocols.effects import outbox_key
-from protocols.events import LogTailCut, NodeCreated
+from protocols.events import ChainBlockProcessed, LogTailCut, NodeCreated
 from tests.support.logs import (
     CHANNEL,
     GENESIS,
@@ -633,3 +633,28 @@ def test_unused_families_are_empty(tmp_path: Path) -> None:
     assert len(list(store.iterate(ENTITY))) == 4
     assert len(list(store.iterate(OUTBOX))) == 2
     store.close()
+
+
+def test_a_block_leads_to_the_record_that_processed_it(fresh: tuple[EventLog, Reopen]) -> None:
+    log, reopen = fresh
+    fill(log, 1)
+    found = {}
+    for block_num in (5, 6, 300, 2**32):
+        batch = log.begin(TIME_MS)
+        batch.append(payment(log.next_seq))
+        found[block_num] = batch.append(ChainBlockProcessed(block_num, b"\x01" * 32))
+        log.commit(batch)
+    log = reopen(log)
+    assert {block_num: log.find_block(block_num) for block_num in found} == found
+    assert (log.find_block(0), log.find_block(7)) == (found[5], found[300])
+    assert log.find_block(2**32 + 1) is None
+    log.close()
+
+
+def test_the_time_of_a_record_is_read_alone(fresh: tuple[EventLog, Reopen]) -> None:
+    log, _ = fresh
+    fill(log, 30)
+    assert [log.time_at(record.seq) for record in log.read()] == [r.time_ms for r in log.read()]
+    with pytest.raises(LogDamaged):
+        log.time_at(30)
+    log.close()
