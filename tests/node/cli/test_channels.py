@@ -59,6 +59,7 @@ def test_channels_are_shown_as_they_were(tally, tally_json, channel_id, alice_di
     assert refused["error"]["values"]["parameter"] == "at"
 
 
+@pytest.mark.usefixtures("channel_id")
 @pytest.mark.parametrize(
     "command", [("status",), ("hub",), ("objectives",), ("events",), ("ledger", "list")]
 )
