@@ -14,6 +14,25 @@ Until = Literal["durable", "receipt", "completed", "agreed"]
 in its ledger."""
 
 
+class BackupRefused(Exception):
+    """A copy of the log cannot be made there; the message says why."""
+
+
+class BackupAnswer(msgspec.Struct, frozen=True, gc=False):
+    """A copy of the log is complete on disk."""
+
+    path: str
+    records: int
+    chain_hash: str
+    """Of the last record, 0x hex."""
+    node_address: str
+    """0x hex."""
+    time_ms: int
+    """Unix milliseconds."""
+    file_count: int
+    size_bytes: int
+
+
 class Answer(msgspec.Struct, frozen=True, gc=False):
     """A command became fact: at `seq`, under these names."""
 

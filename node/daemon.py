@@ -10,6 +10,7 @@ import gc
 import json
 import math
 import os
+import secrets
 import signal
 import sys
 import time
@@ -22,6 +23,7 @@ import structlog
 import trio
 from msgspec.structs import replace
 
+from node.backups import Backups
 from node.chain.deployment import verify_deployment
 from node.chain.service import ChainService
 from node.config import Config
@@ -30,6 +32,7 @@ from node.engine import Engine, replay
 from node.faults import Faults, faults_from
 from node.limits import (
     OUTBOX_MESSAGE_COUNT_MAX,
+    RESTORED_TURN_OFFSET_MAX,
     TICK_INTERVAL_S,
     VERIFY_WAIT_S,
     challenge_duration_s_min,
@@ -42,6 +45,7 @@ from node.p2p.service import PeerService
 from node.routes import Routes
 from node.rpc.server import RpcServer
 from node.rpc.token import read_token
+from node.store import backup
 from node.store.log import EventLog
 from node.terms import terms_from
 from protocols import events, inputs
@@ -85,6 +89,7 @@ class Daemon:
             faults = faults_from(os.environ, allowed=config.test.fault_points)
         except ValueError as error:
             raise StartRefused(str(error)) from error
+        backup.require_in_place(config.node.data_dir)
         self.log = EventLog.open(config.node.data_dir)
         try:
             self._furnish(config, secret, faults)
@@ -141,6 +146,7 @@ class Daemon:
             self.chain,
             self._context,
             self.routes,
+            Backups(self.log, config.node.data_dir),
         )
 
     def _fold(self) -> None:
@@ -181,10 +187,25 @@ class Daemon:
                     f"the log in {self.config.node.data_dir} is about {what} {logged}, the "
                     f"configuration says {configured}. Use the log's own, or another data_dir"
                 )
+        self._record_restore()
         cut = self.log.tail_cut
         if cut is not None:
             log.error("log tail cut", file=cut.file_name, size_bytes=cut.size_bytes)
             self.engine.record(events.LogTailCut(self.log.next_seq, cut.size_bytes, cut.file_name))
+
+    def _record_restore(self) -> None:
+        """If the log is a backup that no record tells of yet: M27, before anything leaves."""
+        data_dir = self.config.node.data_dir
+        manifest = backup.read_manifest(data_dir)
+        if manifest is None:
+            return
+        log.error("log restored from a backup", records=manifest.records, made_ms=manifest.time_ms)
+        chain_hash = bytes.fromhex(manifest.chain_hash[2:])
+        offset = secrets.randbelow(RESTORED_TURN_OFFSET_MAX)
+        self.engine.record(
+            events.NodeRestored(manifest.records, chain_hash, manifest.time_ms, offset)
+        )
+        backup.forget_manifest(data_dir)
 
     def _context(self, now_ms: int) -> Context:
         age_s = self.chain.view_age_s(trio.current_time()) if _in_trio() else float("inf")

@@ -31,6 +31,14 @@ DIGEST_INTERVAL_RECORD_COUNT = 1_000
 TICK_INTERVAL_S = 1.0
 """Seconds between two Tick inputs: the grain of resends and time-outs."""
 
+RESTORED_TURN_OFFSET_MAX = 2**31
+"""How far final turns may go on after a restore: wide enough that two restores of one backup draw
+two numbers, and of 2^48 turns enough is left."""
+
+BACKUP_FLUSH_WAIT_S = 10.0
+"""Seconds a backup waits for tables to be written; what is left then is written while the node
+stands still. 64 MiB take a slow disk one."""
+
 VERIFY_WAIT_S = 1.0
 """Seconds a start waits to hear whether the chain is the right one. One that does not answer is
 asked again beside everything else."""

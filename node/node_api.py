@@ -6,10 +6,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from itertools import takewhile
+from pathlib import Path
 
 import trio
 
-from node.answers import Done, LogEntry, PaymentAnswer, Until
+from node.answers import BackupAnswer, Done, LogEntry, PaymentAnswer, Until
+from node.backups import Backups
 from node.chain.service import ChainService
 from node.config import Config
 from node.engine import Engine
@@ -45,6 +47,7 @@ class NodeApi:
         chain: ChainService,
         context: Callable[[int], Context],
         routes: Routes,
+        backups: Backups,
     ) -> None:
         self._config = config
         self._engine = engine
@@ -54,6 +57,7 @@ class NodeApi:
         self._context = context
         self._routes = routes
         self._history = History(engine.log, engine.clock_ms)
+        self._backups = backups
         self._started_s = time.monotonic()
 
     @property
@@ -182,6 +186,10 @@ class NodeApi:
     def payment(self, payment_id: PaymentId, last_seq: int) -> PaymentAnswer | None:
         """A payment of that name with what proves it up to that record; None if there is none."""
         return find_payment(self._engine.log, payment_id, last_seq)
+
+    async def backup(self, target: Path) -> BackupAnswer:
+        """Copy the log into a new directory; raises `BackupRefused`."""
+        return await self._backups.make(target)
 
     def status(self) -> dict[str, object]:
         """Figures of every room, as JSON values."""

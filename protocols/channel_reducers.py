@@ -288,13 +288,13 @@ def settled(channel: Channel) -> Channel:
     return replace(channel, virtual=replace(channel.virtual, settled=True))
 
 
-def restricted(channel: Channel) -> Channel:
+def restricted(channel: Channel, turn_offset: int = 0) -> Channel:
     """M27: the log lost a tail, so the channel may only be closed.
 
     No batch signs more final states than a channel may have, so what the lost one signed is below
-    the new minimum.
+    the new minimum. `turn_offset` is added where many batches are lost, and maybe not once.
     """
-    minimum = next_own_final_turn(channel) + FINAL_TURN_COUNT_MAX
+    minimum = next_own_final_turn(channel) + FINAL_TURN_COUNT_MAX + turn_offset
     return replace(channel, close_only=True, final_turn_min=minimum)
 
 

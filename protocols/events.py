@@ -287,6 +287,21 @@ class LogTailCut(Event, frozen=True, array_like=True, gc=False):
     file_name: str
 
 
+class NodeRestored(Event, frozen=True, array_like=True, gc=False):
+    """The log is a backup that was put in place: whatever came after it is forgotten (M27)."""
+
+    NAME = "node-restored"
+    record_count: int
+    """Records of the backup."""
+    chain_hash: Bytes32
+    """Of the last of them."""
+    backup_ms: int
+    """When it was made, Unix milliseconds."""
+    turn_offset: int
+    """Drawn at the start: how far above all that is remembered final turns go on, so that two
+    restores of one backup do not lead to one turn (M6)."""
+
+
 # --- ours: objectives and states ---
 
 

@@ -157,11 +157,20 @@ def _ledger_restored(state: NodeState, event: Any, time_ms: int) -> None:
 
 
 def _tail_cut(state: NodeState, event: events.LogTailCut, time_ms: int) -> None:
+    _lost(state, 0)
+
+
+def _lost(state: NodeState, turn_offset: int) -> None:
+    """Records are lost, however: M27 is in force for every channel."""
     count = state.node.tail_cut_count + 1
     state.nodes[NODE_KEY] = replace(state.node, tail_cut_count=count)
     for channel_id in list(state.channels):
-        state.channels[channel_id] = restricted(state.channels[channel_id])
+        state.channels[channel_id] = restricted(state.channels[channel_id], turn_offset)
     state.rejected.keep_all()
+
+
+def _restored(state: NodeState, event: events.NodeRestored, time_ms: int) -> None:
+    _lost(state, event.turn_offset)
 
 
 _REDUCERS: dict[type[events.Event], Reducer] = {
@@ -173,6 +182,7 @@ _REDUCERS: dict[type[events.Event], Reducer] = {
     events.StateDigestRecorded: _nothing,
     events.RequestRecorded: _nothing,
     events.LogTailCut: _tail_cut,
+    events.NodeRestored: _restored,
     events.ChannelCreated: _channel_created,
     events.ObjectiveCreated: _objective_created,
     events.ObjectiveCranked: _objective_cranked,

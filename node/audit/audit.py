@@ -25,7 +25,7 @@ from node.audit.virtual import VirtualCheck
 from node.audit.vouchers import VoucherCheck
 from node.store.errors import LogDamaged, LogMissing
 from node.store.record import CHAIN_SIZE_BYTES
-from protocols.events import LogTailCut, StateDigestRecorded
+from protocols.events import LogTailCut, NodeRestored, StateDigestRecorded
 
 Progress = Callable[[int, int], None]
 """Told (records done, records in all) now and then."""
@@ -172,6 +172,12 @@ class _Run:
             message = (
                 f"a tail of {entry.event.cut_size_bytes} bytes of {entry.event.file_name} was cut "
                 "here: every channel before may only be closed (M27)"
+            )
+            self.report.add(Finding(seq, "tail", message, severity=NOTE))
+        if isinstance(entry.event, NodeRestored):
+            message = (
+                f"a backup of {entry.event.record_count} records was put in place here: every "
+                "channel before may only be closed (M27)"
             )
             self.report.add(Finding(seq, "tail", message, severity=NOTE))
 

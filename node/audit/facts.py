@@ -91,7 +91,7 @@ class Facts:
                 self.transactions[event.intent_id] = event
             case events.TransactionSubmitted():
                 self.tx_hashes[event.intent_id] = event.tx_hash
-            case events.LogTailCut():
+            case events.LogTailCut() | events.NodeRestored():
                 self.has_cut_tail = True
                 for channel in self.channels.values():
                     channel.is_close_only = True

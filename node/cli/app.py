@@ -4,6 +4,7 @@ import typer
 
 from node.cli.approve import approve, reject
 from node.cli.audit import audit
+from node.cli.backup import backup
 from node.cli.call import call
 from node.cli.channels import channels
 from node.cli.close import close
@@ -19,6 +20,7 @@ from node.cli.open import open_channel
 from node.cli.options import AmountCommand
 from node.cli.pay import pay
 from node.cli.quote import quote
+from node.cli.restore import restore
 from node.cli.run import run
 from node.cli.status import status
 from node.cli.version import version
@@ -41,6 +43,8 @@ app.add_typer(config, name="config", rich_help_panel=SET_UP)
 config.command()(show)
 app.command(rich_help_panel=RUNNING)(run)
 app.command(rich_help_panel=RUNNING)(demo)
+app.command(rich_help_panel=RUNNING)(backup)
+app.command(rich_help_panel=RUNNING)(restore)
 app.command("open", cls=AmountCommand, rich_help_panel=MONEY)(open_channel)
 app.command(cls=AmountCommand, rich_help_panel=MONEY)(pay)
 app.command(rich_help_panel=MONEY)(close)

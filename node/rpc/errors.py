@@ -216,6 +216,16 @@ class AnswerTimedOut(RpcFault):
     timeout_s: float
 
 
+@dataclass(eq=False)
+class BackupNotMade(RpcFault):
+    """No copy of the log can be made there: the path, the disk, or another backup under way."""
+
+    code = -32011
+    next_step = "name a new directory inside one that is there, on a disk with room"
+    template = "no backup was made: {reason}"
+    reason: str
+
+
 class ErrorData(msgspec.Struct, frozen=True, gc=False):
     """The `data` member of an error object."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
-from node.answers import Done, LogEntry, PaymentAnswer, Until
+from node.answers import BackupAnswer, Done, LogEntry, PaymentAnswer, Until
 from node.moments import Moment
 from protocols.inputs import Input
 from protocols.node_state import NodeState
@@ -88,3 +89,6 @@ class NodeApi(NodeView, Protocol):
 
     def fees_of_request(self, request_id: str) -> tuple[int, ...] | None:
         """The fees of the virtual channel that was opened under that request id, if one was."""
+
+    async def backup(self, target: Path) -> BackupAnswer:
+        """Copy the log into a new directory; raises `BackupRefused`."""

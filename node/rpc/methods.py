@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from node.answers import Answer
-from node.rpc import commands, params, payments, queries, results, routes
+from node.rpc import backups, commands, params, payments, queries, results, routes
 from node.rpc.interface import NodeApi
 from node.rpc.openrpc import openrpc_document
 from node.rpc.params import Params, params_decoder
@@ -321,6 +321,15 @@ QUERIES = (
         {"payment_id": "0x" + "0a" * 32},
         (errors.UnknownPayment, *_MOMENT),
         payments.payment_get,
+    ),
+    Query(
+        "node_backup",
+        "Copy the log of the running node into a new directory, consistent and checked.",
+        backups.NodeBackupParams,
+        backups.BackupResult,
+        {"path": "/srv/backups/monday"},
+        (),
+        backups.node_backup,
     ),
     Query(
         "log_read",

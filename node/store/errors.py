@@ -7,6 +7,8 @@ StoreError
   NewerLogFormat     written by a later version of this program
   LogDamaged         bytes are not what was written
   LogWriteFailed     a write failed: nothing more is acknowledged
+  BackupUnusable     a copy that is not what it says, or not in its place
+  RestoreRefused     what is in place must not be replaced by it
   EquivocationAlarm  a second state for one turn: a bug above, never a peer's doing
 """
 
@@ -80,7 +82,8 @@ class LogDamaged(StoreError):
 
     NEXT_STEP = (
         "copy the directory before anything else, run `tally audit` on the copy, "
-        "then have the peers close the channels; never run an older copy of this log"
+        "then restore the newest backup (tally restore), or have the peers close the channels; "
+        "never run an older copy of this log that was not made by tally backup"
     )
 
     def where(self) -> str:
@@ -110,6 +113,28 @@ class LogWriteFailed(StoreError):
             f"the log could not be written: {self.reason}. Nothing since the last acknowledged "
             "batch is certain; make room or mend the disk, then start the node again"
         )
+
+
+@dataclass(eq=False)
+class BackupUnusable(StoreError):
+    """A backup that is incomplete, altered, or of something else."""
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path} cannot be used as a backup: {self.reason}"
+
+
+@dataclass(eq=False)
+class RestoreRefused(StoreError):
+    """The log in place is another node's, or knows as much as the backup, or more."""
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"the log at {self.path} is not replaced: {self.reason}"
 
 
 @dataclass(eq=False)

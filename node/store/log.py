@@ -94,7 +94,7 @@ class EventLog:
         is_there = (path / "CURRENT").exists()
         if read_only and not is_there:
             raise LogMissing(str(path))
-        lock = None if read_only else _take_lock(path)
+        lock = None if read_only else take_lock(path)
         try:
             cut = tail.inspect_live(path) if read_only else tail.inspect(path)
             if cut is not None and not read_only:
@@ -226,6 +226,11 @@ class EventLog:
         """The stored chain hash of record `seq`; raises `LogDamaged` if it is not there."""
         return self._stored(seq)[:CHAIN_SIZE_BYTES]
 
+    def disk(self) -> RocksKeyValue:
+        """The store below, for a copy of its files; a log in memory has none."""
+        assert isinstance(self._store, RocksKeyValue), "only a log on disk is copied"
+        return self._store
+
     def close(self) -> None:
         """Flush, let go of the directory. A second call does nothing."""
         if self._batch is not None:
@@ -348,8 +353,11 @@ def _misfit(key: bytes, value: bytes, seq: int, previous: bytes) -> LogDamaged:
     return LogDamaged("its bytes do not fit its chain hash", seq, seq)
 
 
-def _take_lock(path: Path) -> int:
-    """Our own lock, before anything is read: RocksDB takes its own only while it opens."""
+def take_lock(path: Path) -> int:
+    """Our own lock, before anything is read: RocksDB takes its own only while it opens.
+
+    A descriptor to close. Raises `LogInUse`.
+    """
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = os.open(path / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

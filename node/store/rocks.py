@@ -16,6 +16,7 @@ from rocksdict import (
     AccessType,
     BlockBasedOptions,
     Cache,
+    Checkpoint,
     ChecksumType,
     DBCompressionType,
     DBRecoveryMode,
@@ -219,6 +220,30 @@ class RocksKeyValue:
             yield [(key, cursor.value())]
             cursor.next()
         _require_clean_end(cursor)
+
+    def begin_flush(self) -> None:
+        """Have what is in memory written to tables, in the background."""
+        self._require_open()
+        for column in self._columns.values():
+            column.flush(False)
+
+    def is_flushing(self) -> bool:
+        """Whether tables are still being written."""
+        self._require_open()
+        names = ("rocksdb.num-running-flushes", "rocksdb.num-immutable-mem-table")
+        columns = self._columns.values()
+        return any(column.property_int_value(name) for column in columns for name in names)
+
+    def copy_to(self, path: Path) -> None:
+        """Make a consistent copy at `path`, which must not exist: tables are linked where that is
+        possible. Blocks every thread of Python while it runs: a few syncs after `begin_flush`.
+        """
+        try:
+            Checkpoint(self._require_open()).create_checkpoint(str(path))
+        except KeyValueError:
+            raise
+        except Exception as error:
+            raise KeyValueError(str(error)) from error
 
     def live_files(self) -> list[dict[str, Any]]:
         """RocksDB's own list of tables: name, start_key, end_key and counts of each."""

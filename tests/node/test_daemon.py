@@ -18,7 +18,8 @@ from node.limits import challenge_duration_s_min
 from node.p2p.errors import PeerExpelled
 from node.rpc.client import RpcClient
 from node.rpc.token import TokenUnusable
-from node.store.errors import LogInUse
+from node.store import backup
+from node.store.errors import BackupUnusable, LogInUse
 from node.store.log import EventLog
 from protocols import events, inputs
 from protocols.messages import encode_body
@@ -284,3 +285,48 @@ async def test_run_daemon_raises_the_refusal_itself(
     monkeypatch.setattr(daemon_module, "configure_logs", lambda: None)
     with pytest.raises(StartRefused):
         await run_daemon(config_in(tmp_path, challenge_duration_s_min=1), ALICE.secret)
+
+
+async def test_a_log_that_came_out_of_a_backup_says_so_before_anything_else(tmp_path: Path) -> None:
+    config = config_in(tmp_path)
+    await fed(config, open_command())
+    log = EventLog.open(config.node.data_dir)
+    manifest = backup.manifest_of(log, 1_700_000_000_000)
+    log.close()
+    backup.write_manifest(config.node.data_dir, manifest)
+    count = len(recorded(config))
+    daemon = Daemon(config, ALICE.secret)
+    assert daemon.state.channels[CHANNEL].close_only
+    assert daemon.state.node.tail_cut_count == 1
+    daemon.log.close()
+    begin_and_leave(config)
+    (restored,) = recorded(config)[count:]
+    assert isinstance(restored, events.NodeRestored)
+    assert restored.record_count == manifest.records
+    assert "0x" + restored.chain_hash.hex() == manifest.chain_hash
+    assert restored.backup_ms == manifest.time_ms
+
+
+async def test_two_restores_of_one_backup_go_on_at_two_final_turns(tmp_path: Path) -> None:
+    turns = set()
+    for name in ("one", "two"):
+        config = config_in(tmp_path / name)
+        await fed(config, open_command())
+        log = EventLog.open(config.node.data_dir)
+        backup.write_manifest(config.node.data_dir, backup.manifest_of(log, 1))
+        log.close()
+        daemon = Daemon(config, ALICE.secret)
+        turns.add(daemon.state.channels[CHANNEL].final_turn_min)
+        daemon.log.close()
+    assert len(turns) == 2
+    assert min(turns) > 18
+
+
+async def test_an_interrupted_restore_stops_the_start_before_a_new_log_begins(
+    tmp_path: Path,
+) -> None:
+    config = config_in(tmp_path)
+    backup.incoming_of(config.node.data_dir).mkdir()
+    with pytest.raises(BackupUnusable, match="interrupted"):
+        Daemon(config, ALICE.secret)
+    assert not config.node.data_dir.exists()

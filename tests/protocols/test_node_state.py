@@ -121,6 +121,15 @@ def test_a_cut_tail_restricts_the_channels_that_existed() -> None:
     assert [channel.close_only for channel in newest] == [False]
 
 
+def test_a_restore_restricts_them_as_well_with_turns_of_its_own() -> None:
+    alice, other = opened().alice, opened().alice
+    alice.record(events.NodeRestored(10, bytes(32), 1, 1_000))
+    other.lose_tail()
+    assert alice.channel().close_only
+    assert alice.state.node.tail_cut_count == 1
+    assert alice.channel().final_turn_min == other.channel().final_turn_min + 1_000
+
+
 def test_a_digest_in_the_log_changes_nothing() -> None:
     alice = opened().alice
     before = alice.state.digest()

@@ -149,6 +149,22 @@ def test_a_torn_tail_is_a_fault_until_the_node_has_recorded_it(tmp_path: Path) -
     assert [note.check for note in report.notes] == ["tail", "end"]
 
 
+def test_a_restored_log_is_worth_a_note(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.open_channel()
+    world.stop()
+    path = world.alice.path
+    log = EventLog.open(path)
+    batch = log.begin(1_804_067_200_000)
+    batch.append(events.NodeRestored(log.next_seq, log.chain_hash, 1, 7))
+    log.commit(batch)
+    log.close()
+    report = audit(path)
+    assert report.findings == []
+    assert [note.check for note in report.notes] == ["tail", "end"]
+    assert "a backup of" in report.notes[0].message
+
+
 @pytest.mark.parametrize("name", ["CURRENT", "MANIFEST"])
 def test_what_does_not_open_is_named(name: str, closed: Path, tmp_path: Path) -> None:
     shutil.copytree(closed / "alice", tmp_path / "copy")
