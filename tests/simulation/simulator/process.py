@@ -1,0 +1,197 @@
+"""One life of a node: the engine, its log and its outbox as they are, between simulated doors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from node.engine import Engine, replay
+from node.faults import Faults
+from node.outbox import Outbox
+from node.store.log import EventLog
+from protocols import events, inputs
+from protocols.draft import Context, Decision
+from protocols.messages import decode_body
+from protocols.node_state import NodeState
+from protocols.types import Address
+from tests.simulation.simulator.chain import ChainRoom
+from tests.simulation.simulator.disk import PowerCut
+from tests.support.builders import ADJUDICATOR, CHAIN_ID, CONSENSUS_APP, PAYMENT_APP
+
+if TYPE_CHECKING:
+    from tests.simulation.simulator.node import SimulatedNode
+
+START_MS = 1_704_067_200_000
+NOWHERE = Path("not-on-disk")
+WINDOW_COUNT = 64
+"""Unacknowledged messages on one wire."""
+TOKEN = b"\x70" * 20
+"""An asset besides the chain's own currency that every node accepts."""
+HUB_FEE = 7
+"""What every node takes for carrying a channel."""
+DURATION_S_MIN = 3_600
+
+
+class PlannedFaults(Faults):
+    """Counts over all lives of a node; the planned passing of a point is the last thing."""
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        super().__init__()
+        self.plan: set[tuple[str, int]] = set()
+        """Name and number of the passings at which the process dies."""
+        self._passed: dict[str, int] = {}
+        self._note = note
+
+    def hit(self, name: str) -> None:
+        count = self._passed[name] = self._passed.get(name, 0) + 1
+        if (name, count) in self.plan:
+            self._note(f"crash {name}")
+            raise PowerCut(name)
+
+
+class PeerDoor:
+    """One process's side of all its wires."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    def send(self, peer: Address, messages: Sequence[tuple[int, bytes]]) -> None:
+        process, node = self._process, self._process.node
+        last = process.state.peer(peer).acknowledged + WINDOW_COUNT
+        for sequence, body in messages:
+            if sequence > last:
+                break  # It goes out when what is before it was acknowledged.
+            node.world.message_leaves(node, peer, sequence, body)
+            said = node.says(peer, body)
+            item = inputs.PeerMessage(process.address, sequence, decode_body(said), len(said))
+            node.world.network.carry(process.address, peer, item)
+        node.faults.hit("after-send")
+
+    def acknowledge(self, peer: Address) -> None:
+        process, node = self._process, self._process.node
+        received = process.state.peer(peer).received
+        node.world.acknowledgement_leaves(node, peer, received)
+        node.world.network.carry(
+            process.address, peer, inputs.PeerAck(process.address, received)
+        )
+
+
+class Process:
+    """Made by a start, thrown away by a crash. A `network.Station`."""
+
+    def __init__(self, node: SimulatedNode) -> None:
+        """Start as the daemon does. Raises what the store raises, and PowerCut."""
+        self.node = node
+        self.address = node.actor.address
+        self.is_alive = True
+        self.turn_is_planned = False
+        self.log = EventLog.open(NOWHERE, kv=node.disk)
+        self.log.tail_cut = node.disk.cut
+        self.state = NodeState()
+        for _ in replay(self.log, self.state):
+            pass
+        self.room = ChainRoom(
+            node.world.chain,
+            self.address,
+            self._cursor(),
+            hand_in=self.take,
+            random=node.world.random,
+        )
+        door = PeerDoor(self)
+        self.outbox = Outbox(door, node.chain_door(self.room), node.faults)
+        self.engine = Engine(
+            self.log,
+            self.state,
+            self.outbox,
+            context=self._context,
+            acknowledge=door.acknowledge,
+            clock_ms=node.clock_ms,
+            faults=node.faults,
+        )
+        self._begin_log()
+        self.outbox.load(effect for _, effect in self.log.outbox())
+
+    def _cursor(self) -> int:
+        return self.state.node.processed_block_num if self.log.next_seq else -1
+
+    def _begin_log(self) -> None:
+        if self.log.next_seq == 0:
+            created = (1, CHAIN_ID, ADJUDICATOR, PAYMENT_APP, CONSENSUS_APP, self.address)
+            self.engine.record(events.NodeCreated(*created))
+        cut = self.log.tail_cut
+        if cut is not None:
+            self.engine.record(events.LogTailCut(self.log.next_seq, cut.size_bytes, cut.file_name))
+            self.node.disk.cut = None
+
+    def _context(self, now_ms: int) -> Context:
+        node = self.node
+        verdict = "ask" if node.world.plan.asks else "allow"
+        return Context(
+            now_ms,
+            node.signer,
+            self.address,
+            DURATION_S_MIN,
+            lambda proposal: Decision(verdict),
+            chain_view_age_s=node.chain_view_age_s(),
+            assets=frozenset({TOKEN}),
+            is_hub=True,
+            fee_for=lambda asset, amount: HUB_FEE,
+        )
+
+    # --- a station of the network ---
+
+    def is_up(self) -> bool:
+        return self.is_alive
+
+    def received_from(self, peer: Address) -> int:
+        return self.state.peer(peer).received
+
+    def acknowledged_by(self, peer: Address) -> int:
+        return self.state.peer(peer).acknowledged
+
+    def waits_for(self, peer: Address) -> bool:
+        return self.outbox.waiting_count(peer) > 0
+
+    def connected(self, peer: Address, received: int) -> None:
+        self.take(inputs.PeerConnected(peer, received))
+        self._guarded(lambda: self.outbox.resume_messages(peer, received))
+
+    def resend(self, peer: Address) -> None:
+        acknowledged = self.state.peer(peer).acknowledged
+        self._guarded(lambda: self.outbox.resume_messages(peer, acknowledged))
+
+    def resume_transactions(self) -> None:
+        self._guarded(self.outbox.resume_transactions)
+
+    def _guarded(self, action: Callable[[], None]) -> None:
+        """What leaves outside of a turn may pass a fault point, too."""
+        if not self.is_alive:
+            return
+        try:
+            action()
+        except PowerCut as cut:
+            self.node.failed(self, cut)
+
+    def take(self, item: inputs.Input) -> None:
+        """Queue it; a turn takes it now, or a moment later together with what comes until then."""
+        if not self.is_alive or not self.engine.nowait(item):
+            return
+        self.plan_turn()
+
+    def plan_turn(self) -> None:
+        if not self.turn_is_planned:
+            self.turn_is_planned = True
+            delay_ms = self.node.world.random.choice((0, 0, 1, 5, 30))
+            self.node.world.schedule.after(delay_ms, self.turn)
+
+    def turn(self) -> None:
+        """The engine takes what waits."""
+        self.turn_is_planned = False
+        engine = self.engine
+        while self.is_alive and engine._queue and engine._failure is None:
+            engine._take_turn()
+            if engine._failure is None:
+                self.node.stepped(self)
+        if engine._failure is not None and self.is_alive:
+            self.node.failed(self, engine._failure)
