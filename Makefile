@@ -5,8 +5,11 @@ BIN := .venv/bin
 READY := .venv/.setup-done
 PYTEST_ARGS ?=
 ARGS ?=
+SEEDS ?= 200
+FROM ?= 0
+ONLY ?=
 
-.PHONY: help setup demo test check soak bench contracts lint types lock clean
+.PHONY: help setup demo test check simulate soak bench contracts lint types lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -14,6 +17,7 @@ help:
 	@echo "make demo       daemons on a local chain: channels on chain and over a hub, then audits"
 	@echo "make check      style, types, architecture, contracts manifest, quick tests"
 	@echo "make test       every test"
+	@echo "make simulate   nodes on failing disks, wires and chains, seeded: SEEDS=200 FROM=0 ONLY="
 	@echo "make contracts  compile the contracts again and compare with what is committed"
 	@echo "make bench      payments, appends and replay per second, beside their limits"
 	@echo "make soak       the long tests: kills, faults and damaged logs, many times"
@@ -41,6 +45,9 @@ check: lint types
 
 test: $(READY)
 	@$(BIN)/python -m pytest -q -n 2 $(PYTEST_ARGS)
+
+simulate: $(READY)
+	@$(BIN)/python -m tests.simulation.simulator --seeds $(SEEDS) --from $(FROM) --only "$(ONLY)" $(ARGS)
 
 soak: $(READY)
 	@$(BIN)/python scripts/soak.py $(ARGS)

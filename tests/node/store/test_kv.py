@@ -1,6 +1,6 @@
 """One suite for every adapter of the key-value port: what the log relies on."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 
@@ -20,11 +20,19 @@ from node.store.kv import (
 )
 from node.store.memory import MemoryKeyValue
 from node.store.rocks import RocksKeyValue
+from tests.simulation.simulator.disk import FaultyKeyValue
+
+ADAPTERS: dict[str, Callable[[Path], KeyValue]] = {
+    "memory": lambda path: MemoryKeyValue(),
+    "faulty": lambda path: FaultyKeyValue(),
+    "rocks": RocksKeyValue,
+}
+"""The faulty one here without a fault: what they are is tested where they are used."""
 
 
-@pytest.fixture(params=["memory", "rocks"])
+@pytest.fixture(params=ADAPTERS)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KeyValue]:
-    opened = MemoryKeyValue() if request.param == "memory" else RocksKeyValue(tmp_path / "db")
+    opened = ADAPTERS[request.param](tmp_path / "db")
     yield opened
     opened.close()
 

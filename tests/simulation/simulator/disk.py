@@ -154,6 +154,11 @@ class FaultyKeyValue(MemoryKeyValue):
         """Where bytes are wrong."""
         return list(self._flipped)
 
+    @property
+    def is_noticed(self) -> bool:
+        """Whether the store's own checksums give some of it away."""
+        return bool(self._noticed)
+
     # --- reading ---
 
     def get(self, family: str, key: bytes) -> bytes | None:

@@ -143,9 +143,7 @@ def _payment(random: Random, at_ms: int, name: str, channel: str, left: int, rig
     if channel == LEDGER:
         who, amount = random.choice((left, right)), random.randint(1, 500)
         until = random.choice(("durable", "agreed"))
-        return Step(
-            at_ms, "move", name, who, amounts=(amount,), until=until, repeats=repeats
-        )
+        return Step(at_ms, "move", name, who, amounts=(amount,), until=until, repeats=repeats)
     kind = random.choices(("pay", "batch", "voucher"), (6, 2, 1))[0]
     count = random.randint(2, 5) if kind == "batch" else 1
     amounts = tuple(random.randint(1, 100) for _ in range(count))

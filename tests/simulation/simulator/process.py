@@ -72,9 +72,7 @@ class PeerDoor:
         process, node = self._process, self._process.node
         received = process.state.peer(peer).received
         node.world.acknowledgement_leaves(node, peer, received)
-        node.world.network.carry(
-            process.address, peer, inputs.PeerAck(process.address, received)
-        )
+        node.world.network.carry(process.address, peer, inputs.PeerAck(process.address, received))
 
 
 class Process:

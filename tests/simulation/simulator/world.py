@@ -133,7 +133,7 @@ class World:
         """The first thing that is still to happen; empty if there is none."""
         if self.network.in_flight_count:
             return "messages on their way"
-        if not self.owners.are_idle(patient=self.plan.hostile < 0):
+        if not self.owners.are_idle(patient=not self.has_failed_people):
             return "owners order"
         if self.chain.is_busy:
             return "the chain is busy"
@@ -152,18 +152,21 @@ class World:
                     return f"{node.actor.name} waits for {other.actor.name}"
         return ""
 
+    @property
+    def has_failed_people(self) -> bool:
+        """Whether somebody lies, or was made to forget."""
+        return any(map(lets_down, self.nodes))
+
     def is_excused(self, node: SimulatedNode, objective: Objective) -> bool:
-        """Whether it may wait for ever: for somebody who lies, or for a ledger to become empty
-        that guarantees a channel of such a one."""
-        if any(not self.by_address[who].is_honest for who in objective.participants):
-            return True
+        """Whether it may wait for ever: for somebody who lies or forgot (M27), or for a ledger to
+        become empty that guarantees a channel of such a one."""
         channel = node.state.channels[objective.channel_id]
         guarantees = () if channel.ledger is None else channel.ledger.proposed.guarantees
-        targets = [node.state.channels.get(guarantee.target) for guarantee in guarantees]
-        return any(
-            target is None or any(not self.by_address[who].is_honest for who in target.fixed.participants)
-            for target in targets
-        )
+        concerned = set(objective.participants)
+        for guarantee in guarantees:
+            target = node.state.channels.get(guarantee.target)
+            concerned |= set() if target is None else set(target.fixed.participants)
+        return any(lets_down(self.by_address[who]) for who in concerned)
 
     def under_way(self, node: SimulatedNode) -> list[Objective]:
         """Objectives that are to end."""
@@ -356,6 +359,11 @@ class World:
         for leader_gives, amount in self.agreed_moves(follower, channel.channel_id):
             found += amount if leader_gives == (channel.my_index == 1) else -amount
         return found
+
+
+def lets_down(node: SimulatedNode) -> bool:
+    """Whether others may wait for it for ever: it lies, or lost the end of its log."""
+    return not node.is_honest or node.cut_count > 0
 
 
 def simulate(plan: Plan, at_end: Callable[[World], None] = lambda world: None) -> World:

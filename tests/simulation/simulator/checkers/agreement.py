@@ -48,10 +48,14 @@ class Agreement(Checker):
         for turn in one.turns:
             if all(turn.signatures):
                 same = hashes.get(turn.turn_num, turn.state_hash) == turn.state_hash
-                self.require(same, "two supported states of one turn", one.channel_id, turn.turn_num)
+                self.require(
+                    same, "two supported states of one turn", one.channel_id, turn.turn_num
+                )
         finals = {f.state_hash for c in (one, two) if (f := supported_final(c)) is not None}
         self.require(len(finals) <= 1, "two supported final states", one.channel_id)
         mine, theirs = one.ledger, two.ledger
         if mine is not None and theirs is not None and mine.turn_num == theirs.turn_num:
             same = (mine.state_hash, mine.current) == (theirs.state_hash, theirs.current)
-            self.require(same, "two agreed states of one ledger turn", one.channel_id, mine.turn_num)
+            self.require(
+                same, "two agreed states of one ledger turn", one.channel_id, mine.turn_num
+            )

@@ -52,5 +52,3 @@ class Requests(Checker):
         if not node.forgot_count:
             answered = order.answer is not None and order.step.until == "durable"
             self.require(not answered, "an answered order was refused", repr(error))
-
-

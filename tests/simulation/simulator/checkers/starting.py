@@ -1,4 +1,4 @@
-"""Starts: damage is met before anything is signed, a cut tail is told, nothing else stops a node."""
+"""Starts: damage is met before anything is signed, and a cut tail is told."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ class Starting(Checker):
         self.require(isinstance(error, LogDamaged), "damage by another name", repr(error))
         assert isinstance(error, LogDamaged)
         seqs = [int.from_bytes(key, "big") for family, key in damage if family == LOG]
-        if seqs and not any(family != LOG for family, _ in damage):
+        # What the store itself notices it names by file, if it has files.
+        if seqs and not node.disk.is_noticed:
             first, last = error.first_seq, error.last_seq
             named = first is not None and any(
                 first - 1 <= seq and (last is None or seq <= last + 1) for seq in seqs

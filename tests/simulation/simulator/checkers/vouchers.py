@@ -81,7 +81,8 @@ class Vouchers(Checker):
             return
         self.require(paid.vouchers.total <= paying.vouchers.total, "accepted more than was issued")
         self.require(
-            paying.vouchers.receipted_total <= paid.vouchers.total, "a receipt for what was not taken"
+            paying.vouchers.receipted_total <= paid.vouchers.total,
+            "a receipt for what was not taken",
         )
         final = supported_final(channel)
         if final is not None:

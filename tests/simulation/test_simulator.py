@@ -1,0 +1,114 @@
+"""The simulator over its fixed seeds, what it catches, and that a seed means one run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.simulation.simulator.__main__ import main
+from tests.simulation.simulator.checkers.all import CHECKERS
+from tests.simulation.simulator.minimise import minimise
+from tests.simulation.simulator.plan import plan_of
+from tests.simulation.simulator.planted import PLANTED
+from tests.simulation.simulator.run import Summary, run_plan, run_seed
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SEED_COUNT = 200
+PART_COUNT = 8
+
+
+def run_part(part: int) -> Summary:
+    summary = Summary()
+    for seed in range(part, SEED_COUNT, PART_COUNT):
+        summary.add(run_seed(seed))
+    return summary
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(PART_COUNT))
+def test_no_seed_breaks_a_rule(part: int) -> None:
+    summary = run_part(part)
+    assert [(f.seed, f.checker, f.what) for f in summary.failures] == []
+
+
+def first_caught(planted: str) -> tuple[int, str, str]:
+    for seed in range(SEED_COUNT):
+        result = run_seed(seed, planted)
+        if result.checker:
+            return seed, result.checker, result.what
+    raise AssertionError(f"{planted}: {SEED_COUNT} seeds did not notice")
+
+
+@pytest.mark.parametrize("planted", PLANTED)
+def test_a_planted_bug_is_caught_by_its_checker(planted: str) -> None:
+    _, checker, what = first_caught(planted)
+    assert checker == PLANTED[planted].caught_by, what
+
+
+def traces(hash_seed: str) -> str:
+    program = (
+        "from tests.simulation.simulator.run import run_seed;"
+        "print([run_seed(seed).trace for seed in (3, 18, 33, 34, 35)])"
+    )
+    environment = dict(os.environ, PYTHONHASHSEED=hash_seed, PYTHONPATH=str(ROOT))
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_seed_means_one_run_in_every_process() -> None:
+    assert traces("1") == traces("2")
+
+
+def test_a_failing_plan_is_made_smaller_and_still_fails() -> None:
+    planted = "fold differs from memory"
+    seed, checker, _ = first_caught(planted)
+    plan = plan_of(seed)
+    left_out, result = minimise(plan, planted)
+    smaller = plan.without(left_out)
+    assert len(smaller.steps) + len(smaller.faults) < len(plan.steps) + len(plan.faults)
+    assert result.checker == checker
+    assert run_plan(smaller, planted).checker == checker
+
+
+def test_a_failing_seed_prints_the_command_that_shows_it_again(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    planted = "effect before event"
+    seed, checker, _ = first_caught(planted)
+    only_this = ["--from", str(seed), "--seeds", "1", "--planted", planted]
+    assert main(only_this) == 1
+    command = f"--from {seed} --seeds 1 --planted '{planted}'"
+    shown = capsys.readouterr().out
+    assert f"seed {seed} broke '{checker}'" in shown
+    assert command in shown
+    assert main([*only_this, "--minimise"]) == 1
+    smaller = capsys.readouterr().out
+    assert f"{command} --without " in smaller
+    assert "Violation" in smaller
+
+
+def test_seeds_that_break_no_rule_say_what_they_met_and_what_was_checked(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["--seeds", "2"]) == 0
+    shown = capsys.readouterr().out
+    assert "2 seeds in" in shown
+    assert all(kind.name in shown for kind in CHECKERS)
+    assert "turn" in shown
+
+
+def test_a_count_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--seeds", "0"]) == 2
+    assert "at least 1" in capsys.readouterr().err
