@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from functools import partial
@@ -58,8 +58,11 @@ def run_seed(seed: int, planted: str = "") -> Result:
     return run_plan(plan_of(seed), planted)
 
 
-def run_seeds(seeds: Iterable[int], planted: str = "") -> Iterator[Result]:
-    """Run them over all cores, in order."""
+def run_seeds(seeds: Sequence[int], planted: str = "") -> Iterator[Result]:
+    """Run them in order; over all cores, if it is more than one takes at once."""
+    if len(seeds) <= CHUNK_COUNT:
+        yield from (run_seed(seed, planted) for seed in seeds)
+        return
     workers = os.cpu_count() or 1
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         yield from pool.map(partial(run_seed, planted=planted), seeds, chunksize=CHUNK_COUNT)
