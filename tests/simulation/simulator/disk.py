@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import chain
 
+from node.store.batch import SYNCED_KEY
 from node.store.kv import (
     BLOCK_COUNT_MAX,
     LOG,
@@ -34,11 +35,15 @@ FULL_KEPT = "full, kept"
 """The write fails, and all of it is there: after an error nobody can say (M28)."""
 WRITE_FAULTS = (LOST, KEPT, TORN, FULL, FULL_KEPT)
 
-READ_AT_START = (LOG, META, OUTBOX)
-"""Families in which damage is met when a node starts."""
-DAMAGED_FAMILIES = (*READ_AT_START, SIGNED_TURNS)
+DAMAGED_FAMILIES = (LOG, META, OUTBOX, SIGNED_TURNS)
+"""Where bits may flip."""
 
 Place = tuple[str, bytes]
+
+
+def is_read_at_start(place: Place) -> bool:
+    """Whether a node that starts reads what is there."""
+    return place[0] in (LOG, OUTBOX) or place == (META, SYNCED_KEY)
 
 
 class PowerCut(BaseException):

@@ -9,7 +9,7 @@ from node.store.kv import LOG
 from node.store.record import CHAIN_SIZE_BYTES, decode_record, seq_key
 from protocols.events import LogTailCut
 from tests.simulation.simulator.checkers.base import Checker
-from tests.simulation.simulator.disk import READ_AT_START
+from tests.simulation.simulator.disk import is_read_at_start
 
 if TYPE_CHECKING:
     from tests.simulation.simulator.node import SimulatedNode
@@ -30,7 +30,7 @@ class Starting(Checker):
         else:
             self.check_count += 1
         for family, key in node.disk.damage:
-            read = family in READ_AT_START
+            read = is_read_at_start((family, key))
             self.require(not read, "damage was read and not noticed", node.actor.name, family, key)
 
     def _event(self, node: SimulatedNode, seq: int) -> object:
