@@ -1,86 +1,66 @@
-"""The audit itself: files first, then every record by every family of checks, then the ends.
-
-Behind a gap the ground is gone: what needs the records before (states, vouchers, money, the fold)
-stops at the first one, and only each record for itself is still checked.
-"""
+"""The audit itself: files first, then every record by every family of checks, then the ends."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from node.audit import directory
-from node.audit.batches import BatchCheck
-from node.audit.entry import Entry, Undecodable, decode_entry
-from node.audit.facts import Facts
-from node.audit.families import FamilyCheck
-from node.audit.fold import FoldCheck
-from node.audit.funds import FundsCheck
-from node.audit.hub import HubCheck
-from node.audit.ledgers import LedgerCheck
-from node.audit.reader import Gap, LogReader, Stored
-from node.audit.records import ChainCheck, RecordCheck
+from node.audit.judge import Judge
+from node.audit.reader import Block, Gap, LogReader
 from node.audit.report import NOTE, AuditReport, Finding
-from node.audit.states import StateCheck
-from node.audit.transactions import ObjectiveCheck, TransactionCheck
-from node.audit.virtual import VirtualCheck
-from node.audit.vouchers import VoucherCheck
+from node.audit.verdicts import Verdicts
 from node.store.errors import LogDamaged, LogMissing
-from node.store.record import CHAIN_SIZE_BYTES
-from protocols.events import LogTailCut, NodeRestored, StateDigestRecorded
+from node.verify.pool import core_count
+from protocols.events import StateDigestRecorded
 
 Progress = Callable[[int, int], None]
 """Told (records done, records in all) now and then."""
 
 PROGRESS_RECORD_COUNT = 500
-"""Records between two calls of a progress callback."""
+"""Records between two calls of a progress callback, at least."""
 
 
-def audit(path: Path, progress: Progress | None = None) -> AuditReport:
+@dataclass(frozen=True, slots=True)
+class AuditPlan:
+    """How to audit."""
+
+    worker_count: int | None = None
+    """Processes that check signatures; None: one for each core. Below 2 there are none."""
+    by_blocks: bool = True
+    """False: each record by itself, however plain it is; the findings are the same."""
+
+
+def audit(
+    path: Path, progress: Progress | None = None, plan: AuditPlan = AuditPlan()
+) -> AuditReport:
     """Read and check the log in directory `path`; raises `LogMissing` if there is none.
 
     Nothing is changed, and a node may be running: then what it wrote until now is checked.
     """
     if not directory.is_log(path):
         raise LogMissing(str(path))
-    run = _Run(path, progress)
-    run.read()
-    return run.report
+    report = AuditReport(str(path))
+    worker_count = core_count() if plan.worker_count is None else plan.worker_count
+    with Verdicts(report, worker_count) as verdicts:
+        _Run(path, progress, report, Judge(verdicts, by_blocks=plan.by_blocks), verdicts).read()
+    return report
 
 
+@dataclass(eq=False)
 class _Run:
-    """One audit: the checks with what they remember, and the report they write."""
+    """One audit."""
 
-    def __init__(self, path: Path, progress: Progress | None) -> None:
-        self.report = AuditReport(str(path))
-        self._path = path
-        self._progress = progress
-        self._facts = Facts()
-        self._chain = ChainCheck()
-        self._record = RecordCheck()
-        self._fold = FoldCheck()
-        self._families = FamilyCheck()
-        self._funds = FundsCheck(self._facts)
-        self._batches = BatchCheck(self._facts)
-        self._hub = HubCheck(self._facts)
-        self._rules = (
-            StateCheck(self._facts),
-            LedgerCheck(self._facts),
-            VirtualCheck(self._facts),
-            VoucherCheck(self._facts),
-            self._batches,
-            self._funds,
-            self._hub,
-            TransactionCheck(self._facts),
-            ObjectiveCheck(self._facts),
-        )
-        self._on_ground = True
-        """False behind the first gap."""
-        self._last: Entry | None = None
+    path: Path
+    progress: Progress | None
+    report: AuditReport
+    judge: Judge
+    verdicts: Verdicts
 
     def read(self) -> None:
         """The whole audit."""
         damages = list(self._file_damages())
         try:
-            reader = LogReader.open(self._path)
+            reader = LogReader.open(self.path)
         except LogDamaged as damage:
             self._add_damages([*damages, damage])
             return
@@ -98,7 +78,7 @@ class _Run:
 
     def _file_damages(self) -> Iterator[LogDamaged]:
         try:
-            cut = directory.cut_tail(self._path)
+            cut = directory.cut_tail(self.path)
         except LogDamaged as damage:
             yield damage
             return
@@ -115,7 +95,7 @@ class _Run:
             seen.add(damage.file)
 
     def _tables(self, reader: LogReader) -> None:
-        for file, reason in directory.damaged_tables(self._path):
+        for file, reason in directory.damaged_tables(self.path):
             first, last = reader.seqs_in(file) or (None, None)
             holds = "no records" if first is None else f"records {first} to {last}"
             message = f"{file}, which holds {holds}: {reason}"
@@ -124,84 +104,36 @@ class _Run:
     # --- records ---
 
     def _records(self, reader: LogReader) -> None:
-        total = reader.known_length()
-        for item in reader.records():
+        self.judge.start(reader)
+        total, told = reader.known_length(), 0
+        for item in reader.blocks():
             if isinstance(item, Gap):
-                self._gap(item)
+                self.judge.gap(item)
                 continue
-            self._stored(item)
-            self.report.records += 1
-            if self._progress is not None and self.report.records % PROGRESS_RECORD_COUNT == 0:
-                self._progress(self.report.records, max(total, self.report.records))
-        if self._progress is not None:
-            self._progress(self.report.records, self.report.records)
-
-    def _gap(self, gap: Gap) -> None:
-        self._chain.restart()
-        self._on_ground = False
-        last = "the end" if gap.last_seq is None else str(gap.last_seq)
-        where = "" if gap.file is None else f" in {gap.file}"
-        message = f"records {gap.first_seq} to {last}{where} cannot be read: {gap.reason}"
-        self.report.add(
-            Finding(gap.first_seq, "sequence", message, gap.file, last_seq=gap.last_seq)
-        )
-
-    def _stored(self, stored: Stored) -> None:
-        seq = stored.seq
-        self._add(seq, self._chain.name, self._chain.check(seq, stored.value))
-        try:
-            entry = decode_entry(stored.value[CHAIN_SIZE_BYTES:])
-        except Undecodable as error:
-            self.report.add(Finding(seq, self._record.name, str(error)))
-            self._on_ground = False
-            self._last = None
-            return
-        self._last = entry
-        self._add(seq, self._record.name, self._record.check(entry, seq))
-        fell = self._record.clock_fell(entry)
-        if fell is not None:
-            self.report.add(Finding(seq, self._record.name, fell, severity=NOTE))
-        if not self._on_ground:
-            return
-        for rule in self._rules:
-            self._add(seq, rule.name, rule.check(entry))
-        self._add(seq, self._fold.name, self._fold.check(entry))
-        self._families.gather(entry)
-        self._facts.apply(entry.event)
-        if isinstance(entry.event, LogTailCut):
-            message = (
-                f"a tail of {entry.event.cut_size_bytes} bytes of {entry.event.file_name} was cut "
-                "here: every channel before may only be closed (M27)"
-            )
-            self.report.add(Finding(seq, "tail", message, severity=NOTE))
-        if isinstance(entry.event, NodeRestored):
-            message = (
-                f"a backup of {entry.event.record_count} records was put in place here: every "
-                "channel before may only be closed (M27)"
-            )
-            self.report.add(Finding(seq, "tail", message, severity=NOTE))
-
-    def _add(self, seq: int | None, check: str, messages: Iterator[str]) -> None:
-        for message in messages:
-            self.report.add(Finding(seq, check, message))
+            self.judge.take(item)
+            self.report.records += len(item.values) if isinstance(item, Block) else len(item)
+            if self.progress is not None and self.report.records - told >= PROGRESS_RECORD_COUNT:
+                told = self.report.records
+                self.progress(told, max(total, told))
+        self.verdicts.settle()
+        if self.progress is not None:
+            self.progress(self.report.records, self.report.records)
 
     # --- ends ---
 
     def _ends(self, reader: LogReader) -> None:
-        if self._on_ground:
-            for family in (self._funds, self._batches, self._hub):
-                self._add(None, family.name, family.finish())
-            for message, file in self._families.compare(reader, self._fold.state):
-                self.report.add(Finding(None, self._families.name, message, file))
+        records = self.report.records
+        for finding in self.judge.finish(reader, records):
+            self.report.add(finding)
+        if self.judge.on_ground:
             length = reader.synced_length()
-            if length != self.report.records:
-                message = f"{self.report.records} records are there, the newest batch says {length}"
+            if length != records:
+                message = f"{records} records are there, the newest batch says {length}"
                 self.report.add(Finding(None, "sequence", message))
-        if self.report.records == 0:
+        if records == 0:
             self.report.add(Finding(0, "sequence", "there is no record 0"))
             return
-        last = self._last.event if self._last is not None else None
+        last = self.judge.last.event if self.judge.last is not None else None
         if not isinstance(last, StateDigestRecorded) or not last.clean_stop:
             message = "not stopped cleanly: the last record is no digest of a clean stop"
-            seq = self.report.records - 1
-            self.report.add(Finding(seq, "end", message, severity=NOTE))
+            self.report.add(Finding(records - 1, "end", message, severity=NOTE))

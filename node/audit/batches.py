@@ -3,28 +3,31 @@
 from collections.abc import Iterator
 
 from node.audit.channel_facts import ChannelFacts
+from node.audit.checks import Check, Fault, Ground
 from node.audit.entry import Entry
 from node.audit.facts import Facts
 from node.audit.vouchers import is_payment_channel, may_pay, voucher_faults
+from node.verify.claims import Said
 from protocols import events, payment_events
 from protocols.types import amount_from_bytes
 
 BatchEvent = payment_events.BatchIssued | payment_events.BatchReceived
 
 
-class BatchCheck:
+class BatchCheck(Check):
     """M13: a list is written with its voucher or not at all, and sums to what the voucher rises."""
 
     name = "batches"
+    judges = None
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
         self._listing: bytes | None = None
         """The channel of a list whose voucher is still to come."""
-        self._vouchers: list[events.VoucherIssued] = []
-        """The run of vouchers that ends with the record before."""
+        self._issued: tuple[bytes, int] = (b"", 0)
+        """The channel and the number of the vouchers of ours that end with the record before."""
 
-    def check(self, entry: Entry) -> Iterator[str]:
+    def check(self, entry: Entry) -> Iterator[Said]:
         """What is wrong with this record, given all before it."""
         event = entry.event
         goes_on = (
@@ -43,16 +46,30 @@ class BatchCheck:
             event.channel_id if isinstance(event, payment_events.PaymentListed) else None
         )
         if isinstance(event, events.VoucherIssued):
-            self._vouchers.append(event)
+            self.issued(event.channel_id, 1)
         else:
-            self._vouchers.clear()
+            self._issued = (b"", 0)
 
-    def finish(self) -> Iterator[str]:
+    @property
+    def is_open(self) -> bool:
+        """Whether a list waits for its voucher."""
+        return self._listing is not None
+
+    def issued(self, channel_id: bytes, count: int) -> None:
+        """So many vouchers of ours follow in a channel; none waits within a list."""
+        channel, before = self._issued
+        self._issued = (channel_id, count + (before if channel == channel_id else 0))
+
+    def received(self) -> None:
+        """Vouchers of a peer follow; none waits within a list."""
+        self._issued = (b"", 0)
+
+    def finish(self, ground: Ground | None = None) -> Iterator[Fault]:
         """A log does not end within a list."""
         if self._listing is not None:
-            yield "the log ends with a list that has no voucher (M13)"
+            yield Fault("the log ends with a list that has no voucher (M13)")
 
-    def _judge(self, channel: ChannelFacts, event: events.Event) -> Iterator[str]:
+    def _judge(self, channel: ChannelFacts, event: events.Event) -> Iterator[Said]:
         match event:
             case payment_events.PaymentListed():
                 yield from _listed(channel, event)
@@ -64,8 +81,8 @@ class BatchCheck:
                 yield from _taken(self._facts, channel, event)
 
     def _split(self, channel: ChannelFacts, event: payment_events.BatchSplit) -> Iterator[str]:
-        run = [v for v in self._vouchers[-event.payment_count :] if event.payment_count]
-        if len(run) != event.payment_count or any(v.channel_id != event.channel_id for v in run):
+        issued_in, count = self._issued
+        if event.payment_count and (issued_in != event.channel_id or count < event.payment_count):
             yield f"there are not {event.payment_count} vouchers of the channel right before it"
         if not event.payment_count or amount_from_bytes(event.total) != channel.total:
             yield f"its total is not {channel.total}, the last voucher's"
@@ -88,7 +105,7 @@ def _listed(channel: ChannelFacts, event: payment_events.PaymentListed) -> Itera
         yield "the payment id was used before in this channel"
 
 
-def _batch(facts: Facts, channel: ChannelFacts, event: BatchEvent) -> Iterator[str]:
+def _batch(facts: Facts, channel: ChannelFacts, event: BatchEvent) -> Iterator[Said]:
     is_ours = isinstance(event, payment_events.BatchIssued)
     if is_ours != (channel.my_index == 0):
         yield "only participant 0 pays"
@@ -106,7 +123,7 @@ def _batch(facts: Facts, channel: ChannelFacts, event: BatchEvent) -> Iterator[s
 
 def _taken(
     facts: Facts, channel: ChannelFacts, event: payment_events.VoucherTaken
-) -> Iterator[str]:
+) -> Iterator[Said]:
     if channel.my_index == 0:
         yield "only the payee takes vouchers"
     total, rise = amount_from_bytes(event.total), amount_from_bytes(event.amount)

@@ -1,6 +1,9 @@
 """One channel in the audit's own words: states, money, payments, and what the chain said of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+import msgspec
 
 from node.audit.ledger_facts import LEDGER_EVENTS, LedgerFacts
 from node.audit.virtual_facts import VIRTUAL_EVENTS, VirtualFacts
@@ -18,8 +21,7 @@ CHAIN_STATUS_AFTER = {
 """What a log of the adjudicator makes of a channel; logs not named leave it."""
 
 
-@dataclass(slots=True)
-class Payment:
+class Payment(msgspec.Struct, gc=False):
     """A payment no receipt covers yet."""
 
     payment_id: bytes
@@ -64,6 +66,7 @@ class ChannelFacts:
     listed: list[Payment] = field(default_factory=list)
     """Payments of a list whose voucher was not read yet."""
     payment_ids: set[bytes] = field(default_factory=set)
+    """Of a payer's channel: each is used once."""
     has_final_request: bool = False
     is_close_only: bool = False
     completed: set[str] = field(default_factory=set)
@@ -137,6 +140,21 @@ class ChannelFacts:
             status = CHAIN_STATUS_AFTER.get(log_name, status)
         return "concluded" if self.is_concluded else status
 
+    def are_fresh(self, payment_ids: Sequence[bytes]) -> bool:
+        """Whether none of the ids was used before in this channel, nor twice among themselves."""
+        return len(set(payment_ids)) == len(payment_ids) and self.payment_ids.isdisjoint(
+            payment_ids
+        )
+
+    def pay(
+        self, payment_ids: Sequence[bytes], amounts: Sequence[int], totals: Sequence[int]
+    ) -> None:
+        """Take payments with a voucher each for granted, in order; one at least."""
+        self.total = totals[-1]
+        self.pending += map(Payment, payment_ids, amounts, totals)
+        if self.my_index == 0:
+            self.payment_ids.update(payment_ids)
+
     def is_signed_by_all(self, state_hash: bytes) -> bool:
         """Whether every participant's signature on the state is in the log."""
         return self.signers.get(state_hash, set()) >= set(self.participants)
@@ -190,17 +208,16 @@ def _apply_payment(channel: ChannelFacts, event: events.Event) -> bool:
     """Fold one record of a payment; False if it is none."""
     match event:
         case events.VoucherIssued() | events.VoucherReceived() | payment_events.VoucherCreated():
-            channel.total = amount_from_bytes(event.total)
-            amount = amount_from_bytes(event.amount)
-            channel.pending.append(Payment(event.payment_id, amount, channel.total))
-            channel.payment_ids.add(event.payment_id)
+            total, amount = amount_from_bytes(event.total), amount_from_bytes(event.amount)
+            channel.pay((event.payment_id,), (amount,), (total,))
         case payment_events.PaymentListed():
             before = channel.listed[-1].total if channel.listed else channel.total
             amount = amount_from_bytes(event.amount)
             channel.listed.append(Payment(event.payment_id, amount, before + amount, False))
         case payment_events.BatchIssued() | payment_events.BatchReceived():
             channel.total = amount_from_bytes(event.total)
-            channel.payment_ids |= {payment.payment_id for payment in channel.listed}
+            if channel.my_index == 0:
+                channel.payment_ids |= {payment.payment_id for payment in channel.listed}
             if channel.listed:
                 channel.listed[-1].ends_list = True
             channel.pending += channel.listed

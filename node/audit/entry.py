@@ -7,6 +7,7 @@ lists and their widths; it judges nothing else.
 from dataclasses import dataclass
 from typing import Any, get_args, get_type_hints
 
+import msgspec
 from msgspec import inspect
 
 from node.audit.messagepack import pack, unpack
@@ -22,8 +23,7 @@ class Undecodable(Exception):
     """The bytes are no record this program knows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """A record: its head, its fields by name, and the event they make."""
 
     seq: int
@@ -39,7 +39,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shape:
+class Shape:
     """What a field's bytes must look like."""
 
     kind: type
@@ -105,7 +105,7 @@ def _event(name: str, version: int, payload: list[Any]) -> Event:
         fields = upcast(name, version, event_class.VERSION, payload, UPCASTERS)
     except NewerLogFormat as error:
         raise Undecodable(str(error)) from error
-    shapes = _SHAPES[name]
+    shapes = SHAPES[name]
     if len(fields) != len(shapes):
         raise Undecodable(f"{name} has {len(shapes)} fields, found {len(fields)}")
     values = []
@@ -116,7 +116,7 @@ def _event(name: str, version: int, payload: list[Any]) -> Event:
     return event_class(*values)
 
 
-def _require_shape(field: str, shape: _Shape, value: object) -> None:
+def _require_shape(field: str, shape: Shape, value: object) -> None:
     if value is None and shape.optional:
         return
     items = value if shape.kind is list and isinstance(value, list) else [value]
@@ -130,21 +130,21 @@ def _require_shape(field: str, shape: _Shape, value: object) -> None:
             raise Undecodable(f"{field} has {len(item)} bytes, not {shape.length}")
 
 
-def _shape(hint: Any) -> _Shape:
+def _shape(hint: Any) -> Shape:
     described = inspect.type_info(hint)
     if isinstance(described, inspect.UnionType):
         inner = next(option for option in get_args(hint) if option is not type(None))
         shape = _shape(inner)
-        return _Shape(shape.kind, optional=True, length=shape.length)
+        return Shape(shape.kind, optional=True, length=shape.length)
     if isinstance(described, inspect.VarTupleType):
-        return _Shape(list, length=_shape(get_args(hint)[0]).length)
+        return Shape(list, length=_shape(get_args(hint)[0]).length)
     if isinstance(described, inspect.BytesType):
-        return _Shape(bytes, length=described.min_length)
+        return Shape(bytes, length=described.min_length)
     kinds = {inspect.IntType: int, inspect.StrType: str, inspect.BoolType: bool}
-    return _Shape(kinds[type(described)])
+    return Shape(kinds[type(described)])
 
 
-_SHAPES: dict[str, dict[str, _Shape]] = {
+SHAPES: dict[str, dict[str, Shape]] = {
     name: {
         field: _shape(hint)
         for field, hint in get_type_hints(event_class, include_extras=True).items()
@@ -152,3 +152,4 @@ _SHAPES: dict[str, dict[str, _Shape]] = {
     }
     for name, event_class in EVENTS.items()
 }
+"""By event and field: what its bytes must look like."""

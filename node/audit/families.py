@@ -1,7 +1,8 @@
 """The log's companions: outbox, signed turns, index and length say what the records say."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from node.audit.checks import Check, Fault, Ground
 from node.audit.entry import Entry
 from node.audit.messagepack import unpack
 from node.audit.reader import LogReader
@@ -38,7 +39,7 @@ _OF_A_GUARANTEE = LedgerUpdateProposed | LedgerUpdateReceived
 """What is found again by the channel it guarantees, too."""
 
 
-class FamilyCheck:
+class FamilyCheck(Check):
     """Gathers from the records what each family must hold; compares when all were read."""
 
     name = "families"
@@ -48,28 +49,29 @@ class FamilyCheck:
         self._index: set[bytes] = set()
         self._blocks: dict[bytes, bytes] = {}
 
-    def gather(self, entry: Entry) -> None:
-        """Note what this record must have put beside itself."""
-        event, key = entry.event, seq_key(entry.seq)
-        for field in INDEXED_FIELDS[entry.name]:
-            self._index.add(getattr(event, field) + key)
-        if isinstance(event, _OF_A_GUARANTEE) and event.target != NO_TARGET:
-            self._index.add(event.target + key)
-        request_id = getattr(event, "request_id", "")
-        if request_id and event.NAME in ANSWERS_REQUEST:
-            self._index.add(request_entity(request_id) + key)
-        if isinstance(event, _SIGNING):
-            self._turns[turn_key(event.channel_id, event.turn_num)] = event.state_hash
-        elif isinstance(event, ChainBlockProcessed):
-            self._blocks[block_key(event.block_num)] = key
+    def take(self, entries: Sequence[Entry]) -> Iterable[tuple[int, str]]:
+        """Note what these records must have put beside themselves."""
+        for entry in entries:
+            event, key = entry.event, seq_key(entry.seq)
+            for field in INDEXED_FIELDS[entry.name]:
+                self._index.add(getattr(event, field) + key)
+            if isinstance(event, _OF_A_GUARANTEE) and event.target != NO_TARGET:
+                self._index.add(event.target + key)
+            request_id = getattr(event, "request_id", "")
+            if request_id and event.NAME in ANSWERS_REQUEST:
+                self._index.add(request_entity(request_id) + key)
+            if isinstance(event, _SIGNING):
+                self._turns[turn_key(event.channel_id, event.turn_num)] = event.state_hash
+            elif isinstance(event, ChainBlockProcessed):
+                self._blocks[block_key(event.block_num)] = key
+        return ()
 
-    def compare(
-        self, reader: LogReader, state: NodeState | None
-    ) -> Iterator[tuple[str, str | None]]:
-        """(message, file) for each family that says something else.
+    def finish(self, ground: Ground) -> Iterator[Fault]:
+        """Each family that says something else.
 
-        Without `state`, because the fold could not be finished, the outbox is only read.
+        Without a state, because the fold could not be finished, the outbox is only read.
         """
+        reader = ground.reader
         yield from _family(reader, kv.SIGNED_TURNS, self._turns)
         yield from _family(reader, kv.ENTITY, dict.fromkeys(self._index, b""), _index_records)
         yield from _family(reader, kv.SNAPSHOTS, {})
@@ -79,13 +81,13 @@ class FamilyCheck:
         except KeyValueDamaged as error:
             yield _unreadable(kv.OUTBOX, error)
             return
-        if state is not None:
-            yield from ((message, None) for message in _outbox_faults(outbox, state))
+        if ground.state is not None:
+            yield from (Fault(message) for message in _outbox_faults(outbox, ground.state))
 
 
-def _unreadable(family: str, error: KeyValueDamaged) -> tuple[str, str | None]:
+def _unreadable(family: str, error: KeyValueDamaged) -> Fault:
     message = f"family {family} cannot be read (it holds no records): {error}"
-    return message, file_in(str(error))
+    return Fault(message, file=file_in(str(error)))
 
 
 def _index_records(entries: Iterable[KeyAndValue]) -> dict[bytes, bytes]:
@@ -109,7 +111,7 @@ def _family(
     family: str,
     expected: dict[bytes, bytes],
     gathered: Callable[[Iterable[KeyAndValue]], dict[bytes, bytes]] = dict,
-) -> Iterator[tuple[str, str | None]]:
+) -> Iterator[Fault]:
     try:
         found = gathered(reader.entries(family))
     except KeyValueDamaged as error:
@@ -120,7 +122,7 @@ def _family(
     for what, keys in (("misses", missing), ("has", extra), ("differs at", changed)):
         if keys:
             first = min(keys).hex()
-            yield f"family {family} {what} {len(keys)} entries, the first 0x{first}", None
+            yield Fault(f"family {family} {what} {len(keys)} entries, the first 0x{first}")
 
 
 def _outbox_faults(outbox: dict[bytes, bytes], state: NodeState) -> Iterator[str]:

@@ -1,10 +1,10 @@
 """The state that the log folds to, against the digests the engine took of its memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from node.audit.entry import Entry
 from protocols.events import StateDigestRecorded
-from protocols.node_state import Digest, NodeState, apply
+from protocols.node_state import Digest, NodeState, apply, apply_run
 
 
 class FoldCheck:
@@ -29,8 +29,23 @@ class FoldCheck:
                     f"the records before fold to {self._digest.entity_count} entities with digest "
                     f"0x{digest.hex()}, not {event.entity_count} with 0x{event.digest.hex()}"
                 )
+        yield from self._apply(entry)
+
+    def check_run(self, run: Sequence[Entry]) -> Iterator[tuple[int, str]]:
+        """Fold events of one kind of `RUNS`, of one channel: (record, what is wrong with it)."""
+        if self.state is None:
+            return
         try:
-            apply(self.state, event, entry.time_ms)
+            apply_run(self.state, [entry.event for entry in run])
+        except Exception:  # noqa: BLE001  which of them it was shows one after the other
+            for entry in run:
+                if self.state is not None:
+                    yield from ((entry.seq, message) for message in self._apply(entry))
+
+    def _apply(self, entry: Entry) -> Iterator[str]:
+        assert self.state is not None
+        try:
+            apply(self.state, entry.event, entry.time_ms)
         except Exception as error:  # noqa: BLE001  a record that no fold accepts is a finding
             yield f"{entry.name} cannot be folded: {type(error).__name__} {error}"
             self.state = None

@@ -1,8 +1,10 @@
 """Money: what is deposited, promised and paid out adds up, in every record and at the end."""
 
 from collections.abc import Iterator
+from typing import get_args
 
 from node.audit.channel_facts import ChannelFacts
+from node.audit.checks import Check, Fault, Ground
 from node.audit.entry import Entry
 from node.audit.facts import Facts
 from protocols import events
@@ -11,11 +13,20 @@ from protocols.outcome import Outcome, address_of_destination, is_external, tota
 from protocols.state import State, state_from_encoding
 from protocols.types import ZERO_ADDRESS, amount_from_bytes
 
+_FUNDS_EVENTS = (
+    events.StateStored
+    | events.DepositDetected
+    | events.AllocationUpdated
+    | events.ChannelConcluded
+    | events.WithdrawCompleted
+)
 
-class FundsCheck:
+
+class FundsCheck(Check):
     """Conservation off chain without exception; on chain it falls by exactly what was paid."""
 
     name = "funds"
+    judges = get_args(_FUNDS_EVENTS)
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
@@ -43,7 +54,7 @@ class FundsCheck:
             case events.WithdrawCompleted():
                 yield from _withdrawn(channel, event)
 
-    def finish(self) -> Iterator[str]:
+    def finish(self, ground: Ground | None = None) -> Iterator[Fault]:
         """Channels that were closed: everybody was paid what the final state says."""
         for channel in self._facts.channels.values():
             if "DirectDefund" not in channel.completed:
@@ -52,22 +63,16 @@ class FundsCheck:
             final = final_state(channel)
             owed = {} if final is None else owed_to(final.outcome)
             if {key: paid for key, paid in channel.withdrawn.items() if paid} != owed:
-                yield f"{name} is closed, but what was paid out is not its final outcome"
+                yield Fault(f"{name} is closed, but what was paid out is not its final outcome")
             for asset in sorted(channel.held):
                 held, deposited = channel.held[asset], channel.deposited.get(asset, 0)
                 paid = sum(n for (what, _), n in channel.withdrawn.items() if what == asset)
                 if held + paid != deposited:
                     of_token = f" of 0x{asset.hex()}" if asset != ZERO_ADDRESS else ""
-                    yield f"{name}: {deposited} deposited, {held} held, {paid} paid out{of_token}"
-
-
-_FUNDS_EVENTS = (
-    events.StateStored
-    | events.DepositDetected
-    | events.AllocationUpdated
-    | events.ChannelConcluded
-    | events.WithdrawCompleted
-)
+                    message = (
+                        f"{name}: {deposited} deposited, {held} held, {paid} paid out{of_token}"
+                    )
+                    yield Fault(message)
 
 
 def final_state(channel: ChannelFacts) -> State | None:

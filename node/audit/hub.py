@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import get_args
 
 from node.audit.channel_facts import ChannelFacts
+from node.audit.checks import Check, Fault, Ground
 from node.audit.entry import Entry
 from node.audit.facts import Facts
 from node.audit.ledger_facts import AgreementEvent, Change
@@ -24,10 +26,11 @@ class _Share:
     """Ledgers whose newest agreed state guarantees it."""
 
 
-class HubCheck:
+class HubCheck(Check):
     """A hub over any virtual channel: never less, its fee if it opened, nothing if unwound."""
 
     name = "hub"
+    judges = get_args(AgreementEvent)
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
@@ -51,7 +54,7 @@ class HubCheck:
             if channel is not None:
                 yield from self._is_no_loss(channel, self._shares[target])
 
-    def finish(self) -> Iterator[str]:
+    def finish(self, ground: Ground | None = None) -> Iterator[Fault]:
         """All ledgers together, by asset: what was put in is what is there."""
         opened: dict[bytes, int] = {}
         found: dict[bytes, int] = {}
@@ -62,7 +65,7 @@ class HubCheck:
                 found[ledger.asset] = found.get(ledger.asset, 0) + ledger.agreed.total()
         for asset in sorted(opened):
             if opened[asset] != found[asset]:
-                yield (
+                yield Fault(
                     f"all ledgers in 0x{asset.hex()} began with {opened[asset]}, "
                     f"now they hold {found[asset]}"
                 )

@@ -1,8 +1,10 @@
 """Ledgers: every update leads to the state that was signed, and binds nobody to what M8 forbids."""
 
 from collections.abc import Iterator
+from typing import get_args
 
 from node.audit.channel_facts import ChannelFacts
+from node.audit.checks import Check
 from node.audit.entry import Entry
 from node.audit.facts import Facts
 from node.audit.guarantees import addition_faults, removal_faults
@@ -20,7 +22,7 @@ from node.audit.ledger_facts import (
     change_of,
     state_of,
 )
-from node.audit.signatures import signature_fault
+from node.verify.claims import Said, Signed
 from protocols import events, ledger_events
 from protocols.crypto import keccak256
 from protocols.errors import ProtocolError
@@ -32,15 +34,16 @@ from protocols.types import amount_from_bytes
 LEADER, FOLLOWER = 0, 1
 
 
-class LedgerCheck:
+class LedgerCheck(Check):
     """M8, M15 to M17, and M27 as far as ledgers go."""
 
     name = "ledgers"
+    judges = (*get_args(LEDGER_EVENTS), events.StateSigned, events.StateReceived)
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
 
-    def check(self, entry: Entry) -> Iterator[str]:
+    def check(self, entry: Entry) -> Iterator[Said]:
         """What is wrong with this record, given all before it."""
         event = entry.event
         if isinstance(event, events.StateSigned | events.StateReceived):
@@ -78,7 +81,7 @@ class LedgerCheck:
 
     def _proposed(
         self, channel: ChannelFacts, ledger: LedgerFacts, event: ProposalEvent
-    ) -> Iterator[str]:
+    ) -> Iterator[Said]:
         is_ours = isinstance(event, ledger_events.LedgerUpdateProposed)
         if is_ours != (channel.my_index == LEADER):
             yield "only the leader proposes"
@@ -92,9 +95,7 @@ class LedgerCheck:
         yield from _resulting_state(ledger, change, event)
         leader = channel.participants[LEADER]
         what = f"turn {event.turn_num}"
-        fault = signature_fault(what, event.state_hash, event.signature, leader)
-        if fault is not None:
-            yield fault
+        yield Signed(what, event.state_hash, event.signature, leader)
         if is_ours and not faults:
             yield from self._may_propose(channel, ledger, change)
 
@@ -118,7 +119,7 @@ class LedgerCheck:
 
     def _agreed(
         self, channel: ChannelFacts, ledger: LedgerFacts, event: AgreementEvent
-    ) -> Iterator[str]:
+    ) -> Iterator[Said]:
         is_ours = isinstance(event, ledger_events.LedgerUpdateSigned)
         if is_ours != (channel.my_index == FOLLOWER):
             yield "only the follower countersigns"
@@ -135,9 +136,7 @@ class LedgerCheck:
                 yield f"turn {refused.turn_num} was refused and is not undone up to there (M8)"
         follower = channel.participants[FOLLOWER]
         what = f"turn {event.turn_num}"
-        fault = signature_fault(what, event.state_hash, event.signature, follower)
-        if fault is not None:
-            yield fault
+        yield Signed(what, event.state_hash, event.signature, follower)
         if not is_ours:
             return
         if has_final(channel):
@@ -194,7 +193,7 @@ class LedgerCheck:
 
     def _restored(
         self, channel: ChannelFacts, ledger: LedgerFacts, event: ledger_events.LedgerRestored
-    ) -> Iterator[str]:
+    ) -> Iterator[Said]:
         if not self._facts.has_cut_tail:
             yield "no tail was cut: this log holds whatever we signed"
         if keccak256(event.encoded_state) != event.state_hash:
@@ -213,9 +212,7 @@ class LedgerCheck:
             yield f"turn {ledger.turn_num} was agreed before"
         signatures = (event.leader_signature, event.follower_signature)
         for who, signature in zip(channel.participants, signatures, strict=True):
-            fault = signature_fault("the state", event.state_hash, signature, who)
-            if fault is not None:
-                yield fault
+            yield Signed("the state", event.state_hash, signature, who)
 
 
 def has_final(channel: ChannelFacts) -> bool:

@@ -20,6 +20,22 @@ def pack(value: Any) -> bytes:
     return packed
 
 
+def unpack_all(blocks: list[bytes]) -> list[Any] | None:
+    """The values of `blocks`, one each, if all are in the shortest spelling; None if one is not.
+
+    At a fraction of what `unpack` and `pack` cost for each.
+    """
+    unpacker = msgpack.Unpacker(use_list=True, strict_map_key=True, max_buffer_size=0)
+    unpacker.feed(b"".join(blocks))
+    try:
+        values = list(unpacker)
+        packer = msgpack.Packer(use_bin_type=True)
+        # Equal bytes, one by one: so each value is where its block began and ended as well.
+        return values if list(map(packer.pack, values)) == blocks else None
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        return None
+
+
 def last_element(data: bytes) -> bytes:
     """The bytes of the last element of the array in `data`; raises ValueError for no array."""
     unpacker = msgpack.Unpacker()

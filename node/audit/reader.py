@@ -5,10 +5,11 @@ files, reads on key by key, and tells which records lie in the gap and which fil
 opens read-only, so it works beside a running node and changes nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from node.audit.blocks import dense_values
 from node.audit.messagepack import unpack
 from node.store import kv, tail, wal
 from node.store.batch import SYNCED_KEY
@@ -36,6 +37,18 @@ class Gap:
     """None: nobody knows how many there were."""
     reason: str
     file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What is stored under the keys of records that follow each other; one at least."""
+
+    first_seq: int
+    values: list[bytes]
+
+    def records(self) -> list[Stored]:
+        """Each for itself."""
+        return [Stored(seq, value) for seq, value in enumerate(self.values, self.first_seq)]
 
 
 class LogReader:
@@ -76,6 +89,18 @@ class LogReader:
         last = [seqs[1] for seqs in map(self.seqs_in, self._files()) if seqs is not None]
         return max([(self.synced_length() or 0), *(seq + 1 for seq in last)])
 
+    def blocks(self) -> Iterator[list[Stored] | Block | Gap]:
+        """Every record in order, many at a time where the log is whole, and every gap."""
+        if self.damage is not None:
+            yield from ([item] if isinstance(item, Stored) else item for item in self.records())
+            return
+        yield from self._blocks_in_store()
+
+    def values(self, first_seq: int, end_seq: int) -> Iterator[tuple[int, bytes]]:
+        """The stored records with first_seq <= number < end_seq; raises `KeyValueDamaged`."""
+        for key, value in self._store.iterate(kv.LOG, seq_key(first_seq), seq_key(end_seq)):
+            yield int.from_bytes(key, "big"), value
+
     def records(self) -> Iterator[Stored | Gap]:
         """Every record in order, and every gap between them."""
         recovered = {} if self.damage is None else dict(self._whole_writes())
@@ -104,19 +129,29 @@ class LogReader:
 
     def _in_store(self) -> Iterator[Stored | Gap]:
         """What RocksDB gives, and what is missing in it."""
+        for item in self._blocks_in_store():
+            if isinstance(item, Block):
+                yield from item.records()
+            elif isinstance(item, Gap):
+                yield item
+            else:
+                yield from item
+
+    def _blocks_in_store(self) -> Iterator[list[Stored] | Block | Gap]:
         seq = 0
         try:
-            for key, value in self._store.iterate(kv.LOG):
-                found = int.from_bytes(key, "big")
-                if len(key) != SEQ_SIZE_BYTES:
-                    yield Gap(seq, seq, f"a key of {len(key)} bytes among the records")
+            for entries in self._store.blocks(kv.LOG):
+                values = dense_values(entries, seq)
+                if values is not None:
+                    yield Block(seq, values)
+                    seq += len(values)
                     continue
-                if found > seq:
-                    yield Gap(seq, found - 1, "the records are missing")
-                seq = found + 1
-                yield Stored(found, value)
+                for item in _one_by_one(entries, seq):
+                    yield item if isinstance(item, Gap) else [item]
+                    seq = item.seq + 1 if isinstance(item, Stored) else seq
         except KeyValueDamaged as error:
-            yield from self._key_by_key(seq, str(error))
+            for item in self._key_by_key(seq, str(error)):
+                yield item if isinstance(item, Gap) else [item]
             return
         length = self.synced_length()
         if length is not None and length > seq:
@@ -152,6 +187,19 @@ class LogReader:
                 gap = found
         if gap is not None:
             yield _closed(gap, end - 1 if end > gap.first_seq else None)
+
+
+def _one_by_one(entries: Sequence[tuple[bytes, bytes]], seq: int) -> Iterator[Stored | Gap]:
+    """Entries that do not simply follow each other from record `seq` on."""
+    for key, value in entries:
+        found = int.from_bytes(key, "big")
+        if len(key) != SEQ_SIZE_BYTES:
+            yield Gap(seq, seq, f"a key of {len(key)} bytes among the records")
+            continue
+        if found > seq:
+            yield Gap(seq, found - 1, "the records are missing")
+        seq = found + 1
+        yield Stored(found, value)
 
 
 def _closed(gap: Gap, last_seq: int | None) -> Gap:

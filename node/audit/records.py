@@ -23,6 +23,15 @@ class ChainCheck:
         """After a gap nothing is known of the hash before."""
         self._previous = ()
 
+    @property
+    def stored(self) -> bytes | None:
+        """The stored hash of the record before, if that one fitted; else None."""
+        return self._previous[0] if len(set(self._previous)) == 1 else None
+
+    def passed(self, value: bytes) -> None:
+        """Records up to this stored value fitted, one behind the other."""
+        self._previous = (value[:CHAIN_SIZE_BYTES],)
+
     def check(self, seq: int, value: bytes) -> Iterator[str]:
         """The stored value of record `seq`: chain hash || record."""
         stored, raw = value[:CHAIN_SIZE_BYTES], value[CHAIN_SIZE_BYTES:]
@@ -47,7 +56,12 @@ class RecordCheck:
     name = "record"
 
     def __init__(self) -> None:
-        self._time_ms = 0
+        self.time_ms = 0
+        """The latest until now."""
+
+    def passed(self, time_ms: int) -> None:
+        """Records up to this time were in order."""
+        self.time_ms = time_ms
 
     def check(self, entry: Entry, seq: int) -> Iterator[str]:
         """`seq` is the key under which the record is stored."""
@@ -65,8 +79,8 @@ class RecordCheck:
 
     def clock_fell(self, entry: Entry) -> str | None:
         """A clock that was set back between two runs: worth a note, since no rule rests on it."""
-        fell_ms = self._time_ms - entry.time_ms
-        self._time_ms = max(self._time_ms, entry.time_ms)
+        fell_ms = self.time_ms - entry.time_ms
+        self.time_ms = max(self.time_ms, entry.time_ms)
         return f"its time is {fell_ms} ms before an earlier record's" if fell_ms > 0 else None
 
 

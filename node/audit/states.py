@@ -1,11 +1,13 @@
 """Channels and states: ids and hashes recomputed, signatures recovered, turns in their rules."""
 
 from collections.abc import Iterator
+from typing import get_args
 
 from node.audit.channel_facts import ChannelFacts
+from node.audit.checks import Check
 from node.audit.entry import Entry
 from node.audit.facts import Facts
-from node.audit.signatures import signature_fault
+from node.verify.claims import Said, Signed
 from protocols import events
 from protocols.crypto import keccak256
 from protocols.errors import ProtocolError
@@ -15,16 +17,26 @@ from protocols.types import ZERO_ADDRESS
 
 PREFUND_TURN, POSTFUND_TURN, REDEMPTION_TURN, FIRST_FINAL_TURN = 0, 1, 2, 3
 
+_STATE_EVENTS = (
+    events.StateStored
+    | events.StateSigned
+    | events.StateReceived
+    | events.StateSupportedUpdated
+    | events.ChannelFinalized
+)
+_JUDGED = (*get_args(_STATE_EVENTS), events.ChannelCreated)
 
-class StateCheck:
+
+class StateCheck(Check):
     """M5 to M7, M10 and M12, as far as states go."""
 
     name = "states"
+    judges = _JUDGED
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
 
-    def check(self, entry: Entry) -> Iterator[str]:
+    def check(self, entry: Entry) -> Iterator[Said]:
         """What is wrong with this record, given all before it."""
         event = entry.event
         if isinstance(event, events.ChannelCreated):
@@ -77,7 +89,7 @@ class StateCheck:
         if event.app_definition not in (node.virtual_payment_app, node.consensus_app):
             yield "its app is not the one this node can enforce (M1)"
 
-    def _signed(self, channel: ChannelFacts, event: events.StateSigned) -> Iterator[str]:
+    def _signed(self, channel: ChannelFacts, event: events.StateSigned) -> Iterator[Said]:
         if event.signer != self._facts.me:
             yield f"it is signed by 0x{event.signer.hex()}, not by us"
         other = channel.signed_by_me.get(event.turn_num, event.state_hash)
@@ -111,19 +123,10 @@ class StateCheck:
         if channel.my_index != 0 and not payer_signed:
             yield "the payer signs the final state first (M12)"
 
-    def _received(self, channel: ChannelFacts, event: events.StateReceived) -> Iterator[str]:
+    def _received(self, channel: ChannelFacts, event: events.StateReceived) -> Iterator[Said]:
         if event.signer == self._facts.me or event.signer not in channel.participants:
             yield f"0x{event.signer.hex()} is no counterparty"
         yield from _names_its_state(channel, channel.states.get(event.state_hash), event)
-
-
-_STATE_EVENTS = (
-    events.StateStored
-    | events.StateSigned
-    | events.StateReceived
-    | events.StateSupportedUpdated
-    | events.ChannelFinalized
-)
 
 
 def _stored(channel: ChannelFacts, event: events.StateStored, *, is_ledger: bool) -> Iterator[str]:
@@ -153,18 +156,14 @@ def _stored(channel: ChannelFacts, event: events.StateStored, *, is_ledger: bool
 
 def _names_its_state(
     channel: ChannelFacts, state: State | None, event: events.StateSigned | events.StateReceived
-) -> Iterator[str]:
+) -> Iterator[Said]:
     if state is None:
         yield "it names a state that was not stored before"
     elif (state.turn_num, state.is_final) != (event.turn_num, event.is_final):
         yield f"the state it names has turn {state.turn_num}, final: {state.is_final}"
     if event.signer in channel.signers.get(event.state_hash, ()):
         yield "that signature is in the log already"
-    fault = signature_fault(
-        f"turn {event.turn_num}", event.state_hash, event.signature, event.signer
-    )
-    if fault is not None:
-        yield fault
+    yield Signed(f"turn {event.turn_num}", event.state_hash, event.signature, event.signer)
 
 
 def _to_payee(state: State) -> int | None:

@@ -1,8 +1,10 @@
 """Intents and objectives: begun before they end, ended once, and no deposit made twice."""
 
 from collections.abc import Iterator
+from typing import get_args
 
 from node.audit.channel_facts import ChannelFacts
+from node.audit.checks import Check
 from node.audit.entry import Entry
 from node.audit.facts import Facts
 from protocols import events
@@ -13,10 +15,16 @@ from protocols.transactions import APPROVE, ATTEMPT_COUNT_MAX, intent_id
 from protocols.types import amount_from_bytes
 
 
-class TransactionCheck:
+class TransactionCheck(Check):
     """One intent at a time for one purpose, signed once, ended once."""
 
     name = "transactions"
+    judges = (
+        events.TransactionRequested,
+        events.TransactionSubmitted,
+        events.TransactionMined,
+        events.TransactionFailed,
+    )
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
@@ -99,10 +107,20 @@ def _approval(
         yield "it approves more than our share of the channel"
 
 
-class ObjectiveCheck:
+_OBJECTIVE_EVENTS = (
+    events.ObjectiveApproved
+    | events.ObjectiveRejected
+    | events.ObjectiveCranked
+    | events.ObjectiveCompleted
+    | events.ObjectiveParamsRecorded
+)
+
+
+class ObjectiveCheck(Check):
     """Objectives are named by what they are for, and end once."""
 
     name = "objectives"
+    judges = (*get_args(_OBJECTIVE_EVENTS), events.ObjectiveCreated)
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
@@ -133,12 +151,3 @@ class ObjectiveCheck:
         kind = ObjectiveType(event.objective_type)
         if objective_id(kind, event.channel_id) != event.objective_id:
             yield "its id is not that of its type and channel"
-
-
-_OBJECTIVE_EVENTS = (
-    events.ObjectiveApproved
-    | events.ObjectiveRejected
-    | events.ObjectiveCranked
-    | events.ObjectiveCompleted
-    | events.ObjectiveParamsRecorded
-)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from node.audit.channel_facts import ChannelFacts
+from node.audit.checks import Check
 from node.audit.entry import Entry
 from node.audit.facts import Facts
 from node.audit.ledgers import has_final
@@ -16,10 +17,11 @@ from protocols.types import amount_from_bytes
 PREFUND_TURN, POSTFUND_TURN = 0, 1
 
 
-class VirtualCheck:
+class VirtualCheck(Check):
     """M5, M7, M12, M14 and M16, as far as the states of virtual channels go."""
 
     name = "virtual"
+    judges = None
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts

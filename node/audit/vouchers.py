@@ -1,11 +1,13 @@
 """Payments: vouchers rise by what was paid and never above the deposit, receipts cover them."""
 
 from collections.abc import Iterator
+from typing import get_args
 
 from node.audit.channel_facts import ChannelFacts, covered_by
+from node.audit.checks import Check
 from node.audit.entry import Entry
 from node.audit.facts import Facts
-from node.audit.signatures import signature_fault
+from node.verify.claims import Said, Signed
 from protocols import events, payment_events
 from protocols.crypto import merkle_root, payment_leaf
 from protocols.types import amount_from_bytes
@@ -13,16 +15,30 @@ from protocols.voucher import NO_PAYMENTS_ROOT, receipt_hash, voucher_hash
 
 POSTFUND_TURN = 1
 
+_VOUCHER_EVENTS = (
+    events.VoucherIssued
+    | events.VoucherReceived
+    | payment_events.VoucherCreated
+    | events.VoucherRefused
+    | events.VoucherRefusalReceived
+    | events.VoucherResent
+    | events.ReceiptIssued
+    | events.ReceiptReceived
+    | events.FinalStateRequested
+    | events.FinalStateRefused
+)
 
-class VoucherCheck:
+
+class VoucherCheck(Check):
     """M11 to M13."""
 
     name = "vouchers"
+    judges = get_args(_VOUCHER_EVENTS)
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
 
-    def check(self, entry: Entry) -> Iterator[str]:
+    def check(self, entry: Entry) -> Iterator[Said]:
         """What is wrong with this record, given all before it."""
         event = entry.event
         if not isinstance(event, _VOUCHER_EVENTS):
@@ -57,20 +73,6 @@ class VoucherCheck:
         return is_ledgers or is_payment_channel(self._facts, channel)
 
 
-_VOUCHER_EVENTS = (
-    events.VoucherIssued
-    | events.VoucherReceived
-    | payment_events.VoucherCreated
-    | events.VoucherRefused
-    | events.VoucherRefusalReceived
-    | events.VoucherResent
-    | events.ReceiptIssued
-    | events.ReceiptReceived
-    | events.FinalStateRequested
-    | events.FinalStateRefused
-)
-
-
 def is_payment_channel(facts: Facts, channel: ChannelFacts) -> bool:
     """Whether we are an end of a channel that vouchers pay in (M1)."""
     node, last = facts.node, len(channel.participants) - 1
@@ -82,7 +84,7 @@ def _voucher(
     facts: Facts,
     channel: ChannelFacts,
     event: events.VoucherIssued | events.VoucherReceived | payment_events.VoucherCreated,
-) -> Iterator[str]:
+) -> Iterator[Said]:
     is_ours = not isinstance(event, events.VoucherReceived)
     if is_ours != (channel.my_index == 0):
         yield "only participant 0 pays"
@@ -97,17 +99,13 @@ def _voucher(
     yield from voucher_faults(channel, total, event.signature)
 
 
-def voucher_faults(channel: ChannelFacts, total: int, signature: bytes) -> Iterator[str]:
+def voucher_faults(channel: ChannelFacts, total: int, signature: bytes) -> Iterator[Said]:
     """Why a cumulative amount is no voucher of this channel's payer."""
     deposits = channel.deposits()
     if not deposits or total > deposits[0]:
         yield f"total {total} is above the deposit {deposits[:1]} (M11)"
     payer = channel.participants[0]
-    fault = signature_fault(
-        "the voucher", voucher_hash(channel.channel_id, total), signature, payer
-    )
-    if fault is not None:
-        yield fault
+    yield Signed("the voucher", voucher_hash(channel.channel_id, total), signature, payer)
 
 
 def may_pay(facts: Facts, channel: ChannelFacts, *, is_ours: bool) -> Iterator[str]:
@@ -134,7 +132,7 @@ def may_pay(facts: Facts, channel: ChannelFacts, *, is_ours: bool) -> Iterator[s
 
 def _receipt(
     channel: ChannelFacts, event: events.ReceiptIssued | events.ReceiptReceived
-) -> Iterator[str]:
+) -> Iterator[Said]:
     is_ours = isinstance(event, events.ReceiptIssued)
     if is_ours == (channel.my_index == 0):
         yield "only the payee gives receipts"
@@ -143,9 +141,7 @@ def _receipt(
     else:
         yield from _handed_receipt(channel, event, is_ours=is_ours)
     message = receipt_hash(channel.channel_id, amount_from_bytes(event.total), event.root)
-    fault = signature_fault("the receipt", message, event.signature, channel.participants[-1])
-    if fault is not None:
-        yield fault
+    yield Signed("the receipt", message, event.signature, channel.participants[-1])
 
 
 def _lists_receipt(
@@ -200,7 +196,7 @@ def _resent(channel: ChannelFacts, event: events.VoucherResent) -> Iterator[str]
 
 def _requested(
     channel: ChannelFacts, event: events.FinalStateRequested, me: bytes
-) -> Iterator[str]:
+) -> Iterator[Said]:
     if event.requester not in channel.participants:
         yield f"0x{event.requester.hex()} is no participant"
         return
@@ -211,7 +207,7 @@ def _requested(
 
 def _final_refused(
     channel: ChannelFacts, event: events.FinalStateRefused, me: bytes
-) -> Iterator[str]:
+) -> Iterator[Said]:
     if event.refuser != channel.participants[-1]:
         yield "only the payee refuses a final state"
     total = amount_from_bytes(event.total)
@@ -227,12 +223,10 @@ def _final_refused(
 
 def _shown(
     channel: ChannelFacts, total: int, signature: bytes, who: bytes, me: bytes
-) -> Iterator[str]:
+) -> Iterator[Said]:
     """The largest voucher, as the payee shows it."""
     if who == me and total != channel.total:
         yield f"it shows {total}, our largest accepted voucher is {channel.total}"
     if total > 0:
         message = voucher_hash(channel.channel_id, total)
-        fault = signature_fault("the voucher shown", message, signature, channel.participants[0])
-        if fault is not None:
-            yield fault
+        yield Signed("the voucher shown", message, signature, channel.participants[0])

@@ -12,6 +12,7 @@ from node.audit.entry import Entry, decode_entry
 from node.audit.facts import Facts
 from node.store.log import EventLog
 from node.store.record import encode_record
+from node.verify.claims import faults
 from protocols.crypto import keccak256
 from protocols.events import Event, TransactionMined, TransactionSubmitted
 from protocols.inputs import CloseChannel
@@ -129,11 +130,11 @@ def messages(make: MakesCheck, history: Sequence[Event]) -> list[tuple[int, str]
     check = make(facts)
     found = []
     for entry in entries(history):
-        found += [(entry.seq, message) for message in check.check(entry)]
+        found += [(entry.seq, message) for message in faults(check.check(entry))]
         facts.apply(entry.event)
     finish = getattr(check, "finish", None)
     if finish is not None:
-        found += [(len(history), message) for message in finish()]
+        found += [(len(history), fault.message) for fault in finish(None)]
     return found
 
 

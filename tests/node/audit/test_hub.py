@@ -70,4 +70,4 @@ def test_all_ledgers_together_hold_what_was_put_in() -> None:
     ledger = next(channel.ledger for channel in facts.channels.values() if channel.ledger)
     ledger.agreed.balances[ledger.follower] += 1
     (message,) = check.finish()
-    assert message.endswith("began with 40000, now they hold 40001")
+    assert message.message.endswith("began with 40000, now they hold 40001")

@@ -1,0 +1,12 @@
+"""Bounds of an audit: value, unit, why."""
+
+UNSETTLED_COUNT_MAX = 16
+"""Groups of records whose signatures are on their way: what keeps all cores busy, and the memory
+that what was said of records takes until they are settled."""
+
+INDEX_CHUNK_RECORD_COUNT = 65_536
+"""Records whose entries in the index are compared together: where they differ, so many are looked
+at one by one."""
+
+COMPARED_KEY_COUNT_MAX = 500_000
+"""Keys of a family held at once while looking for those that differ: about 100 MB."""

@@ -1,0 +1,123 @@
+"""Who signed: derived from the bytes in the log, never believed.
+
+A family says which signatures must be there (`Signed`, `SignedTotals`) and goes on; whether they
+are is found out later, many at a time, by whoever has a processor to spare (`verifying`).
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from node.verify.limits import SIGNER_COUNT_MAX
+from protocols.crypto import (
+    KnownSigner,
+    keccak256,
+    known_signer_from_signature,
+    recover_address,
+    restore_v,
+)
+from protocols.errors import InvalidSignature
+
+
+class Signed(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="one"):
+    """`signer` (20 bytes) must have signed `hash32` under EIP-191."""
+
+    what: str
+    """Begins the finding if it did not."""
+    hash32: bytes
+    signature: bytes
+    signer: bytes
+
+
+class SignedTotals(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="run"):
+    """The same of a run of vouchers: each over keccak256(channel id || total), one a record."""
+
+    what: str
+    channel_id: bytes
+    totals32: list[bytes]
+    signatures: list[bytes]
+    signer: bytes
+
+
+Claim = Signed | SignedTotals
+Said = str | Claim
+"""What a family says of a record: a fault, or what is one unless the signatures are there."""
+
+
+def signature_fault(what: str, hash32: bytes, signature: bytes, signer: bytes) -> str | None:
+    """None if `signer` (20 bytes) signed `hash32` under EIP-191, else what is wrong.
+
+    A peer may have sent either v (M9): who signed is in r and s.
+    """
+    try:
+        if recover_address(hash32, signature) != signer:
+            restore_v(hash32, signature, signer)
+    except InvalidSignature as error:
+        return f"{what} is not signed by 0x{signer.hex()}: {error.reason}"
+    return None
+
+
+def faults(said: Iterable[Said]) -> Iterator[str]:
+    """The faults in what was said, every signature looked at here and now."""
+    for one in said:
+        if isinstance(one, str):
+            yield one
+        else:
+            yield from (fault for _, fault in claim_faults(one))
+
+
+def claim_faults(claim: Claim) -> Iterator[tuple[int, str]]:
+    """(place in the run, what is wrong) of each signature that is not there, one by one."""
+    for place, single in enumerate(singles(claim)):
+        fault = signature_fault(single.what, single.hash32, single.signature, single.signer)
+        if fault is not None:
+            yield place, fault
+
+
+def singles(claim: Claim) -> Sequence[Signed]:
+    """The signatures of a claim, each for itself."""
+    if isinstance(claim, Signed):
+        return (claim,)
+    return [
+        Signed(claim.what, keccak256(claim.channel_id + total), signature, claim.signer)
+        for total, signature in zip(claim.totals32, claim.signatures, strict=True)
+    ]
+
+
+class SignatureBook:
+    """Checks many signatures of few signers: against the key that the first of them showed.
+
+    It finds what `signature_fault` finds, without recovering a key each time.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, KnownSigner] = {}
+
+    def __len__(self) -> int:
+        """Keys that it keeps."""
+        return len(self._known)
+
+    def holds(self, claim: Claim) -> bool:
+        """Whether every signature of the claim is there."""
+        if isinstance(claim, Signed):
+            return self._is_signed(claim.hash32, claim.signature, claim.signer)
+        prefix, signer = claim.channel_id, claim.signer
+        known = self._known.get(signer)
+        pairs = zip(claim.totals32, claim.signatures, strict=True)
+        if known is None:
+            return all(self._is_signed(keccak256(prefix + t), s, signer) for t, s in pairs)
+        verify = known.verify
+        return all(verify(keccak256(prefix + total), signature) for total, signature in pairs)
+
+    def _is_signed(self, hash32: bytes, signature: bytes, signer: bytes) -> bool:
+        known = self._known.get(signer)
+        if known is not None:
+            return known.verify(hash32, signature)
+        if signature_fault("", hash32, signature, signer) is not None:
+            return False
+        known = known_signer_from_signature(hash32, signature, signer)
+        if known is not None:
+            if len(self._known) >= SIGNER_COUNT_MAX:
+                self._known.clear()
+            self._known[signer] = known
+        return True

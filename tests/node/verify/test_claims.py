@@ -1,0 +1,90 @@
+"""Who signed is recovered from the bytes."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.verify.claims import (
+    SignatureBook,
+    Signed,
+    SignedTotals,
+    claim_faults,
+    faults,
+    signature_fault,
+)
+from protocols.types import amount_to_bytes
+from protocols.voucher import sign_voucher, voucher_hash
+from tests.support.actors import ALICE, BOB, Actor
+
+HASH = b"\x11" * 32
+SIGNED = ALICE.signer(HASH)
+
+
+def test_the_signer_is_recovered() -> None:
+    assert signature_fault("it", HASH, SIGNED, ALICE.address) is None
+
+
+def test_the_other_v_is_the_same_signature() -> None:
+    other = SIGNED[:64] + bytes([55 - SIGNED[64]])
+    assert signature_fault("it", HASH, other, ALICE.address) is None
+
+
+@pytest.mark.parametrize(
+    ("hash32", "signature", "signer"),
+    [
+        (HASH, SIGNED, BOB.address),
+        (b"\x12" * 32, SIGNED, ALICE.address),
+        (HASH, SIGNED[:64] + b"\x00", ALICE.address),
+        (HASH, SIGNED[:32] + b"\xff" * 32 + SIGNED[64:], ALICE.address),
+        (HASH, b"", ALICE.address),
+        (HASH, bytes(64) + b"\x1b", ALICE.address),
+    ],
+)
+def test_anything_else_is_a_fault(hash32: bytes, signature: bytes, signer: bytes) -> None:
+    fault = signature_fault("the voucher", hash32, signature, signer)
+    assert fault is not None
+    assert fault.startswith("the voucher is not signed by 0x" + signer.hex())
+
+
+CHANNEL_ID = b"\xc1" * 32
+TOTALS = [amount_to_bytes(total) for total in (5, 9, 12)]
+
+
+def run(*signatures: bytes) -> SignedTotals:
+    return SignedTotals("the voucher", CHANNEL_ID, TOTALS, list(signatures), ALICE.address)
+
+
+def signed(total32: bytes, by: Actor = ALICE) -> bytes:
+    return sign_voucher(CHANNEL_ID, int.from_bytes(total32, "big"), by.signer)
+
+
+def test_a_run_of_vouchers_is_so_many_signatures() -> None:
+    good = [signed(total) for total in TOTALS]
+    assert list(faults([run(*good)])) == []
+    said, fault = faults(["said", run(good[0], signed(TOTALS[1], BOB), good[2])])
+    assert said == "said"
+    assert fault == signature_fault(
+        "the voucher", voucher_hash(CHANNEL_ID, 9), signed(TOTALS[1], BOB), ALICE.address
+    )
+    wrong = run(good[0], good[0], good[0])
+    assert [place for place, _ in claim_faults(wrong)] == [1, 2]
+
+
+@given(st.lists(st.tuples(st.sampled_from([ALICE, BOB]), st.integers(0, 70)), max_size=12))
+def test_a_book_of_keys_finds_what_recovery_finds(made: list[tuple[Actor, int]]) -> None:
+    book = SignatureBook()
+    for signer, flipped in made:
+        signature = bytearray(signer.signer(HASH))
+        if flipped < len(signature):
+            signature[flipped] ^= 1
+        for expected in (ALICE, BOB):
+            claim = Signed("it", HASH, bytes(signature), expected.address)
+            assert book.holds(claim) == (list(claim_faults(claim)) == [])
+
+
+def test_a_book_forgets_keys_rather_than_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node.verify.claims.SIGNER_COUNT_MAX", 1)
+    book = SignatureBook()
+    for signer in (ALICE, BOB, ALICE, BOB):
+        assert book.holds(Signed("it", HASH, signer.signer(HASH), signer.address))
+        assert len(book) == 1
