@@ -7,16 +7,23 @@ to again; the last few are kept, since who asks once asks again.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 import trio
 
-from node.limits import PAST_STATE_COUNT_MAX
+from node.limits import (
+    COUNTED_RECORD_COUNT_MAX,
+    PAST_STATE_COUNT_MAX,
+)
 from node.moments import AtBlock, AtRecord, AtTime, Moment, utc_text
 from node.store.log import EventLog
 from protocols import events
 from protocols.moment_errors import MomentAhead, MomentBeforeLog
 from protocols.node_state import NodeState, apply_all
+
+ENTITY_SLICE_COUNT = 32
+"""Records read one by one (20 us each) before everything else has a turn."""
 
 
 class History:
@@ -86,6 +93,31 @@ class History:
         self._states[seq] = state
         while len(self._states) > PAST_STATE_COUNT_MAX:
             del self._states[next(iter(self._states))]
+
+    async def record_counts(
+        self, from_seq: int, last_seq: int, entity: bytes | None
+    ) -> Counter[str] | None:
+        """How many records of each name there are; about one channel or objective if `entity`.
+
+        None if there are more than `COUNTED_RECORD_COUNT_MAX`. Raises `LogDamaged`.
+        """
+        counts: Counter[str] = Counter()
+        if entity is None:
+            if last_seq + 1 - from_seq > COUNTED_RECORD_COUNT_MAX:
+                return None
+            for records in self._log.record_blocks(from_seq, last_seq + 1):
+                counts.update(record.name for record in records)
+                await trio.lowlevel.checkpoint()
+            return counts
+        for number, record in enumerate(self._log.read_entity(entity, from_seq), 1):
+            if record.seq > last_seq:
+                break
+            if number > COUNTED_RECORD_COUNT_MAX:
+                return None
+            counts[record.name] += 1
+            if number % ENTITY_SLICE_COUNT == 0:
+                await trio.lowlevel.checkpoint()
+        return counts
 
     async def _fold(self, seq: int) -> NodeState:
         state = NodeState()

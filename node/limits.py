@@ -70,6 +70,9 @@ ROUTE_PEER_COUNT_MAX = 1_024
 LOG_READ_COUNT_MAX = 1_000
 """Records one call may read."""
 
+COUNTED_RECORD_COUNT_MAX = 1_000_000
+"""Records that are counted by name for a comparison: some three seconds beside everything else."""
+
 PAST_STATE_COUNT_MAX = 2
 """Past states that are kept for whoever asks for the same moment again: each may take as much
 memory as the node's own, and a comparison needs two."""

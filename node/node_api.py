@@ -4,6 +4,7 @@ room."""
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 from pathlib import Path
@@ -148,6 +149,19 @@ class NodeApi:
             )
             for record in records
         ]
+
+    def time_at(self, seq: int) -> int:
+        """When a record of the log was written, Unix milliseconds."""
+        return self._engine.log.time_at(seq)
+
+    async def record_counts(
+        self, from_seq: int, last_seq: int, entity: bytes | None
+    ) -> Counter[str] | None:
+        """How many records of each name there are; about one channel or objective if `entity`.
+
+        None if there are more than `COUNTED_RECORD_COUNT_MAX`.
+        """
+        return await self._history.record_counts(from_seq, last_seq, entity)
 
     async def route_quote(
         self,

@@ -20,7 +20,7 @@ if __name__ == "__main__":
     # Python puts this file's folder first, where other files hide packages of their names.
     sys.path[0] = str(ROOT)
 
-from node.rpc import backups, params, payments, results, routes  # noqa: E402
+from node.rpc import backups, diff, params, payments, results, routes  # noqa: E402
 from node.rpc.errors import all_faults  # noqa: E402
 from node.rpc.methods import DOCUMENT, METHODS, Command, Query  # noqa: E402
 from protocols.errors import all_errors  # noqa: E402
@@ -28,7 +28,7 @@ from protocols.errors import all_errors  # noqa: E402
 ERRORS_PAGE = ROOT / "docs" / "errors.md"
 RPC_PAGE = ROOT / "docs" / "rpc.md"
 
-ROOMS = (params, results, payments, routes, backups)
+ROOMS = (params, results, payments, routes, backups, diff)
 """Where parameters and answers are described."""
 
 MARK = "<!-- From here on written by scripts/reference.py -->\n"
@@ -41,6 +41,7 @@ TYPES = {
     "AddressOut": "address",
     "Hash32Text": "id",
     "Hash32Out": "id",
+    "SignedAmountOut": "amount, below 0 with a minus sign",
     "SignatureText": "signature",
     "SignatureOut": "signature",
     "MomentText": "moment",
@@ -176,7 +177,8 @@ def _documented() -> dict[str, tuple[str, dict[str, tuple[str, str]]]]:
                 if isinstance(statement, ast.AnnAssign):
                     assert isinstance(statement.target, ast.Name)
                     annotation = ast.unparse(statement.annotation)
-                    fields[statement.target.id] = (annotation, _string(following))
+                    # from_ is spelt so because Python keeps the word for itself.
+                    fields[statement.target.id.rstrip("_")] = (annotation, _string(following))
             found[node.name] = (_joined(ast.get_docstring(node)), fields)
     return found
 

@@ -11,6 +11,7 @@ from node.cli.close import close
 from node.cli.config_show import show
 from node.cli.demo import demo
 from node.cli.devnet import devnet
+from node.cli.diff import diff
 from node.cli.events import events
 from node.cli.hub import hub
 from node.cli.init import init
@@ -57,6 +58,7 @@ app.command(rich_help_panel=LOOKING)(hub)
 app.command(rich_help_panel=LOOKING)(channels)
 app.command(rich_help_panel=LOOKING)(objectives)
 app.command(rich_help_panel=LOOKING)(events)
+app.command(rich_help_panel=LOOKING)(diff)
 app.command(rich_help_panel=LOOKING)(call)
 app.command(rich_help_panel=LOOKING)(audit)
 app.command(rich_help_panel=LOOKING)(version)

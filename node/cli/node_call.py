@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -118,17 +118,22 @@ def _uncertain(message: str, request_id: str) -> CommandFailed:
     )
 
 
-def channel_id_of(directory: Path, text: str, at: str | None = None) -> str:
+def channel_id_of(directory: Path, text: str, *moments: str | None) -> str:
     """The whole channel id for itself, for its beginning, or as tables show it.
 
-    With `at`, of the channels there were at that moment.
+    Of the channels there are now, or there were at any of the given moments; None is now.
     """
-    return _whole_id(text, "channel", lambda: _ids(directory, "channel", at))
+    return _whole_id(text, "channel", lambda: _ids_at(directory, "channel", moments))
 
 
-def objective_id_of(directory: Path, text: str, at: str | None = None) -> str:
+def objective_id_of(directory: Path, text: str, *moments: str | None) -> str:
     """The whole objective id, likewise."""
-    return _whole_id(text, "objective", lambda: _ids(directory, "objective", at))
+    return _whole_id(text, "objective", lambda: _ids_at(directory, "objective", moments))
+
+
+def _ids_at(directory: Path, kind: str, moments: Sequence[str | None]) -> list[str]:
+    found = (known for at in moments or (None,) for known in _ids(directory, kind, at))
+    return list(dict.fromkeys(found))
 
 
 def _ids(directory: Path, kind: str, at: str | None) -> list[str]:

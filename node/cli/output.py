@@ -106,7 +106,9 @@ def flattened(fields: Mapping[str, Any], prefix: str = "") -> list[tuple[str, st
         if isinstance(value, Mapping):
             found += flattened(value, f"{prefix}{name}.")
         elif isinstance(value, list | tuple):
-            found.append((prefix + name, ", ".join(str(item) for item in value) or "none"))
+            found.append(
+                (prefix + name, ", ".join(printable(str(item)) for item in value) or "none")
+            )
         else:
             found.append((prefix + name, _word(value)))
     return found
@@ -115,7 +117,16 @@ def flattened(fields: Mapping[str, Any], prefix: str = "") -> list[tuple[str, st
 def _word(value: object) -> str:
     if value is None or value == "":
         return "none"
-    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return printable(str(value))
+
+
+def printable(text: str) -> str:
+    """The text on one line and without what steers a terminal: peers write reasons and memos."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def short(identifier: str) -> str:

@@ -20,6 +20,9 @@ LOG_READ_SLICE_COUNT = 50
 """Records rendered (20 us each) before `log_read` lets others run: a millisecond."""
 LIST_COUNT_MAX = 1_000
 """Entries of one `channel_list` or `objective_list` (under 1 kB each); `after` goes on."""
+DIFF_CHANNEL_COUNT_MAX = 100
+"""Changed channels of one `log_diff`; `after` goes on. A ledger lists up to 400 guarantees that
+came and as many that went (300 bytes each)."""
 LIST_SLICE_COUNT = 50
 """Entries looked at (20 us each) before a list lets others run: a millisecond."""
 PATH_COUNT_MAX = 31

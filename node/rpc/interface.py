@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -52,6 +53,17 @@ class NodeApi(NodeView, Protocol):
     ) -> Sequence[LogEntry]:
         """At most `limit` records from `from_seq` up to `last_seq`; of one channel or objective if
         `entity`."""
+
+    def time_at(self, seq: int) -> int:
+        """When a record of the log was written, Unix milliseconds."""
+
+    async def record_counts(
+        self, from_seq: int, last_seq: int, entity: bytes | None
+    ) -> Counter[str] | None:
+        """How many records of each name there are; about one channel or objective if `entity`.
+
+        None if there are too many to count.
+        """
 
     def payment(self, payment_id: PaymentId, last_seq: int) -> PaymentAnswer | None:
         """A payment of that name with what proves it up to that record; None if there is none."""

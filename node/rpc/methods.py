@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from node.answers import Answer
-from node.rpc import backups, commands, params, payments, queries, results, routes
+from node.rpc import backups, commands, diff, params, payments, queries, results, routes
 from node.rpc.interface import NodeApi
 from node.rpc.openrpc import openrpc_document
 from node.rpc.params import Params, params_decoder
@@ -339,6 +339,15 @@ QUERIES = (
         {"from_seq": 0, "limit": 10},
         _MOMENT,
         queries.log_read,
+    ),
+    Query(
+        "log_diff",
+        "What changed between two moments: channel by channel, and in all that is ours.",
+        diff.LogDiffParams,
+        diff.LogDiff,
+        {"from": 0},
+        (errors.UnknownChannel, *_MOMENT),
+        diff.log_diff,
     ),
 )
 

@@ -65,7 +65,7 @@ def channel_view(node: NodeView, channel: Channel, *, in_full: bool = False) -> 
         channel_id=to_hex(channel.channel_id),
         kind=kind,
         status=status(channel),
-        role=_role(kind, channel),
+        role=role_of(kind, channel),
         counterparty=checksum_address(channel.counterparty),
         participants=_addresses(fixed.participants),
         asset=checksum_address(terms.asset),
@@ -97,7 +97,8 @@ def _our_deposit(channel: Channel, deposits: tuple[int, ...]) -> int:
     return deposits[-1] if channel.is_end else 0
 
 
-def _role(kind: ChannelKind, channel: Channel) -> Role:
+def role_of(kind: ChannelKind, channel: Channel) -> Role:
+    """Ours in the channel."""
     first, second = LEDGER_ROLES if kind == "ledger" else PAYMENT_ROLES
     if channel.my_index == 0:
         return first
@@ -120,7 +121,7 @@ def _ledger_view(channel: Channel, in_full: bool) -> LedgerView | None:
         guaranteed=str(sum(guarantee.amount for guarantee in held.guarantees)),
         guarantee_count=len(held.guarantees),
         update_count=len(ledger.queue),
-        guarantees=[_guarantee_view(found) for found in held.guarantees] if in_full else None,
+        guarantees=[guarantee_view(found) for found in held.guarantees] if in_full else None,
         updates=[_update_view(proposed) for proposed in ledger.queue] if in_full else None,
         refused_payments=_refused_payments(channel, ledger) if in_full else None,
     )
@@ -134,7 +135,8 @@ def _refused_payments(channel: Channel, ledger: Ledger) -> list[RefusedPaymentVi
     ]
 
 
-def _guarantee_view(guarantee: Guarantee) -> GuaranteeView:
+def guarantee_view(guarantee: Guarantee) -> GuaranteeView:
+    """An amount of a ledger that carries a channel."""
     return GuaranteeView(
         to_hex(guarantee.target),
         str(guarantee.amount),

@@ -154,7 +154,7 @@ class EventLog:
 
         Raises `LogDamaged` at the first record that is missing, altered or unreadable.
         """
-        return chain.from_iterable(self._blocks(from_seq, to_seq))
+        return chain.from_iterable(self.record_blocks(from_seq, to_seq))
 
     def read_events(
         self, from_seq: int = 0, to_seq: int | None = None
@@ -166,7 +166,7 @@ class EventLog:
         self, from_seq: int = 0, to_seq: int | None = None
     ) -> Iterator[list[tuple[Record, Event]]]:
         """What `read_events` gives, many at a time."""
-        for records in self._blocks(from_seq, to_seq):
+        for records in self.record_blocks(from_seq, to_seq):
             pairs: list[tuple[Record, Event]] = []
             for record in records:
                 try:
@@ -240,8 +240,8 @@ class EventLog:
             os.close(self._lock)
             self._lock = None
 
-    def _blocks(self, from_seq: int, to_seq: int | None) -> Iterator[list[Record]]:
-        """What `read` gives, many records at a time."""
+    def record_blocks(self, from_seq: int, to_seq: int | None) -> Iterator[list[Record]]:
+        """What `read` gives, many at a time: for who lets others run in between."""
         end = self.next_seq if to_seq is None else min(to_seq, self.next_seq)
         if from_seq >= end:
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 
 import pytest
@@ -15,6 +16,7 @@ from node.store.kv import BLOCK_COUNT_MAX
 from protocols import inputs
 from protocols.moment_errors import MomentAhead, MomentBeforeLog
 from protocols.node_state import NodeState, apply
+from tests.support.builders import CHANNEL
 from tests.support.engine_rig import START_MS, Rig, opened, pay
 
 
@@ -195,3 +197,26 @@ async def test_recorded_times_and_blocks_never_fall() -> None:
     assert all(before.time_ms <= after.time_ms for (before, _), (after, _) in pairwise(records))
     blocks = [event.block_num for _, event in records if event.NAME == "chain-block-processed"]  # type: ignore[attr-defined]
     assert blocks == sorted(set(blocks))
+
+
+async def test_records_are_counted_by_name_in_a_range_and_of_a_channel() -> None:
+    rig, past = await lived()
+    newest = rig.log.next_seq - 1
+    records = list(rig.log.read())
+    counted = await past.record_counts(5, newest - 2, None)
+    assert counted == Counter(record.name for record in records[5 : newest - 1])
+    assert await past.record_counts(7, 6, None) == {}
+    of_channel = await past.record_counts(5, newest - 2, CHANNEL)
+    about = [record.seq for record in rig.log.read_entity(CHANNEL, 5)]
+    assert of_channel is not None
+    assert of_channel.total() == sum(seq <= newest - 2 for seq in about) > 0
+
+
+async def test_what_is_too_much_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig, past = await lived()
+    monkeypatch.setattr(history, "COUNTED_RECORD_COUNT_MAX", 10)
+    assert await past.record_counts(0, 10, None) is None
+    found = await past.record_counts(0, 9, None)
+    assert found is not None
+    assert found.total() == 10
+    assert await past.record_counts(0, rig.log.next_seq - 1, CHANNEL) is None

@@ -7,6 +7,7 @@ recorded. A test may hold the batches back, and tell receipts by hand.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -174,6 +175,15 @@ class RecordingNode:
 
     def hub_status(self) -> dict[str, object]:
         return {"enabled": False, "at": {"seq": self.seq}}
+
+    def time_at(self, seq: int) -> int:
+        return self.entries[seq].time_ms
+
+    async def record_counts(
+        self, from_seq: int, last_seq: int, entity: bytes | None
+    ) -> Counter[str] | None:
+        found = self.record(from_seq, len(self.entries), entity, last_seq)
+        return Counter(entry.name for entry in found)
 
     def payment(self, payment_id: bytes, last_seq: int) -> PaymentAnswer | None:
         """One payment is known, from its record on."""

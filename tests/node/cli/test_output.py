@@ -79,3 +79,13 @@ def test_a_short_id_shows_both_ends_and_a_short_text_is_left_alone() -> None:
     assert output.short("0x1234" + "ab" * 28 + "5678") == "0x1234…5678"
     assert output.short("0x12345678") == "0x12345678"
     assert output.short("") == ""
+
+
+def test_what_would_steer_a_terminal_is_spelt_out(capsys: pytest.CaptureFixture[str]) -> None:
+    output.print_table("T", ("a",), [["\x1b[2Jgone\nnext\u202e é"]], "")
+    output.print_fields("F", {"reason": "\x1b]0;title\x07", "list": ["\x9b31m"]})
+    out = capsys.readouterr().out
+    assert r"\x1b[2Jgone\nnext\u202e é" in out
+    assert r"\x1b]0;title\x07" in out
+    assert r"\x9b31m" in out
+    assert not {"\x1b", "\x9b", "\x07", "\u202e"} & set(out)
