@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import takewhile
+from itertools import islice, takewhile
 from pathlib import Path
 
 import trio
@@ -16,6 +16,7 @@ from node.backups import Backups
 from node.chain.service import ChainService
 from node.config import Config
 from node.engine import Engine
+from node.explain.story import Fact
 from node.history import History
 from node.hub_status import hub_status
 from node.limits import LOG_READ_COUNT_MAX
@@ -162,6 +163,16 @@ class NodeApi:
         None if there are more than `COUNTED_RECORD_COUNT_MAX`.
         """
         return await self._history.record_counts(from_seq, last_seq, entity)
+
+    def facts(
+        self, entities: Sequence[bytes], from_seq: int, to_seq: int, limit: int
+    ) -> Sequence[Fact]:
+        """At most `limit` records about any of these ids, in order, from_seq <= seq < to_seq."""
+        records = self._engine.log.read_entities(entities, from_seq, to_seq)
+        return [
+            Fact(record.seq, record.time_ms, record.cause_seq, record.event())
+            for record in islice(records, limit)
+        ]
 
     async def route_quote(
         self,

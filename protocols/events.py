@@ -306,7 +306,8 @@ class NodeRestored(Event, frozen=True, array_like=True, gc=False):
 
 
 class ObjectiveParamsRecorded(Event, frozen=True, array_like=True, gc=False):
-    """Who asked for the objective; request_id is empty when a peer did."""
+    """Who asked for the objective. request_hash is there if our owner did, whether or not under a
+    request id; not if a peer did, or if this node had to by itself."""
 
     NAME = "objective-params-recorded"
     objective_id: ObjectiveId

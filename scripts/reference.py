@@ -20,7 +20,16 @@ if __name__ == "__main__":
     # Python puts this file's folder first, where other files hide packages of their names.
     sys.path[0] = str(ROOT)
 
-from node.rpc import backups, diff, params, payments, results, routes  # noqa: E402
+from node.explain import standing, story  # noqa: E402
+from node.rpc import (  # noqa: E402
+    backups,
+    diff,
+    explain,
+    params,
+    payments,
+    results,
+    routes,
+)
 from node.rpc.errors import all_faults  # noqa: E402
 from node.rpc.methods import DOCUMENT, METHODS, Command, Query  # noqa: E402
 from protocols.errors import all_errors  # noqa: E402
@@ -28,7 +37,7 @@ from protocols.errors import all_errors  # noqa: E402
 ERRORS_PAGE = ROOT / "docs" / "errors.md"
 RPC_PAGE = ROOT / "docs" / "rpc.md"
 
-ROOMS = (params, results, payments, routes, backups, diff)
+ROOMS = (params, results, payments, routes, backups, diff, explain, standing, story)
 """Where parameters and answers are described."""
 
 MARK = "<!-- From here on written by scripts/reference.py -->\n"

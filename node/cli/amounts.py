@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import re
 
+from node.amounts import format_amount as format_amount
+from node.amounts import format_of as format_of
+
 UNIT_DECIMALS = {"wei": 0, "gwei": 9, "eth": 18, "ether": 18}
 """Digits behind the point of each unit."""
 AMOUNT_MAX = 2**256 - 1
@@ -48,11 +51,6 @@ def parse_units(text: str) -> int:
     return amount
 
 
-def format_of(asset: str, amount: int) -> str:
-    """Exactly: `format_amount` for the chain's own currency, 1000 units for a token."""
-    return format_amount(amount) if int(asset, 16) == 0 else f"{amount} units"
-
-
 def brief_of(asset: str, amount: int) -> str:
     """`format_of` for a narrow column: of a long number of units the first digits and how many."""
     if int(asset, 16) == 0:
@@ -63,17 +61,6 @@ def brief_of(asset: str, amount: int) -> str:
     point = f"{digits[0]}.{digits[1:BRIEF_DIGIT_COUNT]}".rstrip("0").rstrip(".")
     cut = "" if not digits[BRIEF_DIGIT_COUNT:].strip("0") else "…"
     return f"{point}{cut}e{len(digits) - 1} units"
-
-
-def format_amount(amount_wei: int) -> str:
-    """Exactly, in the unit that reads best: 1 ETH, 0.25 ETH, 3 gwei, 17 wei."""
-    sign, size = ("-", -amount_wei) if amount_wei < 0 else ("", amount_wei)
-    if size == 0 or size < 10**6:
-        return f"{sign}{size} wei"
-    unit, decimals = ("ETH", 18) if size >= 10**14 else ("gwei", 9)
-    whole, rest = divmod(size, 10**decimals)
-    fraction = f"{rest:0{decimals}d}".rstrip("0")
-    return f"{sign}{whole}{'.' + fraction if fraction else ''} {unit}"
 
 
 def brief_amount(amount_wei: int) -> str:

@@ -13,6 +13,7 @@ from node.cli.demo import demo
 from node.cli.devnet import devnet
 from node.cli.diff import diff
 from node.cli.events import events
+from node.cli.explain import explain
 from node.cli.hub import hub
 from node.cli.init import init
 from node.cli.ledger import app as ledger
@@ -59,6 +60,7 @@ app.command(rich_help_panel=LOOKING)(channels)
 app.command(rich_help_panel=LOOKING)(objectives)
 app.command(rich_help_panel=LOOKING)(events)
 app.command(rich_help_panel=LOOKING)(diff)
+app.command(rich_help_panel=LOOKING)(explain)
 app.command(rich_help_panel=LOOKING)(call)
 app.command(rich_help_panel=LOOKING)(audit)
 app.command(rich_help_panel=LOOKING)(version)

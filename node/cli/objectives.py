@@ -9,7 +9,7 @@ from node.cli.failures import reports_failures
 from node.cli.node_call import ask, objective_id_of
 from node.cli.options import HERE, AsJson, At, NodeDir
 from node.cli.output import print_fields, print_json, print_table, short, titled
-from node.cli.wait import awaited
+from node.explain.awaited import awaited
 
 COLUMNS = ("objective", "type", "status", "channel", "waiting")
 

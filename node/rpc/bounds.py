@@ -25,6 +25,10 @@ DIFF_CHANNEL_COUNT_MAX = 100
 came and as many that went (300 bytes each)."""
 LIST_SLICE_COUNT = 50
 """Entries looked at (20 us each) before a list lets others run: a millisecond."""
+STORY_STEP_COUNT_MAX = 500
+"""Steps of one page of a story (about 500 bytes each); `next_seq` goes on."""
+STORY_RECORD_COUNT_MAX = 50_000
+"""Records read for one page of a story: half a second, in slices between which others run."""
 PATH_COUNT_MAX = 31
 """Participants of a virtual channel's path behind the payer: 32 with it."""
 TEXT_LENGTH_MAX = 256

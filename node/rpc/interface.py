@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from node.answers import BackupAnswer, Done, LogEntry, PaymentAnswer, Until
+from node.explain.story import Fact
 from node.moments import Moment
 from protocols.inputs import Input
 from protocols.node_state import NodeState
@@ -85,6 +86,12 @@ class NodeApi(NodeView, Protocol):
 
     async def queue_room(self) -> None:
         """Return when a command may be offered again: to sleep for about a batch will do."""
+
+    def facts(
+        self, entities: Sequence[bytes], from_seq: int, to_seq: int, limit: int
+    ) -> Sequence[Fact]:
+        """At most `limit` records about any of the channels, objectives, payments or transactions
+        of these ids, in order, from `from_seq` on and before `to_seq`."""
 
     async def route_quote(
         self,

@@ -12,7 +12,17 @@ from typing import Any
 import msgspec
 
 from node.answers import Answer
-from node.rpc import backups, commands, diff, params, payments, queries, results, routes
+from node.rpc import (
+    backups,
+    commands,
+    diff,
+    explain,
+    params,
+    payments,
+    queries,
+    results,
+    routes,
+)
 from node.rpc.interface import NodeApi
 from node.rpc.openrpc import openrpc_document
 from node.rpc.params import Params, params_decoder
@@ -321,6 +331,33 @@ QUERIES = (
         {"payment_id": "0x" + "0a" * 32},
         (errors.UnknownPayment, *_MOMENT),
         payments.payment_get,
+    ),
+    Query(
+        "channel_explain",
+        "A channel's story: each step, what it followed from, and where the channel stands now.",
+        explain.ChannelExplainParams,
+        explain.ChannelStory,
+        {"channel_id": _CHANNEL},
+        (errors.UnknownChannel,),
+        explain.channel_explain,
+    ),
+    Query(
+        "objective_explain",
+        "An objective's story, from what began it to its end.",
+        explain.ObjectiveExplainParams,
+        explain.ChannelStory,
+        {"objective_id": _OBJECTIVE},
+        (errors.UnknownObjective,),
+        explain.objective_explain,
+    ),
+    Query(
+        "payment_explain",
+        "A payment's story: made, listed, refused or receipted, and by which voucher it is proved.",
+        explain.PaymentExplainParams,
+        explain.PaymentStory,
+        {"payment_id": "0x" + "0a" * 32},
+        (errors.UnknownPayment,),
+        explain.payment_explain,
     ),
     Query(
         "node_backup",

@@ -21,6 +21,7 @@ from protocols.events import (
     ChainBlockProcessed,
     Event,
     LogTailCut,
+    MessageDropped,
     NodeCreated,
     encode_payload,
 )
@@ -40,7 +41,7 @@ SYNCED_KEY = b"synced"
 BLOCK_PREFIX = b"block|"
 """In META, before a block number (u64): which record says that the block was processed."""
 
-_ENTITY_FIELDS = ("channel_id", "objective_id", "payment_id", "intent_id")
+_ENTITY_FIELDS = ("channel_id", "objective_id", "payment_id", "intent_id", "message_id")
 INDEXED_FIELDS: dict[str, tuple[str, ...]] = {
     name: tuple(field for field in _ENTITY_FIELDS if field in event.__struct_fields__)
     for name, event in EVENTS.items()
@@ -48,6 +49,8 @@ INDEXED_FIELDS: dict[str, tuple[str, ...]] = {
 """By which fields an event is found again, besides its request id."""
 # A listed payment stands right before the record of its batch, which its channel leads to.
 INDEXED_FIELDS[PaymentListed.NAME] = ("payment_id",)
+# Of a message that was refused nothing else is ever asked, and it may have no id.
+INDEXED_FIELDS[MessageDropped.NAME] = ()
 _COLUMNS = {name: tuple(map(attrgetter, fields)) for name, fields in INDEXED_FIELDS.items()}
 _OF_EITHER_OWNER = frozenset(
     event.NAME

@@ -96,7 +96,7 @@ def close_channel(draft: Draft, command: CloseChannel, channel: Channel) -> Obje
             raise ChannelNotOpen(channel.channel_id, "not funded yet")
         if channel.ledger is not None:
             ledger_closing.require_closable(channel)
-        request_hash = command_hash(command) if command.request_id else None
+        request_hash = command_hash(command)
         closing.start(draft, channel, draft.context.me, command.request_id, request_hash)
     return identity
 

@@ -176,7 +176,7 @@ def open_channel(draft: Draft, command: OpenChannel | OpenLedger) -> ObjectiveId
     )
     state = State(fixed, b"", (SingleAssetExit(command.asset, allocations),), PREFUND_TURN, False)
     _require_acceptable(draft, state)
-    request_hash = command_hash(command) if command.request_id else None
+    request_hash = command_hash(command)
     kind, me = ObjectiveType.DIRECT_FUND, draft.context.me
     identity = record_opening(draft, kind, state, me, command.request_id, request_hash)
     draft.emit(events.ObjectiveApproved(identity, me))

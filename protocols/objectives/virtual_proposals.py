@@ -66,7 +66,7 @@ def open_channel(draft: Draft, command: OpenVirtual) -> ObjectiveId:
     require_state(draft, state)
     ledger_id = choose_right(draft, state, 0, command.fees)
     require_room(draft, state, 0, command.fees, (ledger_id,))
-    request_hash = command_hash(command) if command.request_id else None
+    request_hash = command_hash(command)
     kind, me = ObjectiveType.VIRTUAL_FUND, draft.context.me
     identity = record_opening(draft, kind, state, me, command.request_id, request_hash)
     _record_ledgers(draft, state.channel_id, b"", ledger_id, command.fees)

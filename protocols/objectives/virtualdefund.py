@@ -114,7 +114,7 @@ def close_channel(draft: Draft, command: CloseChannel, channel: Channel) -> Obje
     if not channel.is_end:
         raise OnlyEndsClose(channel.channel_id)
     if is_supported(channel, POSTFUND_TURN):
-        request_hash = command_hash(command) if command.request_id else None
+        request_hash = command_hash(command)
         return closing.start(draft, channel, draft.context.me, command.request_id, request_hash)
     opening = fund_id(channel)
     if channel.my_index != 0:

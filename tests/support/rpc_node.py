@@ -25,11 +25,13 @@ from node.answers import (
     ReceiptAnswer,
     Until,
 )
+from node.explain.story import Fact
 from node.moments import AtRecord, AtTime, Moment, utc_text
 from node.payment_answers import PaymentCommand, first_answer
 from node.rpc.call import RpcEndpoint
 from node.rpc.interface import NodeView
 from node.rpc.server import RpcServer
+from node.store.batch import INDEXED_FIELDS
 from protocols import events, inputs
 from protocols.crank import crank
 from protocols.draft import Context, Decision
@@ -152,6 +154,16 @@ class RecordingNode:
             entry
             for entry in self.entries[from_seq : last_seq + 1]
             if named is None or named in entry.payload.values()
+        ]
+        return found[:limit]
+
+    def facts(
+        self, entities: Sequence[bytes], from_seq: int, to_seq: int, limit: int
+    ) -> Sequence[Fact]:
+        found = [
+            Fact(seq, TIME_MS, None, event)
+            for seq, event in enumerate(self._recorded[from_seq:to_seq], from_seq)
+            if any(getattr(event, field) in entities for field in INDEXED_FIELDS[event.NAME])
         ]
         return found[:limit]
 

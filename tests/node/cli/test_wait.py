@@ -8,23 +8,14 @@ import pytest
 from node.cli.failures import CommandFailed
 from node.cli.node_call import ask
 from node.cli.wait import (
-    AWAITED,
     OBJECTIVE_FAILED,
-    awaited,
     naming_the_request,
     wait_for_objective,
 )
 from node.rpc.call import RpcUnreachable
-from protocols.objectives.base import WaitingFor
 from tests.support.daemons import Network
 
 pytestmark = pytest.mark.e2e
-
-
-def test_every_condition_there_is_has_words_for_a_person() -> None:
-    assert set(AWAITED) == {str(condition) for condition in WaitingFor}
-    assert awaited("my-deposit") == "our deposit to be mined"
-    assert awaited("a-later-nodes-condition") == "a later nodes condition"
 
 
 def funding_objective(network: Network, channel_id: str) -> str:

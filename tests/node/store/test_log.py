@@ -125,6 +125,26 @@ def test_records_of_one_entity_come_alone_and_in_order(fresh: tuple[EventLog, Re
     log.close()
 
 
+def test_records_of_several_entities_come_each_once_and_in_order(
+    fresh: tuple[EventLog, Reopen],
+) -> None:
+    log, _ = fresh
+    fill(log, 3)
+    batch = log.begin(TIME_MS)
+    for number in range(3, 90):
+        channel_id = OTHER_CHANNEL if number % 10 == 0 else CHANNEL
+        batch.append(payment(number, channel_id=channel_id))
+    log.commit(batch)
+    both = (CHANNEL, OTHER_CHANNEL, (7).to_bytes(32, "big"))
+    assert [record.seq for record in log.read_entities(both)] == list(range(1, 90))
+    assert [record.seq for record in log.read_entities(both, 20, 25)] == list(range(20, 25))
+    others = [record.seq for record in log.read_entities((OTHER_CHANNEL,))]
+    assert others == list(range(10, 90, 10))
+    assert list(log.read_entities((b"\xff" * 32,))) == []
+    assert list(log.read_entities(())) == []
+    log.close()
+
+
 def test_records_written_as_a_run_are_found_one_by_one(fresh: tuple[EventLog, Reopen]) -> None:
     log, _ = fresh
     fill(log, 3)

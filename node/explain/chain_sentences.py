@@ -1,0 +1,211 @@
+"""Sentences for transactions, and for what the chain showed."""
+
+from __future__ import annotations
+
+from node.explain.channel_sentences import Sentence
+from node.explain.story import Cast, Telling
+from node.explain.words import amount_words, harmless, moment, short_bytes
+from protocols import events
+from protocols.event import Event
+from protocols.types import Address, Amount32, amount_from_bytes
+
+_CALLS = {
+    "deposit": "deposit",
+    "conclude": "settle the channel by its final state",
+    "approve": "let the adjudicator take our deposit of a token",
+}
+"""What our transactions are for; other kinds are shown as they are."""
+
+
+def _call(kind: str) -> str:
+    return _CALLS.get(kind, harmless(kind))
+
+
+def _of_asset(asset: Address, amount: Amount32) -> str:
+    return amount_words(asset, amount_from_bytes(amount))
+
+
+def _requested(event: events.TransactionRequested, cast: Cast) -> Telling:
+    value = amount_from_bytes(event.value)
+    sum_ = f" {amount_words(bytes(20), value)}" if value else ""
+    return Telling(f"We decided on a transaction, to {_call(event.kind)}{sum_}.")
+
+
+def _submitted(event: events.TransactionSubmitted, cast: Cast) -> Telling:
+    return Telling(
+        f"The transaction was signed (nonce {event.nonce}) and may be broadcast from now on: "
+        f"{short_bytes(event.tx_hash)}.",
+        "us",
+        "chain",
+        None,
+        f"transaction {short_bytes(event.tx_hash)}",
+    )
+
+
+def _mined(event: events.TransactionMined, cast: Cast) -> Telling:
+    cost = event.gas_used * amount_from_bytes(event.gas_price)
+    how = "worked" if event.succeeded else "was reverted"
+    return Telling(
+        f"The transaction {short_bytes(event.tx_hash)} is in block {event.block_num} and {how}; "
+        f"its gas cost {amount_words(bytes(20), cost)}.",
+        "chain",
+        "us",
+        None,
+        f"mined in block {event.block_num}" if event.succeeded else "reverted",
+    )
+
+
+def _failed(event: events.TransactionFailed, cast: Cast) -> Telling:
+    return Telling(
+        f"The transaction came to nothing: {harmless(event.reason)}.",
+        "chain",
+        "us",
+        None,
+        "transaction refused",
+    )
+
+
+def _observed(event: events.ChainLogObserved, cast: Cast) -> Telling:
+    return Telling(
+        f"The chain shows {_log(event)} in block {event.block_num}; it counts when it is "
+        "confirmed.",
+        "chain",
+        "us",
+        None,
+        is_detail=True,
+    )
+
+
+def _log(event: events.ChainLogObserved) -> str:
+    held = _of_asset(event.asset, event.amount)
+    match event.log_name:
+        case "Deposited":
+            return f"a deposit (held: {held})"
+        case "AllocationUpdated":
+            return f"a payout (still held: {held})"
+        case "ChallengeRegistered":
+            return f"a challenge that ends {moment(event.number * 1_000)} UTC"
+        case "ChallengeCleared" | "Checkpointed":
+            return f"turn {event.number} on record, no challenge"
+        case "Concluded":
+            return "the conclusion"
+        case "OutcomePaid":
+            return "what was paid out"
+        case name:
+            return harmless(name)
+
+
+def _deposit(event: events.DepositDetected, cast: Cast) -> Telling:
+    amount = _of_asset(event.asset, event.amount_deposited)
+    held = _of_asset(event.asset, event.now_held)
+    return Telling(
+        f"A deposit of {amount} was confirmed in block {event.block_num}; the adjudicator holds "
+        f"{held} for the channel.",
+        "chain",
+        "us",
+        None,
+        f"{amount} deposited, block {event.block_num}",
+    )
+
+
+def _allocation(event: events.AllocationUpdated, cast: Cast) -> Telling:
+    held = _of_asset(event.asset, event.new_amount)
+    return Telling(
+        f"After a payout in block {event.block_num} the adjudicator still holds {held}.",
+        "chain",
+        "us",
+        None,
+        is_detail=True,
+    )
+
+
+def _challenge(event: events.ChallengeRegistered, cast: Cast) -> Telling:
+    who = cast.person(event.challenger)
+    final = ", a final state" if event.is_final else ""
+    return Telling(
+        f"{'We' if who == 'we' else who} challenged with turn {event.turn_num_record}{final} "
+        f"in block {event.block_num}; it ends {moment(event.finalization_time * 1_000)} UTC.",
+        "chain",
+        "us",
+        None,
+        f"challenged with turn {event.turn_num_record}",
+    )
+
+
+def _cleared(event: events.ChallengeCleared, cast: Cast) -> Telling:
+    return Telling(
+        f"Turn {event.new_turn_num_record} is on record since block {event.block_num}: no "
+        "challenge runs.",
+        "chain",
+        "us",
+        None,
+        f"turn {event.new_turn_num_record} on record",
+    )
+
+
+def _concluded(event: events.ChannelConcluded, cast: Cast) -> Telling:
+    turn = "" if event.finalized_at_turn is None else f" at turn {event.finalized_at_turn}"
+    return Telling(
+        f"The channel was concluded on chain{turn}, block {event.block_num}.",
+        "chain",
+        "us",
+        None,
+        f"concluded, block {event.block_num}",
+    )
+
+
+def _withdrawn(event: events.WithdrawCompleted, cast: Cast) -> Telling:
+    amount, who = _of_asset(event.asset, event.amount), cast.person(event.recipient)
+    to = "us" if who == "we" else who
+    return Telling(
+        f"{amount} was paid out to {to}, block {event.block_num}.",
+        "chain",
+        "us" if who == "we" else "peer",
+        None if who == "we" else event.recipient,
+        f"pays {amount}",
+    )
+
+
+def _holdings(event: events.HoldingsRead, cast: Cast) -> Telling:
+    return Telling(
+        f"We asked the chain: at block {event.block_num} it holds "
+        f"{_of_asset(event.asset, event.held)} for the channel.",
+        "chain",
+        "us",
+        None,
+        "holdings read",
+    )
+
+
+def _block(event: events.ChainBlockProcessed, cast: Cast) -> Telling:
+    return Telling(f"Everything up to block {event.block_num} is known.", "chain", is_detail=True)
+
+
+def _reorg(event: events.ChainReorged, cast: Cast) -> Telling:
+    return Telling(
+        f"The chain replaced its blocks from {event.fork_block_num} on: what was seen in them "
+        "no longer counts.",
+        "chain",
+        "us",
+        None,
+        f"blocks from {event.fork_block_num} replaced",
+    )
+
+
+CHAIN_SENTENCES: dict[type[Event], Sentence] = {
+    events.TransactionRequested: _requested,
+    events.TransactionSubmitted: _submitted,
+    events.TransactionMined: _mined,
+    events.TransactionFailed: _failed,
+    events.ChainLogObserved: _observed,
+    events.DepositDetected: _deposit,
+    events.AllocationUpdated: _allocation,
+    events.ChallengeRegistered: _challenge,
+    events.ChallengeCleared: _cleared,
+    events.ChannelConcluded: _concluded,
+    events.WithdrawCompleted: _withdrawn,
+    events.HoldingsRead: _holdings,
+    events.ChainBlockProcessed: _block,
+    events.ChainReorged: _reorg,
+}
+"""By event: what it says of a transaction or the chain."""
