@@ -118,6 +118,8 @@ class Batch:
         self._log: Any = store.handle(LOG)
         self._entity: Any = store.handle(ENTITY)
         self._outbox: Any = store.handle(OUTBOX)
+        self.chain_hashes: list[bytes] = []
+        """Those of this batch's records, in order."""
         self._signed: dict[bytes, bytes] = {}
 
     def append(self, event: Event, cause_seq: int | None = None) -> int:
@@ -132,6 +134,7 @@ class Batch:
             self.chain_hash = chain_seed(encode_payload(event))
         record = _encode((event.VERSION, seq, self._time_ms, cause_seq, name, event))
         self.chain_hash = chain = sha256(self.chain_hash + record).digest()
+        self.chain_hashes.append(chain)
         key = seq.to_bytes(SEQ_SIZE_BYTES, "big")
         self._put(key, chain + record, self._log)
         for field in INDEXED_FIELDS[name]:
@@ -158,9 +161,11 @@ class Batch:
         first, first_seq, chain = run[0], self.next_seq, self.chain_hash
         name, version, time_ms = first.NAME, first.VERSION, self._time_ms
         put, log, cause = self._put, self._log, cause_seq
+        chained = self.chain_hashes.append
         for seq, event in enumerate(run, first_seq):
             record = _encode((version, seq, time_ms, cause, name, event))
             chain = sha256(chain + record).digest()
+            chained(chain)
             put(seq.to_bytes(SEQ_SIZE_BYTES, "big"), chain + record, log)
             cause = later_cause_seq
         self.next_seq, self.chain_hash, self.is_empty = first_seq + len(run), chain, False

@@ -17,13 +17,15 @@ SIGNED_TURNS = "signed_turns"
 """channel_id (32) || turn u64 -> state hash we signed (M6)."""
 SNAPSHOTS = "snapshots"
 """The state as it was, entity by entity: derived from the log, see `node.store.snapshots`."""
+TREE = "tree"
+"""Nodes of the Merkle mountain range over the records: see `node.store.log_tree`."""
 META = "meta"
 """Facts about the log itself."""
 
 BLOCK_COUNT_MAX = 256
 """Entries read ahead: enough to make a step of a generator cheap, few enough for a CPU's cache."""
 
-FAMILIES = (LOG, ENTITY, OUTBOX, SIGNED_TURNS, SNAPSHOTS, META)
+FAMILIES = (LOG, ENTITY, OUTBOX, SIGNED_TURNS, SNAPSHOTS, TREE, META)
 
 
 class KeyValueError(Exception):

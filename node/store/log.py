@@ -36,6 +36,8 @@ from node.store.kv import (
     KeyValueDamaged,
     KeyValueError,
 )
+from node.store.limits import TREE_UNWRITTEN_COUNT_MAX
+from node.store.log_tree import LogTree
 from node.store.record import (
     CHAIN_SIZE_BYTES,
     FORMAT_VERSION,
@@ -77,6 +79,7 @@ class EventLog:
         self._failure: str | None = None
         self._batch: Batch | None = None
         """The one begun last; it holds handles of the store."""
+        self._tree: LogTree | None = None
         self.next_seq = 0
         """How many records there are: the sequence number of the next."""
         self.chain_hash = b""
@@ -138,6 +141,8 @@ class EventLog:
         if batch.is_empty:
             return
         self._failure = "interrupted"
+        if self._tree is not None:
+            self._tree.put_nodes(batch.native)
         try:
             self._store.write(batch.seal())
         except Exception as error:
@@ -148,9 +153,33 @@ class EventLog:
         batch.release()
         self.next_seq = batch.next_seq
         self.chain_hash = batch.chain_hash
+        if self._tree is not None:
+            self._tree.keep(batch.chain_hashes)
         if batch.records_tail_cut and self._path is not None:
             tail.forget(self._path)
             self.tail_cut = None
+
+    @property
+    def tree(self) -> LogTree:
+        """The Merkle mountain range over the records; taken up when it is first asked for."""
+        if self._tree is None:
+            self._tree = LogTree(self._store, self._chain_hashes, self.next_seq)
+        return self._tree
+
+    def grow_tree(self) -> bool:
+        """Take a bounded number of new records into the tree, between two batches.
+
+        False if all were in it already. Raises `LogDamaged` or `LogWriteFailed`.
+        """
+        tree = self.tree
+        if tree.lag_count == 0:
+            return False
+        tree.advance()
+        if tree.unwritten_count > TREE_UNWRITTEN_COUNT_MAX and not self._read_only:
+            batch = self.begin(0)
+            batch.is_empty = False
+            self.commit(batch)
+        return True
 
     def read(self, from_seq: int = 0, to_seq: int | None = None) -> Iterator[Record]:
         """Records with from_seq <= seq < to_seq (default: all there are), verified.
@@ -320,6 +349,18 @@ class EventLog:
         except msgspec.DecodeError as error:
             raise LogDamaged(f"the record does not decode: {error}", 0, 0) from error
         return chain_seed(record.payload)
+
+    def _chain_hashes(self, from_seq: int, to_seq: int) -> list[bytes]:
+        """Those of the records from_seq <= seq < to_seq, as they are stored; all are there."""
+        found: list[bytes] = []
+        try:
+            for entries in self._store.blocks(LOG, seq_key(from_seq), seq_key(to_seq)):
+                found += [value[:CHAIN_SIZE_BYTES] for _, value in entries]
+        except KeyValueDamaged as error:
+            raise unreadable(self._store, str(error), from_seq + len(found)) from error
+        if len(found) != to_seq - from_seq:
+            raise LogDamaged("records are missing", from_seq, to_seq - 1)
+        return found
 
     def _stored(self, seq: int) -> bytes:
         try:
