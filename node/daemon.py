@@ -30,6 +30,7 @@ from node.config import Config
 from node.config_values import Endpoint
 from node.engine import Engine, replay
 from node.faults import Faults, faults_from
+from node.heads import Heads
 from node.limits import (
     OUTBOX_MESSAGE_COUNT_MAX,
     RESTORED_TURN_OFFSET_MAX,
@@ -136,6 +137,8 @@ class Daemon:
             clock_ms=lambda: time.time_ns() // 1_000_000,
             faults=faults,
         )
+        self.heads = Heads(self.log, self.state, self.peers, _Doorstep(self))
+        self.engine.on_head = self.heads.signed
         self._begin_log()
         self.outbox.load(effect for _, effect in self.log.outbox())
         self.api = NodeApi(
@@ -226,11 +229,14 @@ class Daemon:
     def _hear(self, peer: Address, note: Note) -> None:
         if isinstance(note, RouteQuery | RouteAnswer):
             self.routes.hear(peer, note)
+        else:
+            self.heads.hear(peer, note)
 
     def _peer_connected(self, peer: Address, received: int) -> None:
         self.misbehaviour.met(self.state.peer(peer))
         self.engine.urge(inputs.PeerConnected(peer, received))
         self.outbox.resume_messages(peer, received)
+        self.heads.met(peer)
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT. Raises what makes it impossible to go on."""
@@ -241,6 +247,7 @@ class Daemon:
                 nursery.start_soon(_verify_deployment, self.config)
                 nursery.start_soon(self.engine.run)
                 nursery.start_soon(self.routes.run)
+                nursery.start_soon(self.heads.run)
                 listen = self.config.p2p.listen
                 p2p_port = await _start_listening(nursery, "p2p", listen, self.peers.run)
                 await nursery.start(self.chain.run, *self._chain_cursor())

@@ -26,10 +26,13 @@ from node.limits import (
     BACKLOG_INPUT_COUNT_MAX,
     BATCH_INPUT_COUNT_MAX,
     DIGEST_INTERVAL_RECORD_COUNT,
+    HEAD_INTERVAL_RECORD_COUNT,
     INPUT_QUEUE_COUNT_MAX,
     LEDGER_INPUT_COUNT_MAX,
     LISTED_PAYMENT_COUNT_MAX,
     PROMPT_INPUT_COUNT_MAX,
+    TREE_LAG_COUNT_MIN,
+    TREE_TURN_SLICE_COUNT_MAX,
 )
 from node.outbox import Outbox
 from node.requests import Requests
@@ -38,9 +41,15 @@ from node.store.log import EventLog
 from node.waiters import Waiters
 from protocols import events, inputs
 from protocols.draft import Context
+from protocols.head_events import LogHeadSigned
+from protocols.log_head import LogHead, sign_head
 from protocols.messages import LedgerCountersignature, LedgerProposal, PaymentBatch
 from protocols.node_state import Digest, NodeState, apply_all
+from protocols.peer_heads import owner_of
 from protocols.types import Address
+
+_CLOSING_RECORD_COUNT = 2
+"""Head and digest."""
 
 
 class Engine:
@@ -62,6 +71,8 @@ class Engine:
         self.clock_ms = clock_ms
         """By which records are dated, Unix milliseconds."""
         self._faults = faults
+        self.on_head: Callable[[LogHead], None] | None = None
+        """Told each head of the log once it is durable."""
         requests, waiters = Requests(event_log, state), Waiters(state)
         self._desk = Desk(event_log, state, outbox, requests, waiters, context, acknowledge)
         self._digest = Digest()
@@ -116,13 +127,22 @@ class Engine:
     async def run(self) -> None:
         """Take batches for ever. Ends only by cancellation or by a turn that failed."""
         while self._failure is None:
-            if not self._queue:
+            if not self._queue and self.log.tree.lag_count < TREE_LAG_COUNT_MIN:
                 self._awake = trio.Event()
                 await self._awake.wait()
             else:
                 await trio.lowlevel.checkpoint()
             self._take_turn()
+            await self._grow_tree()
         raise self._failure
+
+    async def _grow_tree(self) -> None:
+        """What is recorded stands in the tree soon after, in slices nobody waits for."""
+        for _ in range(TREE_TURN_SLICE_COUNT_MAX):
+            if self.log.tree.lag_count < TREE_LAG_COUNT_MIN or self._failure is not None:
+                return
+            self.log.grow_tree()
+            await trio.lowlevel.checkpoint()
 
     def prompt(self) -> None:
         """Take the turn now, if little waits: what many handed in is better written together.
@@ -152,6 +172,8 @@ class Engine:
             self._awake.set()
         finally:
             self._in_turn = False
+        if self.log.tree.lag_count >= TREE_LAG_COUNT_MIN:
+            self._awake.set()
 
     def _take(self) -> list[Queued]:
         taken: list[Queued] = []
@@ -169,14 +191,18 @@ class Engine:
     def step(self, taken: list[Queued]) -> None:
         """One batch, from inputs to release; synchronous on purpose."""
         step = Step(self._desk, self._now_ms())
+        head = None
+        if self._head_lag_count() >= HEAD_INTERVAL_RECORD_COUNT and self._tree_is_near():
+            head = self._record_head(step)
         step.take_all(taken)
         if step.batch.next_seq - self._digested_seq >= DIGEST_INTERVAL_RECORD_COUNT:
             self._record_digest(step, clean_stop=False)
         self._write(step)
         step.release()
+        self._tell_head(head)
 
     def stop(self) -> None:
-        """Finish what is queued and close the log's books: the last record is a digest.
+        """Finish what is queued and close the log's books: a head over all, and a digest as last.
 
         Raises what made a turn fail if `run` did not live to do so.
         """
@@ -186,6 +212,12 @@ class Engine:
         self._queue.clear()
         step = Step(self._desk, self._now_ms())
         step.take_all(rest)
+        self._write(step)
+        step.release()
+        step = Step(self._desk, self._now_ms())
+        # A log that got nothing but its closing records since the last head needs no other.
+        if self._head_lag_count() > _CLOSING_RECORD_COUNT and self._tree_is_near():
+            self._record_head(step)
         self._record_digest(step, clean_stop=True)
         self._write(step)
         step.release()
@@ -196,6 +228,54 @@ class Engine:
         step.record(event, None)
         self._write(step)
         step.release()
+
+    def sign_head(self) -> LogHead:
+        """A head over every record there is, durable when this returns; for who asks between turns.
+
+        The tree should be near (`EventLog.grow_tree`). Raises what makes the node stop.
+        """
+        if self._failure is not None:
+            raise self._failure
+        assert not self._in_turn, "a turn may sign its own"
+        try:
+            while self.log.grow_tree():
+                pass
+            step = Step(self._desk, self._now_ms())
+            head = self._record_head(step)
+            self._write(step)
+        except BaseException as error:
+            self._failure = error
+            self._awake.set()
+            raise
+        step.release()
+        self._tell_head(head)
+        return head
+
+    def _head_lag_count(self) -> int:
+        """Records since the last head, with that of the head itself."""
+        head = self.state.node.head
+        return self.log.next_seq - (0 if head is None else head.length)
+
+    def _tree_is_near(self) -> bool:
+        """Take in the few records that the tree may lack; False if they are not few."""
+        for _ in range(TREE_TURN_SLICE_COUNT_MAX):
+            if not self.log.grow_tree():
+                return True
+        return self.log.tree.lag_count == 0
+
+    def _record_head(self, step: Step) -> LogHead:
+        """Sign the log as it is before this batch; the record of it is the batch's first."""
+        length = self.log.next_seq
+        assert step.batch.next_seq == length, "a head is over all records before its own"
+        context = self._desk.context(step.now_ms)
+        owner = owner_of(self.state.node, context.me)
+        head = sign_head(owner, length, self.log.tree.root(length), context.signer)
+        step.record(LogHeadSigned(head.length, head.root, head.signature), None)
+        return head
+
+    def _tell_head(self, head: LogHead | None) -> None:
+        if head is not None and self.on_head is not None:
+            self.on_head(head)
 
     def _record_digest(self, step: Step, *, clean_stop: bool) -> None:
         """The digest of the state as it stands after everything in this batch."""

@@ -28,6 +28,29 @@ LISTED_PAYMENT_COUNT_MAX = 2_000
 DIGEST_INTERVAL_RECORD_COUNT = 1_000
 """Records between two state digests (ADR 0025)."""
 
+HEAD_INTERVAL_RECORD_COUNT = 1_000
+"""Records between two signed heads of the log (ADR 0051): a signature, a record and a note to each
+peer are spread over them."""
+
+TREE_LAG_COUNT_MIN = 256
+"""Records that wait before the tree over the log takes them in: so many together cost half a
+millisecond, and less than as many woken tasks."""
+
+TREE_TURN_SLICE_COUNT_MAX = 4
+"""Slices of the tree between two turns of the engine: twice what a turn of long lists records."""
+
+HEAD_TOLD_INTERVAL_S = 1.0
+"""Seconds between two heads that peers are told: a node at full load signs ten a second."""
+
+HEAD_RATE_PER_S = 2.0
+"""Notes about heads that are heard of one peer a second: twice what we send."""
+
+HEAD_BURST_COUNT = 8.0
+"""Such notes that may come at once: two at each connection, and a link may be bad."""
+
+HEAD_PEER_COUNT_MAX = 4_096
+"""Peers whose budget of such notes is remembered."""
+
 TICK_INTERVAL_S = 1.0
 """Seconds between two Tick inputs: the grain of resends and time-outs."""
 
@@ -84,6 +107,7 @@ assert (
     <= INPUT_QUEUE_COUNT_MAX // 4
 )
 assert DIGEST_INTERVAL_RECORD_COUNT >= LOG_READ_COUNT_MAX
+assert HEAD_INTERVAL_RECORD_COUNT > TREE_LAG_COUNT_MIN
 
 
 def challenge_duration_s_min(confirmation_count: int) -> int:

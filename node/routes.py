@@ -20,7 +20,7 @@ from node.limits import (
     ROUTE_RATE_PER_S,
     ROUTE_WAITING_COUNT_MAX,
 )
-from node.p2p.rate import TokenBucket
+from node.p2p.rate import PeerBudgets
 from protocols import routes
 from protocols.draft import Draft
 from protocols.notes import encode_note
@@ -53,7 +53,7 @@ class Routes:
         self._speaker = speaker
         self._draft = draft
         self._waiting: dict[tuple[Address, bytes], _Waiting] = {}
-        self._budgets: dict[Address, TokenBucket] = {}
+        self._budgets = PeerBudgets(ROUTE_RATE_PER_S, ROUTE_BURST_COUNT, ROUTE_PEER_COUNT_MAX)
         self._nursery: trio.Nursery | None = None
 
     async def run(self) -> None:
@@ -91,7 +91,7 @@ class Routes:
                 waiting.hops = note.hops
                 waiting.heard.set()
             return
-        if self._nursery is None or not self._affords(peer):
+        if self._nursery is None or not self._budgets.allow(peer, trio.current_time()):
             return
         try:
             place = routes.require_path(note.path, self._me, peer)
@@ -125,14 +125,3 @@ class Routes:
         if not waiting.heard.is_set():
             return routes.not_reached(query, place, "the time was over")
         return routes.from_answer(query, place, waiting.hops)
-
-    def _affords(self, peer: Address) -> bool:
-        """Whether the peer asked seldom enough; the budgets of the last few peers are kept."""
-        now_s = trio.current_time()
-        budget = self._budgets.pop(peer, None) or TokenBucket(
-            ROUTE_RATE_PER_S, ROUTE_BURST_COUNT, now_s
-        )
-        self._budgets[peer] = budget
-        while len(self._budgets) > ROUTE_PEER_COUNT_MAX:
-            del self._budgets[next(iter(self._budgets))]
-        return budget.allows(1.0, now_s)

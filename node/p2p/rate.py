@@ -3,6 +3,8 @@ that the caller gives; no clock and no randomness of its own."""
 
 from collections.abc import Callable
 
+from protocols.types import Address
+
 
 class TokenBucket:
     """A budget that refills with time. Debt is allowed: who overdraws waits until it is paid."""
@@ -30,6 +32,24 @@ class TokenBucket:
             return False
         self._tokens -= amount
         return True
+
+
+class PeerBudgets:
+    """What each of many peers may ask for; the budgets of the last few are remembered."""
+
+    def __init__(self, rate_per_s: float, burst: float, peer_count_max: int) -> None:
+        self._rate_per_s = rate_per_s
+        self._burst = burst
+        self._peer_count_max = peer_count_max
+        self._buckets: dict[Address, TokenBucket] = {}
+
+    def allow(self, peer: Address, now_s: float) -> bool:
+        """Whether the peer asked seldom enough; once more counts."""
+        bucket = self._buckets.pop(peer, None) or TokenBucket(self._rate_per_s, self._burst, now_s)
+        self._buckets[peer] = bucket
+        while len(self._buckets) > self._peer_count_max:
+            del self._buckets[next(iter(self._buckets))]
+        return bucket.allows(1.0, now_s)
 
 
 class Backoff:

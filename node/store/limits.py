@@ -5,7 +5,7 @@ TREE_KEPT_COUNT_MAX = 16_384
 megabytes. Beyond it they are read from the log again, which costs a third more."""
 
 TREE_SLICE_COUNT_MAX = 512
-"""Records that are taken into the tree at once: about a millisecond in which nothing else is done."""
+"""Records that are taken into the tree at once: about a millisecond, and nothing else is done."""
 
 TREE_UNWRITTEN_COUNT_MAX = 4_096
 """Nodes of the tree that wait for a batch to be written with: those over 130,000 records. Only a

@@ -1,4 +1,4 @@
-"""The Merkle mountain range over the records, kept beside the log: the root now, proofs at any time.
+"""The Merkle mountain range over the records, kept beside the log: its root, and proofs.
 
 Nothing is done for it while records are written but to keep their chain hashes in memory; `advance`
 takes them in later, a bounded number at once. Of the nodes only those over whole blocks of 64
@@ -132,8 +132,10 @@ class LogTree:
         by_height = levels(self._leaves(block_first, min(block_first + BLOCK_LEAF_COUNT, length)))
         place = seq - block_first
         path = [by_height[low][place >> low ^ 1] for low in range(min(height, BLOCK_HEIGHT))]
-        for high in range(BLOCK_HEIGHT, height):
-            path.append(self._node(high, ((seq >> high ^ 1) + 1) << high))
+        path += [
+            self._node(high, ((seq >> high ^ 1) + 1) << high)
+            for high in range(BLOCK_HEIGHT, height)
+        ]
         return path, self._peaks(length)
 
     def _peaks(self, length: int) -> list[bytes]:

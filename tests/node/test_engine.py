@@ -14,17 +14,24 @@ from node.limits import (
     INPUT_QUEUE_COUNT_MAX,
     LEDGER_INPUT_COUNT_MAX,
     PROMPT_INPUT_COUNT_MAX,
+    TREE_LAG_COUNT_MIN,
+    TREE_TURN_SLICE_COUNT_MAX,
 )
 from node.store.errors import LogDamaged, LogWriteFailed
 from node.store.kv import LOG
+from node.store.limits import TREE_SLICE_COUNT_MAX
 from protocols import events, inputs, messages
+from protocols.head_events import LogHeadSigned
 from protocols.ledger_events import LedgerUpdateSigned
+from protocols.log_head import LogHead, require_signed
+from protocols.mountain_range import MountainRange
 from protocols.node_state import NodeState, apply
+from protocols.peer_heads import owner_of
 from tests.support.actors import ALICE, BOB
 from tests.support.builders import (
     CHANNEL,
 )
-from tests.support.engine_rig import START_MS, opened, opened_ledger, pay, receipt
+from tests.support.engine_rig import START_MS, Rig, opened, opened_ledger, pay, receipt
 from tests.support.ledger_rig import LEDGER
 
 
@@ -165,7 +172,81 @@ async def test_stop_finishes_the_queue_and_the_last_record_is_a_digest() -> None
     assert event.clean_stop
     assert event.digest == rig.state.digest()
     assert last.seq == rig.log.next_seq - 1
-    assert len(rig.journal.of("write")) == 1
+    assert len(rig.journal.of("write")) == 2
+    (head,) = rig.events_of(LogHeadSigned)
+    assert head.length == last.seq - 1
+
+
+def tree_root(rig: Rig, length: int) -> bytes:
+    """The root over the rig's first records, made from nothing."""
+    whole = MountainRange()
+    whole.extend(rig.log.chain_at(seq) for seq in range(length))
+    return whole.root()
+
+
+async def test_a_head_over_all_before_it_is_signed_every_thousand_records() -> None:
+    rig = await opened()
+    for start in range(0, 2_400, 300):
+        await rig.take(*(pay(1, number) for number in range(start + 1, start + 301)))
+    owner = owner_of(rig.state.node, ALICE.address)
+    signed = [(r.seq, e) for r, e in rig.log.read_events() if isinstance(e, LogHeadSigned)]
+    assert len(signed) == 2
+    for seq, event in signed:
+        assert event.length == seq
+        assert event.root == tree_root(rig, seq)
+        require_signed(owner, LogHead(event.length, event.root, event.signature))
+    assert signed[1][0] - signed[0][0] >= 1_000
+    newest = signed[1][1]
+    assert rig.state.node.head == LogHead(newest.length, newest.root, newest.signature)
+    assert rig.log.tree.lag_count < 2 * TREE_LAG_COUNT_MIN
+
+
+async def test_a_head_is_told_when_it_is_durable_and_not_before() -> None:
+    rig = await opened()
+    told: list[LogHead] = []
+
+    def hear(head: LogHead) -> None:
+        told.append(head)
+        rig.journal.note("head")
+
+    rig.engine.on_head = hear
+    head = rig.engine.sign_head()
+    assert told == [head]
+    assert rig.journal.order == ["write asked", "write", "head"]
+    assert head.length == rig.log.next_seq - 1
+    rig.kv.fails = True
+    with pytest.raises(LogWriteFailed):
+        rig.engine.sign_head()
+    assert told == [head]
+    with pytest.raises(LogWriteFailed):
+        await rig.engine.run()
+    with pytest.raises(LogWriteFailed):
+        rig.engine.sign_head()
+
+
+async def test_a_node_that_only_starts_and_stops_signs_no_head_each_time() -> None:
+    rig = await opened()
+    rig.engine.stop()
+    again = rig.restarted()
+    again.engine.stop()
+    assert len(again.events_of(LogHeadSigned)) == 1
+    assert len(again.events_of(events.StateDigestRecorded)) == 2
+
+
+async def test_a_tree_far_behind_is_caught_up_beside_the_work_and_waited_for_by_no_head() -> None:
+    rig = await opened()
+    batch = rig.log.begin(rig.now_ms)
+    count = 3 * TREE_TURN_SLICE_COUNT_MAX * TREE_SLICE_COUNT_MAX
+    batch.append_run([events.StateDigestRecorded(bytes(32), 0, False)] * count, None, None)
+    rig.log.commit(batch)
+    answers = rig.ask(pay(1, 1))
+    rig.engine.prompt()
+    assert len(answers) == 1
+    assert rig.events_of(LogHeadSigned) == []
+    await rig.work()
+    assert rig.log.tree.lag_count < TREE_LAG_COUNT_MIN
+    await rig.answer(pay(1, 2))
+    assert len(rig.events_of(LogHeadSigned)) == 1
 
 
 async def test_recorded_times_never_fall_when_the_clock_steps_back() -> None:

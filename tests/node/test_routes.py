@@ -180,7 +180,7 @@ async def test_budgets_of_a_bounded_number_of_peers_are_remembered() -> None:
     async with wired() as wire:
         for number in range(ROUTE_PEER_COUNT_MAX + 5):
             wire.room(IVAN).hear(number.to_bytes(20, "big"), query())
-        assert len(wire.room(IVAN)._budgets) == ROUTE_PEER_COUNT_MAX
+        assert len(wire.room(IVAN)._budgets._buckets) == ROUTE_PEER_COUNT_MAX
 
 
 async def test_a_bounded_number_of_questions_waits(autojump_clock: MockClock) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.p2p.rate import Backoff, TokenBucket
+from node.p2p.rate import Backoff, PeerBudgets, TokenBucket
 
 
 def test_a_full_bucket_gives_its_burst_without_waiting() -> None:
@@ -47,6 +47,17 @@ def test_who_waits_as_told_never_exceeds_rate_and_burst(steps: list[tuple[float,
         spent += amount
         now_s += wait_s
         assert spent <= 50.0 + 10.0 * now_s + 1e-6
+
+
+def test_each_peer_has_a_budget_and_the_last_few_are_remembered() -> None:
+    budgets = PeerBudgets(1.0, 2.0, 2)
+    peers = [bytes([n]) * 20 for n in range(3)]
+    assert [budgets.allow(peers[0], 0.0) for _ in range(3)] == [True, True, False]
+    assert budgets.allow(peers[1], 0.0)
+    assert not budgets.allow(peers[0], 0.0)
+    assert budgets.allow(peers[0], 1.0)
+    assert budgets.allow(peers[2], 1.0)
+    assert [budgets.allow(peers[1], 1.0) for _ in range(3)] == [True, True, False]
 
 
 def test_the_delay_doubles_from_a_quarter_second_to_thirty() -> None:

@@ -44,6 +44,7 @@ from node.p2p.limits import NOTE_COUNT_MAX, PeerLimits
 from node.p2p.noise import Handshake
 from node.p2p.rate import TokenBucket
 from node.p2p.session import Session, SessionPorts
+from protocols.errors import InvalidSignature
 from protocols.notes import Note, encode_note
 from protocols.routes import RouteAnswer
 from protocols.types import Address
@@ -624,6 +625,17 @@ async def test_a_malformed_word_ends_the_session_and_counts_as_a_fault() -> None
         assert isinstance(await talk.ending(), MalformedFrame)
         (fault,) = talk.inbox.faults
         assert fault.peer == HIGH.address
+
+
+async def test_a_word_whose_hearer_refuses_it_ends_the_session_too() -> None:
+    def refuse(peer: Address, note: Note) -> None:
+        raise InvalidSignature("not its node's")
+
+    async with talking(on_note=refuse) as talk:
+        await send_raw(talk.far, NoteFrame(encode_note(NOTE)))
+        assert isinstance(await talk.ending(), MalformedFrame)
+        (fault,) = talk.inbox.faults
+        assert "not its node's" in fault.reason
 
 
 async def test_words_beyond_the_bound_are_dropped_and_messages_still_leave() -> None:
