@@ -53,6 +53,9 @@ class Check:
         """What is wrong with this record, given all before it."""
         return ()
 
+    def chained(self, chain_hashes: Sequence[bytes]) -> None:
+        """The chain hashes stored with the next records that will be taken."""
+
     def take(self, entries: Sequence[Entry]) -> Iterable[tuple[int, str]]:
         """Records that were judged, in order and none left out: (record, what is wrong with it)."""
         return ()

@@ -16,6 +16,7 @@ from node.audit.facts import Facts
 from node.audit.families import FamilyCheck
 from node.audit.fold import FoldCheck
 from node.audit.funds import FundsCheck
+from node.audit.heads import HeadCheck
 from node.audit.hub import HubCheck
 from node.audit.ledgers import LedgerCheck
 from node.audit.reader import Block, Gap, LogReader, Stored
@@ -48,6 +49,7 @@ def families(facts: Facts, batches: BatchCheck) -> tuple[Check, ...]:
         TransactionCheck(facts),
         ObjectiveCheck(facts),
         FamilyCheck(),
+        HeadCheck(facts),
     )
 
 
@@ -93,6 +95,7 @@ class Judge:
         self._chain.passed(item.values[-1])
         self._record.passed(entries[-1].time_ms)
         if self.on_ground:
+            self._chained(item.values)
             for part in self._parts(entries):
                 self._judge_part(part)
 
@@ -171,6 +174,7 @@ class Judge:
         if fell is not None:
             self._verdicts.add(seq, Finding(seq, self._record.name, fell, severity=NOTE))
         if self.on_ground:
+            self._chained([stored.value])
             self._look(seq)
             self._judge(entry)
             self._taken([entry])
@@ -203,6 +207,11 @@ class Judge:
             ]
             self._of_kind[kind] = checks
         return checks
+
+    def _chained(self, values: Sequence[bytes]) -> None:
+        chain_hashes = [value[:CHAIN_SIZE_BYTES] for value in values]
+        for check in self._checks:
+            check.chained(chain_hashes)
 
     def _taken(self, entries: Sequence[Entry]) -> None:
         for check in self._checks:
