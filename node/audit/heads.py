@@ -8,10 +8,10 @@ from node.audit.checks import Check, Fault, Ground
 from node.audit.entry import Entry
 from node.audit.facts import Facts
 from node.audit.reader import LogReader
-from node.audit.signatures import signature_fault
 from node.store.damage import file_in
 from node.store.kv import TREE, KeyValueDamaged
 from node.store.log_tree import node_key
+from node.verify.claims import signature_fault
 from protocols.head_events import LogHeadDisputed, LogHeadReceived, LogHeadSigned
 from protocols.log_head import LogHead, LogOwner, head_hash
 from protocols.mountain_range import MountainRange
@@ -74,9 +74,7 @@ class HeadCheck(Check):
             stored = self._next_node()
             if stored is not None and stored != (node_key(height, end), node):
                 first = end - (1 << height)
-                self._faults.append(
-                    Fault(f"family tree differs over records {first} to {end - 1}")
-                )
+                self._faults.append(Fault(f"family tree differs over records {first} to {end - 1}"))
                 # Behind a wrong or missing node every other one would seem wrong.
                 self._nodes = iter(())
 
