@@ -102,10 +102,10 @@ class FaultyKeyValue(MemoryKeyValue):
         for family, key, _, stop in batch.changes:
             values = self._values[family]
             if stop is None:
-                yield family, key, values.get(key)
+                yield family, key, self.right_value(family, key)
             else:
                 for removed in [known for known in values if key <= known < stop]:
-                    yield family, removed, values[removed]
+                    yield family, removed, self.right_value(family, removed)
 
     def forget_newest(self, *, is_reported: bool = True) -> bool:
         """The newest batch, acknowledged as it was, turns out torn; False if there is none."""
@@ -118,6 +118,7 @@ class FaultyKeyValue(MemoryKeyValue):
             else:
                 batch.put(key, value, family)
         super().write(batch)
+        self._overwrite()
         if is_reported:
             self.cut = TailCut("wal", 1 + len(self._newest))
         self._newest = []

@@ -142,6 +142,9 @@ class SimulatedNode:
         except StoreError as error:
             self._start_failed(error)
             return
+        except Exception as error:
+            rule = "starts" if self.disk.is_damaged else "no bugs"
+            raise Violation(rule, f"{self.actor.name} could not start: {error!r}") from error
         self.process = process
         process.room.is_down = self.endpoint_lost_count > 0
         self.cut_count += was_cut

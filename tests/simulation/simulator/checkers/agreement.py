@@ -25,6 +25,9 @@ class Agreement(Checker):
         if not step.node.is_honest:
             return
         for channel in step.channels:
+            for turn in channel.turns:
+                if turn.turn_num == channel.supported_turn:
+                    self.require(all(turn.signatures), "supported and not signed by all")
             if not step.node.forgot_count:
                 self._never_falls(step.node.address, channel)
             for address in channel.fixed.participants:

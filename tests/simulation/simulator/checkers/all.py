@@ -28,8 +28,8 @@ CHECKERS: tuple[type[Checker], ...] = (
     Conservation,
     Deposits,
     Requests,
-    Delivery,
     Endings,
+    Delivery,
 )
 NO_BUGS = "no bugs"
 """Not asked: raised when a node stops for a reason that no fault explains."""

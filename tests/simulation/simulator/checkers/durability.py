@@ -75,8 +75,8 @@ class Durability(Checker):
         node.acknowledged_seq = 0
 
     def started(self, node: SimulatedNode, *, was_cut: bool) -> None:
-        node.shadow.catch_up()
-        kept = node.shadow.next_seq
+        assert node.process is not None
+        kept = node.process.log.next_seq
         self.require(
             kept >= node.acknowledged_seq,
             "records that were acknowledged are gone",
