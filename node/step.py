@@ -92,7 +92,8 @@ class Step:
         self._context = desk.context(now_ms)
         self._effects: list[Effect] = []
         self._settled: list[events.Event] = []
-        self._heard: set[Address] = set()
+        self._heard: dict[Address, None] = {}
+        """Peers with messages in this batch, in order: a set's hangs on the process."""
         self._answers: list[tuple[Done, Answer | ProtocolError]] = []
 
     def take_all(self, taken: list[Queued]) -> None:
@@ -116,7 +117,7 @@ class Step:
         """Take the run of payments that begins there; how many it took, maybe none."""
         state = self._desk.state
         if len(received := received_together(items, place)) > 1:
-            self._heard.add(received[0].peer)
+            self._heard[received[0].peer] = None
             result = receive_run(state, received, self._context)
         elif len(sent := sent_together(items, place)) > 1:
             result = send_run(state, sent, self._context)
@@ -140,7 +141,7 @@ class Step:
         if ordered := ordered_together(items, place):
             result = pay_run(state, self._desk.requests.new_ones(ordered), self._context)
         elif told := told_together(items, place):
-            self._heard.add(told[0].peer)
+            self._heard[told[0].peer] = None
             return self._keep_run(update_run(state, told))
         else:
             return 0
@@ -176,7 +177,7 @@ class Step:
         """Crank one input and fold what it leads to; a refused command gets its error."""
         item = queued.item
         if isinstance(item, inputs.PeerMessage):
-            self._heard.add(item.peer)
+            self._heard[item.peer] = None
         if queued.done is not None:
             self._command(queued, queued.done)
             return

@@ -183,7 +183,7 @@ def resend_refused(draft: Draft) -> None:
     Each round waits twice as long as the one before; when many rounds changed nothing the refusal
     is for good, and the channel closes (M13).
     """
-    for channel_id in list(draft.refused):
+    for channel_id in sorted(draft.refused):
         channel = draft.state.channels[channel_id]
         vouchers = channel.vouchers
         if vouchers.refused_at < 0 or channel.my_index != 0:

@@ -20,7 +20,8 @@ from protocols.voucher import NO_PAYMENTS_ROOT, PendingPayment, covered_by, rece
 
 def issue_receipts(draft: Draft) -> None:
     """The end of a batch: the payee signs one receipt for each channel that was paid in."""
-    for channel_id in draft.unreceipted:
+    # Sorted: the order of a set hangs on the process, and what is recorded may not.
+    for channel_id in sorted(draft.unreceipted):
         channel = draft.state.channels[channel_id]
         if channel.my_index != 0 and channel.vouchers.pending:
             draft.begin_anew()
