@@ -14,7 +14,7 @@ from node.answers import Answer, Done
 from protocols.channel import Channel
 from protocols.error import ProtocolError
 from protocols.ledger import MOVE, Ledger, Proposed, parties
-from protocols.ledger_errors import LedgerPaymentNotMade
+from protocols.ledger_errors import LedgerPaymentNotMade, LedgerUpdateForgotten
 from protocols.ledger_events import (
     LedgerPaymentRefusalReceived,
     LedgerRefusalReceived,
@@ -25,6 +25,7 @@ from protocols.ledger_events import (
 )
 from protocols.ledger_queue import is_own_change
 from protocols.node_state import NodeState
+from protocols.resumption_events import LedgerResumed
 from protocols.types import ChannelId
 
 Deciding = (
@@ -34,6 +35,7 @@ Deciding = (
     | LedgerRefusalReceived
     | LedgerPaymentRefusalReceived
     | LedgerRestored
+    | LedgerResumed
 )
 """Events that decide on payments in ledgers."""
 
@@ -96,6 +98,10 @@ class Agreements:
                     yield from self._refused(event.channel_id, name, event.error_code)
             case LedgerPaymentRefusalReceived():
                 yield from self._refused(event.channel_id, event.request_id, event.error_code)
+            case LedgerResumed():
+                code = LedgerUpdateForgotten.name()
+                for name in list(waiting):
+                    yield from self._refused(event.channel_id, name, code)
             case LedgerRestored():
                 yield from self.give_up(event.channel_id)
 

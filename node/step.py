@@ -36,9 +36,16 @@ from protocols.ledger_runs import (
 )
 from protocols.node_state import RUNS, apply, apply_run
 from protocols.payment_runs import receive_run, received_together, send_run, sent_together
+from protocols.resumption_events import LedgerJumpSigned, LedgerResumed
 from protocols.types import Address
 
-SIGNING = (events.StateSigned, LedgerUpdateProposed, LedgerUpdateSigned)
+SIGNING = (
+    events.StateSigned,
+    LedgerUpdateProposed,
+    LedgerUpdateSigned,
+    LedgerJumpSigned,
+    LedgerResumed,
+)
 """Events that hold our signature on a state: one state a turn (M6)."""
 
 SETTLING = (

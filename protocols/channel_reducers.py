@@ -26,6 +26,7 @@ from protocols.channel import (
     with_signature,
     with_turn,
 )
+from protocols.ledger import Resumption
 from protocols.ledger_reducers import LEDGER_REDUCERS
 from protocols.sharing import shared
 from protocols.state import FixedPart, state_from_encoding
@@ -295,7 +296,10 @@ def restricted(channel: Channel, turn_offset: int = 0) -> Channel:
     the new minimum. `turn_offset` is added where many batches are lost, and maybe not once.
     """
     minimum = next_own_final_turn(channel) + FINAL_TURN_COUNT_MAX + turn_offset
-    return replace(channel, close_only=True, final_turn_min=minimum)
+    ledger = channel.ledger
+    if ledger is not None:
+        ledger = replace(ledger, resumption=Resumption())
+    return replace(channel, close_only=True, final_turn_min=minimum, ledger=ledger)
 
 
 def relearnt(channel: Channel) -> Channel:

@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from protocols import events, ledger_events, messages, payment_events
+from protocols import events, ledger_events, messages, payment_events, resumption_events
 from protocols.channel_reducers import (
     CHANNEL_REDUCERS,
     removal_refused,
@@ -140,6 +140,15 @@ def _update_refused(
         state.channels[change.target] = removal_refused(target)
 
 
+def _resumed(state: NodeState, event: resumption_events.LedgerResumed, time_ms: int) -> None:
+    """The follower's record stands for the move it received and for its answer."""
+    _received_in_channel(state, event, time_ms)
+    channel = state.channels[event.channel_id]
+    if channel.my_index != 0:
+        _set_peer(state, with_sent(state.peer(channel.counterparty)))
+    state.unanswered.discard(event.channel_id)
+
+
 def _wish_refused(
     state: NodeState, event: ledger_events.LedgerPaymentRefused, time_ms: int
 ) -> None:
@@ -214,6 +223,10 @@ CONVERSATION_REDUCERS: dict[type[events.Event], Reducer] = {
     ledger_events.LedgerPaymentRequested: _received_in_channel,
     ledger_events.LedgerPaymentRefused: _wish_refused,
     ledger_events.LedgerPaymentRefusalReceived: _received_in_channel,
+    resumption_events.LedgerResumptionTold: _sent_in_channel,
+    resumption_events.LedgerResumptionHeard: _received_in_channel,
+    resumption_events.LedgerJumpSigned: _sent_in_channel,
+    resumption_events.LedgerResumed: _resumed,
     events.VoucherIssued: _sent_in_channel,
     events.VoucherReceived: _payments_received,
     payment_events.BatchIssued: _sent_in_channel,

@@ -53,10 +53,15 @@ class Peer(Struct, frozen=True, array_like=True, gc=False):
     """The longest head of the peer's log that it showed us."""
     head_dispute_count: int = 0
     """Heads it showed that contradict that one."""
+    compared_cut: int = 0
+    """How many losses of ours were known when the peer last showed a head of our log."""
+    lost_root: bytes = b""
+    """Of the newest head of ours that it showed and our log does not contain."""
 
 
-RESUME_JUMP_MAX = 2**20
-"""How far ahead of our memory a peer's count may be after a cut tail; one batch holds far less."""
+RESUME_JUMP_MAX = 2**40
+"""How far ahead of our memory a peer's count may be after a loss. A torn batch holds far less; a
+backup of last year lacks what a busy node says in a year."""
 
 
 def message_id(sender: Address, receiver: Address, sequence: int, body: bytes) -> Bytes32:
@@ -74,6 +79,7 @@ _COVERED = (
     messages.LedgerRefusal,
     messages.LedgerPaymentRequest,
     messages.LedgerPaymentRefusal,
+    messages.LedgerResumption,
 )
 
 

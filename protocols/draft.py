@@ -85,6 +85,10 @@ def _no_limit(asset: Address) -> int | None:
     return None
 
 
+def _no_head(length: int, root: Bytes32) -> bool:
+    return False
+
+
 class Context(Struct, frozen=True, gc=False):
     """What a crank is told about the moment: the time, the signer, the rules of this node."""
 
@@ -110,6 +114,8 @@ class Context(Struct, frozen=True, gc=False):
     """By asset: the most that guarantees with one peer may come to."""
     capacity: Callable[[Address], int | None] = _no_limit
     """By asset: the most that all channels this node carries as an intermediary may come to."""
+    has_head: Callable[[int, Bytes32], bool] = _no_head
+    """Whether our log has that root over so many records (`mountain_range`)."""
     approval_timeout_s: int = 86_400
     """How long a proposal waits for the owner's word."""
 

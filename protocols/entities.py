@@ -51,6 +51,9 @@ class Node(Struct, frozen=True, array_like=True, gc=False):
     processed_block_num: int = -1
     processed_block_hash: bytes = b""
     tail_cut_count: int = 0
+    """How often records were lost: cut, restored over, or missed by a peer."""
+    kept_count: int = 0
+    """Records that the newest loss left."""
     head: LogHead | None = None
     """The newest head of our log that we signed."""
 

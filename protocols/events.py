@@ -17,7 +17,13 @@ from typing import Any
 
 import msgspec
 
-from protocols import head_events, ledger_events, payment_events, virtual_events
+from protocols import (
+    head_events,
+    ledger_events,
+    payment_events,
+    resumption_events,
+    virtual_events,
+)
 from protocols.crypto import keccak256
 from protocols.event import Event as Event
 from protocols.payment_events import (
@@ -506,6 +512,7 @@ _ROOMS = (
     ledger_events.__name__,
     virtual_events.__name__,
     head_events.__name__,
+    resumption_events.__name__,
 )
 EVENTS: dict[str, type[Event]] = {cls.NAME: cls for cls in _concrete(_ROOMS)}
 """Every event of the current version, by name."""

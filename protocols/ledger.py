@@ -126,6 +126,25 @@ class RefusedPayment(Struct, frozen=True, array_like=True, gc=False):
     error_code: str
 
 
+class Resumption(Struct, frozen=True, array_like=True, gc=False):
+    """After a loss of records on either side: what the two told each other, to go on (M27)."""
+
+    told_turn: int = -1
+    """The agreed turn that we told last; -1 if none since the loss."""
+    heard_turn: int = -1
+    """The agreed turn that the other party told last."""
+    heard_hash: bytes = b""
+    """The hash of its state."""
+    head_agrees: bool = False
+    """Whether our log contains the head that the other party holds of it."""
+    owes_answer: bool = False
+    """Whether the other party asked and was not told yet."""
+    jump_turn: int = -1
+    """Of the move of 0 that we, the leader, signed; -1 before."""
+    jump_hash: bytes = b""
+    jump_signature: bytes = b""
+
+
 class Ledger(Struct, frozen=True, array_like=True, gc=False):
     """The newest agreed state of a ledger channel, and what is proposed on top of it."""
 
@@ -147,6 +166,11 @@ class Ledger(Struct, frozen=True, array_like=True, gc=False):
     standing: Standing = ledger_standing.EMPTY
     """What the queue takes whatever of it is refused. It follows from the queue, and is kept since
     a queue may be long."""
+
+    resumption: Resumption | None = None
+    """None unless a loss of records is to be made good in it."""
+    resumed_turn: TurnNum = 0
+    """Of the newest move that made one good; 0 if none was needed."""
 
     @property
     def proposed_turn(self) -> TurnNum:
@@ -323,4 +347,28 @@ def restored(
         vars_,
         vars_,
         refused_payments=known,
+        resumption=Resumption(),
+        resumed_turn=ledger.resumed_turn,
+    )
+
+
+def resumed(
+    ledger: Ledger,
+    turn_num: TurnNum,
+    state_hash: StateHash,
+    signatures: tuple[Signature, Signature],
+) -> Ledger:
+    """The ledger after a move of 0 far above all that either side forgot (M27).
+
+    What was proposed or wished for below it is not made: the owner who asked for it reads so.
+    """
+    return Ledger(
+        ledger.asset,
+        turn_num,
+        state_hash,
+        signatures,
+        ledger.current,
+        ledger.current,
+        refused_payments=ledger.refused_payments,
+        resumed_turn=turn_num,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from protocols import messages
+from protocols import ledger_resuming, messages
 from protocols.channel import Channel, known_signer
 from protocols.draft import Draft
 from protocols.ledger import MOVE, inverse
@@ -26,6 +26,9 @@ def receive_countersignature(
     ledger, turn_num = require_role(channel, leads=True), body.turn_num
     if turn_num <= ledger.turn_num:
         return []
+    if ledger.resumption is not None and turn_num == ledger.resumption.jump_turn:
+        ledger_resuming.receive_countersignature(draft, channel, body)
+        return []
     if turn_num > ledger.proposed_turn or not is_settled(ledger, turn_num):
         raise ProposalQueueExhausted(turn_num)
     candidate = ledger.queue[turn_num - ledger.turn_num - 1]
@@ -36,6 +39,7 @@ def receive_countersignature(
         LedgerUpdateConfirmed(channel.channel_id, turn_num, candidate.state_hash, body.signature)
     )
     propose_asked(draft, channel.channel_id)
+    ledger_resuming.advance(draft, channel.channel_id)
     return concerned(channel, ledger, turn_num)
 
 

@@ -174,3 +174,13 @@ class LedgerPaymentNotMade(LedgerRefused):
     template = "payment {request_id} was refused: {error_code}"
     request_id: str
     error_code: str
+
+
+@dataclass(eq=False)
+class LedgerUpdateForgotten(LedgerRefused):
+    """A party lost records, and the ledger went on from what both know: this is not part of it."""
+
+    code = 1518
+    next_step = "nothing was paid: pay again, under another request id"
+    template = "turn {turn_num} was not agreed before records were lost"
+    turn_num: int

@@ -6,7 +6,7 @@ refusal binds us never to sign that turn (M8).
 
 from __future__ import annotations
 
-from protocols import messages
+from protocols import ledger_resuming, messages
 from protocols.channel import ChainStatus, Channel, known_signer, observed_chain_status
 from protocols.draft import Draft
 from protocols.error import ProtocolError
@@ -15,6 +15,7 @@ from protocols.ledger import (
     ADD,
     MOVE,
     QUEUE_COUNT_MAX,
+    RESTORED_TURN_JUMP,
     Change,
     Ledger,
     Proposed,
@@ -49,6 +50,9 @@ def receive_proposal(draft: Draft, channel: Channel, body: messages.LedgerPropos
     nothing is kept then, so an honest leader never sends such.
     """
     ledger = require_role(channel, leads=False)
+    if body.turn_num == ledger.turn_num + RESTORED_TURN_JUMP:
+        ledger_resuming.receive_jump(draft, channel, body)
+        return
     expected = ledger.proposed_turn + 1
     if body.turn_num < expected:
         index = body.turn_num - ledger.turn_num - 1
@@ -115,8 +119,11 @@ def answer_all(draft: Draft) -> list[tuple[ChannelId, int]]:
 
 
 def may_answer(channel: Channel) -> bool:
-    """Whether anything may be signed or refused in the ledger: not once a final state is known."""
-    return not has_final(channel) and observed_chain_status(channel) != ChainStatus.CONCLUDED
+    """Whether anything may be signed or refused in the ledger: not once a final state is known, nor
+    while its leader, who lost records, has to show first what it knows (M27)."""
+    if has_final(channel) or observed_chain_status(channel) == ChainStatus.CONCLUDED:
+        return False
+    return channel.close_only or ledger_of(channel).resumption is None
 
 
 class _Accepted:

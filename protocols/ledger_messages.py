@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from protocols import ledger_answers, ledger_following, ledger_payments, messages
+from protocols import (
+    ledger_answers,
+    ledger_following,
+    ledger_payments,
+    ledger_resuming,
+    messages,
+)
 from protocols.channel import Channel
 from protocols.draft import Draft
 from protocols.ledger_errors import NotALedger
@@ -15,6 +21,7 @@ MESSAGES = (
     messages.LedgerRefusal,
     messages.LedgerPaymentRequest,
     messages.LedgerPaymentRefusal,
+    messages.LedgerResumption,
 )
 """Facts of their own: no `message-*` is recorded beside them."""
 
@@ -24,6 +31,7 @@ Message = (
     | messages.LedgerRefusal
     | messages.LedgerPaymentRequest
     | messages.LedgerPaymentRefusal
+    | messages.LedgerResumption
 )
 
 
@@ -45,4 +53,6 @@ def receive(draft: Draft, channel: Channel, body: Message) -> list[ChannelId]:
             ledger_payments.receive_payment_request(draft, channel, body)
         case messages.LedgerPaymentRefusal():
             ledger_payments.receive_payment_refusal(draft, channel, body)
+        case messages.LedgerResumption():
+            ledger_resuming.receive(draft, channel, body)
     return []

@@ -26,6 +26,7 @@ from protocols.ledger import (
     parties,
     shifted,
 )
+from protocols.ledger_errors import LedgerUpdateForgotten
 from protocols.ledger_standing import Share
 from protocols.state import FixedPart
 from protocols.types import Amount, ChannelId, Signature, TurnNum
@@ -144,6 +145,31 @@ def with_wish_refused(ledger: Ledger, request_id: str, error_code: str) -> Ledge
     newest = (RefusedPayment(wish.request_id, wish.amount, False, error_code) for wish in refused)
     known = (*ledger.refused_payments, *newest)[-REFUSED_PAYMENT_COUNT_MAX:]
     return replace(ledger, asked=asked, refused_payments=known)
+
+
+def without_waiting(ledger: Ledger, fixed: FixedPart) -> Ledger:
+    """The ledger goes on after a loss: payments that waited are not made, by this name."""
+    code = LedgerUpdateForgotten.name()
+    waiting = [
+        RefusedPayment(
+            proposal.change.request_id,
+            proposal.change.amount,
+            not _is_followers_move(proposal.change, fixed),
+            code,
+        )
+        for proposal in ledger.queue
+        if proposal.change.kind == MOVE
+        and proposal.change.request_id
+        and is_own_change(ledger, proposal)
+    ]
+    proposed = {payment.request_id for payment in waiting if not payment.by_leader}
+    waiting += [
+        RefusedPayment(asked.request_id, asked.amount, False, code)
+        for asked in ledger.asked
+        if asked.request_id not in proposed
+    ]
+    known = (*ledger.refused_payments, *waiting)[-REFUSED_PAYMENT_COUNT_MAX:]
+    return replace(ledger, refused_payments=known)
 
 
 class OpenRefusals:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from protocols.channel import POSTFUND_TURN, Channel, funding_terms
 from protocols.event import Event
-from protocols.ledger import Change, Ledger, Proposed, opened, restored
+from protocols.ledger import Change, Ledger, Proposed, Resumption, opened, restored, resumed
 from protocols.ledger_events import (
     LedgerPaymentAsked,
     LedgerPaymentRefusalReceived,
@@ -33,6 +33,13 @@ from protocols.ledger_queue import (
     with_proposed,
     with_refused,
     with_wish_refused,
+    without_waiting,
+)
+from protocols.resumption_events import (
+    LedgerJumpSigned,
+    LedgerResumed,
+    LedgerResumptionHeard,
+    LedgerResumptionTold,
 )
 from protocols.sharing import shared
 from protocols.state import state_from_encoding
@@ -101,6 +108,46 @@ def _restored(channel: Channel, event: LedgerRestored) -> Channel:
     return replace(channel, ledger=ledger, supported_turn=state.turn_num, close_only=True)
 
 
+def _resumption_told(channel: Channel, event: LedgerResumptionTold) -> Channel:
+    ledger = ledger_of(channel)
+    said = ledger.resumption or Resumption()
+    owes_answer = said.owes_answer and not event.is_answer
+    told = replace(said, told_turn=event.turn_num, owes_answer=owes_answer)
+    return replace(channel, ledger=replace(ledger, resumption=told))
+
+
+def _resumption_heard(channel: Channel, event: LedgerResumptionHeard) -> Channel:
+    ledger = ledger_of(channel)
+    said = ledger.resumption or Resumption()
+    heard = replace(
+        said,
+        heard_turn=event.turn_num,
+        heard_hash=event.state_hash,
+        head_agrees=event.agrees,
+        owes_answer=said.owes_answer or not event.is_answer,
+    )
+    return replace(channel, ledger=replace(ledger, resumption=heard))
+
+
+def _jump_signed(channel: Channel, event: LedgerJumpSigned) -> Channel:
+    ledger = ledger_of(channel)
+    said = ledger.resumption or Resumption()
+    signed = replace(
+        said,
+        jump_turn=event.turn_num,
+        jump_hash=event.state_hash,
+        jump_signature=event.signature,
+    )
+    return replace(channel, ledger=replace(ledger, resumption=signed))
+
+
+def _resumed(channel: Channel, event: LedgerResumed) -> Channel:
+    signatures = (event.leader_signature, event.follower_signature)
+    ledger = without_waiting(ledger_of(channel), channel.fixed)
+    ledger = resumed(ledger, event.turn_num, event.state_hash, signatures)
+    return replace(channel, ledger=ledger, supported_turn=event.turn_num, close_only=False)
+
+
 def _only_said(channel: Channel, event: LedgerUpdateResent | LedgerPaymentRefused) -> Channel:
     """Only the conversation counts it."""
     return channel
@@ -119,5 +166,9 @@ LEDGER_REDUCERS: dict[type[Event], Callable[[Channel, Any], Channel]] = {
     LedgerPaymentRefusalReceived: _wish_refused,
     LedgerUpdateResent: _only_said,
     LedgerRestored: _restored,
+    LedgerResumptionTold: _resumption_told,
+    LedgerResumptionHeard: _resumption_heard,
+    LedgerJumpSigned: _jump_signed,
+    LedgerResumed: _resumed,
 }
 """Events of one ledger that is open."""

@@ -1,13 +1,13 @@
 """After a cut tail: the newest state that both signed is shown, and whoever forgot it takes it.
 
 Our own signature under a state is proof enough that we agreed to it, so a state with both is taken
-from anybody. From then on the ledger may only be closed (M27): what else we may have signed on top
-of it, nobody can show.
+from anybody. From then on the ledger may only be closed (M27), until the two agree to go on
+(`ledger_resuming`): what else we may have signed on top of it, nobody can show.
 """
 
 from __future__ import annotations
 
-from protocols import messages
+from protocols import ledger_resuming, messages
 from protocols.channel import POSTFUND_TURN, Channel, funding_terms, known_signer
 from protocols.crypto import keccak256
 from protocols.draft import Draft
@@ -82,3 +82,4 @@ def receive_agreed(
         if signer is None or not signer.verify(state_hash, signature):
             raise WrongSigner(channel.fixed.participants[index])
     draft.emit(LedgerRestored(channel.channel_id, state_hash, body.encoded_state, *signatures))
+    ledger_resuming.advance(draft, channel.channel_id)

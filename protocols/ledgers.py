@@ -70,6 +70,8 @@ def why_not_running(channel: Channel, kind: str) -> str:
         return "it is not funded"
     if channel.close_only:
         return "the log lost its end, it may only be closed"
+    if channel.ledger.resumption is not None:
+        return "the other party lost records, and it does not go on yet"
     if has_final(channel):
         return "its final state is signed"
     chain = observed_chain_status(channel)

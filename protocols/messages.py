@@ -10,6 +10,7 @@ from typing import Annotated
 import msgspec
 
 from protocols.errors import InvalidEncoding
+from protocols.log_head import LogHead
 from protocols.state import FixedPart, fixed_part_of
 from protocols.types import (
     Address,
@@ -199,6 +200,17 @@ class LedgerPaymentRefusal(
     reason: Text
 
 
+class LedgerResumption(msgspec.Struct, frozen=True, array_like=True, tag="ledger-resume", gc=False):
+    """After a loss: what the sender knows to be agreed last, and holds of the receiver's log."""
+
+    channel_id: ChannelId
+    turn_num: WireTurn
+    state_hash: Bytes32
+    is_answer: bool
+    """Whether the receiver asked."""
+    head: LogHead | None = None
+
+
 class VirtualProposal(msgspec.Struct, frozen=True, array_like=True, tag="vpropose", gc=False):
     """A virtual channel's fixed part, its prefund and every signature the sender has of it."""
 
@@ -263,6 +275,7 @@ Body = (
     | LedgerRefusal
     | LedgerPaymentRequest
     | LedgerPaymentRefusal
+    | LedgerResumption
     | VirtualProposal
     | VirtualState
     | PostfundRenunciation

@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from protocols import events, ledger_events, virtual_events
+from protocols import events, virtual_events
 from protocols.chain_reducers import CHAIN_REDUCERS
 from protocols.channel import POSTFUND_TURN
 from protocols.channel_reducers import CHANNEL_REDUCERS, restricted, settled
@@ -25,7 +25,9 @@ from protocols.entities import Digest as Digest
 from protocols.entities import EntityMap as EntityMap
 from protocols.entities import NodeState as NodeState
 from protocols.head_reducers import HEAD_REDUCERS
+from protocols.ledger import find_guarantee
 from protocols.ledger_reducers import with_ledger
+from protocols.loss_reducers import LOSS_REDUCERS
 from protocols.objectives.base import (
     OBJECTIVE_REDUCERS,
     Objective,
@@ -102,10 +104,25 @@ def _virtual_recorded(
     state: NodeState, event: virtual_events.VirtualChannelRecorded, time_ms: int
 ) -> None:
     _on_channel(state, event, time_ms)
+    if state.node.tail_cut_count and _is_guaranteed(state, event):
+        # It is told again: what we signed of it before is forgotten (M27).
+        state.channels[event.channel_id] = restricted(state.channels[event.channel_id])
     identity = objective_id(ObjectiveType.VIRTUAL_FUND, event.channel_id)
     objective = state.objectives.get(identity)
     if objective is not None and objective.is_active:
         _carry(state, objective)
+
+
+def _is_guaranteed(state: NodeState, event: virtual_events.VirtualChannelRecorded) -> bool:
+    """Whether a ledger of ours carries a channel that is new to us."""
+    if state.channels[event.channel_id].close_only:
+        return False
+    carriers = map(state.channels.get, (event.left_ledger, event.right_ledger))
+    return any(
+        find_guarantee(carrier.ledger.current, event.channel_id) is not None
+        for carrier in carriers
+        if carrier is not None and carrier.ledger is not None
+    )
 
 
 def _virtual_pruned(
@@ -151,38 +168,13 @@ def _nothing(state: NodeState, event: events.Event, time_ms: int) -> None:
     """Recorded for the reader of the log; no entity changes."""
 
 
-def _ledger_restored(state: NodeState, event: Any, time_ms: int) -> None:
-    _on_channel(state, event, time_ms)
-    state.unanswered.discard(event.channel_id)
-
-
-def _tail_cut(state: NodeState, event: events.LogTailCut, time_ms: int) -> None:
-    _lost(state, 0)
-
-
-def _lost(state: NodeState, turn_offset: int) -> None:
-    """Records are lost, however: M27 is in force for every channel."""
-    count = state.node.tail_cut_count + 1
-    state.nodes[NODE_KEY] = replace(state.node, tail_cut_count=count)
-    for channel_id in list(state.channels):
-        state.channels[channel_id] = restricted(state.channels[channel_id], turn_offset)
-    state.rejected.keep_all()
-
-
-def _restored(state: NodeState, event: events.NodeRestored, time_ms: int) -> None:
-    _lost(state, event.turn_offset)
-
-
 _REDUCERS: dict[type[events.Event], Reducer] = {
     **dict.fromkeys(CHANNEL_REDUCERS, _on_channel),
     events.StateSupportedUpdated: _supported,
-    ledger_events.LedgerRestored: _ledger_restored,
     **dict.fromkeys(OBJECTIVE_REDUCERS, _on_objective),
     events.NodeCreated: _node_created,
     events.StateDigestRecorded: _nothing,
     events.RequestRecorded: _nothing,
-    events.LogTailCut: _tail_cut,
-    events.NodeRestored: _restored,
     events.ChannelCreated: _channel_created,
     events.ObjectiveCreated: _objective_created,
     events.ObjectiveCranked: _objective_cranked,
@@ -194,6 +186,7 @@ _REDUCERS: dict[type[events.Event], Reducer] = {
     **CONVERSATION_REDUCERS,
     **CHAIN_REDUCERS,
     **HEAD_REDUCERS,
+    **LOSS_REDUCERS,
 }
 
 

@@ -7,7 +7,7 @@ anybody can check, and nothing stops for it.
 
 from __future__ import annotations
 
-from protocols import inputs
+from protocols import inputs, log_losses
 from protocols.draft import Draft
 from protocols.entities import Node
 from protocols.errors import InvalidSignature
@@ -48,8 +48,8 @@ def held(draft: Draft, item: inputs.HeldHead) -> None:
 
     One that we signed and our log does not contain proves that the log lost records.
     """
-    if not _is_signed(draft, item.peer, draft.context.me, item.head):
-        return
+    if _is_signed(draft, item.peer, draft.context.me, item.head):
+        log_losses.compare(draft, item.peer, item.head, agrees=item.in_our_log)
 
 
 def _contradiction(held: LogHead, new: LogHead) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from protocols import events, inputs, ledger_restoring, messages
+from protocols import events, inputs, ledger_restoring, ledger_resuming, messages
 from protocols.delivery import RESUME_JUMP_MAX
 from protocols.draft import Draft
 from protocols.objectives import directdefund, directfund, virtual_retelling
@@ -31,6 +31,8 @@ def connected(draft: Draft, item: inputs.PeerConnected) -> None:
                 directfund.retell(draft, channel)
                 ledger_restoring.retell(draft, channel)
                 directdefund.retell(draft, channel)
+                if we_lost:
+                    ledger_resuming.ask(draft, channel_id)
 
 
 def acknowledged(draft: Draft, address: Address, sequence: int) -> None:

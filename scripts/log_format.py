@@ -19,7 +19,14 @@ if __name__ == "__main__":
     # Python puts this file's folder first, where other files hide packages of their names.
     sys.path[0] = str(ROOT)
 
-from protocols import events, head_events, ledger_events, payment_events, virtual_events  # noqa: E402
+from protocols import (  # noqa: E402
+    events,
+    head_events,
+    ledger_events,
+    payment_events,
+    resumption_events,
+    virtual_events,
+)
 
 PAGE = ROOT / "docs" / "log-format.md"
 MARK = "<!-- From here on written by scripts/log_format.py -->\n"
@@ -76,7 +83,7 @@ def type_in_words(annotation: str) -> str:
 
 
 def _classes() -> dict[str, ast.ClassDef]:
-    rooms = (events, payment_events, ledger_events, virtual_events, head_events)
+    rooms = (events, payment_events, ledger_events, virtual_events, head_events, resumption_events)
     body = [node for room in rooms for node in ast.parse(inspect.getsource(room)).body]
     return {node.name: node for node in body if isinstance(node, ast.ClassDef)}
 

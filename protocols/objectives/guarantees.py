@@ -61,6 +61,9 @@ def require_addition(draft: Draft, channel: Channel, place: int) -> None:
     objective = draft.state.objectives.get(fund_id(channel))
     if objective is None or not objective.is_active or virtual.unwinding:
         raise ProposalNotExpected("the channel is not being opened")
+    if channel.close_only:
+        # M27: it cannot open any more, and its guarantee could be stuck.
+        raise ProposalNotExpected("records of the channel are lost, it may only be closed")
     if channel.signed_by_me(POSTFUND_TURN) or any(turn.is_final for turn in channel.turns):
         raise ProposalNotExpected("the channel's guarantees were made already")
     if not is_complete(channel):
