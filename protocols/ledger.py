@@ -143,6 +143,8 @@ class Resumption(Struct, frozen=True, array_like=True, gc=False):
     """Of the move of 0 that we, the leader, signed; -1 before."""
     jump_hash: bytes = b""
     jump_signature: bytes = b""
+    asked_again: bool = False
+    """Whether the other party asked after we signed it: it lost the move, which is made again."""
 
 
 class Ledger(Struct, frozen=True, array_like=True, gc=False):

@@ -125,6 +125,7 @@ def _resumption_heard(channel: Channel, event: LedgerResumptionHeard) -> Channel
         heard_hash=event.state_hash,
         head_agrees=event.agrees,
         owes_answer=said.owes_answer or not event.is_answer,
+        asked_again=said.asked_again or not event.is_answer,
     )
     return replace(channel, ledger=replace(ledger, resumption=heard))
 
@@ -137,6 +138,7 @@ def _jump_signed(channel: Channel, event: LedgerJumpSigned) -> Channel:
         jump_turn=event.turn_num,
         jump_hash=event.state_hash,
         jump_signature=event.signature,
+        asked_again=False,
     )
     return replace(channel, ledger=replace(ledger, resumption=signed))
 

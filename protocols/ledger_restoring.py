@@ -72,6 +72,8 @@ def receive_agreed(
         return
     if any(waiting.state_hash == state_hash for waiting in ledger.queue) and not channel.close_only:
         return  # The countersignature itself says so, in its turn.
+    if ledger.resumption is not None and ledger.resumption.jump_hash == state_hash:
+        return  # Likewise.
     total = balance_total(vars_of(state))
     if state.outcome[0].asset != ledger.asset or total != funding_terms(channel).total:
         raise StateRefused(state.turn_num, "it does not share out what was deposited")

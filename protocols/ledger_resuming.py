@@ -105,6 +105,8 @@ def receive(draft: Draft, channel: Channel, body: messages.LedgerResumption) -> 
     """
     if channel.ledger is None:
         raise LedgerNotRunning(channel.channel_id, "it is not funded")
+    if body.is_answer and not channel.close_only:
+        return  # We lost nothing, so what it answers is of the past.
     agrees = True
     if body.head is not None:
         agrees = log_losses.is_in_our_log(draft, body.head)
@@ -119,7 +121,9 @@ def receive(draft: Draft, channel: Channel, body: messages.LedgerResumption) -> 
 
 def _has_jumped(ledger: Ledger) -> bool:
     said = ledger.resumption
-    return said is not None and said.jump_turn == ledger.turn_num + RESTORED_TURN_JUMP
+    if said is None or said.asked_again:
+        return False
+    return said.jump_turn == ledger.turn_num + RESTORED_TURN_JUMP
 
 
 def _agrees(channel: Channel) -> bool:

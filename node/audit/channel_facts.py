@@ -7,7 +7,7 @@ import msgspec
 
 from node.audit.ledger_facts import LEDGER_EVENTS, LedgerFacts
 from node.audit.virtual_facts import VIRTUAL_EVENTS, VirtualFacts
-from protocols import events, ledger_events, payment_events, virtual_events
+from protocols import events, ledger_events, payment_events, resumption_events, virtual_events
 from protocols.errors import ProtocolError
 from protocols.state import FixedPart, State, state_from_encoding
 from protocols.types import amount_from_bytes
@@ -202,6 +202,9 @@ def _apply_to_ledger(channel: ChannelFacts, event: LEDGER_EVENTS) -> None:
     channel.supported_turn = channel.ledger.turn_num
     if isinstance(event, ledger_events.LedgerRestored):
         channel.is_close_only = True
+        channel.ledger.forget_resumption()
+    elif isinstance(event, resumption_events.LedgerResumed):
+        channel.is_close_only = False
 
 
 def _apply_payment(channel: ChannelFacts, event: events.Event) -> bool:

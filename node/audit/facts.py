@@ -6,7 +6,7 @@ the contracts check) and none of the reducers, so a wrong reducer does not vouch
 
 from node.audit.channel_facts import ChannelFacts, apply_to_channel
 from node.audit.ledger_facts import LedgerFacts, opened
-from protocols import events
+from protocols import events, resumption_events
 from protocols.errors import ProtocolError
 from protocols.state import FixedPart
 
@@ -92,9 +92,10 @@ class Facts:
             case events.TransactionSubmitted():
                 self.tx_hashes[event.intent_id] = event.tx_hash
             case events.LogTailCut() | events.NodeRestored():
-                self.has_cut_tail = True
-                for channel in self.channels.values():
-                    channel.is_close_only = True
+                self._lost()
+            case resumption_events.HeldHeadCompared():
+                if not event.explained:
+                    self._lost()
             case events.ChainReorged():
                 for channel in self.channels.values():
                     channel.observed = [o for o in channel.observed if o[0] < event.fork_block_num]
@@ -104,6 +105,14 @@ class Facts:
                 if known is not None:
                     apply_to_channel(known, event, self.me)
                     self._open_ledger(known, event)
+
+    def _lost(self) -> None:
+        """Records are lost: every channel may only be closed (M27)."""
+        self.has_cut_tail = True
+        for channel in self.channels.values():
+            channel.is_close_only = True
+            if channel.ledger is not None:
+                channel.ledger.forget_resumption()
 
     def _open_ledger(self, channel: ChannelFacts, event: events.Event) -> None:
         if not isinstance(event, events.StateSupportedUpdated) or event.supported_turn != 1:

@@ -29,11 +29,14 @@ from protocols.ledger_events import (
     LedgerUpdateSigned,
 )
 from protocols.node_state import NodeState
+from protocols.resumption_events import LedgerJumpSigned, LedgerResumed
 from protocols.transactions import is_pending
 
 KeyAndValue = tuple[bytes, bytes]
 
-_SIGNING = StateSigned | LedgerUpdateProposed | LedgerUpdateSigned
+_SIGNING = (
+    StateSigned | LedgerUpdateProposed | LedgerUpdateSigned | LedgerJumpSigned | LedgerResumed
+)
 """What puts a signature of ours under a state (M6)."""
 _OF_A_GUARANTEE = LedgerUpdateProposed | LedgerUpdateReceived
 """What is found again by the channel it guarantees, too."""

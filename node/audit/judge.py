@@ -22,6 +22,7 @@ from node.audit.ledgers import LedgerCheck
 from node.audit.reader import Block, Gap, LogReader, Stored
 from node.audit.records import ChainCheck, RecordCheck
 from node.audit.report import NOTE, Finding
+from node.audit.resumptions import ResumptionCheck
 from node.audit.runs import RUN_KINDS, VoucherRuns, runs_of
 from node.audit.states import StateCheck
 from node.audit.transactions import ObjectiveCheck, TransactionCheck
@@ -41,6 +42,7 @@ def families(facts: Facts, batches: BatchCheck) -> tuple[Check, ...]:
     return (
         StateCheck(facts),
         LedgerCheck(facts),
+        ResumptionCheck(facts),
         VirtualCheck(facts),
         VoucherCheck(facts),
         batches,

@@ -7,7 +7,7 @@ change leads to is built whole and encoded as any other state is.
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from protocols import ledger_events
+from protocols import ledger_events, resumption_events
 from protocols.errors import ProtocolError
 from protocols.ledger import ADD, GUARANTEE_COUNT_MAX, MOVE, NO_TARGET, REMOVE
 from protocols.outcome import (
@@ -36,6 +36,10 @@ LEDGER_EVENTS = (
     | WishRefusalEvent
     | ledger_events.LedgerUpdateResent
     | ledger_events.LedgerRestored
+    | resumption_events.LedgerResumptionTold
+    | resumption_events.LedgerResumptionHeard
+    | resumption_events.LedgerJumpSigned
+    | resumption_events.LedgerResumed
 )
 
 
@@ -163,6 +167,13 @@ class LedgerFacts:
     additions: dict[bytes, Change] = field(default_factory=dict)
     """By target, the newest change that added a guarantee for it: what each side put in."""
 
+    told: int = -1
+    """The agreed turn that the other party was told after a loss; -1 if none (M27)."""
+    heard: tuple[int, bytes, bool] | None = None
+    """What it said: turn, state hash, and whether our log contains the head that it holds."""
+    jump: tuple[int, bytes] | None = None
+    """Turn and state hash of the move that we, the leader, signed to go on."""
+
     @property
     def follower(self) -> bytes:
         """Where the follower is paid."""
@@ -225,6 +236,26 @@ class LedgerFacts:
                 self.asked.pop(event.request_id, None)
             case ledger_events.LedgerRestored():
                 self._restore(event)
+            case _:
+                self._apply_resumption(event)
+
+    def _apply_resumption(self, event: LEDGER_EVENTS) -> None:
+        match event:
+            case resumption_events.LedgerResumptionTold():
+                self.told = event.turn_num
+            case resumption_events.LedgerResumptionHeard():
+                self.heard = (event.turn_num, event.state_hash, event.agrees)
+            case resumption_events.LedgerJumpSigned():
+                self.jump = (event.turn_num, event.state_hash)
+            case resumption_events.LedgerResumed():
+                self.turn_num, self.proposed = event.turn_num, self.agreed.copy()
+                self.queue.clear()
+                self.asked.clear()
+                self.forget_resumption()
+
+    def forget_resumption(self) -> None:
+        """Nothing that was said before a loss, or before the ledger went on, counts any more."""
+        self.told, self.heard, self.jump = -1, None, None
 
     def _restore(self, event: ledger_events.LedgerRestored) -> None:
         try:

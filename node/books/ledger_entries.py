@@ -20,7 +20,7 @@ from node.books.entry import (
     Entry,
     guarantee_account,
 )
-from protocols import events, ledger_events
+from protocols import events, ledger_events, resumption_events
 from protocols.errors import ProtocolError
 from protocols.ledger import ADD, MOVE, Guarantee, vars_of
 from protocols.outcome import destination_of
@@ -227,6 +227,14 @@ def _restored(
     return (Entry("restored", ledger.asset, postings, *where),)
 
 
+def _resumed(
+    books: Books, ledger: ChannelBook, event: resumption_events.LedgerResumed
+) -> Sequence[Entry]:
+    """The ledger goes on after a loss: no money moves, and what was proposed is gone."""
+    ledger.queue.clear()
+    return ()
+
+
 def _accounts(ledger: ChannelBook, target: ChannelId) -> tuple[str, str]:
     pair = (ledger.channel_id, target)
     return guarantee_account(*pair, "ours"), guarantee_account(*pair, "theirs")
@@ -252,5 +260,6 @@ POSTS: dict[type[events.Event], Callable[[Books, ChannelBook, Any], Iterable[Ent
     ledger_events.LedgerUpdateRefused: _refused,
     ledger_events.LedgerRefusalReceived: _refused,
     ledger_events.LedgerRestored: _restored,
+    resumption_events.LedgerResumed: _resumed,
 }
 """By event of a ledger: what it makes."""

@@ -82,7 +82,7 @@ def test_a_leader_learns_again_what_it_proposed_and_forgot(network: Network) -> 
     network.reconnect()
     network.settle()
     assert ledger_at(alice).current == ledger_at(bob).current == result_of(move(100))
-    assert alice.channel(LEDGER).close_only
+    assert not alice.channel(LEDGER).close_only
     assert len(alice.events_of("ledger-restored")) == 1
     alice.feed(inputs.CloseChannel(LEDGER))
     network.settle()
@@ -249,6 +249,8 @@ def test_a_state_with_our_own_signature_is_taken_with_its_guarantees(network: Ne
         assert names(node.feed(Said(by, shown(agreed(vars_), by, to)))) == [
             "message-received",
             "ledger-restored",
+            "ledger-resumption-told",
+            "send LedgerResumption",
         ]
         ledger = ledger_at(node)
         assert (ledger.current, ledger.turn_num, ledger.queue) == (vars_, 5, ())

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from protocols import messages
 from protocols.errors import InvalidEncoding
 from protocols.ledger import GUARANTEE_COUNT_MAX, Guarantee, LedgerVars, ledger_state
+from protocols.log_head import LogHead
 from protocols.messages import Body, decode_body, encode_body
 from protocols.outcome import destination_of
 from protocols.state import FixedPart
@@ -49,6 +50,9 @@ BODIES: dict[str, Body] = {
     "ledger-no": messages.LedgerRefusal(CHANNEL, 2, "FEE_TOO_LOW", "too low"),
     "ledger-ask": messages.LedgerPaymentRequest(CHANNEL, AMOUNT, "rent"),
     "ledger-unpaid": messages.LedgerPaymentRefusal(CHANNEL, "rent", "LEDGER_NOT_RUNNING", "closed"),
+    "ledger-resume": messages.LedgerResumption(
+        CHANNEL, 9, CHANNEL, True, LogHead(7, bytes(32), bytes(65))
+    ),
     "vpropose": messages.VirtualProposal(
         (bytes(20), bytes(20)), 7, bytes(20), 60, b"s", (bytes(65), b""), (AMOUNT,), CHANNEL
     ),
