@@ -4,8 +4,9 @@ Every input is cranked and written as the engine does it, one synced batch an in
 takes deposits and conclusions and answers with the logs the adjudicator would emit.
 """
 
+import random
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from eth_abi import decode
@@ -26,7 +27,7 @@ from protocols.effects import (
     SendMessage,
     SubmitTransaction,
 )
-from protocols.messages import decode_body
+from protocols.messages import TEXT_LENGTH_MAX, decode_body
 from protocols.node_state import Digest, NodeState, apply
 from protocols.types import ZERO_ADDRESS, Address, ChannelId
 from tests.support.actors import ALICE, BOB, Actor
@@ -251,8 +252,28 @@ class World:
             node.stop()
 
 
-def demo(path: Path, payment_count: int = 12) -> World:
-    """Open, pay, close: what `tally demo` does, in two logs that are still open."""
+def pay_batches(
+    world: World, channel_id: ChannelId, batch_count: int, count: int, *, seed: int
+) -> None:
+    """Batches of `count` payments of 1, each payment with a memo as long and varied as may be."""
+    chance = random.Random(seed)
+    for number in range(batch_count):
+        memos = tuple(_long_memo(chance) for _ in range(count))
+        batch = inputs.SendBatch(channel_id, (1,) * count, memos, chance.randbytes(28))
+        world.alice.take(batch)
+        world.settle()
+
+
+def _long_memo(chance: random.Random) -> str:
+    return "".join(map(chr, chance.choices(range(0x4E00, 0x9FA6), k=TEXT_LENGTH_MAX)))
+
+
+def demo(
+    path: Path,
+    payment_count: int = 12,
+    then: Callable[[World, ChannelId], None] = lambda world, channel_id: None,
+) -> World:
+    """Open, pay, do what is asked for, close: what `tally demo` does, in two open logs."""
     world = World(path)
     channel_id = world.open_channel()
     for number in range(payment_count):
@@ -260,5 +281,6 @@ def demo(path: Path, payment_count: int = 12) -> World:
         if number == payment_count // 2:
             world.alice.digest()
             world.bob.digest()
+    then(world, channel_id)
     world.close_channel(channel_id)
     return world

@@ -1,5 +1,9 @@
-"""Three hundred flipped bytes: the audit finds and places each, none misleads the daemon."""
+"""Flipped bytes in five megabytes of log: the audit finds and places each, none misleads the daemon.
 
+Three hundred in the suite, five thousand in the soak.
+"""
+
+import os
 import random
 import shutil
 from collections.abc import Callable
@@ -14,9 +18,16 @@ from node.store import tail
 from node.store.errors import LogDamaged
 from node.store.log import EventLog
 from node.store.rocks import options
+from protocols.types import ChannelId
 from tests.support.logs import flip, make_log, newest
-from tests.support.recorded_nodes import demo
+from tests.support.recorded_nodes import World, demo, pay_batches
 from tests.support.soak import times
+
+BATCH_COUNT, LISTED_COUNT = 6, 500
+"""Payments with long memos no compression shortens: they make the write-ahead log as large as it
+is, and as many more the tables."""
+DIRECTORY_SIZE_BYTES = 5_000_000
+"""At least, of what is damaged."""
 
 FLIP_COUNTS = {
     kind: times(count)
@@ -43,13 +54,32 @@ def read_as_the_daemon(path: Path) -> list[object]:
         log.close()
 
 
+def size_of(path: Path) -> int:
+    """Bytes in the directory's tables and write-ahead logs."""
+    return sum(file.stat().st_size for kind in ("*.sst", "*.log") for file in path.glob(kind))
+
+
+def copied(original: Path, copy: Path, file_name: str) -> None:
+    """A copy to damage `file_name` in; tables are never written to, so the others are linked."""
+    copy.mkdir()
+    for file in original.iterdir():
+        if file.suffix == ".sst" and file.name != file_name:
+            os.link(file, copy / file.name)
+        else:
+            shutil.copy2(file, copy / file.name)
+
+
 @pytest.fixture(scope="module")
 def originals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Original]:
     """Alice's log after a clean stop, in tables, and after a kill, in the write-ahead log."""
     path = tmp_path_factory.mktemp("originals")
-    world = demo(path, payment_count=60)
-    shutil.copytree(path / "alice", path / "killed")
-    world.stop()
+
+    def pay_long_memos(world: World, channel_id: ChannelId) -> None:
+        pay_batches(world, channel_id, BATCH_COUNT, LISTED_COUNT, seed=1)
+        shutil.copytree(path / "alice", path / "killed")
+        pay_batches(world, channel_id, BATCH_COUNT, LISTED_COUNT, seed=2)
+
+    demo(path, payment_count=60, then=pay_long_memos).stop()
     shutil.copytree(path / "alice", path / "stopped")
     found = {}
     for name in ("killed", "stopped"):
@@ -57,6 +87,7 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Original]:
         content = read_as_the_daemon(path / f"{name}-read")
         report = audit(path / name)
         assert report.findings == []
+        assert size_of(path / name) >= DIRECTORY_SIZE_BYTES
         found[name] = Original(path / name, report.records, content)
     return found
 
@@ -133,7 +164,7 @@ def test_three_hundred_flipped_bytes_are_found_and_mislead_nobody(
     lost_count = 0
     for original, file_name, offset in victims(kind, originals):
         copy = tmp_path / "copy"
-        shutil.copytree(original.path, copy)
+        copied(original.path, copy, file_name)
         flip(copy / file_name, offset, 1 << chance.randrange(8))
         report = audit(copy)
         found = [fault_of_report(report, original, file_name), fault_of_daemon(copy, original)]
