@@ -257,7 +257,7 @@ def pay_batches(
 ) -> None:
     """Batches of `count` payments of 1, each payment with a memo as long and varied as may be."""
     chance = random.Random(seed)
-    for number in range(batch_count):
+    for _ in range(batch_count):
         memos = tuple(_long_memo(chance) for _ in range(count))
         batch = inputs.SendBatch(channel_id, (1,) * count, memos, chance.randbytes(28))
         world.alice.take(batch)

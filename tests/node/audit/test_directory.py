@@ -1,4 +1,4 @@
-"""Flipped bytes in five megabytes of log: the audit finds and places each, none misleads the daemon.
+"""Flipped bytes in five megabytes of log: the audit finds each, none misleads the daemon.
 
 Three hundred in the suite, five thousand in the soak.
 """
