@@ -282,13 +282,21 @@ class EventLog:
         return self._store
 
     def close(self) -> None:
-        """Flush, let go of the directory. A second call does nothing."""
+        """Flush, let go of the directory. A second call does nothing.
+
+        Raises `LogWriteFailed` if the flush failed and no write had: whoever met that knows why.
+        """
         if self._batch is not None:
             self._batch.release()
-        self._store.close()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        try:
+            self._store.close()
+        except KeyValueError as error:
+            if self._failure is None:
+                raise LogWriteFailed(str(error)) from error
+        finally:
+            if self._lock is not None:
+                os.close(self._lock)
+                self._lock = None
 
     def record_blocks(self, from_seq: int, to_seq: int | None) -> Iterator[list[Record]]:
         """What `read` gives, many at a time: for who lets others run in between."""

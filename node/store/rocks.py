@@ -251,17 +251,26 @@ class RocksKeyValue:
         return files
 
     def close(self) -> None:
-        """Flush and release the directory's lock."""
+        """Flush and release the directory's lock.
+
+        Raises `KeyValueError`, when all is let go, if the flush failed: what was synced is on the
+        disk all the same.
+        """
         if self._db is None:
             return
         self._handles.clear()
-        for column in self._columns.values():
-            column.close()
+        failure: Exception | None = None
+        for holder in (*self._columns.values(), self._db):
+            try:
+                holder.close()
+            except Exception as error:  # noqa: BLE001  rocksdict raises nothing narrower
+                failure = failure or error
         self._columns.clear()
-        self._db.close()
         self._db = None
         # RocksDB lets go when its last handle dies; an iterator in a reference circle is one.
         gc.collect()
+        if failure is not None:
+            raise KeyValueError(str(failure))
 
     def _require_open(self) -> Rdict:
         if self._db is None:

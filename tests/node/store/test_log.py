@@ -237,6 +237,31 @@ class FullDisk(MemoryKeyValue):
         super().write(batch)
 
 
+    def close(self) -> None:
+        super().close()
+        if self.is_full:
+            raise KeyValueError("Writer has previous error.")
+
+
+def test_closing_behind_a_failed_write_does_not_speak_over_it() -> None:
+    store = FullDisk()
+    log = make_log(None, 5, kv=store)
+    store.is_full = True
+    batch = log.begin(TIME_MS)
+    batch.append(payment(5))
+    with pytest.raises(LogWriteFailed, match="No space left"):
+        log.commit(batch)
+    log.close()
+
+
+def test_closing_tells_when_the_last_flush_failed() -> None:
+    store = FullDisk()
+    log = make_log(None, 5, kv=store)
+    store.is_full = True
+    with pytest.raises(LogWriteFailed, match="previous error"):
+        log.close()
+
+
 def test_after_a_failed_write_nothing_is_written_any_more() -> None:
     store = FullDisk()
     log = make_log(None, 5, kv=store)
