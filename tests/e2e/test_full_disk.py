@@ -7,8 +7,10 @@ node whose disk it is stops, saying what to do; with more room it goes on from w
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -47,15 +49,13 @@ MEMO = "no room " * 32
 
 @contextmanager
 def small_disk(node: LocalNode) -> Iterator[None]:
-    """Move the node's log to a disk of its own; skips the test where mounting is not allowed."""
+    """Move the node's log to a disk of its own; only who may mount one can."""
     assert node.stop() == 0
     aside = node.log_path.with_name("aside")
     node.log_path.rename(aside)
     node.log_path.mkdir(mode=0o700)
     options = ["-t", "tmpfs", "-o", f"size={DISK_SIZE_MB}m,mode=700", "tmpfs", str(node.log_path)]
-    mounted = subprocess.run(["mount", *options], capture_output=True, text=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip(f"a disk to fill needs the right to mount one: {mounted.stderr.strip()}")
+    subprocess.run(["mount", *options], check=True)
     try:
         shutil.copytree(aside, node.log_path, dirs_exist_ok=True)
         node.start()
@@ -98,10 +98,20 @@ def says_what_to_do(node: LocalNode) -> bool:
 
 @pytest.mark.parametrize(("who", "until_"), [("alice", "durable"), ("bob", "receipt")])
 def test_what_was_acknowledged_survives_a_full_disk(who: str, until_: str, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        again_as_root_of_its_own(f"{who}-{until_}")
+        return
     with running_network(tmp_path) as network:
         victim: LocalNode = getattr(network, who)
         with small_disk(victim):
             fills_up(network, victim, until_)
+
+
+def again_as_root_of_its_own(case: str) -> None:
+    """Run one case in namespaces of its own, in which whoever runs the tests may mount."""
+    pytest_case = f"{__file__}::test_what_was_acknowledged_survives_a_full_disk[{case}]"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", pytest_case]
+    subprocess.run(["unshare", "--map-root-user", "--mount", *command], check=True)
 
 
 def fills_up(network: Network, victim: LocalNode, until_: str) -> None:
