@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import structlog
 import trio
 
 from node.limits import (
@@ -16,6 +17,9 @@ from node.limits import (
     HEAD_PEER_COUNT_MAX,
     HEAD_RATE_PER_S,
     HEAD_TOLD_INTERVAL_S,
+    LOSS_LOOK_COUNT,
+    LOSS_LOOK_INTERVAL_S,
+    LOSS_PAUSE_S,
 )
 from node.p2p.interface import Submit
 from node.p2p.rate import PeerBudgets
@@ -25,7 +29,9 @@ from protocols.log_head import LogHead, require_signed
 from protocols.node_state import NodeState
 from protocols.notes import HeadHeld, HeadTold, encode_note
 from protocols.peer_heads import owner_of
-from protocols.types import Address
+from protocols.types import Address, Bytes32, to_hex
+
+logger = structlog.get_logger()
 
 
 class Speaker(Protocol):
@@ -36,6 +42,9 @@ class Speaker(Protocol):
 
     def connected(self) -> frozenset[Address]:
         """The peers with a live session."""
+
+    def expel(self, peer: Address, duration_s: float) -> None:
+        """End the session with `peer` and refuse a new one for `duration_s`."""
 
 
 class Heads:
@@ -109,8 +118,33 @@ class Heads:
         log = self._log
         while log.tree.length < head.length and log.grow_tree():
             await trio.lowlevel.checkpoint()
-        in_log = head.length <= log.tree.length and log.tree.root(head.length) == head.root
+        in_log = self.is_ours(head.length, head.root)
+        known_count = self._state.node.tail_cut_count
         await self._submit(inputs.HeldHead(peer, head, in_log))
+        if not in_log:
+            logger.error(
+                "a peer holds a head that our log lost", peer=to_hex(peer), length=head.length
+            )
+            await self._begin_anew_after(known_count)
+
+    def is_ours(self, length: int, root: Bytes32) -> bool:
+        """Whether our log has that root over its first `length` records. Reads what it must."""
+        log = self._log
+        if length > log.next_seq:
+            return False
+        while log.tree.length < length and log.grow_tree():
+            pass
+        return length <= log.tree.length and log.tree.root(length) == root
+
+    async def _begin_anew_after(self, known_count: int) -> None:
+        """If that told of a loss that nobody knew of, no count of messages holds any more: every
+        session ends, and the next one tells all that counts again (M27)."""
+        for _ in range(LOSS_LOOK_COUNT):
+            if self._state.node.tail_cut_count > known_count:
+                for peer in self._speaker.connected():
+                    self._speaker.expel(peer, LOSS_PAUSE_S)
+                return
+            await trio.sleep(LOSS_LOOK_INTERVAL_S)
 
     def _tell_all(self) -> None:
         for peer in self._speaker.connected():

@@ -58,6 +58,14 @@ RESTORED_TURN_OFFSET_MAX = 2**31
 """How far final turns may go on after a restore: wide enough that two restores of one backup draw
 two numbers, and of 2^48 turns enough is left."""
 
+LOSS_LOOK_INTERVAL_S = 0.1
+LOSS_LOOK_COUNT = 50
+"""How often it is looked whether the engine recorded a head that our log lost as a loss of its own:
+one that is known already changes nothing."""
+
+LOSS_PAUSE_S = 1.0
+"""Seconds without sessions after a loss that nobody knew of: the engine folds it first."""
+
 BACKUP_FLUSH_WAIT_S = 10.0
 """Seconds a backup waits for tables to be written; what is left then is written while the node
 stands still. 64 MiB take a slow disk one."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from node.explain.chain_sentences import CHAIN_SENTENCES
 from node.explain.channel_sentences import CHANNEL_SENTENCES, Sentence
+from node.explain.loss_sentences import LOSS_SENTENCES
 from node.explain.money_sentences import MONEY_SENTENCES
 from node.explain.story import Cast, Telling
 from node.explain.words import counted, harmless, moment, short_address, short_bytes
@@ -124,6 +125,7 @@ SENTENCES: dict[type[Event], Sentence] = {
     **CHANNEL_SENTENCES,
     **CHAIN_SENTENCES,
     **MONEY_SENTENCES,
+    **LOSS_SENTENCES,
     events.NodeCreated: _node_created,
     events.StateDigestRecorded: _digest,
     events.LogTailCut: _cut,

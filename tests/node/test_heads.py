@@ -31,6 +31,7 @@ class Room:
         self.said: list[tuple[Address, Note]] = []
         self.there = frozenset({BOB.address, IRENE.address})
         self.taken: list[inputs.Input] = []
+        self.expelled: list[Address] = []
         self.heads = Heads(rig.log, rig.state, self, self)
         rig.engine.on_head = self.heads.signed
 
@@ -40,6 +41,9 @@ class Room:
 
     def connected(self) -> frozenset[Address]:
         return self.there
+
+    def expel(self, peer: Address, duration_s: float) -> None:
+        self.expelled.append(peer)
 
     async def __call__(self, item: inputs.Input, /) -> None:
         self.nowait(item)
@@ -170,3 +174,24 @@ async def test_a_held_head_that_the_tree_lacks_still_is_looked_up() -> None:
     # A room that does not run looks nothing up, and says nothing.
     room.heads.hear(BOB.address, HeadHeld(head))
     assert len(room.taken) == 1
+
+
+async def test_a_head_that_our_log_lost_ends_every_session_once(autojump_clock: MockClock) -> None:
+    async with running() as room:
+        lost = room.head(room.rig.log.next_seq, ALICE)
+        for _ in range(2):
+            room.heads.hear(BOB.address, HeadHeld(lost))
+            await trio.sleep(1.0)
+            await room.rig.work()
+            await trio.sleep(10.0)
+        assert sorted(room.expelled) == sorted(room.there)
+        assert room.rig.state.node.tail_cut_count == 1
+
+
+async def test_a_log_contains_its_own_heads_and_no_others() -> None:
+    async with running() as room:
+        head = room.rig.engine.sign_head()
+        assert room.heads.is_ours(head.length, head.root)
+        assert not room.heads.is_ours(head.length, ROOT)
+        assert not room.heads.is_ours(head.length + 100, head.root)
+        assert not room.heads.is_ours(head.length - 1, head.root)
