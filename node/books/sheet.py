@@ -61,7 +61,7 @@ def header() -> str:
     return ",".join(COLUMNS) + "\n"
 
 
-def entry_values(posted: Posted) -> dict[str, Any]:
+def entry_values(posted: Posted, *, only_ours: bool = False) -> dict[str, Any]:
     """The same as JSON values; amounts are decimal strings."""
     entry = posted.entry
     return {
@@ -70,7 +70,9 @@ def entry_values(posted: Posted) -> dict[str, Any]:
         "kind": entry.kind,
         "asset": checksum_address(entry.asset),
         "postings": [
-            {"account": account, "amount": str(amount)} for account, amount in entry.postings
+            {"account": account, "amount": str(amount)}
+            for account, amount in entry.postings
+            if not only_ours or is_ours(account)
         ],
         "channel_id": to_hex(entry.channel_id) if entry.channel_id else None,
         "counterparty": checksum_address(entry.counterparty) if entry.counterparty else None,

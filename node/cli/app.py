@@ -5,6 +5,7 @@ import typer
 from node.cli.approve import approve, reject
 from node.cli.audit import audit
 from node.cli.backup import backup
+from node.cli.books import books
 from node.cli.call import call
 from node.cli.channels import channels
 from node.cli.close import close
@@ -63,4 +64,5 @@ app.command(rich_help_panel=LOOKING)(diff)
 app.command(rich_help_panel=LOOKING)(explain)
 app.command(rich_help_panel=LOOKING)(call)
 app.command(rich_help_panel=LOOKING)(audit)
+app.command(rich_help_panel=LOOKING)(books)
 app.command(rich_help_panel=LOOKING)(version)
