@@ -27,6 +27,7 @@ from node.past_view import PastView, channel_counts, identity_of, peer_row
 from node.payment_lookup import find_payment
 from node.requests import channel_of
 from node.routes import Routes
+from node.whatif.simulation import Simulation
 from protocols import events, inputs
 from protocols.draft import Context
 from protocols.errors import UnknownPeer
@@ -184,6 +185,11 @@ class NodeApi:
     ) -> tuple[Hop, ...]:
         """What every participant says of a virtual channel of ours, ourselves first."""
         return await self._routes.quote(path, asset, amount, challenge_duration, timeout_ms)
+
+    def simulation(self, *, others_answer: bool) -> Simulation:
+        """A copy of the node as it is now, without its key, to assume things on."""
+        context = self._context(self._engine.clock_ms())
+        return Simulation(self.state, context, others_answer=others_answer)
 
     def fees_of_request(self, request_id: str) -> tuple[int, ...] | None:
         """The fees of the virtual channel that was opened under that request id, if one was."""

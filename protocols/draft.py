@@ -13,6 +13,7 @@ from itertools import repeat
 from msgspec import Struct
 
 from protocols import events, messages
+from protocols.crypto import restore_v
 from protocols.delivery import is_objective_message, message_id
 from protocols.effects import (
     BroadcastTransaction,
@@ -118,6 +119,8 @@ class Context(Struct, frozen=True, gc=False):
     """Whether our log has that root over so many records (`mountain_range`)."""
     approval_timeout_s: int = 86_400
     """How long a proposal waits for the owner's word."""
+    for_chain: Callable[[Bytes32, Signature, Address], Signature] = restore_v
+    """Hash, signature and signer to the signature as the contracts take it (M9)."""
 
 
 class CrankResult(Struct, frozen=True, gc=False):

@@ -17,7 +17,7 @@ in.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from itertools import product
 from math import prod
 
@@ -49,6 +49,10 @@ from protocols.types import Address, Amount, ChannelId, Destination, Signature
 LOOKED_AT_COUNT_MAX = 250_000
 """Guarantees and channels looked at, over all endings of linked ledgers: two seconds or so. One
 ledger with all that it may hold and a full queue is within it."""
+
+
+STOP_COUNT = 32
+"""Channels looked at between two stops: a millisecond or so."""
 
 
 class SignedState(Struct, frozen=True, gc=False):
@@ -144,30 +148,58 @@ def exit_value(me: Address, materials: Sequence[Material]) -> dict[Address, Amou
     of each other may end in the product of their endings. Raises TooManyEndings above
     `LOOKED_AT_COUNT_MAX`.
     """
+    steps = exit_value_steps(me, materials)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            found: dict[Address, Amount] = done.value
+            return found
+
+
+def exit_value_steps(
+    me: Address, materials: Sequence[Material]
+) -> Generator[None, None, dict[Address, Amount]]:
+    """`exit_value`, that stops after every `STOP_COUNT` channels or so to let others go first."""
     by_asset: dict[Address, list[Material]] = {}
     for material in materials:
         by_asset.setdefault(material.opening.asset, []).append(material)
     destination = destination_of(me)
-    return {asset: _of_asset(destination, me, found) for asset, found in by_asset.items()}
+    values: dict[Address, Amount] = {}
+    for asset, found in by_asset.items():
+        values[asset] = yield from _of_asset(destination, me, found)
+    return values
 
 
-def _of_asset(destination: Destination, me: Address, materials: Sequence[Material]) -> Amount:
-    ledgers = [material for material in materials if material.voucher is None]
-    payments = [material for material in materials if material.voucher is not None]
-    possible = {material.fixed.channel_id(): endings(material, me) for material in payments}
-    held = {material.fixed.channel_id(): material.held for material in payments}
-    groups = _linked([_Choice(ledger, endings(ledger, me)) for ledger in ledgers], possible)
+def _of_asset(
+    destination: Destination, me: Address, materials: Sequence[Material]
+) -> Generator[None, None, Amount]:
+    choices: list[_Choice] = []
+    possible: dict[ChannelId, Endings] = {}
+    held: dict[ChannelId, Amount] = {}
+    for count, material in enumerate(materials, start=1):
+        if material.voucher is None:
+            choices.append(_Choice(material, endings(material, me)))
+        else:
+            channel_id = material.fixed.channel_id()
+            possible[channel_id], held[channel_id] = endings(material, me), material.held
+        if count % STOP_COUNT == 0:
+            yield
+    groups = _linked(choices, possible)
     carried = set[ChannelId]().union(*(group.targets for group in groups))
     alone = {channel_id: ways for channel_id, ways in possible.items() if channel_id not in carried}
-    value = _value(destination, [], alone, held)
+    value = yield from _value(destination, [], alone, held)
     for group in groups:
         _require_few(group)
         reached = {channel_id: possible[channel_id] for channel_id in group.targets}
         backing = [choice.ledger for choice in group.choices]
-        value += min(
-            _value(destination, list(zip(chosen, backing, strict=True)), reached, held)
-            for chosen in product(*(choice.endings for choice in group.choices))
-        )
+        least: Amount | None = None
+        for chosen in product(*(choice.endings for choice in group.choices)):
+            ends = list(zip(chosen, backing, strict=True))
+            found = yield from _value(destination, ends, reached, held)
+            least = found if least is None else min(least, found)
+            yield
+        value += least or 0
     return value
 
 
@@ -235,7 +267,7 @@ def _value(
     ledgers: Sequence[tuple[SingleAssetExit | None, Material]],
     possible: Mapping[ChannelId, Endings],
     held: Mapping[ChannelId, Amount],
-) -> Amount:
+) -> Generator[None, None, Amount]:
     """The least that is paid if the ledgers end so, each payment channel at its worst."""
     guarantees: dict[ChannelId, list[Allocation]] = {}
     value = 0
@@ -247,7 +279,9 @@ def _value(
         if ledger.held >= total(exit_):
             for guarantee in backing:
                 guarantees.setdefault(guarantee.destination, []).append(guarantee)
-    for channel_id, ways in possible.items():
+    for count, (channel_id, ways) in enumerate(possible.items(), start=1):
+        if count % STOP_COUNT == 0:
+            yield
         backed_by = guarantees.get(channel_id, [])
         value += min(
             _of_ending(destination, exit_, held[channel_id], backed_by) for exit_ in ways or (None,)

@@ -29,6 +29,7 @@ from node.rpc import (  # noqa: E402
     payments,
     results,
     routes,
+    whatif,
 )
 from node.rpc.errors import all_faults  # noqa: E402
 from node.rpc.methods import DOCUMENT, METHODS, Command, Query  # noqa: E402
@@ -37,7 +38,7 @@ from protocols.errors import all_errors  # noqa: E402
 ERRORS_PAGE = ROOT / "docs" / "errors.md"
 RPC_PAGE = ROOT / "docs" / "rpc.md"
 
-ROOMS = (params, results, payments, routes, backups, diff, explain, standing, story)
+ROOMS = (params, results, payments, routes, backups, diff, explain, standing, story, whatif)
 """Where parameters and answers are described."""
 
 MARK = "<!-- From here on written by scripts/reference.py -->\n"

@@ -25,6 +25,7 @@ from node.cli.pay import pay
 from node.cli.quote import quote
 from node.cli.restore import restore
 from node.cli.run import run
+from node.cli.simulate import simulate
 from node.cli.status import status
 from node.cli.version import version
 
@@ -62,6 +63,7 @@ app.command(rich_help_panel=LOOKING)(objectives)
 app.command(rich_help_panel=LOOKING)(events)
 app.command(rich_help_panel=LOOKING)(diff)
 app.command(rich_help_panel=LOOKING)(explain)
+app.command(rich_help_panel=LOOKING)(simulate)
 app.command(rich_help_panel=LOOKING)(call)
 app.command(rich_help_panel=LOOKING)(audit)
 app.command(rich_help_panel=LOOKING)(books)

@@ -226,6 +226,28 @@ class BackupNotMade(RpcFault):
     reason: str
 
 
+@dataclass(eq=False)
+class SimulationTooLarge(RpcFault):
+    """What is assumed leads to more than one answer holds, or takes too long."""
+
+    code = -32020
+    retry_safe = True
+    next_step = "assume less at once, or fewer seconds"
+    template = "the simulation came to {what}, the most is {limit}"
+    what: str
+    limit: str
+
+
+@dataclass(eq=False)
+class SimulationNotPossible(RpcFault):
+    """What is assumed contradicts itself: no honest peer and no chain can bring it about."""
+
+    code = -32021
+    next_step = "assume what could happen, in an order in which it could"
+    template = "the assumptions contradict each other: {reason}"
+    reason: str
+
+
 class ErrorData(msgspec.Struct, frozen=True, gc=False):
     """The `data` member of an error object."""
 

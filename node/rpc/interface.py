@@ -10,6 +10,7 @@ from typing import Protocol
 from node.answers import BackupAnswer, Done, LogEntry, PaymentAnswer, Until
 from node.explain.story import Fact
 from node.moments import Moment
+from node.whatif.simulation import Simulation
 from protocols.inputs import Input
 from protocols.node_state import NodeState
 from protocols.routes import Hop
@@ -105,6 +106,9 @@ class NodeApi(NodeView, Protocol):
 
         `path` is who comes after us. Raises PathRefused.
         """
+
+    def simulation(self, *, others_answer: bool) -> Simulation:
+        """A copy of the node as it is now, without its key, to assume things on."""
 
     def fees_of_request(self, request_id: str) -> tuple[int, ...] | None:
         """The fees of the virtual channel that was opened under that request id, if one was."""

@@ -22,6 +22,7 @@ from node.rpc import (
     queries,
     results,
     routes,
+    whatif,
 )
 from node.rpc.interface import NodeApi
 from node.rpc.openrpc import openrpc_document
@@ -367,6 +368,20 @@ QUERIES = (
         {"path": "/srv/backups/monday"},
         (),
         backups.node_backup,
+    ),
+    Query(
+        "node_simulate",
+        "What would happen if: assumed inputs folded on a copy, with no key in reach.",
+        whatif.NodeSimulateParams,
+        whatif.SimulationView,
+        {
+            "assumptions": [
+                {"kind": "payment", "channel_id": _CHANNEL, "amount": "5"},
+                {"kind": "silence", "peer": _PEER, "duration_s": 7200},
+            ]
+        },
+        (),
+        whatif.node_simulate,
     ),
     Query(
         "log_read",

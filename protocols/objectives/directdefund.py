@@ -25,7 +25,6 @@ from protocols.channel import (
     observed_chain_status,
     supported_final,
 )
-from protocols.crypto import restore_v
 from protocols.draft import Draft
 from protocols.inputs import CloseChannel, command_hash
 from protocols.objectives import closing, ledger_closing
@@ -79,7 +78,7 @@ def _conclude(draft: Draft, channel: Channel, objective: Objective) -> WaitingFo
         state = channel.state(final)
         # M9: peers may send either v; ecrecover wants the one that gives the signer.
         signatures = [
-            restore_v(final.state_hash, signature, who)
+            draft.context.for_chain(final.state_hash, signature, who)
             for signature, who in zip(final.signatures, channel.fixed.participants, strict=True)
         ]
         data = encode_conclude_and_transfer_call(channel.fixed, state, signatures)

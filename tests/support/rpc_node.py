@@ -32,6 +32,7 @@ from node.rpc.call import RpcEndpoint
 from node.rpc.interface import NodeView
 from node.rpc.server import RpcServer
 from node.store.batch import INDEXED_FIELDS
+from node.whatif.simulation import Simulation
 from protocols import events, inputs
 from protocols.crank import crank
 from protocols.draft import Context, Decision
@@ -180,6 +181,9 @@ class RecordingNode:
         hops = [Hop(self.actor.address, True, amount_to_bytes(0))]
         hops += [Hop(who, True, amount_to_bytes(10)) for who in path[:-1]]
         return (*hops, Hop(path[-1], True, amount_to_bytes(0)))
+
+    def simulation(self, *, others_answer: bool) -> Simulation:
+        return Simulation(self.state, self._context(), others_answer=others_answer)
 
     def fees_of_request(self, request_id: str) -> tuple[int, ...] | None:
         """Nothing virtual was opened yet."""

@@ -236,7 +236,6 @@ class FullDisk(MemoryKeyValue):
             raise KeyValueError("No space left on device")
         super().write(batch)
 
-
     def close(self) -> None:
         super().close()
         if self.is_full:

@@ -1,0 +1,203 @@
+"""`tally simulate`: what would happen if, on a copy of the node and without its key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from node.cli.amounts import format_of
+from node.cli.failures import reports_failures
+from node.cli.node_call import ask, channel_id_of, objective_id_of
+from node.cli.open import peer_address
+from node.cli.options import HERE, NATIVE, AsJson, NodeDir, amount_in
+from node.cli.output import print_json, print_table, say, short
+
+EVENT_COLUMNS = ("after", "by", "event", "about")
+WORTH_COLUMNS = ("channel", "party", "before", "after")
+UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+TIMEOUT_S = 40.0
+_DURATION = re.compile(r"([0-9]{1,9})([smhd])", re.ASCII)
+FORMS = (
+    "wait 2h; silence PEER 2h; chain-silence 2h; no-deposit CHANNEL 2h; pay CHANNEL 5eth; "
+    "open PEER 1eth; open-ledger PEER 1eth; close CHANNEL; approve OBJECTIVE; reject OBJECTIVE; "
+    "restart; lost PEER; deposited CHANNEL 1eth; concluded CHANNEL; challenged CHANNEL"
+)
+
+
+@reports_failures
+def simulate(
+    assumptions: Annotated[
+        list[str],
+        typer.Argument(metavar="ASSUMPTION...", help="One a word group, in quotes and in order."),
+    ],
+    others_silent: Annotated[
+        bool, typer.Option("--others-silent", help="Nobody answers: only what is assumed happens.")
+    ] = False,
+    directory: NodeDir = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Show what would be recorded, sent and submitted, and what leaving would be worth then.
+
+    An ASSUMPTION is one of: wait 2h; silence PEER 2h; chain-silence 2h; no-deposit CHANNEL 2h;
+    pay CHANNEL 5eth; open PEER 1eth; open-ledger PEER 1eth; close CHANNEL; approve OBJECTIVE;
+    reject OBJECTIVE; restart; lost PEER; deposited CHANNEL 1eth; concluded CHANNEL;
+    challenged CHANNEL. Peers answer and the chain mines, unless it is assumed otherwise.
+    """
+    found = ask(
+        directory,
+        "node_simulate",
+        assumptions=[parse_assumption(text, directory) for text in assumptions],
+        others="silent" if others_silent else "answer",
+        timeout_s=TIMEOUT_S,
+    )
+    if as_json:
+        print_json(found)
+        return
+    for text, step in zip(assumptions, found["steps"], strict=True):
+        _say_step(text, step)
+    _say_worth(found["worst_case"])
+
+
+def parse_assumption(text: str, directory: Path) -> dict[str, Any]:
+    """What the node is told of an assumption; `typer.BadParameter` for one that is none."""
+    words = text.split()
+    form = _FORMS.get(words[0] if words else "")
+    if form is None or not form[1] <= len(words) - 1 <= form[2]:
+        raise typer.BadParameter(f"{text[:80]!r} is none: it is one of {FORMS}")
+    return form[0](words[1:], directory)
+
+
+def _with_peer(kind: str) -> Callable[[list[str], Path], dict[str, Any]]:
+    return lambda words, directory: {"kind": kind, "peer": peer_address(words[0])}
+
+
+def _with_channel(kind: str) -> Callable[[list[str], Path], dict[str, Any]]:
+    return lambda words, directory: {
+        "kind": kind,
+        "channel_id": channel_id_of(directory, words[0]),
+    }
+
+
+def _with_objective(kind: str) -> Callable[[list[str], Path], dict[str, Any]]:
+    return lambda words, directory: {
+        "kind": kind,
+        "objective_id": objective_id_of(directory, words[0]),
+    }
+
+
+def _passing(kind: str) -> Callable[[list[str], Path], dict[str, Any]]:
+    return lambda words, directory: {"kind": kind, "duration_s": duration_s(words[0])}
+
+
+def _opening(kind: str) -> Callable[[list[str], Path], dict[str, Any]]:
+    def parse(words: list[str], directory: Path) -> dict[str, Any]:
+        amount = amount_in(NATIVE, " ".join(words[1:]))
+        return {"kind": kind, "peer": peer_address(words[0]), "amount": str(amount)}
+
+    return parse
+
+
+def _of_channel(kind: str) -> Callable[[list[str], Path], dict[str, Any]]:
+    """An amount in the channel's own asset."""
+
+    def parse(words: list[str], directory: Path) -> dict[str, Any]:
+        channel_id = channel_id_of(directory, words[0])
+        asset = ask(directory, "channel_get", channel_id=channel_id)["asset"]
+        amount = amount_in(asset, " ".join(words[1:]))
+        return {"kind": kind, "channel_id": channel_id, "amount": str(amount)}
+
+    return parse
+
+
+def _silence(words: list[str], directory: Path) -> dict[str, Any]:
+    return {**_with_peer("silence")(words, directory), "duration_s": duration_s(words[1])}
+
+
+def _no_deposit(words: list[str], directory: Path) -> dict[str, Any]:
+    return {**_with_channel("no_deposit")(words, directory), "duration_s": duration_s(words[1])}
+
+
+_FORMS: dict[str, tuple[Callable[[list[str], Path], dict[str, Any]], int, int]] = {
+    "wait": (_passing("wait"), 1, 1),
+    "silence": (_silence, 2, 2),
+    "chain-silence": (_passing("chain_silence"), 1, 1),
+    "no-deposit": (_no_deposit, 2, 2),
+    "pay": (_of_channel("payment"), 2, 3),
+    "open": (_opening("open_channel"), 2, 3),
+    "open-ledger": (_opening("open_ledger"), 2, 3),
+    "close": (_with_channel("close"), 1, 1),
+    "approve": (_with_objective("approve"), 1, 1),
+    "reject": (_with_objective("reject"), 1, 1),
+    "restart": (lambda words, directory: {"kind": "restart"}, 0, 0),
+    "lost": (_with_peer("messages_lost"), 1, 1),
+    "deposited": (_of_channel("deposited"), 2, 3),
+    "concluded": (_with_channel("concluded"), 1, 1),
+    "challenged": (_with_channel("challenged"), 1, 1),
+}
+"""By first word: how the rest is read, and how many words there are at least and at most."""
+
+
+def duration_s(text: str) -> int:
+    """Seconds, of 90s, 5m, 2h or 1d; `typer.BadParameter` for anything else."""
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise typer.BadParameter(f"{text[:40]!r} is no time that passes: write 90s, 5m, 2h or 1d")
+    return int(found[1]) * UNITS_S[found[2]]
+
+
+def _say_step(text: str, step: dict[str, Any]) -> None:
+    refusal, events = step["refusal"], step["events"]
+    if refusal is not None:
+        say(f"{text}: refused, {refusal['name']}: {refusal['message']}")
+        return
+    rows = [_event_row(event, events[0]["time_ms"]) for event in events]
+    print_table(text, EVENT_COLUMNS, rows, f"{text}: nothing would be recorded.", cut_last=True)
+    for message in step["messages"]:
+        again = " again" if message["again"] else ""
+        what = message["kind"] or f"message {message['sequence']}"
+        say(f"  sends{again}: {what} to {short(message['peer'])}")
+    for order in step["transactions"]:
+        again = " again" if order["again"] else ""
+        value = format_of(NATIVE, int(order["value"]))
+        where = short(order["channel_id"])
+        say(f"  submits{again}: {order['function']} with {value}, for channel {where}")
+    for waiting in step["waiting"]:
+        where = short(waiting["channel_id"])
+        say(f"  waits: {waiting['objective_type']} of {where} for {waiting['waiting_for']}")
+    say("")
+
+
+def _event_row(event: dict[str, Any], first_ms: int) -> list[object]:
+    payload = event["payload"]
+    about = payload.get("channel_id") or payload.get("objective_id") or payload.get("peer") or ""
+    passed_s = (event["time_ms"] - first_ms) // 1_000
+    by = "others" if event["assumed"] else "node"
+    return [f"{passed_s} s", by, event["name"], short(str(about))]
+
+
+def _say_worth(worst: dict[str, Any]) -> None:
+    rows = [
+        [short(channel["channel_id"]), short(party["party"]), *_amounts(channel["asset"], party)]
+        for channel in worst["channels"]
+        for party in channel["parties"]
+    ]
+    rows += [
+        ["all of ours", short(total["asset"]), *_amounts(total["asset"], total)]
+        for total in worst["totals"]
+    ]
+    nothing = "No channel that the chain knows is concerned."
+    print_table("Worth at worst", WORTH_COLUMNS, rows, nothing, right=WORTH_COLUMNS[2:])
+    for total in worst["totals"]:
+        if int(total["paid_in"]):
+            say(f"{format_of(total['asset'], int(total['paid_in']))} of it come from the wallet.")
+
+
+def _amounts(asset: str, row: dict[str, Any]) -> list[str]:
+    return [
+        "unknown" if row[name] is None else format_of(asset, int(row[name]))
+        for name in ("before", "after")
+    ]

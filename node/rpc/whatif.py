@@ -1,0 +1,445 @@
+"""What if: assumptions as callers write them, and the simulation as they read it.
+
+The simulation runs on a copy, in slices: between two of them the node goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Annotated, Any, Literal, TypeVar
+
+import trio
+from msgspec import Meta, Struct
+
+from node.rpc.bounds import PATH_COUNT_MAX
+from node.rpc.errors import InvalidParams, SimulationNotPossible, SimulationTooLarge, error_object
+from node.rpc.interface import NodeApi
+from node.rpc.params import (
+    AddressText,
+    AmountText,
+    Hash32Text,
+    Params,
+    parse_account,
+    parse_amount,
+    parse_hash32,
+)
+from node.rpc.results import AddressOut, AmountOut, At, Hash32Out
+from node.whatif import assumptions as assume
+from node.whatif import report
+from node.whatif.errors import NotPossible, TooLarge
+from node.whatif.limits import ASSUMPTION_COUNT_MAX, DURATION_S_MAX, TIME_S_MAX
+from node.whatif.worth import ChannelWorth, TotalWorth, Worth, worth_of
+from protocols.events import json_payload
+from protocols.transactions import APPROVE, DEPOSIT
+from protocols.types import Address, amount_from_bytes, checksum_address, to_hex
+
+Result = TypeVar("Result")
+
+Kind = Literal[
+    "wait",
+    "silence",
+    "chain_silence",
+    "no_deposit",
+    "payment",
+    "open_channel",
+    "open_ledger",
+    "close",
+    "approve",
+    "reject",
+    "restart",
+    "messages_lost",
+    "deposited",
+    "concluded",
+    "challenged",
+]
+
+FUNCTIONS = {
+    APPROVE: "approve",
+    DEPOSIT: "deposit",
+    "conclude": "concludeAndTransferAllAssets",
+}
+"""By the kind of an order: what it calls."""
+
+
+class AssumptionParams(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """One thing that is assumed to happen. Each kind takes the fields that it names.
+
+    wait, chain_silence: duration_s. silence: peer, duration_s. no_deposit: channel_id, duration_s.
+    payment, deposited: channel_id, amount. close, concluded, challenged: channel_id. approve,
+    reject: objective_id. messages_lost: peer. restart: nothing. open_channel: peer, amount, and
+    asset, path, over_ledger, fees if wanted. open_ledger: peer, amount, and counterparty_amount,
+    asset if wanted.
+    """
+
+    kind: Kind
+    peer: AddressText | None = None
+    channel_id: Hash32Text | None = None
+    objective_id: Hash32Text | None = None
+    amount: AmountText | None = None
+    duration_s: Annotated[int, Meta(ge=0, le=DURATION_S_MAX)] | None = None
+    """Seconds that pass."""
+    counterparty_amount: AmountText | None = None
+    """What the other party of a ledger would deposit."""
+    asset: AddressText | None = None
+    """The zero address is the chain's own currency."""
+    path: Annotated[list[AddressText], Meta(max_length=PATH_COUNT_MAX)] | None = None
+    """The intermediaries between us and the peer, in order: over ledgers."""
+    over_ledger: bool | None = None
+    """Over our own ledger with the peer."""
+    fees: Annotated[list[AmountText], Meta(max_length=PATH_COUNT_MAX)] | None = None
+    """By intermediary."""
+
+
+class NodeSimulateParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
+    """What is assumed to happen, one after the other."""
+
+    assumptions: Annotated[
+        list[AssumptionParams], Meta(min_length=1, max_length=ASSUMPTION_COUNT_MAX)
+    ]
+    others: Literal["answer", "silent"] = "answer"
+    """answer: peers answer as honest ones do, and the chain mines and confirms, unless it is
+    assumed otherwise. silent: nothing happens but what is assumed."""
+
+
+class SimulatedEvent(Struct, frozen=True, gc=False):
+    """A record that there would be."""
+
+    time_ms: int
+    """By the simulation's clock."""
+    name: str
+    payload: dict[str, Any]
+    assumed: bool
+    """True for what a peer is assumed to have said. Signatures are placeholders everywhere."""
+
+
+class SimulatedMessage(Struct, frozen=True, gc=False):
+    """A message that would leave."""
+
+    peer: AddressOut
+    sequence: int
+    kind: str
+    """Empty for one that was sent before the simulation."""
+    size_bytes: int
+    again: bool
+    """True if it left before and would leave once more."""
+
+
+class SimulatedTransaction(Struct, frozen=True, gc=False):
+    """A transaction that would be submitted."""
+
+    function: str
+    to: AddressOut
+    value: AmountOut
+    """Wei."""
+    channel_id: Hash32Out
+    again: bool
+
+
+class SimulatedWaiting(Struct, frozen=True, gc=False):
+    """What an objective would wait for then."""
+
+    objective_id: Hash32Out
+    objective_type: str
+    channel_id: Hash32Out
+    waiting_for: str
+
+
+class SimulatedRefusal(Struct, frozen=True, gc=False):
+    """Why the node would refuse what is assumed."""
+
+    name: str
+    message: str
+    values: dict[str, str]
+    next_step: str
+
+
+class SimulatedStep(Struct, frozen=True, gc=False):
+    """All that would follow from one assumption."""
+
+    assumption: dict[str, Any]
+    """As it was given."""
+    time_ms: int
+    """When it would be over."""
+    refusal: SimulatedRefusal | None
+    events: list[SimulatedEvent]
+    messages: list[SimulatedMessage]
+    transactions: list[SimulatedTransaction]
+    waiting: list[SimulatedWaiting]
+
+
+class PartyWorthView(Struct, frozen=True, gc=False):
+    """What one party would have at least if it left, as far as this node can know."""
+
+    party: AddressOut
+    before: AmountOut | None
+    """null if there are more ways for it to end than can be looked at."""
+    after: AmountOut | None
+
+
+class ChannelWorthView(Struct, frozen=True, gc=False):
+    """One channel that the chain knows, with all that it guarantees."""
+
+    channel_id: Hash32Out
+    asset: AddressOut
+    parties: list[PartyWorthView]
+
+
+class TotalWorthView(Struct, frozen=True, gc=False):
+    """What we would have at least, of all channels concerned and those linked to them."""
+
+    asset: AddressOut
+    before: AmountOut | None
+    after: AmountOut | None
+    paid_in: AmountOut
+    """What would have left our wallet meanwhile, into channels."""
+
+
+class WorstCase(Struct, frozen=True, gc=False):
+    """What leaving would be worth at worst, before and behind it all; gas is not counted."""
+
+    channels: list[ChannelWorthView]
+    totals: list[TotalWorthView]
+    channel_count: int
+    """Channels that the totals are of."""
+
+
+class SimulationView(Struct, frozen=True, gc=False):
+    """What would happen; nothing of it did."""
+
+    steps: list[SimulatedStep]
+    worst_case: WorstCase
+    at: At
+    """The record that it begins after."""
+
+
+async def node_simulate(node: NodeApi, p: NodeSimulateParams) -> SimulationView:
+    """Fold what is assumed on a copy.
+
+    Raises InvalidParams, SimulationTooLarge or SimulationNotPossible.
+    """
+    assumed = [_assumption(f"assumptions[{i}]", one) for i, one in enumerate(p.assumptions)]
+    seq, simulation = node.seq, node.simulation(others_answer=p.others == "answer")
+    steps: list[SimulatedStep] = []
+    deadline = trio.current_time() + TIME_S_MAX
+    try:
+        for step in simulation.steps(assumed):
+            await trio.lowlevel.checkpoint()
+            if trio.current_time() > deadline:
+                raise TooLarge(f"more than {TIME_S_MAX:.0f} s", f"{TIME_S_MAX:.0f} s")
+            if step is not None:
+                steps.append(_step(p.assumptions[len(steps)], step))
+        worth = await _in_slices(worth_of(simulation))
+    except TooLarge as error:
+        raise SimulationTooLarge(error.what, error.limit) from error
+    except NotPossible as error:
+        raise SimulationNotPossible(str(error)) from error
+    return SimulationView(steps, _worst_case(worth), At(seq))
+
+
+async def _in_slices(going: Generator[None, None, Result]) -> Result:
+    """What the generator comes to; others go first whenever it stops."""
+    while True:
+        await trio.lowlevel.checkpoint()
+        try:
+            next(going)
+        except StopIteration as done:
+            result: Result = done.value
+            return result
+
+
+# --- what is assumed ---
+
+
+class _Fields:
+    """The fields of one assumption: what a kind needs is there, and nothing it does not know."""
+
+    def __init__(self, place: str, given: AssumptionParams) -> None:
+        self._place = place
+        self._given = given
+        self._unread = {
+            name
+            for name in given.__struct_fields__
+            if name != "kind" and getattr(given, name) is not None
+        }
+
+    def _read(self, name: str, parse: Callable[[str, Any], Result]) -> Result:
+        value = getattr(self._given, name)
+        place = f"{self._place}.{name}"
+        if value is None:
+            raise InvalidParams(place, f"{self._given.kind} needs it")
+        self._unread.discard(name)
+        return parse(place, value)
+
+    def _or(self, name: str, parse: Callable[[str, Any], Result], otherwise: Result) -> Result:
+        is_there = getattr(self._given, name) is not None
+        return self._read(name, parse) if is_there else otherwise
+
+    def account(self, name: str = "peer") -> Address:
+        """An address that must be given."""
+        return self._read(name, parse_account)
+
+    def amount(self) -> int:
+        """The amount."""
+        return self._read("amount", parse_amount)
+
+    def amount_or(self, name: str) -> int:
+        """An amount that is 0 if it is left out."""
+        return self._or(name, parse_amount, 0)
+
+    def asset(self) -> Address:
+        """The chain's own currency if it is left out."""
+        return self._or("asset", parse_account, bytes(20))
+
+    def identity(self, name: str) -> bytes:
+        """The id of a channel or an objective."""
+        return self._read(name, parse_hash32)
+
+    def duration_s(self) -> int:
+        """How long."""
+        return self._read("duration_s", lambda place, value: int(value))
+
+    def accounts(self) -> tuple[Address, ...]:
+        """The path; empty if it is left out."""
+        return self._or("path", _all(parse_account), ())
+
+    def fees(self) -> tuple[int, ...]:
+        """Likewise."""
+        return self._or("fees", _all(parse_amount), ())
+
+    def flag(self, name: str) -> bool:
+        """False if it is left out."""
+        return self._or(name, lambda place, value: bool(value), otherwise=False)
+
+    def finish(self) -> None:
+        """Raise InvalidParams for a field that the kind does not take."""
+        for name in sorted(self._unread):
+            raise InvalidParams(f"{self._place}.{name}", f"{self._given.kind} takes none")
+
+
+def _all(parse: Callable[[str, str], Result]) -> Callable[[str, list[str]], tuple[Result, ...]]:
+    return lambda place, values: tuple(parse(place, value) for value in values)
+
+
+def _open_channel(f: _Fields) -> assume.Assumption:
+    via = f.accounts()
+    return assume.Open(
+        f.account(),
+        f.amount(),
+        f.asset(),
+        via=via,
+        over_ledgers=f.flag("over_ledger") or bool(via),
+        fees=f.fees(),
+    )
+
+
+def _open_ledger(f: _Fields) -> assume.Assumption:
+    theirs = f.amount_or("counterparty_amount")
+    return assume.Open(
+        f.account(), f.amount(), f.asset(), is_ledger=True, counterparty_amount=theirs
+    )
+
+
+_KINDS: dict[str, Callable[[_Fields], assume.Assumption]] = {
+    "wait": lambda f: assume.Wait(f.duration_s()),
+    "silence": lambda f: assume.Silence(f.account(), f.duration_s()),
+    "chain_silence": lambda f: assume.ChainSilence(f.duration_s()),
+    "no_deposit": lambda f: assume.NoDeposit(f.identity("channel_id"), f.duration_s()),
+    "payment": lambda f: assume.Payment(f.identity("channel_id"), f.amount()),
+    "open_channel": _open_channel,
+    "open_ledger": _open_ledger,
+    "close": lambda f: assume.Close(f.identity("channel_id")),
+    "approve": lambda f: assume.Decide(f.identity("objective_id"), approves=True),
+    "reject": lambda f: assume.Decide(f.identity("objective_id"), approves=False),
+    "restart": lambda f: assume.Restart(),
+    "messages_lost": lambda f: assume.MessagesLost(f.account()),
+    "deposited": lambda f: assume.Deposited(f.identity("channel_id"), f.amount()),
+    "concluded": lambda f: assume.Concluded(f.identity("channel_id")),
+    "challenged": lambda f: assume.Challenged(f.identity("channel_id")),
+}
+
+
+def _assumption(place: str, given: AssumptionParams) -> assume.Assumption:
+    read = _Fields(place, given)
+    found = _KINDS[given.kind](read)
+    read.finish()
+    return found
+
+
+# --- what would follow ---
+
+
+def _step(given: AssumptionParams, step: report.Step) -> SimulatedStep:
+    return SimulatedStep(
+        {
+            name: getattr(given, name)
+            for name in given.__struct_fields__
+            if getattr(given, name) is not None
+        },
+        step.time_ms,
+        None if step.refusal is None else _refusal(step),
+        [_event(recorded) for recorded in step.recorded],
+        [_message(sent) for sent in step.sent],
+        [_transaction(submitted) for submitted in step.submitted],
+        [
+            SimulatedWaiting(
+                to_hex(found.objective_id),
+                found.objective_type,
+                to_hex(found.channel_id),
+                found.waiting_for,
+            )
+            for found in step.awaited
+        ],
+    )
+
+
+def _refusal(step: report.Step) -> SimulatedRefusal:
+    assert step.refusal is not None
+    told = error_object(step.refusal)
+    return SimulatedRefusal(told.data.name, told.message, told.data.values, told.data.next_step)
+
+
+def _event(recorded: report.Recorded) -> SimulatedEvent:
+    event, time_ms = recorded.event, recorded.time_ms
+    payload = json_payload(event, event.VERSION, time_ms)
+    return SimulatedEvent(time_ms, event.NAME, payload, recorded.is_assumed)
+
+
+def _message(sent: report.Sent) -> SimulatedMessage:
+    peer = checksum_address(sent.peer)
+    return SimulatedMessage(peer, sent.sequence, sent.kind, sent.size_bytes, sent.is_again)
+
+
+def _transaction(submitted: report.Submitted) -> SimulatedTransaction:
+    order = submitted.order
+    return SimulatedTransaction(
+        FUNCTIONS.get(order.kind, order.kind),
+        checksum_address(order.to),
+        str(amount_from_bytes(order.value)),
+        to_hex(submitted.channel_id),
+        submitted.is_again,
+    )
+
+
+def _worst_case(worth: Worth) -> WorstCase:
+    return WorstCase(
+        [_channel(row) for row in worth.channels],
+        [_total(row) for row in worth.totals],
+        worth.channel_count,
+    )
+
+
+def _channel(row: ChannelWorth) -> ChannelWorthView:
+    parties = [
+        PartyWorthView(checksum_address(one.party), _text(one.before), _text(one.after))
+        for one in row.parties
+    ]
+    return ChannelWorthView(to_hex(row.channel_id), checksum_address(row.asset), parties)
+
+
+def _total(row: TotalWorth) -> TotalWorthView:
+    before, after = _text(row.before), _text(row.after)
+    return TotalWorthView(checksum_address(row.asset), before, after, str(row.paid_in))
+
+
+def _text(amount: int | None) -> str | None:
+    return None if amount is None else str(amount)

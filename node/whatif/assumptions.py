@@ -1,0 +1,103 @@
+"""What may be assumed: each one thing that happens, in the order given."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from protocols.types import Address, ChannelId, ObjectiveId
+
+
+class Assumption(Struct, frozen=True, gc=False):
+    """Base of all."""
+
+
+class Wait(Assumption, frozen=True, gc=False):
+    """Time passes."""
+
+    duration_s: int
+
+
+class Silence(Assumption, frozen=True, gc=False):
+    """A peer says nothing and takes nothing while time passes; then it is back."""
+
+    peer: Address
+    duration_s: int
+
+
+class ChainSilence(Assumption, frozen=True, gc=False):
+    """No endpoint of the chain answers while time passes: nothing is mined or seen."""
+
+    duration_s: int
+
+
+class NoDeposit(Assumption, frozen=True, gc=False):
+    """What the other party is to deposit into a channel never comes; time passes."""
+
+    channel_id: ChannelId
+    duration_s: int
+
+
+class Payment(Assumption, frozen=True, gc=False):
+    """A payment in a channel: ours if we pay in it, else the payer's voucher to us; in a ledger
+    ours."""
+
+    channel_id: ChannelId
+    amount: int
+
+
+class Open(Assumption, frozen=True, gc=False):
+    """We open a channel or a ledger."""
+
+    counterparty: Address
+    amount: int
+    asset: Address
+    is_ledger: bool = False
+    counterparty_amount: int = 0
+    """What the other party puts into a ledger."""
+    via: tuple[Address, ...] = ()
+    """Over ledgers: the intermediaries in path order."""
+    over_ledgers: bool = False
+    fees: tuple[int, ...] = ()
+    challenge_duration_s: int = 86_400
+
+
+class Close(Assumption, frozen=True, gc=False):
+    """We close a channel."""
+
+    channel_id: ChannelId
+
+
+class Decide(Assumption, frozen=True, gc=False):
+    """We approve or reject what a peer proposed."""
+
+    objective_id: ObjectiveId
+    approves: bool
+
+
+class Restart(Assumption, frozen=True, gc=False):
+    """The node starts again: every session begins anew, what was not settled leaves again."""
+
+
+class MessagesLost(Assumption, frozen=True, gc=False):
+    """The session with a peer breaks before it took what it had not acknowledged."""
+
+    peer: Address
+
+
+class Deposited(Assumption, frozen=True, gc=False):
+    """Somebody deposits into a channel."""
+
+    channel_id: ChannelId
+    amount: int
+
+
+class Concluded(Assumption, frozen=True, gc=False):
+    """Somebody concludes a channel with its final state, and all is paid out."""
+
+    channel_id: ChannelId
+
+
+class Challenged(Assumption, frozen=True, gc=False):
+    """Somebody challenges a channel."""
+
+    channel_id: ChannelId

@@ -1,0 +1,175 @@
+"""The chain as a simulation assumes it: what is asked of it is mined at once, and confirmed.
+
+What the chain says bears no signature of anybody's, so it is handed to the crank as the chain room
+would. Gas is not reckoned: it depends on the day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from msgspec.structs import replace
+
+from protocols import inputs
+from protocols.abi import encode_deposit_call
+from protocols.channel import (
+    PREFUND_TURN,
+    ChainStatus,
+    Channel,
+    confirmed_holdings,
+    funding_terms,
+    is_supported,
+    observed_chain_status,
+    observed_holdings,
+    supported_final,
+)
+from protocols.crypto import keccak256
+from protocols.effects import SubmitTransaction
+from protocols.entities import NodeState
+from protocols.outcome import total
+from protocols.transactions import APPROVE, ATTEMPT_COUNT_MAX, DEPOSIT, intent_id, is_pending
+from protocols.types import ZERO_ADDRESS, Address, Bytes32, ChannelId, amount_to_bytes
+
+_AMOUNT = slice(100, 132)
+"""The last word of a deposit's call data."""
+
+CONCLUDE = "conclude"
+
+
+class AssumedChain:
+    """Numbers blocks and transactions that will never be."""
+
+    def __init__(self, state: NodeState) -> None:
+        self._block_num = max(0, state.node.processed_block_num)
+
+    def next_block(self, state: NodeState, channel_id: ChannelId) -> None:
+        """One more block, above all that is known of the channel."""
+        channel = state.channels.get(channel_id)
+        known = -1 if channel is None else channel.confirmed_up_to[0]
+        seen = [] if channel is None else [log.block_num for log in channel.observed]
+        self._block_num = max(self._block_num, known, *seen) + 1
+
+    def mined(
+        self, state: NodeState, order: SubmitTransaction, channel_id: ChannelId, now_s: int
+    ) -> Iterator[inputs.Input]:
+        """The order is signed by nobody, mined, and its logs are confirmed."""
+        self.next_block(state, channel_id)
+        tx_hash = keccak256(b"assumed transaction|" + order.intent_id)
+        sender = state.node.address
+        yield inputs.TransactionSigned(order.intent_id, tx_hash, sender, 0, b"")
+        channel = state.channels[channel_id]
+        if order.kind == DEPOSIT:
+            yield from self.deposited(channel, deposit_of(order), tx_hash)
+        elif order.kind == CONCLUDE:
+            yield from self.concluded(channel, tx_hash, now_s)
+        place = (self._block_num, self._block_hash())
+        yield inputs.TransactionReceipt(order.intent_id, tx_hash, *place, 0, 0, True)
+
+    def deposited(
+        self, channel: Channel, amount: int, tx_hash: Bytes32 | None = None
+    ) -> Iterator[inputs.Input]:
+        """The holdings rise."""
+        asset = funding_terms(channel).asset
+        now_held = observed_holdings(channel, asset) + amount
+        yield from self._log(channel, "Deposited", 0, tx_hash, asset=asset, amount=now_held)
+
+    def concluded(
+        self, channel: Channel, tx_hash: Bytes32 | None, now_s: int
+    ) -> Iterator[inputs.Input]:
+        """The final state's outcome is paid out, as far as the holdings go."""
+        final = supported_final(channel)
+        yield from self._log(channel, "Concluded", 0, tx_hash, number=now_s)
+        if final is None:
+            return
+        (exit_,) = channel.state(final).outcome
+        held = confirmed_holdings(channel, exit_.asset)
+        left = max(0, held - total(exit_))
+        yield from self._log(channel, "AllocationUpdated", 1, tx_hash, amount=left)
+        amounts = tuple(share.amount for share in exit_.allocations)
+        places = tuple(range(len(amounts)))
+        yield from self._log(channel, "OutcomePaid", 2, tx_hash, indices=places, amounts=amounts)
+
+    def challenged(self, channel: Channel, now_s: int, by: Address) -> Iterator[inputs.Input]:
+        """A challenge with the newest supported state is registered."""
+        ends = now_s + channel.fixed.challenge_duration
+        turn_num = max(0, channel.supported_turn)
+        yield from self._log(
+            channel,
+            "ChallengeRegistered",
+            0,
+            None,
+            number=ends,
+            turn_num=turn_num,
+            challenger=by,
+        )
+
+    def _log(
+        self,
+        channel: Channel,
+        log_name: str,
+        log_index: int,
+        tx_hash: Bytes32 | None,
+        **values: Any,
+    ) -> Iterator[inputs.Input]:
+        """Seen, then confirmed."""
+        if tx_hash is None:
+            number = self._block_num.to_bytes(8, "big")
+            tx_hash = keccak256(b"assumed transaction|" + channel.channel_id + number)
+        place = (self._block_num, self._block_hash(), tx_hash, 0, log_index)
+        for confirmed in (False, True):
+            log = inputs.ChainLog(log_name, channel.channel_id, *place, confirmed)
+            yield replace(log, **values)
+
+    def _block_hash(self) -> Bytes32:
+        return keccak256(b"assumed block|" + self._block_num.to_bytes(8, "big"))
+
+
+def deposit_of(order: SubmitTransaction) -> int:
+    """What the order deposits, smallest unit; 0 for one that does something else."""
+    return int.from_bytes(order.data[_AMOUNT], "big") if order.kind == DEPOSIT else 0
+
+
+def orders_under_way(state: NodeState, channel_id: ChannelId) -> Iterator[SubmitTransaction]:
+    """What the node asked of the chain for that channel and has no answer to."""
+    for kind in (APPROVE, DEPOSIT, CONCLUDE):
+        for attempt in range(ATTEMPT_COUNT_MAX):
+            known = state.transactions.get(intent_id(kind, channel_id, attempt))
+            if known is None:
+                break
+            if is_pending(known):
+                yield _order(state, known.intent_id, kind, state.channels[channel_id])
+
+
+def _order(state: NodeState, intent: Bytes32, kind: str, channel: Channel) -> SubmitTransaction:
+    """As much of the order as is needed here: what it would deposit follows from the channel."""
+    terms, data, value = funding_terms(channel), b"", 0
+    if kind == DEPOSIT:
+        held = observed_holdings(channel, terms.asset)
+        value = max(0, sum(terms.deposits[: channel.my_index + 1]) - held)
+        data = encode_deposit_call(terms.asset, channel.channel_id, held, value)
+    wei = amount_to_bytes(value if terms.asset == ZERO_ADDRESS else 0)
+    return SubmitTransaction(intent, kind, state.node.adjudicator, wei, data)
+
+
+def missing_deposit(channel: Channel) -> int:
+    """What the other party of a direct channel is to deposit now; 0 if it is not its turn."""
+    terms = funding_terms(channel)
+    if channel.virtual is not None or channel.rejected or len(terms.deposits) != 2:
+        return 0
+    if not is_supported(channel, PREFUND_TURN):
+        return 0
+    if observed_chain_status(channel) != ChainStatus.OPEN or supported_final(channel) is not None:
+        return 0
+    held = observed_holdings(channel, terms.asset)
+    first = terms.deposits[0]
+    if channel.my_index == 0:
+        return terms.total - held if first <= held < terms.total else 0
+    return first - held if held < first else 0
+
+
+def awaits_conclusion_by_other(channel: Channel) -> bool:
+    """Whether the other party is the one to conclude."""
+    if channel.virtual is not None or channel.my_index == 0 or supported_final(channel) is None:
+        return False
+    return observed_chain_status(channel) != ChainStatus.CONCLUDED

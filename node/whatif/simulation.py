@@ -1,0 +1,362 @@
+"""The simulation: a copy of the state, a clock of its own, and what all others are assumed to do.
+
+Inputs pass the same crank and the same fold as the node's own. Steps are generators that stop
+between two cranks, so that whoever drives one can let others go first; the node goes on meanwhile,
+and nothing of that is seen here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+from msgspec.structs import replace
+
+from node.whatif import assumptions as assume
+from node.whatif import peers
+from node.whatif.chain import (
+    AssumedChain,
+    awaits_conclusion_by_other,
+    deposit_of,
+    missing_deposit,
+    orders_under_way,
+)
+from node.whatif.copying import still, working_copy
+from node.whatif.errors import NotPossible, TooLarge
+from node.whatif.limits import (
+    EVENT_COUNT_MAX,
+    ROUND_COUNT_MAX,
+    TICK_COUNT_MAX,
+    WATCHED_COUNT_MAX,
+)
+from node.whatif.placeholders import keyless
+from node.whatif.report import Awaited, Recorded, Sent, Step, Submitted
+from protocols import inputs, messages
+from protocols.channel import funding_terms
+from protocols.crank import awaits_end_of_batch, crank
+from protocols.crypto import keccak256
+from protocols.draft import Context, CrankResult, Draft
+from protocols.effects import Effect, SendMessage, SubmitTransaction
+from protocols.entities import NodeState
+from protocols.error import ProtocolError
+from protocols.errors import UnknownChannel
+from protocols.node_state import apply
+from protocols.objectives.base import ObjectiveStatus
+from protocols.objectives.cranks import crank_channel, waiting_for
+from protocols.types import Address, Bytes32, ChannelId
+
+Going = Iterator[None]
+"""Stops between two cranks."""
+
+
+class Simulation:
+    """What would happen, from one moment on."""
+
+    def __init__(self, state: NodeState, context: Context, *, others_answer: bool) -> None:
+        """Copy the state; the context is stripped of its key.
+
+        `others_answer`: peers answer and the chain mines, unless it is assumed otherwise; else
+        nothing happens but what is assumed.
+        """
+        self.before = still(state)
+        self.state = working_copy(self.before)
+        self.touched: dict[ChannelId, None] = {}
+        """Channels that anything was recorded of, or that were named."""
+        self._watched = self._under_way()
+        """Channels that others may owe an answer in."""
+        self.paid_in: dict[Address, int] = {}
+        """By asset: what our wallet would deposit."""
+        self._context = keyless(context)
+        self._now_ms = context.now_ms
+        self._others_answer = others_answer
+        self._chain = AssumedChain(self.before)
+        self._silent: set[Address] = set()
+        self._chain_is_silent = False
+        self._no_deposit: set[ChannelId] = set()
+        self._orders: dict[Bytes32, tuple[SubmitTransaction, ChannelId]] = {}
+        """What was submitted and is not mined."""
+        self._sent: dict[Address, list[Sent]] = {}
+        """What was sent here and not acknowledged."""
+        for channel_id in self._watched:
+            for order in orders_under_way(self.state, channel_id):
+                self._orders[order.intent_id] = (order, channel_id)
+        self._event_count = 0
+        self._number = 0
+        self._step = Step(self._now_ms)
+
+    def steps(self, assumed: list[assume.Assumption]) -> Iterator[Step | None]:
+        """Each assumption's step when it is over, and None now and then before.
+
+        Raises TooLarge, or NotPossible.
+        """
+        for assumption in assumed:
+            self._step = Step(self._now_ms)
+            try:
+                for _ in self._happens(assumption):
+                    yield None
+                self._step.awaited = self._awaited()
+            except ProtocolError as refusal:
+                self._step.refusal = refusal
+                self._step.awaited = self._awaited()
+            except TooLarge:
+                raise
+            except Exception as error:
+                # A bug of the node's would stop it. This is none: it was only assumed.
+                raise NotPossible(f"{type(error).__name__}: {error}") from error
+            self._step.time_ms = self._now_ms
+            yield self._step
+
+    def _under_way(self) -> dict[ChannelId, None]:
+        """The channels of what the node is about: some, if there are very many."""
+        found: dict[ChannelId, None] = {}
+        for identity in islice(self.before.agenda.active, WATCHED_COUNT_MAX):
+            found[self.before.objectives[identity].channel_id] = None
+        return found
+
+    # --- assumptions ---
+
+    def _happens(self, assumption: assume.Assumption) -> Going:
+        match assumption:
+            case assume.Wait():
+                yield from self._pass(assumption.duration_s)
+            case assume.Silence():
+                self._silent.add(assumption.peer)
+                yield from self._pass(assumption.duration_s)
+                self._silent.discard(assumption.peer)
+            case assume.ChainSilence():
+                self._chain_is_silent = True
+                yield from self._pass(assumption.duration_s)
+                self._chain_is_silent = False
+                self._context = replace(self._context, chain_view_age_s=0)
+            case assume.NoDeposit():
+                self._channel(assumption.channel_id)
+                self._no_deposit.add(assumption.channel_id)
+                yield from self._pass(assumption.duration_s)
+            case assume.Restart():
+                self._again(list(self.before.peers) + list(self._sent))
+                yield from self._feed(inputs.Tick())
+            case assume.MessagesLost():
+                self._again([assumption.peer])
+            case assume.Payment():
+                yield from self._payment(assumption)
+            case assume.Open():
+                yield from self._feed(self._opening(assumption))
+            case assume.Close():
+                yield from self._feed(inputs.CloseChannel(assumption.channel_id))
+            case assume.Decide():
+                kind = inputs.ApproveObjective if assumption.approves else inputs.RejectObjective
+                yield from self._feed(kind(assumption.objective_id))
+            case assume.Deposited() | assume.Concluded() | assume.Challenged():
+                yield from self._on_chain(assumption)
+            case _:
+                raise AssertionError(f"nothing is known of {type(assumption).__name__}")
+        yield from self._settle()
+
+    def _channel(self, channel_id: ChannelId) -> None:
+        if self.state.channels.get(channel_id) is None:
+            raise UnknownChannel(channel_id)
+        self.touched[channel_id] = None
+
+    def _payment(self, assumption: assume.Payment) -> Going:
+        self._channel(assumption.channel_id)
+        channel = self.state.channels[assumption.channel_id]
+        name = keccak256(b"assumed payment|" + self._next().to_bytes(8, "big"))
+        amount, node = assumption.amount, self.state.node
+        if channel.fixed.app_definition == node.consensus_app:
+            order = inputs.PayLedger(channel.channel_id, amount, name.hex(), id_is_drawn=True)
+            yield from self._feed(order)
+        elif channel.my_index and channel.is_end:
+            draft = self._draft()
+            peers.pay_us(draft, channel, amount, name)
+            self._take(draft.result(), len(draft.events))
+            yield from self._end_batch()
+        else:
+            yield from self._feed(inputs.SendPayment(channel.channel_id, amount, name))
+
+    def _opening(self, assumption: assume.Open) -> inputs.Input:
+        entropy = keccak256(b"assumed channel|" + self._next().to_bytes(8, "big"))[:4]
+        terms = (assumption.challenge_duration_s, entropy)
+        who, asset, amount = assumption.counterparty, assumption.asset, assumption.amount
+        if assumption.is_ledger:
+            return inputs.OpenLedger(who, asset, amount, assumption.counterparty_amount, *terms)
+        if assumption.via or assumption.over_ledgers:
+            path = (*assumption.via, who)
+            return inputs.OpenVirtual(path, asset, amount, assumption.fees, *terms)
+        return inputs.OpenChannel(who, asset, amount, 0, *terms)
+
+    def _on_chain(
+        self, assumption: assume.Deposited | assume.Concluded | assume.Challenged
+    ) -> Going:
+        self._channel(assumption.channel_id)
+        channel = self.state.channels[assumption.channel_id]
+        self._chain.next_block(self.state, assumption.channel_id)
+        now_s = self._now_ms // 1_000
+        if isinstance(assumption, assume.Deposited):
+            facts = self._chain.deposited(channel, assumption.amount)
+        elif isinstance(assumption, assume.Concluded):
+            facts = self._chain.concluded(channel, None, now_s)
+        else:
+            facts = self._chain.challenged(channel, now_s, channel.counterparty)
+        for fact in facts:
+            yield from self._feed(fact)
+
+    def _again(self, waiting: list[Address]) -> None:
+        """A session begins anew: what the peer has not acknowledged leaves again."""
+        for address in dict.fromkeys(waiting):
+            peer = self.state.peer(address)
+            known = {sent.sequence: sent for sent in self._sent.get(address, ())}
+            for sequence in range(peer.acknowledged + 1, peer.sent + 1):
+                self._count()
+                sent = known.get(sequence, Sent(address, sequence, "", 0))
+                self._step.sent.append(replace(sent, is_again=True))
+        for order, channel_id in self._orders.values():
+            self._step.submitted.append(Submitted(order, channel_id, is_again=True))
+
+    def _next(self) -> int:
+        self._number += 1
+        return self._number
+
+    # --- time ---
+
+    def _pass(self, duration_s: int) -> Going:
+        """Time passes, looked at often enough: everybody answers in between."""
+        end_ms = self._now_ms + duration_s * 1_000
+        pace_ms = max(1_000, -(-duration_s * 1_000 // TICK_COUNT_MAX))
+        yield from self._settle()
+        while self._now_ms < end_ms:
+            passed_ms = min(pace_ms, end_ms - self._now_ms)
+            self._now_ms += passed_ms
+            if self._chain_is_silent:
+                age_s = (self._context.chain_view_age_s or 0) + passed_ms // 1_000
+                self._context = replace(self._context, chain_view_age_s=age_s)
+            count = self._event_count
+            yield from self._feed(inputs.Tick())
+            if self._event_count > count:
+                yield from self._settle()
+
+    # --- the crank ---
+
+    def _now(self) -> Context:
+        return replace(self._context, now_ms=self._now_ms)
+
+    def _draft(self) -> Draft:
+        return Draft(self.state, self._now())
+
+    def _feed(self, item: inputs.Input) -> Going:
+        """One input, then what waits for the end of its batch. Raises a refusal."""
+        self._take(crank(self.state, item, self._now()), 0)
+        yield from self._end_batch()
+
+    def _end_batch(self) -> Going:
+        yield
+        if awaits_end_of_batch(self.state):
+            self._take(crank(self.state, inputs.EndOfBatch(), self._now()), 0)
+            yield
+
+    def _take(self, result: CrankResult, assumed_count: int) -> None:
+        """Fold the events; the first of them may be assumed."""
+        for place, event in enumerate(result.events):
+            self._count()
+            apply(self.state, event, self._now_ms)
+            self._step.recorded.append(Recorded(self._now_ms, event, place < assumed_count))
+            self._touch(event)
+        for effect in result.effects:
+            self._keep(effect)
+
+    def _count(self) -> None:
+        self._event_count += 1
+        if self._event_count > EVENT_COUNT_MAX:
+            raise TooLarge(f"{self._event_count} events", str(EVENT_COUNT_MAX))
+
+    def _touch(self, event: object) -> None:
+        channel_id = getattr(event, "channel_id", None)
+        if channel_id is None:
+            objective = self.state.objectives.get(getattr(event, "objective_id", b""))
+            channel_id = None if objective is None else objective.channel_id
+        if channel_id is not None:
+            self.touched[channel_id] = None
+
+    def _keep(self, effect: Effect) -> None:
+        if isinstance(effect, SendMessage):
+            kind = type(messages.decode_body(effect.body)).__name__
+            sent = Sent(effect.peer, effect.sequence, kind, len(effect.body))
+            self._step.sent.append(sent)
+            self._sent.setdefault(effect.peer, []).append(sent)
+        elif isinstance(effect, SubmitTransaction):
+            channel_id = self.state.transactions[effect.intent_id].channel_id
+            self._orders[effect.intent_id] = (effect, channel_id)
+            self._step.submitted.append(Submitted(effect, channel_id))
+
+    def _awaited(self) -> list[Awaited]:
+        """What the channels concerned wait for now."""
+        found = []
+        for channel_id in {**self._watched, **self.touched}:
+            for objective in self.state.objectives_of(channel_id):
+                if objective.is_active or objective.status == ObjectiveStatus.UNAPPROVED:
+                    awaited = waiting_for(self.state, objective, self._now())
+                    kind = objective.objective_type
+                    found.append(Awaited(objective.objective_id, kind, channel_id, awaited))
+        return found
+
+    # --- everybody else ---
+
+    def _is_there(self, peer: Address) -> bool:
+        return peer not in self._silent
+
+    def _settle(self) -> Going:
+        """Everybody answers, until nothing is left to answer."""
+        if not self._others_answer:
+            return
+        for _ in range(ROUND_COUNT_MAX):
+            count = self._event_count
+            for channel_id in {**self._watched, **self.touched}:
+                yield from self._peers_answer(channel_id)
+            if not self._chain_is_silent:
+                yield from self._chain_answers()
+            if self._event_count == count:
+                break
+        else:
+            raise TooLarge(f"{ROUND_COUNT_MAX} rounds of answers", str(ROUND_COUNT_MAX))
+        for peer in list(self._sent):
+            if self._is_there(peer):
+                del self._sent[peer]
+                yield from self._feed(inputs.PeerAck(peer, self.state.peer(peer).sent))
+
+    def _peers_answer(self, channel_id: ChannelId) -> Going:
+        draft = self._draft()
+        concerned = peers.answer(draft, channel_id, self._is_there)
+        if not concerned:
+            return
+        assumed_count = len(draft.events)
+        for found in dict.fromkeys(concerned):
+            if draft.state.channels.get(found) is not None:
+                crank_channel(draft, found)
+        self._take(draft.result(), assumed_count)
+        yield from self._end_batch()
+
+    def _count_deposit(self, order: SubmitTransaction, channel_id: ChannelId) -> None:
+        amount = deposit_of(order)
+        if amount:
+            asset = funding_terms(self.state.channels[channel_id]).asset
+            self.paid_in[asset] = self.paid_in.get(asset, 0) + amount
+
+    def _chain_answers(self) -> Going:
+        now_s = self._now_ms // 1_000
+        for order, channel_id in list(self._orders.values()):
+            self._count_deposit(order, channel_id)
+            del self._orders[order.intent_id]
+            for fact in self._chain.mined(self.state, order, channel_id, now_s):
+                yield from self._feed(fact)
+        for channel_id in {**self._watched, **self.touched}:
+            channel = self.state.channels.get(channel_id)
+            if channel is None or not channel.turns or not self._is_there(channel.counterparty):
+                continue
+            missing = 0 if channel_id in self._no_deposit else missing_deposit(channel)
+            if missing:
+                self._chain.next_block(self.state, channel_id)
+                for fact in self._chain.deposited(channel, missing):
+                    yield from self._feed(fact)
+            elif awaits_conclusion_by_other(channel):
+                self._chain.next_block(self.state, channel_id)
+                for fact in self._chain.concluded(channel, None, now_s):
+                    yield from self._feed(fact)

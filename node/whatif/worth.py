@@ -1,0 +1,180 @@
+"""What each party would have at worst if it left: before a simulation and behind it (M22).
+
+By channel that the chain knows, each party alone with what that channel and its guarantees bring
+it; and for us in all, together, since what an intermediary loses in one ledger it gains in another.
+What the chain paid out to a party meanwhile counts as well. Gas does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+
+from msgspec import Struct
+
+from node.whatif.limits import LINKED_CHANNEL_COUNT_MAX
+from node.whatif.simulation import Simulation
+from protocols.channel import Channel, funding_terms
+from protocols.entities import NodeState
+from protocols.errors import TooManyEndings
+from protocols.exit_value import Material, exit_value_steps, material_of
+from protocols.ledger import ADD
+from protocols.types import Address, Amount, ChannelId
+
+
+class PartyWorth(Struct, frozen=True, gc=False):
+    """What one party would have at least."""
+
+    party: Address
+    before: Amount | None
+    """None: there are more ways for it to end than are looked at."""
+    after: Amount | None
+
+
+class ChannelWorth(Struct, frozen=True, gc=False):
+    """One channel that holds money on chain, with all that it guarantees."""
+
+    channel_id: ChannelId
+    asset: Address
+    parties: tuple[PartyWorth, ...]
+
+
+class TotalWorth(Struct, frozen=True, gc=False):
+    """Ours, of all channels concerned and those linked to them by guarantees."""
+
+    asset: Address
+    before: Amount | None
+    after: Amount | None
+    paid_in: Amount
+    """What our wallet deposited meanwhile."""
+
+
+class Worth(Struct, frozen=True, gc=False):
+    """By channel, and ours in all."""
+
+    channels: tuple[ChannelWorth, ...]
+    totals: tuple[TotalWorth, ...]
+    channel_count: int
+    """Channels that the totals are of."""
+
+
+Worths = dict[Address, Amount] | None
+
+
+def worth_of(simulation: Simulation) -> Generator[None, None, Worth]:
+    """The answer when it is done; stops now and then before."""
+    before, after = simulation.before, simulation.state
+    me = after.node.address
+    rows: list[ChannelWorth] = []
+    funded = _funded(simulation)
+    for channel_id in funded:
+        channel = after.channels[channel_id]
+        parties: list[PartyWorth] = []
+        for party in channel.fixed.participants:
+            values = []
+            for state in (before, after):
+                found = yield from _worth(state, party, _within(state, channel_id))
+                values.append(found)
+            asset = funding_terms(channel).asset
+            parties.append(PartyWorth(party, *(_of(value, asset) for value in values)))
+        rows.append(ChannelWorth(channel_id, funding_terms(channel).asset, tuple(parties)))
+    linked = _linked((before, after), funded)
+    yield
+    if linked is None:
+        worth_before = worth_after = None
+    else:
+        worth_before = yield from _worth(before, me, linked)
+        worth_after = yield from _worth(after, me, linked)
+    assets = sorted({row.asset for row in rows})
+    totals = tuple(
+        TotalWorth(
+            asset,
+            _of(worth_before, asset),
+            _of(worth_after, asset),
+            simulation.paid_in.get(asset, 0),
+        )
+        for asset in assets
+    )
+    return Worth(tuple(rows), totals, 0 if linked is None else len(linked))
+
+
+def _of(worth: Worths, asset: Address) -> Amount | None:
+    return None if worth is None else worth.get(asset, 0)
+
+
+def _funded(simulation: Simulation) -> list[ChannelId]:
+    """The channels concerned that the chain knows; for virtual ones the ledgers that carry them."""
+    found: dict[ChannelId, None] = {}
+    for channel_id in simulation.touched:
+        channel = simulation.state.channels.get(channel_id)
+        if channel is None or not channel.turns:
+            continue
+        if channel.virtual is None:
+            found[channel_id] = None
+            continue
+        for ledger_id in (channel.virtual.left_ledger, channel.virtual.right_ledger):
+            ledger = simulation.state.channels.get(ledger_id) if ledger_id else None
+            if ledger is not None and ledger.turns:
+                found[ledger_id] = None
+    return list(found)
+
+
+def _targets(channel: Channel) -> Iterable[ChannelId]:
+    """What a ledger guarantees, agreed or proposed."""
+    ledger = channel.ledger
+    if ledger is None:
+        return
+    for guarantee in ledger.current.guarantees:
+        yield guarantee.target
+    for proposal in ledger.queue:
+        if proposal.change.kind == ADD:
+            yield proposal.change.target
+
+
+def _within(state: NodeState, channel_id: ChannelId) -> list[ChannelId]:
+    channel = state.channels.get(channel_id)
+    return [] if channel is None else [channel_id, *dict.fromkeys(_targets(channel))]
+
+
+def _linked(states: Iterable[NodeState], begin: list[ChannelId]) -> list[ChannelId] | None:
+    """Those and all that guarantees link them to; None if there are too many."""
+    found = dict.fromkeys(begin)
+    waiting = list(begin)
+    states = tuple(states)
+    while waiting:
+        channel_id = waiting.pop()
+        near: set[ChannelId] = set()
+        for state in states:
+            channel = state.channels.get(channel_id)
+            if channel is not None:
+                near.update(_targets(channel))
+                if channel.virtual is not None:
+                    near |= {channel.virtual.left_ledger, channel.virtual.right_ledger} - {b""}
+        for other in sorted(near - found.keys()):
+            found[other] = None
+            waiting.append(other)
+        if len(found) > LINKED_CHANNEL_COUNT_MAX:
+            return None
+    return list(found)
+
+
+def _worth(
+    state: NodeState, party: Address, channel_ids: Iterable[ChannelId]
+) -> Generator[None, None, Worths]:
+    """What the party gets at least, by asset, and what it got already."""
+    app, materials = state.node.virtual_payment_app, list[Material]()
+    paid: dict[Address, Amount] = {}
+    for channel_id in channel_ids:
+        channel = state.channels.get(channel_id)
+        if channel is None or not channel.turns or party not in channel.fixed.participants:
+            continue
+        materials.append(material_of(channel, app))
+        asset = funding_terms(channel).asset
+        out = sum(amount for recipient, amount in channel.withdrawn if recipient == party)
+        paid[asset] = paid.get(asset, 0) + out
+        if len(materials) % 8 == 0:
+            yield
+    try:
+        values = yield from exit_value_steps(party, materials)
+    except TooManyEndings:
+        return None
+    return {asset: values.get(asset, 0) + paid.get(asset, 0) for asset in {*values, *paid}}

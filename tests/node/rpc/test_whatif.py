@@ -1,0 +1,229 @@
+"""A simulation as callers ask for it and read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+import trio
+
+from node.rpc import whatif
+from node.rpc.errors import InvalidParams, SimulationNotPossible, SimulationTooLarge
+from node.rpc.params import params_decoder
+from node.rpc.whatif import NodeSimulateParams, SimulationView, node_simulate
+from node.whatif import peers
+from node.whatif.assumptions import Assumption
+from node.whatif.limits import ASSUMPTION_COUNT_MAX, DURATION_S_MAX
+from node.whatif.report import Step
+from node.whatif.simulation import Simulation
+from protocols.types import checksum_address, to_hex
+from tests.support.actors import BOB
+from tests.support.rpc_node import RecordingNode, open_ledger, open_payment_channel, ready_node
+
+BOBS = checksum_address(BOB.address)
+SOME = "0x" + "0f" * 32
+
+
+def params(*assumptions: dict[str, Any], others: str = "answer") -> NodeSimulateParams:
+    document = {"assumptions": assumptions, "others": others}
+    return params_decoder(NodeSimulateParams)(msgspec.Raw(msgspec.json.encode(document)))
+
+
+async def asked(node: RecordingNode, *assumptions: dict[str, Any], **more: str) -> SimulationView:
+    before, count = node.state.digest(), len(node.entries)
+    found = await node_simulate(node, params(*assumptions, **more))
+    assert (node.state.digest(), len(node.entries), node.commands) == (before, count, [])
+    return found
+
+
+async def test_a_payment_and_a_silence_are_answered_step_by_step() -> None:
+    node = RecordingNode()
+    channel_id = to_hex(open_payment_channel(node))
+    paid, silent = (
+        await asked(
+            node,
+            {"kind": "payment", "channel_id": channel_id, "amount": "5"},
+            {"kind": "silence", "peer": BOBS, "duration_s": 7_200},
+        )
+    ).steps
+    assert paid.assumption == {"kind": "payment", "channel_id": channel_id, "amount": "5"}
+    assert [event.name for event in paid.events if not event.assumed][:1] == ["voucher-issued"]
+    assert paid.events[0].payload["amount"] == "5"
+    assert [(m.peer, m.kind, m.again) for m in paid.messages] == [(BOBS, "Payment", False)]
+    assert silent.time_ms - paid.time_ms == 7_200_000
+
+
+async def test_the_answer_says_what_leaving_would_be_worth() -> None:
+    node = RecordingNode()
+    channel_id = to_hex(open_payment_channel(node))
+    found = await asked(node, {"kind": "payment", "channel_id": channel_id, "amount": "0x5"})
+    (row,) = found.worst_case.channels
+    (total,) = found.worst_case.totals
+    assert int(total.before or "") - int(total.after or "") == 5
+    assert [party.party for party in row.parties][1] == BOBS
+    assert (found.at.seq, found.worst_case.channel_count) == (node.seq, 1)
+
+
+async def test_an_opening_shows_the_transaction_and_what_is_waited_for() -> None:
+    found = await asked(
+        RecordingNode(), {"kind": "open_ledger", "peer": BOBS, "amount": "9"}, others="silent"
+    )
+    (step,) = found.steps
+    assert [waiting.waiting_for for waiting in step.waiting] == ["complete-prefund"]
+    done = await asked(RecordingNode(), {"kind": "open_channel", "peer": BOBS, "amount": "9"})
+    (order,) = done.steps[0].transactions
+    assert (order.function, order.value, order.again) == ("deposit", "9", False)
+    assert order.to == checksum_address(RecordingNode().state.node.adjudicator)
+    assert done.worst_case.totals[0].paid_in == "9"
+
+
+async def test_a_refusal_is_told_as_the_node_tells_it() -> None:
+    node = RecordingNode()
+    channel_id = to_hex(open_payment_channel(node))
+    amount = str(10**30)
+    found = await asked(node, {"kind": "payment", "channel_id": channel_id, "amount": amount})
+    refusal = found.steps[0].refusal
+    assert refusal is not None
+    assert refusal.name == "AMOUNT_ABOVE_DEPOSIT"
+    assert refusal.values["amount"] == amount
+    assert refusal.next_step
+
+
+SAMPLES: tuple[dict[str, Any], ...] = (
+    {"kind": "wait", "duration_s": 5},
+    {"kind": "silence", "peer": BOBS, "duration_s": 5},
+    {"kind": "chain_silence", "duration_s": 5},
+    {"kind": "no_deposit", "channel_id": SOME, "duration_s": 5},
+    {"kind": "payment", "channel_id": SOME, "amount": "5"},
+    {"kind": "open_channel", "peer": BOBS, "amount": "5", "path": [BOBS], "fees": ["1"]},
+    {"kind": "open_ledger", "peer": BOBS, "amount": "5", "counterparty_amount": "6"},
+    {"kind": "close", "channel_id": SOME},
+    {"kind": "approve", "objective_id": SOME},
+    {"kind": "reject", "objective_id": SOME},
+    {"kind": "restart"},
+    {"kind": "messages_lost", "peer": BOBS},
+    {"kind": "deposited", "channel_id": SOME, "amount": "5"},
+    {"kind": "concluded", "channel_id": SOME},
+    {"kind": "challenged", "channel_id": SOME},
+)
+
+
+async def test_every_kind_is_taken_and_there_are_no_others() -> None:
+    assert {sample["kind"] for sample in SAMPLES} == set(whatif._KINDS)
+    found = await asked(ready_node(), *SAMPLES)
+    assert [step.assumption["kind"] for step in found.steps] == [one["kind"] for one in SAMPLES]
+
+
+@pytest.mark.parametrize(
+    "sample", [one for one in SAMPLES if len(one) > 1], ids=lambda one: one["kind"]
+)
+async def test_what_a_kind_needs_must_be_there_and_nothing_else(sample: dict[str, Any]) -> None:
+    needed = list(sample)[1]
+    without = {name: value for name, value in sample.items() if name != needed}
+    with pytest.raises(InvalidParams) as refused:
+        await asked(RecordingNode(), without)
+    assert refused.value.parameter == f"assumptions[0].{needed}"
+    name, value = next(
+        (name, value)
+        for name, value in {"objective_id": SOME, "counterparty_amount": "1"}.items()
+        if name not in sample
+    )
+    with pytest.raises(InvalidParams, match="takes none"):
+        await asked(RecordingNode(), {**sample, name: value})
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"assumptions": []},
+        {"assumptions": [{"kind": "restart"}] * (ASSUMPTION_COUNT_MAX + 1)},
+        {"assumptions": [{"kind": "earthquake"}]},
+        {"assumptions": [{}]},
+        {"assumptions": [{"kind": "wait", "duration_s": DURATION_S_MAX + 1}]},
+        {"assumptions": [{"kind": "wait", "duration_s": -1}]},
+        {"assumptions": [{"kind": "wait", "duration_s": 1.5}]},
+        {"assumptions": [{"kind": "restart", "misspelt": 1}]},
+        {"assumptions": [{"kind": "restart"}], "others": "maybe"},
+    ],
+)
+def test_what_is_no_assumption_is_refused(document: dict[str, Any]) -> None:
+    with pytest.raises(InvalidParams):
+        params_decoder(NodeSimulateParams)(msgspec.Raw(msgspec.json.encode(document)))
+
+
+@pytest.mark.parametrize(
+    "assumption",
+    [
+        {"kind": "payment", "channel_id": "0x12", "amount": "5"},
+        {"kind": "payment", "channel_id": SOME, "amount": "-5"},
+        {"kind": "payment", "channel_id": SOME, "amount": str(2**256)},
+        {"kind": "silence", "peer": "0x" + "g" * 40, "duration_s": 5},
+        {"kind": "open_channel", "peer": BOBS, "amount": "5", "path": ["0x00"]},
+        {"kind": "open_channel", "peer": BOBS, "amount": "5", "fees": ["x"]},
+    ],
+)
+async def test_values_out_of_shape_are_refused_with_their_place(assumption: dict[str, Any]) -> None:
+    with pytest.raises(InvalidParams) as refused:
+        await asked(RecordingNode(), assumption)
+    assert refused.value.parameter.startswith("assumptions[0].")
+
+
+async def test_amounts_at_the_edge_of_what_there_is_are_refused_by_name() -> None:
+    found = await asked(
+        RecordingNode(), {"kind": "open_ledger", "peer": BOBS, "amount": str(2**256 - 1)}
+    )
+    assert found.steps[0].refusal is None or found.steps[0].refusal.name
+    both = {"amount": str(2**256 - 1), "counterparty_amount": "1"}
+    found = await asked(RecordingNode(), {"kind": "open_ledger", "peer": BOBS, **both})
+    assert len(found.steps) == 1
+
+
+async def test_the_node_goes_on_while_a_simulation_runs() -> None:
+    node = RecordingNode()
+    channel_id = to_hex(open_ledger(node))
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(others)
+        await asked(
+            node,
+            {"kind": "payment", "channel_id": channel_id, "amount": "5"},
+            {"kind": "wait", "duration_s": 3_600},
+        )
+        nursery.cancel_scope.cancel()
+    assert turns > 200
+
+
+async def test_a_simulation_that_takes_too_long_is_ended(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: object
+) -> None:
+    def forever(self: Simulation, assumed: list[Assumption]) -> Iterator[Step | None]:
+        while True:
+            yield None
+
+    monkeypatch.setattr(Simulation, "steps", forever)
+    monkeypatch.setattr(whatif, "TIME_S_MAX", -1.0)
+    with pytest.raises(SimulationTooLarge):
+        await asked(RecordingNode(), {"kind": "restart"})
+
+
+async def test_what_contradicts_itself_is_told_so_and_stops_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def breaks(*args: object) -> list[bytes]:
+        raise AssertionError("no honest peer says that")
+
+    monkeypatch.setattr(peers, "answer", breaks)
+    node = RecordingNode()
+    channel_id = to_hex(open_payment_channel(node))
+    with pytest.raises(SimulationNotPossible, match="no honest peer says that"):
+        await asked(node, {"kind": "payment", "channel_id": channel_id, "amount": "5"})
