@@ -202,10 +202,11 @@ def plant_house(root: Path) -> None:
     shutil.copy(ROOT / "pyproject.toml", root)
     for room in ROOMS:
         plant(root, f"{room}/__init__.py", "")
-    for module in ("node/engine", "node/outbox", "node/daemon", "node/cli"):
+    for module in ("node/engine", "node/outbox", "node/daemon", "node/cli", "node/keys"):
         plant(root, f"{module}.py", "")
     plant(root, "protocols/state.py", "")
     plant(root, "node/limits.py", "")
+    plant(root, "node/whatif.py", "")
 
 
 def test_a_house_in_order_passes_the_import_rules(tmp_path: Path) -> None:
@@ -227,6 +228,7 @@ def test_a_house_in_order_passes_the_import_rules(tmp_path: Path) -> None:
         ("node/engine.py", "import node.daemon", "node.engine -> node.daemon"),
         ("node/daemon.py", "import node.cli", "node.daemon -> node.cli"),
         ("contracts/__init__.py", "import protocols.state", "contracts -> protocols.state"),
+        ("node/whatif.py", "import node.keys", "node.whatif -> node.keys"),
     ],
 )
 def test_an_import_across_the_floors_is_found(

@@ -1,0 +1,107 @@
+"""`tally simulate`: assumptions in words, and what they would lead to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from node.cli import simulate
+from tests.support.daemons import Network
+
+PEER = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
+SOME = "0x" + "0f" * 32
+NOWHERE = Path("/nowhere")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("wait 90s", {"kind": "wait", "duration_s": 90}),
+        (f"silence {PEER} 2h", {"kind": "silence", "peer": PEER, "duration_s": 7_200}),
+        ("chain-silence 5m", {"kind": "chain_silence", "duration_s": 300}),
+        (
+            f"no-deposit {SOME} 1d",
+            {"kind": "no_deposit", "channel_id": SOME, "duration_s": 86_400},
+        ),
+        (
+            f"open {PEER} 1 eth",
+            {"kind": "open_channel", "peer": PEER, "amount": "1000000000000000000"},
+        ),
+        (
+            f"open-ledger {PEER} 3gwei",
+            {"kind": "open_ledger", "peer": PEER, "amount": "3000000000"},
+        ),
+        (f"close {SOME}", {"kind": "close", "channel_id": SOME}),
+        (f"approve {SOME}", {"kind": "approve", "objective_id": SOME}),
+        (f"reject {SOME}", {"kind": "reject", "objective_id": SOME}),
+        ("restart", {"kind": "restart"}),
+        (f"lost {PEER}", {"kind": "messages_lost", "peer": PEER}),
+        (f"concluded {SOME}", {"kind": "concluded", "channel_id": SOME}),
+        (f"challenged {SOME}", {"kind": "challenged", "channel_id": SOME}),
+    ],
+)
+def test_words_become_what_the_node_is_told(text: str, expected: dict[str, Any]) -> None:
+    assert simulate.parse_assumption(text, NOWHERE) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "earthquake",
+        "wait",
+        "wait 2h 3h",
+        "wait 2",
+        "wait -2h",
+        "wait 2.5h",
+        "silence 2h",
+        "silence nobody 2h",
+        f"open {PEER}",
+        f"open {PEER} much",
+        "close 0x12",
+        "restart now",
+    ],
+)
+def test_other_words_are_bad_usage(text: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        simulate.parse_assumption(text, NOWHERE)
+
+
+def test_every_form_is_told_to_who_asks_for_help() -> None:
+    told = {form.split()[0] for form in simulate.FORMS.split("; ")}
+    assert told == set(simulate._FORMS)
+    assert all(word in (simulate.simulate.__doc__ or "") for word in told)
+
+
+@pytest.mark.e2e
+def test_a_payment_and_a_close_are_shown_and_not_done(
+    tally, tally_json, network: Network, channel_id: str
+) -> None:
+    directory = network.alice.directory
+    before = tally_json("channels", channel_id, "--dir", directory)
+    assumed = (f"pay {channel_id[:12]} 7", f"silence {before['counterparty']} 2h")
+    found = tally_json("simulate", *assumed, f"close {channel_id}", "--dir", directory)
+    paid, _, closed = found["steps"]
+    assert "voucher-issued" in [event["name"] for event in paid["events"]]
+    assert [order["function"] for order in closed["transactions"]] == [
+        "concludeAndTransferAllAssets"
+    ]
+    total = found["worst_case"]["totals"][0]
+    assert int(total["before"]) - int(total["after"]) == 7
+    result = tally("simulate", *assumed, "--dir", directory)
+    assert result.exit_code == 0, result.output
+    for words in ("voucher-issued", "sends: Payment", "Worth at worst", "all of ours"):
+        assert words in result.stdout
+    after = tally_json("channels", channel_id, "--dir", directory)
+    assert (after["paid"], after["status"]) == (before["paid"], before["status"])
+
+
+@pytest.mark.e2e
+def test_a_refusal_is_said_in_words(tally, network: Network, channel_id: str) -> None:
+    directory = network.alice.directory
+    result = tally("simulate", f"pay {channel_id} 1000000 eth", "--dir", directory)
+    assert result.exit_code == 0, result.output
+    assert "refused, AMOUNT_ABOVE_DEPOSIT" in result.stdout
