@@ -2,13 +2,14 @@
 container that holds them is the copy's own.
 
 Nothing is known here of what the maps and views are made of: a view is copied container by
-container, so that one that is added later is copied as well.
+container, so that one that is added later is copied as well. A container of a kind of its own says
+itself how it is copied (`__copy__`), and holds what is frozen.
 """
 
 from __future__ import annotations
 
 import copy
-from collections import deque
+from collections import Counter, deque
 from typing import Any
 
 from msgspec import Struct
@@ -20,13 +21,14 @@ TABLES = ("nodes", "channels", "objectives", "peers", "transactions", "approvers
 """The maps of a state that reducers write by key; all else are views."""
 
 _FROZEN = (bytes, str, int, bool, float, type(None), tuple, frozenset, Struct, type)
+_PLAIN = (dict, Counter, list, deque, set)
 
 
 def still(state: NodeState) -> NodeState:
     """The state as it is now. Costs a reference an entity, and is never written."""
     found = object.__new__(NodeState)
     for name, value in vars(state).items():
-        setattr(found, name, copy.copy(value) if name in TABLES else copied(value))
+        setattr(found, name, copied(value))
     return found
 
 
@@ -42,19 +44,35 @@ def copied(value: Any) -> Any:
     """The value with every container in it new; what is frozen is shared."""
     if isinstance(value, _FROZEN):
         return value
-    made: Any = copy.copy(value)
+    kind = type(value)
+    if hasattr(kind, "__copy__") and kind not in _PLAIN:
+        return copy.copy(value)
+    if kind in _PLAIN:
+        return _with_inner(value, copy.copy(value))
+    assert not isinstance(value, dict | list | set | deque), f"{kind.__name__} needs a __copy__"
+    made = object.__new__(kind)
+    for name in _names(value):
+        setattr(made, name, copied(getattr(value, name)))
+    return made
+
+
+def _with_inner(value: Any, made: Any) -> Any:
+    """The new container with what it holds copied as well, where that can change."""
     if isinstance(value, dict):
         for key, inner in value.items():
             if not isinstance(inner, _FROZEN):
                 made[key] = copied(inner)
-        return made
-    if isinstance(value, list | deque):
+    elif isinstance(value, list | deque):
         for place, inner in enumerate(value):
             if not isinstance(inner, _FROZEN):
                 made[place] = copied(inner)
-        return made
-    if isinstance(value, set):
-        return made
-    for name, inner in vars(value).items():
-        setattr(made, name, copied(inner))
     return made
+
+
+def _names(value: Any) -> list[str]:
+    """An object's attributes, wherever it keeps them."""
+    names = list(getattr(value, "__dict__", ()))
+    for kind in type(value).__mro__:
+        slots = vars(kind).get("__slots__", ())
+        names.extend([slots] if isinstance(slots, str) else slots)
+    return [name for name in names if hasattr(value, name)]
