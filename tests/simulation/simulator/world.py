@@ -73,6 +73,8 @@ class World:
         self._moves: dict[tuple[Address, ChannelId], list[tuple[int, bool, int]]] = {}
         self._trace = hashlib.sha256()
         self.is_calm = False
+        self.is_closing = False
+        """Whether the virtual channels were closed already."""
         self.owners = Owners(self)
 
     @property
@@ -103,6 +105,7 @@ class World:
         for kinds in ((VIRTUAL,), (DIRECT, LEDGER)):
             self._close_all(kinds)
             self._rest()
+            self.is_closing = True
         for node in self.nodes:
             node.stop()
         self._rest()
@@ -158,15 +161,16 @@ class World:
         return any(map(lets_down, self.nodes))
 
     def is_excused(self, node: SimulatedNode, objective: Objective) -> bool:
-        """Whether it may wait for ever: for somebody who lies or forgot (M27), or for a ledger to
-        become empty that guarantees a channel of such a one."""
+        """Whether it may wait: for ever for somebody who lies or forgot (M27); and the end of a
+        ledger for the channels it guarantees, until those are closed."""
         channel = node.state.channels[objective.channel_id]
         guarantees = () if channel.ledger is None else channel.ledger.proposed.guarantees
         concerned = set(objective.participants)
         for guarantee in guarantees:
             target = node.state.channels.get(guarantee.target)
             concerned |= set() if target is None else set(target.fixed.participants)
-        return any(lets_down(self.by_address[who]) for who in concerned)
+        is_for_a_channel = bool(guarantees) and not self.is_closing
+        return is_for_a_channel or any(lets_down(self.by_address[who]) for who in concerned)
 
     def under_way(self, node: SimulatedNode) -> list[Objective]:
         """Objectives that are to end."""
