@@ -50,11 +50,14 @@ class Station(Protocol):
     def received_from(self, peer: Address) -> int:
         """The last message of the peer that is on our disk."""
 
-    def acknowledged_by(self, peer: Address) -> int:
-        """The last message of ours that is on the peer's disk."""
+    def has_forgotten(self) -> bool:
+        """Whether the end of its log was ever cut."""
 
     def connected(self, peer: Address, received: int) -> None:
         """A session begins; the peer says what it has."""
+
+    def met(self, peer: Address) -> list[inputs.Input]:
+        """What is said of heads to the peer when a session begins."""
 
     def waits_for(self, peer: Address) -> bool:
         """Whether anything for the peer is not acknowledged."""
@@ -73,6 +76,8 @@ class _Session:
         self.is_open = True
         self.early: dict[Address, dict[int, inputs.PeerMessage]] = {}
         """By receiver: messages whose predecessors are missing."""
+        self.expected: dict[Address, int] = {}
+        """By receiver: the number that follows all that arrived, at first the first one sent."""
 
 
 class Network:
@@ -140,12 +145,17 @@ class Network:
         one.connected(two.address, said_by_two)
         if two.is_up():
             two.connected(one.address, said_by_one)
+        for sender, receiver in ((one, two), (two, one)):
+            for item in sender.met(receiver.address) if sender.is_up() else ():
+                receiver.take(item)
 
     def carry(self, sender: Address, receiver: Address, item: inputs.Input) -> None:
         """Lose, double and delay one message on its way."""
         session = self._sessions.get(frozenset((sender, receiver)))
         if session is None:
             return
+        if isinstance(item, inputs.PeerMessage):
+            session.expected.setdefault(receiver, item.sequence)
         weather, random = self.weather, self._random
         copies = 1
         if weather.duplication and random.random() < weather.duplication:
@@ -169,12 +179,17 @@ class Network:
             return
         early = session.early.setdefault(receiver, {})
         wanted = station.received_from(item.peer) + 1
+        if station.has_forgotten():
+            # It takes a gap for what it once acknowledged: here the order is a session's own.
+            wanted = session.expected[receiver]
         if item.sequence > wanted:
             self._note("message early")
-            if self._random.random() < BUFFERED_SHARE:
+            if station.has_forgotten() or self._random.random() < BUFFERED_SHARE:
                 early[item.sequence] = item
                 return
         following: inputs.PeerMessage | None = item
         while following is not None and station.is_up():
             station.take(following)
+            expected = max(session.expected[receiver], following.sequence + 1)
+            session.expected[receiver] = expected
             following = early.pop(following.sequence + 1, None)

@@ -12,6 +12,7 @@ from node.outbox import Outbox
 from node.store.log import EventLog
 from protocols import events, inputs
 from protocols.draft import Context, Decision
+from protocols.log_head import LogHead
 from protocols.messages import decode_body
 from protocols.node_state import NodeState
 from protocols.types import Address
@@ -145,8 +146,8 @@ class Process:
     def received_from(self, peer: Address) -> int:
         return self.state.peer(peer).received
 
-    def acknowledged_by(self, peer: Address) -> int:
-        return self.state.peer(peer).acknowledged
+    def has_forgotten(self) -> bool:
+        return self.state.node.tail_cut_count > 0
 
     def waits_for(self, peer: Address) -> bool:
         return self.outbox.waiting_count(peer) > 0
@@ -154,6 +155,27 @@ class Process:
     def connected(self, peer: Address, received: int) -> None:
         self.take(inputs.PeerConnected(peer, received))
         self._guarded(lambda: self.outbox.resume_messages(peer, received))
+
+    def met(self, peer: Address) -> list[inputs.Input]:
+        """Our newest head, and the one we hold of the peer's log: as `node.heads` says them."""
+        node, known = self.state.node, self.state.peer(peer)
+        if peer not in self.state.agenda.proven:
+            return []
+        said: list[inputs.Input] = []
+        if node.head is not None:
+            said.append(inputs.PeerHead(self.address, node.head))
+        if known.head is not None:
+            other = self.node.world.by_address[peer].process
+            if other is not None:
+                said.append(inputs.HeldHead(self.address, known.head, other.has(known.head)))
+        return said
+
+    def has(self, head: LogHead) -> bool:
+        """Whether our log contains that head of it."""
+        while self.log.tree.length < head.length and self.log.grow_tree():
+            pass
+        tree = self.log.tree
+        return head.length <= tree.length and tree.root(head.length) == head.root
 
     def resend(self, peer: Address) -> None:
         acknowledged = self.state.peer(peer).acknowledged

@@ -18,7 +18,8 @@ from node.store.errors import StoreError
 from protocols.channel import Channel, ChannelStatus, status
 from protocols.effects import BroadcastTransaction, ReadHoldings, SubmitTransaction
 from protocols.error import ProtocolError
-from protocols.objectives.base import Objective
+from protocols.objectives.base import Objective, WaitingFor
+from protocols.objectives.cranks import waiting_for
 from protocols.outcome import destination_of
 from protocols.types import Address, ChannelId, amount_from_bytes
 from tests.simulation.simulator.chain import Chain
@@ -39,6 +40,8 @@ CHAIN_DEPTH = 1
 BLOCK_MS = 2_000
 LOOK_MS = 1_000
 TICK_MS = 5_000
+UNTIL_THE_CHAIN = (WaitingFor.SUPPORTED_FINAL_STATE, WaitingFor.RENUNCIATION)
+"""What a virtual channel may wait for when somebody on its path forgot."""
 REST_MS = 2_400_000
 """Virtual time in which everything must come to rest: forty minutes, more than any time-out."""
 
@@ -158,19 +161,34 @@ class World:
     @property
     def has_failed_people(self) -> bool:
         """Whether somebody lies, or was made to forget."""
-        return any(map(lets_down, self.nodes))
+        return any(node.cut_count or not node.is_honest for node in self.nodes)
 
     def is_excused(self, node: SimulatedNode, objective: Objective) -> bool:
-        """Whether it may wait: for ever for somebody who lies or forgot (M27); and the end of a
-        ledger for the channels it guarantees, until those are closed."""
+        """Whether it may wait for ever.
+
+        For somebody who lies. For a virtual channel on whose path a log lost its end: such a hub
+        signs no final state, such a payee renounces no postfund, for it may have signed another
+        (M27); the way out is the chain. And a ledger waits for the channels it guarantees.
+        """
         channel = node.state.channels[objective.channel_id]
         guarantees = () if channel.ledger is None else channel.ledger.proposed.guarantees
-        concerned = set(objective.participants)
-        for guarantee in guarantees:
-            target = node.state.channels.get(guarantee.target)
-            concerned |= set() if target is None else set(target.fixed.participants)
-        is_for_a_channel = bool(guarantees) and not self.is_closing
-        return is_for_a_channel or any(lets_down(self.by_address[who]) for who in concerned)
+        targets = [node.state.channels.get(guarantee.target) for guarantee in guarantees]
+        carried = [target for target in targets if target is not None]
+        if guarantees and not self.is_closing:
+            return True
+        people = [*objective.participants, *(who for t in carried for who in t.fixed.participants)]
+        if any(not self.by_address[who].is_honest for who in people):
+            return True
+        on_paths = [*(people if channel.virtual is not None or carried else ())]
+        if not any(self.by_address[who].cut_count for who in on_paths):
+            return False
+        return bool(carried) or self.reason(node, objective) in UNTIL_THE_CHAIN
+
+    def reason(self, node: SimulatedNode, objective: Objective) -> str:
+        """What the objective waits for, by name."""
+        assert node.process is not None
+        context = node.process._context(node.clock_ms())
+        return waiting_for(node.state, objective, context)
 
     def under_way(self, node: SimulatedNode) -> list[Objective]:
         """Objectives that are to end."""
@@ -363,11 +381,6 @@ class World:
         for leader_gives, amount in self.agreed_moves(follower, channel.channel_id):
             found += amount if leader_gives == (channel.my_index == 1) else -amount
         return found
-
-
-def lets_down(node: SimulatedNode) -> bool:
-    """Whether others may wait for it for ever: it lies, or lost the end of its log."""
-    return not node.is_honest or node.cut_count > 0
 
 
 def simulate(plan: Plan, at_end: Callable[[World], None] = lambda world: None) -> World:
