@@ -51,7 +51,7 @@ LOOKED_AT_COUNT_MAX = 250_000
 ledger with all that it may hold and a full queue is within it."""
 
 
-STOP_COUNT = 32
+STOP_COUNT = 16
 """Channels looked at between two stops: a millisecond or so."""
 
 

@@ -20,6 +20,8 @@ EVENT_COLUMNS = ("after", "by", "event", "about")
 WORTH_COLUMNS = ("channel", "party", "before", "after")
 UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 TIMEOUT_S = 40.0
+_ABOUT = ("channel_id", "objective_id", "peer", "peer_id", "intent_id")
+"""What an event is about: the first of these that it has."""
 _DURATION = re.compile(r"([0-9]{1,9})([smhd])", re.ASCII)
 FORMS = (
     "wait 2h; silence PEER 2h; chain-silence 2h; no-deposit CHANNEL 2h; pay CHANNEL 5eth; "
@@ -151,6 +153,7 @@ def duration_s(text: str) -> int:
 
 def _say_step(text: str, step: dict[str, Any]) -> None:
     refusal, events = step["refusal"], step["events"]
+    text = " ".join(map(short_word, text.split()))
     if refusal is not None:
         say(f"{text}: refused, {refusal['name']}: {refusal['message']}")
         return
@@ -171,9 +174,14 @@ def _say_step(text: str, step: dict[str, Any]) -> None:
     say("")
 
 
+def short_word(word: str) -> str:
+    """An id or an address as tables show it, any other word as it is."""
+    return short(word) if word.startswith("0x") else word
+
+
 def _event_row(event: dict[str, Any], first_ms: int) -> list[object]:
     payload = event["payload"]
-    about = payload.get("channel_id") or payload.get("objective_id") or payload.get("peer") or ""
+    about = next((payload[name] for name in _ABOUT if payload.get(name)), "-")
     passed_s = (event["time_ms"] - first_ms) // 1_000
     by = "others" if event["assumed"] else "node"
     return [f"{passed_s} s", by, event["name"], short(str(about))]

@@ -2,8 +2,8 @@
 container that holds them is the copy's own.
 
 Nothing is known here of what the maps and views are made of: a view is copied container by
-container, so that one that is added later is copied as well. A container of a kind of its own says
-itself how it is copied (`__copy__`), and holds what is frozen.
+container, so that one that is added later is copied as well. A container of a kind of its own, with
+notes beside what it holds, holds what is frozen; its copy has notes of its own.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ def still(state: NodeState) -> NodeState:
     """The state as it is now. Costs a reference an entity, and is never written."""
     found = object.__new__(NodeState)
     for name, value in vars(state).items():
-        setattr(found, name, copied(value))
+        # A table's values are frozen: none of them is looked at.
+        setattr(found, name, _container(value) if name in TABLES else copied(value))
     return found
 
 
@@ -42,15 +43,32 @@ def working_copy(state: NodeState) -> NodeState:
 
 def copied(value: Any) -> Any:
     """The value with every container in it new; what is frozen is shared."""
-    if isinstance(value, _FROZEN):
+    if isinstance(value, _FROZEN) or callable(value):
         return value
     kind = type(value)
-    if hasattr(kind, "__copy__") and kind not in _PLAIN:
-        return copy.copy(value)
     if kind in _PLAIN:
         return _with_inner(value, copy.copy(value))
-    assert not isinstance(value, dict | list | set | deque), f"{kind.__name__} needs a __copy__"
+    if isinstance(value, dict | set):
+        return _container(value)
     made = object.__new__(kind)
+    for name in _names(value):
+        setattr(made, name, copied(getattr(value, name)))
+    return made
+
+
+def _container(value: Any) -> Any:
+    """A new container with the same members, as they are kept, and with notes of its own.
+
+    `copy.copy` would set them one by one, and the copy's notes would be the original's.
+    """
+    kind: Any = type(value)
+    if kind in _PLAIN:
+        return copy.copy(value)
+    made = kind.__new__(kind)
+    if isinstance(value, dict):
+        dict.update(made, value)
+    else:
+        set.update(made, value)
     for name in _names(value):
         setattr(made, name, copied(getattr(value, name)))
     return made

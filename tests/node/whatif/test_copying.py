@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Callable
 
 import pytest
 
@@ -74,6 +75,54 @@ def test_containers_within_views_are_copied_and_what_is_frozen_is_shared() -> No
     assert (view.counted, view.names, view.rows) == (Counter(a=1), {b"n"}, [[1], (2,)])
     assert type(made.counted) is Counter
     assert made.rows[1] is view.rows[1]
+
+
+class Noting(dict[bytes, int]):
+    """A table that notes what was set, and keeps a stand-in for what it fetches."""
+
+    __slots__ = ("changed", "fetch")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.changed: dict[bytes, object] = {}
+        self.fetch: Callable[[bytes], int] = len
+
+    def __getitem__(self, key: bytes) -> int:
+        kept = super().__getitem__(key)
+        return self.fetch(key) if kept < 0 else kept
+
+    def __setitem__(self, key: bytes, value: int) -> None:
+        self.changed.setdefault(key, self.get(key))
+        super().__setitem__(key, value)
+
+
+class NotingSet(set[bytes]):
+    __slots__ = ("changed",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.changed: dict[bytes, bool] = {}
+
+    def add(self, key: bytes) -> None:
+        self.changed[key] = True
+        super().add(key)
+
+
+def test_a_copy_of_what_notes_its_changes_notes_its_own() -> None:
+    table, keys = Noting(), NotingSet()
+    table[b"a"], table[b"fetched"] = 1, -1
+    keys.add(b"a")
+    notes = dict(table.changed), dict(keys.changed)
+    state = NodeState()
+    state.channels = table  # type: ignore[assignment]
+    state.unreceipted = keys  # type: ignore[assignment]
+    made = still(state)
+    made.channels[b"a"] = made.channels[b"b"] = 2  # type: ignore[assignment]
+    made.unreceipted.add(b"b")
+    assert type(made.channels) is Noting
+    assert made.channels[b"fetched"] == 7  # type: ignore[comparison-overlap]
+    assert (dict(table), set(keys)) == ({b"a": 1, b"fetched": -1}, {b"a"})
+    assert (table.changed, keys.changed) == notes
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
