@@ -4,42 +4,21 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from node.audit.checks import Check, Fault, Ground
 from node.audit.entry import Entry
+from node.audit.expected import Difference, ExpectedIndex, ExpectedTurns
 from node.audit.messagepack import unpack
 from node.audit.reader import LogReader
 from node.store import kv
-from node.store.batch import (
-    ANSWERS_REQUEST,
-    BLOCK_PREFIX,
-    INDEXED_FIELDS,
-    NO_TARGET,
-    block_key,
-    request_entity,
-    turn_key,
-)
+from node.store.batch import BLOCK_PREFIX, block_key
 from node.store.damage import file_in
-from node.store.index import single_keys
 from node.store.kv import KeyValueDamaged
 from node.store.record import seq_key
 from protocols.channel import PREFUND_TURN
 from protocols.effects import message_key, reading_key, transaction_key
-from protocols.events import ChainBlockProcessed, StateSigned
-from protocols.ledger_events import (
-    LedgerUpdateProposed,
-    LedgerUpdateReceived,
-    LedgerUpdateSigned,
-)
+from protocols.events import ChainBlockProcessed
 from protocols.node_state import NodeState
-from protocols.resumption_events import LedgerJumpSigned, LedgerResumed
 from protocols.transactions import is_pending
 
 KeyAndValue = tuple[bytes, bytes]
-
-_SIGNING = (
-    StateSigned | LedgerUpdateProposed | LedgerUpdateSigned | LedgerJumpSigned | LedgerResumed
-)
-"""What puts a signature of ours under a state (M6)."""
-_OF_A_GUARANTEE = LedgerUpdateProposed | LedgerUpdateReceived
-"""What is found again by the channel it guarantees, too."""
 
 
 class FamilyCheck(Check):
@@ -48,25 +27,18 @@ class FamilyCheck(Check):
     name = "families"
 
     def __init__(self) -> None:
-        self._turns: dict[bytes, bytes] = {}
-        self._index: set[bytes] = set()
+        self._turns = ExpectedTurns()
+        self._index = ExpectedIndex()
         self._blocks: dict[bytes, bytes] = {}
 
     def take(self, entries: Sequence[Entry]) -> Iterable[tuple[int, str]]:
         """Note what these records must have put beside themselves."""
+        self._index.take(entries)
+        self._turns.take(entries)
         for entry in entries:
-            event, key = entry.event, seq_key(entry.seq)
-            for field in INDEXED_FIELDS[entry.name]:
-                self._index.add(getattr(event, field) + key)
-            if isinstance(event, _OF_A_GUARANTEE) and event.target != NO_TARGET:
-                self._index.add(event.target + key)
-            request_id = getattr(event, "request_id", "")
-            if request_id and event.NAME in ANSWERS_REQUEST:
-                self._index.add(request_entity(request_id) + key)
-            if isinstance(event, _SIGNING):
-                self._turns[turn_key(event.channel_id, event.turn_num)] = event.state_hash
-            elif isinstance(event, ChainBlockProcessed):
-                self._blocks[block_key(event.block_num)] = key
+            event = entry.event
+            if type(event) is ChainBlockProcessed:
+                self._blocks[block_key(event.block_num)] = seq_key(entry.seq)
         return ()
 
     def finish(self, ground: Ground) -> Iterator[Fault]:
@@ -75,10 +47,11 @@ class FamilyCheck(Check):
         Without a state, because the fold could not be finished, the outbox is only read.
         """
         reader = ground.reader
-        yield from _family(reader, kv.SIGNED_TURNS, self._turns)
-        yield from _family(reader, kv.ENTITY, dict.fromkeys(self._index, b""), _index_records)
-        yield from _family(reader, kv.SNAPSHOTS, {})
-        yield from _family(reader, kv.META, self._blocks, _blocks)
+        count = ground.record_count
+        yield from _family(kv.SIGNED_TURNS, lambda: self._turns.difference(reader, count))
+        yield from _family(kv.ENTITY, lambda: self._index.difference(reader))
+        yield from _family(kv.SNAPSHOTS, lambda: _between({}, reader.entries(kv.SNAPSHOTS)))
+        yield from _family(kv.META, lambda: _between(self._blocks, _blocks(reader)))
         try:
             outbox = dict(reader.entries(kv.OUTBOX))
         except KeyValueDamaged as error:
@@ -93,39 +66,28 @@ def _unreadable(family: str, error: KeyValueDamaged) -> Fault:
     return Fault(message, file=file_in(str(error)))
 
 
-def _index_records(entries: Iterable[KeyAndValue]) -> dict[bytes, bytes]:
-    """The index with an entry for each record, however many one stands for."""
-    found: dict[bytes, bytes] = {}
-    for key, value in entries:
-        try:
-            found.update(dict.fromkeys(single_keys(key, value), b""))
-        except ValueError:
-            found[key] = value
-    return found
-
-
-def _blocks(entries: Iterable[KeyAndValue]) -> dict[bytes, bytes]:
+def _blocks(reader: LogReader) -> Iterator[KeyAndValue]:
     """Which record processed which block; what else is said of the log is not compared."""
-    return {key: value for key, value in entries if key.startswith(BLOCK_PREFIX)}
+    return (pair for pair in reader.entries(kv.META) if pair[0].startswith(BLOCK_PREFIX))
 
 
-def _family(
-    reader: LogReader,
-    family: str,
-    expected: dict[bytes, bytes],
-    gathered: Callable[[Iterable[KeyAndValue]], dict[bytes, bytes]] = dict,
-) -> Iterator[Fault]:
+def _between(expected: dict[bytes, bytes], found: Iterable[KeyAndValue]) -> Difference:
+    difference = Difference()
+    difference.count(expected, dict(found))
+    return difference
+
+
+def _family(family: str, compare: Callable[[], Difference]) -> Iterator[Fault]:
     try:
-        found = gathered(reader.entries(family))
+        difference = compare()
     except KeyValueDamaged as error:
         yield _unreadable(family, error)
         return
-    missing, extra = expected.keys() - found.keys(), found.keys() - expected.keys()
-    changed = [key for key in expected.keys() & found.keys() if expected[key] != found[key]]
-    for what, keys in (("misses", missing), ("has", extra), ("differs at", changed)):
-        if keys:
-            first = min(keys).hex()
-            yield Fault(f"family {family} {what} {len(keys)} entries, the first 0x{first}")
+    for what, kind in (("misses", "missing"), ("has", "extra"), ("differs at", "changed")):
+        count = getattr(difference, kind)
+        if count:
+            first = difference.first[kind].hex()
+            yield Fault(f"family {family} {what} {count} entries, the first 0x{first}")
 
 
 def _outbox_faults(outbox: dict[bytes, bytes], state: NodeState) -> Iterator[str]:

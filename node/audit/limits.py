@@ -4,7 +4,10 @@ UNSETTLED_COUNT_MAX = 16
 """Groups of records whose signatures are on their way: what keeps all cores busy, and the memory
 that what was said of records takes until they are settled."""
 
-INDEX_CHUNK_RECORD_COUNT = 65_536
+INDEX_CHUNK_SUFFIX_SIZE_BYTES = 2
+"""Of a record's number as a key: records that share what comes before are one chunk."""
+
+INDEX_CHUNK_RECORD_COUNT = 256**INDEX_CHUNK_SUFFIX_SIZE_BYTES
 """Records whose entries in the index are compared together: where they differ, so many are looked
 at one by one."""
 

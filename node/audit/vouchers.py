@@ -9,7 +9,7 @@ from node.audit.entry import Entry
 from node.audit.facts import Facts
 from node.verify.claims import Said, Signed
 from protocols import events, payment_events
-from protocols.crypto import merkle_root, payment_leaf
+from protocols.crypto import payment_root
 from protocols.types import amount_from_bytes
 from protocols.voucher import NO_PAYMENTS_ROOT, receipt_hash, voucher_hash
 
@@ -158,7 +158,7 @@ def _lists_receipt(
         yield f"its total {total} is not {covered[-1].total}, the last payment's"
     if not covered[-1].ends_list:
         yield "it covers a part of a list (M13)"
-    root = merkle_root([payment_leaf(p.payment_id, p.amount) for p in covered])
+    root = payment_root((p.payment_id, p.amount) for p in covered)
     if root != event.root:
         yield f"its root is not that of the payments it covers, 0x{root.hex()} (M13)"
 
