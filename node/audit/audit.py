@@ -8,6 +8,7 @@ from node.audit import directory
 from node.audit.judge import Judge
 from node.audit.reader import Block, Gap, LogReader
 from node.audit.report import NOTE, AuditReport, Finding
+from node.audit.scope import Scope
 from node.audit.verdicts import Verdicts
 from node.store.errors import LogDamaged, LogMissing
 from node.verify.pool import core_count
@@ -28,11 +29,19 @@ class AuditPlan:
     """Processes that check signatures; None: one for each core. Below 2 there are none."""
     by_blocks: bool = True
     """False: each record by itself, however plain it is; the findings are the same."""
+    from_seq: int = 0
+    """Judge what is recorded from this record on."""
+    channel_id: bytes | None = None
+    """Judge what concerns this channel."""
+    rpc_urls: tuple[str, ...] = ()
+    """Endpoints of the chain: what it says is compared, too."""
 
 
-def audit(
-    path: Path, progress: Progress | None = None, plan: AuditPlan = AuditPlan()
-) -> AuditReport:
+WHOLE = AuditPlan()
+"""Everything in the log, nothing beside it."""
+
+
+def audit(path: Path, progress: Progress | None = None, plan: AuditPlan = WHOLE) -> AuditReport:
     """Read and check the log in directory `path`; raises `LogMissing` if there is none.
 
     Nothing is changed, and a node may be running: then what it wrote until now is checked.
@@ -41,8 +50,11 @@ def audit(
         raise LogMissing(str(path))
     report = AuditReport(str(path))
     worker_count = core_count() if plan.worker_count is None else plan.worker_count
+    scope = Scope(plan.from_seq, plan.channel_id)
     with Verdicts(report, worker_count) as verdicts:
-        _Run(path, progress, report, Judge(verdicts, by_blocks=plan.by_blocks), verdicts).read()
+        judge = Judge(verdicts, scope, by_blocks=plan.by_blocks)
+        _Run(path, progress, report, judge, verdicts).read()
+    report.assumed += scope.assumptions()
     return report
 
 

@@ -24,6 +24,7 @@ from node.audit.records import ChainCheck, RecordCheck
 from node.audit.report import NOTE, Finding
 from node.audit.resumptions import ResumptionCheck
 from node.audit.runs import RUN_KINDS, VoucherRuns, runs_of
+from node.audit.scope import Scope
 from node.audit.states import StateCheck
 from node.audit.transactions import ObjectiveCheck, TransactionCheck
 from node.audit.verdicts import Verdicts
@@ -58,9 +59,12 @@ def families(facts: Facts, batches: BatchCheck) -> tuple[Check, ...]:
 class Judge:
     """What an audit knows of the records until now."""
 
-    def __init__(self, verdicts: Verdicts, *, by_blocks: bool = True) -> None:
+    def __init__(
+        self, verdicts: Verdicts, scope: Scope | None = None, *, by_blocks: bool = True
+    ) -> None:
         """`by_blocks` False looks at each record by itself, however plain it is."""
         self._verdicts = verdicts
+        self._scope = scope or Scope()
         self._by_blocks = by_blocks
         self.facts = Facts()
         batches = BatchCheck(self.facts)
@@ -119,6 +123,8 @@ class Judge:
         ground = Ground(reader, self.facts, self._fold.state, record_count)
         for check in self._checks:
             for fault in check.finish(ground):
+                if not self._scope.is_of_interest(fault.message):
+                    continue
                 yield Finding(fault.seq, check.name, fault.message, fault.file)
 
     # --- many at once ---
@@ -132,7 +138,8 @@ class Judge:
     def _parts(self, entries: list[Entry]) -> Iterator[list[Entry]]:
         """The records up to each place where somebody wants to see the fold."""
         first = entries[0].seq
-        places = sorted(seq for seq in self._stops if first <= seq < first + len(entries))
+        stops = {*self._stops, self._scope.from_seq}
+        places = sorted(seq for seq in stops if first <= seq < first + len(entries))
         start = 0
         for seq in places:
             if seq - first > start:
@@ -152,9 +159,11 @@ class Judge:
         claim = self._runs.judge(run)
         if claim is None:
             return False
-        self._verdicts.say(run[0].seq, VoucherCheck.name, claim)
+        if self._scope.covers(run[0]):
+            self._verdicts.say(run[0].seq, VoucherCheck.name, claim)
         for seq, message in self._fold.check_run(run):
-            self._verdicts.say(seq, self._fold.name, message)
+            if self._scope.covers_fold(seq):
+                self._verdicts.say(seq, self._fold.name, message)
         self._verdicts.pause()
         return True
 
@@ -183,9 +192,15 @@ class Judge:
 
     def _judge(self, entry: Entry) -> None:
         seq, event = entry.seq, entry.event
+        is_covered = self._scope.covers(entry)
         for check in self._judging(type(event)):
-            self._say(seq, check.name, check.check(entry))
-        self._say(seq, self._fold.name, self._fold.check(entry))
+            # What is taken for granted is judged all the same: a family remembers what it judged.
+            said = list(check.check(entry))
+            if is_covered:
+                self._say(seq, check.name, said)
+        folded = list(self._fold.check(entry))
+        if self._scope.covers_fold(seq):
+            self._say(seq, self._fold.name, folded)
         self.facts.apply(event)
         if isinstance(event, LogTailCut):
             message = (
@@ -218,12 +233,13 @@ class Judge:
     def _taken(self, entries: Sequence[Entry]) -> None:
         for check in self._checks:
             for seq, message in check.take(entries):
-                self._verdicts.say(seq, check.name, message)
+                if self._scope.covers(entries[seq - entries[0].seq]):
+                    self._verdicts.say(seq, check.name, message)
 
     def _look(self, seq: int) -> None:
         state = self._fold.state
         for check in self._stops.get(seq, ()):
-            if state is not None:
+            if state is not None and self._scope.covers_fold(seq):
                 self._say(seq, check.name, check.look(seq, state))
 
     def _say(self, seq: int, name: str, said: Iterable[Said]) -> None:

@@ -42,6 +42,8 @@ class AuditReport:
     """Faults, in the order found: any of them makes the log unsound."""
     notes: list[Finding] = field(default_factory=list)
     """What is worth knowing and no fault."""
+    assumed: list[str] = field(default_factory=list)
+    """What was taken for granted because the caller asked for a part of the audit only."""
     dropped_count: int = 0
     """Faults beyond FINDING_COUNT_MAX, counted only."""
 
