@@ -1,18 +1,23 @@
 """The audit itself: files first, then every record by every family of checks, then the ends."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from node.audit import directory
+from node.audit.chain_facts import ChainFactsCheck
+from node.audit.entry import Undecodable, decode_entry
+from node.audit.facts import Facts
 from node.audit.judge import Judge
 from node.audit.reader import Block, Gap, LogReader
 from node.audit.report import NOTE, AuditReport, Finding
 from node.audit.scope import Scope
 from node.audit.verdicts import Verdicts
 from node.store.errors import LogDamaged, LogMissing
+from node.store.kv import KeyValueDamaged
+from node.store.record import CHAIN_SIZE_BYTES
 from node.verify.pool import core_count
-from protocols.events import StateDigestRecorded
+from protocols.events import NodeCreated, StateDigestRecorded
 
 Progress = Callable[[int, int], None]
 """Told (records done, records in all) now and then."""
@@ -45,17 +50,55 @@ def audit(path: Path, progress: Progress | None = None, plan: AuditPlan = WHOLE)
     """Read and check the log in directory `path`; raises `LogMissing` if there is none.
 
     Nothing is changed, and a node may be running: then what it wrote until now is checked.
+    With endpoints of the chain in the plan it raises `ChainError` if none of them can be asked.
     """
     if not directory.is_log(path):
         raise LogMissing(str(path))
     report = AuditReport(str(path))
     worker_count = core_count() if plan.worker_count is None else plan.worker_count
     scope = Scope(plan.from_seq, plan.channel_id)
+    chain = ChainFactsCheck()
+    others = (chain,) if plan.rpc_urls else ()
+    if plan.rpc_urls:
+        _require_endpoint(path, plan.rpc_urls)
     with Verdicts(report, worker_count) as verdicts:
-        judge = Judge(verdicts, scope, by_blocks=plan.by_blocks)
+        judge = Judge(verdicts, scope, others, by_blocks=plan.by_blocks)
         _Run(path, progress, report, judge, verdicts).read()
+    if plan.rpc_urls and judge.on_ground and judge.facts.node is not None:
+        _compare(plan, chain, judge.facts, judge.facts.node, report)
     report.assumed += scope.assumptions()
     return report
+
+
+def _require_endpoint(path: Path, urls: Sequence[str]) -> None:
+    """Before an hour's work: that there is somebody to ask, as far as the log says of what."""
+    from node.audit.chain_compare import require_endpoint
+
+    try:
+        reader = LogReader.open(path)
+    except LogDamaged:
+        return
+    try:
+        first = [decode_entry(v[CHAIN_SIZE_BYTES:]).event for _, v in reader.values(0, 1)]
+    except (Undecodable, KeyValueDamaged):
+        return
+    finally:
+        reader.close()
+    if first and isinstance(first[0], NodeCreated):
+        require_endpoint(urls, first[0])
+
+
+def _compare(
+    plan: AuditPlan, chain: ChainFactsCheck, facts: Facts, node: NodeCreated, report: AuditReport
+) -> None:
+    # The chain room brings web3 along, which takes a second to load.
+    from node.audit.chain_compare import compare
+
+    faults, unasked = compare(plan.rpc_urls, chain, facts, node, plan.channel_id)
+    for fault in faults:
+        if fault.seq is None or fault.seq == 0 or fault.seq >= plan.from_seq:
+            report.add(Finding(fault.seq, chain.name, fault.message))
+    report.assumed += [f"the chain could not be asked for {what}" for what in unasked]
 
 
 @dataclass(eq=False)

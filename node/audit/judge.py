@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from node.audit.batches import BatchCheck
 from node.audit.blocks import plain_entries
+from node.audit.books import BookCheck
 from node.audit.checks import Check, Ground
 from node.audit.entry import Entry, Undecodable, decode_entry
 from node.audit.facts import Facts
@@ -35,10 +36,10 @@ from node.verify.claims import Said
 from protocols.events import Event, LogTailCut, NodeRestored
 
 
-def families(facts: Facts, batches: BatchCheck) -> tuple[Check, ...]:
+def families(facts: Facts, batches: BatchCheck, others: Sequence[Check]) -> tuple[Check, ...]:
     """All families, in the order in which they speak of a record.
 
-    A new one is added at the end.
+    A new one is added before `others`, which are of this audit alone.
     """
     return (
         StateCheck(facts),
@@ -53,6 +54,8 @@ def families(facts: Facts, batches: BatchCheck) -> tuple[Check, ...]:
         ObjectiveCheck(facts),
         FamilyCheck(),
         HeadCheck(facts),
+        BookCheck(facts),
+        *others,
     )
 
 
@@ -60,7 +63,12 @@ class Judge:
     """What an audit knows of the records until now."""
 
     def __init__(
-        self, verdicts: Verdicts, scope: Scope | None = None, *, by_blocks: bool = True
+        self,
+        verdicts: Verdicts,
+        scope: Scope | None = None,
+        others: Sequence[Check] = (),
+        *,
+        by_blocks: bool = True,
     ) -> None:
         """`by_blocks` False looks at each record by itself, however plain it is."""
         self._verdicts = verdicts
@@ -68,7 +76,7 @@ class Judge:
         self._by_blocks = by_blocks
         self.facts = Facts()
         batches = BatchCheck(self.facts)
-        self._checks = families(self.facts, batches)
+        self._checks = families(self.facts, batches, others)
         self._runs = VoucherRuns(self.facts, batches)
         self._chain = ChainCheck()
         self._record = RecordCheck()

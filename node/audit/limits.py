@@ -13,3 +13,7 @@ at one by one."""
 
 COMPARED_KEY_COUNT_MAX = 500_000
 """Keys of a family held at once while looking for those that differ: about 100 MB."""
+
+CHAIN_FACT_COUNT_MAX = 100_000
+"""Confirmed logs that are compared with the chain: a call to the endpoint for each of their
+blocks, and 300 bytes each until then."""

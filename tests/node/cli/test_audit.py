@@ -91,3 +91,27 @@ def test_a_flipped_byte_is_found_and_named(tally, tally_json, damaged: Path) -> 
     for line in result.stdout.splitlines():
         assert line.count(f"{first['seq']} to {first['last_seq']}") <= 1
     assert "The log is not sound" in result.stdout
+
+
+@pytest.mark.e2e
+def test_a_part_of_a_log_says_what_is_taken_for_granted(
+    tally, tally_json, network: Network, channel_id
+) -> None:
+    log = network.alice.log_path
+    part = tally_json("audit", log, "--from", 5, "--channel", channel_id)
+    assert part["findings"] == []
+    assert [words.partition(":")[0] for words in part["assumed"]] == [
+        "records 0 to 4",
+        f"all but channel {channel_id}",
+    ]
+    assert "taken for granted: records 0 to 4" in tally("audit", log, "--from", 5).stdout
+    assert tally("audit", log, "--channel", "0x12").exit_code == 2
+
+
+@pytest.mark.e2e
+def test_the_chain_is_asked_if_it_is_named(tally, tally_json, network: Network, channel_id) -> None:
+    log = network.alice.log_path
+    report = tally_json("audit", log, "--rpc", network.chain.url)
+    assert (report["findings"], report["assumed"]) == ([], [])
+    refused = tally_json("audit", log, "--rpc", "http://127.0.0.1:1", exit_code=1)
+    assert refused["error"]["name"] == "ENDPOINT_DOWN"

@@ -1,0 +1,139 @@
+"""A log against the chain that it tells of: a real chain, two daemons, one channel opened."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from node.audit.audit import AuditPlan, audit
+from node.audit.chain_compare import compare
+from node.audit.chain_facts import ChainFactsCheck
+from node.audit.entry import decode_entry
+from node.audit.facts import Facts
+from node.chain.errors import ChainError, EndpointDown
+from node.store.record import encode_record
+from node.store.rocks import RocksKeyValue
+from protocols.events import NodeCreated
+from tests.support.anvil import start_anvil
+from tests.support.daemons import Network, open_channel, running_network
+
+pytestmark = pytest.mark.e2e
+
+
+@dataclass(frozen=True)
+class Told:
+    """The network, and what alice's log says of its chain."""
+
+    network: Network
+    path: Path
+    gathered: ChainFactsCheck
+    facts: Facts
+    node: NodeCreated
+
+    def ask(self, **changes: object) -> list[str]:
+        """What the chain says of it, with some of what was gathered changed."""
+        gathered = ChainFactsCheck()
+        gathered.facts, gathered.processed = self.gathered.facts, self.gathered.processed
+        for name, value in changes.items():
+            setattr(gathered, name, value)
+        faults, unasked = compare((self.network.chain.url,), gathered, self.facts, self.node)
+        assert unasked == []
+        return [fault.message for fault in faults]
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+    folder = tmp_path_factory.mktemp("chain")
+    with running_network(folder) as network:
+        open_channel(network.alice, network.bob)
+        path = folder / "copy"
+        network.alice.kill()
+        shutil.copytree(network.alice.log_path, path)
+        gathered, facts = ChainFactsCheck(), Facts()
+        store = RocksKeyValue.open_beside(path)
+        for _, value in store.iterate("log"):
+            entry = decode_entry(value[32:])
+            list(gathered.take([entry]))
+            facts.apply(entry.event)
+        store.close()
+        assert facts.node is not None
+        yield Told(network, path, gathered, facts, facts.node)
+
+
+def test_an_honest_log_tells_what_the_chain_tells(told: Told) -> None:
+    report = audit(told.path, plan=AuditPlan(rpc_urls=(told.network.chain.url,)))
+    assert (report.findings, report.assumed) == ([], [])
+    assert told.ask() == []
+    assert [fact.log_names for fact in told.gathered.facts] == [("Deposited",)]
+
+
+def test_a_log_that_is_not_on_the_chain_is_named(told: Told) -> None:
+    (fact,) = told.gathered.facts
+    (message,) = told.ask(facts=[replace(fact, tx_hash=b"\x01" * 32)])
+    assert "the chain has no Deposited of channel 0x" in message
+    (message,) = told.ask(facts=[replace(fact, block_num=fact.block_num - 1)])
+    assert "the chain has no Deposited" in message
+    (message,) = told.ask(facts=[replace(fact, held=7)])
+    assert "other values" in message
+
+
+def test_another_block_at_the_same_height_is_named(told: Told) -> None:
+    assert told.gathered.processed is not None
+    seq, number, _ = told.gathered.processed
+    (message,) = told.ask(processed=(seq, number, b"\x02" * 32))
+    assert message.startswith(f"block {number} of the chain is 0x")
+
+
+def test_an_endpoint_that_lags_is_no_fault_of_the_log(told: Told) -> None:
+    with pytest.raises(EndpointDown, match="it lags"):
+        told.ask(processed=(5, 10_000_000, b"\x02" * 32))
+
+
+def test_holdings_and_status_are_compared(told: Told) -> None:
+    (channel,) = told.facts.channels.values()
+    (asset,) = channel.held
+    channel.held[asset] += 1
+    channel.is_concluded = True
+    try:
+        messages = told.ask()
+    finally:
+        channel.held[asset] -= 1
+        channel.is_concluded = False
+    assert any("the log says" in message for message in messages)
+    assert any("concluded in the log, and open on the chain" in message for message in messages)
+
+
+def test_other_code_at_an_address_is_named(told: Told) -> None:
+    faults, _ = compare(
+        (told.network.chain.url,),
+        told.gathered,
+        told.facts,
+        structs.replace(told.node, virtual_payment_app=told.node.consensus_app),
+    )
+    assert [fault.message for fault in faults] == [
+        f"the code at 0x{told.node.consensus_app.hex()} is not that of VirtualPaymentApp"
+    ]
+
+
+def test_the_first_endpoint_that_answers_counts(told: Told) -> None:
+    urls = ("http://127.0.0.1:1", told.network.chain.url)
+    assert audit(told.path, plan=AuditPlan(rpc_urls=urls)).findings == []
+    with pytest.raises(ChainError, match=r"127\.0\.0\.1:1"):
+        audit(told.path, plan=AuditPlan(rpc_urls=urls[:1]))
+
+
+def test_another_chain_is_refused_before_the_audit(told: Told) -> None:
+    with start_anvil(chain_id=5) as other, pytest.raises(EndpointDown, match="serves chain 5"):
+        audit(told.path, plan=AuditPlan(rpc_urls=(other.url,)))
+
+
+def test_what_is_told_of_the_chain_is_gathered() -> None:
+    created = decode_entry(
+        encode_record(0, 5, None, NodeCreated(1, 1, *(bytes(20) for _ in range(4))))
+    )
+    gathered = ChainFactsCheck()
+    assert list(gathered.take([created])) == []
+    assert (gathered.facts, gathered.processed) == ([], None)
