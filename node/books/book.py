@@ -54,6 +54,11 @@ class Books:
         """Our address; empty before record 0."""
         return b"" if self.node is None else self.node.node_address
 
+    @property
+    def kinds(self) -> frozenset[type[events.Event]]:
+        """The events that may make entries."""
+        return frozenset(self._posts)
+
     def post(self, event: events.Event) -> Sequence[Entry]:
         """The entries that the event makes, in order; most events make none."""
         post = self._posts.get(type(event))
