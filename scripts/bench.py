@@ -3,6 +3,7 @@
     python scripts/bench.py                 everything, in a few minutes
     python scripts/bench.py --only store    durable appends and replay, without daemons
     python scripts/bench.py --only paths    batches, ledgers and virtual channels, three daemons
+    python scripts/bench.py --only audit    the audit of a million events
     python scripts/bench.py --only memory   what a live channel costs its hub, three daemons
     python scripts/bench.py --runs 3        the middle of three
     python scripts/bench.py --json          one document
@@ -25,7 +26,7 @@ if __name__ == "__main__":
     # Python puts this file's folder first; the packages lie beside it.
     sys.path[0] = str(ROOT)
 
-from scripts.benchmarks import growth, limits, machine, report, store  # noqa: E402
+from scripts.benchmarks import audits, growth, limits, machine, report, store  # noqa: E402
 from scripts.benchmarks.memory import MemoryPlan, hub_bytes_per_channel  # noqa: E402
 from scripts.benchmarks.paths import PathPlan, measure_delayed, measure_paths  # noqa: E402
 from scripts.benchmarks.payments import PaymentPlan, measure_payments  # noqa: E402
@@ -40,9 +41,11 @@ class Plan:
     with_paths: bool = True
     with_growth: bool = True
     with_memory: bool = True
+    with_audit: bool = True
     runs: int = 1
     append_batches: int = 500
     replay_events: int = 200_000
+    audit_events: int = 1_000_000
     effort: limits.Effort = field(default_factory=limits.Effort)
     payments: PaymentPlan = field(default_factory=PaymentPlan)
     paths: PathPlan = field(default_factory=PathPlan)
@@ -62,6 +65,9 @@ def run(plan: Plan, workspace: Path) -> report.Run:
         _say("durable appends and replay")
         figures["appends_per_s"] = store.appends_per_s(workspace / "appends", plan.append_batches)
         figures["replay_per_s"] = store.replay_per_s(workspace / "replay", plan.replay_events)
+        figures["replay_of_states_per_s"] = audits.replay_of_states_per_s(
+            workspace / "states", plan.replay_events // 10
+        )
     if plan.with_payments:
         _say("payments between two daemons")
         paid = measure_payments(_subfolder(workspace, "payments"), plan.payments)
@@ -92,6 +98,9 @@ def run(plan: Plan, workspace: Path) -> report.Run:
         measured = growth.growth_us()
         figures |= growth.growth(measured)
         details |= measured
+    if plan.with_audit:
+        _say(f"the audit of {plan.audit_events:,} events")
+        figures |= audits.audit_figures(workspace / "audit", plan.audit_events)
     _say("the limits again")
     with pressure.running():
         after = limits.measure(workspace, plan.effort)
@@ -114,7 +123,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Measure this node beside the machine's limits.")
     parser.add_argument(
         "--only",
-        choices=("store", "payments", "paths", "memory", "growth"),
+        choices=("store", "payments", "paths", "memory", "growth", "audit"),
         help="leave the rest out",
     )
     parser.add_argument("--runs", type=int, default=1, help="passes; the middle one is reported")
@@ -128,6 +137,7 @@ def main(arguments: list[str] | None = None) -> int:
         with_paths=given.only in (None, "paths"),
         with_growth=given.only in (None, "growth"),
         with_memory=given.only in (None, "memory"),
+        with_audit=given.only in (None, "audit"),
         runs=max(given.runs, 1),
         payments=PaymentPlan(pipelined=given.payments, in_flight=given.in_flight),
     )

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import pytest
 
+from node.audit import audit
 from node.engine import replay
 from node.store.log import EventLog
+from node.verify.pool import core_count
 from protocols import events
 from protocols.node_state import NodeState
 from scripts import bench
-from scripts.benchmarks import growth, limits, machine, report, store
+from scripts.benchmarks import growth, limits, machine, report, sound_logs, store
 from scripts.benchmarks.limits import Effort, Parts
 from scripts.benchmarks.machine import Pressure, PressureMeter
 from scripts.benchmarks.memory import RETENTION, MemoryPlan
@@ -74,6 +76,7 @@ def test_the_limits_are_the_formulas_of_the_page() -> None:
     assert PARTS.openings_per_s == pytest.approx(1e6 / (10 * 25 + 16 * 35 + 26 * 5))
     assert PARTS.replay_per_s == pytest.approx(2.5e6)
     assert PARTS.appends_per_s == pytest.approx(250_000)
+    assert PARTS.verified_per_s == pytest.approx(core_count() * 1e6 / 35)
 
 
 def test_the_mean_of_two_measurements_divides_and_their_drift_is_told() -> None:
@@ -153,7 +156,10 @@ def test_every_aim_has_its_limit_and_its_share() -> None:
         "growth_over_channels": (1.0, 1.2, True),
         "growth_over_history": (1.0, 1.2, True),
         "appends_per_s": ("L9", 0.30, False),
-        "replay_per_s": ("L7", 0.10, False),
+        "replay_per_s": ("L7", 0.18, False),
+        "replay_of_states_per_s": ("L7", 0.04, False),
+        "audit_per_s": ("L8a", 0.80, False),
+        "audit_million_s": (120.0, 1.0, True),
     }
 
 
@@ -219,11 +225,41 @@ def test_the_script_prints_one_document(
     assert bench.main(["--only", "store", "--runs", "2", "--json"]) == 0
     captured = capsys.readouterr()
     document = json.loads(captured.out)
-    assert set(document["figures"]) == {"appends_per_s", "replay_per_s"}
+    assert set(document["figures"]) == {
+        "appends_per_s",
+        "replay_per_s",
+        "replay_of_states_per_s",
+    }
     assert len(document["ratios"]) == 2
     assert "the limits again" in captured.err
     assert bench.main(["--only", "store"]) == 0
     assert "durable appends by 100" in capsys.readouterr().out
+
+
+def test_the_audit_of_an_honest_log_is_measured(tmp_path: Path) -> None:
+    plan = bench.Plan(
+        with_store=False,
+        with_payments=False,
+        with_paths=False,
+        with_growth=False,
+        with_memory=False,
+        effort=TINY,
+        audit_events=300,
+    )
+    run = bench.run(plan, tmp_path)
+    assert set(run.figures) == {"audit_per_s", "audit_million_s"}
+    assert run.figures["audit_million_s"] == pytest.approx(1e6 / run.figures["audit_per_s"])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "make", [sound_logs.payees_log, sound_logs.followers_log, sound_logs.states_log]
+)
+def test_the_made_logs_are_sound(make: Callable[[Path, int], None], tmp_path: Path) -> None:
+    make(tmp_path, 150)
+    found = audit(tmp_path)
+    assert found.findings == []
+    assert 150 <= found.records <= 152
 
 
 @pytest.fixture
@@ -241,6 +277,7 @@ def test_payments_between_two_daemons_are_measured(tmp_path: Path) -> None:
         with_paths=False,
         with_growth=False,
         with_memory=False,
+        with_audit=False,
         effort=TINY,
         payments=PaymentPlan(warm_up=5, pipelined=40, in_flight=8, single=5),
     )
@@ -271,6 +308,7 @@ def test_batches_ledgers_and_hubs_are_measured_between_three_daemons(tmp_path: P
         with_store=False,
         with_payments=False,
         with_growth=False,
+        with_audit=False,
         effort=TINY,
         paths=tiny,
         delayed_openings=2,
@@ -280,6 +318,7 @@ def test_batches_ledgers_and_hubs_are_measured_between_three_daemons(tmp_path: P
     names = {line.aim.name for line in run.lines()}
     elsewhere = {"rpc_payments_per_s", "receipted_p50_ms"}
     elsewhere |= {"growth_over_channels", "growth_over_history"}
+    elsewhere |= {"replay_of_states_per_s", "audit_per_s", "audit_million_s"}
     assert names == {aim.name for aim in report.AIMS} - set(FIGURES) - elsewhere
     # So few payments that a clock of processor time may not have moved at all.
     too_small = {"hub_bytes_per_channel", "voucher_payer_us", "voucher_payee_us"}

@@ -14,6 +14,7 @@ a disk flush, a TCP round trip; nothing of this node is in them. The formulas:
                                                + half a round trip)
     L6c openings a second, one core            1 / (10 sign + 16 verify + 26 state digests)
     L7  replay                                 1 / (iterate + typed decode)
+    L8a signatures looked at a second          cores / verify: what an audit must do at least
     L9  durable appends by 100                 100 / one synced RocksDB write of 100
 """
 
@@ -37,6 +38,7 @@ from coincurve.context import GLOBAL_CONTEXT
 from rocksdict import Options, Rdict, WriteBatch, WriteOptions
 from sha3 import keccak_256
 
+from node.verify.pool import core_count
 from scripts.benchmarks.machine import median_seconds, median_us, pinned, without_gc
 
 BATCH_COUNT = 100
@@ -153,6 +155,11 @@ class Parts:
         return 1e6 / self.replayed_event_us
 
     @property
+    def verified_per_s(self) -> float:
+        """L8a."""
+        return core_count() * 1e6 / self.verify_us
+
+    @property
     def appends_per_s(self) -> float:
         """L9."""
         return 1e6 / self.synced_event_us
@@ -169,6 +176,7 @@ class Parts:
             "L6": self.opening_ms,
             "L6c": self.openings_per_s,
             "L7": self.replay_per_s,
+            "L8a": self.verified_per_s,
             "L9": self.appends_per_s,
         }
 

@@ -5,7 +5,7 @@ that verify: a payee's with vouchers and receipts, and a follower's with ledger 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import groupby, islice
+from itertools import count, groupby, islice
 from pathlib import Path
 
 from node.engine import replay
@@ -59,6 +59,18 @@ def history(record_count: int, *, of_payer: bool = False) -> list[events.Event]:
     return list(islice(payments(_PAYER if of_payer else _PAYEE), record_count))
 
 
+def states_log(path: Path, record_count: int) -> None:
+    """A closed log of about so many records: channels that were agreed on and funded, nothing
+    else. Each takes ten records."""
+    _write_all(path, _openings(), record_count)
+
+
+def _openings() -> Iterator[events.Event]:
+    for number in count():
+        opening = _opening(_fixed(_APP, number), (_DEPOSIT, 0), _PAYEE)
+        yield from islice(opening, 0 if number == 0 else 1, None)
+
+
 def followers_log(path: Path, record_count: int) -> None:
     """A closed log of about so many records: moves of a wei, each countersigned."""
     _write_all(path, _updates(), record_count)
@@ -92,8 +104,8 @@ def _updates() -> Iterator[events.Event]:
         yield ledger_events.LedgerUpdateSigned(channel_id, turn_num, state_hash, ours)
 
 
-def _fixed(app: bytes) -> FixedPart:
-    nonce = channel_nonce(_CHAIN_ID, _ADJUDICATOR, b"abcd")
+def _fixed(app: bytes, number: int = 0) -> FixedPart:
+    nonce = channel_nonce(_CHAIN_ID, _ADJUDICATOR, number.to_bytes(4, "big"))
     return FixedPart((_PAYER.address, _PAYEE.address), nonce, app, _DURATION_S)
 
 
