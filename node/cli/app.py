@@ -27,6 +27,7 @@ from node.cli.restore import restore
 from node.cli.run import run
 from node.cli.simulate import simulate
 from node.cli.status import status
+from node.cli.timeline import timeline
 from node.cli.version import version
 
 SET_UP, RUNNING, MONEY, LOOKING = ("Set up", "Run", "Channels and payments", "Look")
@@ -64,6 +65,7 @@ app.command(rich_help_panel=LOOKING)(events)
 app.command(rich_help_panel=LOOKING)(diff)
 app.command(rich_help_panel=LOOKING)(explain)
 app.command(rich_help_panel=LOOKING)(simulate)
+app.command(rich_help_panel=LOOKING)(timeline)
 app.command(rich_help_panel=LOOKING)(call)
 app.command(rich_help_panel=LOOKING)(audit)
 app.command(rich_help_panel=LOOKING)(books)

@@ -177,16 +177,21 @@ def _final_refused(event: events.FinalStateRefused, cast: Cast) -> Telling:
 
 def _message_sent(event: events.MessageSent, cast: Cast) -> Telling:
     words, peer = message_words(event.payload_type), peer_of(event.peer_id)
-    return Telling(f"We sent {words} to {cast.person(peer)}.", "us", "peer", peer, _label(words))
+    return Telling(
+        f"We sent {words} to {cast.person(peer)}.", "us", "peer", peer, _label(event.payload_type)
+    )
 
 
 def _message_received(event: events.MessageReceived, cast: Cast) -> Telling:
     words, peer = message_words(event.payload_type), peer_of(event.peer_id)
     who = cast.person(peer)
-    return Telling(f"From {who} came {words}.", "peer", "us", peer, _label(words))
+    return Telling(f"From {who} came {words}.", "peer", "us", peer, _label(event.payload_type))
 
 
-def _label(words: str) -> str:
+def _label(payload_type: str | None) -> str:
+    short_words = {"ChannelProposal": "proposal", "VirtualProposal": "proposal"}
+    short_words["VirtualState"] = "signatures"
+    words = short_words.get(payload_type or "") or message_words(payload_type)
     return words.removeprefix("a ").removeprefix("the ")
 
 

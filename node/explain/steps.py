@@ -11,7 +11,7 @@ from node.explain.origins import Trail, origin_of
 from node.explain.runs import Run, run_kind
 from node.explain.sentences import tell
 from node.explain.story import Cast, Fact, Link, Step, Telling, shown_address
-from node.explain.words import span
+from node.explain.words import harmless, span
 from protocols import events, payment_events
 from protocols.types import amount_from_bytes
 
@@ -32,6 +32,8 @@ class _Inputs:
         self.arrived: dict[int, list[str]] = {}
         """By first record: the states that others' signatures came for."""
         self.goals: dict[bytes, str] = {}
+        self.calls: dict[bytes, str] = {}
+        """By intent: what a transaction is for."""
         self.began_elsewhere: set[int] = set()
         """First records of what neither our owner nor a message began."""
         for fact in facts:
@@ -42,6 +44,8 @@ class _Inputs:
             elif isinstance(event, events.StateReceived):
                 name = turn_name(event.turn_num, is_final=event.is_final)
                 self.arrived.setdefault(root, []).append(name)
+            elif isinstance(event, events.TransactionRequested):
+                self.calls[event.intent_id] = harmless(event.kind)
             elif isinstance(event, events.ObjectiveCreated):
                 self.goals[event.objective_id] = event.objective_type
             elif isinstance(event, events.ObjectiveParamsRecorded) and (
@@ -70,7 +74,8 @@ class Story:
         self._tells_each = tells_each
         self._trail = Trail()
         self._parts: list[tuple[Fact, int | None] | Run] = []
-        for fact in earlier:
+        self._earlier = list(earlier)
+        for fact in self._earlier:
             self._trail.remember(fact)
 
     def has_room(self, fact: Fact, limit: int) -> bool:
@@ -111,7 +116,7 @@ class Story:
 
     def steps(self, links: Mapping[int, Sequence[Link]] | None = None) -> list[Step]:
         """All that came in. `links` are further records that belong to a step, by its number."""
-        known, inputs = links or {}, _Inputs(self.facts(), self._cast)
+        known, inputs = links or {}, _Inputs([*self._earlier, *self.facts()], self._cast)
         found: list[Step] = []
         for part in self._parts:
             if isinstance(part, Run) and part.is_one:
@@ -161,6 +166,8 @@ def _with_turns(telling: Telling, fact: Fact, inputs: _Inputs) -> Telling:
         words = message_words(event.payload_type)
         what = telling.what.replace(words, f"{words}: {named}")
         return replace(telling, what=what, label=f"{telling.label}: {named}")
+    if isinstance(event, events.TransactionSubmitted):
+        return replace(telling, label=f"{inputs.calls.get(event.intent_id, '')} {telling.label}")
     if isinstance(event, events.ObjectiveParamsRecorded) and telling.who == "owner":
         if root in inputs.began_elsewhere:
             return Telling("We began this ourselves: no command and no message asked for it.")

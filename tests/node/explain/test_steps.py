@@ -53,7 +53,7 @@ def test_a_message_says_which_states_it_carries() -> None:
         story.add(fact)
     (step,) = [step for step in story.steps() if step.seq == root]
     assert step.what.endswith("came a virtual channel proposal: prefund (turn 0).")
-    assert step.label == "virtual channel proposal: prefund (turn 0)"
+    assert step.label == "proposal: prefund (turn 0)"
 
 
 def test_links_stand_at_the_record_they_belong_to() -> None:

@@ -52,7 +52,7 @@ async def test_a_channels_story_goes_from_the_command_to_the_payout(tmp_path: Pa
     assert [s.what for s in story.steps if s.record_count > 1] == [
         "5 payments: 60 wei from us to payee 0xBBB6…1D94 in all, records 31 to 46; 5 receipted."
     ]
-    (proposal,) = [s for s in story.steps if s.label == "channel proposal: prefund (turn 0)"]
+    (proposal,) = [s for s in story.steps if s.label == "proposal: prefund (turn 0)"]
     assert [link.what for link in proposal.links] == ["on the peer's disk 5 ms later"]
 
 
