@@ -27,6 +27,8 @@ from node.past_view import PastView, channel_counts, identity_of, peer_row
 from node.payment_lookup import find_payment
 from node.requests import channel_of
 from node.routes import Routes
+from node.rpc.interface import Wanted
+from node.store.record import Record
 from node.whatif.simulation import Simulation
 from protocols import events, inputs
 from protocols.draft import Context
@@ -139,18 +141,34 @@ class NodeApi:
         else:
             found = log.read_entity(entity, from_seq, count)
             records = takewhile(lambda record: record.seq <= last_seq, found)
-        return [
-            LogEntry(
-                record.seq,
-                record.time_ms,
-                record.cause_seq,
-                record.name,
-                record.version,
-                events.json_payload(record.event(), record.version, record.time_ms),
-                log.chain_at(record.seq),
-            )
-            for record in records
-        ]
+        return [self._entry(record) for record in records]
+
+    def matching(
+        self, from_seq: int, count: int, entity: bytes | None, wanted: Wanted
+    ) -> tuple[Sequence[LogEntry], int]:
+        """Of the next `count` records those that are wanted, and the first not looked at."""
+        log, looked_at, next_seq = self._engine.log, 0, from_seq
+        if entity is None:
+            records = log.read(from_seq, from_seq + count)
+        else:
+            records = log.read_entity(entity, from_seq, count)
+        found = []
+        for record in records:
+            looked_at, next_seq = looked_at + 1, record.seq + 1
+            if wanted(record.name, record.event):
+                found.append(self._entry(record))
+        return found, next_seq if looked_at == count else max(next_seq, log.next_seq)
+
+    def _entry(self, record: Record) -> LogEntry:
+        return LogEntry(
+            record.seq,
+            record.time_ms,
+            record.cause_seq,
+            record.name,
+            record.version,
+            events.json_payload(record.event(), record.version, record.time_ms),
+            self._engine.log.chain_at(record.seq),
+        )
 
     def time_at(self, seq: int) -> int:
         """When a record of the log was written, Unix milliseconds."""

@@ -25,6 +25,7 @@ from node.rpc import (  # noqa: E402
     backups,
     diff,
     explain,
+    follow,
     params,
     payments,
     results,
@@ -38,7 +39,19 @@ from protocols.errors import all_errors  # noqa: E402
 ERRORS_PAGE = ROOT / "docs" / "errors.md"
 RPC_PAGE = ROOT / "docs" / "rpc.md"
 
-ROOMS = (params, results, payments, routes, backups, diff, explain, standing, story, whatif)
+ROOMS = (
+    params,
+    results,
+    payments,
+    routes,
+    backups,
+    diff,
+    explain,
+    follow,
+    standing,
+    story,
+    whatif,
+)
 """Where parameters and answers are described."""
 
 MARK = "<!-- From here on written by scripts/reference.py -->\n"

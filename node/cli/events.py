@@ -1,6 +1,8 @@
 """`tally events`: what the log says, newest last."""
 
 import json
+import shutil
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,9 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from node.cli.failures import reports_failures
-from node.cli.node_call import ask, channel_id_of, objective_id_of
+from node.cli.node_call import ask, channel_id_of, find_endpoint, objective_id_of
+from node.cli.open import peer_address
 from node.cli.options import HERE, AsJson, At, NodeDir
-from node.cli.output import print_json, print_table, short
+from node.cli.output import PIPE_WIDTH, print_json, print_table, short
+from node.explain.words import harmless
 
 COLUMNS = ("record", "cause", "time (UTC)", "event", "content")
 LIMIT = 20
@@ -28,13 +32,38 @@ def events(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many records.")] = LIMIT,
     channel: Annotated[str | None, typer.Option(help="Only this channel's.")] = None,
     objective: Annotated[str | None, typer.Option(help="Only this objective's.")] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with new records until Ctrl-C.")
+    ] = False,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(help="With --follow: only events of this name; can be given many times."),
+    ] = None,
+    peer: Annotated[
+        str | None,
+        typer.Option(parser=peer_address, help="With --follow: only what is about this peer."),
+    ] = None,
     at: At = None,
     directory: NodeDir = HERE,
     as_json: AsJson = False,
 ) -> None:
-    """Read the node's log."""
+    """Read the node's log, or follow it."""
+    if follow and at is not None:
+        raise typer.BadParameter("the past does not go on: give --at or --follow")
+    if not follow and (name or peer):
+        raise typer.BadParameter("--name and --peer go with --follow")
     channel_id = None if channel is None else channel_id_of(directory, channel, at)
     objective_id = None if objective is None else objective_id_of(directory, objective, at)
+    if follow:
+        start = _first_of_the_last(directory, limit, None) if from_seq is None else from_seq
+        filters = {
+            "channel_id": channel_id,
+            "objective_id": objective_id,
+            "names": name or None,
+            "peer": peer,
+        }
+        _follow(directory, start, filters, as_json=as_json)
+        return
     if from_seq is None:
         # One entity's records are few and stand anywhere: its pages are read from the beginning.
         whole_log = channel_id is None and objective_id is None
@@ -53,6 +82,26 @@ def events(
     else:
         rows = [_row(record) for record in page["records"]]
         print_table("Events", COLUMNS, rows, "No records there.", right=("cause",), cut_last=True)
+
+
+def _follow(directory: Path, from_seq: int, filters: dict[str, Any], *, as_json: bool) -> None:
+    """Until Ctrl-C, or until whoever reads what is printed has gone."""
+    from node.cli.follow import follow_events, print_line
+    from node.cli.signals import stop_on_sigterm
+
+    stop_on_sigterm()
+    given = {key: value for key, value in filters.items() if value is not None}
+    show = print_line if as_json else _print_row
+    follow_events(lambda: find_endpoint(directory), from_seq, given, show)
+
+
+def _print_row(record: dict[str, Any]) -> None:
+    """A line as in the table, as long as the screen is wide; nothing in it gives it orders."""
+    seq, cause, moment, name, content = _row(record)
+    text = f"{seq:>8} {cause:>8}  {moment}  {name:<28} {harmless(str(content))}"
+    width = shutil.get_terminal_size((PIPE_WIDTH, 0)).columns
+    sys.stdout.write(text[:width] + "\n")
+    sys.stdout.flush()
 
 
 def _first_of_the_last(directory: Path, limit: int, at: str | None) -> int:

@@ -29,6 +29,10 @@ STORY_STEP_COUNT_MAX = 500
 """Steps of one page of a story (about 500 bytes each); `next_seq` goes on."""
 STORY_RECORD_COUNT_MAX = 50_000
 """Records read for one page of a story: half a second, in slices between which others run."""
+FOLLOW_WAIT_MS_MAX = 30_000
+"""How long one `log_follow` may wait: half of what an answer over HTTP may take."""
+FOLLOW_INTERVAL_S = 0.05
+"""How often a waiting `log_follow` looks: no eye sees it, and a busy log is read by the hundred."""
 PATH_COUNT_MAX = 31
 """Participants of a virtual channel's path behind the payer: 32 with it."""
 TEXT_LENGTH_MAX = 256
@@ -55,3 +59,5 @@ LINGER_SIZE_BYTES_MAX = 4_194_304
 
 assert OUTGOING_SIZE_BYTES_MAX >= LOG_READ_SIZE_BYTES_MAX
 """An answer within the bounds must not stall its own connection."""
+assert FOLLOW_WAIT_MS_MAX / 1000 < ANSWER_TIMEOUT_S
+"""What waits for a record is answered before it is given up."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -11,10 +11,14 @@ from node.answers import BackupAnswer, Done, LogEntry, PaymentAnswer, Until
 from node.explain.story import Fact
 from node.moments import Moment
 from node.whatif.simulation import Simulation
+from protocols.event import Event
 from protocols.inputs import Input
 from protocols.node_state import NodeState
 from protocols.routes import Hop
 from protocols.types import Address, PaymentId
+
+Wanted = Callable[[str, Callable[[], Event]], bool]
+"""Whether a record is wanted, by its name and, if that is not enough, by its event."""
 
 
 class NodeView(Protocol):
@@ -87,6 +91,12 @@ class NodeApi(NodeView, Protocol):
 
     async def queue_room(self) -> None:
         """Return when a command may be offered again: to sleep for about a batch will do."""
+
+    def matching(
+        self, from_seq: int, count: int, entity: bytes | None, wanted: Wanted
+    ) -> tuple[Sequence[LogEntry], int]:
+        """Of the next `count` records from `from_seq` on (of `entity`, if one is given) those that
+        are wanted, and the first record that was not looked at."""
 
     def facts(
         self, entities: Sequence[bytes], from_seq: int, to_seq: int, limit: int

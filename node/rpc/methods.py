@@ -17,6 +17,7 @@ from node.rpc import (
     commands,
     diff,
     explain,
+    follow,
     params,
     payments,
     queries,
@@ -382,6 +383,15 @@ QUERIES = (
         },
         (),
         whatif.node_simulate,
+    ),
+    Query(
+        "log_follow",
+        "Records from a number on that fit, as soon as there are any: how a log is followed.",
+        follow.LogFollowParams,
+        results.LogPage,
+        {"from_seq": 0, "wait_ms": 0, "names": ["voucher-received"]},
+        (),
+        follow.log_follow,
     ),
     Query(
         "log_read",

@@ -29,7 +29,7 @@ from node.explain.story import Fact
 from node.moments import AtRecord, AtTime, Moment, utc_text
 from node.payment_answers import PaymentCommand, first_answer
 from node.rpc.call import RpcEndpoint
-from node.rpc.interface import NodeView
+from node.rpc.interface import NodeView, Wanted
 from node.rpc.server import RpcServer
 from node.store.batch import INDEXED_FIELDS
 from node.whatif.simulation import Simulation
@@ -157,6 +157,14 @@ class RecordingNode:
             if named is None or named in entry.payload.values()
         ]
         return found[:limit]
+
+    def matching(
+        self, from_seq: int, count: int, entity: bytes | None, wanted: Wanted
+    ) -> tuple[Sequence[LogEntry], int]:
+        found = list(self.record(from_seq, count, entity, self.seq))
+        next_seq = found[-1].seq + 1 if len(found) == count else len(self.entries)
+        fits = [e for e in found if wanted(e.name, partial(self._recorded.__getitem__, e.seq))]
+        return fits, max(next_seq, from_seq)
 
     def facts(
         self, entities: Sequence[bytes], from_seq: int, to_seq: int, limit: int
