@@ -36,6 +36,8 @@ def cell(text: str) -> str:
 
     What could be taken for a formula has an apostrophe before it; control characters are blanks.
     """
+    if text[:1].isalnum() and text.replace(" ", "").isalnum():
+        return text  # As most are: nothing in it means anything to anybody.
     cleaned = _CONTROL.sub(" ", text)
     if cleaned.lstrip().startswith(_FORMULA) or text[:1] in _FORMULA:
         cleaned = "'" + cleaned
