@@ -166,9 +166,11 @@ class World:
     def is_excused(self, node: SimulatedNode, objective: Objective) -> bool:
         """Whether it may wait for ever.
 
-        For somebody who lies. For a virtual channel on whose path a log lost its end: such a hub
-        signs no final state, such a payee renounces no postfund, for it may have signed another
-        (M27); the way out is the chain. And a ledger waits for the channels it guarantees.
+        For somebody who lies, or whose disk lost what had been acknowledged: what only that one
+        said nobody can say again, and what waits for it is counted by name. For a virtual channel
+        on whose path a log lost its end: such a hub signs no final state, such a payee renounces
+        no postfund, for it may have signed another (M27); the way out is the chain. And a ledger
+        waits for the channels it guarantees.
         """
         channel = node.state.channels[objective.channel_id]
         guarantees = () if channel.ledger is None else channel.ledger.proposed.guarantees
@@ -178,6 +180,8 @@ class World:
             return True
         people = [*objective.participants, *(who for t in carried for who in t.fixed.participants)]
         if any(not self.by_address[who].is_honest for who in people):
+            return True
+        if any(self.by_address[who].forgot_count for who in people):
             return True
         on_paths = [*(people if channel.virtual is not None or carried else ())]
         if not any(self.by_address[who].cut_count for who in on_paths):

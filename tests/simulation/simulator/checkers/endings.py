@@ -24,3 +24,7 @@ class Endings(Checker):
 
     def ended(self) -> None:
         self.rested()
+        for node in self.world.nodes:
+            for identity in list(node.state.agenda.active) if node.is_honest else ():
+                reason = self.world.reason(node, node.state.objectives[identity])
+                self.world.note(f"waits in the end for {reason}")
