@@ -101,6 +101,12 @@ RUNS = (
         "2",
         "tests/simulation/test_any_orders.py",
     ),
+    Run(
+        "simulator",
+        "whole nodes on failing disks, wires and chains in virtual time: 20,000 seeds",
+        1,
+        ("python", "-m", "tests.simulation.simulator", "--seeds", "20000"),
+    ),
     pytest_run(
         "flips",
         "5,100 flipped bytes in five megabytes of SST, WAL, CURRENT and MANIFEST, audit and daemon",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from node.faults import FAULT_POINTS
-from tests.simulation.simulator.__main__ import main
-from tests.simulation.simulator.checkers.all import CHECKERS
+from tests.simulation.simulator.__main__ import main, parser
+from tests.simulation.simulator.checkers.all import CHECKERS, NO_BUGS
 from tests.simulation.simulator.disk import WRITE_FAULTS
 from tests.simulation.simulator.minimise import minimise
 from tests.simulation.simulator.plan import plan_of
@@ -131,3 +132,49 @@ def test_seeds_that_break_no_rule_say_what_they_met_and_what_was_checked(
 def test_a_count_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--seeds", "0"]) == 2
     assert "at least 1" in capsys.readouterr().err
+
+
+PAGE = ROOT / "docs" / "simulation.md"
+COMMAND = "python -m tests.simulation.simulator "
+
+
+def commands_of_the_page() -> list[list[str]]:
+    """Arguments of every command that the page shows, `make simulate` in the tool's own words."""
+    found = []
+    for line in PAGE.read_text().splitlines():
+        if line.startswith(COMMAND):
+            found.append(shlex.split(line.removeprefix(COMMAND)))
+        elif line.startswith("make simulate"):
+            words = shlex.split(line, comments=True)[2:]
+            names = {"SEEDS": "--seeds", "FROM": "--from", "ONLY": "--only"}
+            pairs = [word.split("=", 1) for word in words]
+            found.append([part for name, value in pairs for part in (names[name], value)])
+    return found
+
+
+def test_commands_that_the_page_shows_are_understood_and_single_seeds_do_as_it_says() -> None:
+    shown = commands_of_the_page()
+    assert len(shown) == 6
+    for arguments in shown:
+        given = parser().parse_args(arguments)
+        if "--seeds" in arguments and given.seeds == 1:
+            assert main(arguments) == (1 if given.planted else 0)
+
+
+def rows_of_the_page() -> list[list[str]]:
+    lines = [line for line in PAGE.read_text().splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_the_page_lists_every_rule_and_every_planted_bug() -> None:
+    rows = rows_of_the_page()
+    bugs = {row[0]: row[1] for row in rows if len(row) == 3 and row[2].isdigit()}
+    assert bugs == {name: bug.caught_by for name, bug in PLANTED.items()}
+    rules = {row[0] for row in rows if len(row) == 2}
+    assert {kind.name for kind in CHECKERS} | {NO_BUGS} <= rules
+
+
+def test_every_checker_has_a_planted_bug_and_the_makefile_runs_the_tool() -> None:
+    assert {kind.name for kind in CHECKERS} == {bug.caught_by for bug in PLANTED.values()}
+    text = (ROOT / "Makefile").read_text()
+    assert '-m tests.simulation.simulator --seeds $(SEEDS) --from $(FROM) --only "$(ONLY)"' in text

@@ -19,7 +19,7 @@ FAILURE_SHOWN_COUNT = 20
 
 def main(arguments: list[str] | None = None) -> int:
     """0 if no rule was broken, 1 if one was, 2 for bad usage."""
-    given = _parser().parse_args(arguments)
+    given = parser().parse_args(arguments)
     if given.seeds < 1 or given.first < 0:
         sys.stderr.write("--seeds must be at least 1, --from at least 0\n")
         return 2
@@ -35,29 +35,30 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if summary.failures else 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=200, help="how many (default 200)")
-    parser.add_argument("--from", type=int, default=0, dest="first", help="the first (default 0)")
-    parser.add_argument(
+def parser() -> argparse.ArgumentParser:
+    """What may be said on the command line."""
+    made = argparse.ArgumentParser(prog=COMMAND, description=__doc__.splitlines()[0])
+    made.add_argument("--seeds", type=int, default=200, help="how many (default 200)")
+    made.add_argument("--from", type=int, default=0, dest="first", help="the first (default 0)")
+    made.add_argument(
         "--only",
         choices=("", *NAMES),
         default="",
         metavar="RULE",
         help="count this rule's breaches alone",
     )
-    parser.add_argument(
+    made.add_argument(
         "--planted", choices=sorted(PLANTED), default="", help="with this bug in the node"
     )
-    parser.add_argument(
+    made.add_argument(
         "--without", default="", help="one seed, with these of its steps and faults left out: 0,3,4"
     )
-    parser.add_argument(
+    made.add_argument(
         "--minimise",
         action="store_true",
         help="one seed that fails: leave out what it can do without",
     )
-    return parser
+    return made
 
 
 def _one(given: argparse.Namespace) -> int:
