@@ -372,9 +372,21 @@ def fund_ledger(
     asset: Address = ZERO_ADDRESS,
 ) -> ChannelId:
     """Record on both sides that a ledger was agreed, deposited into and opened."""
+    return fund_channel(leader, follower, entropy, amounts, asset, CONSENSUS_APP)
+
+
+def fund_channel(
+    leader: CoreNode,
+    follower: CoreNode,
+    entropy: bytes,
+    amounts: tuple[int, int],
+    asset: Address,
+    app_definition: Address,
+) -> ChannelId:
+    """The same of a channel on any app."""
     participants = (leader.actor.address, follower.actor.address)
     fixed = FixedPart(
-        participants, channel_nonce(CHAIN_ID, ADJUDICATOR, entropy), CONSENSUS_APP, DURATION_S
+        participants, channel_nonce(CHAIN_ID, ADJUDICATOR, entropy), app_definition, DURATION_S
     )
     allocations = tuple(
         Allocation(destination_of(who), amount)
@@ -389,7 +401,7 @@ def fund_ledger(
         node.record(events.ObjectiveApproved(identity))
         node.record(
             events.ChannelCreated(
-                channel_id, participants, fixed.channel_nonce, CONSENSUS_APP, DURATION_S
+                channel_id, participants, fixed.channel_nonce, app_definition, DURATION_S
             )
         )
         for turn_num in (0, 1):
