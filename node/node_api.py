@@ -35,6 +35,7 @@ from protocols.draft import Context
 from protocols.errors import UnknownPeer
 from protocols.node_state import NodeState
 from protocols.objectives.cranks import waiting_for
+from protocols.recovery import is_recovering
 from protocols.routes import Hop
 from protocols.types import Address, PaymentId, amount_from_bytes, to_hex
 from protocols.virtual_events import VirtualChannelRecorded
@@ -263,6 +264,7 @@ class NodeApi:
             },
             "peers": self._peer_rows(),
             "channels": channel_counts(self.state),
+            "recovering": is_recovering(self.state),
             "at": {"seq": self.seq},
         }
 

@@ -19,6 +19,7 @@ from protocols.draft import Context
 from protocols.entities import Node
 from protocols.node_state import NodeState
 from protocols.objectives.cranks import waiting_for
+from protocols.recovery import is_recovering
 from protocols.types import Bytes32, Signature, checksum_address, to_hex
 
 
@@ -71,6 +72,7 @@ class PastView:
             "outbox": {"message_count": None, "transaction_count": None},
             "peers": [peer_row(peers[address], None, None) for address in sorted(peers)],
             "channels": channel_counts(self.state),
+            "recovering": is_recovering(self.state),
             "at": {"seq": self.seq},
         }
 

@@ -23,6 +23,7 @@ from node.cli.open import open_channel
 from node.cli.options import AmountCommand
 from node.cli.pay import pay
 from node.cli.quote import quote
+from node.cli.recovery import recovery
 from node.cli.restore import restore
 from node.cli.run import run
 from node.cli.simulate import simulate
@@ -59,6 +60,7 @@ app.command(rich_help_panel=MONEY)(reject)
 app.command(cls=AmountCommand, rich_help_panel=MONEY)(quote)
 app.command(rich_help_panel=LOOKING)(status)
 app.command(rich_help_panel=LOOKING)(hub)
+app.command(rich_help_panel=LOOKING)(recovery)
 app.command(rich_help_panel=LOOKING)(channels)
 app.command(rich_help_panel=LOOKING)(objectives)
 app.command(rich_help_panel=LOOKING)(events)

@@ -17,7 +17,7 @@ from node.cli.output import print_json, say
 @reports_failures
 def restore(
     source: Annotated[Path, typer.Argument(metavar="BACKUP", help="What tally backup made.")],
-    directory: Annotated[
+    home: Annotated[
         Path, typer.Argument(metavar="DIR", help="The node's directory; made if it is not there.")
     ],
     force: Annotated[
@@ -39,8 +39,8 @@ def restore(
     from node.store.restore import restore as put_in_place
 
     manifest = copies.verified(source)
-    keys = _with_keys(source, directory)
-    config = load(directory)
+    keys = _with_keys(source, home)
+    config = load(home)
     address = "0x" + keystore_address(config.node.keystore).hex()
     if address != manifest.node_address:
         raise CommandFailed(
@@ -75,7 +75,7 @@ def restore(
     if done.aside is not None:
         say(f"The log that was there is kept in {done.aside}.")
     say("From its first start on every channel is close-only until its peer showed what it knows.")
-    say(f"Start it with: tally run -c {directory}")
+    say(f"Start it with: tally run -c {home}, and look with: tally recovery -c {home}")
 
 
 def _with_keys(source: Path, directory: Path) -> list[str]:

@@ -21,6 +21,7 @@ from node.rpc import (
     params,
     payments,
     queries,
+    recovery,
     results,
     routes,
     whatif,
@@ -360,6 +361,15 @@ QUERIES = (
         {"payment_id": "0x" + "0a" * 32},
         (errors.UnknownPayment,),
         explain.payment_explain,
+    ),
+    Query(
+        "node_recovery",
+        "After a loss of records: where each channel is on its way back.",
+        params.MomentParams,
+        recovery.RecoveryReport,
+        {},
+        _MOMENT,
+        recovery.node_recovery,
     ),
     Query(
         "node_backup",

@@ -19,7 +19,7 @@ def commands() -> dict[str, object]:
 
 def test_every_reading_command_takes_json() -> None:
     reading = {"status", "channels", "objectives", "events", "call", "audit", "version", "demo"}
-    reading |= {"quote", "hub"}
+    reading |= {"quote", "hub", "recovery", "backup"}
     for name, command in commands().items():
         if name in reading:
             assert "as_json" in inspect.signature(command).parameters, name  # type: ignore[arg-type]
@@ -39,7 +39,8 @@ def test_the_command_tree_is_complete() -> None:
     assert set(listed) == {
         *("devnet", "init", "config", "run", "demo", "open", "pay", "close", "approve", "reject"),
         *("status", "channels", "objectives", "events", "call", "audit", "version"),
-        *("ledger", "quote", "hub"),
+        *("ledger", "quote", "hub", "backup", "restore", "recovery"),
+        *("diff", "explain", "simulate", "books"),
     }
 
 
