@@ -94,6 +94,14 @@ RUNS = (
         "tests/simulation/test_virtual_cuts.py",
     ),
     pytest_run(
+        "restores",
+        "logs cut or restored anywhere, honest and lying peers, once and again: 585 seeds",
+        9,
+        "-n",
+        "2",
+        "tests/simulation/test_restores.py",
+    ),
+    pytest_run(
         "orders",
         "owners of three engines who order anything at any time: 96 seeds of 250 commands",
         8,
