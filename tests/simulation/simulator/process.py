@@ -15,7 +15,7 @@ from protocols.draft import Context, Decision
 from protocols.log_head import LogHead
 from protocols.messages import decode_body
 from protocols.node_state import NodeState
-from protocols.types import Address
+from protocols.types import Address, Bytes32
 from tests.simulation.simulator.chain import ChainRoom
 from tests.simulation.simulator.disk import PowerCut
 from tests.support.builders import ADJUDICATOR, CHAIN_ID, CONSENSUS_APP, PAYMENT_APP
@@ -136,6 +136,7 @@ class Process:
             assets=frozenset({TOKEN}),
             is_hub=True,
             fee_for=lambda asset, amount: HUB_FEE,
+            has_head=self.has_root,
         )
 
     # --- a station of the network ---
@@ -167,15 +168,16 @@ class Process:
         if known.head is not None:
             other = self.node.world.by_address[peer].process
             if other is not None:
-                said.append(inputs.HeldHead(self.address, known.head, other.has(known.head)))
+                in_log = other.has_root(known.head.length, known.head.root)
+                said.append(inputs.HeldHead(self.address, known.head, in_log))
         return said
 
-    def has(self, head: LogHead) -> bool:
-        """Whether our log contains that head of it."""
-        while self.log.tree.length < head.length and self.log.grow_tree():
-            pass
+    def has_root(self, length: int, root: Bytes32) -> bool:
+        """Whether our log has that root over so many records."""
         tree = self.log.tree
-        return head.length <= tree.length and tree.root(head.length) == head.root
+        while tree.length < min(length, self.log.next_seq) and self.log.grow_tree():
+            pass
+        return length <= tree.length and tree.root(length) == root
 
     def resend(self, peer: Address) -> None:
         acknowledged = self.state.peer(peer).acknowledged

@@ -40,7 +40,11 @@ CHAIN_DEPTH = 1
 BLOCK_MS = 2_000
 LOOK_MS = 1_000
 TICK_MS = 5_000
-UNTIL_THE_CHAIN = (WaitingFor.SUPPORTED_FINAL_STATE, WaitingFor.RENUNCIATION)
+UNTIL_THE_CHAIN = (
+    WaitingFor.SUPPORTED_FINAL_STATE,
+    WaitingFor.RENUNCIATION,
+    WaitingFor.LARGEST_VOUCHER,
+)
 """What a virtual channel may wait for when somebody on its path forgot."""
 REST_MS = 2_400_000
 """Virtual time in which everything must come to rest: forty minutes, more than any time-out."""
