@@ -12,7 +12,6 @@ from node.outbox import Outbox
 from node.store.log import EventLog
 from protocols import events, inputs
 from protocols.draft import Context, Decision
-from protocols.log_head import LogHead
 from protocols.messages import decode_body
 from protocols.node_state import NodeState
 from protocols.types import Address, Bytes32
