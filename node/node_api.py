@@ -25,6 +25,7 @@ from node.outbox import Outbox
 from node.p2p.service import PeerService
 from node.past_view import PastView, channel_counts, identity_of, peer_row
 from node.payment_lookup import find_payment
+from node.prover import prove
 from node.requests import channel_of
 from node.routes import Routes
 from node.rpc.interface import Wanted
@@ -33,6 +34,7 @@ from node.whatif.simulation import Simulation
 from protocols import events, inputs
 from protocols.draft import Context
 from protocols.errors import UnknownPeer
+from protocols.log_proof import LogProof
 from protocols.node_state import NodeState
 from protocols.objectives.cranks import waiting_for
 from protocols.recovery import is_recovering
@@ -236,6 +238,10 @@ class NodeApi:
     def payment(self, payment_id: PaymentId, last_seq: int) -> PaymentAnswer | None:
         """A payment of that name with what proves it up to that record; None if there is none."""
         return find_payment(self._engine.log, payment_id, last_seq)
+
+    async def prove(self, seq: int) -> LogProof:
+        """What shows that the log holds a record that is there, by a signed head over it."""
+        return await prove(self._engine, seq)
 
     async def backup(self, target: Path) -> BackupAnswer:
         """Copy the log into a new directory; raises `BackupRefused`."""

@@ -28,6 +28,7 @@ from node.rpc import (  # noqa: E402
     follow,
     params,
     payments,
+    proofs,
     recovery,
     results,
     routes,
@@ -53,6 +54,7 @@ ROOMS = (
     standing,
     story,
     whatif,
+    proofs,
 )
 """Where parameters and answers are described."""
 

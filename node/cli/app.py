@@ -22,6 +22,7 @@ from node.cli.objectives import objectives
 from node.cli.open import open_channel
 from node.cli.options import AmountCommand
 from node.cli.pay import pay
+from node.cli.prove import prove
 from node.cli.quote import quote
 from node.cli.recovery import recovery
 from node.cli.restore import restore
@@ -29,6 +30,7 @@ from node.cli.run import run
 from node.cli.simulate import simulate
 from node.cli.status import status
 from node.cli.timeline import timeline
+from node.cli.verify_proof import verify_proof
 from node.cli.version import version
 
 SET_UP, RUNNING, MONEY, LOOKING = ("Set up", "Run", "Channels and payments", "Look")
@@ -71,4 +73,6 @@ app.command(rich_help_panel=LOOKING)(timeline)
 app.command(rich_help_panel=LOOKING)(call)
 app.command(rich_help_panel=LOOKING)(audit)
 app.command(rich_help_panel=LOOKING)(books)
+app.command(rich_help_panel=LOOKING)(prove)
+app.command("verify-proof", rich_help_panel=LOOKING)(verify_proof)
 app.command(rich_help_panel=LOOKING)(version)

@@ -13,6 +13,7 @@ from node.moments import Moment
 from node.whatif.simulation import Simulation
 from protocols.event import Event
 from protocols.inputs import Input
+from protocols.log_proof import LogProof
 from protocols.node_state import NodeState
 from protocols.routes import Hop
 from protocols.types import Address, PaymentId
@@ -122,6 +123,9 @@ class NodeApi(NodeView, Protocol):
 
     def fees_of_request(self, request_id: str) -> tuple[int, ...] | None:
         """The fees of the virtual channel that was opened under that request id, if one was."""
+
+    async def prove(self, seq: int) -> LogProof:
+        """What shows that the log holds a record that is there, by a signed head over it."""
 
     async def backup(self, target: Path) -> BackupAnswer:
         """Copy the log into a new directory; raises `BackupRefused`."""

@@ -209,6 +209,17 @@ class EventLog:
                     raise LogDamaged(reason, record.seq, record.seq) from error
             yield pairs
 
+    def raw_record(self, seq: int) -> tuple[bytes, bytes]:
+        """The chain hash before a record, and the record's bytes, verified.
+
+        Raises `LogDamaged`.
+        """
+        before, value = self._chain_before(seq), self._stored(seq)
+        record = value[CHAIN_SIZE_BYTES:]
+        if chain_next(before, record) != value[:CHAIN_SIZE_BYTES]:
+            raise LogDamaged("its bytes do not fit its chain hash", seq, seq)
+        return before, record
+
     def read_entity(
         self, entity: bytes, from_seq: int = 0, limit: int | None = None
     ) -> Iterator[Record]:

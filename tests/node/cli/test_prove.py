@@ -1,0 +1,45 @@
+"""`tally prove`: from a running node to a file that a stranger can check."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from scripts import verify_proof
+
+pytestmark = pytest.mark.e2e
+
+
+def test_a_proof_of_a_running_node_is_checked_by_both_ways(
+    tally, tally_json, alice_dir, channel_id, tmp_path
+) -> None:
+    out = tmp_path / "proof.json"
+    said = tally("prove", "0", "--out", out, "--dir", alice_dir)
+    assert said.exit_code == 0, said.output
+    assert "tally verify-proof" in said.stdout
+    found = tally_json("verify-proof", out)
+    assert (found["proved"], found["name"]) == (True, "node-created")
+    assert verify_proof.main([str(out), found["node"]]) == 0
+    assert tally("verify-proof", out, "--node", found["node"]).exit_code == 0
+
+
+def test_the_newest_record_gets_a_head_and_heads_are_shown(tally_json, alice_dir) -> None:
+    newest = tally_json("status", "--dir", alice_dir)["log"]["next_seq"] - 1
+    proof = tally_json("prove", newest, "--dir", alice_dir)
+    assert verify_proof.verified(proof, proof["node"])[1] == newest
+    heads = json.loads(json.dumps(tally_json("call", "log_head", "--dir", alice_dir)))
+    assert heads["head"]["length"] >= proof["head"]["length"]
+
+
+def test_a_file_that_is_there_stays_and_a_record_that_is_not_is_refused(
+    tally_json, alice_dir, tmp_path: Path
+) -> None:
+    out = tmp_path / "proof.json"
+    out.write_text("mine")
+    refused = tally_json("prove", "0", "--out", out, "--dir", alice_dir, exit_code=1)
+    assert "proof.json" in refused["error"]["message"]
+    assert out.read_text() == "mine"
+    refused = tally_json("prove", "1000000", "--dir", alice_dir, exit_code=1)
+    assert refused["error"]["name"] == "MOMENT_AHEAD"
