@@ -6,6 +6,8 @@ import trio
 
 from node.engine import Engine
 from node.limits import HEAD_INTERVAL_RECORD_COUNT
+from node.store.log import EventLog
+from protocols.log_head import LogHead, LogOwner
 from protocols.log_proof import LogProof, require_true
 from protocols.peer_heads import owner_of
 
@@ -24,9 +26,16 @@ async def prove(engine: Engine, seq: int) -> LogProof:
         head = engine.sign_head()
     while log.tree.length < head.length and log.grow_tree():
         pass
+    return proof_under(log, owner_of(node, node.address), head, seq)
+
+
+def proof_under(log: EventLog, owner: LogOwner, head: LogHead, seq: int) -> LogProof:
+    """The proof of a record by a head over it, whose records all stand in the log's tree.
+
+    Raises `LogDamaged` for what cannot be read.
+    """
     chain_before, record = log.raw_record(seq)
     path, peaks = log.tree.proof(seq, head.length)
-    owner = owner_of(node, node.address)
     proof = LogProof(owner, seq, record, chain_before, tuple(path), tuple(peaks), head)
     # What we hand out as a proof was one here.
     require_true(proof)

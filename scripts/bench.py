@@ -44,6 +44,7 @@ class Plan:
     with_audit: bool = True
     runs: int = 1
     append_batches: int = 500
+    proof_records: int = 1_000_000
     replay_events: int = 200_000
     audit_events: int = 1_000_000
     effort: limits.Effort = field(default_factory=limits.Effort)
@@ -64,6 +65,10 @@ def run(plan: Plan, workspace: Path) -> report.Run:
     if plan.with_store:
         _say("durable appends and replay")
         figures["appends_per_s"] = store.appends_per_s(workspace / "appends", plan.append_batches)
+        figures["append_p50_ms"] = store.append_p50_ms(workspace / "append", plan.append_batches)
+        proofs = store.proofs(workspace / "proofs", plan.proof_records)
+        figures["proof_ms"] = proofs.median_ms
+        details |= {"proof_slowest_ms": proofs.slowest_ms, "tree_us_per_record": proofs.tree_us}
         figures["replay_per_s"] = store.replay_per_s(workspace / "replay", plan.replay_events)
         figures["replay_of_states_per_s"] = audits.replay_of_states_per_s(
             workspace / "states", plan.replay_events // 10

@@ -178,6 +178,7 @@ class Parts:
             "L7": self.replay_per_s,
             "L8a": self.verified_per_s,
             "L9": self.appends_per_s,
+            "flush": self.flush_us / 1e3,
         }
 
 

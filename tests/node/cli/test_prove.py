@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,19 @@ def test_the_newest_record_gets_a_head_and_heads_are_shown(tally_json, alice_dir
     assert verify_proof.verified(proof, proof["node"])[1] == newest
     heads = json.loads(json.dumps(tally_json("call", "log_head", "--dir", alice_dir)))
     assert heads["head"]["length"] >= proof["head"]["length"]
+
+
+def test_a_peer_keeps_the_head_that_was_signed(tally_json, alice_dir, bob_dir, channel_id) -> None:
+    newest = tally_json("status", "--dir", bob_dir)["log"]["next_seq"] - 1
+    head = tally_json("prove", newest, "--dir", bob_dir)["head"]
+    for _ in range(100):
+        peers = tally_json("call", "log_head", "--dir", alice_dir)["peers"]
+        if peers and peers[0]["head"]["length"] >= head["length"]:
+            break
+        time.sleep(0.1)
+    (kept,) = peers
+    assert kept["peer"] == tally_json("status", "--dir", bob_dir)["address"]
+    assert (kept["head"], kept["dispute_count"]) == (head, 0)
 
 
 def test_a_file_that_is_there_stays_and_a_record_that_is_not_is_refused(
