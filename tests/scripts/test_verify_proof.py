@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols import crypto
@@ -91,6 +91,7 @@ def test_its_hash_is_keccak(data: bytes) -> None:
     assert verify_proof.keccak256(data) == crypto.keccak256(data)
 
 
+@settings(max_examples=5)
 @given(st.binary(min_size=32, max_size=32))
 def test_it_recovers_who_signed(hash32: bytes) -> None:
     digest = crypto.eip191_digest(hash32)
