@@ -43,7 +43,7 @@ PARTS = Parts(
 FIGURES = {
     "payments_per_s": 6_000.0,
     "payment_p50_ms": 0.9,
-    "appends_per_s": 100_000.0,
+    "appends_per_s": 120_000.0,
     "replay_per_s": 200_000.0,
 }
 RUN = report.Run(PARTS, 3.0, Pressure(1.0), FIGURES, {"payment_p99_ms": 9.0})
