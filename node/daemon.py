@@ -216,7 +216,7 @@ class Daemon:
             self._terms,
             now_ms=now_ms,
             chain_view_age_s=None if age_s == math.inf else int(age_s),
-            has_head=self.heads.is_ours,
+            has_head=self.log.has_root,
         )
 
     def _heard(self, peer: Address) -> None:

@@ -142,6 +142,7 @@ class Engine:
             if self.log.tree.lag_count < TREE_LAG_COUNT_MIN or self._failure is not None:
                 return
             self.log.grow_tree()
+            self.log.save_tree()
             await trio.lowlevel.checkpoint()
 
     def prompt(self) -> None:

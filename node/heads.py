@@ -29,7 +29,7 @@ from protocols.log_head import LogHead, require_signed
 from protocols.node_state import NodeState
 from protocols.notes import HeadHeld, HeadTold, encode_note
 from protocols.peer_heads import owner_of
-from protocols.types import Address, Bytes32, to_hex
+from protocols.types import Address, to_hex
 
 logger = structlog.get_logger()
 
@@ -118,7 +118,7 @@ class Heads:
         log = self._log
         while log.tree.length < head.length and log.grow_tree():
             await trio.lowlevel.checkpoint()
-        in_log = self.is_ours(head.length, head.root)
+        in_log = log.has_root(head.length, head.root)
         known_count = self._state.node.tail_cut_count
         await self._submit(inputs.HeldHead(peer, head, in_log))
         if not in_log:
@@ -126,15 +126,6 @@ class Heads:
                 "a peer holds a head that our log lost", peer=to_hex(peer), length=head.length
             )
             await self._begin_anew_after(known_count)
-
-    def is_ours(self, length: int, root: Bytes32) -> bool:
-        """Whether our log has that root over its first `length` records. Reads what it must."""
-        log = self._log
-        if length > log.next_seq:
-            return False
-        while log.tree.length < length and log.grow_tree():
-            pass
-        return length <= log.tree.length and log.tree.root(length) == root
 
     async def _begin_anew_after(self, known_count: int) -> None:
         """If that told of a loss that nobody knew of, no count of messages holds any more: every

@@ -167,19 +167,34 @@ class EventLog:
         return self._tree
 
     def grow_tree(self) -> bool:
-        """Take a bounded number of new records into the tree, between two batches.
+        """Take a bounded number of new records into the tree; False if all were in it already.
 
-        False if all were in it already. Raises `LogDamaged` or `LogWriteFailed`.
+        Raises `LogDamaged`.
         """
         tree = self.tree
         if tree.lag_count == 0:
             return False
         tree.advance()
-        if tree.unwritten_count > TREE_UNWRITTEN_COUNT_MAX and not self._read_only:
+        return True
+
+    def save_tree(self) -> None:
+        """Write its nodes if too many wait for a batch; only between two batches.
+
+        Raises `LogWriteFailed`.
+        """
+        if self.tree.unwritten_count > TREE_UNWRITTEN_COUNT_MAX:
             batch = self.begin(0)
             batch.is_empty = False
             self.commit(batch)
-        return True
+
+    def has_root(self, length: int, root: bytes) -> bool:
+        """Whether `root` is that of the first `length` records; at least one is asked about.
+
+        Raises `LogDamaged`.
+        """
+        while self.tree.length < min(length, self.next_seq) and self.grow_tree():
+            pass
+        return length <= self.tree.length and self.tree.root(length) == root
 
     def read(self, from_seq: int = 0, to_seq: int | None = None) -> Iterator[Record]:
         """Records with from_seq <= seq < to_seq (default: all there are), verified.

@@ -191,7 +191,7 @@ async def test_a_head_that_our_log_lost_ends_every_session_once(autojump_clock: 
 async def test_a_log_contains_its_own_heads_and_no_others() -> None:
     async with running() as room:
         head = room.rig.engine.sign_head()
-        assert room.heads.is_ours(head.length, head.root)
-        assert not room.heads.is_ours(head.length, ROOT)
-        assert not room.heads.is_ours(head.length + 100, head.root)
-        assert not room.heads.is_ours(head.length - 1, head.root)
+        assert room.rig.log.has_root(head.length, head.root)
+        assert not room.rig.log.has_root(head.length, ROOT)
+        assert not room.rig.log.has_root(head.length + 100, head.root)
+        assert not room.rig.log.has_root(head.length - 1, head.root)
