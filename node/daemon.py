@@ -48,6 +48,8 @@ from node.rpc.server import RpcServer
 from node.rpc.token import read_token
 from node.store import backup
 from node.store.log import EventLog
+from node.store.snapshot_loading import load_snapshot
+from node.store.snapshot_writing import remove_newer
 from node.terms import terms_from
 from protocols import events, inputs
 from protocols.crypto import Signer
@@ -100,8 +102,7 @@ class Daemon:
 
     def _furnish(self, config: Config, secret: bytes, faults: Faults) -> None:
         """Fold the log and make the rooms around it."""
-        self.state = NodeState()
-        self._fold()
+        self.state, snapshot_record_count = self._restored()
         self.peers = PeerService(
             signer=self.signer,
             chain_id=config.chain.chain_id,
@@ -136,6 +137,7 @@ class Daemon:
             acknowledge=self._heard,
             clock_ms=lambda: time.time_ns() // 1_000_000,
             faults=faults,
+            snapshot_record_count=snapshot_record_count,
         )
         self.heads = Heads(self.log, self.state, self.peers, _Doorstep(self))
         self.engine.on_head = self.heads.signed
@@ -152,12 +154,24 @@ class Daemon:
             Backups(self.log, config.node.data_dir),
         )
 
-    def _fold(self) -> None:
+    def _restored(self) -> tuple[NodeState, int]:
+        """The state from the newest good snapshot and the records behind it; how many it has."""
         started = time.monotonic()
-        for _ in replay(self.log, self.state):
+        loaded = load_snapshot(self.log, self.log.next_seq)
+        for refused in loaded.refused:
+            log.warning("snapshot not used", records=refused.record_count, reason=refused.reason)
+        remove_newer(self.log, loaded)
+        loaded_ms = int((time.monotonic() - started) * 1000)
+        for _ in replay(self.log, loaded.state, loaded.record_count):
             pass
-        took_ms = int((time.monotonic() - started) * 1000)
-        log.info("log folded", records=self.log.next_seq, took_ms=took_ms)
+        log.info(
+            "log folded",
+            records=self.log.next_seq,
+            snapshot_records=loaded.record_count,
+            snapshot_ms=loaded_ms,
+            took_ms=int((time.monotonic() - started) * 1000),
+        )
+        return loaded.state, loaded.record_count
 
     def _begin_log(self) -> None:
         """Record 0 of a new log, or the check that an old one is about this node; a cut tail."""
@@ -269,13 +283,13 @@ class Daemon:
         if node.processed_block_num < 0:
             return None, {}
         blocks = {node.processed_block_num: node.processed_block_hash}
-        for channel_id in self.state.channels:
+        unconfirmed = self.state.unconfirmed
+        for channel_id in unconfirmed.channels:
             for log_ in self.state.channels[channel_id].observed:
                 blocks[log_.block_num] = log_.block_hash
-        for intent_id in self.state.transactions:
+        for intent_id in unconfirmed.mined:
             mined = self.state.transactions[intent_id]
-            if mined.block_num > node.processed_block_num:
-                blocks[mined.block_num] = mined.block_hash
+            blocks[mined.block_num] = mined.block_hash
         return node.processed_block_num, blocks
 
     async def _stop_on_signal(self, scope: trio.CancelScope) -> None:

@@ -5,7 +5,7 @@
 Nothing leaves before the write returned: the outbox, the callers and the acknowledgements are all
 told after it, in log order. If the write fails the error ends the engine, and with it the node.
 Between taking a batch and the end of its release there is no await, so nobody sees a state that is
-not on disk.
+not on disk. Between batches, snapshots are written a slice at a time.
 
 What waits is the engine's own task's to take. But to wake a task costs as much as a short turn, so
 what is queued without waiting lies there until whoever queued it calls `prompt`: that takes the
@@ -15,6 +15,7 @@ time either way, and one that fails ends the engine's task.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
@@ -25,7 +26,6 @@ from node.faults import Faults
 from node.limits import (
     BACKLOG_INPUT_COUNT_MAX,
     BATCH_INPUT_COUNT_MAX,
-    DIGEST_INTERVAL_RECORD_COUNT,
     HEAD_INTERVAL_RECORD_COUNT,
     INPUT_QUEUE_COUNT_MAX,
     LEDGER_INPUT_COUNT_MAX,
@@ -36,6 +36,7 @@ from node.limits import (
 )
 from node.outbox import Outbox
 from node.requests import Requests
+from node.snapshot_keeper import SnapshotKeeper
 from node.step import Desk, Queued, Step
 from node.store.log import EventLog
 from node.waiters import Waiters
@@ -44,7 +45,7 @@ from protocols.draft import Context
 from protocols.head_events import LogHeadSigned
 from protocols.log_head import LogHead, sign_head
 from protocols.messages import LedgerCountersignature, LedgerProposal, PaymentBatch
-from protocols.node_state import Digest, NodeState, apply_all
+from protocols.node_state import NodeState, apply_all
 from protocols.peer_heads import owner_of
 from protocols.types import Address
 
@@ -65,7 +66,10 @@ class Engine:
         acknowledge: Callable[[Address], None],
         clock_ms: Callable[[], int],
         faults: Faults,
+        snapshot_record_count: int = 0,
+        timer_s: Callable[[], float] = time.perf_counter,
     ) -> None:
+        """`snapshot_record_count`: of the snapshot that `state` was begun from, 0 for none."""
         self.log = event_log
         self.state = state
         self.clock_ms = clock_ms
@@ -75,8 +79,7 @@ class Engine:
         """Told each head of the log once it is durable."""
         requests, waiters = Requests(event_log, state), Waiters(state)
         self._desk = Desk(event_log, state, outbox, requests, waiters, context, acknowledge)
-        self._digest = Digest()
-        self._digested_seq = event_log.next_seq
+        self.snapshots = SnapshotKeeper(event_log, state, snapshot_record_count, timer_s)
         self._last_ms = _last_time_ms(event_log)
         self._queue: deque[Queued] = deque()
         self._admission = trio.StrictFIFOLock()
@@ -129,10 +132,12 @@ class Engine:
         while self._failure is None:
             if not self._queue and self.log.tree.lag_count < TREE_LAG_COUNT_MIN:
                 self._awake = trio.Event()
-                await self._awake.wait()
+                with trio.move_on_after(self.snapshots.wait_s()):
+                    await self._awake.wait()
             else:
                 await trio.lowlevel.checkpoint()
             self._take_turn()
+            self._tend_snapshots()
             await self._grow_tree()
         raise self._failure
 
@@ -144,6 +149,13 @@ class Engine:
             self.log.grow_tree()
             self.log.save_tree()
             await trio.lowlevel.checkpoint()
+
+    def _tend_snapshots(self) -> None:
+        """A slice of work, if there is one and its time has come."""
+        if self._failure is None and self.snapshots.wait_s() == 0:
+            digest = self.snapshots.work()
+            if digest is not None:
+                self.record(digest)
 
     def prompt(self) -> None:
         """Take the turn now, if little waits: what many handed in is better written together.
@@ -196,11 +208,11 @@ class Engine:
         if self._head_lag_count() >= HEAD_INTERVAL_RECORD_COUNT and self._tree_is_near():
             head = self._record_head(step)
         step.take_all(taken)
-        if step.batch.next_seq - self._digested_seq >= DIGEST_INTERVAL_RECORD_COUNT:
-            self._record_digest(step, clean_stop=False)
         self._write(step)
         step.release()
         self._tell_head(head)
+        if self.snapshots.after_batch():
+            self._awake.set()
 
     def stop(self) -> None:
         """Finish what is queued and close the log's books: a head over all, and a digest as last.
@@ -219,9 +231,9 @@ class Engine:
         # A log that got nothing but its closing records since the last head needs no other.
         if self._head_lag_count() > _CLOSING_RECORD_COUNT and self._tree_is_near():
             self._record_head(step)
-        self._record_digest(step, clean_stop=True)
         self._write(step)
         step.release()
+        self.record(self.snapshots.close())
 
     def record(self, event: events.Event) -> None:
         """Record a fact of the node itself (its creation, a cut tail), alone and durable."""
@@ -278,13 +290,6 @@ class Engine:
         if head is not None and self.on_head is not None:
             self.on_head(head)
 
-    def _record_digest(self, step: Step, *, clean_stop: bool) -> None:
-        """The digest of the state as it stands after everything in this batch."""
-        digest = self._digest.update(self.state)
-        count = self._digest.entity_count
-        step.record(events.StateDigestRecorded(digest, count, clean_stop), None)
-        self._digested_seq = step.batch.next_seq
-
     def _write(self, step: Step) -> None:
         if step.batch.is_empty:
             return
@@ -320,10 +325,13 @@ def _last_time_ms(event_log: EventLog) -> int:
     )
 
 
-def replay(event_log: EventLog, state: NodeState) -> Iterator[int]:
-    """Fold the whole log into `state`; yields now and then how far it is. Raises LogDamaged."""
-    next_seq = 0
-    for pairs in event_log.event_blocks():
+def replay(event_log: EventLog, state: NodeState, from_seq: int = 0) -> Iterator[int]:
+    """Fold the log from that record on into `state`; yields now and then how far it is.
+
+    Raises LogDamaged.
+    """
+    next_seq = from_seq
+    for pairs in event_log.event_blocks(from_seq):
         apply_all(state, [(event, record.time_ms) for record, event in pairs])
         next_seq += len(pairs)
         yield next_seq

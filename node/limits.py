@@ -25,8 +25,26 @@ many costs each of them less."""
 LISTED_PAYMENT_COUNT_MAX = 2_000
 """Payments of lists after which a batch takes no further input: twenty milliseconds of work."""
 
-DIGEST_INTERVAL_RECORD_COUNT = 1_000
-"""Records between two state digests (ADR 0025)."""
+SNAPSHOT_INTERVAL_RECORD_COUNT = 1_000
+"""Records between two snapshots, each with its digest in the log; a busy node takes them less often
+(ADR 0049)."""
+
+SNAPSHOT_SLICE_S = 0.001
+"""Of work on a snapshot after which others have their turn."""
+
+SNAPSHOT_SLICE_CHANGE_COUNT_MAX = 64
+"""Changes in a slice, whatever they cost: a millisecond's, when each has its usual size."""
+
+SNAPSHOT_PAUSE_FACTOR = 25
+"""A busy node's slice is followed by a pause so many times as long: a twenty-fifth of its time."""
+
+SNAPSHOT_FLUSH_RECORD_COUNT = 20_000
+"""Records after which snapshots become durable, if their memtable did not fill before: a tenth of a
+second's fold. After each snapshot it would be a table file every second, merged with all others."""
+
+SNAPSHOT_SWEEP_VERSION_COUNT_MIN = 10_000
+"""Versions written before a sweep for old ones, or half as many as there are keys: so each version
+pays for looking at three."""
 
 HEAD_INTERVAL_RECORD_COUNT = 1_000
 """Records between two signed heads of the log (ADR 0051): a signature, a record and a note to each
@@ -114,7 +132,6 @@ assert (
     <= BACKLOG_INPUT_COUNT_MAX
     <= INPUT_QUEUE_COUNT_MAX // 4
 )
-assert DIGEST_INTERVAL_RECORD_COUNT >= LOG_READ_COUNT_MAX
 assert HEAD_INTERVAL_RECORD_COUNT > TREE_LAG_COUNT_MIN
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from protocols.objectives.base import Objective, ObjectiveStatus, ObjectiveType
 from protocols.rejections import Rejections
+from protocols.table import KeySet, Table
 from protocols.types import Address, ObjectiveId
 
 
@@ -63,9 +64,9 @@ class Agenda:
     """Objectives by what may still come of them. `update` after each change of one."""
 
     def __init__(self) -> None:
-        self.active: dict[ObjectiveId, None] = {}
+        self.active: Table[ObjectiveId, bool] = Table()
         """Those that cranking may move, in the order of their approval."""
-        self.proven: set[Address] = set()
+        self.proven: KeySet[Address] = KeySet()
         """Peers with whom a channel was funded once: a deposit is what a stranger lacks."""
         self._unfunded = _Waiting()
         """Direct channels and ledgers that nobody deposited into yet."""
@@ -77,9 +78,19 @@ class Agenda:
         """The objective was created, decided on, or ended."""
         identity = objective.objective_id
         if objective.is_active:
-            self.active[identity] = None
+            self.active[identity] = True
         else:
             self.active.pop(identity, None)
+        self._follow(objective, me)
+
+    def rebuild(self, begun: Iterable[Objective], me: Address) -> None:
+        """What follows from the restored tables: `begun` are all that neither succeeded nor ended,
+        oldest first."""
+        self.rejections.rebuild()
+        for objective in begun:
+            self._follow(objective, me)
+
+    def _follow(self, objective: Objective, me: Address) -> None:
         is_direct = objective.objective_type == ObjectiveType.DIRECT_FUND
         if not is_direct and objective.objective_type != ObjectiveType.VIRTUAL_FUND:
             return

@@ -13,12 +13,13 @@ from msgspec import Struct
 
 from protocols.channel import PREFUND_TURN, Channel, funding_terms
 from protocols.sharing import shared
+from protocols.table import Table
 from protocols.types import Address, ChannelId
 
 _Key = TypeVar("_Key")
 
 
-class Share(Struct, frozen=True, gc=False):
+class Share(Struct, frozen=True, array_like=True, gc=False):
     """One virtual channel as it weighs on this node."""
 
     asset: Address
@@ -48,12 +49,12 @@ class Carried:
     """The shares of all virtual channels that count now, and their sums."""
 
     def __init__(self) -> None:
-        self.shares: dict[ChannelId, Share] = {}
+        self.shares: Table[ChannelId, Share] = Table()
         self.exposure: dict[tuple[Address, Address], int] = {}
         """By peer and asset: guarantees in our ledgers with that peer, smallest unit."""
         self.amount_as_hub: dict[Address, int] = {}
         """By asset: all channels that we carry between others."""
-        self.fees_earned: dict[Address, int] = {}
+        self.fees_earned: Table[Address, int] = Table()
         """By asset: fees of all channels that opened through us, closed ones included."""
         self.count: dict[ChannelId, int] = {}
         """By ledger: channels that it carries, or has room set aside for."""
@@ -70,6 +71,11 @@ class Carried:
         share = share_of(channel)
         self.shares[channel.channel_id] = share
         self._add(share, 1)
+
+    def rebuild(self) -> None:
+        """The sums anew, from shares that were restored."""
+        for share in self.shares.values():
+            self._add(share, 1)
 
     def release(self, channel_id: ChannelId) -> None:
         """Its guarantees are gone, or will never be made."""

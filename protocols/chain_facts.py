@@ -8,6 +8,7 @@ Logs of channels that are not ours, and logs that were recorded before, lead to 
 from __future__ import annotations
 
 from protocols import events
+from protocols.chain_reducers import mined_from
 from protocols.channel import Channel, confirmed_holdings, funding_terms, supported_final
 from protocols.draft import Draft
 from protocols.inputs import (
@@ -23,7 +24,6 @@ from protocols.outcome import address_of_destination, is_external
 from protocols.transactions import (
     Transaction,
     TransactionStatus,
-    is_mined_from,
     is_pending,
 )
 from protocols.types import ChannelId, amount_to_bytes
@@ -183,12 +183,8 @@ def receive_reorg(draft: Draft, reorg: ChainReorg) -> None:
     Our transactions that were mined in them leave again, with the bytes they had.
     """
     transactions = draft.state.transactions
-    unmined = [
-        transactions[intent_id]
-        for intent_id in transactions
-        if is_mined_from(transactions[intent_id], reorg.fork_block_num)
-        and transactions[intent_id].raw
-    ]
+    mined = (transactions[known] for known in mined_from(draft.state, reorg.fork_block_num))
+    unmined = [transaction for transaction in mined if transaction.raw]
     draft.emit(
         events.ChainReorged(reorg.fork_block_num, reorg.old_block_hash, reorg.new_block_hash)
     )

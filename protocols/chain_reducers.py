@@ -11,6 +11,7 @@ from protocols import events
 from protocols.channel_reducers import retracted
 from protocols.entities import NODE_KEY, NodeState, Reducer
 from protocols.transactions import APPROVE, Transaction, TransactionStatus, is_mined_from
+from protocols.types import Bytes32
 
 
 def _requested(state: NodeState, event: events.TransactionRequested, time_ms: int) -> None:
@@ -33,15 +34,16 @@ def _submitted(state: NodeState, event: events.TransactionSubmitted, time_ms: in
 def _mined(state: NodeState, event: events.TransactionMined, time_ms: int) -> None:
     status = TransactionStatus.MINED if event.succeeded else TransactionStatus.FAILED
     failure = "" if event.succeeded else "reverted"
-    old = state.transactions[event.intent_id]
-    state.transactions[event.intent_id] = replace(
-        old,
+    mined = replace(
+        state.transactions[event.intent_id],
         status=status,
         failure=failure,
         block_num=event.block_num,
         block_hash=event.block_hash,
         failed_ms=0 if event.succeeded else time_ms,
     )
+    state.transactions[event.intent_id] = mined
+    state.unconfirmed.mine(mined, state.node.processed_block_num)
 
 
 def _failed(state: NodeState, event: events.TransactionFailed, time_ms: int) -> None:
@@ -57,19 +59,36 @@ def _block_processed(state: NodeState, event: events.ChainBlockProcessed, time_m
         processed_block_num=event.block_num,
         processed_block_hash=event.block_hash,
     )
+    state.unconfirmed.process(event.block_num)
 
 
 def _reorged(state: NodeState, event: events.ChainReorged, time_ms: int) -> None:
-    for channel_id in list(state.channels):
-        channel = state.channels[channel_id]
-        state.channels[channel_id] = retracted(channel, event.fork_block_num)
-    for intent_id in list(state.transactions):
-        mined = state.transactions[intent_id]
-        if is_mined_from(mined, event.fork_block_num):
-            status = TransactionStatus.SUBMITTED
-            state.transactions[intent_id] = replace(
-                mined, status=status, failure="", block_num=-1, block_hash=b"", failed_ms=0
-            )
+    for channel_id in list(state.unconfirmed.channels):
+        channel = retracted(state.channels[channel_id], event.fork_block_num)
+        state.channels[channel_id] = channel
+        state.unconfirmed.look_at(channel)
+    for intent_id in mined_from(state, event.fork_block_num):
+        unmined = replace(
+            state.transactions[intent_id],
+            status=TransactionStatus.SUBMITTED,
+            failure="",
+            block_num=-1,
+            block_hash=b"",
+            failed_ms=0,
+        )
+        state.transactions[intent_id] = unmined
+        state.unconfirmed.mine(unmined, state.node.processed_block_num)
+
+
+def mined_from(state: NodeState, block_num: int) -> list[Bytes32]:
+    """Intents that were mined in that block or above it.
+
+    Below the processed block, where no fork should reach, all transactions are looked through.
+    """
+    if block_num > state.node.processed_block_num:
+        return list(state.unconfirmed.mined_from(block_num))
+    transactions = state.transactions
+    return [known for known in transactions if is_mined_from(transactions[known], block_num)]
 
 
 CHAIN_REDUCERS: dict[type[events.Event], Reducer] = {

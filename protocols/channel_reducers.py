@@ -380,3 +380,15 @@ CHANNEL_REDUCERS: dict[type[events.Event], Callable[[Channel, Any], Channel]] = 
     events.HoldingsRead: _read,
 }
 """Events of one channel that exists; `created` makes one."""
+
+OF_CHAIN = (
+    events.ChainLogObserved,
+    events.DepositDetected,
+    events.AllocationUpdated,
+    events.ChallengeRegistered,
+    events.ChallengeCleared,
+    events.ChannelConcluded,
+    events.WithdrawCompleted,
+    events.HoldingsRead,
+)
+"""Those of them by which what was observed and is not confirmed may change."""

@@ -6,22 +6,31 @@ change them is not known here: see `node_state`.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar
 
-import msgspec
 from msgspec import Struct
 
 from protocols.agenda import Agenda
-from protocols.carried import Carried
+from protocols.carried import Carried, Share
 from protocols.channel import Channel
 from protocols.delivery import Peer
+from protocols.digest import (
+    NamedTable,
+    Sums,
+    canonical,
+    digest_of_sum,
+    take_changes,
+    term,
+)
 from protocols.log_head import LogHead
 from protocols.objectives.base import Objective, ObjectiveType, objective_id
 from protocols.rejected import RejectedChannels
+from protocols.rejections import Rejection
+from protocols.table import KeySet, Table
 from protocols.transactions import Transaction
 from protocols.types import Address, Bytes32, ChannelId, ObjectiveId
+from protocols.unconfirmed import Unconfirmed
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -68,30 +77,28 @@ class NodeState:
         objectives: EntityMap[ObjectiveId, Objective] | None = None,
         peers: EntityMap[Address, Peer] | None = None,
         transactions: EntityMap[Bytes32, Transaction] | None = None,
-        approvers: EntityMap[Address, ChannelId] | None = None,
-        ledgers: EntityMap[Address, tuple[ChannelId, ...]] | None = None,
     ) -> None:
-        self.nodes: EntityMap[bytes, Node] = {} if nodes is None else nodes
+        self.nodes: EntityMap[bytes, Node] = Table() if nodes is None else nodes
         """One entry, under NODE_KEY, once record 0 was applied."""
-        self.channels: EntityMap[ChannelId, Channel] = {} if channels is None else channels
+        self.channels: EntityMap[ChannelId, Channel] = Table() if channels is None else channels
         self.objectives: EntityMap[ObjectiveId, Objective] = (
-            {} if objectives is None else objectives
+            Table() if objectives is None else objectives
         )
-        self.peers: EntityMap[Address, Peer] = {} if peers is None else peers
+        self.peers: EntityMap[Address, Peer] = Table() if peers is None else peers
         self.transactions: EntityMap[Bytes32, Transaction] = (
-            {} if transactions is None else transactions
+            Table() if transactions is None else transactions
         )
-        self.approvers: EntityMap[Address, ChannelId] = {} if approvers is None else approvers
+        self.approvers: EntityMap[Address, ChannelId] = Table()
         """By token, the channel that asked for an approval last: a view, not digested."""
-        self.ledgers: EntityMap[Address, tuple[ChannelId, ...]] = {} if ledgers is None else ledgers
+        self.ledgers: EntityMap[Address, tuple[ChannelId, ...]] = Table()
         """By peer, our ledgers from the postfund to the final state, oldest first: likewise."""
-        self.unreceipted: set[ChannelId] = set()
+        self.unreceipted: KeySet[ChannelId] = KeySet()
         """Channels with payments to us without a receipt: a view of `channels`, not digested."""
-        self.refused: set[ChannelId] = set()
+        self.refused: KeySet[ChannelId] = KeySet()
         """Channels in which the payee refused payments of ours: likewise."""
-        self.unanswered: set[ChannelId] = set()
+        self.unanswered: KeySet[ChannelId] = KeySet()
         """Ledgers that we follow with proposals we could sign or refuse now: likewise."""
-        self.unapproved: dict[ObjectiveId, int] = {}
+        self.unapproved: Table[ObjectiveId, int] = Table()
         """Objectives that wait for the owner's word and since when, oldest first: likewise."""
         self.agenda = Agenda()
         """What is under way: likewise, a view of `objectives`."""
@@ -99,6 +106,10 @@ class NodeState:
         """What virtual channels weigh on us, summed by peer and by ledger: likewise."""
         self.rejected = RejectedChannels()
         """Virtual channels that came to nothing, to be pruned or pruned: likewise."""
+        self.unconfirmed = Unconfirmed()
+        """What the chain may take back: likewise."""
+        self.sums = Sums()
+        """Of everything but what the tables note as changed."""
 
     @property
     def node(self) -> Node:
@@ -128,60 +139,94 @@ class NodeState:
             for key in entities:
                 yield prefix + key, entities[key]
 
+    def tables(self) -> Iterator[NamedTable]:
+        """All tables the state is made of; what else it holds follows from them."""
+        for name, table in (
+            (b"node|", self.nodes),
+            (b"channel|", self.channels),
+            (b"objective|", self.objectives),
+            (b"peer|", self.peers),
+            (b"transaction|", self.transactions),
+        ):
+            assert isinstance(table, Table), "a state that is folded, not a crank's"
+            yield NamedTable(name, table, is_digested=True)
+        for name, view in self._views():
+            yield NamedTable(name, view, is_digested=False)
+
+    def _views(self) -> Iterator[tuple[bytes, Table[Any, Any] | KeySet[Any]]]:
+        for name, table in ((b"approver|", self.approvers), (b"ledger|", self.ledgers)):
+            assert isinstance(table, Table), "a state that is folded, not a crank's"
+            yield name, table
+        yield b"unreceipted|", self.unreceipted
+        yield b"refused|", self.refused
+        yield b"unanswered|", self.unanswered
+        yield b"unapproved|", self.unapproved
+        yield b"active|", self.agenda.active
+        yield b"proven|", self.agenda.proven
+        yield b"rejection|", self.agenda.rejections.entries
+        yield b"turned-away|", self.agenda.rejections.refused
+        yield b"share|", self.carried.shares
+        yield b"fee|", self.carried.fees_earned
+        yield b"rejected-of-ours|", self.rejected.ours
+        yield b"rejected-of-theirs|", self.rejected.theirs
+        yield b"pruned|", self.rejected.pruned
+        yield b"observed|", self.unconfirmed.channels
+        yield b"mined|", self.unconfirmed.mined
+
+    def rebuild(self) -> None:
+        """What follows from the tables, once they were restored."""
+        self.carried.rebuild()
+        identities = {*self.unapproved, *self.agenda.active}
+        begun = [self.objectives[identity] for identity in identities]
+        begun.sort(key=lambda objective: objective.created_ms)
+        self.agenda.rebuild(begun, self.node.address)
+
     def digest(self) -> Bytes32:
-        """The digest of everything held: equal states, equal digests, whatever the order."""
-        return Digest().update(self)
+        """The digest from nothing: equal states, equal digests, whatever the order."""
+        terms = (
+            term(name, key, canonical(entities[key]))
+            for name, entities in self.families()
+            for key in entities
+        )
+        return digest_of_sum(sum(terms))
+
+    def sum_up(self) -> Sums:
+        """The sums with all changes until now: costs what changed since the last call.
+
+        Not for a state whose changes somebody else takes.
+        """
+        for change in take_changes(self.tables()):
+            self.sums.note(change)
+        return self.sums
 
 
 NODE_KEY = b"node"
-_ENCODER = msgspec.json.Encoder()
 
-
-def canonical(entity: Any) -> bytes:
-    """The entity's canonical bytes: JSON arrays, bytes as base64, integers of any size."""
-    return _ENCODER.encode(entity)
-
-
-class Digest:
-    """sum over entities of sha256(key || 0x00 || canonical bytes), modulo 2**256 (ADR 0025).
-
-    Keeps each entity's term, so that a further digest costs what changed since.
-    """
-
-    def __init__(self) -> None:
-        self._terms: dict[bytes, dict[bytes, tuple[Any, int]]] = {}
-        """By family, under the very keys of the state: a copy of each would weigh as much again."""
-        self._sum = 0
-
-    def update(self, state: NodeState) -> Bytes32:
-        """The digest of `state` now: 32 bytes."""
-        for prefix, entities in state.families():
-            terms = self._terms.setdefault(prefix, {})
-            self._update_family(prefix, entities, terms)
-        return (self._sum % 2**256).to_bytes(32, "big")
-
-    def _update_family(
-        self, prefix: bytes, entities: EntityMap[bytes, Any], terms: dict[bytes, tuple[Any, int]]
-    ) -> None:
-        count = 0
-        for key in entities:
-            count += 1
-            entity, known = entities[key], terms.get(key)
-            if known is not None and known[0] is entity:
-                continue
-            hashed = hashlib.sha256(prefix + key + b"\x00" + canonical(entity))
-            term = int.from_bytes(hashed.digest(), "big")
-            self._sum += term - (known[1] if known else 0)
-            terms[key] = (entity, term)
-        if count < len(terms):
-            for gone in terms.keys() - set(entities):
-                self._sum -= terms.pop(gone)[1]
-
-    @property
-    def entity_count(self) -> int:
-        """Entities that the digest covers."""
-        return sum(map(len, self._terms.values()))
-
+VALUE_TYPES: dict[bytes, Any] = {
+    b"node|": Node,
+    b"channel|": Channel,
+    b"objective|": Objective,
+    b"peer|": Peer,
+    b"transaction|": Transaction,
+    b"approver|": ChannelId,
+    b"ledger|": tuple[ChannelId, ...],
+    b"unreceipted|": bool,
+    b"refused|": bool,
+    b"unanswered|": bool,
+    b"unapproved|": int,
+    b"active|": bool,
+    b"proven|": bool,
+    b"rejection|": Rejection,
+    b"turned-away|": bool,
+    b"share|": Share,
+    b"fee|": int,
+    b"rejected-of-ours|": ChannelId,
+    b"rejected-of-theirs|": ChannelId,
+    b"pruned|": bool,
+    b"observed|": bool,
+    b"mined|": int,
+}
+"""By the name of a table: what its values are."""
 
 Reducer = Callable[[NodeState, Any, int], None]
 """Folds one event, recorded at that time (Unix milliseconds), into the state."""

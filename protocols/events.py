@@ -275,12 +275,14 @@ class NodeCreated(Event, frozen=True, array_like=True, gc=False):
 
 
 class StateDigestRecorded(Event, frozen=True, array_like=True, gc=False):
-    """The digest of the state the engine holds in memory: what an audit compares its fold with."""
+    """The digest of a state the engine held in memory: what an audit compares its fold with."""
 
     NAME = "state-digest-recorded"
     digest: Bytes32
     entity_count: int
     clean_stop: bool
+    record_count: int
+    """So many records, from the first on, fold to that state."""
 
 
 class LogTailCut(Event, frozen=True, array_like=True, gc=False):

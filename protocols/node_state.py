@@ -16,12 +16,11 @@ from msgspec.structs import replace
 from protocols import events, virtual_events
 from protocols.chain_reducers import CHAIN_REDUCERS
 from protocols.channel import POSTFUND_TURN
-from protocols.channel_reducers import CHANNEL_REDUCERS, restricted, settled
+from protocols.channel_reducers import CHANNEL_REDUCERS, OF_CHAIN, restricted, settled
 from protocols.channel_reducers import created as channel_created
 from protocols.channel_reducers import relearnt as channel_relearnt
 from protocols.conversation_reducers import CONVERSATION_REDUCERS, RUN_REDUCERS
 from protocols.entities import NODE_KEY, Node, Reducer
-from protocols.entities import Digest as Digest
 from protocols.entities import EntityMap as EntityMap
 from protocols.entities import NodeState as NodeState
 from protocols.head_reducers import HEAD_REDUCERS
@@ -41,6 +40,11 @@ from protocols.objectives.base import created as objective_created
 def _on_channel(state: NodeState, event: Any, time_ms: int) -> None:
     channel = state.channels[event.channel_id]
     state.channels[event.channel_id] = CHANNEL_REDUCERS[type(event)](channel, event)
+
+
+def _chain_said(state: NodeState, event: Any, time_ms: int) -> None:
+    _on_channel(state, event, time_ms)
+    state.unconfirmed.look_at(state.channels[event.channel_id])
 
 
 def _supported(state: NodeState, event: events.StateSupportedUpdated, time_ms: int) -> None:
@@ -170,6 +174,7 @@ def _nothing(state: NodeState, event: events.Event, time_ms: int) -> None:
 
 _REDUCERS: dict[type[events.Event], Reducer] = {
     **dict.fromkeys(CHANNEL_REDUCERS, _on_channel),
+    **dict.fromkeys(OF_CHAIN, _chain_said),
     events.StateSupportedUpdated: _supported,
     **dict.fromkeys(OBJECTIVE_REDUCERS, _on_objective),
     events.NodeCreated: _node_created,

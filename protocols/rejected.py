@@ -12,6 +12,7 @@ from itertools import islice
 
 from protocols.channel import PREFUND_TURN, Channel
 from protocols.objectives.base import Objective
+from protocols.table import KeySet, Table
 from protocols.types import Address, ChannelId, ObjectiveId
 
 KEPT_COUNT_MAX = 1_024
@@ -26,26 +27,26 @@ class RejectedChannels:
     """Those that may be pruned, in the order of their rejection; and those that were."""
 
     def __init__(self) -> None:
-        self._ours: dict[ObjectiveId, ChannelId] = {}
-        self._theirs: dict[ObjectiveId, ChannelId] = {}
-        self.pruned: set[ObjectiveId] = set()
+        self.ours: Table[ObjectiveId, ChannelId] = Table()
+        self.theirs: Table[ObjectiveId, ChannelId] = Table()
+        self.pruned: KeySet[ObjectiveId] = KeySet()
         """The objectives that were to open them."""
 
     def add(self, objective: Objective, channel: Channel, me: Address) -> None:
         """The opening was rejected; it is kept for ever if anything of ours could be at stake."""
         if may_be_pruned(channel):
-            kept = self._ours if objective.initiator == me else self._theirs
+            kept = self.ours if objective.initiator == me else self.theirs
             kept[objective.objective_id] = objective.channel_id
 
     def keep(self, identity: ObjectiveId) -> None:
         """Something follows from the channel after all."""
-        self._ours.pop(identity, None)
-        self._theirs.pop(identity, None)
+        self.ours.pop(identity, None)
+        self.theirs.pop(identity, None)
 
     def keep_all(self) -> None:
         """What is known of them may not be all (M27)."""
-        self._ours.clear()
-        self._theirs.clear()
+        self.ours.clear()
+        self.theirs.clear()
 
     def prune(self, identity: ObjectiveId) -> None:
         """Its name alone is remembered."""
@@ -55,7 +56,7 @@ class RejectedChannels:
     def surplus(self) -> list[ChannelId]:
         """The oldest, above what is kept: to be pruned now."""
         found: list[ChannelId] = []
-        for kept in (self._ours, self._theirs):
+        for kept in (self.ours, self.theirs):
             count = max(0, len(kept) - KEPT_COUNT_MAX)
             found += islice(kept.values(), count)
         return found[:PRUNED_COUNT_MAX]

@@ -25,6 +25,10 @@ from __future__ import annotations
 
 from collections import deque
 
+from msgspec import Struct
+from msgspec.structs import astuple
+
+from protocols.table import KeySet, Table
 from protocols.types import Address, ObjectiveId
 
 PROPOSAL_WINDOW_MS = 86_400_000
@@ -43,52 +47,84 @@ NOTHING = b""
 """The name of what was kept: it is known by itself."""
 
 
+class Rejection(Struct, frozen=True, array_like=True, gc=False):
+    """One proposal that came to nothing."""
+
+    time_ms: int
+    neighbour: Address
+    payer: bytes
+    """NOBODY or an address."""
+    identity: bytes
+    """NOTHING or an objective's id."""
+
+
 class Rejections:
     """Times of proposals that came to nothing, Unix milliseconds, oldest first."""
 
     def __init__(self) -> None:
-        self._by_neighbour: dict[Address, deque[tuple[int, Address, ObjectiveId]]] = {}
+        self.entries: Table[bytes, Rejection] = Table()
+        """By number (8 bytes): every one that counts."""
+        self.refused: KeySet[bytes] = KeySet()
+        """neighbour || objective id of what was refused at once."""
+        self._by_neighbour: dict[Address, deque[bytes]] = {}
+        """The numbers of its entries, oldest first; neighbours in the order of their newest."""
         self._by_pair: dict[tuple[Address, Address], deque[int]] = {}
-        self._refused: set[tuple[Address, ObjectiveId]] = set()
 
     def refuse(self, neighbour: Address, identity: ObjectiveId, time_ms: int) -> None:
         """A proposal that the neighbour brought was refused, and nothing of it kept."""
-        self._refused.add((neighbour, identity))
+        self.refused.add(neighbour + identity)
         self.add(neighbour, NOBODY, time_ms, identity)
 
     def may_cross(self, neighbour: Address, identity: ObjectiveId) -> bool:
         """Whether the neighbour may still say that it gives up what we refused."""
-        return (neighbour, identity) in self._refused
+        return neighbour + identity in self.refused
 
     def hear(self, neighbour: Address, identity: ObjectiveId) -> None:
         """It said so."""
-        self._refused.discard((neighbour, identity))
+        self.refused.discard(neighbour + identity)
 
     def add(
         self, neighbour: Address, payer: Address, time_ms: int, identity: ObjectiveId = NOTHING
     ) -> None:
         """One more proposal of the payer, brought by the neighbour, came to nothing."""
+        number = self.entries.next_place.to_bytes(8, "big")
+        self.entries[number] = entry = Rejection(time_ms, neighbour, payer, identity)
+        known = self._list(number, entry)
+        since_ms = time_ms - PROPOSAL_WINDOW_MS
+        while self._time_ms(known[0]) < since_ms or len(known) > NEIGHBOUR_REJECTED_COUNT_MAX:
+            self._forget(known.popleft())
+        self._forget_silent(since_ms)
+
+    def rebuild(self) -> None:
+        """What is counted anew, from entries that were restored."""
+        for number, entry in self.entries.items():
+            self._list(number, entry)
+
+    def _list(self, number: bytes, entry: Rejection) -> deque[bytes]:
+        """What is known of the entry's neighbour, with it at its end."""
+        neighbour, payer = entry.neighbour, entry.payer
         known = self._by_neighbour.pop(neighbour, deque())
         self._by_neighbour[neighbour] = known
-        known.append((time_ms, payer, identity))
+        known.append(number)
         if payer != NOBODY:
-            self._by_pair.setdefault((neighbour, payer), deque()).append(time_ms)
-        since_ms = time_ms - PROPOSAL_WINDOW_MS
-        while known[0][0] < since_ms or len(known) > NEIGHBOUR_REJECTED_COUNT_MAX:
-            _, *oldest = known.popleft()
-            self._forget(neighbour, *oldest)
-        self._forget_silent(since_ms)
+            self._by_pair.setdefault((neighbour, payer), deque()).append(entry.time_ms)
+        return known
+
+    def _time_ms(self, number: bytes) -> int:
+        return self.entries[number].time_ms
 
     def _forget_silent(self, since_ms: int) -> None:
         """Of neighbours nothing of whom came to nothing since then, the first: each call adds one
         at most, so a day's are kept."""
         neighbour, known = next(iter(self._by_neighbour.items()))
-        if known[-1][0] < since_ms:
+        if self._time_ms(known[-1]) < since_ms:
             del self._by_neighbour[neighbour]
-            for _, payer, identity in known:
-                self._forget(neighbour, payer, identity)
+            for number in known:
+                self._forget(number)
 
-    def _forget(self, neighbour: Address, payer: Address, identity: ObjectiveId) -> None:
+    def _forget(self, number: bytes) -> None:
+        _, neighbour, payer, identity = astuple(self.entries[number])
+        del self.entries[number]
         self.hear(neighbour, identity)
         times = self._by_pair.get((neighbour, payer))
         if times is not None:
@@ -108,4 +144,4 @@ class Rejections:
         known = self._by_neighbour.get(neighbour)
         if known is None or len(known) < NEIGHBOUR_REJECTED_COUNT_MAX:
             return False
-        return known[0][0] >= since_ms
+        return self._time_ms(known[0]) >= since_ms

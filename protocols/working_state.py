@@ -17,7 +17,10 @@ from protocols.entities import NODE_KEY, EntityMap, Node, NodeState
 from protocols.objectives.base import Objective
 from protocols.rejected import RejectedChannels
 from protocols.rejections import NOTHING, Rejections
+from protocols.table import KeySet, Table
+from protocols.transactions import Transaction
 from protocols.types import Address, ChannelId, ObjectiveId
+from protocols.unconfirmed import Unconfirmed
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -89,13 +92,13 @@ class _BegunAgenda(Agenda):
     """What this crank began: a tick looks at it. Whose proposals wait is read below."""
 
     def __init__(self) -> None:
-        self.active = {}
-        self.proven = set()
+        self.active = Table()
+        self.proven = KeySet()
         self.rejections = _NO_REJECTIONS
 
     def update(self, objective: Objective, me: Address) -> None:
         if objective.is_active:
-            self.active[objective.objective_id] = None
+            self.active[objective.objective_id] = True
         else:
             self.active.pop(objective.objective_id, None)
 
@@ -126,6 +129,23 @@ class _NotRejected(RejectedChannels):
         pass
 
     def prune(self, identity: ObjectiveId) -> None:
+        pass
+
+
+class _AsBefore(Unconfirmed):
+    """What the chain may take back, as before this crank: a fork is an input of its own."""
+
+    def __init__(self, base: Unconfirmed) -> None:
+        self.channels = base.channels
+        self.mined = base.mined
+
+    def look_at(self, channel: Channel) -> None:
+        pass
+
+    def mine(self, transaction: Transaction, processed_block_num: int) -> None:
+        pass
+
+    def process(self, block_num: int) -> None:
         pass
 
 
@@ -183,6 +203,7 @@ _MAKERS: dict[str, Callable[[NodeState], object]] = {
     "agenda": lambda base: _BegunAgenda(),
     "carried": lambda base: _NOT_CARRIED,
     "rejected": lambda base: _NOT_REJECTED,
+    "unconfirmed": lambda base: _AsBefore(base.unconfirmed),
 }
 for _name, _make in _MAKERS.items():
     setattr(WorkingState, _name, _Made(_name, _make))

@@ -19,10 +19,17 @@ from node.audit.limits import (
 )
 from node.audit.reader import LogReader
 from node.store import kv
-from node.store.batch import ANSWERS_REQUEST, INDEXED_FIELDS, NO_TARGET, request_entity, turn_key
+from node.store.batch import (
+    ANSWERS_REQUEST,
+    DIGESTS_ENTITY,
+    INDEXED_FIELDS,
+    NO_TARGET,
+    request_entity,
+    turn_key,
+)
 from node.store.index import ENTITY_SIZE_BYTES, single_keys
 from node.store.record import CHAIN_SIZE_BYTES, SEQ_SIZE_BYTES, seq_key
-from protocols.events import Event, StateSigned
+from protocols.events import Event, StateDigestRecorded, StateSigned
 from protocols.ledger_events import (
     LedgerUpdateProposed,
     LedgerUpdateReceived,
@@ -40,7 +47,8 @@ _COLUMNS: dict[str, tuple[Column, ...]] = {
     name: tuple(map(attrgetter, fields))
     for name, fields in INDEXED_FIELDS.items()
     if name not in ANSWERS_REQUEST
-    and name not in (LedgerUpdateProposed.NAME, LedgerUpdateReceived.NAME)
+    and name
+    not in (LedgerUpdateProposed.NAME, LedgerUpdateReceived.NAME, StateDigestRecorded.NAME)
 }
 """By event whose entries follow from these fields alone: how to read them."""
 _KEY_SIZE_BYTES = ENTITY_SIZE_BYTES + SEQ_SIZE_BYTES
@@ -56,6 +64,8 @@ def index_keys(entry: Entry) -> list[bytes]:
     keys = [getattr(event, field) + key for field in INDEXED_FIELDS[entry.name]]
     if isinstance(event, _OF_A_GUARANTEE) and event.target != NO_TARGET:
         keys.append(event.target + key)
+    if isinstance(event, StateDigestRecorded):
+        keys.append(DIGESTS_ENTITY + key)
     request_id = getattr(event, "request_id", "")
     if request_id and entry.name in ANSWERS_REQUEST:
         keys.append(request_entity(request_id) + key)

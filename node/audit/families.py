@@ -50,7 +50,6 @@ class FamilyCheck(Check):
         count = ground.record_count
         yield from _family(kv.SIGNED_TURNS, lambda: self._turns.difference(reader, count))
         yield from _family(kv.ENTITY, lambda: self._index.difference(reader))
-        yield from _family(kv.SNAPSHOTS, lambda: _between({}, reader.entries(kv.SNAPSHOTS)))
         yield from _family(kv.META, lambda: _between(self._blocks, _blocks(reader)))
         try:
             outbox = dict(reader.entries(kv.OUTBOX))

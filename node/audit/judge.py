@@ -12,6 +12,7 @@ from node.audit.batches import BatchCheck
 from node.audit.blocks import plain_entries
 from node.audit.books import BookCheck
 from node.audit.checks import Check, Ground
+from node.audit.digests import DigestCheck
 from node.audit.entry import Entry, Undecodable, decode_entry
 from node.audit.facts import Facts
 from node.audit.families import FamilyCheck
@@ -26,6 +27,7 @@ from node.audit.report import NOTE, Finding
 from node.audit.resumptions import ResumptionCheck
 from node.audit.runs import RUN_KINDS, VoucherRuns, runs_of
 from node.audit.scope import Scope
+from node.audit.snapshots import SnapshotCheck
 from node.audit.states import StateCheck
 from node.audit.transactions import ObjectiveCheck, TransactionCheck
 from node.audit.verdicts import Verdicts
@@ -55,6 +57,8 @@ def families(facts: Facts, batches: BatchCheck, others: Sequence[Check]) -> tupl
         FamilyCheck(),
         HeadCheck(facts),
         BookCheck(facts),
+        DigestCheck(),
+        SnapshotCheck(),
         *others,
     )
 

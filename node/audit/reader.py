@@ -15,7 +15,7 @@ from node.store import kv, tail, wal
 from node.store.batch import SYNCED_KEY
 from node.store.damage import file_in, seqs_in, unopenable
 from node.store.errors import LogDamaged
-from node.store.kv import KeyValueDamaged
+from node.store.kv import KeyValue, KeyValueDamaged
 from node.store.record import SEQ_SIZE_BYTES, seq_key
 from node.store.rocks import RocksKeyValue
 
@@ -115,6 +115,11 @@ class LogReader:
         behind = max(recovered, default=-1)
         if behind >= seq:
             yield from _filled(Gap(seq, behind, "the write that held them is damaged"), recovered)
+
+    @property
+    def store(self) -> KeyValue:
+        """The store, for what has a layout of its own. Its reads raise `KeyValueDamaged`."""
+        return self._store
 
     def entries(self, family: str) -> Iterator[tuple[bytes, bytes]]:
         """Entries of another family; raises `KeyValueDamaged`."""

@@ -23,6 +23,7 @@ from protocols.events import (
     LogTailCut,
     MessageDropped,
     NodeCreated,
+    StateDigestRecorded,
     encode_payload,
 )
 from protocols.ledger_events import (
@@ -65,6 +66,8 @@ _OF_EITHER_OWNER = frozenset(
 )
 """Their request id may be the peer's owner's, which must never answer a request of ours: of ours
 there is a `request-recorded` beside them."""
+DIGESTS_ENTITY = sha256(b"state digests").digest()
+"""Under which the index has all records of digests: a reader finds what is to come."""
 ANSWERS_REQUEST = frozenset(
     name
     for name, event in EVENTS.items()
@@ -143,7 +146,9 @@ class Batch:
             self._put(event.target + key, b"", self._entity)  # type: ignore[attr-defined]
         if name in ANSWERS_REQUEST and event.request_id:  # type: ignore[attr-defined]
             self._put(request_entity(event.request_id) + key, b"", self._entity)  # type: ignore[attr-defined]
-        if isinstance(event, LogTailCut):
+        if isinstance(event, StateDigestRecorded):
+            self._put(DIGESTS_ENTITY + key, b"", self._entity)
+        elif isinstance(event, LogTailCut):
             self.records_tail_cut = True
         elif isinstance(event, ChainBlockProcessed):
             self._put(block_key(event.block_num), key, self._store.handle(META))

@@ -9,6 +9,7 @@ StoreError
   LogWriteFailed     a write failed: nothing more is acknowledged
   BackupUnusable     a copy that is not what it says, or not in its place
   RestoreRefused     what is in place must not be replaced by it
+  SnapshotGone       a stored value of a state in memory is not there any more
   EquivocationAlarm  a second state for one turn: a bug above, never a peer's doing
 """
 
@@ -135,6 +136,20 @@ class RestoreRefused(StoreError):
 
     def __str__(self) -> str:
         return f"the log at {self.path} is not replaced: {self.reason}"
+
+
+@dataclass(eq=False)
+class SnapshotGone(StoreError):
+    """A state in memory rests on values in the store, and one of them cannot be had."""
+
+    record_count: int
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"the snapshot of {self.record_count} records cannot be read: {self.reason}. "
+            "The log is not in doubt: start the node again"
+        )
 
 
 @dataclass(eq=False)

@@ -11,7 +11,8 @@ from functools import partial
 from heapq import merge
 from itertools import chain, islice, takewhile
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+from weakref import WeakSet
 
 import msgspec
 
@@ -72,6 +73,8 @@ class EventLog:
     ) -> None:
         self.tail_cut = tail_cut
         """What the last crash cost, until a committed `log-tail-cut` tells of it; then None."""
+        self.pins: WeakSet[Any] = WeakSet()
+        """Snapshots that states in memory still fetch values from."""
         self._store = store
         self._path = path
         self._lock = lock
@@ -117,6 +120,16 @@ class EventLog:
                 os.close(lock)
             raise
         return log
+
+    @property
+    def store(self) -> KeyValue:
+        """Where the log is kept, for what follows from it."""
+        return self._store
+
+    @property
+    def is_read_only(self) -> bool:
+        """True if nothing may be written, not even what follows from the log."""
+        return self._read_only
 
     def begin(self, time_ms: int) -> Batch:
         """An empty batch at the log's end; all its records carry `time_ms` (Unix, milliseconds).

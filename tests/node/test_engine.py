@@ -10,10 +10,10 @@ from node.answers import Answer
 from node.limits import (
     BACKLOG_INPUT_COUNT_MAX,
     BATCH_INPUT_COUNT_MAX,
-    DIGEST_INTERVAL_RECORD_COUNT,
     INPUT_QUEUE_COUNT_MAX,
     LEDGER_INPUT_COUNT_MAX,
     PROMPT_INPUT_COUNT_MAX,
+    SNAPSHOT_INTERVAL_RECORD_COUNT,
     TREE_LAG_COUNT_MIN,
     TREE_TURN_SLICE_COUNT_MAX,
 )
@@ -143,23 +143,42 @@ async def test_a_replay_of_the_log_equals_what_is_in_memory() -> None:
     assert rig.folded().digest() == rig.state.digest()
 
 
+def state_of_first(rig: Rig, count: int) -> NodeState:
+    state = NodeState()
+    for record, event in rig.log.read_events(0, count):
+        apply(state, event, record.time_ms)
+    return state
+
+
 async def test_a_digest_of_the_memory_is_recorded_every_thousand_records() -> None:
     rig = await opened()
     begun = rig.log.next_seq
-    rig.queue(*(pay(1, number) for number in range(2 * DIGEST_INTERVAL_RECORD_COUNT)))
+    rig.queue(*(pay(1, number) for number in range(2 * SNAPSHOT_INTERVAL_RECORD_COUNT)))
     await rig.work()
-    replayed, digested = NodeState(), []
-    for record, event in rig.log.read_events():
-        if isinstance(event, events.StateDigestRecorded):
-            assert event.digest == replayed.digest()
-            assert event.entity_count == len(list(replayed.entities()))
-            assert not event.clean_stop
-            digested.append(record.seq)
-        apply(replayed, event, record.time_ms)
-    assert len(digested) == 1
-    assert begun + 1_000 <= digested[0] <= begun + 1_000 + BACKLOG_INPUT_COUNT_MAX
+    (digested,) = rig.events_of(events.StateDigestRecorded)
+    folded = state_of_first(rig, digested.record_count)
+    assert digested.digest == folded.digest()
+    assert digested.entity_count == len(list(folded.entities()))
+    assert not digested.clean_stop
+    late = digested.record_count - begun - SNAPSHOT_INTERVAL_RECORD_COUNT
+    assert 0 <= late <= BACKLOG_INPUT_COUNT_MAX
     await rig.take(*(pay(1, number) for number in range(2_000, 2_300)))
     assert len(rig.events_of(events.StateDigestRecorded)) == 2
+
+
+async def test_a_node_begins_from_its_newest_snapshot_and_the_records_behind_it() -> None:
+    rig = await opened()
+    await rig.take(*(pay(1, number) for number in range(1_100)))
+    await rig.take(*(pay(1, number) for number in range(2_000, 2_010)))
+    again = rig.restarted()
+    assert again.engine.snapshots.newest_record_count >= SNAPSHOT_INTERVAL_RECORD_COUNT
+    assert again.state.digest() == rig.state.digest()
+    await again.answer(pay(1, 5_000))
+    assert again.state.digest() == again.folded().digest()
+    again.engine.stop()
+    last = again.restarted()
+    assert last.engine.snapshots.newest_record_count == last.log.next_seq - 1
+    assert last.state.digest() == last.folded().digest()
 
 
 async def test_stop_finishes_the_queue_and_the_last_record_is_a_digest() -> None:
@@ -171,8 +190,8 @@ async def test_stop_finishes_the_queue_and_the_last_record_is_a_digest() -> None
     assert isinstance(event, events.StateDigestRecorded)
     assert event.clean_stop
     assert event.digest == rig.state.digest()
-    assert last.seq == rig.log.next_seq - 1
-    assert len(rig.journal.of("write")) == 2
+    assert last.seq == rig.log.next_seq - 1 == event.record_count
+    assert len(rig.journal.of("write")) == 3
     (head,) = rig.events_of(LogHeadSigned)
     assert head.length == last.seq - 1
 
@@ -237,7 +256,7 @@ async def test_a_tree_far_behind_is_caught_up_beside_the_work_and_waited_for_by_
     rig = await opened()
     batch = rig.log.begin(rig.now_ms)
     count = 3 * TREE_TURN_SLICE_COUNT_MAX * TREE_SLICE_COUNT_MAX
-    batch.append_run([events.StateDigestRecorded(bytes(32), 0, False)] * count, None, None)
+    batch.append_run([events.StateDigestRecorded(bytes(32), 0, False, 0)] * count, None, None)
     rig.log.commit(batch)
     answers = rig.ask(pay(1, 1))
     rig.engine.prompt()

@@ -8,10 +8,12 @@ import pytest
 from msgspec.structs import replace
 
 from protocols import events
-from protocols.entities import Digest, NodeState, canonical
+from protocols.digest import canonical
+from protocols.entities import VALUE_TYPES, NodeState
 from protocols.node_state import apply
 from protocols.objectives.base import ObjectiveType, objective_id
 from protocols.types import amount_to_bytes
+from protocols.working_state import WorkingState
 from tests.support.actors import BOB
 from tests.support.builders import CHANNEL, block_hash
 from tests.support.network import opened, pay
@@ -59,28 +61,35 @@ def test_the_digest_does_not_depend_on_the_order_of_the_entities() -> None:
 
 
 def test_a_digest_kept_up_to_date_forgets_what_left_the_state() -> None:
-    state, kept = opened().alice.state, Digest()
-    kept.update(state)
+    state = opened().alice.state
+    state.sum_up()
     del state.channels[CHANNEL]
-    assert kept.update(state) == by_hand(state)
-    assert kept.entity_count == len(list(state.entities()))
+    assert state.sum_up().digest == by_hand(state) == state.digest()
+    assert state.sums.entity_count == len(list(state.entities()))
 
 
 def test_a_digest_kept_up_to_date_equals_one_from_nothing() -> None:
     network = opened()
-    kept = Digest()
+    state = network.bob.state
     for number in range(1, 6):
         pay(network, 10, number)
         network.settle()
-        assert kept.update(network.bob.state) == by_hand(network.bob.state)
-    assert kept.entity_count == len(list(network.bob.state.entities()))
+        assert state.sum_up().digest == by_hand(state)
+    assert state.sums.entity_count == len(list(state.entities()))
+    counts = {named.name: len(named.table) for named in state.tables() if len(named.table)}
+    assert {name: count for name, count in state.sums.counts.items() if count} == counts
 
 
-def test_a_digest_holds_no_keys_beside_the_states_own() -> None:
-    state, kept = opened().alice.state, Digest()
-    kept.update(state)
-    for prefix, entities in state.families():
-        assert {id(key) for key in kept._terms[prefix]} == {id(key) for key in entities}
+def test_every_table_has_a_name_of_its_own_and_a_type_of_values() -> None:
+    tables = list(NodeState().tables())
+    assert [named.name for named in tables] == list(VALUE_TYPES)
+    assert all(name.endswith(b"|") and name.count(b"|") == 1 for name in VALUE_TYPES)
+    assert len({id(named.table) for named in tables}) == len(tables)
+
+
+def test_a_cranks_working_state_has_no_tables() -> None:
+    with pytest.raises(AssertionError, match="not a crank's"):
+        list(WorkingState(opened().alice.state).tables())
 
 
 CHANGES: list[events.Event] = [

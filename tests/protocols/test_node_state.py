@@ -133,7 +133,7 @@ def test_a_restore_restricts_them_as_well_with_turns_of_its_own() -> None:
 def test_a_digest_in_the_log_changes_nothing() -> None:
     alice = opened().alice
     before = alice.state.digest()
-    alice.record(events.StateDigestRecorded(before, 5, True))
+    alice.record(events.StateDigestRecorded(before, 5, True, 1))
     assert alice.state.digest() == before
 
 

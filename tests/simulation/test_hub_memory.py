@@ -9,7 +9,7 @@ import msgspec
 
 from protocols.event import Event
 from protocols.events import EVENTS, encode_payload
-from protocols.node_state import Digest, NodeState, apply
+from protocols.node_state import NodeState, apply
 from tests.support.web import Web
 
 WARM_COUNT, CHANNEL_COUNT = 10, 40
@@ -29,7 +29,7 @@ def _hub_log(count: int) -> list[tuple[int, type[Event], bytes]]:
 
 def test_a_live_channel_takes_few_kilobytes_of_its_hub() -> None:
     recorded = _hub_log(WARM_COUNT + CHANNEL_COUNT)
-    state, digest = NodeState(), Digest()
+    state = NodeState()
 
     def fold_until(count: int) -> None:
         while len(state.carried.shares) < count:
@@ -37,7 +37,7 @@ def test_a_live_channel_takes_few_kilobytes_of_its_hub() -> None:
             event = msgspec.msgpack.decode(payload, type=kind)
             assert EVENTS[event.NAME] is kind
             apply(state, event, time_ms)
-        digest.update(state)
+        state.sum_up()
 
     fold_until(WARM_COUNT)
     gc.collect()

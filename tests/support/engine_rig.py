@@ -22,6 +22,8 @@ from node.outbox import Outbox
 from node.store.kv import KeyValueError, WriteBatch
 from node.store.log import EventLog
 from node.store.memory import MemoryKeyValue
+from node.store.snapshot_loading import load_snapshot
+from node.store.snapshot_writing import remove_newer
 from protocols import events, inputs
 from protocols.draft import Context, Decision
 from protocols.effects import BroadcastTransaction, ReadHoldings, SubmitTransaction
@@ -135,11 +137,15 @@ class Rig:
         self.journal = Journal() if kv is None else kv.journal
         self.kv = kv or JournalledKeyValue(self.journal)
         self.now_ms = START_MS
+        self.timer_s = 0.0
+        """What slices of work are measured by."""
         self.decision = Decision("allow")
         """Policy's answer to every proposal."""
         self.log = EventLog.open(NOWHERE, kv=self.kv)
-        self.state = NodeState()
-        for _ in replay(self.log, self.state):
+        loaded = load_snapshot(self.log, self.log.next_seq)
+        remove_newer(self.log, loaded)
+        self.state = loaded.state
+        for _ in replay(self.log, self.state, loaded.record_count):
             pass
         self.peers = PeerDoor(self.journal)
         self.chain = ChainDoor(self.journal)
@@ -153,6 +159,8 @@ class Rig:
             acknowledge=self.peers.acknowledge,
             clock_ms=lambda: self.now_ms,
             faults=faults,
+            snapshot_record_count=loaded.record_count,
+            timer_s=lambda: self.timer_s,
         )
         if self.log.next_seq == 0:
             app, consensus = PAYMENT_APP, CONSENSUS_APP

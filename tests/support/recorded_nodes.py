@@ -28,7 +28,7 @@ from protocols.effects import (
     SubmitTransaction,
 )
 from protocols.messages import TEXT_LENGTH_MAX, decode_body
-from protocols.node_state import Digest, NodeState, apply
+from protocols.node_state import NodeState, apply
 from protocols.types import ZERO_ADDRESS, Address, ChannelId
 from tests.support.actors import ALICE, BOB, Actor
 
@@ -117,9 +117,9 @@ class RecordedNode:
 
     def digest(self, *, clean_stop: bool = False) -> None:
         """Record the digest of the state in memory."""
-        digest = Digest()
-        value = digest.update(self.state)
-        self.record(events.StateDigestRecorded(value, digest.entity_count, clean_stop))
+        sums, count = self.state.sum_up(), self.log.next_seq
+        digested = events.StateDigestRecorded(sums.digest, sums.entity_count, clean_stop, count)
+        self.record(digested)
 
     def stop(self) -> None:
         """A clean stop."""

@@ -313,7 +313,7 @@ def test_a_length_that_is_not_the_logs_is_named(closed: Path, tmp_path: Path) ->
 def test_a_wrong_digest_is_named(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.open_channel()
-    world.alice.record(events.StateDigestRecorded(b"\x01" * 32, 5, False))
+    world.alice.record(events.StateDigestRecorded(b"\x01" * 32, 5, False, 1))
     world.stop()
     report = audit(tmp_path / "alice")
     assert checks(report) == {"fold"}

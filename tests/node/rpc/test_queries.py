@@ -32,7 +32,7 @@ def propose(node: RecordingNode, entropy: int) -> None:
 
 def fill(node: RecordingNode, count: int) -> None:
     for number in range(count):
-        node.record_event(StateDigestRecorded(number.to_bytes(32, "big"), 1, False))
+        node.record_event(StateDigestRecorded(number.to_bytes(32, "big"), 1, False, 0))
 
 
 async def channels(node: RecordingNode, **asked: Any) -> ChannelList:

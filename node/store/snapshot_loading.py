@@ -1,0 +1,198 @@
+"""Begins a state from a snapshot: the newest that is proved good, or nothing.
+
+A snapshot is good if the log has its last record with its chain hash, and if what it holds sums to
+what its manifest says. Entities stay in the store until somebody asks for them; views are small and
+come at once. One that is not good is named and the one before it is tried; behind the oldest stands
+the fold of the whole log.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from node.store.errors import LogDamaged, SnapshotGone
+from node.store.kv import KeyValue, KeyValueDamaged, KeyValueError
+from node.store.log import EventLog
+from node.store.snapshots import (
+    PLACE_SIZE_BYTES,
+    Manifest,
+    manifests,
+    newest_version,
+    newest_versions,
+)
+from protocols.digest import NamedTable, Sums, term
+from protocols.entities import VALUE_TYPES, NodeState
+from protocols.table import StoredTable
+
+_STORED = {b"channel|": "channels", b"objective|": "objectives", b"transaction|": "transactions"}
+"""Tables whose values stay in the store, and what a state calls them."""
+
+
+class NotGood(Exception):
+    """The snapshot is not to be used; the text says why."""
+
+
+class Refused(msgspec.Struct, frozen=True, gc=False):
+    """A snapshot that was not used."""
+
+    record_count: int
+    reason: str
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """A state as of `record_count` records; an empty one, as of none, if no snapshot is good."""
+
+    state: NodeState
+    record_count: int
+    refused: tuple[Refused, ...]
+    """Newer ones, newest first."""
+    newer_keys: list[bytes] = []
+    """Versions that newer snapshots wrote, whole ones or not."""
+
+
+def restore_state(log: EventLog, at_most_seq: int | None = None) -> tuple[NodeState, int]:
+    """A state to fold on from, and the record to go on with.
+
+    It is the newest that is stored, and of a moment that is not behind record `at_most_seq`
+    (default: the last). With nothing stored, an empty state and 0. Works read-only.
+    """
+    loaded = load_snapshot(log, log.next_seq if at_most_seq is None else at_most_seq + 1)
+    return loaded.state, loaded.record_count
+
+
+def load_snapshot(log: EventLog, record_count_max: int) -> Loaded:
+    """The newest good snapshot of at most so many records, and why newer ones are not used."""
+    refused: list[Refused] = []
+    try:
+        found = list(manifests(log.store))
+    except KeyValueDamaged as error:
+        return Loaded(NodeState(), 0, (Refused(0, f"no snapshot can be read: {error}"),))
+    for record_count, manifest in reversed(found):
+        if record_count > record_count_max:
+            continue
+        try:
+            loading = _load(log, record_count, manifest)
+        except NotGood as error:
+            refused.append(Refused(record_count, str(error)))
+            continue
+        return Loaded(loading.state, record_count, tuple(refused), loading.newer_keys)
+    return Loaded(NodeState(), 0, tuple(refused))
+
+
+def _load(log: EventLog, record_count: int, manifest: Manifest | None) -> "_Loading":
+    if manifest is None:
+        raise NotGood("its manifest is damaged, or of another version of this program")
+    require_of_this_log(log, manifest)
+    try:
+        return _Loading(log, manifest)
+    except KeyValueDamaged as error:
+        raise NotGood(f"it cannot be read: {error}") from error
+    except msgspec.DecodeError as error:
+        raise NotGood(f"it does not decode: {error}") from error
+
+
+def require_of_this_log(log: EventLog, manifest: Manifest) -> None:
+    """Raise `NotGood` unless the log has the snapshot's last record, with its chain hash."""
+    if manifest.record_count > log.next_seq:
+        raise NotGood(f"the log has {log.next_seq} records only")
+    try:
+        chain_hash = log.chain_at(manifest.record_count - 1)
+    except LogDamaged as error:
+        raise NotGood(f"its last record cannot be read: {error.reason}") from error
+    if chain_hash != manifest.chain_hash:
+        raise NotGood("its last record is another one in the log")
+
+
+class Pin:
+    """Where the values of a snapshot are fetched. While it lives, its versions are kept."""
+
+    def __init__(self, store: KeyValue, record_count: int) -> None:
+        self._store = store
+        self.record_count = record_count
+
+    def fetch(self, name: bytes, key: bytes) -> bytes:
+        """The canonical bytes of one value. Raises `SnapshotGone`."""
+        try:
+            value = newest_version(self._store, name, key, self.record_count)
+        except KeyValueError as error:
+            raise SnapshotGone(self.record_count, str(error)) from error
+        if value is None:
+            raise SnapshotGone(self.record_count, f"{name!r} 0x{key.hex()} is not there")
+        return value[PLACE_SIZE_BYTES:]
+
+
+class _Loading:
+    """One snapshot on its way into a state."""
+
+    def __init__(self, log: EventLog, manifest: Manifest) -> None:
+        self._log = log
+        self._store = log.store
+        self._manifest = manifest
+        self._pin = Pin(log.store, manifest.record_count)
+        self._figures = {table.name: table for table in manifest.tables}
+        self._sums = Sums()
+        self.newer_keys: list[bytes] = []
+        self.state = self._load()
+
+    def _load(self) -> NodeState:
+        stored = {attribute: self._stored_table(name) for name, attribute in _STORED.items()}
+        state = NodeState(**stored)
+        for named in state.tables():
+            if named.name not in _STORED:
+                named.table.restore(self._entries(named), self._next_place(named.name))
+        self._require_sums()
+        state.sums = self._sums
+        state.rebuild()
+        self._log.pins.add(self._pin)
+        return state
+
+    def _versions(self, name: bytes) -> Iterator[list[tuple[bytes, bytes]]]:
+        return newest_versions(self._store, name, self._manifest.record_count, self.newer_keys)
+
+    def _stored_table(self, name: bytes) -> StoredTable[Any, Any]:
+        """A table of keys alone, in their order. Each value was read once, for the sum."""
+        places: list[tuple[int, bytes]] = []
+        total = 0
+        size, first = len(name), PLACE_SIZE_BYTES
+        for block in self._versions(name):
+            for named_key, value in block:
+                hashed = sha256(b"%b\x00%b" % (named_key, value[first:])).digest()
+                total += int.from_bytes(hashed, "big")
+                places.append((int.from_bytes(value[:first], "big"), named_key[size:]))
+        places.sort()
+        decode = msgspec.json.Decoder(VALUE_TYPES[name]).decode
+        fetch = partial(self._pin.fetch, name)
+        ordered = ((key, place) for place, key in places)
+        table: StoredTable[Any, Any] = StoredTable(ordered, self._next_place(name), fetch, decode)
+        self._sums.add(NamedTable(name, table, is_digested=True), total, len(places))
+        return table
+
+    def _entries(self, named: NamedTable) -> list[tuple[bytes, Any, int]]:
+        """Keys, decoded values and places of a table that is held whole."""
+        entries: list[tuple[int, bytes, Any]] = []
+        name, total = named.name, 0
+        decode = msgspec.json.Decoder(VALUE_TYPES[name]).decode
+        for block in self._versions(name):
+            for named_key, value in block:
+                place, encoded = value[:PLACE_SIZE_BYTES], value[PLACE_SIZE_BYTES:]
+                key = named_key[len(name) :]
+                total += term(name, key, encoded)
+                entries.append((int.from_bytes(place, "big"), key, decode(encoded)))
+        entries.sort(key=lambda entry: entry[0])
+        self._sums.add(named, total, len(entries))
+        return [(key, value, place) for place, key, value in entries]
+
+    def _next_place(self, name: bytes) -> int:
+        figures = self._figures.get(name)
+        return 0 if figures is None else figures.next_place
+
+    def _require_sums(self) -> None:
+        manifest, sums = self._manifest, self._sums
+        if (sums.digest, sums.views) != (manifest.digest, manifest.views):
+            raise NotGood("what it holds does not sum to its digest")
+        counts = {figures.name: figures.count for figures in manifest.tables}
+        if (sums.entity_count, sums.counts) != (manifest.entity_count, counts):
+            raise NotGood("it does not hold as much as it says")

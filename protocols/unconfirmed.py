@@ -1,0 +1,46 @@
+"""What the chain showed and may still take back: a view of channels and transactions.
+
+Kept by `apply` and not digested, so that a fork or a start costs what is unconfirmed, however many
+channels there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from protocols.channel import Channel
+from protocols.table import KeySet, Table
+from protocols.transactions import Transaction
+from protocols.types import Bytes32, ChannelId
+
+
+class Unconfirmed:
+    """Channels with logs that are not confirmed, and transactions in blocks that are not."""
+
+    def __init__(self) -> None:
+        self.channels: KeySet[ChannelId] = KeySet()
+        self.mined: Table[Bytes32, int] = Table()
+        """By intent: the block above the processed one that holds it."""
+
+    def look_at(self, channel: Channel) -> None:
+        """The chain said something about the channel."""
+        if channel.observed:
+            self.channels.add(channel.channel_id)
+        else:
+            self.channels.discard(channel.channel_id)
+
+    def mine(self, transaction: Transaction, processed_block_num: int) -> None:
+        """The transaction is in a block, or in none any more."""
+        if transaction.block_num > processed_block_num:
+            self.mined[transaction.intent_id] = transaction.block_num
+        else:
+            self.mined.pop(transaction.intent_id)
+
+    def process(self, block_num: int) -> None:
+        """What is in that block and below will stay."""
+        for intent_id in [known for known in self.mined if self.mined[known] <= block_num]:
+            del self.mined[intent_id]
+
+    def mined_from(self, block_num: int) -> Iterable[Bytes32]:
+        """Intents in that block, which was not processed, or above it."""
+        return [known for known in self.mined if self.mined[known] >= block_num]
