@@ -70,7 +70,7 @@ def test_a_loss_that_is_recorded_explains_what_is_missing_once(network: Network)
     (event,) = compared(alice)
     assert (event.agrees, event.explained) == (False, True)
     assert alice.state.node.tail_cut_count == 1
-    alice.record(StateDigestRecorded(bytes(32), 1, False))
+    alice.record(StateDigestRecorded(bytes(32), 1, False, 0))
     held = head_of(alice)
     forget(alice, 1)
     alice.feed(inputs.HeldHead(BOB.address, held, False))
