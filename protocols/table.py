@@ -62,6 +62,19 @@ class Table(dict[Key, Value]):
         self.places.pop(key, None)
         self.changed.setdefault(key, before)
 
+    def __copy__(self) -> Table[Key, Value]:
+        """A table of the same values, in which nothing is noted; the values are shared."""
+        made = type(self).__new__(type(self))
+        made._begin(self)
+        return made
+
+    def _begin(self, other: Any) -> None:
+        """Hold what the other does."""
+        dict.update(self, other)
+        self.changed = {}
+        self.places = {}
+        self.next_place = other.next_place
+
     def pop(self, key: Key, default: Any = None, /) -> Any:
         """Remove the key; its value, or the default if it was not there."""
         if key not in self:
@@ -122,6 +135,10 @@ class StoredTable(Table[Key, Value]):
             stands_for: Any = Stored(place)
             _set(self, key, stands_for)
         self.next_place = next_place
+
+    def _begin(self, other: Any) -> None:
+        super()._begin(other)
+        self._fetch, self._decode, self._fetched = other._fetch, other._decode, {}
 
     def get(self, key: Key, default: Any = None, /) -> Any:
         """The value under the key, fetched if need be."""
@@ -192,6 +209,12 @@ class KeySet(set[Key]):
         """By key that came or went since the notes were last taken: True if it was there."""
         for key in keys:
             self.add(key)
+
+    def __copy__(self) -> KeySet[Key]:
+        """A set of the same keys, in which nothing is noted."""
+        made: KeySet[Key] = KeySet()
+        set.update(made, self)
+        return made
 
     def add(self, key: Key, /) -> None:
         """It is in the set from now on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import pytest
@@ -166,6 +167,25 @@ def test_what_was_restored_is_held_and_not_noted() -> None:
     assert (keys, keys.changed) == ({b"a", b"z"}, {})
     keys.update([b"q"], [b"a"])
     assert (keys, keys.changed) == ({b"a", b"q", b"z"}, {b"q": None})
+
+
+def test_a_copy_is_a_table_of_its_own() -> None:
+    source = Source({b"a": "1", b"b": "2"})
+    for table in (source.table(), Table([(b"a", "1"), (b"b", "2")])):
+        made = copy(table)
+        assert type(made) is type(table)
+        assert (made, held(made)) == (table, held(table))
+        before = dict(table.changed)
+        made[b"a"] = "new"
+        del made[b"b"]
+        made[b"c"] = "3"
+        assert held(made) == [(b"a", "new"), (b"c", "3")]
+        assert held(table) == [(b"a", "1"), (b"b", "2")]
+        assert table.changed == before
+    keys = KeySet([b"a"])
+    other = copy(keys)
+    other.add(b"b")
+    assert (keys, other, type(other)) == ({b"a"}, {b"a", b"b"}, KeySet)
 
 
 @pytest.mark.parametrize("change", ["update", "setdefault", "popitem", "__ior__"])
