@@ -47,8 +47,7 @@ _COLUMNS: dict[str, tuple[Column, ...]] = {
     name: tuple(map(attrgetter, fields))
     for name, fields in INDEXED_FIELDS.items()
     if name not in ANSWERS_REQUEST
-    and name
-    not in (LedgerUpdateProposed.NAME, LedgerUpdateReceived.NAME, StateDigestRecorded.NAME)
+    and name not in (LedgerUpdateProposed.NAME, LedgerUpdateReceived.NAME, StateDigestRecorded.NAME)
 }
 """By event whose entries follow from these fields alone: how to read them."""
 _KEY_SIZE_BYTES = ENTITY_SIZE_BYTES + SEQ_SIZE_BYTES
