@@ -27,7 +27,7 @@ from node.store.kv import SNAPSHOTS, KeyValueDamaged, KeyValueError
 from node.store.log import EventLog
 from node.store.snapshot_sweeping import SnapshotSweep
 from node.store.snapshot_writing import SnapshotWriting
-from node.store.snapshots import Manifest
+from node.store.snapshots import Manifest, shape_of_values
 from protocols import events
 from protocols.node_state import NodeState
 
@@ -58,6 +58,7 @@ class SnapshotKeeper:
         self._due_s = self._next_slice_s = -math.inf
         self._is_busy = False
         """Whether a batch was taken since the last slice."""
+        shape_of_values()  # Takes longer than a slice, and is remembered.
         # The first sweep finds what earlier runs left.
         self._unswept_count = SNAPSHOT_SWEEP_VERSION_COUNT_MIN
 

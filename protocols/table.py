@@ -8,7 +8,7 @@ replaced. Where that is, and what the values mean, is not known here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn, TypeVar
 
 FETCHED_COUNT_MAX = 4_096
@@ -121,19 +121,18 @@ class StoredTable(Table[Key, Value]):
 
     def __init__(
         self,
-        places: Iterable[tuple[Key, int]],
+        places: Sequence[tuple[int, Key]],
         next_place: int,
         fetch: Callable[[Key], bytes],
         decode: Callable[[bytes], Value],
     ) -> None:
-        """`places`: the keys in their order. `fetch` gives the bytes under one of them."""
+        """`places`: the keys with their places, in order. `fetch` gives the bytes under a key."""
         super().__init__()
         self._fetch = fetch
         self._decode = decode
         self._fetched: dict[Key, Value] = {}
-        for key, place in places:
-            stands_for: Any = Stored(place)
-            _set(self, key, stands_for)
+        stand_ins: Any = ((key, Stored(place)) for place, key in places)
+        dict.update(self, stand_ins)
         self.next_place = next_place
 
     def _begin(self, other: Any) -> None:

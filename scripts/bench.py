@@ -5,6 +5,7 @@
     python scripts/bench.py --only paths    batches, ledgers and virtual channels, three daemons
     python scripts/bench.py --only audit    the audit of a million events
     python scripts/bench.py --only memory   what a live channel costs its hub, three daemons
+    python scripts/bench.py --only restart  starts with 100,000 channels, pauses for snapshots
     python scripts/bench.py --runs 3        the middle of three
     python scripts/bench.py --json          one document
 
@@ -29,7 +30,9 @@ if __name__ == "__main__":
 from scripts.benchmarks import audits, growth, limits, machine, report, store  # noqa: E402
 from scripts.benchmarks.memory import MemoryPlan, hub_bytes_per_channel  # noqa: E402
 from scripts.benchmarks.paths import PathPlan, measure_delayed, measure_paths  # noqa: E402
+from scripts.benchmarks.pauses import PausePlan, measure_pauses  # noqa: E402
 from scripts.benchmarks.payments import PaymentPlan, measure_payments  # noqa: E402
+from scripts.benchmarks.restart import RestartPlan, measure_restart  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Plan:
     with_growth: bool = True
     with_memory: bool = True
     with_audit: bool = True
+    with_restart: bool = True
     runs: int = 1
     append_batches: int = 500
     proof_records: int = 1_000_000
@@ -52,6 +56,8 @@ class Plan:
     paths: PathPlan = field(default_factory=PathPlan)
     delayed_openings: int = 20
     memory: MemoryPlan = field(default_factory=MemoryPlan)
+    restart: RestartPlan = field(default_factory=RestartPlan)
+    pauses: PausePlan = field(default_factory=PausePlan)
 
 
 def run(plan: Plan, workspace: Path) -> report.Run:
@@ -106,6 +112,14 @@ def run(plan: Plan, workspace: Path) -> report.Run:
     if plan.with_audit:
         _say(f"the audit of {plan.audit_events:,} events")
         figures |= audits.audit_figures(workspace / "audit", plan.audit_events)
+    if plan.with_restart:
+        _say("restarts, and the pauses for snapshots")
+        found, further = measure_restart(_subfolder(workspace, "restart"), plan.restart)
+        figures |= found
+        details |= further
+        found, further = measure_pauses(workspace / "pauses", plan.pauses)
+        figures |= found
+        details |= further
     _say("the limits again")
     with pressure.running():
         after = limits.measure(workspace, plan.effort)
@@ -128,7 +142,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Measure this node beside the machine's limits.")
     parser.add_argument(
         "--only",
-        choices=("store", "payments", "paths", "memory", "growth", "audit"),
+        choices=("store", "payments", "paths", "memory", "growth", "audit", "restart"),
         help="leave the rest out",
     )
     parser.add_argument("--runs", type=int, default=1, help="passes; the middle one is reported")
@@ -143,6 +157,7 @@ def main(arguments: list[str] | None = None) -> int:
         with_growth=given.only in (None, "growth"),
         with_memory=given.only in (None, "memory"),
         with_audit=given.only in (None, "audit"),
+        with_restart=given.only in (None, "restart"),
         runs=max(given.runs, 1),
         payments=PaymentPlan(pipelined=given.payments, in_flight=given.in_flight),
     )

@@ -23,7 +23,9 @@ from scripts.benchmarks.limits import Effort, Parts
 from scripts.benchmarks.machine import Pressure, PressureMeter
 from scripts.benchmarks.memory import RETENTION, MemoryPlan
 from scripts.benchmarks.paths import PathPlan
+from scripts.benchmarks.pauses import PausePlan
 from scripts.benchmarks.payments import PaymentPlan
+from scripts.benchmarks.restart import RestartPlan
 from tests.support.warm_python import WarmPython, started_by
 
 TINY = Effort(fast=20, signatures=3, flushes=3, round_trips=5, batches=3, events=500)
@@ -159,6 +161,10 @@ def test_every_aim_has_its_limit_and_its_share() -> None:
         "hub_bytes_per_channel": (6_144.0, 1.0, True),
         "growth_over_channels": (1.0, 1.2, True),
         "growth_over_history": (1.0, 1.2, True),
+        "restart_s": (2.5, 1.0, True),
+        "restart_mb": (300.0, 1.0, True),
+        "memory_over_history": (1.0, 1.1, True),
+        "snapshot_pause_ms": (5.0, 1.0, True),
         "appends_per_s": ("L9", 0.45, False),
         "append_p50_ms": ("flush", 1.5, True),
         "proof_ms": (5.0, 1.0, True),
@@ -286,6 +292,7 @@ def test_payments_between_two_daemons_are_measured(tmp_path: Path) -> None:
         with_growth=False,
         with_memory=False,
         with_audit=False,
+        with_restart=False,
         effort=TINY,
         payments=PaymentPlan(warm_up=5, pipelined=40, in_flight=8, single=5),
     )
@@ -317,6 +324,7 @@ def test_batches_ledgers_and_hubs_are_measured_between_three_daemons(tmp_path: P
         with_payments=False,
         with_growth=False,
         with_audit=False,
+        with_restart=False,
         effort=TINY,
         paths=tiny,
         delayed_openings=2,
@@ -326,6 +334,7 @@ def test_batches_ledgers_and_hubs_are_measured_between_three_daemons(tmp_path: P
     names = {line.aim.name for line in run.lines()}
     elsewhere = {"rpc_payments_per_s", "receipted_p50_ms"}
     elsewhere |= {"growth_over_channels", "growth_over_history"}
+    elsewhere |= {"restart_s", "restart_mb", "memory_over_history", "snapshot_pause_ms"}
     elsewhere |= {"replay_of_states_per_s", "audit_per_s", "audit_million_s"}
     elsewhere |= {"append_p50_ms", "proof_ms"}
     assert names == {aim.name for aim in report.AIMS} - set(FIGURES) - elsewhere
@@ -334,3 +343,27 @@ def test_batches_ledgers_and_hubs_are_measured_between_three_daemons(tmp_path: P
     assert all(run.figures[name] > 0 for name in names - too_small)
     assert run.details["own_voucher_payer_cpu_us"] >= 0
     assert not RETENTION.keys() & os.environ.keys()
+
+
+@pytest.mark.e2e
+@pytest.mark.usefixtures("sooner")
+def test_restarts_and_pauses_are_measured_on_a_log_that_ended_by_a_crash(tmp_path: Path) -> None:
+    plan = bench.Plan(
+        with_store=False,
+        with_payments=False,
+        with_paths=False,
+        with_growth=False,
+        with_memory=False,
+        with_audit=False,
+        effort=TINY,
+        restart=RestartPlan(
+            channels=50, touched=5, history_channels=5, short_vouchers=2, long_vouchers=4
+        ),
+        pauses=PausePlan(channels=60, batches=60),
+    )
+    run = bench.run(plan, tmp_path)
+    names = ["restart_s", "restart_mb", "memory_over_history", "snapshot_pause_ms"]
+    assert [line.aim.name for line in run.lines()] == names
+    assert all(line.figure > 0 for line in run.lines())
+    assert run.details["restart_records"] == 2 + 50 * 15 + 5 * 2
+    assert run.details["snapshots_taken"] >= 1

@@ -27,6 +27,7 @@ from protocols.digest import NamedTable, Sums, term
 from protocols.entities import VALUE_TYPES, NodeState
 from protocols.table import StoredTable
 
+_to_int = int.from_bytes  # Most significant byte first, unless it is told otherwise.
 _STORED = {b"channel|": "channels", b"objective|": "objectives", b"transaction|": "transactions"}
 """Tables whose values stay in the store, and what a state calls them."""
 
@@ -154,20 +155,21 @@ class _Loading:
 
     def _stored_table(self, name: bytes) -> StoredTable[Any, Any]:
         """A table of keys alone, in their order. Each value was read once, for the sum."""
-        places: list[tuple[int, bytes]] = []
+        keys: list[bytes] = []
+        places: list[int] = []
         total = 0
         size, first = len(name), PLACE_SIZE_BYTES
         for block in self._versions(name):
-            for named_key, value in block:
-                hashed = sha256(b"%b\x00%b" % (named_key, value[first:])).digest()
-                total += int.from_bytes(hashed, "big")
-                places.append((int.from_bytes(value[:first], "big"), named_key[size:]))
-        places.sort()
+            # Block by block: a start with many channels spends most of its time here.
+            hashes = [sha256(b"%b\x00%b" % (key, value[first:])).digest() for key, value in block]
+            total += sum(map(_to_int, hashes))
+            keys += [key[size:] for key, _ in block]
+            places += [_to_int(value[:first]) for _, value in block]
+        ordered = sorted(zip(places, keys, strict=True))
         decode = msgspec.json.Decoder(VALUE_TYPES[name]).decode
         fetch = partial(self._pin.fetch, name)
-        ordered = ((key, place) for place, key in places)
         table: StoredTable[Any, Any] = StoredTable(ordered, self._next_place(name), fetch, decode)
-        self._sums.add(NamedTable(name, table, is_digested=True), total, len(places))
+        self._sums.add(NamedTable(name, table, is_digested=True), total, len(ordered))
         return table
 
     def _entries(self, named: NamedTable) -> list[tuple[bytes, Any, int]]:

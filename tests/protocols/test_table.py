@@ -28,7 +28,7 @@ class Source:
         return self.values[key].encode()
 
     def table(self) -> StoredTable[bytes, str]:
-        places = [(key, place) for place, key in enumerate(self.values)]
+        places = list(enumerate(self.values))
         return StoredTable(places, len(places), self.fetch, bytes.decode)
 
 
