@@ -40,7 +40,7 @@ async def test_a_newer_record_gets_a_newer_head_that_is_on_disk_first() -> None:
 async def test_an_old_record_is_proved_after_a_restart_that_forgot_the_tree() -> None:
     rig = Rig(ALICE)
     batch = rig.log.begin(rig.now_ms)
-    batch.append_run([StateDigestRecorded(bytes(32), 0, False)] * (COUNT - 1), None, None)
+    batch.append_run([StateDigestRecorded(bytes(32), 0, False, 0)] * (COUNT - 1), None, None)
     rig.log.commit(batch)
     await prove(rig.engine, 0)
     again = rig.restarted()

@@ -19,7 +19,7 @@ from tests.support.rpc_node import RecordingNode, serve
 
 
 def digest(node: RecordingNode, number: int) -> None:
-    node.record_event(events.StateDigestRecorded(number.to_bytes(32, "big"), 1, False))
+    node.record_event(events.StateDigestRecorded(number.to_bytes(32, "big"), 1, False, 0))
 
 
 async def test_a_lost_connection_costs_no_record_and_shows_none_twice(

@@ -40,7 +40,7 @@ def test_the_command_tree_is_complete() -> None:
         *("devnet", "init", "config", "run", "demo", "open", "pay", "close", "approve", "reject"),
         *("status", "channels", "objectives", "events", "call", "audit", "version"),
         *("ledger", "quote", "hub", "backup", "restore", "recovery"),
-        *("diff", "explain", "simulate", "books", "timeline"),
+        *("diff", "explain", "simulate", "books", "timeline", "prove", "verify-proof"),
     }
 
 

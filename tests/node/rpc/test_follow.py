@@ -26,7 +26,7 @@ async def ask(node: RecordingNode, from_seq: int = 0, **asked: Any) -> LogPage:
 
 
 def digest(node: RecordingNode, number: int = 1) -> None:
-    node.record_event(events.StateDigestRecorded(number.to_bytes(32, "big"), 1, False))
+    node.record_event(events.StateDigestRecorded(number.to_bytes(32, "big"), 1, False, 0))
 
 
 async def test_what_is_there_comes_at_once_and_says_where_to_go_on() -> None:
