@@ -60,37 +60,60 @@ class Plan:
     pauses: PausePlan = field(default_factory=PausePlan)
 
 
+Figures = dict[str, float]
+
+
+def _measure_store(plan: Plan, workspace: Path) -> tuple[Figures, Figures]:
+    """Figures and details of the log alone."""
+    _say("durable appends, proofs and replay")
+    proofs = store.proofs(workspace / "proofs", plan.proof_records)
+    figures = {
+        "appends_per_s": store.appends_per_s(workspace / "appends", plan.append_batches),
+        "append_p50_ms": store.append_p50_ms(workspace / "append", plan.append_batches),
+        "proof_ms": proofs.median_ms,
+        "replay_per_s": store.replay_per_s(workspace / "replay", plan.replay_events),
+        "replay_of_states_per_s": audits.replay_of_states_per_s(
+            workspace / "states", plan.replay_events // 10
+        ),
+    }
+    return figures, {"proof_slowest_ms": proofs.slowest_ms, "tree_us_per_record": proofs.tree_us}
+
+
+def _measure_payments(plan: Plan, workspace: Path) -> tuple[Figures, Figures]:
+    """Figures and details of payments by single calls."""
+    _say("payments between two daemons")
+    paid = measure_payments(_subfolder(workspace, "payments"), plan.payments)
+    figures = {
+        "payments_per_s": paid.per_s,
+        "rpc_payments_per_s": paid.per_s,
+        "payment_p50_ms": paid.p50_ms,
+        "receipted_p50_ms": paid.p50_ms,
+    }
+    return figures, {
+        "payment_p99_ms": paid.p99_ms,
+        "payer_cpu_us_per_payment": paid.payer_cpu_us,
+        "payee_cpu_us_per_payment": paid.payee_cpu_us,
+        "client_cpu_us_per_payment": paid.client_cpu_us,
+        "replay_of_the_payees_log_per_s": paid.payee_log_replay_per_s,
+    }
+
+
 def run(plan: Plan, workspace: Path) -> report.Run:
     """One pass: limits, figures, limits."""
     pressure = machine.PressureMeter()
     _say("the limits of this machine")
     with pressure.running():
         before = limits.measure(workspace, plan.effort)
-    figures: dict[str, float] = {}
-    details: dict[str, float] = {}
+    figures: Figures = {}
+    details: Figures = {}
     if plan.with_store:
-        _say("durable appends and replay")
-        figures["appends_per_s"] = store.appends_per_s(workspace / "appends", plan.append_batches)
-        figures["append_p50_ms"] = store.append_p50_ms(workspace / "append", plan.append_batches)
-        proofs = store.proofs(workspace / "proofs", plan.proof_records)
-        figures["proof_ms"] = proofs.median_ms
-        details |= {"proof_slowest_ms": proofs.slowest_ms, "tree_us_per_record": proofs.tree_us}
-        figures["replay_per_s"] = store.replay_per_s(workspace / "replay", plan.replay_events)
-        figures["replay_of_states_per_s"] = audits.replay_of_states_per_s(
-            workspace / "states", plan.replay_events // 10
-        )
+        found, further = _measure_store(plan, workspace)
+        figures |= found
+        details |= further
     if plan.with_payments:
-        _say("payments between two daemons")
-        paid = measure_payments(_subfolder(workspace, "payments"), plan.payments)
-        figures["payments_per_s"] = figures["rpc_payments_per_s"] = paid.per_s
-        figures["payment_p50_ms"] = figures["receipted_p50_ms"] = paid.p50_ms
-        details = {
-            "payment_p99_ms": paid.p99_ms,
-            "payer_cpu_us_per_payment": paid.payer_cpu_us,
-            "payee_cpu_us_per_payment": paid.payee_cpu_us,
-            "client_cpu_us_per_payment": paid.client_cpu_us,
-            "replay_of_the_payees_log_per_s": paid.payee_log_replay_per_s,
-        }
+        found, further = _measure_payments(plan, workspace)
+        figures |= found
+        details |= further
     if plan.with_paths:
         _say("batches, ledgers and virtual channels between three daemons")
         found, further = measure_paths(_subfolder(workspace, "paths"), plan.paths)
