@@ -51,7 +51,7 @@ from node.store.log import EventLog
 from node.store.snapshot_loading import load_snapshot
 from node.store.snapshot_writing import remove_newer
 from node.terms import terms_from
-from protocols import events, inputs
+from protocols import events, inputs, peer_sessions
 from protocols.crypto import Signer
 from protocols.draft import Context, Draft
 from protocols.node_state import NodeState
@@ -127,7 +127,11 @@ class Daemon:
             confirmation_count=config.chain.confirmation_count,
             submit=_Doorstep(self),
         )
-        self.misbehaviour = Misbehaviour(time.monotonic, self.peers.expel)
+        self.misbehaviour = Misbehaviour(
+            time.monotonic,
+            self.peers.expel,
+            lambda peer: peer_sessions.shared_channel_count(self.state, peer),
+        )
         self.outbox = Outbox(self.peers, self.chain, faults)
         self.engine = Engine(
             self.log,
@@ -248,7 +252,8 @@ class Daemon:
             self.heads.hear(peer, note)
 
     def _peer_connected(self, peer: Address, received: int) -> None:
-        self.misbehaviour.met(self.state.peer(peer))
+        is_loss = peer_sessions.is_loss(self.state, peer, received)
+        self.misbehaviour.met(self.state.peer(peer), is_loss=is_loss)
         self.engine.urge(inputs.PeerConnected(peer, received))
         self.outbox.resume_messages(peer, received)
         self.heads.met(peer)

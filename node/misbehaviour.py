@@ -3,9 +3,10 @@
 Faults in the framing come as PeerFault inputs and are held back here once there were ten. Numbered
 messages are recorded one by one, because each must be counted as received: after ten that broke a
 rule the peer is expelled for a minute at a time, so that it cannot fill the log. So is one that
-tells nothing new more than ten times in a minute: honest peers do so when both close at once, and
-after a cut tail. Refused payments have a wider bound, because an honest payer has thousands under
-way when the payee begins to refuse.
+tells nothing new more than ten times in a minute: honest peers do so when both close at once. After
+a loss of records both say again what counts in each channel they share, and that is excused once a
+minute at most, so a peer gains little by pretending one. Refused payments have a wider bound,
+because an honest payer has thousands under way when the payee begins to refuse.
 """
 
 from __future__ import annotations
@@ -24,6 +25,12 @@ RECORDED_FAULT_COUNT = 10
 """Faults of one peer that are recorded singly."""
 REPEAT_COUNT_MAX = 10
 """Messages of one peer in an interval that tell nothing new."""
+RETOLD_COUNT_PER_CHANNEL = 32
+"""Repeats that one loss excuses for each channel we share: a ledger's opening and newest state,
+said by both and answered by both, are ten; the second session after a loss that only a head
+showed doubles that, and the rest is for the three turns and the end of a virtual channel."""
+LOSS_COUNT_MAX = 10
+"""Sessions of one peer in an interval that begin with a loss: at each we say everything again."""
 REFUSAL_COUNT_MAX = PAYMENTS_IN_FLIGHT_COUNT_MAX
 """Refused payments of one peer in an interval: as many as one channel has under way. After that
 the peer is expelled, and what is left of an honest payer's comes again."""
@@ -39,16 +46,25 @@ class _Seen(Struct, frozen=True, gc=False):
     last: Peer
     since_s: float
     first: Peer
+    loss_count: int = 0
+    """Sessions of this interval that began with a loss."""
+    retold_from: int | None = None
+    """How many repeats there were when the last excused loss was met: kept until the next one,
+    because what is said again of many channels may take longer than an interval."""
 
 
 class Misbehaviour:
-    """Counts faults by peer. `clock_s` is monotonic."""
+    """Counts faults by peer. `clock_s` is monotonic; `channel_count` says how many we share."""
 
     def __init__(
-        self, clock_s: Callable[[], float], expel: Callable[[Address, float], None]
+        self,
+        clock_s: Callable[[], float],
+        expel: Callable[[Address, float], None],
+        channel_count: Callable[[Address], int],
     ) -> None:
         self._clock_s = clock_s
         self._expel = expel
+        self._channel_count = channel_count
         self._held: dict[Address, tuple[float, int]] = {}
         self._seen: dict[Address, _Seen] = {}
 
@@ -66,9 +82,19 @@ class Misbehaviour:
             del self._held[next(iter(self._held))]
         return replace(fault, count=count + 1)
 
-    def met(self, peer: Peer) -> None:
-        """A session with the peer begins: what was recorded of it until now is past."""
-        self._remember(peer, self._interval(peer))
+    def met(self, peer: Peer, *, is_loss: bool = False) -> None:
+        """A session with the peer begins: what was recorded of it until now is past.
+
+        After a loss, its or ours, both say again what the other knows already.
+        """
+        seen = self._interval(peer)
+        if is_loss:
+            is_first = seen.loss_count == 0
+            retold_from = peer.repeat_count if is_first else seen.retold_from
+            seen = replace(seen, loss_count=seen.loss_count + 1, retold_from=retold_from)
+        self._remember(peer, seen)
+        if is_loss and seen.loss_count > LOSS_COUNT_MAX:
+            self._expel(peer.address, INTERVAL_S)
 
     def after_batch(self, peer: Peer) -> None:
         """A batch with messages of the peer is durable: expel it if it broke rules again."""
@@ -76,10 +102,20 @@ class Misbehaviour:
         self._remember(peer, seen)
         if (
             peer.fault_count > max(seen.last.fault_count, RECORDED_FAULT_COUNT)
-            or peer.repeat_count - seen.first.repeat_count > REPEAT_COUNT_MAX
+            or self._repeats_itself(peer, seen)
             or peer.refusal_count - seen.first.refusal_count > REFUSAL_COUNT_MAX
         ):
             self._expel(peer.address, INTERVAL_S)
+
+    def _repeats_itself(self, peer: Peer, seen: _Seen) -> bool:
+        """More often than anybody may, and more than a loss explains."""
+        if peer.repeat_count - seen.first.repeat_count <= REPEAT_COUNT_MAX:
+            return False
+        if seen.retold_from is None:
+            return True
+        # Counted now, not when the session began: who lost records learns of channels anew.
+        excused_count = RETOLD_COUNT_PER_CHANNEL * self._channel_count(peer.address)
+        return peer.repeat_count - seen.retold_from > excused_count + REPEAT_COUNT_MAX
 
     def _interval(self, peer: Peer) -> _Seen:
         """What we know of the peer in this interval; a new one begins when it is over."""
@@ -87,7 +123,7 @@ class Misbehaviour:
         # Whom we forgot did nothing yet, as far as we know.
         seen = self._seen.get(peer.address, _Seen(peer, now_s, peer))
         if now_s - seen.since_s >= INTERVAL_S:
-            seen = _Seen(seen.last, now_s, seen.last)
+            seen = _Seen(seen.last, now_s, seen.last, retold_from=seen.retold_from)
         return seen
 
     def _remember(self, peer: Peer, seen: _Seen) -> None:

@@ -5,8 +5,33 @@ from __future__ import annotations
 from protocols import events, inputs, ledger_restoring, ledger_resuming, messages
 from protocols.delivery import RESUME_JUMP_MAX
 from protocols.draft import Draft
+from protocols.entities import NodeState
 from protocols.objectives import directdefund, directfund, virtual_retelling
 from protocols.types import Address, to_hex
+from protocols.virtual_paths import links_of
+
+
+def is_loss(state: NodeState, address: Address, received: int) -> bool:
+    """Whether a session in which the peer says it has `received` messages begins with a loss."""
+    return _we_lost(state, address) or _they_lost(state, address, received)
+
+
+def _we_lost(state: NodeState, address: Address) -> bool:
+    return state.node.tail_cut_count > state.peer(address).resumed_cut
+
+
+def _they_lost(state: NodeState, address: Address, received: int) -> bool:
+    return received < state.peer(address).acknowledged
+
+
+def shared_channel_count(state: NodeState, address: Address) -> int:
+    """In how many channels something may be said again between the peer and us. Reads them all."""
+    count = 0
+    for channel_id in list(state.channels):
+        channel = state.channels[channel_id]
+        who = (channel.counterparty,) if channel.virtual is None else links_of(channel)
+        count += address in who
+    return count
 
 
 def connected(draft: Draft, item: inputs.PeerConnected) -> None:
@@ -16,8 +41,8 @@ def connected(draft: Draft, item: inputs.PeerConnected) -> None:
     its own was: new messages must not reuse numbers, and what was lost must be told again.
     """
     peer = draft.state.peer(item.peer)
-    we_lost = draft.state.node.tail_cut_count > peer.resumed_cut
-    they_lost = item.received < peer.acknowledged
+    we_lost = _we_lost(draft.state, item.peer)
+    they_lost = _they_lost(draft.state, item.peer, item.received)
     if we_lost and item.received <= peer.sent + RESUME_JUMP_MAX:
         sent = max(peer.sent, item.received)
         draft.emit(events.DeliveryResumed(item.peer, sent, peer.received))

@@ -98,9 +98,13 @@ def _request(draft: Draft, channel: Channel, identity: ObjectiveId) -> None:
 
 def receive_request(draft: Draft, channel: Channel, body: messages.FinalStateRequest) -> None:
     """The other party wants to close; it may have to hear first what was agreed last (M27)."""
-    require_closable(channel)
+    has_crossed = _may_have_crossed(channel)
+    if not has_crossed:
+        require_closable(channel)
     if body.signature or any(body.total):
         raise StateRefused(ledger_of(channel).turn_num, "a ledger has no vouchers")
+    if has_crossed:
+        return  # The leader itself goes on, once what we signed is given back.
     who = channel.counterparty
     is_new = shown_by(channel, who) is None
     draft.emit(events.FinalStateRequested(channel.channel_id, who, body.total, body.signature))
@@ -108,6 +112,15 @@ def receive_request(draft: Draft, channel: Channel, body: messages.FinalStateReq
     if not is_new and (channel.my_index != 0 or signed_final(channel, 0) is not None):
         # Asked although we signed or asked: it was lost on the way to the other side's disk.
         say_again(draft, channel, identity)
+
+
+def _may_have_crossed(channel: Channel) -> bool:
+    """A leader that proposed a guarantee and then asked did not know yet that we signed it.
+
+    Its wish is no fault then. Said for ever, it is one that tells nothing new.
+    """
+    is_follower = channel.my_index != 0
+    return is_follower and channel.ledger is not None and bool(channel.ledger.current.guarantees)
 
 
 def receive_final(draft: Draft, channel: Channel, state: State, body: messages.SignedState) -> None:

@@ -2,10 +2,12 @@
 
 from node.misbehaviour import (
     INTERVAL_S,
+    LOSS_COUNT_MAX,
     RECORDED_FAULT_COUNT,
     REFUSAL_COUNT_MAX,
     REMEMBERED_PEER_COUNT_MAX,
     REPEAT_COUNT_MAX,
+    RETOLD_COUNT_PER_CHANNEL,
     Misbehaviour,
 )
 from protocols.delivery import Peer
@@ -22,10 +24,19 @@ class Clock:
         return self.now_s
 
 
-def rig() -> tuple[Misbehaviour, Clock, list[tuple[Address, float]]]:
+def rig(channel_count: int = 0) -> tuple[Misbehaviour, Clock, list[tuple[Address, float]]]:
     clock = Clock()
     expelled: list[tuple[Address, float]] = []
-    return Misbehaviour(clock, lambda peer, s: expelled.append((peer, s))), clock, expelled
+
+    def expel(peer: Address, duration_s: float) -> None:
+        expelled.append((peer, duration_s))
+
+    return Misbehaviour(clock, expel, lambda _: channel_count), clock, expelled
+
+
+def repeating(count: int) -> Peer:
+    """The peer with that many recorded repeats."""
+    return Peer(BOB.address, repeat_count=count)
 
 
 def faulty(peer: Address, count: int) -> Peer:
@@ -143,4 +154,63 @@ def test_a_new_session_does_not_forget_what_was_refused_in_the_last() -> None:
     misbehaviour.after_batch(Peer(BOB.address, refusal_count=REFUSAL_COUNT_MAX))
     misbehaviour.met(Peer(BOB.address, refusal_count=REFUSAL_COUNT_MAX))
     misbehaviour.after_batch(Peer(BOB.address, refusal_count=REFUSAL_COUNT_MAX + 1))
+    assert expelled == [(BOB.address, INTERVAL_S)]
+
+
+# --- what is said again after a loss ---
+
+EXCUSED_COUNT = 3 * RETOLD_COUNT_PER_CHANNEL + REPEAT_COUNT_MAX
+"""Of a peer with whom we share three channels."""
+
+
+def test_what_is_said_again_after_a_loss_expels_nobody_however_long_it_takes() -> None:
+    misbehaviour, clock, expelled = rig(channel_count=3)
+    misbehaviour.met(repeating(7), is_loss=True)
+    for count in range(7, EXCUSED_COUNT + 8):
+        misbehaviour.after_batch(repeating(count))
+        clock.now_s += INTERVAL_S / 50
+    assert expelled == []
+    misbehaviour.after_batch(repeating(EXCUSED_COUNT + 8 + REPEAT_COUNT_MAX))
+    assert expelled == [(BOB.address, INTERVAL_S)]
+
+
+def test_a_loss_excuses_nothing_where_no_channel_is_shared() -> None:
+    misbehaviour, _, expelled = rig(channel_count=0)
+    misbehaviour.met(repeating(0), is_loss=True)
+    misbehaviour.after_batch(repeating(REPEAT_COUNT_MAX))
+    assert expelled == []
+    misbehaviour.after_batch(repeating(REPEAT_COUNT_MAX + 1))
+    assert expelled == [(BOB.address, INTERVAL_S)]
+
+
+def test_a_session_without_a_loss_excuses_nothing() -> None:
+    misbehaviour, _, expelled = rig(channel_count=3)
+    misbehaviour.met(repeating(0))
+    misbehaviour.after_batch(repeating(REPEAT_COUNT_MAX + 1))
+    assert expelled == [(BOB.address, INTERVAL_S)]
+
+
+def test_losses_of_one_minute_are_excused_once() -> None:
+    misbehaviour, clock, expelled = rig(channel_count=3)
+    misbehaviour.met(repeating(0), is_loss=True)
+    misbehaviour.after_batch(repeating(EXCUSED_COUNT))
+    misbehaviour.met(repeating(EXCUSED_COUNT), is_loss=True)
+    assert expelled == []
+    misbehaviour.after_batch(repeating(EXCUSED_COUNT + 1))
+    assert expelled == [(BOB.address, INTERVAL_S)]
+    clock.now_s += INTERVAL_S
+    misbehaviour.met(repeating(EXCUSED_COUNT + 1), is_loss=True)
+    misbehaviour.after_batch(repeating(2 * EXCUSED_COUNT + 1))
+    assert len(expelled) == 1, "the next minute's loss is excused again"
+
+
+def test_who_begins_session_after_session_with_a_loss_is_expelled() -> None:
+    misbehaviour, clock, expelled = rig(channel_count=3)
+    for _ in range(2):
+        for _ in range(LOSS_COUNT_MAX):
+            misbehaviour.met(repeating(0), is_loss=True)
+        clock.now_s += INTERVAL_S
+    assert expelled == []
+    for _ in range(LOSS_COUNT_MAX + 1):
+        misbehaviour.met(repeating(0), is_loss=True)
     assert expelled == [(BOB.address, INTERVAL_S)]

@@ -6,6 +6,7 @@ import pytest
 
 from protocols import inputs, messages
 from protocols.delivery import RESUME_JUMP_MAX, SEQUENCE_MAX
+from protocols.peer_sessions import is_loss, shared_channel_count
 from tests.support.actors import ALICE, BOB, IRENE
 from tests.support.builders import (
     CHANNEL,
@@ -175,3 +176,30 @@ def test_a_cut_node_is_not_counted_out_of_its_numbers(sequence: int) -> None:
     assert names(alice.feed(inputs.PeerMessage(BOB.address, sequence, final_request(0), 100))) == []
     alice.feed(inputs.CloseChannel(CHANNEL))
     assert alice.outbox[BOB.address]
+
+
+# --- what a session begins with ---
+
+
+def test_a_session_begins_with_a_loss_of_ours_until_it_is_made_good() -> None:
+    alice = opened().alice
+    received = alice.peer(BOB.address).sent
+    assert not is_loss(alice.state, BOB.address, received)
+    alice.lose_tail()
+    assert is_loss(alice.state, BOB.address, received)
+    alice.feed(inputs.PeerConnected(BOB.address, received))
+    assert not is_loss(alice.state, BOB.address, received)
+
+
+def test_a_session_begins_with_a_loss_of_a_peer_that_forgot_what_it_acknowledged() -> None:
+    alice = opened().alice
+    acknowledged = alice.peer(BOB.address).acknowledged
+    assert is_loss(alice.state, BOB.address, acknowledged - 1)
+    assert not is_loss(alice.state, BOB.address, acknowledged)
+    assert not is_loss(alice.state, IRENE.address, 0)
+
+
+def test_channels_are_shared_with_their_counterparty() -> None:
+    alice = opened().alice
+    assert shared_channel_count(alice.state, BOB.address) == 1
+    assert shared_channel_count(alice.state, IRENE.address) == 0

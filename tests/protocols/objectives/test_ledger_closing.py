@@ -190,9 +190,24 @@ def test_a_guarantee_that_crossed_the_wish_is_given_back_first(network: Network)
     alice.feed(CLOSE)
     network.settle()
     assert status(alice.channel(LEDGER)) == ChannelStatus.CLOSING
+    bob = network.bob
+    assert bob.events_of("message-dropped") == [], "neither is to blame"
+    assert bob.peer(ALICE.address).fault_count == 0
     propose(alice, remove(1))
     network.settle()
-    assert status(alice.channel(LEDGER)) == ChannelStatus.CLOSED
+    for node in (alice, bob):
+        assert status(node.channel(LEDGER)) == ChannelStatus.CLOSED
+
+
+def test_a_leader_that_wishes_to_close_a_ledger_in_use_tells_nothing_new(network: Network) -> None:
+    bob = network.bob
+    propose(network.alice, add(1))
+    network.settle()
+    assert Playbook(bob) >> Said(ALICE, request()) << "message-received, message-repeated"
+    assert status(bob.channel(LEDGER)) == ChannelStatus.OPEN
+    voucher = replace(request(), total=amount_to_bytes(1))
+    bob.feed(Said(ALICE, voucher))
+    assert reason_of(bob).startswith("STATE_REFUSED")
 
 
 def test_who_signed_the_end_signs_no_running_state(network: Network) -> None:
