@@ -3,10 +3,11 @@
 Faults in the framing come as PeerFault inputs and are held back here once there were ten. Numbered
 messages are recorded one by one, because each must be counted as received: after ten that broke a
 rule the peer is expelled for a minute at a time, so that it cannot fill the log. So is one that
-tells nothing new more than ten times in a minute: honest peers do so when both close at once. After
-a loss of records both say again what counts in each channel they share, and that is excused once a
-minute at most, so a peer gains little by pretending one. Refused payments have a wider bound,
-because an honest payer has thousands under way when the payee begins to refuse.
+tells nothing new more than ten times in a minute for each channel we share: honest peers do so when
+both close at once, and after a loss of records that we cannot see. One that we see excuses more,
+once a minute at most, because then both say again what counts and answer each other; a peer that
+pretends one gains no more than that. Refused payments have a wider bound, because an honest
+payer has thousands under way when the payee begins to refuse.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from protocols.types import Address
 RECORDED_FAULT_COUNT = 10
 """Faults of one peer that are recorded singly."""
 REPEAT_COUNT_MAX = 10
-"""Messages of one peer in an interval that tell nothing new."""
-RETOLD_COUNT_PER_CHANNEL = 32
-"""Repeats that one loss excuses for each channel we share: a ledger's opening and newest state,
-said by both and answered by both, are ten; the second session after a loss that only a head
-showed doubles that, and the rest is for the three turns and the end of a virtual channel."""
+"""Messages in an interval that tell nothing new: of a peer for each channel we share with it, and
+of one with whom we share none."""
+RETOLD_COUNT_PER_CHANNEL = 64
+"""Repeats that one loss excuses for each channel we share: an opening and a newest state, said by
+both and answered by both, are ten, and 35 is the most that two losses led to in 600 simulations."""
 LOSS_COUNT_MAX = 10
 """Sessions of one peer in an interval that begin with a loss: at each we say everything again."""
 REFUSAL_COUNT_MAX = PAYMENTS_IN_FLIGHT_COUNT_MAX
@@ -51,6 +52,8 @@ class _Seen(Struct, frozen=True, gc=False):
     retold_from: int | None = None
     """How many repeats there were when the last excused loss was met: kept until the next one,
     because what is said again of many channels may take longer than an interval."""
+    channel_count: int = 0
+    """How many channels we share, as far as anybody had to ask."""
 
 
 class Misbehaviour:
@@ -99,23 +102,18 @@ class Misbehaviour:
     def after_batch(self, peer: Peer) -> None:
         """A batch with messages of the peer is durable: expel it if it broke rules again."""
         seen = self._interval(peer)
+        repeats = _repeats_itself(peer, seen)
+        if repeats:
+            # Asked late, because it costs to count, and who lost records learns of channels anew.
+            seen = replace(seen, channel_count=self._channel_count(peer.address))
+            repeats = _repeats_itself(peer, seen)
         self._remember(peer, seen)
         if (
-            peer.fault_count > max(seen.last.fault_count, RECORDED_FAULT_COUNT)
-            or self._repeats_itself(peer, seen)
+            repeats
+            or peer.fault_count > max(seen.last.fault_count, RECORDED_FAULT_COUNT)
             or peer.refusal_count - seen.first.refusal_count > REFUSAL_COUNT_MAX
         ):
             self._expel(peer.address, INTERVAL_S)
-
-    def _repeats_itself(self, peer: Peer, seen: _Seen) -> bool:
-        """More often than anybody may, and more than a loss explains."""
-        if peer.repeat_count - seen.first.repeat_count <= REPEAT_COUNT_MAX:
-            return False
-        if seen.retold_from is None:
-            return True
-        # Counted now, not when the session began: who lost records learns of channels anew.
-        excused_count = RETOLD_COUNT_PER_CHANNEL * self._channel_count(peer.address)
-        return peer.repeat_count - seen.retold_from > excused_count + REPEAT_COUNT_MAX
 
     def _interval(self, peer: Peer) -> _Seen:
         """What we know of the peer in this interval; a new one begins when it is over."""
@@ -131,3 +129,14 @@ class Misbehaviour:
         self._seen[peer.address] = replace(seen, last=peer)
         if len(self._seen) > REMEMBERED_PEER_COUNT_MAX:
             del self._seen[next(iter(self._seen))]
+
+
+def _repeats_itself(peer: Peer, seen: _Seen) -> bool:
+    """More often than anybody may, and more than a loss explains."""
+    repeat_count = peer.repeat_count - seen.first.repeat_count
+    if repeat_count <= REPEAT_COUNT_MAX * max(1, seen.channel_count):
+        return False
+    if seen.retold_from is None:
+        return True
+    excused_count = RETOLD_COUNT_PER_CHANNEL * seen.channel_count
+    return peer.repeat_count - seen.retold_from > excused_count

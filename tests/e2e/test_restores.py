@@ -88,5 +88,8 @@ def test_a_payee_restored_from_a_backup_made_while_it_was_paid_gets_all_of_it(
         assert amounts[bob.address.lower()] == 40_000
         for node in (alice, bob):
             assert node.stop() == 0
+        for node in (alice, bob):
+            said = (node.directory / "stderr.log").read_text()
+            assert "peer_expelled" not in said, "what both say again is no misbehaviour"
         assert audit_notes(alice) == []
         assert any("backup" in note for note in audit_notes(bob))

@@ -159,7 +159,7 @@ def test_a_new_session_does_not_forget_what_was_refused_in_the_last() -> None:
 
 # --- what is said again after a loss ---
 
-EXCUSED_COUNT = 3 * RETOLD_COUNT_PER_CHANNEL + REPEAT_COUNT_MAX
+EXCUSED_COUNT = 3 * RETOLD_COUNT_PER_CHANNEL
 """Of a peer with whom we share three channels."""
 
 
@@ -170,7 +170,7 @@ def test_what_is_said_again_after_a_loss_expels_nobody_however_long_it_takes() -
         misbehaviour.after_batch(repeating(count))
         clock.now_s += INTERVAL_S / 50
     assert expelled == []
-    misbehaviour.after_batch(repeating(EXCUSED_COUNT + 8 + REPEAT_COUNT_MAX))
+    misbehaviour.after_batch(repeating(EXCUSED_COUNT + 8 + 3 * REPEAT_COUNT_MAX))
     assert expelled == [(BOB.address, INTERVAL_S)]
 
 
@@ -183,10 +183,12 @@ def test_a_loss_excuses_nothing_where_no_channel_is_shared() -> None:
     assert expelled == [(BOB.address, INTERVAL_S)]
 
 
-def test_a_session_without_a_loss_excuses_nothing() -> None:
+def test_without_a_loss_a_peer_may_repeat_itself_ten_times_for_each_channel() -> None:
     misbehaviour, _, expelled = rig(channel_count=3)
     misbehaviour.met(repeating(0))
-    misbehaviour.after_batch(repeating(REPEAT_COUNT_MAX + 1))
+    misbehaviour.after_batch(repeating(3 * REPEAT_COUNT_MAX))
+    assert expelled == []
+    misbehaviour.after_batch(repeating(3 * REPEAT_COUNT_MAX + 1))
     assert expelled == [(BOB.address, INTERVAL_S)]
 
 

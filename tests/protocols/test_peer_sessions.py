@@ -15,6 +15,7 @@ from tests.support.builders import (
 )
 from tests.support.network import CoreNode, opened, pay
 from tests.support.playbook import Playbook, names
+from tests.support.web import Web
 
 
 def test_an_acknowledgement_covers_everything_up_to_its_number() -> None:
@@ -203,3 +204,14 @@ def test_channels_are_shared_with_their_counterparty() -> None:
     alice = opened().alice
     assert shared_channel_count(alice.state, BOB.address) == 1
     assert shared_channel_count(alice.state, IRENE.address) == 0
+
+
+def test_a_virtual_channel_is_shared_with_all_to_whom_we_speak_of_it() -> None:
+    web = Web(1)
+    web.opened()
+    payer, hub, payee = web.row
+    assert shared_channel_count(payer.state, hub.actor.address) == 2, (
+        "the ledger, and what it funds"
+    )
+    assert shared_channel_count(payer.state, payee.actor.address) == 1
+    assert shared_channel_count(hub.state, payee.actor.address) == 2

@@ -8,10 +8,12 @@ import random
 import pytest
 from msgspec.structs import replace
 
+from node.misbehaviour import REPEAT_COUNT_MAX, RETOLD_COUNT_PER_CHANNEL
 from protocols import messages
 from protocols.channel import supported_final
 from protocols.inputs import PayLedger
 from protocols.ledger import ledger_state
+from protocols.peer_sessions import is_loss, shared_channel_count
 from protocols.types import ChannelId
 from tests.support.lost_records import head_of
 from tests.support.restored_web import RestoredWeb, paid_by_final
@@ -66,6 +68,23 @@ def test_with_honest_peers_everything_goes_on_or_ends_at_its_true_balance(seed: 
         _goes_on_or_ends(web, ledger_id)
     web.nobody_equivocated()
     web.books_are_right()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(times(HONEST_COUNT)))
+def test_what_honest_peers_say_again_is_less_than_what_they_are_expelled_for(seed: int) -> None:
+    web = after_a_loss(seed)
+    pairs = [(one, other.actor.address) for one in web.row for other in web.row if one is not other]
+    before = [one.peer(peer).repeat_count for one, peer in pairs]
+    seen_losses = [
+        is_loss(one.state, peer, web.nodes[peer].peer(one.actor.address).received)
+        for one, peer in pairs
+    ]
+    web.meet()
+    for (one, peer), count, loss in zip(pairs, before, seen_losses, strict=True):
+        per_channel = RETOLD_COUNT_PER_CHANNEL if loss else REPEAT_COUNT_MAX
+        allowed = per_channel * max(1, shared_channel_count(one.state, peer))
+        assert one.peer(peer).repeat_count - count <= allowed, one.actor.name
 
 
 def _goes_on_or_ends(web: RestoredWeb, ledger_id: ChannelId) -> None:
