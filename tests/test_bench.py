@@ -257,6 +257,7 @@ def test_the_audit_of_an_honest_log_is_measured(tmp_path: Path) -> None:
         with_paths=False,
         with_growth=False,
         with_memory=False,
+        with_restart=False,
         effort=TINY,
         audit_events=300,
     )
