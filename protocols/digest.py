@@ -9,7 +9,7 @@ same way, apart: they follow from the same events and are nobody's to compare bu
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -57,6 +57,8 @@ class Change(Struct, frozen=True, gc=False):
     after: bytes | None
     place: int
     """Of the key in the order of its table."""
+    is_moved: bool = False
+    """Whether it was removed and came back, so that its place is another."""
 
 
 def take_changes(tables: Iterable[NamedTable]) -> Iterator[Change]:
@@ -64,21 +66,23 @@ def take_changes(tables: Iterable[NamedTable]) -> Iterator[Change]:
 
     However late that is, they are those of now. Nobody else takes notes until the end is reached.
     """
-    taken = [(named, named.table.take()) for named in tables]
-    return _changes([(named, notes) for named, notes in taken if notes])
+    taken = [(named, named.table.moved, named.table.take()) for named in tables]
+    return _changes([(named, moved, notes) for named, moved, notes in taken if notes])
 
 
-def _changes(taken: list[tuple[NamedTable, dict[bytes, Any]]]) -> Iterator[Change]:
-    for named, notes in taken:
+def _changes(
+    taken: list[tuple[NamedTable, Mapping[bytes, int], dict[bytes, Any]]],
+) -> Iterator[Change]:
+    for named, moved, notes in taken:
         table = named.table
-        places = table.places if isinstance(table, Table) else {}
         for key, kept_before in notes.items():
             kept = table.kept_at_taking(key)
-            if kept is kept_before:
+            is_moved = kept is not None and key in moved
+            if kept is kept_before and not is_moved:
                 continue
             before = None if kept_before is None else table.encoded(key, kept_before, canonical)
             after = None if kept is None else table.encoded(key, kept, canonical)
-            yield Change(named, key, before, after, places.get(key, 0))
+            yield Change(named, key, before, after, table.place_at_taking(key), is_moved)
 
 
 class Sums:

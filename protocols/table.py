@@ -8,7 +8,8 @@ replaced. Where that is, and what the values mean, is not known here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NoReturn, TypeVar
 
 FETCHED_COUNT_MAX = 4_096
@@ -33,7 +34,7 @@ class Table(dict[Key, Value]):
     Values are never None. Only `table[key] = value`, `del`, `pop` and `clear` change it.
     """
 
-    __slots__ = ("changed", "next_place", "places")
+    __slots__ = ("changed", "moved", "next_place", "places")
 
     def __init__(self, entries: Iterable[tuple[Key, Value]] = ()) -> None:
         super().__init__()
@@ -41,6 +42,9 @@ class Table(dict[Key, Value]):
         """By key that changed since the notes were last taken: what was kept there, or None."""
         self.places: dict[Key, int] = {}
         """By key that was set here: its place in the order of all that were ever added."""
+        self.moved: dict[Key, int] = {}
+        """By key that was removed since the notes were last taken, though it may be back: the
+        place it had first."""
         self.next_place = 0
         for key, value in entries:
             self[key] = value
@@ -59,7 +63,8 @@ class Table(dict[Key, Value]):
     def __delitem__(self, key: Key, /) -> None:
         before = _get(self, key)
         _delete(self, key)
-        self.places.pop(key, None)
+        place = int(before) if type(before) is Stored else self.places.pop(key, 0)
+        self.moved.setdefault(key, place)
         self.changed.setdefault(key, before)
 
     def __copy__(self) -> Table[Key, Value]:
@@ -73,6 +78,7 @@ class Table(dict[Key, Value]):
         dict.update(self, other)
         self.changed = {}
         self.places = {}
+        self.moved = {}
         self.next_place = other.next_place
 
     def pop(self, key: Key, default: Any = None, /) -> Any:
@@ -103,11 +109,16 @@ class Table(dict[Key, Value]):
     def take(self) -> dict[Key, Any]:
         """The notes since the last call; new ones are begun. Costs nothing, however many."""
         taken, self.changed = self.changed, {}
+        self.moved = {}
         return taken
 
     def kept_at_taking(self, key: Key) -> Any:
         """What was kept under the key when the notes were last taken; None for nothing."""
         return self.changed[key] if key in self.changed else _get(self, key)
+
+    def place_at_taking(self, key: Key) -> int:
+        """The place of that key when the notes were last taken, if it was there then."""
+        return self.moved[key] if key in self.moved else self.places.get(key, 0)
 
     def encoded(self, key: Key, kept: Any, encode: Callable[[Any], bytes]) -> bytes:
         """The bytes of what is or was kept under the key."""
@@ -201,6 +212,8 @@ class KeySet(set[Key]):
 
     next_place = 0
     """Its keys are in no order."""
+    moved: Mapping[bytes, int] = MappingProxyType({})
+    """Likewise."""
 
     def __init__(self, keys: Iterable[Key] = ()) -> None:
         super().__init__()
@@ -259,6 +272,10 @@ class KeySet(set[Key]):
         if key in self.changed:
             return self.changed[key]
         return True if key in self else None
+
+    def place_at_taking(self, key: Key) -> int:
+        """None of its keys has one."""
+        return 0
 
     def encoded(self, key: Key, kept: Any, encode: Callable[[Any], bytes]) -> bytes:
         """There is nothing to encode but that it is there."""

@@ -58,7 +58,7 @@ class SnapshotWriting:
                 batch.put(manifest_key(record_count), encode_manifest(manifest), handle)
                 break
             sums.note(change)
-            if change.before != change.after:
+            if change.before != change.after or change.is_moved:
                 key = version_key(change.named.name, change.key, record_count)
                 batch.put(key, encode_version(change.place, change.after), handle)
                 self.version_count += 1

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from protocols.digest import Change, Sums, canonical, digest_of_sum, take_changes, term
+from protocols.digest import (
+    Change,
+    NamedTable,
+    Sums,
+    canonical,
+    digest_of_sum,
+    take_changes,
+    term,
+)
 from protocols.entities import NodeState
+from protocols.table import Table
 from tests.support.builders import CHANNEL
 from tests.support.network import opened, pay
 
@@ -60,3 +69,22 @@ def test_a_change_takes_one_term_out_and_puts_another_in() -> None:
 def test_a_sum_below_zero_or_above_32_bytes_has_a_digest_as_well() -> None:
     assert digest_of_sum(-1) == b"\xff" * 32
     assert digest_of_sum(2**256 + 5) == (5).to_bytes(32, "big")
+
+
+def test_a_key_that_was_removed_and_is_back_has_its_new_place() -> None:
+    table: Table[bytes, int] = Table([(b"a", 1), (b"b", 1)])
+    named = NamedTable(b"active|", table, is_digested=False)
+    table.take()
+    table[b"a"] = table.pop(b"a")
+    (change,) = take_changes([named])
+    assert (change.before, change.after) == (b"1", b"1")
+    assert (change.place, change.is_moved) == (2, True)
+    assert list(take_changes([named])) == []
+
+
+def test_the_place_is_that_of_the_moment_whatever_becomes_of_the_key() -> None:
+    table: Table[bytes, int] = Table([(b"a", 1), (b"b", 1), (b"c", 1)])
+    changes = take_changes([NamedTable(b"active|", table, is_digested=False)])
+    table[b"a"] = table.pop(b"a")
+    del table[b"c"]
+    assert [(change.key, change.place) for change in changes] == [(b"a", 0), (b"b", 1), (b"c", 2)]

@@ -97,6 +97,24 @@ def test_what_did_not_change_is_not_written_again() -> None:
     assert 0 < second.version_count <= 2
 
 
+def test_what_came_back_to_a_table_keeps_its_new_place() -> None:
+    log = SnapshotLog()
+    log.write(RECORDED[:20])
+    mined = log.state.unconfirmed.mined
+    for intent_id in (b"a", b"b", b"c"):
+        mined[intent_id] = 7
+    log.snapshot()
+    log.write(RECORDED[20:21])
+    mined[b"a"] = mined.pop(b"a")
+    writing = SnapshotWriting(log.log, log.state)
+    mined[b"b"] = mined.pop(b"b")  # Not in this one.
+    del mined[b"c"]
+    while writing.advance(1, lambda: False) is None:
+        pass
+    held = load_snapshot(log.log, 21).state.unconfirmed.mined
+    assert list(held) == [b"b", b"c", b"a"]
+
+
 def test_a_slice_ends_when_it_is_time() -> None:
     _, writing = begun(30)
     asked: list[int] = []
