@@ -13,7 +13,7 @@ import pytest
 from node.faults import FAULT_POINTS
 from tests.simulation.simulator.__main__ import main, parser
 from tests.simulation.simulator.checkers.all import CHECKERS, NO_BUGS
-from tests.simulation.simulator.disk import WRITE_FAULTS
+from tests.simulation.simulator.disk import UNLOGGED_FAULTS, WRITE_FAULTS
 from tests.simulation.simulator.minimise import minimise
 from tests.simulation.simulator.plan import plan_of
 from tests.simulation.simulator.planted import PLANTED
@@ -38,6 +38,16 @@ FAULTS = (
     "message twisted",
     *(f"crash {point}" for point in FAULT_POINTS),
     *(f"write {fault}" for fault in WRITE_FAULTS),
+    *(f"write unlogged {fault}" for fault in UNLOGGED_FAULTS),
+    "write unlogged forgotten",
+    "spoil",
+    "snapshot taken",
+    "snapshot cut short",
+    "snapshot loaded",
+    "snapshot refused",
+    "fell back to a snapshot before",
+    "fell back to the whole log",
+    "snapshots swept",
 )
 """What the fixed seeds meet, in each part of them."""
 

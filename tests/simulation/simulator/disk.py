@@ -2,12 +2,15 @@
 
 It outlives the processes that use it. A write that returned is there after any crash, unless the
 fault says otherwise; of one that did not return nobody can say, so the fault says that as well.
+Of writes beside the write-ahead log a crash keeps the oldest, so many as it likes, and those before
+the last flush.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
+from random import Random
 
 from node.store.batch import SYNCED_KEY
 from node.store.kv import (
@@ -16,11 +19,14 @@ from node.store.kv import (
     META,
     OUTBOX,
     SIGNED_TURNS,
+    SNAPSHOTS,
     KeyValueDamaged,
     KeyValueError,
     WriteBatch,
 )
 from node.store.memory import MemoryBatch, MemoryKeyValue
+from node.store.record import seq_key
+from node.store.snapshots import PLACE_SIZE_BYTES
 from node.store.tail import TailCut
 
 LOST = "lost"
@@ -34,16 +40,23 @@ FULL = "full"
 FULL_KEPT = "full, kept"
 """The write fails, and all of it is there: after an error nobody can say (M28)."""
 WRITE_FAULTS = (LOST, KEPT, TORN, FULL, FULL_KEPT)
+UNLOGGED_FAULTS = (LOST, KEPT, FULL, FULL_KEPT)
 
-DAMAGED_FAMILIES = (LOG, META, OUTBOX, SIGNED_TURNS)
+DAMAGED_FAMILIES = (LOG, META, OUTBOX, SIGNED_TURNS, SNAPSHOTS)
 """Where bits may flip."""
 
 Place = tuple[str, bytes]
+Undo = list[tuple[str, bytes, bytes | None]]
+"""What a batch replaced: family, key, the value before."""
 
 
-def is_read_at_start(place: Place) -> bool:
-    """Whether a node that starts reads what is there."""
-    return place[0] in (LOG, OUTBOX) or place == (META, SYNCED_KEY)
+def is_read_at_start(place: Place, from_seq: int) -> bool:
+    """Whether a node that starts reads what is there; of the log it reads records from that one
+    on, those behind its snapshot."""
+    family, key = place
+    if family == LOG:
+        return key >= seq_key(from_seq)
+    return family == OUTBOX or place == (META, SYNCED_KEY)
 
 
 class PowerCut(BaseException):
@@ -53,18 +66,26 @@ class PowerCut(BaseException):
 class FaultyKeyValue(MemoryKeyValue):
     """Meets `kv.KeyValue`, and fails as planned."""
 
-    def __init__(self, note: Callable[[str], None] = lambda fault: None) -> None:
-        """`note` is told of each fault that happens."""
+    def __init__(
+        self, note: Callable[[str], None] = lambda fault: None, random: Random | None = None
+    ) -> None:
+        """`note` is told of each fault that happens; `random` says what crashes keep."""
         super().__init__()
         self.write_count = 0
         self.faults: dict[int, str] = {}
         """By the number of the write, from 1 on: what happens to it."""
+        self.unlogged_count = 0
+        self.unlogged_faults: dict[int, str] = {}
+        """The same of writes beside the write-ahead log."""
+        self._random = random or Random(0)
+        self._unflushed: list[Undo] = []
+        """Of each of those since the last flush, oldest first."""
         self.cut: TailCut | None = None
         """What a start finds torn at the end of the log, until the log tells of it."""
         self.is_damaged = False
         self._note = note
-        self._newest: list[tuple[str, bytes, bytes | None]] = []
-        """What the newest batch replaced: family, key, the value before."""
+        self._newest: Undo = []
+        """Of the newest batch."""
         self._flipped: dict[Place, bytes] = {}
         """Wrong bytes on the disk, with the right ones."""
         self._noticed: set[Place] = set()
@@ -82,8 +103,7 @@ class FaultyKeyValue(MemoryKeyValue):
         if fault in (None, KEPT, FULL_KEPT):
             self._newest = list(self._before(batch))
             super().write(batch)
-            if self._flipped:
-                self._overwrite()
+            self._overwrite(self._newest)
         if fault == TORN:
             self.cut = TailCut("wal", 1 + len(batch.changes))
         if fault in (FULL, FULL_KEPT):
@@ -91,9 +111,54 @@ class FaultyKeyValue(MemoryKeyValue):
         if fault is not None:
             raise PowerCut(fault)
 
-    def _overwrite(self) -> None:
+    def write_unlogged(self, batch: WriteBatch) -> None:
+        """As the port says, unless a fault is planned for this write. None of it tears."""
+        assert isinstance(batch, MemoryBatch), "a batch of another store"
+        self.unlogged_count += 1
+        fault = self.unlogged_faults.pop(self.unlogged_count, None)
+        if fault is not None:
+            self._note(f"unlogged {fault}")
+        if fault in (None, KEPT, FULL_KEPT):
+            undo = list(self._before(batch))
+            super().write_unlogged(batch)
+            self._overwrite(undo)
+            self._unflushed.append(undo)
+        if fault in (FULL, FULL_KEPT):
+            raise KeyValueError("no space left on device")
+        if fault is not None:
+            raise PowerCut(fault)
+
+    def flush(self, family: str, *, wait: bool) -> None:
+        """As the port says; one that is not waited for may come too late."""
+        super().flush(family, wait=wait)
+        if wait or self._random.random() < 0.5:
+            self._unflushed = []
+
+    def reopen(self) -> None:
+        """After a crash: of what was written beside the write-ahead log the newest is lost."""
+        super().reopen()
+        kept_count = self._random.randint(0, len(self._unflushed))
+        lost, self._unflushed = self._unflushed[kept_count:], []
+        for undo in reversed(lost):
+            self._undo(undo)
+        if lost:
+            self._note("unlogged forgotten")
+
+    def _undo(self, undo: Undo) -> None:
+        batch = MemoryBatch()
+        for family, key, value in reversed(undo):
+            if value is None:
+                batch.delete(key, family)
+            else:
+                batch.put(key, value, family)
+        super().write(batch)
+        self._overwrite(undo)
+
+    def _overwrite(self, undo: Undo) -> None:
         """What was written anew is right again."""
-        for family, key, _ in self._newest:
+        if not self._flipped:
+            return
+        for family, key, _ in undo:
             self._flipped.pop((family, key), None)
             self._noticed.discard((family, key))
         self.is_damaged = bool(self._flipped)
@@ -111,14 +176,7 @@ class FaultyKeyValue(MemoryKeyValue):
         """The newest batch, acknowledged as it was, turns out torn; False if there is none."""
         if not self._newest:
             return False
-        batch = MemoryBatch()
-        for family, key, value in reversed(self._newest):
-            if value is None:
-                batch.delete(key, family)
-            else:
-                batch.put(key, value, family)
-        super().write(batch)
-        self._overwrite()
+        self._undo(self._newest)
         if is_reported:
             self.cut = TailCut("wal", 1 + len(self._newest))
         self._newest = []
@@ -130,16 +188,18 @@ class FaultyKeyValue(MemoryKeyValue):
         """One bit of a value is wrong from now on."""
         family, key = place
         value = bytearray(self._values[family][key])
-        value[bit // 8 % len(value)] ^= 1 << bit % 8
+        place_in_value = bit // 8 % len(value)
+        value[place_in_value] ^= 1 << bit % 8
         self._flipped.setdefault(place, self._values[family][key])
         self._values[family][key] = bytes(value)
-        if is_noticed or family != LOG:
+        is_summed = family == SNAPSHOTS and place_in_value >= PLACE_SIZE_BYTES
+        if is_noticed or not (family == LOG or is_summed):
             self._noticed.add(place)
         self.is_damaged = True
 
-    def places(self) -> list[Place]:
+    def places(self, families: Sequence[str] = DAMAGED_FAMILIES) -> list[Place]:
         """What can be damaged, in order."""
-        found = [(family, key) for family in DAMAGED_FAMILIES for key in self._keys[family]]
+        found = [(family, key) for family in families for key in self._keys[family]]
         return [place for place in found if self._values[place[0]][place[1]]]
 
     def right_value(self, family: str, key: bytes) -> bytes | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import TYPE_CHECKING
 
 from node.outbox import ChainDoor
@@ -83,7 +84,9 @@ class SimulatedNode:
         self.world = world
         self.actor = actor
         self.is_honest = is_honest
-        self.disk = FaultyKeyValue(lambda fault: world.note(f"write {fault}"))
+        self.chance = Random(f"{world.plan.seed} {actor.name}")
+        """For what the disk and the snapshots do: apart from what the story draws."""
+        self.disk = FaultyKeyValue(lambda fault: world.note(f"write {fault}"), self.chance)
         self.faults = PlannedFaults(world.note)
         self.shadow = Shadow(self.disk)
         self.process: Process | None = None
@@ -142,6 +145,8 @@ class SimulatedNode:
         except StoreError as error:
             self._start_failed(error)
             return
+        except Violation:
+            raise
         except Exception as error:
             rule = "starts" if self.disk.is_damaged else "no bugs"
             raise Violation(rule, f"{self.actor.name} could not start: {error!r}") from error
@@ -166,6 +171,8 @@ class SimulatedNode:
     def _end(self) -> None:
         assert self.process is not None
         self.process.is_alive = False
+        if self.process.is_in_snapshot:
+            self.world.note("snapshot cut short")
         self.process = None
         self.world.network.leave(self.address)
 
@@ -185,6 +192,7 @@ class SimulatedNode:
         except (PowerCut, StoreError) as failure:
             self.failed(process, failure)
             return
+        self.world.note("snapshot taken")
         self.stepped(process)
         self._end()
         self._start_later()
@@ -216,7 +224,7 @@ class SimulatedNode:
             self.shadow.take_news()
 
     def stepped(self, process: Process) -> None:
-        """A turn ended well."""
+        """A turn ended well, or a slice of work on a snapshot."""
         self.world.stepped(self, self.shadow.take_news())
 
     # --- from outside ---

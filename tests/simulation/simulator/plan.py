@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from node.faults import FAULT_POINTS
-from tests.simulation.simulator.disk import WRITE_FAULTS
+from tests.simulation.simulator.disk import UNLOGGED_FAULTS, WRITE_FAULTS
 from tests.simulation.simulator.network import CALM, Weather
 
 STORY_MS = 40_000
@@ -56,7 +56,7 @@ class Fault(Struct, frozen=True):
     """One thing that goes wrong."""
 
     kind: str
-    """kill, stop, point, write, part, hang-up, endpoint, flip or cut."""
+    """kill, stop, point, write, unlogged, part, hang-up, endpoint, flip, spoil or cut."""
     who: int
     at_ms: int = 0
     lasts_ms: int = 0
@@ -156,6 +156,12 @@ def _faults(random: Random, people_count: int) -> list[Fault]:
     if random.random() < 0.08:
         at_ms = random.randint(1_000, STORY_MS)
         faults.append(Fault("cut", random.randrange(people_count), at_ms))
+    for _ in range(random.choice((0, 0, 1, 2))):
+        who, name = random.randrange(people_count), random.choice(UNLOGGED_FAULTS)
+        faults.append(Fault("unlogged", who, name=name, count=random.randint(1, 60)))
+    if random.random() < 0.3:
+        at_ms = random.randint(5_000, STORY_MS)
+        faults.append(Fault("spoil", random.randrange(people_count), at_ms))
     return faults
 
 

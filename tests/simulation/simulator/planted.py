@@ -17,12 +17,14 @@ from node.outbox import Outbox
 from node.requests import Requests
 from node.step import Queued, Step
 from node.store import log as store_log
+from node.store import snapshot_loading
 from node.store.batch import Batch, turn_key
 from node.store.kv import OUTBOX, SIGNED_TURNS
 from node.store.log import EventLog
 from node.store.record import CHAIN_SIZE_BYTES, Record, decode_record
-from protocols import draft as draft_room
+from node.store.snapshots import is_manifest_key
 from protocols import (
+    digest,
     events,
     ledger,
     ledger_queue,
@@ -31,13 +33,16 @@ from protocols import (
     receipts,
     virtual_paths,
 )
+from protocols import draft as draft_room
 from protocols.channel import Channel, SignedTurn
 from protocols.draft import Draft
 from protocols.effects import SendMessage, outbox_key
 from protocols.messages import Payment
+from protocols.node_state import NodeState
 from protocols.objectives import guarantees, virtualfund
-from protocols.objectives.base import WaitingFor
+from protocols.objectives.base import Objective, WaitingFor
 from protocols.state import FixedPart
+from tests.simulation.simulator.disk import FaultyKeyValue
 from tests.simulation.simulator.node import SimulatedNode
 from tests.simulation.simulator.process import Process
 
@@ -183,6 +188,43 @@ def _fold_differs() -> list[Change]:
     return [(Step, "record", other_time)]
 
 
+def _snapshot_without_a_field() -> list[Change]:
+    """Values are stored, and summed, without one of their fields."""
+    whole = digest.canonical
+
+    def without(value: Any) -> bytes:
+        return whole(replace(value, crank_count=0) if isinstance(value, Objective) else value)
+
+    return [(digest, "canonical", without)]
+
+
+def _snapshot_without_a_view() -> list[Change]:
+    """What is under way is not stored, and not missed."""
+    views = NodeState._views
+
+    def fewer(state: NodeState) -> Iterator[Any]:
+        return (named for named in views(state) if named[0] != b"proven|")
+
+    return [(NodeState, "_views", fewer)]
+
+
+def _unlogged_believed() -> list[Change]:
+    """A manifest outlives versions it speaks of, and nobody sums up what is there."""
+    write_unlogged = FaultyKeyValue.write_unlogged
+
+    def ahead(disk: FaultyKeyValue, batch: Any) -> None:
+        count = len(disk._unflushed)
+        write_unlogged(disk, batch)
+        if any(is_manifest_key(key) and value for _, key, value, _ in batch.changes):
+            # Durable by itself, whatever becomes of what was written before.
+            disk._unflushed[count:] = []
+
+    return [
+        (FaultyKeyValue, "write_unlogged", ahead),
+        (snapshot_loading._Loading, "_require_sums", lambda loading: None),
+    ]
+
+
 def _retry_paid_twice() -> list[Change]:
     """A request id that was used is not found again."""
     return [(Requests, "find", lambda requests, command: None)]
@@ -298,6 +340,9 @@ PLANTED = {
     "outbox forgotten at a start": PlantedBug("outbox", _outbox_forgotten),
     "never sent again": PlantedBug("everything ends", _never_sent_again),
     "fold differs from memory": PlantedBug("fold equals memory", _fold_differs),
+    "snapshot without a field": PlantedBug("fold equals memory", _snapshot_without_a_field),
+    "snapshot without a view": PlantedBug("fold equals memory", _snapshot_without_a_view),
+    "unlogged write believed durable": PlantedBug("fold equals memory", _unlogged_believed),
     "retry paid twice": PlantedBug("orders carried out once", _retry_paid_twice),
     "double deposit": PlantedBug("one deposit", _double_deposit),
     "equivocation": PlantedBug("no equivocation", _equivocation),

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 from node.engine import Engine, replay
 from node.faults import Faults
 from node.outbox import Outbox
+from node.store.errors import StoreError
 from node.store.log import EventLog
+from node.store.snapshot_loading import Loaded, load_snapshot
+from node.store.snapshot_writing import remove_newer
 from protocols import events, inputs
 from protocols.draft import Context, Decision
 from protocols.messages import decode_body
@@ -17,6 +20,7 @@ from protocols.node_state import NodeState
 from protocols.types import Address, Bytes32
 from tests.simulation.simulator.chain import ChainRoom
 from tests.simulation.simulator.disk import PowerCut
+from tests.simulation.simulator.violation import Violation
 from tests.support.builders import ADJUDICATOR, CHAIN_ID, CONSENSUS_APP, PAYMENT_APP
 
 if TYPE_CHECKING:
@@ -31,6 +35,8 @@ TOKEN = b"\x70" * 20
 HUB_FEE = 7
 """What every node takes for carrying a channel."""
 DURATION_S_MIN = 3_600
+SLICE_PAUSES_MS = (0, 1, 10, 100, 1_000)
+"""Between slices of a snapshot: some are whole at once, some are long in the making."""
 
 
 class PlannedFaults(Faults):
@@ -83,12 +89,10 @@ class Process:
         self.node = node
         self.address = node.actor.address
         self.is_alive = True
-        self.turn_is_planned = False
+        self.turn_is_planned = self._slice_is_planned = False
         self.log = EventLog.open(NOWHERE, kv=node.disk)
         self.log.tail_cut = node.disk.cut
-        self.state = NodeState()
-        for _ in replay(self.log, self.state):
-            pass
+        self.state = self._restored()
         self.room = ChainRoom(
             node.world.chain,
             self.address,
@@ -106,9 +110,45 @@ class Process:
             acknowledge=door.acknowledge,
             clock_ms=node.clock_ms,
             faults=node.faults,
+            snapshot_record_count=self.loaded_count,
+            timer_s=lambda: node.world.schedule.now_ms / 1_000,
         )
         self._begin_log()
         self.outbox.load(effect for _, effect in self.log.outbox())
+
+    def _restored(self) -> NodeState:
+        """What the disk gives. That it folds is known: the checkers do so record by record."""
+        try:
+            return self._load()
+        except StoreError:
+            raise
+        except Exception as error:
+            if self.node.disk.is_damaged:
+                raise
+            what = f"{self.node.actor.name} cannot go on from its snapshot: {error!r}"
+            raise Violation("fold equals memory", what) from error
+
+    def _load(self) -> NodeState:
+        """The newest good snapshot and the records behind it, as the daemon has it."""
+        loaded = load_snapshot(self.log, self.log.next_seq)
+        remove_newer(self.log, loaded)
+        for _ in replay(self.log, loaded.state, loaded.record_count):
+            pass
+        self.loaded_count = loaded.record_count
+        """Records of the snapshot it began from, 0 for none."""
+        self.read_from_seq = min(loaded.record_count, max(0, self.log.next_seq - 1))
+        """From there on the log was read: the last record always is."""
+        self._note_loaded(loaded)
+        return loaded.state
+
+    def _note_loaded(self, loaded: Loaded) -> None:
+        note = self.node.world.note
+        if loaded.record_count:
+            note("snapshot loaded")
+        for _ in loaded.refused:
+            note("snapshot refused")
+        if loaded.refused:
+            note(f"fell back to {'a snapshot before' if loaded.record_count else 'the whole log'}")
 
     def _cursor(self) -> int:
         return self.state.node.processed_block_num if self.log.next_seq else -1
@@ -216,3 +256,35 @@ class Process:
                 self.node.stepped(self)
         if engine._failure is not None and self.is_alive:
             self.node.failed(self, engine._failure)
+        self._plan_slice()
+
+    # --- snapshots, a slice at a time between turns ---
+
+    @property
+    def is_in_snapshot(self) -> bool:
+        """Whether one is begun and not whole."""
+        return self.engine.snapshots._writing is not None
+
+    def _plan_slice(self) -> None:
+        if self.is_alive and self.engine.snapshots.is_working and not self._slice_is_planned:
+            self._slice_is_planned = True
+            delay_ms = self.node.chance.choice(SLICE_PAUSES_MS)
+            self.node.world.schedule.after(delay_ms, self._slice)
+
+    def _slice(self) -> None:
+        self._slice_is_planned = False
+        if not self.is_alive:
+            return
+        keeper, world = self.engine.snapshots, self.node.world
+        newest, sweep = keeper.newest_record_count, keeper._sweep
+        try:
+            self.engine._tend_snapshots()
+        except (PowerCut, StoreError) as failure:
+            self.node.failed(self, failure)
+            return
+        if keeper.newest_record_count != newest:
+            world.note("snapshot taken")
+        if sweep is not None and keeper._sweep is None and sweep.removed_count:
+            world.note("snapshots swept")
+        self.node.stepped(self)
+        self._plan_slice()

@@ -15,6 +15,7 @@ from typing import Any
 
 from node.answers import Answer
 from node.store.errors import StoreError
+from node.store.kv import SNAPSHOTS
 from protocols.channel import Channel, ChannelStatus, status
 from protocols.effects import BroadcastTransaction, ReadHoldings, SubmitTransaction
 from protocols.error import ProtocolError
@@ -27,6 +28,7 @@ from tests.simulation.simulator.checkers.all import CHECKERS
 from tests.simulation.simulator.checkers.base import Checker, News, Step
 from tests.simulation.simulator.checkers.fold import FAMILIES
 from tests.simulation.simulator.checkers.money import is_move
+from tests.simulation.simulator.disk import Place
 from tests.simulation.simulator.liar import Liar
 from tests.simulation.simulator.network import CALM, Network
 from tests.simulation.simulator.node import SimulatedNode
@@ -34,6 +36,7 @@ from tests.simulation.simulator.owner import Order, Owners
 from tests.simulation.simulator.plan import DIRECT, LEDGER, STORY_MS, VIRTUAL, Fault, Plan
 from tests.simulation.simulator.plan import Step as Wish
 from tests.simulation.simulator.schedule import Schedule
+from tests.simulation.simulator.snapshots import frequent_snapshots, newest_versions
 from tests.support.timed_web import PEOPLE
 
 CHAIN_DEPTH = 1
@@ -97,6 +100,10 @@ class World:
 
     def run(self) -> None:
         """The story with its faults, then rest, then every channel is closed, then rest again."""
+        with frequent_snapshots():
+            self._run()
+
+    def _run(self) -> None:
         for node in self.nodes:
             node.start()
         for fault in self.plan.faults:
@@ -129,6 +136,7 @@ class World:
         self.network.mend()
         for node in self.nodes:
             node.disk.faults.clear()
+            node.disk.unlogged_faults.clear()
             node.disk.mend()
             node.faults.plan.clear()
             node.endpoint_lost_count = 0
@@ -228,6 +236,8 @@ class World:
             node.faults.plan.add((fault.name, fault.count))
         elif fault.kind == "write":
             node.disk.faults[fault.count] = fault.name
+        elif fault.kind == "unlogged":
+            node.disk.unlogged_faults[fault.count] = fault.name
         else:
             self.schedule.after(fault.at_ms, partial(self._happen, fault, node))
 
@@ -249,7 +259,9 @@ class World:
             case "endpoint":
                 self._lose_endpoint(node, fault.lasts_ms)
             case "flip":
-                self._flip(node)
+                self._flip(node, node.disk.places())
+            case "spoil":
+                self._flip(node, newest_versions(node.disk))
 
     def _lose_endpoint(self, node: SimulatedNode, lasts_ms: int) -> None:
         self._set_endpoint(node, 1)
@@ -261,14 +273,14 @@ class World:
             if node.process is not None:
                 node.process.room.is_down = node.endpoint_lost_count > 0
 
-    def _flip(self, node: SimulatedNode) -> None:
+    def _flip(self, node: SimulatedNode, places: list[Place]) -> None:
         """One bit on the disk; whoever is running may not read it, so it starts again."""
-        places = node.disk.places()
         if not self.is_calm and places and not node.disk.is_damaged:
             place = self.random.choice(places)
             is_noticed = self.random.random() < 0.5
             node.disk.flip(place, self.random.randrange(1 << 16), is_noticed=is_noticed)
-            if self.random.random() < 0.7:
+            # What a running node holds of a snapshot it has summed: damage is for the next start.
+            if self.random.random() < 0.7 or place[0] == SNAPSHOTS:
                 node.kill()
 
     # --- closing ---
@@ -330,8 +342,9 @@ class World:
         self.note("start")
         if was_cut:
             self.note("tail cut")
-        news = node.shadow.take_news()
-        self._stepped(node, news)
+        for family in FAMILIES:
+            self._known.pop((node.address, family), None)
+        self._stepped(node, node.shadow.take_news())
         self._ask("started", node, was_cut=was_cut)
 
     def stepped(self, node: SimulatedNode, news: News) -> None:

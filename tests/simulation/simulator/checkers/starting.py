@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from node.store.errors import LogDamaged, StoreError
-from node.store.kv import LOG
+from node.store.kv import LOG, SNAPSHOTS
 from node.store.record import CHAIN_SIZE_BYTES, decode_record, seq_key
 from protocols.events import LogTailCut
 from tests.simulation.simulator.checkers.base import Checker
@@ -21,6 +21,7 @@ class Starting(Checker):
     name = "starts"
 
     def started(self, node: SimulatedNode, *, was_cut: bool) -> None:
+        assert node.process is not None
         if was_cut:
             told = any(
                 isinstance(self._event(node, seq), LogTailCut)
@@ -30,7 +31,7 @@ class Starting(Checker):
         else:
             self.check_count += 1
         for family, key in node.disk.damage:
-            read = is_read_at_start((family, key))
+            read = is_read_at_start((family, key), node.process.read_from_seq)
             self.require(not read, "damage was read and not noticed", node.actor.name, family, key)
 
     def _event(self, node: SimulatedNode, seq: int) -> object:
@@ -38,7 +39,8 @@ class Starting(Checker):
         return value and decode_record(value[CHAIN_SIZE_BYTES:]).event()
 
     def refused_to_start(self, node: SimulatedNode, error: StoreError) -> None:
-        damage = node.disk.damage
+        # Damage to a snapshot never keeps a node from starting.
+        damage = [place for place in node.disk.damage if place[0] != SNAPSHOTS]
         self.require(damage, "a sound log was refused", node.actor.name, str(error))
         self.require(isinstance(error, LogDamaged), "damage by another name", repr(error))
         assert isinstance(error, LogDamaged)
