@@ -125,7 +125,7 @@ RUNS = (
     ),
     pytest_run(
         "truncations",
-        "a write-ahead log cut at every write, two bytes around it, and at 5,000 random lengths",
+        "a write-ahead log cut at every write, two bytes around it, and at 500 random lengths",
         10,
         "-n",
         "2",

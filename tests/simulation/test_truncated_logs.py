@@ -20,10 +20,10 @@ from node.store.tail import TailCut
 from tests.support.logs import GENESIS, TIME_MS, message, newest, payment
 from tests.support.soak import times
 
-BATCH_COUNT = 60
+BATCH_COUNT = times(12)
 PART_COUNT = 4
 """As many tests share the lengths out, so that as many processes may."""
-RANDOM_LENGTH_COUNT = times(500)
+RANDOM_LENGTH_COUNT = times(50)
 MARGINS = (-2, -1, 0, 1, 2)
 
 
