@@ -18,6 +18,8 @@ from node.limits import (
 )
 from node.moments import AtBlock, AtRecord, AtTime, Moment, utc_text
 from node.store.log import EventLog
+from node.store.snapshot_loading import Loaded
+from node.store.snapshot_loading import loading as load_in_steps
 from protocols import events
 from protocols.moment_errors import MomentAhead, MomentBeforeLog
 from protocols.node_state import NodeState, apply_all
@@ -120,8 +122,16 @@ class History:
         return counts
 
     async def _fold(self, seq: int) -> NodeState:
-        state = NodeState()
-        for pairs in self._log.event_blocks(0, seq + 1):
+        loading = load_in_steps(self._log, seq + 1)
+        while True:
+            try:
+                next(loading)
+            except StopIteration as done:
+                loaded: Loaded = done.value
+                break
+            await trio.lowlevel.checkpoint()
+        state = loaded.state
+        for pairs in self._log.event_blocks(loaded.record_count, seq + 1):
             apply_all(state, [(event, record.time_ms) for record, event in pairs])
             await trio.lowlevel.checkpoint()
         return state

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import trio
@@ -12,12 +13,14 @@ from node import history
 from node.history import History
 from node.limits import PAST_STATE_COUNT_MAX
 from node.moments import AtBlock, AtRecord, AtTime
-from node.store.kv import BLOCK_COUNT_MAX
+from node.store.kv import BLOCK_COUNT_MAX, SNAPSHOTS
+from node.store.snapshots import manifest_key
 from protocols import inputs
 from protocols.moment_errors import MomentAhead, MomentBeforeLog
 from protocols.node_state import NodeState, apply
 from tests.support.builders import CHANNEL
 from tests.support.engine_rig import START_MS, Rig, opened, pay
+from tests.support.snapshot_logs import SnapshotLog, look
 
 
 async def lived() -> tuple[Rig, History]:
@@ -220,3 +223,38 @@ async def test_what_is_too_much_is_not_counted(monkeypatch: pytest.MonkeyPatch) 
     assert found is not None
     assert found.total() == 10
     assert await past.record_counts(0, rig.log.next_seq - 1, CHANNEL) is None
+
+
+async def test_every_moment_is_the_same_from_a_snapshot_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig, _ = await lived()
+    log = SnapshotLog()
+    recorded = [(record.time_ms, event) for record, event in rig.log.read_events()]
+    for begin in range(0, len(recorded), 7):
+        log.write(recorded[begin : begin + 7])
+        log.snapshot()
+    past, begun_at = History(log.log, lambda: 2**62), []
+    real_fold = history.apply_all
+
+    def noted(state: NodeState, pairs: list[Any]) -> None:
+        begun_at.append(len(pairs))
+        real_fold(state, pairs)
+
+    monkeypatch.setattr(history, "apply_all", noted)
+    for seq in range(len(recorded)):
+        assert look(await past.state_at(seq)) == look(log.folded(seq + 1))
+    # Never more than what the snapshot before leaves to be folded.
+    assert max(begun_at) < 7
+
+
+async def test_a_damaged_snapshot_costs_the_past_time_and_nothing_else() -> None:
+    rig, _ = await lived()
+    log = SnapshotLog()
+    recorded = [(record.time_ms, event) for record, event in rig.log.read_events()]
+    log.write(recorded[:20])
+    log.snapshot()
+    log.write(recorded[20:])
+    batch = log.kv.new_batch()
+    batch.put(manifest_key(20), b"\x00" * 80, SNAPSHOTS)
+    log.kv.write_unlogged(batch)
+    past = History(log.log, lambda: 2**62)
+    assert look(await past.state_at(25)) == look(log.folded(26))

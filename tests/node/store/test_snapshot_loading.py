@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Generator
 
 import pytest
 
 from node.store.errors import SnapshotGone
 from node.store.kv import SNAPSHOTS, KeyValueDamaged
 from node.store.memory import MemoryKeyValue
-from node.store.snapshot_loading import Pin, load_snapshot, restore_state
+from node.store.snapshot_loading import (
+    Loaded,
+    Pin,
+    load_snapshot,
+    loading,
+    restore_state,
+)
+from node.store.snapshot_sweeping import SnapshotSweep
 from node.store.snapshots import manifest_key, range_of
 from protocols.entities import NodeState
 from protocols.table import StoredTable
@@ -174,6 +182,42 @@ def test_snapshots_that_cannot_be_read_cost_time_and_nothing_else(where: bytes) 
     assert "a bad block" in reasons(log)[0][1]
     again = log.restarted()
     assert look(again.state) == look(log.state)
+
+
+# --- in steps ---
+
+
+def drained(steps: Generator[None, None, Loaded]) -> tuple[int, Loaded]:
+    """How many steps there were, and what they led to."""
+    count = 0
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return count, done.value
+        count += 1
+
+
+def test_a_snapshot_is_loaded_in_steps() -> None:
+    log = with_snapshots(paid(), 20, 30)
+    step_count, loaded = drained(loading(log.log, 30))
+    assert step_count > 5
+    assert loaded.record_count == 30
+    assert look(fold_on(log.log, loaded.state, 30)) == look(log.state)
+
+
+def test_what_is_being_loaded_is_not_swept_meanwhile() -> None:
+    log = with_snapshots(paid(), 20, 30)
+    steps = loading(log.log, 25)
+    next(steps)
+    assert [pin.record_count for pin in log.log.pins if isinstance(pin, Pin)] == [20]
+    edit(log, manifest_key(20), None)
+    sweep = SnapshotSweep(log.log)
+    while not sweep.advance():
+        pass
+    _, loaded = drained(steps)
+    assert (loaded.record_count, loaded.refused) == (20, ())
+    assert look(fold_on(log.log, loaded.state, 20)) == look(log.state)
 
 
 def test_a_value_that_is_gone_when_it_is_asked_for_is_named() -> None:

@@ -9,19 +9,25 @@ import pytest
 from node.store import snapshot_sweeping
 from node.store.kv import SNAPSHOTS
 from node.store.snapshot_loading import restore_state
-from node.store.snapshot_sweeping import KEPT_COUNT, SnapshotSweep, kept_counts
+from node.store.snapshot_sweeping import (
+    KEPT_COUNT,
+    KEPT_INTERVAL_RECORD_COUNT,
+    SnapshotSweep,
+    kept_counts,
+)
 from node.store.snapshots import manifests
 from tests.simulation.test_virtual_web import run
 from tests.support.snapshot_logs import SnapshotLog, look
 
 
-def test_the_newest_are_kept_and_the_first_behind_every_hundred_thousand() -> None:
-    counts = list(range(1_000, 350_000, 1_000))
+def test_the_newest_are_kept_and_the_first_behind_every_interval() -> None:
+    assert 100_000 % KEPT_INTERVAL_RECORD_COUNT == 0
+    counts = list(range(1_000, 90_000, 1_000))
     kept = kept_counts(counts)
-    assert kept == [100_000, 200_000, 300_000, *counts[-KEPT_COUNT:]]
+    assert kept == [25_000, 50_000, 75_000, *counts[-KEPT_COUNT:]]
     assert kept_counts([5, 7]) == [5, 7]
     assert kept_counts([]) == []
-    assert kept_counts([99_999, 250_001, 250_000, *range(250_002, 250_030)])[0] == 250_000
+    assert kept_counts([24_999, 250_001, 250_000, *range(250_002, 250_030)])[0] == 250_000
 
 
 def swept(log: SnapshotLog) -> int:
