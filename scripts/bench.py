@@ -1,7 +1,7 @@
 """Measure this node beside the limits of the machine it runs on.
 
     python scripts/bench.py                 everything, in a few minutes
-    python scripts/bench.py --only store    durable appends and replay, without daemons
+    python scripts/bench.py --only store    durable appends, replay and time travel, without daemons
     python scripts/bench.py --only paths    batches, ledgers and virtual channels, three daemons
     python scripts/bench.py --only audit    the audit of a million events
     python scripts/bench.py --only memory   what a live channel costs its hub, three daemons
@@ -27,7 +27,7 @@ if __name__ == "__main__":
     # Python puts this file's folder first; the packages lie beside it.
     sys.path[0] = str(ROOT)
 
-from scripts.benchmarks import audits, growth, limits, machine, report, store  # noqa: E402
+from scripts.benchmarks import audits, growth, history, limits, machine, report, store  # noqa: E402
 from scripts.benchmarks.memory import MemoryPlan, hub_bytes_per_channel  # noqa: E402
 from scripts.benchmarks.paths import PathPlan, measure_delayed, measure_paths  # noqa: E402
 from scripts.benchmarks.pauses import PausePlan, measure_pauses  # noqa: E402
@@ -50,6 +50,7 @@ class Plan:
     append_batches: int = 500
     proof_records: int = 1_000_000
     replay_events: int = 200_000
+    history_events: int = history.EVENT_COUNT
     audit_events: int = 1_000_000
     effort: limits.Effort = field(default_factory=limits.Effort)
     payments: PaymentPlan = field(default_factory=PaymentPlan)
@@ -65,7 +66,7 @@ Figures = dict[str, float]
 
 def _measure_store(plan: Plan, workspace: Path) -> tuple[Figures, Figures]:
     """Figures and details of the log alone."""
-    _say("durable appends, proofs and replay")
+    _say("durable appends, proofs, replay and time travel")
     proofs = store.proofs(workspace / "proofs", plan.proof_records)
     figures = {
         "appends_per_s": store.appends_per_s(workspace / "appends", plan.append_batches),
@@ -75,6 +76,7 @@ def _measure_store(plan: Plan, workspace: Path) -> tuple[Figures, Figures]:
         "replay_of_states_per_s": audits.replay_of_states_per_s(
             workspace / "states", plan.replay_events // 10
         ),
+        "time_travel_ms": history.time_travel_ms(workspace / "history", plan.history_events),
     }
     return figures, {"proof_slowest_ms": proofs.slowest_ms, "tree_us_per_record": proofs.tree_us}
 

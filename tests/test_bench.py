@@ -18,7 +18,7 @@ from node.verify.pool import core_count
 from protocols import events
 from protocols.node_state import NodeState
 from scripts import bench
-from scripts.benchmarks import growth, limits, machine, report, sound_logs, store
+from scripts.benchmarks import growth, history, limits, machine, report, sound_logs, store
 from scripts.benchmarks.limits import Effort, Parts
 from scripts.benchmarks.machine import Pressure, PressureMeter
 from scripts.benchmarks.memory import RETENTION, MemoryPlan
@@ -170,6 +170,7 @@ def test_every_aim_has_its_limit_and_its_share() -> None:
         "proof_ms": (5.0, 1.0, True),
         "replay_per_s": ("L7", 0.18, False),
         "replay_of_states_per_s": ("L7", 0.04, False),
+        "time_travel_ms": (250.0, 1.0, True),
         "audit_per_s": ("L8a", 0.80, False),
         "audit_million_s": (120.0, 1.0, True),
     }
@@ -232,7 +233,9 @@ def test_pinning_and_collecting_are_undone() -> None:
 def test_the_script_prints_one_document(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tiny = bench.Plan(append_batches=3, proof_records=300, replay_events=500, effort=TINY)
+    tiny = bench.Plan(
+        append_batches=3, proof_records=300, replay_events=500, history_events=500, effort=TINY
+    )
     monkeypatch.setattr(bench, "Plan", lambda **given: replace(tiny, **given))
     assert bench.main(["--only", "store", "--runs", "2", "--json"]) == 0
     captured = capsys.readouterr()
@@ -243,6 +246,7 @@ def test_the_script_prints_one_document(
         "proof_ms",
         "replay_per_s",
         "replay_of_states_per_s",
+        "time_travel_ms",
     }
     assert len(document["ratios"]) == 2
     assert "the limits again" in captured.err
@@ -275,6 +279,12 @@ def test_the_made_logs_are_sound(make: Callable[[Path, int], None], tmp_path: Pa
     found = audit(tmp_path)
     assert found.findings == []
     assert 150 <= found.records <= 152
+
+
+def test_time_travel_is_measured_to_moments_on_either_side_of_snapshots(tmp_path: Path) -> None:
+    assert history.time_travel_ms(tmp_path / "history", 1_000) > 0
+    assert list(tmp_path.iterdir()) == []
+    assert history.moments(1_000, 200)[-2:] == [998, 898]
 
 
 @pytest.fixture
@@ -336,7 +346,7 @@ def test_batches_ledgers_and_hubs_are_measured_between_three_daemons(tmp_path: P
     elsewhere = {"rpc_payments_per_s", "receipted_p50_ms"}
     elsewhere |= {"growth_over_channels", "growth_over_history"}
     elsewhere |= {"restart_s", "restart_mb", "memory_over_history", "snapshot_pause_ms"}
-    elsewhere |= {"replay_of_states_per_s", "audit_per_s", "audit_million_s"}
+    elsewhere |= {"time_travel_ms", "replay_of_states_per_s", "audit_per_s", "audit_million_s"}
     elsewhere |= {"append_p50_ms", "proof_ms"}
     assert names == {aim.name for aim in report.AIMS} - set(FIGURES) - elsewhere
     # So few payments that a clock of processor time may not have moved at all.

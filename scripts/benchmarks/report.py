@@ -54,6 +54,7 @@ AIMS: tuple[Aim, ...] = (
     Aim("append_p50_ms", "one durable append p50", "ms", "flush", 1.5, less_is_better=True),
     Aim("proof_ms", "a proof of 10^6 records", "ms", 5.0, 1.0, less_is_better=True),
     Aim("replay_per_s", "replay to state", "/s", "L7", 0.18),
+    Aim("time_travel_ms", "time travel", "ms", 250.0, 1.0, less_is_better=True),
     Aim("replay_of_states_per_s", "the same, whole states", "/s", "L7", 0.04),
     Aim("audit_per_s", "audit", "/s", "L8a", 0.80),
     Aim("audit_million_s", "audit of 10^6 events", "s", 120.0, 1.0, less_is_better=True),
