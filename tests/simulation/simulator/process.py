@@ -207,9 +207,19 @@ class Process:
         if known.head is not None:
             other = self.node.world.by_address[peer].process
             if other is not None:
-                in_log = other.has_root(known.head.length, known.head.root)
-                said.append(inputs.HeldHead(self.address, known.head, in_log))
+                in_log = other.proves(known.head.length, known.head.root)
+                said += (
+                    [] if in_log is None else [inputs.HeldHead(self.address, known.head, in_log)]
+                )
         return said
+
+    def proves(self, length: int, root: Bytes32) -> bool | None:
+        """What it answers who holds a head of its log; None if reading for it ended the process."""
+        try:
+            return self.has_root(length, root)
+        except StoreError as failure:
+            self.node.failed(self, failure)
+            return None
 
     def has_root(self, length: int, root: Bytes32) -> bool:
         """Whether our log has that root over so many records."""
