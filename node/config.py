@@ -20,6 +20,11 @@ from node import config_tables as tables
 from node import config_values as values
 from node.config_tables import TokenTerms
 from node.config_values import Endpoint, Parser, printable
+from node.limits import (
+    SNAPSHOT_INTERVAL_RECORD_COUNT,
+    SNAPSHOT_INTERVAL_RECORD_COUNT_MAX,
+    SNAPSHOT_INTERVAL_RECORD_COUNT_MIN,
+)
 from node.policy import Rule
 from protocols.hub import PARTS
 from protocols.ledger import GUARANTEE_COUNT_MAX
@@ -149,6 +154,14 @@ class PaymentsConfig:
 
 
 @dataclass(frozen=True)
+class StoreConfig:
+    """`[store]`: how this node keeps its log."""
+
+    snapshot_interval_records: int = SNAPSHOT_INTERVAL_RECORD_COUNT
+    """Records between two snapshots; a busy node takes them less often."""
+
+
+@dataclass(frozen=True)
 class ForTestsConfig:
     """`[test]`: nothing here belongs on a node with money."""
 
@@ -169,6 +182,7 @@ class Config:
     hub: HubConfig
     test: ForTestsConfig
     payments: PaymentsConfig = PaymentsConfig()
+    store: StoreConfig = StoreConfig()
     origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
@@ -236,6 +250,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("hub", "guarantee_count_max", values.integer(1, GUARANTEE_COUNT_MAX), 100),
     Setting("hub", "tokens", tables.tokens, {}),
     Setting("payments", "share_vouchers", values.boolean, True),
+    Setting(
+        "store",
+        "snapshot_interval_records",
+        values.integer(SNAPSHOT_INTERVAL_RECORD_COUNT_MIN, SNAPSHOT_INTERVAL_RECORD_COUNT_MAX),
+        SNAPSHOT_INTERVAL_RECORD_COUNT,
+    ),
     Setting("test", "fault_points", values.boolean, False),
 )
 """Every setting there is, in the order in which people read them."""
@@ -284,6 +304,7 @@ def load(
         hub=HubConfig(**_section(found, "hub")),
         test=ForTestsConfig(**_section(found, "test")),
         payments=PaymentsConfig(**_section(found, "payments")),
+        store=StoreConfig(**_section(found, "store")),
         origins=MappingProxyType(origins),
     )
 

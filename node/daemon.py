@@ -142,6 +142,7 @@ class Daemon:
             clock_ms=lambda: time.time_ns() // 1_000_000,
             faults=faults,
             snapshot_record_count=snapshot_record_count,
+            snapshot_interval_count=config.store.snapshot_interval_records,
         )
         self.heads = Heads(self.log, self.state, self.peers, _Doorstep(self))
         self.engine.on_head = self.heads.signed

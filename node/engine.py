@@ -31,6 +31,7 @@ from node.limits import (
     LEDGER_INPUT_COUNT_MAX,
     LISTED_PAYMENT_COUNT_MAX,
     PROMPT_INPUT_COUNT_MAX,
+    SNAPSHOT_INTERVAL_RECORD_COUNT,
     TREE_LAG_COUNT_MIN,
     TREE_TURN_SLICE_COUNT_MAX,
 )
@@ -67,9 +68,12 @@ class Engine:
         clock_ms: Callable[[], int],
         faults: Faults,
         snapshot_record_count: int = 0,
+        snapshot_interval_count: int = SNAPSHOT_INTERVAL_RECORD_COUNT,
         timer_s: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """`snapshot_record_count`: of the snapshot that `state` was begun from, 0 for none."""
+        """`snapshot_record_count`: of the snapshot that `state` was begun from, 0 for none;
+        `snapshot_interval_count`: records between two.
+        """
         self.log = event_log
         self.state = state
         self.clock_ms = clock_ms
@@ -79,7 +83,9 @@ class Engine:
         """Told each head of the log once it is durable."""
         requests, waiters = Requests(event_log, state), Waiters(state)
         self._desk = Desk(event_log, state, outbox, requests, waiters, context, acknowledge)
-        self.snapshots = SnapshotKeeper(event_log, state, snapshot_record_count, timer_s)
+        self.snapshots = SnapshotKeeper(
+            event_log, state, snapshot_record_count, timer_s, snapshot_interval_count
+        )
         self._last_ms = _last_time_ms(event_log)
         self._queue: deque[Queued] = deque()
         self._admission = trio.StrictFIFOLock()

@@ -27,7 +27,12 @@ LISTED_PAYMENT_COUNT_MAX = 2_000
 
 SNAPSHOT_INTERVAL_RECORD_COUNT = 1_000
 """Records between two snapshots, each with its digest in the log; a busy node takes them less often
-(ADR 0049)."""
+(ADR 0049). The default of `store.snapshot_interval_records`."""
+SNAPSHOT_INTERVAL_RECORD_COUNT_MIN = 100
+"""The least that may be set: each snapshot is itself followed by a record, and a node where nothing
+happens must not go on for ever taking snapshots of that."""
+SNAPSHOT_INTERVAL_RECORD_COUNT_MAX = 1_000_000
+"""The most: a start folds what came after the last one, five seconds for so many."""
 
 SNAPSHOT_SLICE_S = 0.001
 """Of work on a snapshot after which others have their turn."""
@@ -131,6 +136,11 @@ assert (
     <= LEDGER_INPUT_COUNT_MAX
     <= BACKLOG_INPUT_COUNT_MAX
     <= INPUT_QUEUE_COUNT_MAX // 4
+)
+assert (
+    SNAPSHOT_INTERVAL_RECORD_COUNT_MIN
+    <= SNAPSHOT_INTERVAL_RECORD_COUNT
+    <= SNAPSHOT_INTERVAL_RECORD_COUNT_MAX
 )
 assert HEAD_INTERVAL_RECORD_COUNT > TREE_LAG_COUNT_MIN
 

@@ -29,6 +29,7 @@ from node.prover import prove
 from node.requests import channel_of
 from node.routes import Routes
 from node.rpc.interface import Wanted
+from node.snapshot_status import snapshot_status
 from node.store.record import Record
 from node.whatif.simulation import Simulation
 from protocols import events, inputs
@@ -256,6 +257,7 @@ class NodeApi:
             **identity_of(self._config.node.name, self.state.node),
             "uptime_s": int(time.monotonic() - self._started_s),
             "log": {"next_seq": log.next_seq, "chain_hash": to_hex(log.chain_hash)},
+            "snapshots": snapshot_status(self._engine.snapshots, log, self._engine.clock_ms()),
             "chain": {
                 "connected": chain.connected,
                 "endpoint": chain.endpoint,

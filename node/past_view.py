@@ -12,6 +12,7 @@ from importlib import metadata
 from msgspec.structs import replace
 
 from node.hub_status import past_hub_status
+from node.snapshot_status import past_snapshot_status
 from node.store.log import EventLog
 from protocols.channel import ChannelStatus, status
 from protocols.delivery import Peer
@@ -61,6 +62,7 @@ class PastView:
             **identity_of(self._node_name, node),
             "uptime_s": None,
             "log": {"next_seq": self.seq + 1, "chain_hash": chain_hash},
+            "snapshots": past_snapshot_status(),
             "chain": {
                 "connected": None,
                 "endpoint": None,

@@ -27,7 +27,7 @@ from node.store.kv import SNAPSHOTS, KeyValueDamaged, KeyValueError
 from node.store.log import EventLog
 from node.store.snapshot_sweeping import SnapshotSweep
 from node.store.snapshot_writing import SnapshotWriting
-from node.store.snapshots import Manifest, shape_of_values
+from node.store.snapshots import Manifest, manifest_count, shape_of_values
 from protocols import events
 from protocols.node_state import NodeState
 
@@ -43,11 +43,16 @@ class SnapshotKeeper:
         state: NodeState,
         record_count: int,
         timer_s: Callable[[], float] = time.perf_counter,
+        interval_count: int = SNAPSHOT_INTERVAL_RECORD_COUNT,
     ) -> None:
-        """`record_count`: of the snapshot that `state` was begun from, 0 for none."""
+        """`record_count`: of the snapshot that `state` was begun from, 0 for none;
+        `interval_count`: records between two.
+        """
         self._log = event_log
         self._state = state
         self._timer_s = timer_s
+        self._started_s = timer_s()
+        self.interval_count = interval_count
         self._writing: SnapshotWriting | None = None
         self._sweep: SnapshotSweep | None = None
         self.newest_record_count = record_count
@@ -55,6 +60,8 @@ class SnapshotKeeper:
         self._begun_at = self._flushed_at = record_count
         self._spent_s = 0.0
         """On the snapshot that is being written, or was last."""
+        self._spent_before_s = 0.0
+        """On all before that one."""
         self._due_s = self._next_slice_s = -math.inf
         self._is_busy = False
         """Whether a batch was taken since the last slice."""
@@ -67,6 +74,23 @@ class SnapshotKeeper:
         """True while there is something to be written or swept."""
         return self._writing is not None or self._sweep is not None
 
+    @property
+    def is_writing(self) -> bool:
+        """True while a snapshot is begun and not whole."""
+        return self._writing is not None
+
+    def time_share(self) -> float:
+        """What part of the time since the start went into snapshots and sweeps, 0 to 1."""
+        past_s = self._timer_s() - self._started_s
+        return (self._spent_before_s + self._spent_s) / past_s if past_s > 0 else 0.0
+
+    def kept_count(self) -> int | None:
+        """How many snapshots the store holds whole; None if that cannot be read."""
+        try:
+            return manifest_count(self._log.store)
+        except KeyValueDamaged:
+            return None
+
     def wait_s(self) -> float:
         """Seconds until the next slice should be done; infinite if there is none."""
         if not self.is_working:
@@ -76,7 +100,7 @@ class SnapshotKeeper:
     def after_batch(self) -> bool:
         """A batch is durable and folded. True if a snapshot is begun with it."""
         self._is_busy = True
-        is_due = self._log.next_seq - self._begun_at >= SNAPSHOT_INTERVAL_RECORD_COUNT
+        is_due = self._log.next_seq - self._begun_at >= self.interval_count
         if not is_due or self.is_working or self._timer_s() < self._due_s:
             return False
         self._begin()
@@ -119,6 +143,7 @@ class SnapshotKeeper:
     def _begin(self) -> None:
         self._writing = SnapshotWriting(self._log, self._state)
         self._begun_at = self._log.next_seq
+        self._spent_before_s += self._spent_s
         self._spent_s = 0.0
 
     def _write(self, change_count_max: int, is_time: Callable[[], bool]) -> Manifest | None:

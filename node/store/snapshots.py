@@ -100,6 +100,11 @@ def manifests(store: KeyValue) -> Iterator[tuple[int, Manifest | None]]:
         yield count, manifest if is_its_own else None
 
 
+def manifest_count(store: KeyValue) -> int:
+    """How many snapshots were completed and are kept. Raises `KeyValueDamaged`."""
+    return sum(1 for _ in store.iterate(SNAPSHOTS, *range_of(_MANIFEST)))
+
+
 def range_of(name: bytes) -> tuple[bytes, bytes]:
     """Between which keys a table's versions are; its name ends with "|"."""
     return name, name[:-1] + bytes([name[-1] + 1])

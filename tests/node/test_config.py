@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from node.config import SETTINGS, ConfigError, load, rows
+from node.limits import SNAPSHOT_INTERVAL_RECORD_COUNT
 from protocols.types import checksum_address
 
 ADJUDICATOR = bytes([0xAD]) * 20
@@ -45,6 +46,7 @@ def test_a_file_with_the_chain_alone_is_enough(home: Path) -> None:
     assert config.rpc.listen == ("127.0.0.1", 0)
     assert config.test.fault_points is False
     assert config.payments.share_vouchers is True
+    assert config.store.snapshot_interval_records == SNAPSHOT_INTERVAL_RECORD_COUNT
     assert not config.p2p.peers
 
 
@@ -70,6 +72,17 @@ def test_flags_win_over_environment_over_file_over_defaults(home: Path) -> None:
     assert by_environment.origins[name] == "environment TALLY_CHAIN_CONFIRMATION_COUNT"
     assert by_flag.origins[name] == "flag"
     assert by_flag.origins["node.name"] == "default"
+
+
+@pytest.mark.parametrize("given", ["99", "1000001", "often", "-1000", ""])
+def test_an_interval_of_snapshots_that_makes_no_sense_is_refused(home: Path, given: str) -> None:
+    with pytest.raises(ConfigError, match="snapshot_interval_records"):
+        load(home, environment={"TALLY_STORE_SNAPSHOT_INTERVAL_RECORDS": given})
+
+
+def test_an_interval_of_snapshots_may_be_set(home: Path) -> None:
+    (home / "config.toml").write_text(CHAIN + "[store]\nsnapshot_interval_records = 100\n")
+    assert load(home, environment={}).store.snapshot_interval_records == 100
 
 
 def test_a_list_from_the_environment_replaces_the_files_list(home: Path) -> None:

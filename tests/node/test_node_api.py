@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from node.answers import Answer
+from node.config import StoreConfig
 from node.daemon import Daemon
 from node.limits import INPUT_QUEUE_COUNT_MAX, LOG_READ_COUNT_MAX
 from node.moments import AtRecord
@@ -155,6 +157,7 @@ async def test_the_status_names_every_room_s_figures(tmp_path: Path) -> None:
             "next_seq": daemon.log.next_seq,
             "chain_hash": "0x" + daemon.log.chain_hash.hex(),
         }
+        assert status["snapshots"]["state"] == "none"
         assert status["chain"]["connected"] is False
         assert status["chain"]["view_age_s"] is None
         assert status["outbox"] == {"message_count": 1, "transaction_count": 0}
@@ -173,6 +176,24 @@ async def test_the_status_names_every_room_s_figures(tmp_path: Path) -> None:
             **{str(name): 0 for name in ChannelStatus},
             "proposed": 1,
         }
+
+
+async def test_the_engine_takes_snapshots_as_often_as_the_configuration_says(
+    tmp_path: Path,
+) -> None:
+    config = replace(config_in(tmp_path), store=StoreConfig(100))
+    daemon = Daemon(config, ALICE.secret)
+    try:
+        for seq in range(1, 120):
+            daemon.engine.nowait(inputs.PeerMessage(IVAN.address, seq, None, 3, "gibberish"))
+        for _ in range(3):
+            await carry_out(daemon)
+        status: Any = daemon.api.status()
+        assert status["snapshots"]["interval_records"] == 100
+        assert status["snapshots"]["state"] == "complete"
+        assert status["snapshots"]["kept_count"] == 1
+    finally:
+        daemon.log.close()
 
 
 async def test_a_peer_that_is_in_no_address_book_is_shown_once_it_said_something(

@@ -91,6 +91,14 @@ def test_a_snapshot_is_begun_after_so_many_records_and_not_before() -> None:
     assert kept.record(1)
 
 
+def test_the_owner_may_set_another_interval() -> None:
+    kept = Kept()
+    kept.keeper = SnapshotKeeper(kept.log.log, kept.log.state, 0, kept.timer_s, 150)
+    missing = 150 - kept.log.log.next_seq
+    assert not kept.record(missing - 1)
+    assert kept.record(1)
+
+
 def test_one_that_is_under_way_is_finished_before_the_next_is_begun() -> None:
     kept = Kept()
     assert kept.record(SNAPSHOT_INTERVAL_RECORD_COUNT)
