@@ -35,8 +35,6 @@ DEPOSIT_SELECTOR = bytes.fromhex("2fb1d270")
 """deposit(address,bytes32,uint256,uint256)"""
 APPROVE_SELECTOR = bytes.fromhex("095ea7b3")
 """approve(address,uint256), of a token"""
-CONCLUDE_AND_TRANSFER_SELECTOR = bytes.fromhex("ec346235")
-"""concludeAndTransferAllAssets(FixedPart,SignedVariablePart)"""
 
 _ADDRESS_PADDING = bytes(12)
 
@@ -139,7 +137,7 @@ def encode_outcome(outcome: Outcome) -> bytes:
 
     Raises `InvalidEncoding` above `ENCODED_STATE_SIZE_BYTES_MAX`.
     """
-    return _bounded("outcome", _word(0x20) + _exits(outcome))
+    return _bounded("outcome", _word(0x20) + encode_exits(outcome))
 
 
 def encode_state(
@@ -159,7 +157,7 @@ def encode_state(
 def _encode_any_state(
     channel_id: ChannelId, app_data: bytes, outcome: Outcome, turn_num: TurnNum, is_final: bool
 ) -> bytes:
-    packed_app_data = _bytes(app_data)
+    packed_app_data = encode_bytes(app_data)
     encoded = b"".join(
         (
             channel_id,
@@ -168,7 +166,7 @@ def _encode_any_state(
             _word(turn_num),
             _word(is_final),
             packed_app_data,
-            _exits(outcome),
+            encode_exits(outcome),
         )
     )
     return _bounded("state", encoded)
@@ -232,19 +230,14 @@ def encode_approve_call(spender: Address, amount: Amount) -> bytes:
     return APPROVE_SELECTOR + _ADDRESS_PADDING + spender + amount_to_bytes(amount)
 
 
-def encode_conclude_and_transfer_call(
-    fixed: FixedFields, variable: VariableFields, signatures: Sequence[Signature]
-) -> bytes:
-    """Call data of `concludeAndTransferAllAssets` for a final state and its signatures.
+def encode_signed_part(variable: VariableFields, signatures: Sequence[Signature]) -> bytes:
+    """A state's variable part and signatures as the contracts' SignedVariablePart.
 
     Raises `InvalidWidth` for a signature that is not 65 bytes and `InvalidSignature` for a v
     outside 27 and 28 (`crypto.restore_v` comes first, M9).
     """
-    fixed_part = encode_fixed_part(
-        fixed.participants, fixed.channel_nonce, fixed.app_definition, fixed.challenge_duration
-    )
     require_uint("turn_num", variable.turn_num, 48)
-    exits = _exits(variable.outcome)
+    exits = encode_exits(variable.outcome)
     variable_part = b"".join(
         (
             _FOUR_WORDS,
@@ -252,15 +245,11 @@ def encode_conclude_and_transfer_call(
             _word(variable.turn_num),
             _word(variable.is_final),
             exits,
-            _bytes(variable.app_data),
+            encode_bytes(variable.app_data),
         )
     )
     return b"".join(
         (
-            CONCLUDE_AND_TRANSFER_SELECTOR,
-            _TWO_WORDS,
-            _word(0x40 + len(fixed_part)),
-            fixed_part,
             _TWO_WORDS,
             _word(0x40 + len(variable_part)),
             variable_part,
@@ -289,13 +278,14 @@ def _bounded(what: str, encoded: bytes) -> bytes:
     return encoded
 
 
-def _bytes(data: bytes) -> bytes:
+def encode_bytes(data: bytes) -> bytes:
+    """A byte string: its length, and itself padded to whole words."""
     if not data:
         return _EMPTY_BYTES
     return _word(len(data)) + data + bytes(-len(data) % 32)
 
 
-def _array(items: list[bytes]) -> bytes:
+def encode_array(items: Sequence[bytes]) -> bytes:
     """An array of dynamic values: count, offsets from behind the count, values."""
     offset = 32 * len(items)
     parts = [_word(len(items))]
@@ -312,13 +302,13 @@ def _allocation(allocation: Allocation) -> bytes:
             _word(allocation.amount),
             _word(allocation.allocation_type),
             _FOUR_WORDS,
-            _bytes(allocation.metadata),
+            encode_bytes(allocation.metadata),
         )
     )
 
 
 def _exit(exit_: SingleAssetExit) -> bytes:
-    asset_metadata = _word(exit_.asset_type) + _TWO_WORDS + _bytes(exit_.asset_metadata)
+    asset_metadata = _word(exit_.asset_type) + _TWO_WORDS + encode_bytes(exit_.asset_metadata)
     return b"".join(
         (
             _ADDRESS_PADDING,
@@ -326,13 +316,14 @@ def _exit(exit_: SingleAssetExit) -> bytes:
             _THREE_WORDS,
             _word(0x60 + len(asset_metadata)),
             asset_metadata,
-            _array([_allocation(allocation) for allocation in exit_.allocations]),
+            encode_array([_allocation(allocation) for allocation in exit_.allocations]),
         )
     )
 
 
-def _exits(outcome: Outcome) -> bytes:
-    return _array([_exit(exit_) for exit_ in outcome])
+def encode_exits(outcome: Outcome) -> bytes:
+    """An outcome as one argument among others: `encode_outcome` without its offset."""
+    return encode_array([_exit(exit_) for exit_ in outcome])
 
 
 class _Reader:

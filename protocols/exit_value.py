@@ -43,8 +43,9 @@ from protocols.outcome import (
     total,
 )
 from protocols.settlement import payouts
-from protocols.state import FixedPart, State
-from protocols.types import Address, Amount, ChannelId, Destination, Signature
+from protocols.signed_state import SignedState as SignedState
+from protocols.state import FixedPart
+from protocols.types import Address, Amount, ChannelId, Destination
 
 LOOKED_AT_COUNT_MAX = 250_000
 """Guarantees and channels looked at, over all endings of linked ledgers: two seconds or so. One
@@ -53,18 +54,6 @@ ledger with all that it may hold and a full queue is within it."""
 
 STOP_COUNT = 16
 """Channels looked at between two stops: a millisecond or so."""
-
-
-class SignedState(Struct, frozen=True, gc=False):
-    """A state and the signatures a party holds; b"" where a participant's is missing."""
-
-    state: State
-    signatures: tuple[Signature, ...]
-
-    @property
-    def is_signed_by_all(self) -> bool:
-        """Whether the adjudicator would take it, as far as signatures go."""
-        return all(self.signatures)
 
 
 class Material(Struct, frozen=True, gc=False):

@@ -15,7 +15,6 @@ flowchart LR
 from __future__ import annotations
 
 from protocols import events
-from protocols.abi import encode_conclude_and_transfer_call
 from protocols.channel import (
     POSTFUND_TURN,
     ChainStatus,
@@ -26,6 +25,7 @@ from protocols.channel import (
     supported_final,
 )
 from protocols.draft import Draft
+from protocols.exit_calls import conclude_and_transfer_call
 from protocols.inputs import CloseChannel, command_hash
 from protocols.objectives import closing, ledger_closing
 from protocols.objectives.base import (
@@ -36,6 +36,7 @@ from protocols.objectives.base import (
     objective_id,
 )
 from protocols.payment_errors import ChannelNotOpen
+from protocols.signed_state import SignedState
 from protocols.types import ObjectiveId
 
 CONCLUDE = "conclude"
@@ -81,7 +82,7 @@ def _conclude(draft: Draft, channel: Channel, objective: Objective) -> WaitingFo
             draft.context.for_chain(final.state_hash, signature, who)
             for signature, who in zip(final.signatures, channel.fixed.participants, strict=True)
         ]
-        data = encode_conclude_and_transfer_call(channel.fixed, state, signatures)
+        data = conclude_and_transfer_call(SignedState(state, tuple(signatures)))
         adjudicator = draft.state.node.adjudicator
         draft.request_transaction(CONCLUDE, channel.channel_id, adjudicator, 0, data)
     return WaitingFor.CONCLUSION

@@ -11,17 +11,16 @@ from hypothesis import strategies as st
 
 from protocols.abi import (
     APPROVE_SELECTOR,
-    CONCLUDE_AND_TRANSFER_SELECTOR,
     DEPOSIT_SELECTOR,
     ENCODED_STATE_SIZE_BYTES_MAX,
     decode_outcome,
     decode_state,
     encode_approve_call,
-    encode_conclude_and_transfer_call,
     encode_deposit_call,
     encode_fixed_part,
     encode_outcome,
     encode_signature,
+    encode_signed_part,
     encode_state,
     encode_voucher,
 )
@@ -54,7 +53,6 @@ from tests.support.vectors import NITRO, golden_state
 RANDOM_STATE_COUNT = times(2_000)
 FUZZ_COUNT = times(4_000)
 CHANNEL = b"\xc1" * 32
-FIXED_PART_TUPLE = "(address[],uint64,address,uint48)"
 SIGNED_VARIABLE_PART_TUPLE = f"(({OUTCOME_TYPE},bytes,uint48,bool),(uint8,bytes32,bytes32)[])"
 
 
@@ -154,9 +152,7 @@ def selector(signature: str) -> bytes:
 
 def test_selectors_are_those_of_the_functions_they_name() -> None:
     assert selector("deposit(address,bytes32,uint256,uint256)") == DEPOSIT_SELECTOR
-    conclude = f"concludeAndTransferAllAssets({FIXED_PART_TUPLE},{SIGNED_VARIABLE_PART_TUPLE})"
     assert selector("approve(address,uint256)") == APPROVE_SELECTOR
-    assert selector(conclude) == CONCLUDE_AND_TRANSFER_SELECTOR
 
 
 @given(
@@ -185,7 +181,7 @@ def test_any_approve_call_equals_eth_abis(spender: bytes, amount: int) -> None:
     assert encode_approve_call(spender, amount) == APPROVE_SELECTOR + arguments
 
 
-def conclude_arguments(state: State, signatures: list[bytes]) -> bytes:
+def signed_part_values(state: State, signatures: list[bytes]) -> bytes:
     variable_part = (
         outcome_values(state.outcome),
         state.app_data,
@@ -193,13 +189,10 @@ def conclude_arguments(state: State, signatures: list[bytes]) -> bytes:
         state.is_final,
     )
     structs = [(s[64], s[:32], s[32:64]) for s in signatures]
-    return eth_abi.encode(
-        [FIXED_PART_TUPLE, SIGNED_VARIABLE_PART_TUPLE],
-        [tuple(fixed_part_values(state.fixed)), (variable_part, structs)],
-    )
+    return eth_abi.encode([SIGNED_VARIABLE_PART_TUPLE], [(variable_part, structs)])
 
 
-def test_conclude_calls_equal_eth_abis() -> None:
+def test_signed_parts_equal_eth_abis() -> None:
     random = Random(2_0002)
     for _ in range(300):
         state = random_state(random)
@@ -207,8 +200,9 @@ def test_conclude_calls_equal_eth_abis() -> None:
             random.randbytes(64) + bytes((random.choice((27, 28)),))
             for _ in range(random.randrange(4))
         ]
-        call = encode_conclude_and_transfer_call(state.fixed, state, signatures)
-        assert call == CONCLUDE_AND_TRANSFER_SELECTOR + conclude_arguments(state, signatures)
+        # One argument alone stands behind its offset.
+        expected = signed_part_values(state, signatures)
+        assert encode_signed_part(state, signatures) == expected[32:]
 
 
 def test_a_signature_is_packed_as_the_contracts_struct() -> None:
@@ -226,7 +220,7 @@ def test_no_signature_with_another_v_goes_to_the_chain(v: int) -> None:
         encode_signature(wrong)
     state = golden_state()
     with pytest.raises(InvalidSignature, match=f"v is {v}"):
-        encode_conclude_and_transfer_call(state.fixed, state, [wrong])
+        encode_signed_part(state, [wrong])
 
 
 # Refusing what is out of shape

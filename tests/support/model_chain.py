@@ -14,9 +14,10 @@ from eth_abi.abi import decode, encode
 from msgspec.structs import replace
 
 from protocols import inputs
-from protocols.abi import APPROVE_SELECTOR, CONCLUDE_AND_TRANSFER_SELECTOR, DEPOSIT_SELECTOR
+from protocols.abi import APPROVE_SELECTOR, DEPOSIT_SELECTOR
 from protocols.crypto import recover_address
 from protocols.effects import BroadcastTransaction, ReadHoldings, SubmitTransaction
+from protocols.exit_calls import CONCLUDE_AND_TRANSFER_SELECTOR
 from protocols.outcome import Allocation, SingleAssetExit, address_of_destination, total
 from protocols.state import FixedPart, State
 from protocols.types import ZERO_ADDRESS, Address, ChannelId
