@@ -8,6 +8,8 @@ ARGS ?=
 SEEDS ?= 200
 FROM ?= 0
 ONLY ?=
+# Python keeps what it compiled, whatever the caller set: a test run starts a thousand of them.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo test check simulate soak bench contracts lint types lock clean
 .DEFAULT_GOAL := help

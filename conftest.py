@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import time
 import uuid
 from collections.abc import Generator
@@ -25,9 +26,15 @@ settings.load_profile("tallystick")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Mark this run; a worker of pytest-xdist inherits the mark of its controller."""
+    """Mark this run; a worker of pytest-xdist inherits the mark of its controller.
+
+    What was compiled is kept whatever the caller's environment says: to compile each test's
+    assertions again took every worker fifteen seconds, and every daemon one.
+    """
     if not hasattr(config, "workerinput"):
         os.environ[RUN_MARK] = uuid.uuid4().hex
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        sys.dont_write_bytecode = False
 
 
 def pytest_collection_finish() -> None:

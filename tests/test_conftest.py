@@ -49,3 +49,14 @@ def test_a_process_left_behind_fails_the_run(
     assert done.returncode == expected_code, done.stdout + done.stderr
     assert len(left) == expected_code
     assert "1 passed" in done.stdout
+
+
+@pytest.mark.slow
+def test_what_was_compiled_is_kept_whatever_the_caller_set(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "conftest.py", tmp_path)
+    (tmp_path / "test_planted.py").write_text("def test_nothing():\n    assert True\n")
+    environment = {key: value for key, value in os.environ.items() if "PYTEST" not in key}
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "1", "-p", "no:cacheprovider"]
+    subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=True)
+    assert len(list((tmp_path / "__pycache__").glob("test_planted.*.pyc"))) == 1

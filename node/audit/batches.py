@@ -99,7 +99,7 @@ _BATCH_EVENTS = (
 def _listed(channel: ChannelFacts, event: payment_events.PaymentListed) -> Iterator[str]:
     if amount_from_bytes(event.amount) < 1:
         yield "a payment of nothing"
-    if any(payment.payment_id == event.payment_id for payment in channel.listed):
+    if event.payment_id in channel.listed_ids:
         yield "the payment id is in the list already (M13)"
     if channel.my_index == 0 and event.payment_id in channel.payment_ids:
         yield "the payment id was used before in this channel"

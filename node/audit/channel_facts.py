@@ -65,6 +65,8 @@ class ChannelFacts:
     pending: list[Payment] = field(default_factory=list)
     listed: list[Payment] = field(default_factory=list)
     """Payments of a list whose voucher was not read yet."""
+    listed_ids: set[bytes] = field(default_factory=set)
+    """Theirs: to look through a list of hundreds for each of them took a third of an audit."""
     payment_ids: set[bytes] = field(default_factory=set)
     """Of a payer's channel: each is used once."""
     has_final_request: bool = False
@@ -217,14 +219,15 @@ def _apply_payment(channel: ChannelFacts, event: events.Event) -> bool:
             before = channel.listed[-1].total if channel.listed else channel.total
             amount = amount_from_bytes(event.amount)
             channel.listed.append(Payment(event.payment_id, amount, before + amount, False))
+            channel.listed_ids.add(event.payment_id)
         case payment_events.BatchIssued() | payment_events.BatchReceived():
             channel.total = amount_from_bytes(event.total)
             if channel.my_index == 0:
-                channel.payment_ids |= {payment.payment_id for payment in channel.listed}
+                channel.payment_ids |= channel.listed_ids
             if channel.listed:
                 channel.listed[-1].ends_list = True
             channel.pending += channel.listed
-            channel.listed = []
+            channel.listed, channel.listed_ids = [], set()
         case payment_events.VoucherTaken():
             channel.total = amount_from_bytes(event.total)
         case events.ReceiptIssued() | events.ReceiptReceived():
