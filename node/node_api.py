@@ -148,20 +148,21 @@ class NodeApi:
         return [self._entry(record) for record in records]
 
     def matching(
-        self, from_seq: int, count: int, entity: bytes | None, wanted: Wanted
+        self, from_seq: int, count: int, entity: bytes | None, wanted: Wanted, last_seq: int
     ) -> tuple[Sequence[LogEntry], int]:
         """Of the next `count` records those that are wanted, and the first not looked at."""
-        log, looked_at, next_seq = self._engine.log, 0, from_seq
+        log, looked_at, next_seq, end = self._engine.log, 0, from_seq, last_seq + 1
         if entity is None:
-            records = log.read(from_seq, from_seq + count)
+            records = log.read(from_seq, min(from_seq + count, end))
         else:
-            records = log.read_entity(entity, from_seq, count)
+            found_of = log.read_entity(entity, from_seq, count)
+            records = takewhile(lambda record: record.seq < end, found_of)
         found = []
         for record in records:
             looked_at, next_seq = looked_at + 1, record.seq + 1
             if wanted(record.name, record.event):
                 found.append(self._entry(record))
-        return found, next_seq if looked_at == count else max(next_seq, log.next_seq)
+        return found, next_seq if looked_at == count else max(next_seq, end)
 
     def _entry(self, record: Record) -> LogEntry:
         return LogEntry(

@@ -207,6 +207,7 @@ def plant_house(root: Path) -> None:
     plant(root, "protocols/state.py", "")
     plant(root, "node/limits.py", "")
     plant(root, "node/whatif.py", "")
+    plant(root, "node/explain.py", "")
 
 
 def test_a_house_in_order_passes_the_import_rules(tmp_path: Path) -> None:
@@ -229,6 +230,8 @@ def test_a_house_in_order_passes_the_import_rules(tmp_path: Path) -> None:
         ("node/daemon.py", "import node.cli", "node.daemon -> node.cli"),
         ("contracts/__init__.py", "import protocols.state", "contracts -> protocols.state"),
         ("node/whatif.py", "import node.keys", "node.whatif -> node.keys"),
+        ("node/explain.py", "import node.store", "node.explain -> node.store"),
+        ("node/explain.py", "import time", "node.explain -> time"),
     ],
 )
 def test_an_import_across_the_floors_is_found(

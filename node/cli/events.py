@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from collections import deque
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,8 @@ from node.cli.output import PIPE_WIDTH, print_json, print_table, short
 from node.explain.words import harmless
 
 COLUMNS = ("record", "cause", "time (UTC)", "event", "content")
+FIRST_LOOK_COUNT = 4_000
+"""Newest records that are looked through for those that fit; then twice as many before them."""
 LIMIT = 20
 """What a person reads at once."""
 CONTENT_LENGTH_MAX = 400
@@ -37,11 +40,11 @@ def events(
     ] = False,
     name: Annotated[
         list[str] | None,
-        typer.Option(help="With --follow: only events of this name; can be given many times."),
+        typer.Option(help="Only events of this name; can be given many times."),
     ] = None,
     peer: Annotated[
         str | None,
-        typer.Option(parser=peer_address, help="With --follow: only what is about this peer."),
+        typer.Option(parser=peer_address, help="Only what is about this peer."),
     ] = None,
     at: At = None,
     directory: NodeDir = HERE,
@@ -50,33 +53,19 @@ def events(
     """Read the node's log, or follow it."""
     if follow and at is not None:
         raise typer.BadParameter("the past does not go on: give --at or --follow")
-    if not follow and (name or peer):
-        raise typer.BadParameter("--name and --peer go with --follow")
     channel_id = None if channel is None else channel_id_of(directory, channel, at)
     objective_id = None if objective is None else objective_id_of(directory, objective, at)
+    filters = {
+        "channel_id": channel_id,
+        "objective_id": objective_id,
+        "names": name or None,
+        "peer": peer,
+    }
     if follow:
-        start = _first_of_the_last(directory, limit, None) if from_seq is None else from_seq
-        filters = {
-            "channel_id": channel_id,
-            "objective_id": objective_id,
-            "names": name or None,
-            "peer": peer,
-        }
-        _follow(directory, start, filters, as_json=as_json)
+        start = _end_of_log(directory, None) - limit if from_seq is None else from_seq
+        _follow(directory, max(0, start), filters, as_json=as_json)
         return
-    if from_seq is None:
-        # One entity's records are few and stand anywhere: its pages are read from the beginning.
-        whole_log = channel_id is None and objective_id is None
-        from_seq = _first_of_the_last(directory, limit, at) if whole_log else 0
-    page = ask(
-        directory,
-        "log_read",
-        from_seq=from_seq,
-        limit=limit,
-        channel_id=channel_id,
-        objective_id=objective_id,
-        at=at,
-    )
+    page = _page(directory, from_seq, limit, filters, at)
     if as_json:
         print_json(page)
     else:
@@ -104,9 +93,55 @@ def _print_row(record: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def _first_of_the_last(directory: Path, limit: int, at: str | None) -> int:
-    last_seq = int(ask(directory, "objective_list", limit=1, at=at)["at"]["seq"])
-    return max(0, last_seq + 1 - limit)
+def _page(
+    directory: Path, from_seq: int | None, limit: int, filters: dict[str, Any], at: str | None
+) -> dict[str, Any]:
+    """The records to show: from a record on, or the newest."""
+    is_filtered = filters["names"] is not None or filters["peer"] is not None
+    # One entity's records are few and stand anywhere: its pages are read from the beginning.
+    whole_log = filters["channel_id"] is None and filters["objective_id"] is None
+    if from_seq is None and whole_log:
+        end = _end_of_log(directory, at)
+        if is_filtered:
+            return _newest(directory, end, limit, filters)
+        from_seq = max(0, end - limit)
+    found: dict[str, Any] = {"records": [], "next_seq": from_seq or 0}
+    while True:
+        start, room = found["next_seq"], limit - len(found["records"])
+        page = ask(directory, "log_read", from_seq=start, limit=room, **filters, at=at)
+        found = {"records": found["records"] + page["records"], "next_seq": page["next_seq"]}
+        # An answer that is filtered ends early where it looked at many records.
+        if not is_filtered or page["next_seq"] == start or len(found["records"]) >= limit:
+            return found
+
+
+def _newest(directory: Path, end: int, limit: int, filters: dict[str, Any]) -> dict[str, Any]:
+    """The last records before `end` that fit, found from there backwards."""
+    records: list[dict[str, Any]] = []
+    first, span = end, FIRST_LOOK_COUNT
+    while first > 0 and len(records) < limit:
+        stop, first = first, max(0, first - span)
+        records = _between(directory, first, stop, limit, filters) + records
+        span *= 2
+    return {"records": records[-limit:], "next_seq": end}
+
+
+def _between(
+    directory: Path, from_seq: int, stop: int, limit: int, filters: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """The last `limit` records that fit, from_seq <= seq < stop."""
+    found: deque[dict[str, Any]] = deque(maxlen=limit)
+    while from_seq < stop:
+        asked: dict[str, Any] = {"from_seq": from_seq, "limit": 1000, "at": str(stop - 1)}
+        page = ask(directory, "log_read", **asked, **filters)
+        found += page["records"]
+        from_seq = page["next_seq"]
+    return list(found)
+
+
+def _end_of_log(directory: Path, at: str | None) -> int:
+    """Behind the last record, or the last of the moment."""
+    return int(ask(directory, "objective_list", limit=1, at=at)["at"]["seq"]) + 1
 
 
 def _row(record: dict[str, Any]) -> list[object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -96,10 +97,11 @@ def _find_by_beginning(
 
 
 def channel_story(
-    directory: Path, channel_id: str, from_seq: int = 0, at: str | None = None
+    directory: Path, channel_id: str, from_at: str | None = None, at: str | None = None
 ) -> dict[str, Any]:
-    """All pages of a channel's story as one; the node's refusal if there is no such channel."""
-    return _pages(directory, "channel", channel_id, from_seq, at)
+    """All pages of a channel's story as one, from one moment to another; the node's refusal if
+    there is no such channel."""
+    return _pages(directory, "channel", channel_id, 0, at, from_at)
 
 
 def _story(
@@ -116,14 +118,34 @@ def _story(
 
 
 def _pages(
-    directory: Path, kind: str, identifier: str, from_seq: int, at: str | None = None
+    directory: Path,
+    kind: str,
+    identifier: str,
+    from_seq: int,
+    at: str | None = None,
+    from_at: str | None = None,
 ) -> dict[str, Any]:
     names: dict[str, Any] = {f"{kind}_id": identifier, "at": at}
-    story: dict[str, Any] = ask(directory, f"{kind}_explain", from_seq=from_seq, **names)
-    while story["next_seq"] is not None and len(story["steps"]) < STEP_COUNT_MAX:
-        page = ask(directory, f"{kind}_explain", from_seq=story["next_seq"], **names)
-        story = {**page, "steps": story["steps"] + page["steps"]}
-    return story
+    start = {"from_seq": from_seq} if from_at is None else {"from_at": from_at}
+    story: dict[str, Any] = ask(directory, f"{kind}_explain", **start, **names)
+    pages = [story["steps"]]
+    while story["next_seq"] is not None and sum(map(len, pages)) < STEP_COUNT_MAX:
+        story = ask(directory, f"{kind}_explain", from_seq=story["next_seq"], **names)
+        pages.append(story["steps"])
+    return story if len(pages) == 1 else {**story, "steps": _joined(story, pages)}
+
+
+def _joined(story: dict[str, Any], pages: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """The steps of all pages, with runs that pages cut in one piece."""
+    import msgspec
+
+    from node.explain.casting import cast_of_story
+    from node.explain.runs import joined
+    from node.explain.story import Step
+
+    steps = msgspec.convert(list(chain.from_iterable(pages)), list[Step])
+    whole = joined(steps, cast_of_story(story))
+    return [msgspec.to_builtins(step) for step in whole]
 
 
 def _ask_known(directory: Path, kind: str, **names: Any) -> dict[str, Any] | None:

@@ -25,6 +25,13 @@ def timeline(
         Path | None, typer.Option(metavar="FILE", help="Write a picture into this file instead.")
     ] = None,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="Print Mermaid text instead.")] = False,
+    from_at: Annotated[
+        str | None,
+        typer.Option("--from", metavar="MOMENT", help="Begin there, not at its opening."),
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="MOMENT", help="End there; the same as --at.")
+    ] = None,
     at: At = None,
     directory: NodeDir = HERE,
     as_json: AsJson = False,
@@ -34,8 +41,12 @@ def timeline(
 
     if sum((svg is not None, mermaid, as_json)) > 1:
         raise typer.BadParameter("give one of --svg, --mermaid and --json")
-    channel_id = channel_id_of(directory, channel, at)
-    diagram = diagram_of(channel_story(directory, channel_id, 0, at))
+    if at is not None and to is not None:
+        raise typer.BadParameter("--to and --at are the same: give one of them")
+    end = to if at is None else at
+    channel_id = channel_id_of(directory, channel, end)
+    story = channel_story(directory, channel_id, from_at, end)
+    diagram = diagram_of(story, is_late=from_at is not None)
     if as_json:
         import msgspec
 
@@ -49,6 +60,8 @@ def timeline(
 
         svg.write_text(draw_svg(diagram), encoding="utf-8")
         say(f"Wrote {svg}: {len(diagram.rows)} arrows and notes.")
+        for note in diagram.notes:
+            say(note)
     else:
         from node.explain.draw_text import draw_text
 

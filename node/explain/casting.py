@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from node.explain.story import Cast, Fact, Kind
 from protocols import events
 from protocols.abi import decode_state
 from protocols.entities import Node
-from protocols.types import ChannelId
+from protocols.types import ChannelId, parse_address
 from protocols.virtual_events import VirtualChannelRecorded
 
 OPENING_COUNT_MAX = 64
@@ -48,4 +49,17 @@ def cast_of(node: Node, channel_id: ChannelId, opening: Iterable[Fact]) -> Cast:
         tuple(allocation.amount for allocation in exit_.allocations),
         b"" if carried is None else carried.left_ledger,
         b"" if carried is None else carried.right_ledger,
+    )
+
+
+def cast_of_story(story: Mapping[str, Any]) -> Cast:
+    """The cast of a channel's story, as `channel_explain` answers it."""
+    channel_id = story["channel_id"]
+    return Cast(
+        parse_address(story["our_address"]),
+        b"" if channel_id is None else bytes.fromhex(channel_id[2:]),
+        story["kind"],
+        tuple(parse_address(participant) for participant in story["participants"]),
+        parse_address(story["asset"]),
+        tuple(int(deposit) for deposit in story["deposits"]),
     )

@@ -47,10 +47,14 @@ class Diagram(Struct, frozen=True, gc=False):
     subtitle: str
     lifelines: list[Lifeline]
     rows: list[Row]
+    notes: list[str] = []
+    """What is not drawn, and how to see it."""
+    next_seq: int | None = None
+    """The record at which the life goes on; null if all of it, up to its moment, is drawn."""
 
 
-def diagram_of(story: Mapping[str, Any]) -> Diagram:
-    """The diagram of a channel's story."""
+def diagram_of(story: Mapping[str, Any], *, is_late: bool = False) -> Diagram:
+    """The diagram of a channel's story; `is_late`: of one that was asked for from a moment on."""
     rows = [row for step in story["steps"] if (row := _row(step)) is not None]
     everybody = _lifelines(story)
     known = {lifeline.key for lifeline in everybody}
@@ -62,7 +66,19 @@ def diagram_of(story: Mapping[str, Any]) -> Diagram:
     )
     kind = "Channel" if story["kind"] == "unknown" else f"{story['kind'].capitalize()} channel"
     title = f"{kind} {short(story['channel_id'])}{', ' + money if money else ''}"
-    return Diagram(title, harmless(story["standing"]["what"]), lifelines, rows)
+    subtitle = harmless(story["standing"]["what"])
+    return Diagram(title, subtitle, lifelines, rows, _notes(story, is_late), story["next_seq"])
+
+
+def _notes(story: Mapping[str, Any], is_late: bool) -> list[str]:
+    steps, next_seq, found = story["steps"], story["next_seq"], []
+    if is_late and steps:
+        found.append(f"It begins at record {steps[0]['seq']}: what was before is not drawn.")
+    if next_seq is not None:
+        found.append(
+            f"It ends before record {next_seq}, and there is more: draw on with --from {next_seq}."
+        )
+    return found
 
 
 def _row(step: Mapping[str, Any]) -> Row | None:

@@ -29,6 +29,8 @@ def draw_mermaid(diagram: Diagram) -> str:
             continue
         seqs = f"{row.seq}-{row.last_seq}" if row.is_run else str(row.seq)
         lines.append(f"    {source}->>{names[row.target]}: {seqs} {label}")
+    ends = ",".join(dict.fromkeys((names[diagram.lifelines[0].key], list(names.values())[-1])))
+    lines += [f"    Note over {ends}: {_escaped(note)}" for note in diagram.notes]
     return "\n".join(lines) + "\n"
 
 

@@ -44,7 +44,8 @@ def draw_svg(diagram: Diagram) -> str:
     heights = [NOTE_HEIGHT + 10 if row.target is None else ROW_HEIGHT for row in diagram.rows]
     bottom = top + sum(heights) + 10
     last_place = MARGIN + EDGE + GAP * (len(diagram.lifelines) - 1)
-    width, height = last_place + HEAD_WIDTH // 2 + 2 * EDGE + 60, bottom + EDGE
+    below = NOTE_HEIGHT * len(diagram.notes)
+    width, height = last_place + HEAD_WIDTH // 2 + 2 * EDGE + 60, bottom + EDGE + below
     parts = [_opening(width, height), _text("title", EDGE, 44, diagram.title)]
     parts.append(_text("subtitle", EDGE, 68, diagram.subtitle))
     for line in diagram.lifelines:
@@ -57,6 +58,8 @@ def draw_svg(diagram: Diagram) -> str:
     for row, row_height in zip(diagram.rows, heights, strict=True):
         parts += _row(row, places, y)
         y += row_height
+    for place, note in enumerate(diagram.notes, 1):
+        parts.append(_text("subtitle", EDGE, bottom + NOTE_HEIGHT * place, note))
     return "\n".join([*parts, "</svg>", ""])
 
 

@@ -23,6 +23,7 @@ def draw_text(diagram: Diagram, width: int) -> list[str]:
     lines += _heads(diagram.lifelines, places, width)
     for row in diagram.rows:
         lines += _row(row, places, width)
+    lines += [_cut(note, width) for note in diagram.notes]
     return [line.rstrip() for line in lines]
 
 

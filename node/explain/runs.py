@@ -6,7 +6,11 @@ they stand in the log.
 
 from __future__ import annotations
 
-from node.explain.story import Cast, Fact, Link, Step, shown_address
+from collections.abc import Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from node.explain.story import Cast, Fact, Link, RunFigures, Step, shown_address
 from node.explain.words import amount_words, counted
 from protocols import events, ledger_events, payment_events
 from protocols.event import Event
@@ -96,35 +100,100 @@ class Run:
         else:
             self._theirs += amount
 
+    def figures(self) -> RunFigures:
+        """What it comes to."""
+        ours, theirs = str(self._ours), str(self._theirs)
+        return RunFigures(self.kind, self.count, ours, theirs, self._receipted_count)
+
     def step(self) -> Step:
         """All of it as one step."""
-        cast, by_us = self._cast, self._ours >= self._theirs
-        total = self._ours + self._theirs
-        return Step(
-            self.first.seq,
-            self.last.seq,
+        return _run_step(
+            self._cast,
+            self.figures(),
+            _Ends(self.first.seq, self.last.seq, self.first.time_ms, self.last.time_ms),
             self.record_count,
-            self.first.time_ms,
-            self.last.time_ms,
             self.first.event.NAME,
-            "us" if by_us else "peer",
-            "peer" if by_us else "us",
-            shown_address(cast.counterparty),
-            self._sentence(),
-            f"{counted(self.count, 'payment')}, {amount_words(cast.asset, total)}",
-            False,
-            str(total),
-            None,
-            "command" if by_us else "message",
-            [Link(self.first.seq, "its first record"), Link(self.last.seq, "its last record")],
         )
 
-    def _sentence(self) -> str:
-        cast, other = self._cast, self._cast.counterparty
-        name = "the other side" if other is None else cast.person(other)
-        ways = ((self._ours, f"from us to {name}"), (self._theirs, f"from {name} to us"))
-        sums = [f"{amount_words(cast.asset, amount)} {way}" for amount, way in ways if amount]
-        what = "payment" if self.kind == PAYMENTS else "ledger payment"
-        where = f"records {self.first.seq} to {self.last.seq}"
-        receipted = f"; {self._receipted_count:,} receipted" if self._receipted_count else ""
-        return f"{counted(self.count, what)}: {' and '.join(sums)} in all, {where}{receipted}."
+
+class _Ends(NamedTuple):
+    """Where a run is in the log, and when it was."""
+
+    seq: int
+    last_seq: int
+    time_ms: int
+    last_time_ms: int
+
+
+def figures_of(fact: Fact, cast: Cast) -> RunFigures | None:
+    """What one record adds to a run; None if it may not stand in one."""
+    kind = run_kind(fact.event, cast)
+    if kind is None:
+        return None
+    run = Run(kind, cast, fact)
+    run.add(fact, None)
+    return run.figures()
+
+
+def joined(steps: Sequence[Step], cast: Cast) -> list[Step]:
+    """The steps of pages behind each other as one page would tell them: no run in pieces."""
+    found: list[Step] = []
+    for kind, group in groupby(steps, key=lambda step: None if step.run is None else step.run.kind):
+        parts = list(group)
+        figures = _sum_of([step.run for step in parts if step.run is not None])
+        if kind is None or len(parts) == 1 or figures.payment_count < RUN_COUNT_MIN:
+            found += parts
+            continue
+        first, last = parts[0], parts[-1]
+        ends = _Ends(first.seq, last.last_seq, first.time_ms, last.last_time_ms)
+        count = sum(step.record_count for step in parts)
+        found.append(_run_step(cast, figures, ends, count, first.name))
+    return found
+
+
+def _sum_of(figures: Sequence[RunFigures]) -> RunFigures:
+    return RunFigures(
+        figures[0].kind if figures else "",
+        sum(each.payment_count for each in figures),
+        str(sum(int(each.from_us) for each in figures)),
+        str(sum(int(each.to_us) for each in figures)),
+        sum(each.receipted_count for each in figures),
+    )
+
+
+def _run_step(cast: Cast, figures: RunFigures, ends: _Ends, record_count: int, name: str) -> Step:
+    ours, theirs = int(figures.from_us), int(figures.to_us)
+    by_us, total = ours >= theirs, ours + theirs
+    return Step(
+        ends.seq,
+        ends.last_seq,
+        record_count,
+        ends.time_ms,
+        ends.last_time_ms,
+        name,
+        "us" if by_us else "peer",
+        "peer" if by_us else "us",
+        shown_address(cast.counterparty),
+        _sentence(cast, figures, ends),
+        f"{counted(figures.payment_count, 'payment')}, {amount_words(cast.asset, total)}",
+        False,
+        str(total),
+        None,
+        "command" if by_us else "message",
+        [Link(ends.seq, "its first record"), Link(ends.last_seq, "its last record")],
+        figures,
+    )
+
+
+def _sentence(cast: Cast, figures: RunFigures, ends: _Ends) -> str:
+    other = cast.counterparty
+    name = "the other side" if other is None else cast.person(other)
+    ways = ((figures.from_us, f"from us to {name}"), (figures.to_us, f"from {name} to us"))
+    sums = [f"{amount_words(cast.asset, int(sum_))} {way}" for sum_, way in ways if int(sum_)]
+    what = "payment" if figures.kind == PAYMENTS else "ledger payment"
+    where = f"records {ends.seq} to {ends.last_seq}"
+    count = figures.receipted_count
+    receipted = f"; {count:,} receipted" if count else ""
+    return (
+        f"{counted(figures.payment_count, what)}: {' and '.join(sums)} in all, {where}{receipted}."
+    )

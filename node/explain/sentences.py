@@ -143,7 +143,10 @@ SENTENCES: dict[type[Event], Sentence] = {
 
 def tell(event: Event, cast: Cast) -> Telling:
     """The event in words, as somebody of `cast` recorded it."""
-    telling = SENTENCES[type(event)](event, cast)
+    sentence = SENTENCES.get(type(event))
+    if sentence is None:
+        return Telling(f"{event.NAME} was recorded; there are no words for it here.")
+    telling = sentence(event, cast)
     what = telling.what
     if what[0].islower():
         return Telling(

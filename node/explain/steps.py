@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from node.explain.channel_sentences import message_words, turn_name
 from node.explain.origins import Trail, origin_of
-from node.explain.runs import Run, run_kind
+from node.explain.runs import Run, figures_of, run_kind
 from node.explain.sentences import tell
 from node.explain.story import Cast, Fact, Link, Step, Telling, shown_address
 from node.explain.words import harmless, span
@@ -122,8 +122,11 @@ class Story:
             if isinstance(part, Run) and part.is_one:
                 found.append(part.step())
                 continue
+            is_run = isinstance(part, Run)
             for fact, cause_seq in part.few if isinstance(part, Run) else (part,):
-                found.append(_step(fact, self._cast, inputs, cause_seq, known.get(fact.seq, ())))
+                step = _step(fact, self._cast, inputs, cause_seq, known.get(fact.seq, ()))
+                figures = figures_of(fact, self._cast) if is_run else None
+                found.append(step if figures is None else replace(step, run=figures))
         return found
 
 

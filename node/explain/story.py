@@ -110,6 +110,19 @@ class Link(Struct, frozen=True, gc=False):
     """How they belong together."""
 
 
+class RunFigures(Struct, frozen=True, gc=False):
+    """What a step adds to a run of payments. Such steps that follow each other are one run, also
+    across pages."""
+
+    kind: str
+    """payments, or moves in a ledger."""
+    payment_count: int
+    from_us: str
+    to_us: str
+    """Amounts in all, smallest unit."""
+    receipted_count: int
+
+
 class Step(Struct, frozen=True, gc=False):
     """One step of a story: a record, or a run of payments."""
 
@@ -134,6 +147,8 @@ class Step(Struct, frozen=True, gc=False):
     began_by: Origin | None
     """What began the step if no record did."""
     links: list[Link]
+    run: RunFigures | None = None
+    """Of a payment, or of a run: what it comes to."""
 
 
 def shown_address(address: Address | None) -> str | None:

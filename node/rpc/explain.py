@@ -22,8 +22,9 @@ from node.rpc.bounds import (
     STORY_RECORD_COUNT_MAX,
     STORY_STEP_COUNT_MAX,
 )
+from node.rpc.errors import InvalidParams
 from node.rpc.interface import NodeApi, NodeView
-from node.rpc.params import Count, Hash32Text, MomentText, Params, parse_hash32
+from node.rpc.params import Count, Hash32Text, MomentText, Params, parse_hash32, parse_moment
 from node.rpc.queries import node_at
 from node.rpc.results import AddressOut, AmountOut, At, Hash32Out
 from node.rpc.views import known_channel, objective_view
@@ -31,7 +32,14 @@ from protocols import events, ledger_events, payment_events
 from protocols.errors import UnknownChannel, UnknownObjective, UnknownPayment
 from protocols.objectives.base import ObjectiveType, objective_id
 from protocols.transactions import APPROVE, ATTEMPT_COUNT_MAX, DEPOSIT, intent_id
-from protocols.types import ChannelId, ObjectiveId, PaymentId, checksum_address, to_hex
+from protocols.types import (
+    ChannelId,
+    ObjectiveId,
+    PaymentId,
+    amount_from_bytes,
+    checksum_address,
+    to_hex,
+)
 
 _CALL_KINDS = (APPROVE, DEPOSIT, "conclude")
 _ANSWER_COUNT_MAX = 512
@@ -45,6 +53,10 @@ _Judged = (
     | ledger_events.LedgerUpdateRefused
     | ledger_events.LedgerRefusalReceived
 )
+_OPENINGS = (ObjectiveType.DIRECT_FUND, ObjectiveType.VIRTUAL_FUND)
+_Settled = events.ChannelConcluded | events.WithdrawCompleted
+_CLOSING_COUNT_MAX = 512
+"""Records of a channel behind the first of its closing that are looked through for payouts."""
 _Batch = payment_events.BatchIssued | payment_events.BatchReceived
 
 
@@ -58,6 +70,8 @@ class ChannelExplainParams(Params, frozen=True, forbid_unknown_fields=True, gc=F
     """How many steps at most, about."""
     at: MomentText | None = None
     """The moment to tell it as of; now unless given."""
+    from_at: MomentText | None = None
+    """The moment to begin at, instead of from_seq."""
 
 
 class ObjectiveExplainParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -102,6 +116,15 @@ class ChannelStory(Struct, frozen=True, gc=False):
     at: At
 
 
+class Payout(Struct, frozen=True, gc=False):
+    """What the chain paid to one party of the payment's channel, seen deep enough to count."""
+
+    seq: int
+    recipient: AddressOut
+    amount: AmountOut
+    transaction_hash: Hash32Out | None
+
+
 class PaymentStory(Struct, frozen=True, gc=False):
     """What happened to a payment, and what proves it."""
 
@@ -119,6 +142,8 @@ class PaymentStory(Struct, frozen=True, gc=False):
     """The payer's, 65 bytes in 0x hex; null for a payment that we refused."""
     receipt_seq: int | None
     """The record of the payee's receipt over it."""
+    payouts: list[Payout]
+    """Of its channel, once that is closed: one payment alone is never paid out."""
     standing: Standing
     steps: list[Step]
     at: At
@@ -236,13 +261,18 @@ def _is_named(scene: _Scene, field: str, identity: bytes) -> bool:
 async def channel_explain(node: NodeApi, p: ChannelExplainParams) -> ChannelStory:
     """A channel's story; `UnknownChannel` if the log has none."""
     channel_id = parse_hash32("channel_id", p.channel_id)
+    if p.from_at is not None and p.from_seq:
+        raise InvalidParams("from_at", "give from_seq or from_at, not both")
     scene = await _scene(node, p.at)
+    from_seq = p.from_seq
+    if p.from_at is not None:
+        from_seq = node.seq_of(parse_moment("from_at", p.from_at))
     if not _is_named(scene, "channel_id", channel_id):
         raise UnknownChannel(channel_id)
     cast = _cast(scene, channel_id)
     entities = _entities(scene, channel_id)
-    story = Story(cast, _earlier(scene, entities, p.from_seq))
-    next_seq = await _read(scene, entities, story, p, p.from_seq, scene.end)
+    story = Story(cast, _earlier(scene, entities, from_seq))
+    next_seq = await _read(scene, entities, story, p, from_seq, scene.end)
     standing = _standing(scene, cast, list(ObjectiveType))
     return _channel_story(scene, cast, None, standing, story, next_seq)
 
@@ -366,6 +396,8 @@ def _payment_story(
     if answer.receipt is not None:
         receipt = scene.facts((answer.channel_id,), answer.receipt.seq, 1)
         facts |= {fact.seq: fact for fact in receipt}
+    paid_out = _payouts(scene, answer.channel_id)
+    facts |= {fact.seq: fact for fact in paid_out}
     story = Story(cast, tells_each=True)
     for seq in sorted(facts):
         story.add(facts[seq])
@@ -379,9 +411,32 @@ def _payment_story(
         str(answer.total),
         to_hex(answer.signature),
         None if answer.receipt is None else answer.receipt.seq,
+        [_payout(fact) for fact in paid_out if isinstance(fact.event, events.WithdrawCompleted)],
         _payment_standing(scene, cast, answer, own),
         story.steps(),
         At(scene.view.seq),
+    )
+
+
+def _payouts(scene: _Scene, channel_id: ChannelId) -> list[Fact]:
+    """How the channel was settled on the chain: nothing if it was not, or has no money there."""
+    goals = [objective_id(kind, channel_id) for kind in ObjectiveType if kind not in _OPENINGS]
+    begun = [fact.seq for goal in goals for fact in scene.facts((goal,), 0, 1)]
+    if not begun:
+        return []
+    # Nothing is paid once a channel is being closed: what follows in it is little.
+    closing = scene.facts((channel_id,), min(begun), _CLOSING_COUNT_MAX)
+    return [fact for fact in closing if isinstance(fact.event, _Settled)]
+
+
+def _payout(fact: Fact) -> Payout:
+    event = fact.event
+    assert isinstance(event, events.WithdrawCompleted)
+    return Payout(
+        fact.seq,
+        checksum_address(event.recipient),
+        str(amount_from_bytes(event.amount)),
+        None if event.tx_hash is None else to_hex(event.tx_hash),
     )
 
 
@@ -437,6 +492,7 @@ def _refused_story(scene: _Scene, payment_id: PaymentId, refused: Sequence[Fact]
         str(int.from_bytes(event.total, "big")),
         None,
         None,
+        [],
         Standing("refused", what, [], failures, []),
         story.steps(),
         At(scene.view.seq),

@@ -7,7 +7,6 @@ nobody but itself, and there is nothing to subscribe to and to forget.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
@@ -23,20 +22,11 @@ from node.rpc.bounds import (
     STORY_RECORD_COUNT_MAX,
 )
 from node.rpc.errors import InvalidParams
-from node.rpc.interface import NodeApi, Wanted
-from node.rpc.params import (
-    AddressText,
-    Count,
-    Hash32Text,
-    Params,
-    parse_account,
-    parse_hash32,
-)
+from node.rpc.filters import wanted_by
+from node.rpc.interface import NodeApi
+from node.rpc.params import AddressText, Count, EventNames, Hash32Text, Params, parse_hash32
 from node.rpc.results import LogPage, RecordView
 from node.rpc.views import record_view
-from protocols.events import EVENTS, Event
-from protocols.node_state import NodeState
-from protocols.types import Address, to_hex
 
 
 class LogFollowParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -53,7 +43,7 @@ class LogFollowParams(Params, frozen=True, forbid_unknown_fields=True, gc=False)
     """Only records about this channel."""
     objective_id: Hash32Text | None = None
     """Only records about this objective; not together with channel_id."""
-    names: Annotated[list[str], Meta(max_length=len(EVENTS))] | None = None
+    names: EventNames | None = None
     """Only events of these names; all if left out."""
     peer: AddressText | None = None
     """Only records about this peer: what it did, and its channels."""
@@ -61,7 +51,7 @@ class LogFollowParams(Params, frozen=True, forbid_unknown_fields=True, gc=False)
 
 async def log_follow(node: NodeApi, p: LogFollowParams) -> LogPage:
     """Records from `from_seq` on that fit, as soon as there are any."""
-    entity, wanted = _entity(p), _wanted(node, p)
+    entity, wanted = _entity(p), wanted_by(node, p.names, p.peer)
     found: list[RecordView] = []
     next_seq, size_bytes = p.from_seq, 0
     give_up_at = trio.current_time() + p.wait_ms / 1000
@@ -69,7 +59,7 @@ async def log_follow(node: NodeApi, p: LogFollowParams) -> LogPage:
     while True:
         while next_seq <= node.seq and len(found) < p.limit:
             count = min(LOG_READ_SLICE_COUNT, p.limit - len(found))
-            entries, next_seq = node.matching(next_seq, count, entity, wanted)
+            entries, next_seq = node.matching(next_seq, count, entity, wanted, node.seq)
             for entry in entries:
                 found.append(record_view(entry))
                 size_bytes += len(msgspec.json.encode(entry.payload))
@@ -89,34 +79,3 @@ def _entity(p: LogFollowParams) -> bytes | None:
     if p.channel_id is not None:
         return parse_hash32("channel_id", p.channel_id)
     return None if p.objective_id is None else parse_hash32("objective_id", p.objective_id)
-
-
-def _wanted(node: NodeApi, p: LogFollowParams) -> Wanted:
-    named = p.names or []
-    unknown = [name for name in named if name not in EVENTS]
-    if unknown:
-        raise InvalidParams("names", f"no event is named {unknown[0][:80]!r}")
-    names = frozenset(named) or EVENTS.keys()
-    peer = None if p.peer is None else parse_account("peer", p.peer)
-
-    def is_wanted(name: str, event: Callable[[], Event]) -> bool:
-        return name in names and (peer is None or concerns(node.state, event(), peer))
-
-    return is_wanted
-
-
-def concerns(state: NodeState, event: Event, peer: Address) -> bool:
-    """Whether the record is about the peer: what it did, or a channel it takes part in."""
-    if getattr(event, "peer", None) == peer or getattr(event, "peer_id", "") == to_hex(peer):
-        return True
-    if peer in getattr(event, "participants", ()):
-        return True
-    channel_id = getattr(event, "channel_id", None)
-    if channel_id is None and (objective_id := getattr(event, "objective_id", None)) is not None:
-        objective = state.objectives.get(objective_id)
-        channel_id = None if objective is None else objective.channel_id
-    if channel_id is None and (intent_id := getattr(event, "intent_id", None)) is not None:
-        transaction = state.transactions.get(intent_id)
-        channel_id = None if transaction is None else transaction.channel_id
-    channel = None if channel_id is None else state.channels.get(channel_id)
-    return channel is not None and peer in channel.fixed.participants

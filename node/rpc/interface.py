@@ -94,10 +94,10 @@ class NodeApi(NodeView, Protocol):
         """Return when a command may be offered again: to sleep for about a batch will do."""
 
     def matching(
-        self, from_seq: int, count: int, entity: bytes | None, wanted: Wanted
+        self, from_seq: int, count: int, entity: bytes | None, wanted: Wanted, last_seq: int
     ) -> tuple[Sequence[LogEntry], int]:
-        """Of the next `count` records from `from_seq` on (of `entity`, if one is given) those that
-        are wanted, and the first record that was not looked at."""
+        """Of the next `count` records from `from_seq` up to `last_seq` (of `entity`, if one is
+        given) those that are wanted, and the first record that was not looked at."""
 
     def facts(
         self, entities: Sequence[bytes], from_seq: int, to_seq: int, limit: int

@@ -27,6 +27,7 @@ from node.rpc.bounds import (
 from node.rpc.errors import InvalidParams
 from protocols.channel import ChannelStatus
 from protocols.errors import EncodingError
+from protocols.events import EVENTS
 from protocols.objectives.base import ObjectiveStatus
 from protocols.types import UINT48_MAX, UINT256_MAX, parse_address
 
@@ -78,6 +79,7 @@ ChallengeDuration = Annotated[int, Meta(ge=0, le=UINT48_MAX)]
 ChannelKind = Literal["direct", "ledger", "virtual"]
 """direct: a payment channel funded on chain. virtual: one that ledgers carry."""
 ShortText = Annotated[str, Meta(max_length=TEXT_LENGTH_MAX)]
+EventNames = Annotated[list[str], Meta(max_length=len(EVENTS))]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 P = TypeVar("P", bound="Params")
@@ -262,6 +264,10 @@ class LogReadParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
     """Only records about this objective."""
     at: MomentText | None = None
     """Only records up to this moment."""
+    names: EventNames | None = None
+    """Only events of these names; all if left out."""
+    peer: AddressText | None = None
+    """Only records about this peer: what it did, and its channels."""
 
 
 _VALIDATION_PLACE = re.compile(r"^(?P<reason>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)

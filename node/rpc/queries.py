@@ -16,8 +16,10 @@ from node.rpc.bounds import (
     LIST_SLICE_COUNT,
     LOG_READ_SIZE_BYTES_MAX,
     LOG_READ_SLICE_COUNT,
+    STORY_RECORD_COUNT_MAX,
 )
 from node.rpc.errors import InvalidParams
+from node.rpc.filters import wanted_by
 from node.rpc.interface import NodeApi, NodeView
 from node.rpc.params import parse_account, parse_hash32, parse_moment
 from node.rpc.views import channel_view, kind_of, known_channel, objective_view, record_view
@@ -143,6 +145,8 @@ async def log_read(node: NodeApi, p: params.LogReadParams) -> results.LogPage:
     """Records from `from_seq` on, of the whole log or of one channel or objective."""
     entity = _entity(p)
     last_seq = node.seq if p.at is None else node.seq_of(parse_moment("at", p.at))
+    if p.names or p.peer is not None:
+        return await _filtered(node, p, entity, last_seq)
     found: list[results.RecordView] = []
     next_seq, size_bytes = p.from_seq, 0
     while len(found) < p.limit and size_bytes < LOG_READ_SIZE_BYTES_MAX:
@@ -155,6 +159,25 @@ async def log_read(node: NodeApi, p: params.LogReadParams) -> results.LogPage:
             if size_bytes >= LOG_READ_SIZE_BYTES_MAX:
                 break
         if len(entries) < count:
+            break
+        await trio.lowlevel.checkpoint()
+    return results.LogPage(found, next_seq)
+
+
+async def _filtered(
+    node: NodeApi, p: params.LogReadParams, entity: bytes | None, last_seq: int
+) -> results.LogPage:
+    """Records that fit, of at most `STORY_RECORD_COUNT_MAX` that are looked at."""
+    wanted = wanted_by(node, p.names, p.peer)
+    found: list[results.RecordView] = []
+    next_seq, size_bytes, looked_at = p.from_seq, 0, 0
+    while next_seq <= last_seq and len(found) < p.limit and looked_at < STORY_RECORD_COUNT_MAX:
+        count = min(LOG_READ_SLICE_COUNT, p.limit - len(found))
+        entries, next_seq = node.matching(next_seq, count, entity, wanted, last_seq)
+        found += map(record_view, entries)
+        size_bytes += sum(len(msgspec.json.encode(entry.payload)) for entry in entries)
+        looked_at += count
+        if size_bytes >= LOG_READ_SIZE_BYTES_MAX:
             break
         await trio.lowlevel.checkpoint()
     return results.LogPage(found, next_seq)

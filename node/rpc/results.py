@@ -233,7 +233,8 @@ class RecordView(Struct, frozen=True, gc=False):
 
 
 class LogPage(Struct, frozen=True, gc=False):
-    """Records in order; go on with `from_seq` = `next_seq`. An empty page is the end."""
+    """Records in order; go on with `from_seq` = `next_seq`. An empty page is the end; with a filter
+    by name or peer the end is where `next_seq` rises no more."""
 
     records: list[RecordView]
     next_seq: int

@@ -1,5 +1,7 @@
 """Diagrams with everything that may go wrong in a picture."""
 
+from msgspec.structs import replace
+
 from node.explain.diagram import Diagram, Lifeline, Row
 
 NASTY = '</text><script>&"; %% {x} # \u2014'
@@ -19,4 +21,5 @@ ROWS = [
     Row("chain", PEER, "x" * 300, 2_600, 2_600, 1_704_067_203_000, False),
 ]
 DIAGRAM = Diagram("Direct channel 0x1234…abcd, 1 ETH", f"It is open; {NASTY}.", LINES, ROWS)
+CUT = replace(DIAGRAM, notes=[f"It begins {NASTY}", "It ends before record 9"], next_seq=9)
 ALONE = Diagram("Channel", "It is forgotten.", [Lifeline("us", "this node", "")], [])

@@ -161,10 +161,10 @@ class RecordingNode:
         return found[:limit]
 
     def matching(
-        self, from_seq: int, count: int, entity: bytes | None, wanted: Wanted
+        self, from_seq: int, count: int, entity: bytes | None, wanted: Wanted, last_seq: int
     ) -> tuple[Sequence[LogEntry], int]:
-        found = list(self.record(from_seq, count, entity, self.seq))
-        next_seq = found[-1].seq + 1 if len(found) == count else len(self.entries)
+        found = list(self.record(from_seq, count, entity, last_seq))
+        next_seq = found[-1].seq + 1 if len(found) == count else last_seq + 1
         fits = [e for e in found if wanted(e.name, partial(self._recorded.__getitem__, e.seq))]
         return fits, max(next_seq, from_seq)
 

@@ -59,9 +59,12 @@ class StoryNode:
     def payment(self, payment_id: bytes, last_seq: int) -> PaymentAnswer | None:
         return find_payment(self.log, payment_id, last_seq)
 
+    def seq_of(self, moment: Moment) -> int:
+        return History(self.log, lambda: 0).seq_of(moment)
+
     async def at(self, moment: Moment) -> PastView:
         history = History(self.log, lambda: 0)
-        seq = history.seq_of(moment)
+        seq = self.seq_of(moment)
         context = Context(0, lambda _: b"", b"", 0, lambda _: Decision("ask"))
         return PastView(self.log, await history.state_at(seq), seq, context, "story")
 

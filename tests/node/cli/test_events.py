@@ -2,6 +2,7 @@
 
 import pytest
 
+from node.cli import events
 from node.cli.output import PIPE_WIDTH
 
 pytestmark = pytest.mark.e2e
@@ -54,3 +55,32 @@ def test_the_log_ends_somewhere(tally, alice_dir) -> None:
 
 def test_too_many_records_are_bad_usage(tally, alice_dir) -> None:
     assert tally("events", "--limit", "1001", "--dir", alice_dir).exit_code == 2
+
+
+def test_names_and_peers_are_filters_of_the_newest_and_from_a_record_on(
+    tally, tally_json, network, channel_id, alice_dir
+) -> None:
+    def found(*asked: object) -> list[dict]:
+        return tally_json("events", *asked, "--dir", alice_dir)["records"]
+
+    signed = found("--name", "state-signed", "--from", "0", "--limit", "1000")
+    assert {record["name"] for record in signed} == {"state-signed"}
+    assert len(signed) >= 2
+    assert found("--name", "state-signed", "--limit", "2") == signed[-2:]
+    assert found("--name", "state-signed", "--from", "0", "--limit", "1") == signed[:1]
+    then = signed[-1]["seq"] - 1
+    assert found("--name", "state-signed", "--at", str(then), "--limit", "1000") == signed[:-1]
+    of_bob = found("--peer", network.bob.address, "--channel", channel_id, "--limit", "1000")
+    assert {record["payload"]["channel_id"] for record in of_bob} == {channel_id}
+    assert found("--peer", "0x" + "11" * 20) == []
+    refused = tally("events", "--name", "no-such", "--dir", alice_dir)
+    assert refused.exit_code != 0
+    assert "no event is named" in refused.stderr
+
+
+def test_the_newest_that_fit_are_found_however_far_back(
+    tally_json, channel_id, alice_dir, monkeypatch
+) -> None:
+    monkeypatch.setattr(events, "FIRST_LOOK_COUNT", 1)
+    found = tally_json("events", "--name", "node-created", "--dir", alice_dir)["records"]
+    assert [record["seq"] for record in found] == [0]

@@ -2,6 +2,8 @@
 
 import pytest
 
+from node.cli import explain
+
 pytestmark = pytest.mark.e2e
 
 
@@ -57,3 +59,14 @@ def test_an_id_of_nothing_says_where_to_look(tally_json, alice_dir) -> None:
     error = tally_json("explain", nothing, "--dir", alice_dir, exit_code=1)["error"]
     assert error["name"] == "NOTHING_OF_THAT_ID"
     assert "tally channels" in error["next_step"]
+
+
+def test_a_story_of_many_pages_is_one_story(
+    tally_json, channel_id, alice_dir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ["explain", channel_id, "--dir", alice_dir]
+    whole = tally_json(*asked)["steps"]
+    ask = explain.ask
+    monkeypatch.setattr(explain, "ask", lambda *names, **given: ask(*names, **given, limit=1))
+    in_pages = tally_json(*asked)["steps"]
+    assert [step["seq"] for step in in_pages] == [step["seq"] for step in whole]

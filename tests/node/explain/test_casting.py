@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
-from node.explain.casting import OPENING_COUNT_MAX, cast_of
+from msgspec.structs import replace
+
+from node.explain.casting import OPENING_COUNT_MAX, cast_of, cast_of_story
+from node.explain.story import Cast
+from protocols.types import checksum_address, to_hex
 from tests.support.recorded_nodes import World
 from tests.support.story_nodes import StoryNode, closed_path
 
@@ -32,3 +36,22 @@ def test_an_opening_stands_within_the_records_that_are_read() -> None:
     for node in nodes:
         opening = node.facts((channel_id,), 0, node.seq + 1, OPENING_COUNT_MAX // 2)
         assert cast_of(node.state.node, channel_id, opening).kind == "virtual"
+
+
+def test_an_answered_story_has_the_cast_it_was_told_with() -> None:
+    nodes, channel_id = closed_path()
+    for node in nodes:
+        known = node.cast(channel_id)
+        story = {
+            "our_address": checksum_address(known.me),
+            "channel_id": to_hex(channel_id),
+            "kind": known.kind,
+            "participants": [checksum_address(each) for each in known.participants],
+            "asset": checksum_address(known.asset),
+            "deposits": [str(each) for each in known.deposits],
+        }
+        assert cast_of_story(story) == replace(known, left_ledger=b"", right_ledger=b"")
+    me = nodes[0].state.node.address
+    nothing = {"kind": "unknown", "participants": [], "deposits": [], "channel_id": None}
+    of_us = {"our_address": checksum_address(me), "asset": "0x" + "00" * 20}
+    assert cast_of_story({**nothing, **of_us}) == Cast(me, b"")

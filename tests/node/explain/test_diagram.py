@@ -60,3 +60,15 @@ async def test_book_keeping_is_not_drawn(hidden: str) -> None:
     assert isinstance(drawn, Diagram)
     assert drawn.rows == []
     assert [line.key for line in drawn.lifelines] == ["us"]
+
+
+async def test_a_picture_says_where_the_story_goes_on_and_that_it_began_earlier() -> None:
+    story = await story_of(0)
+    whole = diagram_of(story)
+    assert (whole.notes, whole.next_seq) == ([], None)
+    cut = diagram_of({**story, "next_seq": 77}, is_late=True)
+    begins, ends = cut.notes
+    assert f"record {story['steps'][0]['seq']}" in begins
+    assert "--from 77" in ends
+    assert cut.next_seq == 77
+    assert diagram_of({**story, "steps": []}, is_late=True).notes == []

@@ -3,7 +3,7 @@
 from xml.etree import ElementTree
 
 from node.explain.draw_svg import LABEL_LENGTH_MAX, draw_svg
-from tests.support.diagrams import ALONE, DIAGRAM, NASTY
+from tests.support.diagrams import ALONE, CUT, DIAGRAM, NASTY
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -46,3 +46,11 @@ def test_a_long_label_is_cut_and_says_so() -> None:
 
 def test_a_channel_of_which_nothing_is_known_still_has_a_picture() -> None:
     assert ElementTree.fromstring(draw_svg(ALONE)).tag == f"{SVG}svg"
+
+
+def test_what_is_not_drawn_is_said_below_and_inside_of_the_picture() -> None:
+    root = ElementTree.fromstring(draw_svg(CUT))
+    found = {text.text: float(text.get("y", "")) for text in root.iter(f"{SVG}text")}
+    lines = max(float(line.get("y2", "")) for line in root.iter(f"{SVG}line"))
+    for note in CUT.notes:
+        assert lines < found[note] < int(root.get("height", ""))

@@ -3,7 +3,7 @@
 import pytest
 
 from node.explain.draw_text import WIDTH_MIN, draw_text
-from tests.support.diagrams import ALONE, DIAGRAM
+from tests.support.diagrams import ALONE, CUT, DIAGRAM
 
 
 @pytest.mark.parametrize("width", [0, 60, 80, 100, 250])
@@ -42,3 +42,9 @@ def test_a_channel_of_which_nothing_is_known_still_has_a_picture() -> None:
     lines = draw_text(ALONE, 80)
     assert lines[:2] == ["Channel", "It is forgotten."]
     assert "this node" in lines[3]
+
+
+def test_what_is_not_drawn_is_said_below() -> None:
+    assert draw_text(CUT, 100)[-1] == "It ends before record 9"
+    assert draw_text(CUT, 100)[:-2] == draw_text(DIAGRAM, 100)
+    assert max(map(len, draw_text(CUT, 60))) <= 60

@@ -1,9 +1,11 @@
 """Payments that follow each other are one step."""
 
+import pytest
 from msgspec.structs import replace
 
-from node.explain.runs import MOVES, PAYMENTS, RUN_COUNT_MIN, Run, run_kind
-from node.explain.story import Cast, Fact
+from node.explain.runs import MOVES, PAYMENTS, RUN_COUNT_MIN, Run, joined, run_kind
+from node.explain.steps import Story
+from node.explain.story import Cast, Fact, Step
 from protocols import events, ledger_events, payment_events
 from protocols.outcome import destination_of
 from protocols.types import amount_to_bytes
@@ -66,3 +68,32 @@ def test_a_guarantee_is_never_part_of_a_run() -> None:
     assert run_kind(added, LEDGER) is None
     assert run_kind(sample(ledger_events.LedgerUpdateSigned), CAST) is None
     assert run_kind(sample(events.StateSigned), CAST) is None
+
+
+def steps_of(facts: list[Fact]) -> list[Step]:
+    story = Story(CAST)
+    for fact in facts:
+        story.add(fact)
+    return story.steps()
+
+
+@pytest.mark.parametrize("cut", range(1, 9))
+def test_a_run_that_pages_cut_is_joined_as_one_page_would_tell_it(cut: int) -> None:
+    receipt = replace(sample(events.ReceiptReceived), payment_count=2)
+    signed = sample(events.StateSigned)
+    recorded = [signed, issued(1), issued(2), receipt, issued(3), issued(4), signed, issued(5)]
+    facts = [Fact(10 + n, 1_000 * n, None, event) for n, event in enumerate(recorded)]
+    pages = steps_of(facts[:cut]) + steps_of(facts[cut:])
+    whole = joined(pages, CAST)
+    assert whole == steps_of(facts)
+    (run,) = [step for step in whole if step.record_count > 1]
+    assert (run.seq, run.last_seq, run.record_count, run.amount) == (11, 15, 5, "10")
+    assert joined(whole, CAST) == whole
+
+
+def test_runs_of_different_kinds_stay_apart() -> None:
+    payments = run_of(issued(1), issued(2), issued(3)).step()
+    assert payments.run is not None
+    moves = replace(payments, run=replace(payments.run, kind=MOVES))
+    assert joined([payments, moves], CAST) == [payments, moves]
+    assert joined([], CAST) == []

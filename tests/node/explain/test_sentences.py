@@ -32,6 +32,14 @@ def test_every_event_has_a_sentence(name: str) -> None:
     assert telling.peer is None or "peer" in (telling.who, telling.to)
 
 
+def test_an_event_without_a_sentence_is_told_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    event = sample(EVENTS["voucher-issued"])
+    monkeypatch.delitem(SENTENCES, type(event))
+    assert tell(event, CAST).what == "voucher-issued was recorded; there are no words for it here."
+
+
 def test_no_sentence_is_left_of_an_event_that_is_gone() -> None:
     assert set(SENTENCES) == set(EVENTS.values())
 

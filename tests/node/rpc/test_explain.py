@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import cast
 
+import msgspec
 import pytest
 
+from node.explain.casting import cast_of_story
+from node.explain.runs import joined
 from node.rpc import explain
+from node.rpc.errors import InvalidParams
 from node.rpc.explain import (
     ChannelExplainParams,
     ChannelStory,
@@ -18,7 +22,7 @@ from node.rpc.interface import NodeApi
 from protocols import events, inputs
 from protocols.draft import Decision
 from protocols.errors import UnknownChannel, UnknownObjective, UnknownPayment
-from protocols.types import amount_to_bytes, to_hex
+from protocols.types import amount_to_bytes, checksum_address, to_hex
 from tests.support.recorded_nodes import World, demo
 from tests.support.story_nodes import StoryNode, closed_path, of_core, recorded
 from tests.support.web import Web
@@ -77,6 +81,28 @@ async def test_pages_are_the_story_in_pieces(tmp_path: Path, limit: int) -> None
     ]
     mined = [step.because for step in found if step.name == "transaction-mined"]
     assert None not in mined
+
+
+@pytest.mark.parametrize("count", [3, 5, 8, 50])
+async def test_a_run_that_is_too_long_for_a_page_is_whole_again_when_pages_are_joined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    world = demo(tmp_path, 30)
+    (channel_id,) = world.alice.state.channels
+    node = recorded(world.alice)
+    whole = await story_of(node, channel_id)
+    monkeypatch.setattr(explain, "STORY_RECORD_COUNT_MAX", count)
+    page = await story_of(node, channel_id)
+    steps = list(page.steps)
+    while page.next_seq is not None:
+        page = await story_of(node, channel_id, from_seq=page.next_seq)
+        steps += page.steps
+    world.stop()
+    told = joined(steps, cast_of_story(msgspec.to_builtins(page)))
+    assert [(step.seq, step.last_seq, step.what) for step in told if step.run] == [
+        (step.seq, step.last_seq, step.what) for step in whole.steps if step.run
+    ]
+    assert [step.seq for step in told] == [step.seq for step in whole.steps]
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
@@ -188,6 +214,43 @@ async def test_a_payment_is_told_with_its_voucher_and_receipt(place: int) -> Non
     assert receipt.because is not None
     assert story.standing.status == "receipted"
     assert "The voucher for 6 wei covers it" in story.standing.what
+
+
+async def test_a_payments_story_tells_what_its_channel_paid_out(tmp_path: Path) -> None:
+    world = demo(tmp_path, 4)
+    (channel_id,) = world.bob.state.channels
+    for node, who in ((world.alice, "sent"), (world.bob, "received")):
+        facts = StoryNode(node.log, node.state).facts((channel_id,), 0, node.log.next_seq, 1_000)
+        vouchers = events.VoucherIssued, events.VoucherReceived
+        payment_id = [f.event.payment_id for f in facts if isinstance(f.event, vouchers)][-1]
+        asked = PaymentExplainParams(to_hex(payment_id))
+        story = await explain.payment_explain(recorded(node), asked)
+        assert story.direction == who
+        assert "withdraw-completed" in [step.name for step in story.steps]
+        paid = {payout.recipient: int(payout.amount) for payout in story.payouts}
+        assert paid[checksum_address(world.bob.actor.address)] == int(story.voucher_total)
+        assert sum(paid.values()) == 10**18
+        settled = [step.seq for step in story.steps if step.name == "withdraw-completed"]
+        assert [payout.seq for payout in story.payouts] == settled
+        before = PaymentExplainParams(to_hex(payment_id), at=settled[0] - 1)
+        assert (await explain.payment_explain(recorded(node), before)).payouts == []
+    world.stop()
+
+
+async def test_a_story_may_begin_at_a_moment(tmp_path: Path) -> None:
+    world = demo(tmp_path, 4)
+    (channel_id,) = world.alice.state.channels
+    node = recorded(world.alice)
+    by_seq = await story_of(node, channel_id, from_seq=12)
+    by_moment = await explain.channel_explain(
+        node, ChannelExplainParams(to_hex(channel_id), from_at="12")
+    )
+    assert by_moment.steps == by_seq.steps
+    with pytest.raises(InvalidParams):
+        await explain.channel_explain(
+            node, ChannelExplainParams(to_hex(channel_id), from_seq=12, from_at="12")
+        )
+    world.stop()
 
 
 async def test_a_payment_of_a_list_is_told_with_the_list() -> None:

@@ -9,13 +9,11 @@ import trio
 from trio.testing import MockClock
 
 from node.rpc.errors import InvalidParams
-from node.rpc.follow import LogFollowParams, concerns, log_follow
+from node.rpc.follow import LogFollowParams, log_follow
 from node.rpc.results import LogPage
 from protocols import events
 from protocols.types import checksum_address, to_hex
-from protocols.virtual_events import VirtualChannelPruned
-from tests.support.actors import BOB, IVAN
-from tests.support.event_samples import sample
+from tests.support.actors import BOB
 from tests.support.rpc_node import RecordingNode, open_payment_channel
 
 STRANGER = "0x" + "11" * 20
@@ -106,21 +104,3 @@ async def test_wrong_filters_are_refused_before_anything_is_waited_for(
     with pytest.raises(InvalidParams) as refused:
         await ask(RecordingNode(), 99, wait_ms=60_000, **asked)
     assert refused.value.parameter == parameter
-
-
-def test_a_record_concerns_who_did_it_and_whose_channel_it_is() -> None:
-    node = RecordingNode()
-    channel_id = open_payment_channel(node)
-    (objective_id,) = node.state.objectives
-    (intent_id,) = node.state.transactions
-    about_bob = [
-        events.PeerAcknowledged(BOB.address, 1),
-        events.MessageAcked(bytes(32), to_hex(BOB.address), 1),
-        VirtualChannelPruned(channel_id),
-        events.ObjectiveCreated(bytes(32), "DirectFund", bytes(32), (BOB.address,)),
-        events.ObjectiveApproved(objective_id),
-        events.TransactionFailed(intent_id, "no"),
-    ]
-    assert all(concerns(node.state, event, BOB.address) for event in about_bob)
-    assert not any(concerns(node.state, event, IVAN.address) for event in about_bob)
-    assert not concerns(node.state, sample(events.ChainBlockProcessed), BOB.address)

@@ -237,6 +237,51 @@ async def test_the_log_is_read_up_to_a_moment() -> None:
     assert (await log(node, from_seq=91, at=90)).records == []
 
 
+async def test_the_log_is_filtered_by_name_and_peer_up_to_a_moment() -> None:
+    node = RecordingNode()
+    fill(node, 120)
+    first = open_payment_channel(node, entropy=1)
+    then = node.seq
+    open_payment_channel(node, entropy=2)
+    signed = [entry.seq for entry in node.entries if entry.name == "state-signed"]
+    assert len(signed) == 4
+    page = await log(node, names=["state-signed"])
+    assert ([record.seq for record in page.records], page.next_seq) == (signed, node.seq + 1)
+    page = await log(node, names=["state-signed"], limit=1)
+    assert ([record.seq for record in page.records], page.next_seq) == (signed[:1], signed[0] + 1)
+    page = await log(node, names=["state-signed"], at=then, from_seq=signed[0] + 1)
+    assert ([record.seq for record in page.records], page.next_seq) == (signed[1:2], then + 1)
+    end = await log(node, names=["state-signed"], at=then, from_seq=then + 1)
+    assert (end.records, end.next_seq) == ([], then + 1)
+    of_bob = await log(node, peer=checksum_address(BOB.address), channel_id=to_hex(first))
+    assert "state-signed" in [record.name for record in of_bob.records]
+    assert "state-digest-recorded" not in [record.name for record in of_bob.records]
+    with pytest.raises(InvalidParams):
+        await log(node, names=["no-such"])
+
+
+async def test_a_filtered_page_ends_where_enough_was_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    node = RecordingNode()
+    fill(node, 300)
+    monkeypatch.setattr(queries, "STORY_RECORD_COUNT_MAX", 100)
+    page = await log(node, names=["state-signed"])
+    assert page.records == []
+    assert 100 <= page.next_seq < 300
+
+
+async def test_a_filtered_page_ends_early_when_its_records_are_large(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    node = RecordingNode()
+    fill(node, 300)
+    monkeypatch.setattr(queries, "LOG_READ_SIZE_BYTES_MAX", 1)
+    page = await log(node, names=["state-digest-recorded"], limit=200)
+    assert 0 < len(page.records) < 200
+    assert page.next_seq == page.records[-1].seq + 1
+
+
 @pytest.mark.parametrize("at", ["", "tomorrow", "-1", -1, 2**63, "2026-11-21"])
 async def test_what_names_no_moment_is_refused(at: int | str) -> None:
     node = RecordingNode()
