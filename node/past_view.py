@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from node.hub_status import past_hub_status
 from node.snapshot_status import past_snapshot_status
 from node.store.log import EventLog
+from node.whatif.simulation import Simulation
 from protocols.channel import ChannelStatus, status
 from protocols.delivery import Peer
 from protocols.draft import Context
@@ -52,6 +53,12 @@ class PastView:
     def hub_status(self) -> dict[str, object]:
         """Room taken and fees earned in virtual channels, as JSON values."""
         return {**past_hub_status(self.state.carried), "at": {"seq": self.seq}}
+
+    def simulation(self, *, others_answer: bool) -> Simulation:
+        """A copy of the node as it was, to assume things on: by its clock of then, and with a view
+        of the chain that was fresh."""
+        then = replace(self._context, now_ms=self._log.time_at(self.seq), chain_view_age_s=0)
+        return Simulation(self.state, then, others_answer=others_answer)
 
     def status(self) -> dict[str, object]:
         """What there was of the figures of every room, as JSON values."""

@@ -13,7 +13,7 @@ from node.cli.amounts import format_of
 from node.cli.failures import reports_failures
 from node.cli.node_call import ask, channel_id_of, objective_id_of
 from node.cli.open import peer_address
-from node.cli.options import HERE, NATIVE, AsJson, NodeDir, amount_in
+from node.cli.options import HERE, NATIVE, AsJson, At, NodeDir, amount_in
 from node.cli.output import print_json, print_table, say, short
 
 EVENT_COLUMNS = ("after", "by", "event", "about")
@@ -26,7 +26,7 @@ _DURATION = re.compile(r"([0-9]{1,9})([smhd])", re.ASCII)
 FORMS = (
     "wait 2h; silence PEER 2h; chain-silence 2h; no-deposit CHANNEL 2h; pay CHANNEL 5eth; "
     "open PEER 1eth; open-ledger PEER 1eth; close CHANNEL; approve OBJECTIVE; reject OBJECTIVE; "
-    "restart; lost PEER; deposited CHANNEL 1eth; concluded CHANNEL; challenged CHANNEL"
+    "restart; lost PEER; lost PEER 3; deposited CHANNEL 1eth; concluded CHANNEL; challenged CHANNEL"
 )
 
 
@@ -39,6 +39,7 @@ def simulate(
     others_silent: Annotated[
         bool, typer.Option("--others-silent", help="Nobody answers: only what is assumed happens.")
     ] = False,
+    at: At = None,
     directory: NodeDir = HERE,
     as_json: AsJson = False,
 ) -> None:
@@ -46,14 +47,16 @@ def simulate(
 
     An ASSUMPTION is one of: wait 2h; silence PEER 2h; chain-silence 2h; no-deposit CHANNEL 2h;
     pay CHANNEL 5eth; open PEER 1eth; open-ledger PEER 1eth; close CHANNEL; approve OBJECTIVE;
-    reject OBJECTIVE; restart; lost PEER; deposited CHANNEL 1eth; concluded CHANNEL;
-    challenged CHANNEL. Peers answer and the chain mines, unless it is assumed otherwise.
+    reject OBJECTIVE; restart; lost PEER; lost PEER 3 (the third message from there on);
+    deposited CHANNEL 1eth; concluded CHANNEL; challenged CHANNEL.
+    Peers answer and the chain mines, unless it is assumed otherwise.
     """
     found = ask(
         directory,
         "node_simulate",
         assumptions=[parse_assumption(text, directory) for text in assumptions],
         others="silent" if others_silent else "answer",
+        at=at,
         timeout_s=TIMEOUT_S,
     )
     if as_json:
@@ -119,6 +122,15 @@ def _silence(words: list[str], directory: Path) -> dict[str, Any]:
     return {**_with_peer("silence")(words, directory), "duration_s": duration_s(words[1])}
 
 
+def _lost(words: list[str], directory: Path) -> dict[str, Any]:
+    """All that was not acknowledged, or one message of those to come."""
+    if len(words) == 1:
+        return _with_peer("messages_lost")(words, directory)
+    if not words[1].isdecimal() or not words[1].isascii() or len(words[1]) > 6:
+        raise typer.BadParameter(f"{words[1][:40]!r} is no message: 1 is the next that leaves")
+    return {**_with_peer("message_lost")(words, directory), "number": int(words[1])}
+
+
 def _no_deposit(words: list[str], directory: Path) -> dict[str, Any]:
     return {**_with_channel("no_deposit")(words, directory), "duration_s": duration_s(words[1])}
 
@@ -135,7 +147,7 @@ _FORMS: dict[str, tuple[Callable[[list[str], Path], dict[str, Any]], int, int]] 
     "approve": (_with_objective("approve"), 1, 1),
     "reject": (_with_objective("reject"), 1, 1),
     "restart": (lambda words, directory: {"kind": "restart"}, 0, 0),
-    "lost": (_with_peer("messages_lost"), 1, 1),
+    "lost": (_lost, 1, 2),
     "deposited": (_of_channel("deposited"), 2, 3),
     "concluded": (_with_channel("concluded"), 1, 1),
     "challenged": (_with_channel("challenged"), 1, 1),
@@ -162,7 +174,8 @@ def _say_step(text: str, step: dict[str, Any]) -> None:
     for message in step["messages"]:
         again = " again" if message["again"] else ""
         what = message["kind"] or f"message {message['sequence']}"
-        say(f"  sends{again}: {what} to {short(message['peer'])}")
+        lost = ", and it is lost" if message["lost"] else ""
+        say(f"  sends{again}: {what} to {short(message['peer'])}{lost}")
     for order in step["transactions"]:
         again = " again" if order["again"] else ""
         value = format_of(NATIVE, int(order["value"]))

@@ -42,6 +42,9 @@ class NodeView(Protocol):
     def status(self) -> dict[str, object]:
         """Figures of every room, as JSON values."""
 
+    def simulation(self, *, others_answer: bool) -> Simulation:
+        """A copy of the node as it is in this view, without its key, to assume things on."""
+
 
 class NodeApi(NodeView, Protocol):
     """The node, as seen from the owner's door: as a view, the node as it is now."""
@@ -117,9 +120,6 @@ class NodeApi(NodeView, Protocol):
 
         `path` is who comes after us. Raises PathRefused.
         """
-
-    def simulation(self, *, others_answer: bool) -> Simulation:
-        """A copy of the node as it is now, without its key, to assume things on."""
 
     def fees_of_request(self, request_id: str) -> tuple[int, ...] | None:
         """The fees of the virtual channel that was opened under that request id, if one was."""

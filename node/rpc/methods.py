@@ -392,7 +392,7 @@ QUERIES = (
                 {"kind": "silence", "peer": _PEER, "duration_s": 7200},
             ]
         },
-        (),
+        _MOMENT,
         whatif.node_simulate,
     ),
     Query(

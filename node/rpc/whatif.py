@@ -18,16 +18,18 @@ from node.rpc.params import (
     AddressText,
     AmountText,
     Hash32Text,
+    MomentText,
     Params,
     parse_account,
     parse_amount,
     parse_hash32,
 )
+from node.rpc.queries import node_at
 from node.rpc.results import AddressOut, AmountOut, At, Hash32Out
 from node.whatif import assumptions as assume
 from node.whatif import report
 from node.whatif.errors import NotPossible, TooLarge
-from node.whatif.limits import ASSUMPTION_COUNT_MAX, DURATION_S_MAX, TIME_S_MAX
+from node.whatif.limits import ASSUMPTION_COUNT_MAX, DURATION_S_MAX, EVENT_COUNT_MAX, TIME_S_MAX
 from node.whatif.worth import ChannelWorth, TotalWorth, Worth, worth_of
 from protocols.events import json_payload
 from protocols.transactions import APPROVE, DEPOSIT
@@ -48,6 +50,7 @@ Kind = Literal[
     "reject",
     "restart",
     "messages_lost",
+    "message_lost",
     "deposited",
     "concluded",
     "challenged",
@@ -66,9 +69,9 @@ class AssumptionParams(Struct, frozen=True, forbid_unknown_fields=True, gc=False
 
     wait, chain_silence: duration_s. silence: peer, duration_s. no_deposit: channel_id, duration_s.
     payment, deposited: channel_id, amount. close, concluded, challenged: channel_id. approve,
-    reject: objective_id. messages_lost: peer. restart: nothing. open_channel: peer, amount, and
-    asset, path, over_ledger, fees if wanted. open_ledger: peer, amount, and counterparty_amount,
-    asset if wanted.
+    reject: objective_id. messages_lost: peer. message_lost: peer, number. restart: nothing.
+    open_channel: peer, amount, and asset, path, over_ledger, fees if wanted. open_ledger: peer,
+    amount, and counterparty_amount, asset if wanted.
     """
 
     kind: Kind
@@ -78,6 +81,8 @@ class AssumptionParams(Struct, frozen=True, forbid_unknown_fields=True, gc=False
     amount: AmountText | None = None
     duration_s: Annotated[int, Meta(ge=0, le=DURATION_S_MAX)] | None = None
     """Seconds that pass."""
+    number: Annotated[int, Meta(ge=1, le=EVENT_COUNT_MAX)] | None = None
+    """Which message to the peer is lost: 1 is the next that leaves."""
     counterparty_amount: AmountText | None = None
     """What the other party of a ledger would deposit."""
     asset: AddressText | None = None
@@ -96,6 +101,8 @@ class NodeSimulateParams(Params, frozen=True, forbid_unknown_fields=True, gc=Fal
     assumptions: Annotated[
         list[AssumptionParams], Meta(min_length=1, max_length=ASSUMPTION_COUNT_MAX)
     ]
+    at: MomentText | None = None
+    """The moment to begin at, by the rules of today's configuration; now unless given."""
     others: Literal["answer", "silent"] = "answer"
     """answer: peers answer as honest ones do, and the chain mines and confirms, unless it is
     assumed otherwise. silent: nothing happens but what is assumed."""
@@ -122,6 +129,8 @@ class SimulatedMessage(Struct, frozen=True, gc=False):
     size_bytes: int
     again: bool
     """True if it left before and would leave once more."""
+    lost: bool
+    """True if it would not arrive: itself assumed to be lost, or sent behind such a one."""
 
 
 class SimulatedTransaction(Struct, frozen=True, gc=False):
@@ -215,10 +224,11 @@ class SimulationView(Struct, frozen=True, gc=False):
 async def node_simulate(node: NodeApi, p: NodeSimulateParams) -> SimulationView:
     """Fold what is assumed on a copy.
 
-    Raises InvalidParams, SimulationTooLarge or SimulationNotPossible.
+    Raises InvalidParams, MomentAhead, MomentBeforeLog, SimulationTooLarge or SimulationNotPossible.
     """
     assumed = [_assumption(f"assumptions[{i}]", one) for i, one in enumerate(p.assumptions)]
-    seq, simulation = node.seq, node.simulation(others_answer=p.others == "answer")
+    view = await node_at(node, p.at)
+    seq, simulation = view.seq, view.simulation(others_answer=p.others == "answer")
     steps: list[SimulatedStep] = []
     deadline = trio.current_time() + TIME_S_MAX
     try:
@@ -298,6 +308,10 @@ class _Fields:
         """How long."""
         return self._read("duration_s", lambda place, value: int(value))
 
+    def number(self) -> int:
+        """Which one."""
+        return self._read("number", lambda place, value: int(value))
+
     def accounts(self) -> tuple[Address, ...]:
         """The path; empty if it is left out."""
         return self._or("path", _all(parse_account), ())
@@ -352,6 +366,7 @@ _KINDS: dict[str, Callable[[_Fields], assume.Assumption]] = {
     "reject": lambda f: assume.Decide(f.identity("objective_id"), approves=False),
     "restart": lambda f: assume.Restart(),
     "messages_lost": lambda f: assume.MessagesLost(f.account()),
+    "message_lost": lambda f: assume.MessageLost(f.account(), f.number()),
     "deposited": lambda f: assume.Deposited(f.identity("channel_id"), f.amount()),
     "concluded": lambda f: assume.Concluded(f.identity("channel_id")),
     "challenged": lambda f: assume.Challenged(f.identity("channel_id")),
@@ -406,7 +421,8 @@ def _event(recorded: report.Recorded) -> SimulatedEvent:
 
 def _message(sent: report.Sent) -> SimulatedMessage:
     peer = checksum_address(sent.peer)
-    return SimulatedMessage(peer, sent.sequence, sent.kind, sent.size_bytes, sent.is_again)
+    size, again, lost = sent.size_bytes, sent.is_again, sent.is_lost
+    return SimulatedMessage(peer, sent.sequence, sent.kind, size, again, lost)
 
 
 def _transaction(submitted: report.Submitted) -> SimulatedTransaction:

@@ -84,6 +84,15 @@ class MessagesLost(Assumption, frozen=True, gc=False):
     peer: Address
 
 
+class MessageLost(Assumption, frozen=True, gc=False):
+    """From here on, one message to a peer is lost: the session breaks with it, and what was sent
+    from there on leaves again when the assumption that it belongs to is over."""
+
+    peer: Address
+    number: int
+    """Which one: 1 is the next that leaves."""
+
+
 class Deposited(Assumption, frozen=True, gc=False):
     """Somebody deposits into a channel."""
 

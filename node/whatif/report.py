@@ -28,6 +28,8 @@ class Sent(Struct, frozen=True, gc=False):
     size_bytes: int
     is_again: bool = False
     """It was on its way before, and leaves again."""
+    is_lost: bool = False
+    """It does not arrive; nor does what leaves behind it, before the session begins anew."""
 
 
 class Submitted(Struct, frozen=True, gc=False):

@@ -73,6 +73,10 @@ class Simulation:
         self._silent: set[Address] = set()
         self._chain_is_silent = False
         self._no_deposit: set[ChannelId] = set()
+        self._losing: dict[Address, int] = {}
+        """How many messages to a peer are left up to the one that is lost, that one included."""
+        self._lost: dict[Address, int] = {}
+        """By peer whose session broke: the number of the message that was lost."""
         self._orders: dict[Bytes32, tuple[SubmitTransaction, ChannelId]] = {}
         """What was submitted and is not mined."""
         self._sent: dict[Address, list[Sent]] = {}
@@ -137,6 +141,8 @@ class Simulation:
                 yield from self._feed(inputs.Tick())
             case assume.MessagesLost():
                 self._again([assumption.peer])
+            case assume.MessageLost():
+                self._losing[assumption.peer] = assumption.number
             case assume.Payment():
                 yield from self._payment(assumption)
             case assume.Open():
@@ -151,6 +157,8 @@ class Simulation:
             case _:
                 raise AssertionError(f"nothing is known of {type(assumption).__name__}")
         yield from self._settle()
+        if self._lost:
+            yield from self._reconnect()
 
     def _channel(self, channel_id: ChannelId) -> None:
         if self.state.channels.get(channel_id) is None:
@@ -208,9 +216,18 @@ class Simulation:
             for sequence in range(peer.acknowledged + 1, peer.sent + 1):
                 self._count()
                 sent = known.get(sequence, Sent(address, sequence, "", 0))
-                self._step.sent.append(replace(sent, is_again=True))
+                self._step.sent.append(replace(sent, is_again=True, is_lost=False))
         for order, channel_id in self._orders.values():
             self._step.submitted.append(Submitted(order, channel_id, is_again=True))
+
+    def _reconnect(self) -> Going:
+        """Sessions that broke begin anew: all from the lost message on leaves again."""
+        while self._lost:
+            peer, sequence = self._lost.popitem()
+            if self._others_answer and sequence - 1 > self.state.peer(peer).acknowledged:
+                yield from self._feed(inputs.PeerAck(peer, sequence - 1))
+            self._again([peer])
+            yield from self._settle()
 
     def _next(self) -> int:
         self._number += 1
@@ -279,13 +296,23 @@ class Simulation:
     def _keep(self, effect: Effect) -> None:
         if isinstance(effect, SendMessage):
             kind = type(messages.decode_body(effect.body)).__name__
-            sent = Sent(effect.peer, effect.sequence, kind, len(effect.body))
+            is_lost = self._is_lost(effect.peer, effect.sequence)
+            sent = Sent(effect.peer, effect.sequence, kind, len(effect.body), is_lost=is_lost)
             self._step.sent.append(sent)
             self._sent.setdefault(effect.peer, []).append(sent)
         elif isinstance(effect, SubmitTransaction):
             channel_id = self.state.transactions[effect.intent_id].channel_id
             self._orders[effect.intent_id] = (effect, channel_id)
             self._step.submitted.append(Submitted(effect, channel_id))
+
+    def _is_lost(self, peer: Address, sequence: int) -> bool:
+        """Whether a message that leaves now does not arrive; the session may break with it."""
+        if peer in self._losing:
+            self._losing[peer] -= 1
+            if self._losing[peer] == 0:
+                del self._losing[peer]
+                self._lost[peer] = sequence
+        return peer in self._lost
 
     def _awaited(self) -> list[Awaited]:
         """What the channels concerned wait for now."""
@@ -301,7 +328,7 @@ class Simulation:
     # --- everybody else ---
 
     def _is_there(self, peer: Address) -> bool:
-        return peer not in self._silent
+        return peer not in self._silent and peer not in self._lost
 
     def _settle(self) -> Going:
         """Everybody answers, until nothing is left to answer."""

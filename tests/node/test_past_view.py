@@ -13,6 +13,7 @@ from node.past_view import PastView
 from node.rpc.views import channel_view, known_channel, objective_view
 from node.store.log import EventLog
 from node.store.memory import MemoryKeyValue
+from node.whatif.assumptions import Payment
 from protocols.draft import Context, Decision
 from protocols.inputs import ChainHead
 from protocols.node_state import NodeState, apply
@@ -48,6 +49,22 @@ async def test_what_an_objective_waited_for_is_told_without_signing() -> None:
             waited.append(view.waiting_for(objective_id))
     assert waited[-1] == WaitingFor.NOTHING
     assert {WaitingFor.COMPLETE_PREFUND, WaitingFor.COMPLETE_FUNDING} < set(waited)
+
+
+async def test_what_is_assumed_of_a_past_moment_happens_by_its_clock_and_on_a_copy() -> None:
+    rig = await opened()
+    seq = rig.log.next_seq - 1
+    (channel_id,) = rig.state.channels
+    await rig.answer(pay(5, 1))
+    view = view_at(rig, seq)
+    before = view.state.digest()
+    simulation = view.simulation(others_answer=True)
+    paid = [Payment(channel_id, 7)] * 2
+    steps = [step for step in simulation.steps(paid) if step is not None]
+    assert [step.refusal for step in steps] == [None, None]
+    assert steps[0].time_ms == rig.log.time_at(seq)
+    assert simulation.state.channels[channel_id].vouchers.total == 14
+    assert view.state.digest() == before
 
 
 async def test_the_status_says_what_the_log_does_and_null_where_it_is_silent() -> None:

@@ -18,6 +18,7 @@ from node.whatif.assumptions import Assumption
 from node.whatif.limits import ASSUMPTION_COUNT_MAX, DURATION_S_MAX
 from node.whatif.report import Step
 from node.whatif.simulation import Simulation
+from protocols.moment_errors import MomentAhead
 from protocols.types import checksum_address, to_hex
 from tests.support.actors import BOB
 from tests.support.rpc_node import RecordingNode, open_ledger, open_payment_channel, ready_node
@@ -26,8 +27,10 @@ BOBS = checksum_address(BOB.address)
 SOME = "0x" + "0f" * 32
 
 
-def params(*assumptions: dict[str, Any], others: str = "answer") -> NodeSimulateParams:
-    document = {"assumptions": assumptions, "others": others}
+def params(
+    *assumptions: dict[str, Any], others: str = "answer", at: str | None = None
+) -> NodeSimulateParams:
+    document = {"assumptions": assumptions, "others": others, "at": at}
     return params_decoder(NodeSimulateParams)(msgspec.Raw(msgspec.json.encode(document)))
 
 
@@ -104,6 +107,7 @@ SAMPLES: tuple[dict[str, Any], ...] = (
     {"kind": "reject", "objective_id": SOME},
     {"kind": "restart"},
     {"kind": "messages_lost", "peer": BOBS},
+    {"kind": "message_lost", "peer": BOBS, "number": 1},
     {"kind": "deposited", "channel_id": SOME, "amount": "5"},
     {"kind": "concluded", "channel_id": SOME},
     {"kind": "challenged", "channel_id": SOME},
@@ -227,3 +231,30 @@ async def test_what_contradicts_itself_is_told_so_and_stops_nobody(
     channel_id = to_hex(open_payment_channel(node))
     with pytest.raises(SimulationNotPossible, match="no honest peer says that"):
         await asked(node, {"kind": "payment", "channel_id": channel_id, "amount": "5"})
+
+
+async def test_a_simulation_may_begin_at_a_past_moment() -> None:
+    node = RecordingNode()
+    then = node.seq
+    channel_id = to_hex(open_payment_channel(node))
+    paid = {"kind": "payment", "channel_id": channel_id, "amount": "5"}
+    now = await asked(node, paid)
+    assert (now.at.seq, now.steps[0].refusal) == (node.seq, None)
+    past = await asked(node, paid, at=str(then))
+    refusal = past.steps[0].refusal
+    assert refusal is not None
+    assert (past.at.seq, refusal.name) == (then, "UNKNOWN_CHANNEL")
+    with pytest.raises(MomentAhead):
+        await asked(node, paid, at=str(node.seq + 1))
+
+
+async def test_a_lost_message_is_shown_as_lost_and_again() -> None:
+    node = RecordingNode()
+    channel_id = to_hex(open_payment_channel(node))
+    lost = {"kind": "message_lost", "peer": BOBS, "number": 1}
+    paid = {"kind": "payment", "channel_id": channel_id, "amount": "5"}
+    _, step = (await asked(node, lost, paid)).steps
+    assert [(m.kind, m.lost, m.again) for m in step.messages] == [
+        ("Payment", True, False),
+        ("Payment", False, True),
+    ]

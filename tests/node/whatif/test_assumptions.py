@@ -22,6 +22,7 @@ SAMPLES: tuple[assume.Assumption, ...] = (
     assume.Decide(b"\x0f" * 32, approves=True),
     assume.Restart(),
     assume.MessagesLost(BOB.address),
+    assume.MessageLost(BOB.address, 2),
     assume.Deposited(CHANNEL, 5),
     assume.Concluded(CHANNEL),
     assume.Challenged(CHANNEL),

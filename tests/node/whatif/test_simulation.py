@@ -175,6 +175,44 @@ def test_messages_that_were_lost_leave_again_to_that_peer() -> None:
     assert [(sent.peer, sent.is_again) for sent in step.sent] == [(BOB.address, True)]
 
 
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_one_lost_message_breaks_the_session_and_leaves_again(number: int) -> None:
+    """With it all that was sent behind it; what it led to comes later and is the same."""
+    network = opened()
+    first = network.alice.peer(BOB.address).sent + 1
+    lost = assume.MessageLost(BOB.address, number)
+    paid = [assume.Payment(CHANNEL, 7)] * 3
+    announced, *steps = simulated(network.alice, lost, *paid)
+    assert announced.sent == []
+    for place, step in enumerate(steps, 1):
+        told = [(sent.sequence - first + 1, sent.is_lost, sent.is_again) for sent in step.sent]
+        once = [(place, False, False)]
+        assert told == ([(place, True, False), (place, False, True)] if place == number else once)
+        assert names(step)[-2:] == ["receipt-received", "peer-acknowledged"]
+    *_, last = simulated(network.alice, *paid)
+    assert names(steps[2]) == names(last)
+
+
+def test_what_is_sent_behind_a_lost_message_waits_for_the_session_too() -> None:
+    network = opened()
+    lost = assume.MessageLost(BOB.address, 1)
+    _, step = simulated(network.alice, lost, OPEN)
+    is_lost = [sent.is_lost for sent in step.sent if not sent.is_again]
+    again = [sent for sent in step.sent if sent.is_again]
+    assert is_lost[: len(again)] == [True] * len(again)
+    assert again
+    assert step.awaited == simulated(network.alice, OPEN)[0].awaited
+
+
+def test_without_answers_a_lost_message_leaves_again_and_nothing_else_happens() -> None:
+    network = opened()
+    lost = assume.MessageLost(BOB.address, 2)
+    paid = assume.Payment(CHANNEL, 7)
+    _, one, two = simulated(network.alice, lost, paid, paid, others_answer=False)
+    assert names(one) == names(two) == ["voucher-issued"]
+    assert [sent.is_again for sent in two.sent[:2]] == [False, True]
+
+
 def test_a_close_is_concluded_and_paid_out() -> None:
     for place, kinds in (("alice", ["conclude"]), ("bob", [])):
         network = opened()
