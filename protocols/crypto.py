@@ -1,10 +1,10 @@
 """Hashes and signatures: keccak-256, EIP-191 over secp256k1, and the Merkle root of a receipt.
 
-The only module that imports coincurve and sha3. Both are called as directly as they allow: a
-signature is most of a payment's cost, and the wrappers around it would be the rest. It works on
-bytes and knows neither channels nor states, and no widths but its own: `protocols.types` stands
-on it, so the aliases are not used here. A signature is r (32) || s (32) || v (1) with s low and v
-27 or 28, as the contracts' ecrecover takes it.
+The only module that imports sha3, and with `signature_batch` the only one that imports coincurve.
+Both are called as directly as they allow: a signature is most of a payment's cost, and the wrappers
+around it would be the rest. It works on bytes and knows neither channels nor states, and no widths
+but its own: `protocols.types` stands on it, so the aliases are not used here. A signature is
+r (32) || s (32) || v (1) with s low and v 27 or 28, as the contracts' ecrecover takes it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,8 +20,9 @@ from protocols.errors import InvalidEncoding, InvalidSignature, InvalidWidth
 
 SIGNATURE_SIZE_BYTES = 65
 
-_SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
-_S_MAX = (_SECP256K1_ORDER // 2).to_bytes(32, "big")
+SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+"""Points of the curve, a prime: r, s and every scalar are below it (SEC 2, 2.4.1)."""
+_S_MAX = (SECP256K1_ORDER // 2).to_bytes(32, "big")
 """Above half the order the same signature exists a second time, as n - s (EIP-2)."""
 _S_MAX_BYTE = _S_MAX[0]
 
@@ -133,6 +134,12 @@ class KnownSigner:
         )
         _verifying.append(parsed)
         return verdict
+
+    def times(self, scalar: int) -> Any | None:
+        """The key's point so many times (below the order), as the library holds it; None for 0."""
+        found = ffi.new("secp256k1_pubkey *", self._parsed[0])
+        multiplied = lib.secp256k1_ec_pubkey_tweak_mul(_CONTEXT, found, scalar.to_bytes(32, "big"))
+        return found if multiplied == 1 else None
 
     def __repr__(self) -> str:
         return f"KnownSigner(0x{self.address.hex()})"

@@ -1,6 +1,6 @@
 """Bounds of an audit: value, unit, why."""
 
-UNSETTLED_COUNT_MAX = 16
+UNSETTLED_COUNT_MAX = 8
 """Groups of records whose signatures are on their way: what keeps all cores busy, and the memory
 that what was said of records takes until they are settled."""
 

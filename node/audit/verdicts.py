@@ -102,9 +102,7 @@ class Verdicts:
             if batch is None:
                 if left_count:
                     return
-                holds = self._book.holds
-                claims = groups[0].claims
-                failed = [place for place, claim in enumerate(claims) if not holds(claim)]
+                failed = self._book.failed(groups[0].claims)
             elif batch.failed is None and len(groups) <= left_count:
                 return
             else:

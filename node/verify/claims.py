@@ -4,11 +4,16 @@ A family says which signatures must be there (`Signed`, `SignedTotals`) and goes
 are is found out later, many at a time, by whoever has a processor to spare (`verifying`).
 """
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from node.verify.limits import SIGNER_COUNT_MAX
+from node.verify.limits import (
+    SIGNER_COUNT_MAX,
+    TOGETHER_COUNT_MIN,
+    TOGETHER_PER_SIGNER_COUNT_MIN,
+)
 from protocols.crypto import (
     KnownSigner,
     keccak256,
@@ -17,6 +22,7 @@ from protocols.crypto import (
     restore_v,
 )
 from protocols.errors import InvalidSignature
+from protocols.signature_batch import WEIGHT_SIZE_BYTES, SignedBy, all_hold
 
 
 class Signed(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="one"):
@@ -79,13 +85,14 @@ def singles(claim: Claim) -> Sequence[Signed]:
     if isinstance(claim, Signed):
         return (claim,)
     return [
-        Signed(claim.what, keccak256(claim.channel_id + total), signature, claim.signer)
-        for total, signature in zip(claim.totals32, claim.signatures, strict=True)
+        Signed(claim.what, hash32, signature, claim.signer)
+        for hash32, signature in zip(_hashes(claim), claim.signatures, strict=True)
     ]
 
 
 class SignatureBook:
-    """Checks many signatures of few signers: against the key that the first of them showed.
+    """Checks many signatures of few signers: against the key that the first of them showed, and
+    many of one signer at once.
 
     It finds what `signature_fault` finds, without recovering a key each time.
     """
@@ -97,17 +104,50 @@ class SignatureBook:
         """Keys that it keeps."""
         return len(self._known)
 
+    def failed(self, claims: Sequence[Claim]) -> list[int]:
+        """Places of the claims that do not hold: a signature of theirs is not there."""
+        sound = self._sound_signers(claims)
+        return [
+            place
+            for place, claim in enumerate(claims)
+            if claim.signer not in sound and not self.holds(claim)
+        ]
+
     def holds(self, claim: Claim) -> bool:
-        """Whether every signature of the claim is there."""
+        """Whether every signature of the claim is there, each looked at by itself."""
         if isinstance(claim, Signed):
             return self._is_signed(claim.hash32, claim.signature, claim.signer)
-        prefix, signer = claim.channel_id, claim.signer
-        known = self._known.get(signer)
-        pairs = zip(claim.totals32, claim.signatures, strict=True)
+        pairs = zip(_hashes(claim), claim.signatures, strict=True)
+        known = self._known.get(claim.signer)
         if known is None:
-            return all(self._is_signed(keccak256(prefix + t), s, signer) for t, s in pairs)
+            return all(self._is_signed(hash32, s, claim.signer) for hash32, s in pairs)
         verify = known.verify
-        return all(verify(keccak256(prefix + total), signature) for total, signature in pairs)
+        return all(verify(hash32, signature) for hash32, signature in pairs)
+
+    def _sound_signers(self, claims: Sequence[Claim]) -> set[bytes]:
+        """Who signed so much that it was looked at together, and all of it is there."""
+        gathered: dict[bytes, tuple[list[bytes], list[bytes]]] = {}
+        for claim in claims:
+            hashes, signatures = gathered.setdefault(claim.signer, ([], []))
+            if isinstance(claim, Signed):
+                hashes.append(claim.hash32)
+                signatures.append(claim.signature)
+            else:
+                hashes += _hashes(claim)
+                signatures += claim.signatures
+        groups = [
+            SignedBy(known, hashes, signatures)
+            for signer, (hashes, signatures) in gathered.items()
+            if len(hashes) >= TOGETHER_PER_SIGNER_COUNT_MIN
+            and self._is_signed(hashes[0], signatures[0], signer)
+            and (known := self._known.get(signer)) is not None
+        ]
+        count = sum(len(group.hashes) for group in groups)
+        if count < TOGETHER_COUNT_MIN:
+            return set()
+        # One wrong signature, or one that is right with the other v only, and each is looked at.
+        are_sound = all_hold(groups, os.urandom(count * WEIGHT_SIZE_BYTES))
+        return {group.signer.address for group in groups} if are_sound else set()
 
     def _is_signed(self, hash32: bytes, signature: bytes, signer: bytes) -> bool:
         known = self._known.get(signer)
@@ -121,3 +161,9 @@ class SignatureBook:
                 self._known.clear()
             self._known[signer] = known
         return True
+
+
+def _hashes(claim: SignedTotals) -> list[bytes]:
+    """What the signatures of a run are over."""
+    prefix = claim.channel_id
+    return [keccak256(prefix + total) for total in claim.totals32]

@@ -169,5 +169,4 @@ class VerifierPool:
             self._check_here(batch)
 
     def _check_here(self, batch: Batch) -> None:
-        holds = self._book.holds
-        batch.failed = [place for place, claim in enumerate(batch.claims) if not holds(claim)]
+        batch.failed = self._book.failed(batch.claims)

@@ -32,7 +32,7 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
     book = SignatureBook()
     while size := source.read(SIZE_BYTES):
         claims = decode_claims(source.read(int.from_bytes(size, "big")))
-        sink.write(frame([place for place, claim in enumerate(claims) if not book.holds(claim)]))
+        sink.write(frame(book.failed(claims)))
         sink.flush()
 
 

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.verify.claims import (
+    Claim,
     SignatureBook,
     Signed,
     SignedTotals,
@@ -88,3 +89,51 @@ def test_a_book_forgets_keys_rather_than_grow(monkeypatch: pytest.MonkeyPatch) -
     for signer in (ALICE, BOB, ALICE, BOB):
         assert book.holds(Signed("it", HASH, signer.signer(HASH), signer.address))
         assert len(book) == 1
+
+
+def many(count: int, bad: dict[int, bytes], by: Actor = ALICE) -> list[Claim]:
+    """Runs of three vouchers and, behind every third of them, a state; some signatures replaced."""
+    claims: list[Claim] = []
+    for number in range(count):
+        totals = [amount_to_bytes(3 * number + place + 1) for place in range(3)]
+        signatures = [signed(total, by) for total in totals]
+        if number in bad:
+            signatures[number % 3] = bad[number]
+        claims.append(SignedTotals("the voucher", CHANNEL_ID, totals, signatures, by.address))
+        if number % 3 == 0:
+            claims.append(Signed("it", totals[0], by.signer(totals[0]), by.address))
+    return claims
+
+
+OTHER_V = signed(amount_to_bytes(3 * 7 + 2))[:64] + bytes([55 - signed(amount_to_bytes(23))[64]])
+
+
+@pytest.mark.parametrize(
+    ("bad", "expected"),
+    [
+        ({}, 0),
+        ({0: SIGNED}, 1),
+        ({4: SIGNED, 5: b"", 11: bytes(65)}, 3),
+        ({7: OTHER_V}, 0),
+        ({7: OTHER_V, 8: OTHER_V}, 1),
+    ],
+)
+def test_many_at_once_are_found_as_each_by_itself(
+    bad: dict[int, bytes], expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claims = [*many(12, bad), *many(5, {}, BOB), Signed("it", HASH, SIGNED, BOB.address)]
+    by_itself = SignatureBook()
+    places = [place for place, claim in enumerate(claims) if not by_itself.holds(claim)]
+    assert len(places) == expected + 1
+    assert SignatureBook().failed(claims) == places
+    monkeypatch.setattr("node.verify.claims.TOGETHER_COUNT_MIN", 2)
+    assert SignatureBook().failed(claims) == places
+
+
+def test_what_holds_together_is_not_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node.verify.claims.TOGETHER_COUNT_MIN", 2)
+    looked_at: list[Claim] = []
+    monkeypatch.setattr(SignatureBook, "holds", lambda _, claim: looked_at.append(claim) or True)
+    stranger = Signed("it", HASH, SIGNED, ALICE.address)
+    assert SignatureBook().failed([*many(12, {}, BOB), stranger]) == []
+    assert looked_at == [stranger], "one signature of a signer is looked at by itself"
