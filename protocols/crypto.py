@@ -211,6 +211,13 @@ def payment_root(payments: Iterable[tuple[bytes, int]]) -> bytes:
     return _root([leaf.digest() for leaf in map(keccak_256, hashed)])
 
 
+def encoded_payments_root(encoded: bytes) -> bytes:
+    """The same of payments that are encoded and joined: id (32) || amount (32) of each."""
+    prefix = _LEAF_PREFIX
+    hashed = [prefix + encoded[start : start + 64] for start in range(0, len(encoded), 64)]
+    return _root([leaf.digest() for leaf in map(keccak_256, hashed)])
+
+
 def merkle_root(leaves: Sequence[bytes]) -> bytes:
     """The root over 32-byte leaves, in order (M13).
 

@@ -17,3 +17,7 @@ COMPARED_KEY_COUNT_MAX = 500_000
 CHAIN_FACT_COUNT_MAX = 100_000
 """Confirmed logs that are compared with the chain: a call to the endpoint for each of their
 blocks, and 300 bytes each until then."""
+
+COLLECTION_THRESHOLD = 100_000
+"""Objects that may be made, less those given back, before Python looks for circles among the
+youngest: about 20 MB."""

@@ -1,7 +1,8 @@
-"""Who signed: derived from the bytes in the log, never believed.
+"""Who signed, and over which payments: derived from the bytes in the log, never believed.
 
-A family says which signatures must be there (`Signed`, `SignedTotals`) and goes on; whether they
-are is found out later, many at a time, by whoever has a processor to spare (`verifying`).
+A family says which signatures must be there (`Signed`, `SignedTotals`) and what a receipt's root
+must be (`Rooted`), and goes on; whether it is so is found out later, many at a time, by whoever has
+a processor to spare (`pool`).
 """
 
 import os
@@ -16,6 +17,7 @@ from node.verify.limits import (
 )
 from protocols.crypto import (
     KnownSigner,
+    encoded_payments_root,
     keccak256,
     known_signer_from_signature,
     recover_address,
@@ -45,7 +47,15 @@ class SignedTotals(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="
     signer: bytes
 
 
-Claim = Signed | SignedTotals
+class Rooted(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="root"):
+    """`root` must be the Merkle root over these payments (M13)."""
+
+    payments: bytes
+    """id (32) || amount (32) of each, in order; one at least."""
+    root: bytes
+
+
+Claim = Signed | SignedTotals | Rooted
 Said = str | Claim
 """What a family says of a record: a fault, or what is one unless the signatures are there."""
 
@@ -74,13 +84,18 @@ def faults(said: Iterable[Said]) -> Iterator[str]:
 
 def claim_faults(claim: Claim) -> Iterator[tuple[int, str]]:
     """(place in the run, what is wrong) of each signature that is not there, one by one."""
+    if isinstance(claim, Rooted):
+        root = encoded_payments_root(claim.payments)
+        if root != claim.root:
+            yield 0, f"its root is not that of the payments it covers, 0x{root.hex()} (M13)"
+        return
     for place, single in enumerate(singles(claim)):
         fault = signature_fault(single.what, single.hash32, single.signature, single.signer)
         if fault is not None:
             yield place, fault
 
 
-def singles(claim: Claim) -> Sequence[Signed]:
+def singles(claim: Signed | SignedTotals) -> Sequence[Signed]:
     """The signatures of a claim, each for itself."""
     if isinstance(claim, Signed):
         return (claim,)
@@ -105,16 +120,18 @@ class SignatureBook:
         return len(self._known)
 
     def failed(self, claims: Sequence[Claim]) -> list[int]:
-        """Places of the claims that do not hold: a signature of theirs is not there."""
+        """Places of the claims that do not hold."""
         sound = self._sound_signers(claims)
         return [
             place
             for place, claim in enumerate(claims)
-            if claim.signer not in sound and not self.holds(claim)
+            if (isinstance(claim, Rooted) or claim.signer not in sound) and not self.holds(claim)
         ]
 
     def holds(self, claim: Claim) -> bool:
-        """Whether every signature of the claim is there, each looked at by itself."""
+        """Whether what is claimed is so; every signature is looked at by itself."""
+        if isinstance(claim, Rooted):
+            return encoded_payments_root(claim.payments) == claim.root
         if isinstance(claim, Signed):
             return self._is_signed(claim.hash32, claim.signature, claim.signer)
         pairs = zip(_hashes(claim), claim.signatures, strict=True)
@@ -128,6 +145,8 @@ class SignatureBook:
         """Who signed so much that it was looked at together, and all of it is there."""
         gathered: dict[bytes, tuple[list[bytes], list[bytes]]] = {}
         for claim in claims:
+            if isinstance(claim, Rooted):
+                continue
             hashes, signatures = gathered.setdefault(claim.signer, ([], []))
             if isinstance(claim, Signed):
                 hashes.append(claim.hash32)

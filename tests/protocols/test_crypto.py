@@ -18,6 +18,7 @@ from protocols.crypto import (
     Signer,
     address_of_public_key,
     eip191_digest,
+    encoded_payments_root,
     keccak256,
     known_signer_from_signature,
     merkle_proof,
@@ -442,6 +443,8 @@ words = st.binary(min_size=32, max_size=32)
 def test_the_root_of_payments_is_that_of_their_leaves(payments: list[tuple[bytes, int]]) -> None:
     leaves = [payment_leaf(*payment) for payment in payments]
     assert payment_root(payments) == merkle_root(leaves)
+    encoded = b"".join(identity + amount.to_bytes(32, "big") for identity, amount in payments)
+    assert encoded_payments_root(encoded) == merkle_root(leaves)
 
 
 @given(st.lists(words, min_size=1, max_size=40, unique=True), st.data())

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from node.verify.claims import (
     Claim,
+    Rooted,
     SignatureBook,
     Signed,
     SignedTotals,
@@ -13,6 +14,7 @@ from node.verify.claims import (
     faults,
     signature_fault,
 )
+from protocols.crypto import payment_root
 from protocols.types import amount_to_bytes
 from protocols.voucher import sign_voucher, voucher_hash
 from tests.support.actors import ALICE, BOB, Actor
@@ -89,6 +91,19 @@ def test_a_book_forgets_keys_rather_than_grow(monkeypatch: pytest.MonkeyPatch) -
     for signer in (ALICE, BOB, ALICE, BOB):
         assert book.holds(Signed("it", HASH, signer.signer(HASH), signer.address))
         assert len(book) == 1
+
+
+def test_the_root_of_a_receipt_is_calculated_where_signatures_are() -> None:
+    payments = [(bytes([number]) * 32, 10 + number) for number in range(5)]
+    encoded = b"".join(identity + amount_to_bytes(amount) for identity, amount in payments)
+    right, wrong = Rooted(encoded, payment_root(payments)), Rooted(encoded, HASH)
+    book = SignatureBook()
+    assert [book.holds(right), book.holds(wrong)] == [True, False]
+    assert book.failed([right, Signed("it", HASH, SIGNED, ALICE.address), wrong]) == [2]
+    assert list(claim_faults(right)) == []
+    root = payment_root(payments).hex()
+    said = f"its root is not that of the payments it covers, 0x{root} (M13)"
+    assert list(claim_faults(wrong)) == [(0, said)]
 
 
 def many(count: int, bad: dict[int, bytes], by: Actor = ALICE) -> list[Claim]:
