@@ -9,6 +9,7 @@ Fields are described by the strings under them in the source, so that code and p
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import json
 import sys
@@ -194,6 +195,7 @@ def _result_table(name: str, fields: dict[str, tuple[str, str]]) -> list[str]:
     return [*lines, ""]
 
 
+@functools.cache
 def _documented() -> dict[str, tuple[str, dict[str, tuple[str, str]]]]:
     """Classes of all rooms: what they are, and field to (annotation, the string under it)."""
     found: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {}

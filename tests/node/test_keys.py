@@ -52,6 +52,16 @@ def keystore(created: Path, tmp_path: Path) -> Path:
     return Path(shutil.copy2(created, tmp_path))
 
 
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The child's work in this process: for what is wrong with a keystore, not with a child."""
+
+    def run(request: bytes) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.CompletedProcess([], 0, keys.answer(request), b"")
+
+    monkeypatch.setattr(keys, "_run_child", run)
+
+
 def rewrite(path: Path, **changes: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
@@ -61,6 +71,7 @@ def test_what_was_locked_is_unlocked(keystore: Path) -> None:
     assert keys.keystore_address(keystore) == Signer(SECRET).address
 
 
+@pytest.mark.usefixtures("here")
 def test_a_new_key_is_random_and_fits_its_address(tmp_path: Path) -> None:
     addresses = [keys.create(tmp_path / name, "päss wörd", scrypt_n=SCRYPT_N_WEAK) for name in "ab"]
     assert addresses[0] != addresses[1]
@@ -74,6 +85,7 @@ def test_the_published_keystore_opens(tmp_path: Path) -> None:
     assert keys.unlock(path, "testpassword").hex() == PUBLISHED_SECRET
 
 
+@pytest.mark.usefixtures("here")
 def test_only_the_owner_can_read_a_keystore_and_it_is_never_overwritten(keystore: Path) -> None:
     before = keystore.read_bytes()
     assert stat.S_IMODE(keystore.stat().st_mode) == 0o600
@@ -95,6 +107,7 @@ def test_a_wrong_password_is_its_own_error_and_is_not_shown(keystore: Path) -> N
     assert str(keystore) in str(caught.value)
 
 
+@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(
     "secret", [bytes(32), b"\xff" * 32, b"\x01" * 31], ids=["zero", "too-large", "short"]
 )
@@ -123,6 +136,7 @@ def test_a_missing_or_huge_keystore_is_refused(tmp_path: Path) -> None:
         keys.unlock(tmp_path / "huge", PASSWORD)
 
 
+@pytest.mark.usefixtures("here")
 def test_a_keystore_that_names_another_address_is_refused(keystore: Path) -> None:
     rewrite(keystore, address="00" * 20)
     with pytest.raises(KeystoreError, match="names the address"):
@@ -136,6 +150,7 @@ def test_an_address_that_is_none_is_refused(keystore: Path, address: str | None)
         keys.keystore_address(keystore)
 
 
+@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(
     "crypto",
     [
@@ -151,6 +166,7 @@ def test_damaged_content_is_refused(keystore: Path, crypto: object) -> None:
         keys.unlock(keystore, PASSWORD)
 
 
+@pytest.mark.usefixtures("here")
 def test_a_keystore_that_would_need_gigabytes_is_refused(keystore: Path) -> None:
     crypto = json.loads(keystore.read_text())["crypto"]
     crypto["kdfparams"]["n"] = 2**30

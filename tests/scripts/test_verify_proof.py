@@ -62,6 +62,7 @@ def test_records_under_every_peak_are_proved(seq: int) -> None:
     assert found[1] == seq
 
 
+@pytest.mark.slow
 def test_every_forged_field_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "proof.json"
     count = 0

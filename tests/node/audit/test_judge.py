@@ -75,6 +75,7 @@ def _altered(event: Event, field: str) -> Event:
     return replace(event, **{field: value})
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(st.sampled_from(sorted(HISTORIES)), st.data())
 def test_a_damaged_log_has_the_same_findings_by_blocks(name: str, data: st.DataObject) -> None:

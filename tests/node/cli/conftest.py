@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.testing
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from node.cli.app import app
@@ -17,6 +20,9 @@ from tests.support.daemons import LocalNode, Network, open_channel, running_netw
 from tests.support.warm_python import WarmPython, begun_by, started_by
 
 Tally = Callable[..., Result]
+
+# The tree of commands is always the same, and takes as long to build as a command to run.
+typer.testing._get_command = functools.cache(get_command)
 
 
 def run_tally(*arguments: object, **environment: str) -> Result:

@@ -3,14 +3,18 @@
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from typer.main import get_command
+from typer.testing import Result
 
 from node.cli.app import app
 from node.config import SETTINGS
 from node.processes import our_environment, our_python
+
+Tally = Callable[..., Result]
 
 HEAVY = ("web3", "eth_account", "eth_keyfile", "eth_abi", "trio", "rich", "rocksdict", "structlog")
 
@@ -50,16 +54,16 @@ def test_bad_usage_exits_with_2(arguments: list[str]) -> None:
 
 @pytest.mark.parametrize("amount", ["-5", "-5gwei", "-0.5eth", "-.5"])
 @pytest.mark.parametrize("command", ["pay", "open"])
-def test_a_negative_amount_is_no_unknown_option(command: str, amount: str) -> None:
-    done = run(command, "0x" + "11" * 20, amount)
-    assert done.returncode == 2
+def test_a_negative_amount_is_no_unknown_option(tally: Tally, command: str, amount: str) -> None:
+    done = tally(command, "0x" + "11" * 20, amount)
+    assert done.exit_code == 2
     assert "amounts are positive" in done.stderr
     assert "No such option" not in done.stderr
 
 
-def test_a_misspelt_option_is_still_one() -> None:
-    done = run("pay", "0x1234", "5", "--memmo", "x")
-    assert done.returncode == 2
+def test_a_misspelt_option_is_still_one(tally: Tally) -> None:
+    done = tally("pay", "0x1234", "5", "--memmo", "x")
+    assert done.exit_code == 2
     assert "No such option: --memmo" in done.stderr
 
 

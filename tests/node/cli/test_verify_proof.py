@@ -52,6 +52,7 @@ def test_a_proof_of_another_nodes_log_is_refused(tmp_path: Path) -> None:
     assert json.loads(shown)["proved"] is False
 
 
+@pytest.mark.slow
 def test_every_forged_field_is_found(tmp_path: Path) -> None:
     count = 0
     for what, forged in forgeries():

@@ -84,6 +84,7 @@ def test_a_frame_is_its_length_and_a_tagged_array() -> None:
     assert bytes(encode_frames([Message(1, 0, b"\xff")])).hex() == "00000007" + "94010100c401ff"
 
 
+@pytest.mark.slow
 @given(frames_strategy, st.lists(st.integers(0, 100_000), max_size=8))
 def test_frames_survive_any_cut_of_the_stream(frames: list[Frame], cuts: list[int]) -> None:
     decoder = FrameDecoder()

@@ -94,6 +94,7 @@ def test_too_many_linked_channels_have_no_total(monkeypatch: pytest.MonkeyPatch)
     assert found.channels[0].parties[0].after is not None
 
 
+@pytest.mark.slow
 def test_it_stops_often_to_let_others_go_first() -> None:
     web = Web(0)
     for number in range(70):
