@@ -35,14 +35,15 @@ library AssetCalls {
             }
         } else {
             _requireGas(TOKEN_PAYOUT_GAS);
-            paid = _callToken(asset, TOKEN_PAYOUT_GAS, abi.encodeCall(IERC20.transfer, (to, amount)));
+            bytes memory data = abi.encodeCall(IERC20.transfer, (to, amount));
+            paid = asset.code.length != 0 && _callToken(asset, TOKEN_PAYOUT_GAS, data);
         }
     }
 
     /// Pulls exactly `amount` of a token from `from`, or reverts: a token that takes a fee, or
     /// whose hooks move other money meanwhile, is refused.
     function pull(address token, address from, uint256 amount) internal {
-        uint256 heldBefore = IERC20(token).balanceOf(address(this));
+        uint256 heldBefore = _balanceOf(token);
         require(
             _callToken(
                 token,
@@ -52,9 +53,24 @@ library AssetCalls {
             'Could not transfer token'
         );
         require(
-            IERC20(token).balanceOf(address(this)) - heldBefore == amount,
+            _balanceOf(token) - heldBefore == amount,
             'Deposit did not arrive in full'
         );
+    }
+
+    /// What this contract has of a token; reverts where that cannot be asked.
+    function _balanceOf(address token) private view returns (uint256 held) {
+        bool answered;
+        bytes4 question = IERC20.balanceOf.selector;
+        assembly ('memory-safe') {
+            mstore(0, question)
+            mstore(4, address())
+            answered := staticcall(gas(), token, 0, 0x24, 0, 0x20)
+            // An account without code answers nothing.
+            answered := and(answered, gt(returndatasize(), 0x1f))
+            held := mload(0)
+        }
+        require(answered, 'Could not ask token');
     }
 
     /// One 64th of the gas stays with the caller whatever is asked for; the allowance must fit
@@ -66,13 +82,12 @@ library AssetCalls {
         );
     }
 
-    /// True when `token` has code, did not revert, and returned nothing or true.
+    /// True when `token`, which has code, did not revert, and returned nothing or true.
     function _callToken(
         address token,
         uint256 allowance,
         bytes memory data
     ) private returns (bool success) {
-        if (token.code.length == 0) return false;
         uint256 returnedSize;
         uint256 returnedWord;
         assembly ('memory-safe') {

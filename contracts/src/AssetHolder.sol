@@ -52,10 +52,6 @@ abstract contract AssetHolder is StatusWords, NonReentrant {
     /// Units of the asset held for a channel, in the asset's smallest unit.
     mapping(address => mapping(bytes32 => uint256)) public holdings;
 
-    /// The fingerprint a finalised channel had before its first payout changed it; zero until
-    /// then. Reclaim judges a target by it, whoever paid what out of the target since (ADR 0032).
-    mapping(bytes32 => uint160) public firstFingerprintOf;
-
     /// Adds `amount` to a channel's holdings if they stand at `expectedHeld` now.
     function deposit(
         address asset,
@@ -64,7 +60,8 @@ abstract contract AssetHolder is StatusWords, NonReentrant {
         uint256 amount
     ) external payable nonReentrant {
         require(!_isExternal(channelId), 'Deposit to external destination');
-        uint256 held = holdings[asset][channelId];
+        mapping(bytes32 => uint256) storage heldOf = holdings[asset];
+        uint256 held = heldOf[channelId];
         require(held == expectedHeld, 'held != expectedHeld');
         require(
             msg.value == (asset == address(0) ? amount : 0),
@@ -73,7 +70,7 @@ abstract contract AssetHolder is StatusWords, NonReentrant {
         if (asset != address(0)) AssetCalls.pull(asset, msg.sender, amount);
 
         held += amount;
-        holdings[asset][channelId] = held;
+        heldOf[channelId] = held;
         emit Deposited(channelId, asset, held);
     }
 
@@ -89,12 +86,10 @@ abstract contract AssetHolder is StatusWords, NonReentrant {
         for (uint256 i = 1; i < indices.length; i++) {
             require(indices[i - 1] < indices[i], 'Indices must be sorted');
         }
-        bytes32 status = _requireFinalized(fromChannelId);
-        uint160 fingerprint = _fingerprint(stateHash, keccak256(outcomeBytes));
-        require(uint160(uint256(status)) == fingerprint, 'incorrect fingerprint');
-        SingleAssetExit[] memory outcome = abi.decode(outcomeBytes, (SingleAssetExit[]));
+        Claim memory claim = _claim(fromChannelId, stateHash, keccak256(outcomeBytes));
+        SingleAssetExit[] calldata outcome = _decoded(outcomeBytes);
         require(assetIndex < outcome.length, 'Index out of range');
-        Claim memory claim = Claim(fromChannelId, stateHash, fingerprint, assetIndex, assetIndex + 1);
+        (claim.firstAsset, claim.endAsset) = (assetIndex, assetIndex + 1);
         _payOut(claim, outcome, indices);
     }
 
@@ -104,17 +99,20 @@ abstract contract AssetHolder is StatusWords, NonReentrant {
         SingleAssetExit[] calldata outcome,
         bytes32 stateHash
     ) external nonReentrant {
-        bytes32 status = _requireFinalized(channelId);
-        uint160 fingerprint = _fingerprint(stateHash, NitroHashes.signedOutcomeHash(outcome));
-        require(uint160(uint256(status)) == fingerprint, 'incorrect fingerprint');
-        _payOutAll(channelId, stateHash, fingerprint, outcome);
+        Claim memory claim = _claim(channelId, stateHash, NitroHashes.signedOutcomeHash(outcome));
+        claim.endAsset = outcome.length;
+        _payOut(claim, outcome, new uint256[](0));
     }
 
     /// Gives a guarantee of a finalised ledger (the source) back to the ledger's two parties,
     /// split as the channel it guarantees (the target) stood when that one finalised.
     function reclaim(ReclaimArgs calldata reclaimArgs) external nonReentrant {
-        bytes32 sourceId = reclaimArgs.sourceChannelId;
-        SingleAssetExit[] memory source = _requireSource(reclaimArgs);
+        Claim memory claim = _claim(
+            reclaimArgs.sourceChannelId,
+            reclaimArgs.sourceStateHash,
+            keccak256(reclaimArgs.sourceOutcomeBytes)
+        );
+        SingleAssetExit[] memory source = _decoded(reclaimArgs.sourceOutcomeBytes);
         require(reclaimArgs.sourceAssetIndex < source.length, 'Index out of range');
         SingleAssetExit memory ledger = source[reclaimArgs.sourceAssetIndex];
         require(
@@ -127,27 +125,28 @@ abstract contract AssetHolder is StatusWords, NonReentrant {
             'not a guarantee allocation'
         );
         bytes32 targetId = guarantee.destination;
-        SingleAssetExit memory target = _requireTarget(targetId, reclaimArgs);
+        SingleAssetExit calldata target = _requireTarget(targetId, reclaimArgs);
         require(target.asset == ledger.asset, 'targetAsset != guaranteeAsset');
 
-        uint256 rightShare;
-        (ledger.allocations, rightShare) = OutcomeMaths.reclaimed(
+        uint256 rightShare = OutcomeMaths.rightShareOf(target.allocations);
+        ledger.allocations = OutcomeMaths.reclaimed(
             ledger.allocations,
-            target.allocations,
-            reclaimArgs.indexOfTargetInSource
+            reclaimArgs.indexOfTargetInSource,
+            rightShare
         );
-        _setOutcome(sourceId, reclaimArgs.sourceStateHash, source);
-        emit Reclaimed(sourceId, reclaimArgs.sourceAssetIndex);
-        emit OutcomeReclaimed(sourceId, reclaimArgs.sourceAssetIndex, targetId, rightShare);
+        bytes32 remaining = NitroHashes.outcomeHash(source);
+        _setReclaimed(claim.channelId, claim.word, _fingerprint(claim.stateHash, remaining));
+        emit Reclaimed(claim.channelId, reclaimArgs.sourceAssetIndex);
+        emit OutcomeReclaimed(claim.channelId, reclaimArgs.sourceAssetIndex, targetId, rightShare);
     }
 
     /// What `transfer` would do to the outcome and pay, if no payout failed.
     function compute_transfer_effects_and_interactions(
         uint256 initialHoldings,
-        Allocation[] memory allocations,
-        uint256[] memory indices
+        Allocation[] calldata allocations,
+        uint256[] calldata indices
     )
-        public
+        external
         pure
         returns (
             Allocation[] memory newAllocations,
@@ -157,7 +156,7 @@ abstract contract AssetHolder is StatusWords, NonReentrant {
         )
     {
         uint256[] memory amounts;
-        (amounts, totalPayouts) = OutcomeMaths.payouts(initialHoldings, allocations, indices);
+        (amounts, totalPayouts, ) = OutcomeMaths.payouts(initialHoldings, allocations, indices);
         bool all = indices.length == 0;
         uint256 exitCount = 0;
         allocatesOnlyZeros = true;
@@ -176,187 +175,182 @@ abstract contract AssetHolder is StatusWords, NonReentrant {
     /// What `reclaim` would make of the source's allocations.
     function compute_reclaim_effects(
         Allocation[] memory sourceAllocations,
-        Allocation[] memory targetAllocations,
+        Allocation[] calldata targetAllocations,
         uint256 indexOfTargetInSource
-    ) public pure returns (Allocation[] memory remaining) {
-        (remaining, ) = OutcomeMaths.reclaimed(
-            sourceAllocations,
-            targetAllocations,
-            indexOfTargetInSource
-        );
+    ) external pure returns (Allocation[] memory) {
+        return
+            OutcomeMaths.reclaimed(
+                sourceAllocations,
+                indexOfTargetInSource,
+                OutcomeMaths.rightShareOf(targetAllocations)
+            );
     }
 
-    /// Whose outcome is paid, under which fingerprint it stands, and which of its assets.
+    /// Whose outcome is paid, under which word it stands, and which of its assets.
     struct Claim {
         bytes32 channelId;
         bytes32 stateHash;
+        uint256 word;
         uint160 fingerprint;
         uint256 firstAsset;
         uint256 endAsset;
     }
 
-    function _payOutAll(
+    /// What is to be paid of one asset, and out of how much.
+    struct Bill {
+        uint256 held;
+        uint256 total;
+        uint256[] amounts;
+    }
+
+    /// A claim on the outcome with this hash, which must be the one that stands now.
+    function _claim(
         bytes32 channelId,
         bytes32 stateHash,
-        uint160 fingerprint,
-        SingleAssetExit[] memory outcome
-    ) internal {
-        Claim memory claim = Claim(channelId, stateHash, fingerprint, 0, outcome.length);
-        _payOut(claim, outcome, new uint256[](0));
+        bytes32 outcomeHash
+    ) private view returns (Claim memory claim) {
+        uint256 word = _requireFinalized(channelId);
+        uint160 fingerprint = _fingerprint(stateHash, outcomeHash);
+        require(_standing(channelId, word) == fingerprint, 'incorrect fingerprint');
+        return Claim(channelId, stateHash, word, fingerprint, 0, 0);
     }
 
     /// Books every payout first, then makes the calls, then books back what failed: whoever is
     /// called sees the money as gone, and the lock keeps it from writing.
     function _payOut(
         Claim memory claim,
-        SingleAssetExit[] memory outcome,
+        SingleAssetExit[] calldata outcome,
         uint256[] memory indices
-    ) private {
-        uint256 assetCount = claim.endAsset - claim.firstAsset;
-        uint256[] memory initialHoldings = new uint256[](assetCount);
-        uint256[][] memory amounts = new uint256[][](assetCount);
-        bool owes = false;
-        for (uint256 i = 0; i < assetCount; i++) {
-            SingleAssetExit memory exit = outcome[claim.firstAsset + i];
-            (initialHoldings[i], amounts[i]) = _book(claim.channelId, exit, indices);
-            owes = owes || amounts[i].length != 0;
+    ) internal {
+        Bill[] memory bills = new Bill[](outcome.length);
+        bool owed = false;
+        bool left = false;
+        for (uint256 i = 0; i < outcome.length; i++) {
+            if (i < claim.firstAsset || i >= claim.endAsset) {
+                left = left || OutcomeMaths.owes(outcome[i].allocations);
+                continue;
+            }
+            bool more = _book(claim.channelId, outcome[i], indices, bills[i]);
+            left = left || more;
+            owed = owed || bills[i].total != 0;
         }
-        if (owes) _setOutcome(claim.channelId, claim.stateHash, outcome);
+        if (owed) _setRest(claim, outcome, bills, left);
 
         bool paid = false;
         bool failed = false;
-        for (uint256 i = 0; i < assetCount; i++) {
-            uint256 assetIndex = claim.firstAsset + i;
-            SingleAssetExit memory exit = outcome[assetIndex];
-            uint256 totalFailed = _call(exit, amounts[i]);
-            if (totalFailed != 0) {
-                holdings[exit.asset][claim.channelId] += totalFailed;
-                failed = true;
-            }
-            paid = _report(claim.channelId, assetIndex, initialHoldings[i], amounts[i]) || paid;
+        for (uint256 i = claim.firstAsset; i < claim.endAsset; i++) {
+            uint256 due = bills[i].total;
+            if (due != 0) _pay(claim.channelId, outcome[i], bills[i]);
+            paid = paid || bills[i].total != 0;
+            failed = failed || bills[i].total != due;
         }
-        if (failed) _setOutcome(claim.channelId, claim.stateHash, outcome);
-        if (paid && firstFingerprintOf[claim.channelId] == 0) {
-            firstFingerprintOf[claim.channelId] = claim.fingerprint;
+        if (failed && paid) _setRest(claim, outcome, bills, true);
+        if (failed && !paid) _setUnpaid(claim.channelId, claim.word, claim.fingerprint);
+        for (uint256 i = claim.firstAsset; i < claim.endAsset; i++) {
+            _report(claim.channelId, i, bills[i]);
         }
     }
 
-    /// Takes what one asset can pay out of holdings and outcome. `amounts` is empty when that is
-    /// nothing at all.
+    /// Takes what one asset can pay out of its holdings, and makes out the bill; true when more
+    /// than that is owed.
     function _book(
         bytes32 channelId,
-        SingleAssetExit memory exit,
-        uint256[] memory indices
-    ) private returns (uint256 held, uint256[] memory amounts) {
-        uint256 total;
-        held = holdings[exit.asset][channelId];
-        (amounts, total) = OutcomeMaths.payouts(held, exit.allocations, indices);
-        if (total == 0) return (held, new uint256[](0));
-        holdings[exit.asset][channelId] = held - total;
-        for (uint256 i = 0; i < amounts.length; i++) {
-            exit.allocations[i].amount -= amounts[i];
-        }
+        SingleAssetExit calldata exit,
+        uint256[] memory indices,
+        Bill memory bill
+    ) private returns (bool left) {
+        mapping(bytes32 => uint256) storage heldOf = holdings[exit.asset];
+        uint256 held = heldOf[channelId];
+        bill.held = held;
+        (bill.amounts, bill.total, left) = OutcomeMaths.payouts(held, exit.allocations, indices);
+        if (bill.total != 0) heldOf[channelId] = held - bill.total;
     }
 
-    /// Pays `amounts`. What fails goes back to its allocation and to zero in `amounts`.
-    function _call(
-        SingleAssetExit memory exit,
-        uint256[] memory amounts
-    ) private returns (uint256 totalFailed) {
-        for (uint256 i = 0; i < amounts.length; i++) {
-            uint256 amount = amounts[i];
+    /// Pays a bill. What fails goes back to the holdings and leaves the bill.
+    function _pay(bytes32 channelId, SingleAssetExit calldata exit, Bill memory bill) private {
+        uint256 totalFailed = 0;
+        for (uint256 i = 0; i < bill.amounts.length; i++) {
+            uint256 amount = bill.amounts[i];
             if (amount == 0) continue;
             bytes32 destination = exit.allocations[i].destination;
             if (!_isExternal(destination)) {
                 holdings[exit.asset][destination] += amount;
             } else if (!AssetCalls.pay(exit.asset, address(uint160(uint256(destination))), amount)) {
-                exit.allocations[i].amount += amount;
-                amounts[i] = 0;
+                bill.amounts[i] = 0;
                 totalFailed += amount;
             }
         }
+        if (totalFailed == 0) return;
+        bill.total -= totalFailed;
+        holdings[exit.asset][channelId] += totalFailed;
     }
 
-    /// Tells what was paid of one asset; true when that is anything.
-    function _report(
-        bytes32 channelId,
-        uint256 assetIndex,
-        uint256 initialHoldings,
-        uint256[] memory amounts
-    ) private returns (bool) {
+    /// Tells what was paid of one asset. The bill is spent.
+    function _report(bytes32 channelId, uint256 assetIndex, Bill memory bill) private {
+        emit AllocationUpdated(channelId, assetIndex, bill.held, bill.held - bill.total);
+        if (bill.total == 0) return;
+        uint256[] memory amounts = bill.amounts;
+        uint256[] memory indices = new uint256[](amounts.length);
         uint256 count = 0;
-        uint256 total = 0;
-        for (uint256 i = 0; i < amounts.length; i++) {
+        // Moves what was paid to the front of both lists and cuts them there.
+        for (uint256 i = 0; i < indices.length; i++) {
             if (amounts[i] == 0) continue;
-            total += amounts[i];
-            count++;
+            indices[count] = i;
+            amounts[count++] = amounts[i];
         }
-        emit AllocationUpdated(channelId, assetIndex, initialHoldings, initialHoldings - total);
-        if (count == 0) return false;
-        uint256[] memory paidIndices = new uint256[](count);
-        uint256[] memory paidAmounts = new uint256[](count);
-        uint256 next = 0;
-        for (uint256 i = 0; i < amounts.length; i++) {
-            if (amounts[i] == 0) continue;
-            paidIndices[next] = i;
-            paidAmounts[next++] = amounts[i];
+        assembly ('memory-safe') {
+            mstore(indices, count)
+            mstore(amounts, count)
         }
-        emit OutcomePaid(channelId, assetIndex, paidIndices, paidAmounts);
-        return true;
+        emit OutcomePaid(channelId, assetIndex, indices, amounts);
     }
 
-    /// Replaces the outcome of a finalised channel; record and time of finalisation stay.
-    function _setOutcome(
-        bytes32 channelId,
-        bytes32 stateHash,
-        SingleAssetExit[] memory outcome
+    /// Replaces the outcome of a finalised channel by what its bills leave of it.
+    function _setRest(
+        Claim memory claim,
+        SingleAssetExit[] calldata outcome,
+        Bill[] memory bills,
+        bool left
     ) private {
-        (uint48 turnNumRecord, uint48 finalizesAt, ) = _unpack(statusOf[channelId]);
-        statusOf[channelId] = _pack(
-            turnNumRecord,
-            finalizesAt,
-            _fingerprint(stateHash, NitroHashes.outcomeHash(outcome))
-        );
-    }
-
-    /// The source's outcome, which must be the one that stands now.
-    function _requireSource(
-        ReclaimArgs calldata reclaimArgs
-    ) private view returns (SingleAssetExit[] memory) {
-        bytes32 status = _requireFinalized(reclaimArgs.sourceChannelId);
-        require(
-            uint160(uint256(status)) ==
-                _fingerprint(
-                    reclaimArgs.sourceStateHash,
-                    keccak256(reclaimArgs.sourceOutcomeBytes)
-                ),
-            'incorrect fingerprint'
-        );
-        return abi.decode(reclaimArgs.sourceOutcomeBytes, (SingleAssetExit[]));
+        uint160 fingerprint = 0;
+        if (left) {
+            SingleAssetExit[] memory rest = outcome;
+            for (uint256 i = claim.firstAsset; i < claim.endAsset; i++) {
+                uint256[] memory amounts = bills[i].amounts;
+                for (uint256 j = 0; j < amounts.length; j++) {
+                    rest[i].allocations[j].amount -= amounts[j];
+                }
+            }
+            fingerprint = _fingerprint(claim.stateHash, NitroHashes.outcomeHash(rest));
+        }
+        _setPaid(claim.channelId, claim.word, fingerprint);
     }
 
     /// The target's share of one asset as it stood when the target finalised.
     function _requireTarget(
         bytes32 targetId,
         ReclaimArgs calldata reclaimArgs
-    ) private view returns (SingleAssetExit memory) {
-        bytes32 status = _requireFinalized(targetId);
-        uint160 fingerprint = firstFingerprintOf[targetId];
-        if (fingerprint == 0) fingerprint = uint160(uint256(status));
+    ) private view returns (SingleAssetExit calldata) {
+        uint160 finalised = uint160(_requireFinalized(targetId));
+        bytes32 outcomeHash = keccak256(reclaimArgs.targetOutcomeBytes);
         require(
-            fingerprint ==
-                _fingerprint(
-                    reclaimArgs.targetStateHash,
-                    keccak256(reclaimArgs.targetOutcomeBytes)
-                ),
+            finalised == _fingerprint(reclaimArgs.targetStateHash, outcomeHash),
             'incorrect fingerprint'
         );
-        SingleAssetExit[] memory outcome = abi.decode(
-            reclaimArgs.targetOutcomeBytes,
-            (SingleAssetExit[])
-        );
+        SingleAssetExit[] calldata outcome = _decoded(reclaimArgs.targetOutcomeBytes);
         require(reclaimArgs.targetAssetIndex < outcome.length, 'Index out of range');
         return outcome[reclaimArgs.targetAssetIndex];
+    }
+
+    /// The outcome in bytes whose fingerprint stands: every fingerprint is that of `abi.encode`,
+    /// so the bytes are the offset 32, the length and the assets.
+    function _decoded(
+        bytes calldata outcomeBytes
+    ) private pure returns (SingleAssetExit[] calldata outcome) {
+        assembly ('memory-safe') {
+            outcome.length := calldataload(add(outcomeBytes.offset, 0x20))
+            outcome.offset := add(outcomeBytes.offset, 0x40)
+        }
     }
 
     /// An external destination is an address padded on the left; anything else is a channel.

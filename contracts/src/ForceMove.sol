@@ -47,16 +47,17 @@ abstract contract ForceMove is StatusWords, NonReentrant {
     ) external nonReentrant {
         bytes32 channelId = NitroHashes.channelId(fixedPart);
         _requireTurnForChallenge(channelId, candidate.variablePart.turnNum);
-        bytes32 stateHash = _requireSupported(channelId, fixedPart, proof, candidate);
+        (bytes32 stateHash, bytes32 outcomeHash) = _requireSupported(
+            channelId,
+            fixedPart,
+            proof,
+            candidate
+        );
         _requireChallengerIsParticipant(stateHash, fixedPart.participants, challengerSig);
 
-        uint48 finalizesAt = uint48(block.timestamp) + fixedPart.challengeDuration;
-        bytes32 outcomeHash = NitroHashes.signedOutcomeHash(candidate.variablePart.outcome);
-        statusOf[channelId] = _pack(
-            candidate.variablePart.turnNum,
-            finalizesAt,
-            _fingerprint(stateHash, outcomeHash)
-        );
+        uint48 finalizesAt = _deadline(fixedPart.challengeDuration);
+        uint48 turnNum = candidate.variablePart.turnNum;
+        _setWord(channelId, _pack(turnNum, finalizesAt, _fingerprint(stateHash, outcomeHash)));
         emit ChallengeRegistered(channelId, finalizesAt, proof, candidate);
     }
 
@@ -69,12 +70,12 @@ abstract contract ForceMove is StatusWords, NonReentrant {
     ) external nonReentrant {
         bytes32 channelId = NitroHashes.channelId(fixedPart);
         uint48 turnNum = candidate.variablePart.turnNum;
-        (uint48 turnNumRecord, uint48 finalizesAt, ) = _unpack(statusOf[channelId]);
+        (uint48 turnNumRecord, uint48 finalizesAt, ) = _unpack(_word(channelId));
         _requireNotFinalized(finalizesAt);
         require(turnNum > turnNumRecord, 'turnNumRecord not increased.');
         _requireSupported(channelId, fixedPart, proof, candidate);
 
-        statusOf[channelId] = _pack(turnNum, 0, _fingerprint(bytes32(0), bytes32(0)));
+        _setWord(channelId, _pack(turnNum, 0, NO_STATE));
         if (finalizesAt != 0) {
             emit ChallengeCleared(channelId, turnNum);
         } else {
@@ -93,12 +94,15 @@ abstract contract ForceMove is StatusWords, NonReentrant {
     function _conclude(
         FixedPart calldata fixedPart,
         SignedVariablePart calldata candidate
-    ) internal returns (bytes32 channelId, uint160 fingerprint) {
+    ) internal returns (bytes32 channelId, uint256 word) {
         channelId = NitroHashes.channelId(fixedPart);
-        (, uint48 finalizesAt, ) = _unpack(statusOf[channelId]);
+        (, uint48 finalizesAt, ) = _unpack(_word(channelId));
         _requireNotFinalized(finalizesAt);
         require(candidate.variablePart.isFinal, 'State must be final');
-        bytes32 stateHash = NitroHashes.stateHash(channelId, candidate.variablePart);
+        (bytes32 stateHash, bytes32 outcomeHash) = NitroHashes.stateAndOutcomeHash(
+            channelId,
+            candidate.variablePart
+        );
         require(
             Consensus.isUnanimous(
                 fixedPart.participants.length,
@@ -108,16 +112,13 @@ abstract contract ForceMove is StatusWords, NonReentrant {
         );
 
         finalizesAt = uint48(block.timestamp);
-        fingerprint = _fingerprint(
-            bytes32(0),
-            NitroHashes.signedOutcomeHash(candidate.variablePart.outcome)
-        );
-        statusOf[channelId] = _pack(0, finalizesAt, fingerprint);
+        word = _pack(0, finalizesAt, _fingerprint(bytes32(0), outcomeHash));
+        _setWord(channelId, word);
         emit Concluded(channelId, finalizesAt);
     }
 
     function _requireTurnForChallenge(bytes32 channelId, uint48 turnNum) private view {
-        (uint48 turnNumRecord, uint48 finalizesAt, ) = _unpack(statusOf[channelId]);
+        (uint48 turnNumRecord, uint48 finalizesAt, ) = _unpack(_word(channelId));
         _requireNotFinalized(finalizesAt);
         if (finalizesAt == 0) {
             require(turnNum >= turnNumRecord, 'turnNumRecord decreased.');
@@ -126,14 +127,17 @@ abstract contract ForceMove is StatusWords, NonReentrant {
         }
     }
 
-    /// State hash of `candidate`, which the app must support.
+    /// Hashes of `candidate`, which the app must support, and of its outcome.
     function _requireSupported(
         bytes32 channelId,
         FixedPart calldata fixedPart,
         SignedVariablePart[] calldata proof,
         SignedVariablePart calldata candidate
-    ) private view returns (bytes32 stateHash) {
-        stateHash = NitroHashes.stateHash(channelId, candidate.variablePart);
+    ) private view returns (bytes32 stateHash, bytes32 outcomeHash) {
+        (stateHash, outcomeHash) = NitroHashes.stateAndOutcomeHash(
+            channelId,
+            candidate.variablePart
+        );
         (bool supported, string memory reason) = _askApp(
             channelId,
             fixedPart,
@@ -190,9 +194,10 @@ abstract contract ForceMove is StatusWords, NonReentrant {
             participants.length <= Consensus.PARTICIPANT_COUNT_MAX,
             'Too many participants'
         );
+        uint256 participantCount = participants.length;
         for (uint256 i = 0; i < signatures.length; i++) {
             address signer = NitroHashes.signer(stateHash, signatures[i]);
-            for (uint256 j = 0; j < participants.length; j++) {
+            for (uint256 j = 0; j < participantCount; j++) {
                 if (participants[j] == signer) {
                     signedBy |= uint256(1) << j;
                     break;

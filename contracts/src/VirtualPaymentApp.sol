@@ -97,7 +97,7 @@ contract VirtualPaymentApp is IForceMoveApp {
             abi.encode(NitroHashes.channelId(fixedPart), voucher.amount)
         );
         require(
-            NitroHashes.signer(voucherHash, voucher.signature) == fixedPart.participants[0],
+            NitroHashes.decodedSigner(voucherHash, voucher.signature) == fixedPart.participants[0],
             'invalid signature for voucher'
         );
         return voucher.amount;

@@ -292,7 +292,13 @@ def test_a_duration_of_zero_finalises_at_once_as_in_nitro(nitro: Nitro) -> None:
         nitro.challenge(channel, channel.signed(turn(6)))
 
 
-def test_a_deadline_beyond_48_bits_is_refused(nitro: Nitro) -> None:
-    channel = Channel((ALICE, BOB), nitro.consensus_app.address, 1, 2**48 - 1)
-    with pytest.raises(RevertedError, match=r"^panic 17$"):
-        nitro.challenge(channel, channel.signed(turn(5)))
+def test_a_deadline_the_status_word_cannot_hold_is_refused(nitro: Nitro) -> None:
+    """Its highest bit says that a channel was paid."""
+    now_s = int(nitro.rpc.ask("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
+    for duration_s in (2**47 - now_s, 2**47, 2**48 - 1):
+        channel = Channel((ALICE, BOB), nitro.consensus_app.address, 1, duration_s)
+        with pytest.raises(RevertedError, match=r"^Challenge never ends$"):
+            nitro.challenge(channel, channel.signed(turn(5)))
+    longest = Channel((ALICE, BOB), nitro.consensus_app.address, 1, 2**47 - now_s - 1_000)
+    nitro.challenge(longest, longest.signed(turn(5)))
+    assert 2**47 - 1_000 <= nitro.status(longest)[1] < 2**47

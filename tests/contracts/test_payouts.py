@@ -301,3 +301,68 @@ def test_shares_around_a_guarantee_are_paid_and_it_keeps_its_place_in_the_queue(
     transfer(nitro, ledger, outcome_of(*shares), [0, 2])
     assert (nitro.rpc.balance(ALICE.address), nitro.rpc.balance(BOB.address)) == (5, 1)
     assert nitro.holdings(ledger.channel_id) == 10
+
+
+# --- what stands in a channel that was paid (ADR 0060) ------------------------------------------
+
+
+def test_a_channel_paid_out_at_once_stands_with_no_fingerprint_and_keeps_its_first(
+    nitro: Nitro, ledger: Channel
+) -> None:
+    outcome = outcome_of(simple(A, 5), simple(B, 5))
+    nitro.deposit(ledger.channel_id, 10)
+    conclude(nitro, ledger, outcome)
+    finalised = nitro.status(ledger)
+    transfer_all(nitro, ledger, outcome)
+    assert nitro.status(ledger) == (*finalised[:2], 0)
+    assert nitro.adjudicator.call("firstFingerprintOf", ledger.channel_id) == finalised[2]
+    nitro.deposit(ledger.channel_id, 10)
+    for paid in (outcome, with_amounts(outcome, [0, 0])):
+        with pytest.raises(RevertedError, match=r"^incorrect fingerprint$"):
+            transfer_all(nitro, ledger, paid)
+
+
+def test_a_channel_paid_out_in_parts_ends_like_one_paid_at_once(
+    nitro: Nitro, ledger: Channel
+) -> None:
+    outcome = outcome_of(simple(A, 5), simple(B, 5))
+    nitro.deposit(ledger.channel_id, 10)
+    conclude(nitro, ledger, outcome)
+    finalised = nitro.status(ledger)
+    outcome = after(outcome, transfer(nitro, ledger, outcome, [1]))
+    assert nitro.status(ledger) == (*finalised[:2], fingerprint(NO_STATE_HASH, outcome))
+    transfer(nitro, ledger, outcome, [0])
+    assert nitro.status(ledger) == (*finalised[:2], 0)
+    assert nitro.adjudicator.call("firstFingerprintOf", ledger.channel_id) == finalised[2]
+
+
+def test_an_asset_that_is_owed_keeps_the_channel_standing(nitro: Nitro, ledger: Channel) -> None:
+    tokens = outcome_of(simple(B, 7), asset=nitro.token.address)
+    outcome = outcome_of(simple(A, 5)) + tokens
+    nitro.deposit(ledger.channel_id, 5)
+    conclude(nitro, ledger, outcome)
+    transfer(nitro, ledger, outcome, [0])
+    left = with_amounts(outcome, [0])
+    assert nitro.status(ledger)[2] == fingerprint(NO_STATE_HASH, left)
+    nitro.deposit(ledger.channel_id, 7, nitro.token.address)
+    transfer(nitro, ledger, left, [0], asset_index=1)
+    assert nitro.status(ledger)[2] == 0
+
+
+def test_a_guarantee_of_nothing_keeps_the_ledger_standing(nitro: Nitro, ledger: Channel) -> None:
+    outcome = outcome_of(simple(A, 5), guarantee(INTERNAL_C, 0, A, B))
+    nitro.deposit(ledger.channel_id, 5)
+    conclude(nitro, ledger, outcome)
+    transfer(nitro, ledger, outcome, [0])
+    left = with_amounts(outcome, [0, 0])
+    assert nitro.status(ledger)[2] == fingerprint(NO_STATE_HASH, left)
+
+
+def test_an_outcome_of_nothing_that_was_never_paid_stands_as_it_was_signed(
+    nitro: Nitro, ledger: Channel
+) -> None:
+    outcome = outcome_of(simple(A, 0))
+    conclude(nitro, ledger, outcome)
+    transfer_all(nitro, ledger, outcome)
+    assert nitro.status(ledger)[2] == fingerprint(NO_STATE_HASH, outcome)
+    assert nitro.adjudicator.call("firstFingerprintOf", ledger.channel_id) == 0

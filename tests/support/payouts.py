@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.support.contract_calls import Contract, Receipt
 from tests.support.nitro_chain import Nitro
 from tests.support.nitro_signing import (
+    GUARANTEE,
     Channel,
     Outcome,
     destination_of,
@@ -36,8 +37,15 @@ def transfer_all(nitro: Nitro, ledger: Channel, outcome: Outcome) -> Receipt:
 
 
 def stands(nitro: Nitro, ledger: Channel, outcome: Outcome) -> bool:
-    """Whether `outcome` is the concluded channel's outcome now."""
-    return nitro.status(ledger)[2] == fingerprint(NO_STATE_HASH, outcome)
+    """Whether `outcome` is the concluded channel's outcome now, payouts made."""
+    return nitro.status(ledger)[2] == standing(NO_STATE_HASH, outcome)
+
+
+def standing(state_hash: bytes, outcome: Outcome) -> int:
+    """The fingerprint of a channel that was paid down to `outcome`: zero when nothing is left."""
+    shares = [allocation for _, _, allocations in outcome for allocation in allocations]
+    left = any(share[1] != 0 or share[2] == GUARANTEE for share in shares)
+    return fingerprint(state_hash, outcome) if left else 0
 
 
 def with_amounts(outcome: Outcome, amounts: list[int], asset_index: int = 0) -> Outcome:
