@@ -126,6 +126,7 @@ class Daemon:
             secret=secret,
             confirmation_count=config.chain.confirmation_count,
             submit=_Doorstep(self),
+            fee_ceiling_wei=config.chain.fee_ceiling_gwei * 10**9,
         )
         self.misbehaviour = Misbehaviour(
             time.monotonic,
@@ -283,20 +284,23 @@ class Daemon:
         finally:
             self._close(clean=clean)
 
-    def _chain_cursor(self) -> tuple[int | None, dict[int, bytes]]:
-        """Where to read on, and the blocks above it that we acted on: a fork there is noticed."""
+    def _chain_cursor(self) -> tuple[int | None, dict[int, bytes], int]:
+        """Where to read on, the blocks above it that we acted on, so that a fork there is noticed,
+        and the first nonce above those that were used there."""
         node = self.state.node
         if node.processed_block_num < 0:
-            return None, {}
+            return None, {}, 0
         blocks = {node.processed_block_num: node.processed_block_hash}
         unconfirmed = self.state.unconfirmed
         for channel_id in unconfirmed.channels:
             for log_ in self.state.channels[channel_id].observed:
                 blocks[log_.block_num] = log_.block_hash
+        nonce_min = 0
         for intent_id in unconfirmed.mined:
             mined = self.state.transactions[intent_id]
             blocks[mined.block_num] = mined.block_hash
-        return node.processed_block_num, blocks
+            nonce_min = max(nonce_min, mined.nonce + 1)
+        return node.processed_block_num, blocks, nonce_min
 
     async def _stop_on_signal(self, scope: trio.CancelScope) -> None:
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:

@@ -189,7 +189,7 @@ def receive_reorg(draft: Draft, reorg: ChainReorg) -> None:
         events.ChainReorged(reorg.fork_block_num, reorg.old_block_hash, reorg.new_block_hash)
     )
     for transaction in unmined:
-        draft.broadcast(transaction.intent_id, transaction.tx_hash, transaction.raw)
+        draft.broadcast(transaction)
 
 
 def receive_signed(draft: Draft, signed: TransactionSigned) -> ChannelId | None:
@@ -202,7 +202,7 @@ def receive_signed(draft: Draft, signed: TransactionSigned) -> ChannelId | None:
             signed.intent_id, signed.tx_hash, signed.sender, signed.nonce, signed.raw
         )
     )
-    draft.broadcast(signed.intent_id, signed.tx_hash, signed.raw)
+    draft.broadcast(draft.state.transactions[signed.intent_id])
     return known.channel_id
 
 
@@ -220,6 +220,7 @@ def receive_receipt(draft: Draft, receipt: TransactionReceipt) -> ChannelId | No
             receipt.gas_used,
             amount_to_bytes(receipt.gas_price),
             receipt.succeeded,
+            receipt.failure,
         )
     )
     return known.channel_id

@@ -7,15 +7,23 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from protocols import events
+from protocols import events, transaction_events
 from protocols.channel_reducers import retracted
 from protocols.entities import NODE_KEY, NodeState, Reducer
-from protocols.transactions import APPROVE, Transaction, TransactionStatus, is_mined_from
+from protocols.transactions import (
+    APPROVE,
+    REVERTED,
+    Transaction,
+    TransactionStatus,
+    is_mined_from,
+)
 from protocols.types import Bytes32
 
 
 def _requested(state: NodeState, event: events.TransactionRequested, time_ms: int) -> None:
-    transaction = Transaction(event.intent_id, event.kind, event.channel_id)
+    transaction = Transaction(
+        event.intent_id, event.kind, event.channel_id, deadline_s=event.deadline_s
+    )
     state.transactions[event.intent_id] = transaction
     if event.kind == APPROVE:
         state.approvers[event.to] = event.channel_id
@@ -31,9 +39,29 @@ def _submitted(state: NodeState, event: events.TransactionSubmitted, time_ms: in
     )
 
 
+def _replaced(
+    state: NodeState, event: transaction_events.TransactionReplaced, time_ms: int
+) -> None:
+    old = state.transactions[event.intent_id]
+    state.transactions[event.intent_id] = replace(
+        old,
+        tx_hash=event.tx_hash,
+        raw=event.raw,
+        earlier=(*old.earlier, event.old_tx_hash),
+        held_back=False,
+    )
+
+
+def _held_back(
+    state: NodeState, event: transaction_events.TransactionHeldBack, time_ms: int
+) -> None:
+    old = state.transactions[event.intent_id]
+    state.transactions[event.intent_id] = replace(old, held_back=True)
+
+
 def _mined(state: NodeState, event: events.TransactionMined, time_ms: int) -> None:
     status = TransactionStatus.MINED if event.succeeded else TransactionStatus.FAILED
-    failure = "" if event.succeeded else "reverted"
+    failure = "" if event.succeeded else event.failure or REVERTED
     mined = replace(
         state.transactions[event.intent_id],
         status=status,
@@ -41,6 +69,7 @@ def _mined(state: NodeState, event: events.TransactionMined, time_ms: int) -> No
         block_num=event.block_num,
         block_hash=event.block_hash,
         failed_ms=0 if event.succeeded else time_ms,
+        held_back=False,
     )
     state.transactions[event.intent_id] = mined
     state.unconfirmed.mine(mined, state.node.processed_block_num)
@@ -49,8 +78,9 @@ def _mined(state: NodeState, event: events.TransactionMined, time_ms: int) -> No
 def _failed(state: NodeState, event: events.TransactionFailed, time_ms: int) -> None:
     old = state.transactions[event.intent_id]
     status = TransactionStatus.FAILED
-    failed = replace(old, status=status, failure=event.reason, failed_ms=time_ms)
-    state.transactions[event.intent_id] = failed
+    state.transactions[event.intent_id] = replace(
+        old, status=status, failure=event.reason, failed_ms=time_ms, held_back=False
+    )
 
 
 def _block_processed(state: NodeState, event: events.ChainBlockProcessed, time_ms: int) -> None:
@@ -94,6 +124,8 @@ def mined_from(state: NodeState, block_num: int) -> list[Bytes32]:
 CHAIN_REDUCERS: dict[type[events.Event], Reducer] = {
     events.TransactionRequested: _requested,
     events.TransactionSubmitted: _submitted,
+    transaction_events.TransactionReplaced: _replaced,
+    transaction_events.TransactionHeldBack: _held_back,
     events.TransactionMined: _mined,
     events.TransactionFailed: _failed,
     events.ChainBlockProcessed: _block_processed,

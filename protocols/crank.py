@@ -23,6 +23,7 @@ from protocols import (
     peer_messages,
     peer_sessions,
     receipts,
+    transaction_facts,
 )
 from protocols.draft import Context, CrankResult, Draft
 from protocols.entities import NodeState
@@ -178,6 +179,10 @@ def _chain(draft: Draft, item: inputs.Input) -> WaitingFor:
             chain_facts.receive_reorg(draft, item)
         case inputs.TransactionSigned():
             channel_id = chain_facts.receive_signed(draft, item)
+        case inputs.TransactionReplaced():
+            channel_id = transaction_facts.receive_replaced(draft, item)
+        case inputs.TransactionHeldBack():
+            channel_id = transaction_facts.receive_held_back(draft, item)
         case inputs.TransactionReceipt():
             channel_id = chain_facts.receive_receipt(draft, item)
         case inputs.TransactionRefused():

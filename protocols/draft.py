@@ -27,6 +27,7 @@ from protocols.objectives.base import WaitingFor
 from protocols.transactions import (
     ATTEMPT_COUNT_MAX,
     Transaction,
+    gas_margin_percent,
     intent_id,
     may_follow,
 )
@@ -207,9 +208,13 @@ class Draft:
         self.emit(events.MessageSent(identity, to_hex(peer), objective_id, len(encoded), kind))
         self.effects.append(SendMessage(peer, sequence, encoded))
 
-    def broadcast(self, intent_id: Bytes32, tx_hash: Bytes32, raw: bytes) -> None:
-        """Send signed bytes to the chain until a receipt is known."""
-        self.effects.append(BroadcastTransaction(intent_id, tx_hash, raw))
+    def broadcast(self, signed: Transaction) -> None:
+        """Send a transaction's newest bytes to the chain until a receipt is known."""
+        self.effects.append(
+            BroadcastTransaction(
+                signed.intent_id, signed.tx_hash, signed.raw, signed.deadline_s, signed.earlier
+            )
+        )
 
     def read_holdings(self, channel_id: ChannelId, asset: Address) -> None:
         """Ask the chain what a channel holds, until it is told."""
@@ -236,11 +241,13 @@ class Draft:
         data: bytes,
         *,
         repeats: bool = False,
+        deadline_s: int = 0,
     ) -> bool:
         """Ask for one call unless an attempt is under way, done, or failed a moment ago.
 
-        What `repeats` is asked for again when it was done. False if none was added; at a later
-        `Tick` it may be.
+        What `repeats` is asked for again when it was done. `deadline_s` is the time of the chain,
+        Unix seconds, by which it must be mined: fees rise towards it; 0 for none. False if none was
+        added; at a later `Tick` it may be.
         """
         attempt, newest = self.latest_transaction(kind, channel_id)
         now_ms = self.context.now_ms
@@ -248,8 +255,11 @@ class Draft:
             return False
         identity = intent_id(kind, channel_id, attempt + 1)
         wei = amount_to_bytes(value)
-        self.emit(events.TransactionRequested(identity, kind, channel_id, to, wei, data))
-        self.effects.append(SubmitTransaction(identity, kind, to, wei, data))
+        self.emit(
+            events.TransactionRequested(identity, kind, channel_id, to, wei, data, deadline_s)
+        )
+        margin = gas_margin_percent(newest)
+        self.effects.append(SubmitTransaction(identity, kind, to, wei, data, deadline_s, margin))
         return True
 
     def result(self, waiting_for: WaitingFor = WaitingFor.NOTHING) -> CrankResult:

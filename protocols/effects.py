@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from protocols.transactions import GAS_MARGIN_PERCENT
 from protocols.types import Address, Bytes32, ChannelId
 
 
@@ -26,6 +27,10 @@ class SubmitTransaction(msgspec.Struct, frozen=True, array_like=True, tag="trans
     value: bytes
     """uint256, big-endian, wei."""
     data: bytes
+    deadline_s: int = 0
+    """Unix seconds of the chain by which it must be mined; 0 for none."""
+    gas_margin_percent: int = GAS_MARGIN_PERCENT
+    """Added to the estimate of its gas."""
 
 
 class BroadcastTransaction(msgspec.Struct, frozen=True, array_like=True, tag="broadcast", gc=False):
@@ -34,6 +39,10 @@ class BroadcastTransaction(msgspec.Struct, frozen=True, array_like=True, tag="br
     intent_id: Bytes32
     tx_hash: Bytes32
     raw: bytes
+    deadline_s: int = 0
+    """As the order to sign it had it: how much is bid for it depends on this."""
+    earlier: tuple[Bytes32, ...] = ()
+    """What was sent under the same nonce before: a receipt may be one of these."""
 
 
 class ReadHoldings(msgspec.Struct, frozen=True, array_like=True, tag="reading", gc=False):

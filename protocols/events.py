@@ -22,6 +22,7 @@ from protocols import (
     ledger_events,
     payment_events,
     resumption_events,
+    transaction_events,
     virtual_events,
 )
 from protocols.crypto import keccak256
@@ -421,6 +422,8 @@ class TransactionRequested(Event, frozen=True, array_like=True, gc=False):
     to: Address
     value: Amount32
     data: bytes
+    deadline_s: int = 0
+    """Unix seconds of the chain by which it must be mined; 0 for none."""
 
 
 class TransactionSubmitted(Event, frozen=True, array_like=True, gc=False):
@@ -444,6 +447,8 @@ class TransactionMined(Event, frozen=True, array_like=True, gc=False):
     gas_price: Amount32
     """Effective price, wei per gas."""
     succeeded: bool
+    failure: str = ""
+    """Why it did not succeed: reverted, or out of gas."""
 
 
 class TransactionFailed(Event, frozen=True, array_like=True, gc=False):
@@ -515,6 +520,7 @@ _ROOMS = (
     virtual_events.__name__,
     head_events.__name__,
     resumption_events.__name__,
+    transaction_events.__name__,
 )
 EVENTS: dict[str, type[Event]] = {cls.NAME: cls for cls in _concrete(_ROOMS)}
 """Every event of the current version, by name."""

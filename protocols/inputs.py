@@ -319,6 +319,37 @@ class TransactionReceipt(Input, frozen=True, gc=False):
     gas_used: int
     gas_price: int
     succeeded: bool
+    failure: str = ""
+    """Why it did not succeed: `transactions.REVERTED` or `OUT_OF_GAS`."""
+
+
+class TransactionReplaced(Input, frozen=True, gc=False):
+    """The chain room signed an intent's transaction anew, under its nonce, with higher fees: once
+    on disk, it may be broadcast."""
+
+    intent_id: Bytes32
+    old_tx_hash: Bytes32
+    tx_hash: Bytes32
+    nonce: int
+    old_fees: tuple[int, int]
+    """The most that is paid, and the part of it for the block's maker; wei per gas."""
+    fees: tuple[int, int]
+    raw: bytes
+    reason: str
+    """underpriced, slow or deadline."""
+
+
+class TransactionHeldBack(Input, frozen=True, gc=False):
+    """The fee ceiling keeps an intent that has a deadline out of the next blocks."""
+
+    intent_id: Bytes32
+    base_fee: int
+    """What the newest block asks, wei per gas."""
+    fee_ceiling: int
+    """The most that may be bid, wei per gas."""
+    block_num: int
+    blocks_left: int
+    """Blocks until the deadline, as far as the last ones tell; 0 when it passed."""
 
 
 class TransactionRefused(Input, frozen=True, gc=False):

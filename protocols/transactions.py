@@ -1,8 +1,8 @@
 """Transactions as intents: what must reach the chain, and how far each one got.
 
 An intent's id is derived, so asking twice for the same attempt is the same intent. The chain room
-signs it once; the signed bytes are recorded before they leave and are broadcast until a receipt
-is known.
+signs it with a nonce, and again under that nonce with higher fees when it is not mined in time; all
+signed bytes are recorded before they leave, the newest are broadcast until a receipt is known.
 """
 
 from __future__ import annotations
@@ -23,6 +23,20 @@ ATTEMPT_COUNT_MAX = 100
 """Attempts at one deposit or conclusion, over some sixteen hours. A deposit fails when a stranger's
 deposit changes the holdings first, which costs the stranger money each time."""
 
+
+REPLACEMENT_COUNT_MAX = 64
+"""How often one transaction is signed anew. Each time it bids at least an eighth more: enough to
+come from 1 gwei to 1,800."""
+
+REVERTED = "reverted"
+"""Why a mined call failed: the contract refused it."""
+OUT_OF_GAS = "out of gas"
+"""Likewise: it used all it was given."""
+
+GAS_MARGIN_PERCENT = 25
+"""Added to an estimate: what a call costs depends on storage that may change before it is mined."""
+GAS_MARGIN_PERCENT_MAX = 200
+"""The same for an attempt after one that ran out of gas."""
 
 RETRY_AFTER_MS = 5_000
 """Pause after the first failed attempt, doubled after each further one. What made it fail, a
@@ -59,6 +73,12 @@ class Transaction(Struct, frozen=True, array_like=True, gc=False):
     block_hash: bytes = b""
     failed_ms: int = 0
     """When it failed, if it did."""
+    deadline_s: int = 0
+    """Unix seconds of the chain by which it must be mined; 0 for none."""
+    earlier: tuple[Bytes32, ...] = ()
+    """Hashes under the same nonce that were replaced by fee: any of them may still be mined."""
+    held_back: bool = False
+    """The fee ceiling keeps it from being mined."""
 
 
 def intent_id(kind: str, channel_id: ChannelId, attempt: int) -> Bytes32:
@@ -86,6 +106,12 @@ def may_follow(newest: Transaction, attempt: int, now_ms: int, *, repeats: bool 
     if newest.status != TransactionStatus.FAILED:
         return repeats and newest.status == TransactionStatus.MINED
     return now_ms >= newest.failed_ms + pause_ms(attempt)
+
+
+def gas_margin_percent(newest: Transaction | None) -> int:
+    """What the attempt after `newest` adds to the estimate of its gas."""
+    ran_out = newest is not None and newest.failure == OUT_OF_GAS
+    return GAS_MARGIN_PERCENT_MAX if ran_out else GAS_MARGIN_PERCENT
 
 
 def is_pending(transaction: Transaction) -> bool:

@@ -9,6 +9,7 @@ from node.audit.ledger_facts import LedgerFacts, opened
 from protocols import events, resumption_events
 from protocols.errors import ProtocolError
 from protocols.state import FixedPart
+from protocols.transaction_events import TransactionReplaced
 
 
 class Facts:
@@ -20,7 +21,11 @@ class Facts:
         self.objectives: dict[bytes, events.ObjectiveCreated] = {}
         self.transactions: dict[bytes, events.TransactionRequested] = {}
         self.tx_hashes: dict[bytes, bytes] = {}
-        """Intent -> hash of the transaction that was signed for it."""
+        """Intent -> hash of the transaction that was signed for it last."""
+        self.replaced_hashes: dict[bytes, set[bytes]] = {}
+        """Intent -> hashes of those before it, under the same nonce."""
+        self.nonces: dict[bytes, int] = {}
+        """Intent -> the nonce of what was signed for it."""
         self._ledger_ids: dict[frozenset[bytes], list[bytes]] = {}
         """Open ledgers by their two parties."""
         self.has_cut_tail = False
@@ -91,6 +96,10 @@ class Facts:
                 self.transactions[event.intent_id] = event
             case events.TransactionSubmitted():
                 self.tx_hashes[event.intent_id] = event.tx_hash
+                self.nonces[event.intent_id] = event.nonce
+            case TransactionReplaced():
+                self.tx_hashes[event.intent_id] = event.tx_hash
+                self.replaced_hashes.setdefault(event.intent_id, set()).add(event.old_tx_hash)
             case events.LogTailCut() | events.NodeRestored():
                 self._lost()
             case resumption_events.HeldHeadCompared():

@@ -11,6 +11,7 @@ from protocols import events
 from protocols.abi import APPROVE_SELECTOR
 from protocols.crypto import keccak256
 from protocols.objectives.base import ObjectiveType, objective_id
+from protocols.transaction_events import TransactionHeldBack, TransactionReplaced
 from protocols.transactions import APPROVE, ATTEMPT_COUNT_MAX, intent_id
 from protocols.types import amount_from_bytes
 
@@ -22,14 +23,19 @@ class TransactionCheck(Check):
     judges = (
         events.TransactionRequested,
         events.TransactionSubmitted,
+        TransactionReplaced,
+        TransactionHeldBack,
         events.TransactionMined,
         events.TransactionFailed,
+        events.ChainReorged,
     )
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
         self._ended: dict[bytes, bool] = {}
         """Intent -> whether it succeeded."""
+        self._mined_in: dict[bytes, int] = {}
+        """Intent -> the block that ended it: a fork there takes the end back."""
 
     def check(self, entry: Entry) -> Iterator[str]:
         """What is wrong with this record, given all before it."""
@@ -38,12 +44,21 @@ class TransactionCheck(Check):
                 yield from self._requested(event)
             case events.TransactionSubmitted() as event:
                 yield from self._submitted(event)
+            case TransactionReplaced() as event:
+                yield from self._replaced(event)
+            case TransactionHeldBack() as event:
+                yield from self._held_back(event)
             case events.TransactionMined() as event:
-                if self._facts.tx_hashes.get(event.intent_id) != event.tx_hash:
+                earlier = self._facts.replaced_hashes.get(event.intent_id, ())
+                newest = self._facts.tx_hashes.get(event.intent_id)
+                if newest != event.tx_hash and event.tx_hash not in earlier:
                     yield "it is not the transaction that was submitted for the intent"
                 yield from self._end(event.intent_id, event.succeeded)
+                self._mined_in[event.intent_id] = event.block_num
             case events.TransactionFailed() as event:
                 yield from self._end(event.intent_id, False)
+            case events.ChainReorged() as event:
+                self._begin_again(event.fork_block_num)
             case _:
                 return
 
@@ -81,6 +96,34 @@ class TransactionCheck(Check):
             yield "the transaction hash is not that of the raw bytes"
         if event.sender != self._facts.me:
             yield f"it is sent by 0x{event.sender.hex()}, not by us"
+
+    def _replaced(self, event: TransactionReplaced) -> Iterator[str]:
+        if self._facts.tx_hashes.get(event.intent_id) != event.old_tx_hash:
+            yield "it replaces another transaction than the newest of the intent"
+        if self._facts.nonces.get(event.intent_id) != event.nonce:
+            yield "it has another nonce than what it replaces"
+        if event.intent_id in self._ended:
+            yield "the intent ended before"
+        if keccak256(event.raw) != event.tx_hash:
+            yield "the transaction hash is not that of the raw bytes"
+        if event.max_fee <= event.old_max_fee or event.priority_fee <= event.old_priority_fee:
+            yield "it bids no more than what it replaces"
+
+    def _held_back(self, event: TransactionHeldBack) -> Iterator[str]:
+        requested = self._facts.transactions.get(event.intent_id)
+        if requested is None or requested.channel_id != event.channel_id:
+            yield "no such intent was requested for the channel"
+        elif requested.deadline_s != event.deadline_s or not event.deadline_s:
+            yield "the intent has another deadline"
+        if event.intent_id in self._ended:
+            yield "the intent ended before"
+
+    def _begin_again(self, fork_block_num: int) -> None:
+        """What was mined in replaced blocks is under way again."""
+        mined = self._mined_in.items()
+        for identity in [known for known, block_num in mined if block_num >= fork_block_num]:
+            del self._mined_in[identity]
+            del self._ended[identity]
 
     def _end(self, identity: bytes, succeeded: bool) -> Iterator[str]:
         if identity not in self._facts.transactions:

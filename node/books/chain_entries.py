@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from node.books.channel import ChannelBook
 from node.books.entry import GAS, OUTSIDE, WALLET, Entry, peer_account
 from protocols import events
+from protocols.transaction_events import TransactionReplaced
 from protocols.transactions import DEPOSIT
 from protocols.types import ZERO_ADDRESS, Bytes32, ChannelId
 
@@ -51,6 +52,13 @@ def _requested(books: Books, event: events.TransactionRequested) -> Sequence[Ent
 def _submitted(books: Books, event: events.TransactionSubmitted) -> Sequence[Entry]:
     kind, _ = books.chain.wanted.get(event.intent_id, ("", b""))
     if kind == DEPOSIT:
+        books.chain.deposits.add(event.tx_hash)
+    return ()
+
+
+def _replaced(books: Books, event: TransactionReplaced) -> Sequence[Entry]:
+    """Either of the two may be mined."""
+    if event.old_tx_hash in books.chain.deposits:
         books.chain.deposits.add(event.tx_hash)
     return ()
 
@@ -182,6 +190,7 @@ def _read(books: Books, event: events.HoldingsRead) -> Sequence[Entry]:
 POSTS: dict[type[events.Event], Callable[[Books, Any], Iterable[Entry]]] = {
     events.TransactionRequested: _requested,
     events.TransactionSubmitted: _submitted,
+    TransactionReplaced: _replaced,
     events.TransactionMined: _mined,
     events.TransactionFailed: _failed,
     events.ChainReorged: _reorged,

@@ -24,6 +24,7 @@ from node.chain.reader import ChainReader, Decoder
 from node.chain.rpc_client import RpcClient, Subscription
 from node.chain.window import ConfirmationWindow
 from node.chain.wire import Header, MalformedAnswer, header
+from node.limits import BLOCK_TIME_S
 from protocols.inputs import ChainHead, ChainLog, ChainReorg, ChannelRead, Input
 from protocols.types import Address, Bytes32, ChannelId, to_hex
 
@@ -86,6 +87,16 @@ class ChainFollower:
     def cursor(self) -> Header | None:
         """The newest block whose logs were handed over as confirmed."""
         return self._window.cursor if self._window is not None else None
+
+    @property
+    def block_time_s(self) -> float:
+        """Seconds between the last blocks; what a chain like Ethereum takes before any is known."""
+        if self._window is None:
+            return BLOCK_TIME_S
+        first, last = self._window.oldest_dated, self._window.head
+        if last.number <= first.number or last.timestamp_s <= first.timestamp_s:
+            return BLOCK_TIME_S
+        return (last.timestamp_s - first.timestamp_s) / (last.number - first.number)
 
     @property
     def seen_at(self) -> float:

@@ -1,8 +1,8 @@
 """Which nonce comes next, and which transactions already own one.
 
-Pure bookkeeping for one key. A nonce belongs to the first transaction signed with it, for good: a
-second one with the same nonce would either replace the first or never be mined. Only a nonce whose
-transaction never left the process may be given again. Nothing here talks to a chain.
+Pure bookkeeping for one key. A nonce belongs to the first intent signed with it, for good: what is
+signed under it again is the same call with higher fees. Only a nonce whose transaction never left
+the process may be given again. Nothing here talks to a chain.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from protocols.effects import BroadcastTransaction
 from protocols.types import Bytes32
 
 GAP_WAIT_S = 120.0
@@ -27,6 +28,20 @@ class OwnedTransaction:
     tx_hash: Bytes32
     nonce: int
     raw: bytes
+    deadline_s: int = 0
+    """Unix seconds of the chain by which it must be mined; 0 for none."""
+    earlier: tuple[Bytes32, ...] = ()
+    """Hashes of what was sent under this nonce before."""
+    step: int = 0
+    """How far its bid rose."""
+    began_s: int = 0
+    """When it was first bid for, as far as this process knows: Unix seconds of the chain."""
+    bid_s: int = 0
+    """When its newest bid was made."""
+    offered_at: float = -math.inf
+    """When a higher bid was signed that is not on disk yet."""
+    held_back: bool = False
+    """Whether the core was told that the owner's ceiling is in the way."""
     may_broadcast: bool = False
     """Whether the bytes are on disk, so that sending them is allowed."""
     settled: bool = False
@@ -34,13 +49,26 @@ class OwnedTransaction:
     reported_block_hash: Bytes32 | None = None
     """The block of the receipt that was handed over last."""
 
+    @property
+    def tx_hashes(self) -> tuple[Bytes32, ...]:
+        """All under which it may be mined, the newest first."""
+        return (self.tx_hash, *reversed(self.earlier))
+
+    def let_out(self, effect: BroadcastTransaction) -> None:
+        """The core has these bytes on disk and cares for what becomes of them."""
+        self.tx_hash, self.raw = effect.tx_hash, effect.raw
+        self.earlier, self.deadline_s = effect.earlier, effect.deadline_s
+        self.settled, self.reported_block_hash = False, None
+        self.offered_at, self.held_back = -math.inf, False
+
 
 class NonceBook:
     """The transactions of one key, by intent and in the order of their nonces."""
 
-    def __init__(self) -> None:
+    def __init__(self, nonce_min: int = 0) -> None:
+        """`nonce_min`: above all that the log says were used and may be reorganised away."""
         self._by_intent: dict[Bytes32, OwnedTransaction] = {}
-        self._next_unused = 0
+        self._next_unused = nonce_min
 
     def __contains__(self, intent_id: Bytes32) -> bool:
         return intent_id in self._by_intent
@@ -52,6 +80,16 @@ class NonceBook:
     def in_order(self) -> list[OwnedTransaction]:
         """All owned transactions, lowest nonce first: the order in which they can be mined."""
         return sorted(self._by_intent.values(), key=lambda owned: owned.nonce)
+
+    def urgent_deadline(self, nonce: int) -> int:
+        """The first deadline of this nonce and of those above it, which cannot be mined before it;
+        0 without any."""
+        deadlines = [
+            owned.deadline_s
+            for owned in self._by_intent.values()
+            if owned.nonce >= nonce and owned.deadline_s and not owned.settled
+        ]
+        return min(deadlines, default=0)
 
     def waits_for_disk(self) -> bool:
         """Whether a signed transaction has not been allowed out yet.

@@ -18,11 +18,13 @@ import trio
 from contracts.loader import load_artifact
 from node.chain.deployment import verify_deployment
 from node.chain.errors import ChainError, NoCodeAtAddress, NoTokenAtAddress, WrongChain
+from node.chain.fees import Moment
 from node.chain.follower import ChainFollower
 from node.chain.link import EndpointLink
 from node.chain.rpc_client import RECURSION_COUNT_MAX
 from node.chain.tx_inbox import TransactionInbox
 from node.chain.wire import Header
+from node.limits import BLOCK_TIME_S
 from protocols.effects import BroadcastTransaction, ReadHoldings, SubmitTransaction
 from protocols.inputs import Input
 from protocols.types import Address, Bytes32
@@ -40,6 +42,10 @@ __all__ = [
     "WrongChain",
     "verify_deployment",
 ]
+
+
+FEE_CEILING_WEI = 500 * 10**9
+"""Wei per gas: what is bid at most where the owner says nothing."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +70,9 @@ class ChainService:
     """Follows one adjudicator and gets one key's transactions mined.
 
     `urls` in order of preference (ws, wss, http or https); `secret` is the 32-byte key that pays
-    for transactions; `submit` takes inputs and may make us wait; `clock_s` is Unix time, which
-    dates blocks. Raises `ValueError` for a URL that cannot be used.
+    for transactions, at most `fee_ceiling_wei` for a unit of gas; `submit` takes inputs and may
+    make us wait; `clock_s` is Unix time, which dates blocks. Raises `ValueError` for a URL that
+    cannot be used.
     """
 
     def __init__(
@@ -77,6 +84,7 @@ class ChainService:
         secret: bytes,
         confirmation_count: int,
         submit: Callable[[Input], Awaitable[None]],
+        fee_ceiling_wei: int = FEE_CEILING_WEI,
         clock_s: Callable[[], float] = time.time,
     ) -> None:
         self._clock_s = clock_s
@@ -85,6 +93,7 @@ class ChainService:
         self._secret = secret
         self._confirmation_count = confirmation_count
         self._submit = submit
+        self._fee_ceiling_wei = fee_ceiling_wei
         self._inbox = TransactionInbox()
         self._link = EndpointLink(urls, chain_id, {"adjudicator": adjudicator})
         self._follower = ChainFollower(
@@ -99,6 +108,7 @@ class ChainService:
         self,
         processed_block_num: int | None,
         known_blocks: Mapping[int, Bytes32] | None = None,
+        nonce_min: int = 0,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Follow and work until cancelled.
@@ -107,6 +117,7 @@ class ChainService:
         restart; None, for a new node, begins a day of blocks below the head. `known_blocks`: number
         and hash of the blocks of logs that are recorded but not confirmed, and of the processed
         block; one that was replaced while the node was down is answered by a `ChainReorg`.
+        `nonce_min`: above the nonces of what was mined in blocks that are not confirmed.
 
         Started at once: an endpoint that is not there yet, and the second that web3 takes to load,
         are waits inside.
@@ -114,7 +125,7 @@ class ChainService:
         task_status.started()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._link.run)
-            loaded = await trio.to_thread.run_sync(self._load)
+            loaded = await trio.to_thread.run_sync(self._load, nonce_min)
             nursery.start_soon(
                 self._follower.run, loaded.decoder, processed_block_num, known_blocks or {}
             )
@@ -175,10 +186,13 @@ class ChainService:
     def _on_head(self, head: Header) -> None:
         self._inbox.wake()
 
-    def _head_num(self) -> int:
-        return self._follower.head.number if self._follower.head is not None else 0
+    def _moment(self) -> Moment:
+        head, now_s = self._follower.head, int(self._clock_s())
+        if head is None:
+            return Moment(0, now_s, BLOCK_TIME_S)
+        return Moment(head.number, max(head.timestamp_s, now_s), self._follower.block_time_s)
 
-    def _load(self) -> _Loaded:
+    def _load(self, nonce_min: int) -> _Loaded:
         """Everything that imports web3; in a worker thread, for it takes a second."""
         from node.chain.log_decoder import LogDecoder
         from node.chain.provider import web3_over
@@ -189,13 +203,20 @@ class ChainService:
         # stranger nests deeply enough runs off the stack. What it wants that for is not used here.
         sys.setrecursionlimit(min(sys.getrecursionlimit(), RECURSION_COUNT_MAX))
         abi = load_artifact("NitroAdjudicator").abi
-        maker = TransactionMaker(web3_over(self._link), self._secret, self._chain_id, abi)
+        maker = TransactionMaker(
+            web3_over(self._link),
+            self._secret,
+            self._chain_id,
+            abi,
+            fee_ceiling_wei=self._fee_ceiling_wei,
+        )
         manager = TransactionManager(
             self._link,
             maker,
             self._inbox,
             confirmation_count=self._confirmation_count,
-            head_num=self._head_num,
+            moment=self._moment,
             submit=self._submit,
+            nonce_min=nonce_min,
         )
         return _Loaded(LogDecoder(abi, self._adjudicator), manager)

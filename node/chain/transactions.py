@@ -21,17 +21,13 @@ from web3.exceptions import ContractCustomError, ContractLogicError
 from web3.types import BlockData, TxParams, Wei
 
 from node.chain.errors import ChainError
+from node.chain.fees import Fees, Market, Moment, step_at, wanted
 from node.chain.wire import MalformedAnswer, within
 from protocols.effects import SubmitTransaction
 from protocols.types import Address, Bytes32, checksum_address, parse_address
 
 ERROR_SELECTOR = "0x08c379a0"
 """Error(string): what `require` and `revert` with a text return."""
-GAS_MARGIN_PERCENT = 25
-"""Added to an estimate: what a call costs depends on storage that may change before it is mined."""
-BASE_FEE_FACTOR = 4
-"""The fee cap over the current base fee. A transaction is never signed anew, so it must survive
-eleven full blocks in a row (each raises the base fee by an eighth). The rest is not paid."""
 BASE_FEE_BITS = 248
 """A base fee whose cap still fits the transaction's 256 bits. Above it an endpoint is wrong."""
 GAS_BITS = 63
@@ -66,6 +62,20 @@ class GasNotCovered(ChainError):
 
 
 @dataclass(eq=False)
+class AboveCeiling(ChainError):
+    """The chain asks more than the owner allows. Prices fall again, so this is a wait."""
+
+    base_fee_wei: int
+    ceiling_wei: int
+
+    def __str__(self) -> str:
+        return (
+            f"the chain asks {self.base_fee_wei} wei per gas and [chain] fee_ceiling_gwei allows "
+            f"{self.ceiling_wei}: wait, or raise it"
+        )
+
+
+@dataclass(eq=False)
 class EndpointBehind(ChainError):
     """The endpoint has not seen blocks that we have: its refusal proves nothing."""
 
@@ -83,10 +93,7 @@ class Prepared(NamedTuple):
     value_wei: int
     data: bytes
     gas_limit: int
-    max_fee_wei: int
-    """Per gas."""
-    priority_fee_wei: int
-    """Per gas."""
+    fees: Fees
 
 
 class Signed(NamedTuple):
@@ -106,30 +113,33 @@ class TransactionMaker:
         secret: bytes,
         chain_id: int,
         abi: Sequence[dict[str, Any]],
+        *,
+        fee_ceiling_wei: int,
     ) -> None:
+        self.fee_ceiling_wei = fee_ceiling_wei
         self._web3 = web3
         self._account: LocalAccount = Account.from_key(secret)
         self._chain_id = chain_id
         self._error_names = _error_names(abi)
         self.sender: Address = parse_address(self._account.address)
 
-    async def prepare(self, effect: SubmitTransaction, seen_block_num: int) -> Prepared:
+    async def prepare(self, effect: SubmitTransaction, moment: Moment) -> Prepared:
         """Simulate the call and price it.
 
-        Raises `WouldRevert` with the contract's reason, `GasNotCovered`, `EndpointBehind` when the
-        endpoint is older than `seen_block_num`. Besides these `EndpointDown`, `MalformedAnswer` and
-        web3's exceptions.
+        Raises `WouldRevert` with the contract's reason, `GasNotCovered`, `AboveCeiling` for a call
+        that can wait, `EndpointBehind` when the endpoint is older than `moment`. Besides these
+        `EndpointDown`, `MalformedAnswer` and web3's exceptions.
         """
         try:
-            return await self._prepare(effect, seen_block_num)
+            return await self._prepare(effect, moment)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             # How web3 stumbles over an answer that has not the promised shape.
             raise MalformedAnswer(f"{type(error).__name__}: {error}") from error
 
-    async def _prepare(self, effect: SubmitTransaction, seen_block_num: int) -> Prepared:
+    async def _prepare(self, effect: SubmitTransaction, moment: Moment) -> Prepared:
         block = await self._web3.eth.get_block("latest")
-        if block["number"] < seen_block_num:
-            raise EndpointBehind(block["number"], seen_block_num)
+        if block["number"] < moment.block_num:
+            raise EndpointBehind(block["number"], moment.block_num)
         value_wei = int.from_bytes(effect.value, "big")
         balance = await self._web3.eth.get_balance(self._account.address)
         balance_wei = within(balance, "balance", 256)
@@ -153,12 +163,34 @@ class TransactionMaker:
             raise WouldRevert(self._reason(error)) from error
         gas = within(estimate, "gas estimate", GAS_BITS)
         block_gas = within(block["gasLimit"], "block gas limit", GAS_BITS)
-        gas_limit = min(gas * (100 + GAS_MARGIN_PERCENT) // 100, block_gas)
-        max_fee_wei, priority_fee_wei = await self._fees(block)
-        needed_wei = value_wei + gas_limit * max_fee_wei
-        if balance_wei < needed_wei:
+        gas_limit = min(gas * (100 + effect.gas_margin_percent) // 100, block_gas)
+        market = await self._market(block)
+        if market.base_fee_wei > self.fee_ceiling_wei and not effect.deadline_s:
+            # Once signed its nonce would block every later one.
+            raise AboveCeiling(market.base_fee_wei, self.fee_ceiling_wei)
+        step = step_at(moment, moment.time_s, effect.deadline_s) if effect.deadline_s else 0
+        fees = wanted(market, step, self.fee_ceiling_wei)
+        affordable_wei = (balance_wei - value_wei) // gas_limit
+        if effect.deadline_s and affordable_wei > market.base_fee_wei:
+            fees = wanted(market, step, min(self.fee_ceiling_wei, affordable_wei))
+        if affordable_wei < fees.max_fee_wei:
+            needed_wei = value_wei + gas_limit * fees.max_fee_wei
             raise GasNotCovered(self.sender, balance_wei, needed_wei)
-        return Prepared(effect.to, value_wei, effect.data, gas_limit, max_fee_wei, priority_fee_wei)
+        return Prepared(effect.to, value_wei, effect.data, gas_limit, fees)
+
+    async def market(self) -> Market:
+        """What the newest block asks, and what endpoints suggest for its maker. Raises
+        `MalformedAnswer`, `EndpointDown` and web3's exceptions."""
+        try:
+            return await self._market(await self._web3.eth.get_block("latest"))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise MalformedAnswer(f"{type(error).__name__}: {error}") from error
+
+    async def ceiling_for(self, prepared: Prepared) -> int:
+        """The most that may be bid for it: what the owner allows and the balance covers."""
+        balance = within(await self._web3.eth.get_balance(self._account.address), "balance", 256)
+        affordable_wei = max(0, balance - prepared.value_wei) // prepared.gas_limit
+        return min(self.fee_ceiling_wei, affordable_wei)
 
     def sign(self, prepared: Prepared, nonce: int) -> Signed:
         """The EIP-1559 transaction's bytes; deterministic (RFC 6979)."""
@@ -171,17 +203,16 @@ class TransactionMaker:
                 "value": prepared.value_wei,
                 "data": prepared.data,
                 "gas": prepared.gas_limit,
-                "maxFeePerGas": prepared.max_fee_wei,
-                "maxPriorityFeePerGas": prepared.priority_fee_wei,
+                "maxFeePerGas": prepared.fees.max_fee_wei,
+                "maxPriorityFeePerGas": prepared.fees.priority_fee_wei,
             }
         )
         return Signed(bytes(signed.raw_transaction), bytes(signed.hash), nonce)
 
-    async def _fees(self, block: BlockData) -> tuple[int, int]:
+    async def _market(self, block: BlockData) -> Market:
         suggested_wei = within(await self._web3.eth.max_priority_fee, "priority fee", 256)
-        priority_fee_wei = min(suggested_wei, PRIORITY_FEE_WEI_MAX)
         base_fee_wei = within(block.get("baseFeePerGas", Wei(0)), "base fee", BASE_FEE_BITS)
-        return base_fee_wei * BASE_FEE_FACTOR + priority_fee_wei, priority_fee_wei
+        return Market(base_fee_wei, min(suggested_wei, PRIORITY_FEE_WEI_MAX))
 
     def _reason(self, error: ContractLogicError) -> str:
         """The contract's own words where it has some, else the name of its error."""
@@ -197,9 +228,14 @@ class TransactionMaker:
         return text or "execution reverted"
 
 
-def nonce_of(raw: bytes) -> int:
-    """The nonce inside a signed EIP-1559 transaction."""
-    return int(TypedTransaction.from_bytes(HexBytes(raw)).as_dict()["nonce"])
+def opened(raw: bytes) -> tuple[Prepared, int]:
+    """What a signed EIP-1559 transaction says, and its nonce."""
+    said: dict[str, Any] = dict(TypedTransaction.from_bytes(HexBytes(raw)).as_dict())
+    fees = Fees(int(said["maxFeePerGas"]), int(said["maxPriorityFeePerGas"]))
+    prepared = Prepared(
+        Address(bytes(said["to"])), int(said["value"]), bytes(said["data"]), int(said["gas"]), fees
+    )
+    return prepared, int(said["nonce"])
 
 
 def _error_names(abi: Sequence[dict[str, Any]]) -> dict[str, str]:

@@ -29,6 +29,8 @@ class TransactionInbox:
     def broadcast(self, effect: BroadcastTransaction) -> None:
         """These signed bytes are on disk: get them mined. Ends the request for signing them."""
         self._requests.pop(effect.intent_id, None)
+        # What a fork took back is open again.
+        self._settled.pop(effect.intent_id, None)
         self._broadcasts[effect.intent_id] = effect
         self.wake()
 

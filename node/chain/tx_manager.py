@@ -1,15 +1,16 @@
 """Gets the node's transactions mined, each once: signs with nonces it owns, sends until buried.
 
 An intent goes through: simulated, signed (`TransactionSigned`), allowed out once that is on the
-node's disk (`broadcast`), sent and sent again, mined (`TransactionReceipt`), buried. A transaction
-that is signed is never signed anew; one that a fork dropped is sent again, lowest nonce first,
-also when its intent is settled, because every later nonce waits for it. Logs decide what a
-transaction meant; this module does not know.
+node's disk (`broadcast`), sent and sent again, mined (`TransactionReceipt`), buried. One that is
+not mined is signed anew under its nonce, with the fees of `fees` (`TransactionReplaced`), and let
+out the same way. One that a fork dropped is sent again, lowest nonce first, also when its intent is
+settled, because every later nonce waits for it. Logs decide what a transaction meant; this module
+does not know.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import structlog
@@ -17,24 +18,30 @@ import trio
 from web3.exceptions import Web3Exception
 
 from node.chain.errors import EndpointDown, RpcError
+from node.chain.fees import Market, Moment, Standing, is_held_back, next_bid
 from node.chain.link import EndpointLink
 from node.chain.nonces import GapWatch, NonceBook, OwnedTransaction
 from node.chain.transactions import (
+    AboveCeiling,
     EndpointBehind,
     GasNotCovered,
+    Prepared,
     TransactionMaker,
     WouldRevert,
-    nonce_of,
+    opened,
 )
 from node.chain.tx_inbox import TransactionInbox
 from node.chain.wire import MalformedAnswer, data, quantity, recordable
 from protocols.effects import SubmitTransaction
 from protocols.inputs import (
     Input,
+    TransactionHeldBack,
     TransactionReceipt,
     TransactionRefused,
+    TransactionReplaced,
     TransactionSigned,
 )
+from protocols.transactions import OUT_OF_GAS, REPLACEMENT_COUNT_MAX, REVERTED
 from protocols.types import Bytes32, checksum_address, to_hex
 
 WATCH_INTERVAL_S = 3.0
@@ -60,16 +67,17 @@ class TransactionManager:
         inbox: TransactionInbox,
         *,
         confirmation_count: int,
-        head_num: Callable[[], int],
+        moment: Callable[[], Moment],
         submit: Callable[[Input], Awaitable[None]],
+        nonce_min: int = 0,
     ) -> None:
         self._link = link
         self._maker = maker
         self._inbox = inbox
         self._depth = confirmation_count
-        self._head_num = head_num
+        self._moment = moment
         self._submit = submit
-        self._book = NonceBook()
+        self._book = NonceBook(nonce_min)
         self._gaps = GapWatch()
         self._said: dict[Bytes32 | None, str] = {}
         self._signed_at = 0.0
@@ -95,11 +103,12 @@ class TransactionManager:
     async def _look_around(self) -> None:
         self._take_orders()
         unmined = [
-            owned.nonce
+            owned
             for owned in self._book.in_order()
             if owned.may_broadcast and not await self._watch(owned)
         ]
-        await self._look_for_gap(unmined[0] if unmined else None)
+        await self._look_for_gap(unmined[0].nonce if unmined else None)
+        await self._bid_higher(unmined)
         for effect in self._inbox.requests():
             self._take_orders()
             if self._book.waits_for_disk() and not self._gave_up_waiting():
@@ -112,11 +121,15 @@ class TransactionManager:
     def _take_orders(self) -> None:
         """Broadcasts come first: the nonces they own must be known before one is given away."""
         for effect in self._inbox.take_broadcasts():
-            if effect.intent_id not in self._book:
-                nonce = nonce_of(effect.raw)
-                self._book.own(
-                    OwnedTransaction(effect.intent_id, effect.tx_hash, nonce, effect.raw)
-                )
+            owned = self._book.get(effect.intent_id)
+            if owned is None:
+                _, nonce = opened(effect.raw)
+                now_s = self._moment().time_s
+                name, raw = effect.tx_hash, effect.raw
+                owned = OwnedTransaction(effect.intent_id, name, nonce, raw)
+                owned.began_s = owned.bid_s = now_s
+                self._book.own(owned)
+            owned.let_out(effect)
             self._book.allow_broadcast(effect.intent_id)
         for intent_id in self._inbox.take_settled():
             owned = self._book.get(intent_id)
@@ -129,14 +142,14 @@ class TransactionManager:
 
     async def _try_to_sign(self, effect: SubmitTransaction) -> None:
         try:
-            prepared = await self._maker.prepare(effect, self._head_num())
+            prepared = await self._maker.prepare(effect, self._moment())
         except WouldRevert as error:
             if self._inbox.finish_request(effect.intent_id):
                 reason = recordable(error.reason)
                 log.warning("transaction refused", kind=effect.kind, reason=reason)
                 await self._submit(TransactionRefused(effect.intent_id, reason))
             return
-        except (GasNotCovered, EndpointBehind) as error:
+        except (GasNotCovered, AboveCeiling, EndpointBehind) as error:
             self._say(effect.intent_id, f"cannot sign yet: {error}")
             return
         sender = self._maker.sender
@@ -146,7 +159,10 @@ class TransactionManager:
         if not self._inbox.finish_request(effect.intent_id):
             return
         signed = self._maker.sign(prepared, self._book.next_nonce(pending_count))
-        self._book.own(OwnedTransaction(effect.intent_id, signed.tx_hash, signed.nonce, signed.raw))
+        now_s, end_s = self._moment().time_s, effect.deadline_s
+        owned = OwnedTransaction(effect.intent_id, signed.tx_hash, signed.nonce, signed.raw, end_s)
+        owned.began_s = owned.bid_s = now_s
+        self._book.own(owned)
         self._said.pop(effect.intent_id, None)
         self._signed_at = trio.current_time()
         await self._submit(
@@ -180,6 +196,58 @@ class TransactionManager:
                 ),
             )
 
+    async def _bid_higher(self, unmined: Sequence[OwnedTransaction]) -> None:
+        """Sign anew what is not mined in time; what the owner's ceiling forbids is told."""
+        now = trio.current_time()
+        waiting = [
+            owned
+            for owned in unmined
+            if not owned.settled and now - owned.offered_at >= DISK_WAIT_S_MAX
+        ]
+        if not waiting:
+            return
+        market, moment = await self._maker.market(), self._moment()
+        for owned in waiting:
+            prepared, _ = opened(owned.raw)
+            deadline_s = self._book.urgent_deadline(owned.nonce)
+            standing = Standing(prepared.fees, owned.step, owned.began_s, owned.bid_s, deadline_s)
+            await self._offer(owned, prepared, standing, market, moment)
+
+    async def _offer(
+        self,
+        owned: OwnedTransaction,
+        prepared: Prepared,
+        standing: Standing,
+        market: Market,
+        moment: Moment,
+    ) -> None:
+        ceiling_wei = self._maker.fee_ceiling_wei
+        if next_bid(standing, market, moment, ceiling_wei) is not None:
+            ceiling_wei = await self._maker.ceiling_for(prepared)
+        bid = next_bid(standing, market, moment, ceiling_wei)
+        if is_held_back(standing, market, moment, ceiling_wei) and not owned.held_back:
+            owned.held_back = True
+            blocks_left = moment.blocks_until(standing.deadline_s)
+            place = (market.base_fee_wei, ceiling_wei, moment.block_num, blocks_left)
+            await self._submit(TransactionHeldBack(owned.intent_id, *place))
+        if bid is None or len(owned.earlier) >= REPLACEMENT_COUNT_MAX:
+            return
+        signed = self._maker.sign(prepared._replace(fees=bid.fees), owned.nonce)
+        owned.step, owned.bid_s, owned.offered_at = bid.step, moment.time_s, trio.current_time()
+        log.info("transaction bids more", nonce=owned.nonce, reason=bid.reason, fees=bid.fees)
+        await self._submit(
+            TransactionReplaced(
+                owned.intent_id,
+                owned.tx_hash,
+                signed.tx_hash,
+                owned.nonce,
+                (prepared.fees.max_fee_wei, prepared.fees.priority_fee_wei),
+                (bid.fees.max_fee_wei, bid.fees.priority_fee_wei),
+                signed.raw,
+                bid.reason.value,
+            )
+        )
+
     async def _watch(self, owned: OwnedTransaction) -> bool:
         """Mined: report it, and forget it once buried. Not mined: send it (again).
 
@@ -192,7 +260,7 @@ class TransactionManager:
         if owned.reported_block_hash != receipt.block_hash and not owned.settled:
             await self._submit(receipt)
         owned.reported_block_hash = receipt.block_hash
-        if self._head_num() - receipt.block_num >= self._depth:
+        if self._moment().block_num - receipt.block_num >= self._depth:
             self._forget(owned.intent_id)
         return True
 
@@ -213,7 +281,7 @@ class TransactionManager:
         name = to_hex(owned.tx_hash)
         if await self._link.call("eth_getTransactionByHash", [name]) is not None:
             return
-        buried_num = max(0, self._head_num() - self._depth)
+        buried_num = max(0, self._moment().block_num - self._depth)
         if await self._count(self._maker.sender, hex(buried_num)) <= owned.nonce:
             self._say(owned.intent_id, f"not taken yet: {error}")
         elif await self._receipt(owned) is None:
@@ -223,20 +291,33 @@ class TransactionManager:
                 await self._submit(TransactionRefused(owned.intent_id, NONCE_TAKEN))
 
     async def _receipt(self, owned: OwnedTransaction) -> TransactionReceipt | None:
-        name = to_hex(owned.tx_hash)
+        """The receipt of whichever of its transactions was mined, or None."""
+        for tx_hash in owned.tx_hashes:
+            found = await self._receipt_of(owned, tx_hash)
+            if found is not None:
+                return found
+        return None
+
+    async def _receipt_of(
+        self, owned: OwnedTransaction, tx_hash: Bytes32
+    ) -> TransactionReceipt | None:
+        name = to_hex(tx_hash)
         answer: Any = await self._link.call("eth_getTransactionReceipt", [name])
         if answer is None:
             return None
         if not isinstance(answer, dict) or answer.get("transactionHash") != name:
             raise MalformedAnswer(f"asked for the receipt of {name}, got {str(answer)[:80]}")
+        gas_used = quantity(answer.get("gasUsed"), "gas used")
+        succeeded = quantity(answer.get("status"), "receipt status", 1) == 1
         return TransactionReceipt(
             intent_id=owned.intent_id,
-            tx_hash=owned.tx_hash,
+            tx_hash=tx_hash,
             block_num=quantity(answer.get("blockNumber"), "receipt block number"),
             block_hash=data(answer.get("blockHash"), "receipt block hash", 32),
-            gas_used=quantity(answer.get("gasUsed"), "gas used"),
+            gas_used=gas_used,
             gas_price=quantity(answer.get("effectiveGasPrice"), "effective gas price", 256),
-            succeeded=quantity(answer.get("status"), "receipt status", 1) == 1,
+            succeeded=succeeded,
+            failure="" if succeeded else _failure(gas_used, opened(owned.raw)[0].gas_limit),
         )
 
     async def _count(self, sender: bytes, block: str) -> int:
@@ -253,3 +334,8 @@ class TransactionManager:
             self._said[intent_id] = trouble
             name = to_hex(intent_id) if intent_id is not None else ""
             log.warning("transaction waits", intent_id=name, reason=trouble)
+
+
+def _failure(gas_used: int, gas_limit: int) -> str:
+    """A call inside a call leaves a 64th of its gas when it runs out of it."""
+    return OUT_OF_GAS if gas_used * 64 >= gas_limit * 63 else REVERTED

@@ -56,6 +56,13 @@ class ConfirmationWindow:
         return self._blocks[0].header
 
     @property
+    def oldest_dated(self) -> Header:
+        """The oldest remembered block whose time was read."""
+        blocks = self._blocks
+        is_dated = blocks[0].header.timestamp_s > 0 or len(blocks) == 1
+        return blocks[0 if is_dated else 1].header
+
+    @property
     def cursor(self) -> Header:
         """The newest confirmed block: all confirmed logs up to it came out."""
         return self._blocks[self._cursor_num - self.lowest.number].header

@@ -7,6 +7,8 @@ from node.explain.story import Cast, Telling
 from node.explain.words import amount_words, harmless, moment, short_bytes
 from protocols import events
 from protocols.event import Event
+from protocols.transaction_events import TransactionHeldBack, TransactionReplaced
+from protocols.transactions import OUT_OF_GAS, REVERTED
 from protocols.types import Address, Amount32, amount_from_bytes
 
 _CALLS = {
@@ -15,6 +17,13 @@ _CALLS = {
     "approve": "let the adjudicator take our deposit of a token",
 }
 """What our transactions are for; other kinds are shown as they are."""
+
+
+_BID_REASONS = {
+    "underpriced": "the chain asked for more",
+    "slow": "it was not mined for long",
+    "deadline": "its deadline came nearer",
+}
 
 
 def _call(kind: str) -> str:
@@ -42,16 +51,48 @@ def _submitted(event: events.TransactionSubmitted, cast: Cast) -> Telling:
     )
 
 
+def _gwei(fee: Amount32) -> str:
+    whole, rest = divmod(amount_from_bytes(fee), 10**9)
+    return f"{whole}.{rest:09}".rstrip("0").rstrip(".") + " gwei"
+
+
+def _replaced(event: TransactionReplaced, cast: Cast) -> Telling:
+    why = _BID_REASONS.get(event.reason, harmless(event.reason))
+    return Telling(
+        f"The transaction was signed anew with higher fees, because {why}: at most "
+        f"{_gwei(event.max_fee)} instead of {_gwei(event.old_max_fee)}, of that "
+        f"{_gwei(event.priority_fee)} for the block's maker (nonce {event.nonce}): "
+        f"{short_bytes(event.tx_hash)} instead of {short_bytes(event.old_tx_hash)}.",
+        "us",
+        "chain",
+        None,
+        f"transaction {short_bytes(event.tx_hash)} at {_gwei(event.max_fee)}",
+    )
+
+
+def _held_back(event: TransactionHeldBack, cast: Cast) -> Telling:
+    return Telling(
+        f"ALARM: the transaction may miss its deadline, {moment(event.deadline_s * 1_000)} UTC "
+        f"({event.blocks_left} blocks after block {event.block_num}): the chain asks "
+        f"{_gwei(event.base_fee)} and we may bid {_gwei(event.fee_ceiling)}.",
+        "chain",
+        "us",
+        None,
+        "fee ceiling reached",
+    )
+
+
 def _mined(event: events.TransactionMined, cast: Cast) -> Telling:
     cost = event.gas_used * amount_from_bytes(event.gas_price)
-    how = "worked" if event.succeeded else "was reverted"
+    ran_out = event.failure == OUT_OF_GAS
+    how = "worked" if event.succeeded else "ran out of gas" if ran_out else "was reverted"
     return Telling(
         f"The transaction {short_bytes(event.tx_hash)} is in block {event.block_num} and {how}; "
         f"its gas cost {amount_words(bytes(20), cost)}.",
         "chain",
         "us",
         None,
-        f"mined in block {event.block_num}" if event.succeeded else "reverted",
+        f"mined in block {event.block_num}" if event.succeeded else event.failure or REVERTED,
     )
 
 
@@ -195,6 +236,8 @@ def _reorg(event: events.ChainReorged, cast: Cast) -> Telling:
 CHAIN_SENTENCES: dict[type[Event], Sentence] = {
     events.TransactionRequested: _requested,
     events.TransactionSubmitted: _submitted,
+    TransactionReplaced: _replaced,
+    TransactionHeldBack: _held_back,
     events.TransactionMined: _mined,
     events.TransactionFailed: _failed,
     events.ChainLogObserved: _observed,

@@ -8,7 +8,7 @@ party of a ledger from what we proposed.
 from __future__ import annotations
 
 from node.explain.story import Fact, Origin
-from protocols import events, head_events, ledger_events, payment_events
+from protocols import events, head_events, ledger_events, payment_events, transaction_events
 from protocols.approvals import OWNER_REJECTED
 from protocols.event import Event
 from protocols.ledger import MOVE
@@ -35,6 +35,8 @@ _FROM_CHAIN = (
     events.ChainBlockProcessed,
     events.ChainReorged,
     events.TransactionSubmitted,
+    transaction_events.TransactionReplaced,
+    transaction_events.TransactionHeldBack,
     events.TransactionMined,
     events.TransactionFailed,
 )
@@ -110,6 +112,10 @@ def _follows(event: Event) -> tuple[object, ...]:
     """Under which names the cause may be remembered, the closest first."""
     if isinstance(event, events.TransactionSubmitted):
         return (("requested", event.intent_id),)
+    if isinstance(event, transaction_events.TransactionReplaced):
+        return (("submitted", event.intent_id),)
+    if isinstance(event, transaction_events.TransactionHeldBack):
+        return ("submitted", event.intent_id), ("requested", event.intent_id)
     if isinstance(event, events.TransactionMined | events.TransactionFailed):
         return ("submitted", event.intent_id), ("requested", event.intent_id)
     if isinstance(event, events.ChainLogObserved):
@@ -151,7 +157,7 @@ def _leads_to(event: Event) -> tuple[object, ...]:
     """Under which names the record is the cause of later ones."""
     if isinstance(event, events.TransactionRequested):
         return (("requested", event.intent_id),)
-    if isinstance(event, events.TransactionSubmitted):
+    if isinstance(event, events.TransactionSubmitted | transaction_events.TransactionReplaced):
         return ("submitted", event.intent_id), ("sent", event.tx_hash)
     if isinstance(event, events.ChainLogObserved):
         return (("observed", event.tx_hash, _LOG_OF.get(event.log_name)),)

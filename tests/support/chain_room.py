@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from protocols.inputs import (
     Input,
     TransactionReceipt,
     TransactionRefused,
+    TransactionReplaced,
     TransactionSigned,
 )
 from protocols.types import Address, parse_address
@@ -142,6 +144,7 @@ class World:
         confirmation_count: int = 0,
         chain_id: int = CHAIN_ID,
         adjudicator: Address | None = None,
+        clock_s: Callable[[], float] = time.time,
     ) -> ChainService:
         """Alice's chain room."""
         return ChainService(
@@ -151,6 +154,7 @@ class World:
             secret=ALICE.secret,
             confirmation_count=confirmation_count,
             submit=submit,
+            clock_s=clock_s,
         )
 
 
@@ -207,6 +211,12 @@ class Engine(Inbox):
     async def __call__(self, item: Input, /) -> None:
         if isinstance(item, TransactionSigned):
             self.service.broadcast(allowed(item))
+        elif isinstance(item, TransactionReplaced):
+            bids = [bid for bid in self.of(TransactionReplaced) if bid.intent_id == item.intent_id]
+            earlier = tuple(bid.old_tx_hash for bid in (*bids, item))
+            self.service.broadcast(
+                BroadcastTransaction(item.intent_id, item.tx_hash, item.raw, 0, earlier)
+            )
         await super().__call__(item)
 
     @property

@@ -25,6 +25,8 @@ class SimulatedPool:
         self.counts: Callable[[str], int] = lambda block: 0
         self.balance_wei = 10**20
         self.tip_wei = GWEI
+        self.base_fee_wei = GWEI
+        self.gas_used = 46_000
         self.call_error: RpcError | None = None
         self.send_error: RpcError | None = None
         self.down = False
@@ -60,7 +62,7 @@ class SimulatedPool:
             "transactionHash": name,
             "blockNumber": hex(self.head_num),
             "blockHash": "0x" + bytes([fork]).hex() * 32,
-            "gasUsed": hex(46_000),
+            "gasUsed": hex(self.gas_used),
             "effectiveGasPrice": hex(2 * GWEI),
             "status": hex(int(succeeded)),
         }
@@ -112,5 +114,5 @@ class SimulatedPool:
             "hash": "0x" + "aa" * 32,
             "parentHash": "0x" + "bb" * 32,
             "gasLimit": hex(30_000_000),
-            "baseFeePerGas": hex(GWEI),
+            "baseFeePerGas": hex(self.base_fee_wei),
         }

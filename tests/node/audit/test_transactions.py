@@ -8,6 +8,8 @@ from msgspec.structs import replace
 from node.audit.transactions import ObjectiveCheck, TransactionCheck
 from protocols import events
 from protocols.abi import encode_approve_call
+from protocols.crypto import keccak256
+from protocols.transaction_events import TransactionHeldBack, TransactionReplaced
 from protocols.transactions import intent_id
 from protocols.types import amount_to_bytes
 from tests.support.actors import BOB
@@ -135,6 +137,65 @@ def test_what_is_mined_was_submitted_and_ends_once() -> None:
 
 CREATED, COMPLETED = events.ObjectiveCreated, events.ObjectiveCompleted
 APPROVED, CRANKED = events.ObjectiveApproved, events.ObjectiveCranked
+
+
+def higher(**changes: object) -> TransactionReplaced:
+    """A higher bid for ALICE's deposit."""
+    _, first = nth(alice(), SUBMITTED)
+    raw = b"higher"
+    fees = [amount_to_bytes(fee) for fee in (80, 8, 90, 9)]
+    name = keccak256(raw)
+    bid = TransactionReplaced(first.intent_id, first.tx_hash, name, first.nonce, *fees, raw, "slow")
+    return replace(bid, **changes)
+
+
+def test_a_higher_bid_follows_the_newest_and_either_may_be_mined() -> None:
+    honest = inserted(alice(), higher(), MINED)
+    assert messages(TransactionCheck, honest) == []
+    again = changed(honest, MINED, tx_hash=higher().tx_hash)
+    assert messages(TransactionCheck, again) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"old_tx_hash": b"\x99" * 32}, "another transaction than the newest"),
+        ({"nonce": 99}, "another nonce"),
+        ({"tx_hash": b"\x99" * 32}, "not that of the raw bytes"),
+        ({"max_fee": amount_to_bytes(80)}, "bids no more"),
+        ({"priority_fee": amount_to_bytes(8)}, "bids no more"),
+        ({"intent_id": b"\x99" * 32}, "another transaction than the newest"),
+    ],
+)
+def test_a_bid_that_replaces_nothing_is_found(fields: dict[str, object], words: str) -> None:
+    one(inserted(alice(), higher(**fields), MINED), words, TransactionReplaced)
+
+
+def test_a_bid_for_what_ended_is_found() -> None:
+    words = "the intent ended before"
+    one(inserted(alice(), higher(), events.ObjectiveCompleted), words, TransactionReplaced)
+
+
+def test_what_is_held_back_has_a_deadline_and_is_under_way() -> None:
+    _, order = nth(alice(), REQUESTED)
+    prices = amount_to_bytes(600), amount_to_bytes(500)
+    held = TransactionHeldBack(order.intent_id, order.channel_id, *prices, 99, 7, 3)
+    dated = changed(alice(), REQUESTED, deadline_s=99)
+    assert messages(TransactionCheck, inserted(dated, held, MINED)) == []
+    one(inserted(alice(), held, MINED), "another deadline", TransactionHeldBack)
+    late = inserted(dated, held, events.ObjectiveCompleted)
+    one(late, "the intent ended before", TransactionHeldBack)
+    stranger = replace(held, channel_id=b"\x99" * 32)
+    one(inserted(dated, stranger, MINED), "no such intent", TransactionHeldBack)
+
+
+def test_what_a_fork_took_back_may_be_mined_again() -> None:
+    _, mined = nth(alice(), MINED)
+    fork = events.ChainReorged(mined.block_num, mined.block_hash, b"\x99" * 32)
+    again = inserted(
+        inserted(alice(), fork, events.ObjectiveCompleted), mined, events.ObjectiveCompleted
+    )
+    assert messages(TransactionCheck, again) == []
 
 
 def test_an_objective_is_named_by_its_type_and_channel_and_created_once() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from node.books import Books, Entry
 from node.books.entry import GAS, OUTSIDE, WALLET, channel_account, peer_account
 from protocols import events
+from protocols.transaction_events import TransactionReplaced
 from protocols.types import ZERO_ADDRESS, amount_to_bytes
 from tests.support.actors import ALICE, BOB
 from tests.support.builders import CHANNEL, DEPOSIT
@@ -130,3 +131,12 @@ def test_after_a_cut_tail_the_chains_word_counts() -> None:
     gone = events.HoldingsRead(CHANNEL, ZERO_ADDRESS, amount_to_bytes(0), 10, BLOCK, 0)
     assert movements(books.post(gone)) == [((LEAVING, -DEPOSIT), (OUTSIDE, DEPOSIT))]
     assert books.balance(ZERO_ADDRESS, THEIRS) == 0
+
+
+def test_a_deposit_that_was_bid_for_anew_is_still_ours() -> None:
+    books = books_of(opened(), until="transaction-mined")
+    (old,) = books.chain.deposits
+    fees = [amount_to_bytes(fee) for fee in (80, 8, 90, 9)]
+    books.post(TransactionReplaced(INTENT, old, TX, 0, *fees, b"", "slow"))
+    entries = books.post(deposit(DEPOSIT, DEPOSIT, TX))
+    assert movements(entries) == [((OURS, DEPOSIT), (WALLET, -DEPOSIT))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -22,9 +23,10 @@ from protocols.inputs import (
     ChannelRead,
     TransactionReceipt,
     TransactionRefused,
+    TransactionReplaced,
     TransactionSigned,
 )
-from protocols.types import parse_address
+from protocols.types import parse_address, to_hex
 from tests.support.actors import ALICE
 from tests.support.anvil import start_anvil
 from tests.support.chain_room import (
@@ -377,6 +379,34 @@ async def test_a_deposit_is_signed_then_allowed_out_then_mined_once() -> None:
     assert receipt.gas_used > 21_000
     assert receipt.gas_price > 0
     assert engine.confirmed[0].tx_hash == signed.tx_hash
+
+
+async def test_a_deposit_that_the_price_left_behind_is_mined_with_a_higher_bid() -> None:
+    with chain_world() as world:
+        world.rpc.ask("evm_setAutomine", False)
+        engine, clock_s = Engine(), time.time()
+        engine.service = world.service(engine, clock_s=lambda: clock_s)
+        async with running(engine.service):
+            engine.service.request(world.deposit_effect(5))
+            signed = await engine.first(TransactionSigned)
+            await until(lambda: pending_count(world) == 1)
+            world.rpc.ask("anvil_setNextBlockBaseFeePerGas", hex(30 * 10**9))
+            world.mine(1)
+            assert engine.receipts == []
+            clock_s += 600
+            bid = await engine.first(TransactionReplaced)
+            await until(lambda: world.rpc.ask("eth_getTransactionByHash", to_hex(bid.tx_hash)))
+            world.mine(1)
+            await engine.until(lambda: engine.receipts and engine.confirmed)
+        assert world.held(5) == 5
+    assert (bid.old_tx_hash, bid.nonce) == (signed.tx_hash, signed.nonce)
+    assert [receipt.tx_hash for receipt in engine.receipts] == [bid.tx_hash]
+
+
+def pending_count(world: World) -> int:
+    """Alice's transactions, those that wait for a block included."""
+    address = "0x" + ALICE.address.hex()
+    return int(world.rpc.ask("eth_getTransactionCount", address, "pending"), 16)
 
 
 async def test_nothing_is_sent_before_it_is_allowed_out() -> None:

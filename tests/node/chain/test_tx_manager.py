@@ -14,50 +14,65 @@ from trio.testing import MockClock
 from node.chain import nonces as nonces_module
 from node.chain import tx_manager as manager_module
 from node.chain.errors import RpcError
+from node.chain.fees import SLOW_S, Moment
 from node.chain.provider import web3_over
 from node.chain.transactions import TransactionMaker
 from node.chain.tx_inbox import TransactionInbox
 from node.chain.tx_manager import NONCE_TAKEN, TransactionManager
-from protocols.effects import SubmitTransaction
-from protocols.inputs import TransactionReceipt, TransactionRefused, TransactionSigned
+from protocols.crypto import keccak256
+from protocols.effects import BroadcastTransaction, SubmitTransaction
+from protocols.inputs import (
+    TransactionHeldBack,
+    TransactionReceipt,
+    TransactionRefused,
+    TransactionReplaced,
+    TransactionSigned,
+)
 from tests.support.actors import ALICE
 from tests.support.chain_room import Engine, Inbox, allowed, until
-from tests.support.simulated_pool import SimulatedPool
+from tests.support.simulated_pool import GWEI, SimulatedPool
 
 
-def intent(number: int) -> SubmitTransaction:
+def intent(number: int, deadline_s: int = 0) -> SubmitTransaction:
     """An intent named by its number."""
-    return SubmitTransaction(
-        number.to_bytes(32, "big"), "deposit", b"\xad" * 20, bytes(32), bytes([number])
-    )
+    name = number.to_bytes(32, "big")
+    return SubmitTransaction(name, "deposit", b"\xad" * 20, bytes(32), bytes([number]), deadline_s)
 
 
 class Desk:
     """A manager at work on a simulated pool."""
 
-    def __init__(self, submit: Inbox, depth: int) -> None:
+    def __init__(self, submit: Inbox, depth: int, nonce_min: int) -> None:
         self.pool = SimulatedPool()
         self.inbox = TransactionInbox()
         self.heard = submit
-        maker = TransactionMaker(web3_over(self.pool), ALICE.secret, 31_337, [])
+        web3 = web3_over(self.pool)
+        maker = TransactionMaker(web3, ALICE.secret, 31_337, [], fee_ceiling_wei=100 * GWEI)
+        self.time_s = 1_700_000_000
         self.manager = TransactionManager(
             self.pool,  # type: ignore[arg-type]
             maker,
             self.inbox,
             confirmation_count=depth,
-            head_num=lambda: self.pool.head_num,
+            moment=lambda: Moment(self.pool.head_num, self.time_s, 12.0),
             submit=submit,
+            nonce_min=nonce_min,
         )
+
+    @property
+    def bids(self) -> list[TransactionReplaced]:
+        """Every higher bid, in order."""
+        return self.heard.of(TransactionReplaced)
 
     @property
     def signed(self) -> list[TransactionSigned]:
         """Everything signed, in order."""
         return self.heard.of(TransactionSigned)
 
-    async def sign(self, number: int) -> TransactionSigned:
+    async def sign(self, number: int, deadline_s: int = 0) -> TransactionSigned:
         """Ask for an intent and wait until it is signed."""
         before = len(self.signed)
-        self.inbox.request(intent(number))
+        self.inbox.request(intent(number, deadline_s))
         await self.heard.until(lambda: len(self.signed) > before)
         return self.signed[-1]
 
@@ -68,9 +83,11 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def desk(submit: Inbox | None = None, depth: int = 3) -> AsyncIterator[Desk]:
+async def desk(
+    submit: Inbox | None = None, depth: int = 3, nonce_min: int = 0
+) -> AsyncIterator[Desk]:
     """A running manager; without an engine nothing is let out by itself."""
-    found = Desk(submit if submit is not None else Inbox(), depth)
+    found = Desk(submit if submit is not None else Inbox(), depth, nonce_min)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(found.manager.run)
         yield found
@@ -435,3 +452,170 @@ async def test_a_transaction_that_is_next_in_line_waits_without_an_alarm(
 def gap_lines(lines: Sequence[MutableMapping[str, Any]]) -> list[MutableMapping[str, Any]]:
     """What was said about missing nonces."""
     return [line for line in lines if "nonce that is missing" in line["event"]]
+
+
+# --- higher bids ---
+
+
+def let_out(bid: TransactionReplaced, *earlier: bytes, deadline_s: int = 0) -> BroadcastTransaction:
+    """What the engine gives back once the bid is on disk."""
+    return BroadcastTransaction(bid.intent_id, bid.tx_hash, bid.raw, deadline_s, earlier)
+
+
+async def test_what_is_not_mined_for_long_bids_more_under_its_nonce_once_that_is_on_disk(
+    autojump_clock: MockClock,
+) -> None:
+    async with desk() as it:
+        signed = await it.sign(1)
+        it.inbox.broadcast(allowed(signed))
+        await until(lambda: it.pool.pool)
+        await trio.sleep(0.2)
+        assert it.bids == []
+        it.time_s += SLOW_S
+        bid = await it.heard.first(TransactionReplaced)
+        assert (bid.old_tx_hash, bid.nonce, bid.reason) == (signed.tx_hash, signed.nonce, "slow")
+        assert bid.old_fees == (3 * GWEI, GWEI)
+        assert bid.fees == (4 * GWEI, 2 * GWEI)
+        assert keccak256(bid.raw) == bid.tx_hash
+        await trio.sleep(0.2)
+        assert set(it.pool.sent) == {signed.raw}
+        assert len(it.bids) == 1
+        it.inbox.broadcast(let_out(bid, signed.tx_hash))
+        await until(lambda: bid.raw in it.pool.sent)
+        it.pool.mine(bid.tx_hash)
+        receipt = await it.heard.first(TransactionReceipt)
+        assert receipt.tx_hash == bid.tx_hash
+
+
+async def test_an_earlier_bid_that_is_mined_is_the_receipt_also_after_a_restart(
+    autojump_clock: MockClock,
+) -> None:
+    async with desk() as it:
+        signed = await it.sign(1)
+        it.inbox.broadcast(allowed(signed))
+        await until(lambda: it.pool.pool)
+        it.time_s += SLOW_S
+        bid = await it.heard.first(TransactionReplaced)
+    async with desk() as again:
+        again.pool.send_error = RpcError("eth_sendRawTransaction", -32000, "nonce too low")
+        again.pool.counts = lambda block: 1
+        again.pool.mine(signed.tx_hash)
+        again.inbox.broadcast(let_out(bid, signed.tx_hash))
+        receipt = await again.heard.first(TransactionReceipt)
+        assert receipt.tx_hash == signed.tx_hash
+        assert again.heard.of(TransactionRefused) == []
+
+
+async def test_a_bid_that_never_comes_back_is_made_again(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manager_module, "DISK_WAIT_S_MAX", 0.3)
+    async with desk() as it:
+        signed = await it.sign(1)
+        it.inbox.broadcast(allowed(signed))
+        it.time_s += SLOW_S
+        await it.heard.first(TransactionReplaced)
+        it.time_s += SLOW_S
+        await it.heard.until(lambda: len(it.bids) == 2)
+        assert {bid.old_tx_hash for bid in it.bids} == {signed.tx_hash}
+
+
+async def test_the_bid_climbs_to_the_ceiling_as_the_deadline_comes_nearer(
+    autojump_clock: MockClock,
+) -> None:
+    async with desk() as it:
+        deadline_s = it.time_s + 1_024
+        signed = await it.sign(1, deadline_s)
+        earlier = [signed.tx_hash]
+        it.inbox.broadcast(
+            BroadcastTransaction(signed.intent_id, signed.tx_hash, signed.raw, deadline_s)
+        )
+        for number in range(1, 8):
+            it.time_s += 125
+            await it.heard.until(lambda: len(it.bids) == number)  # noqa: B023
+            assert it.bids[-1].reason == "deadline"
+            it.inbox.broadcast(let_out(it.bids[-1], *earlier, deadline_s=deadline_s))
+            earlier.append(it.bids[-1].tx_hash)
+        assert it.bids[-1].fees == (100 * GWEI, 100 * GWEI)
+        await until(lambda: it.bids[-1].raw in it.pool.sent)
+        held = await it.heard.first(TransactionHeldBack)
+        assert (held.intent_id, held.fee_ceiling) == (signed.intent_id, 100 * GWEI)
+        assert held.blocks_left == 12
+        it.time_s = deadline_s
+        await trio.sleep(0.2)
+        assert len(it.bids) == 7
+        assert len(it.heard.of(TransactionHeldBack)) == 1
+
+
+async def test_what_stands_in_the_way_of_a_deadline_bids_for_it(autojump_clock: MockClock) -> None:
+    async with desk() as it:
+        first = await it.sign(1)
+        it.inbox.broadcast(allowed(first))
+        second = await it.sign(2, it.time_s + 1_024)
+        it.inbox.broadcast(
+            BroadcastTransaction(second.intent_id, second.tx_hash, second.raw, it.time_s + 1_024)
+        )
+        await until(lambda: len(it.pool.pool) == 2)
+        it.time_s += 125
+        await it.heard.until(lambda: len(it.bids) == 2)
+        assert [(bid.nonce, bid.reason) for bid in it.bids] == [(0, "deadline"), (1, "deadline")]
+
+
+async def test_a_price_above_the_ceiling_is_an_alarm_for_what_has_a_deadline_alone(
+    autojump_clock: MockClock,
+) -> None:
+    async with desk() as it:
+        it.pool.base_fee_wei = 101 * GWEI
+        it.inbox.request(intent(1))
+        with capture_logs() as lines:
+            await until(lambda: lines)
+        assert "fee_ceiling_gwei allows 100000000000" in lines[0]["reason"]
+        signed = await it.sign(2, it.time_s + 3_600)
+        assert [s.intent_id for s in it.signed] == [signed.intent_id]
+        it.inbox.broadcast(
+            BroadcastTransaction(signed.intent_id, signed.tx_hash, signed.raw, it.time_s + 3_600)
+        )
+        held = await it.heard.first(TransactionHeldBack)
+        assert (held.base_fee, held.fee_ceiling) == (101 * GWEI, 100 * GWEI)
+        assert (held.block_num, held.blocks_left) == (10, 300)
+
+
+async def test_what_a_fork_took_back_is_reported_again_when_it_is_mined_again(
+    autojump_clock: MockClock,
+) -> None:
+    async with desk() as it:
+        signed = await it.sign(1)
+        it.inbox.broadcast(allowed(signed))
+        await until(lambda: it.pool.pool)
+        it.pool.mine(signed.tx_hash)
+        await it.heard.first(TransactionReceipt)
+        # The core records the receipt, sees the fork, and lets the bytes out again.
+        it.inbox.settle(signed.intent_id)
+        it.pool.drop(signed.tx_hash)
+        it.inbox.broadcast(allowed(signed))
+        await until(lambda: it.pool.pool)
+        it.pool.mine(signed.tx_hash, fork=1)
+        await it.heard.until(lambda: len(it.heard.of(TransactionReceipt)) == 2)
+
+
+@pytest.mark.parametrize(
+    ("gas_used", "failure"), [(46_000, "reverted"), (62_500, "out of gas"), (61_600, "out of gas")]
+)
+async def test_why_a_call_failed_is_told_by_what_it_burnt(
+    autojump_clock: MockClock, gas_used: int, failure: str
+) -> None:
+    async with desk() as it:
+        signed = await it.sign(1)
+        it.inbox.broadcast(allowed(signed))
+        await until(lambda: it.pool.pool)
+        it.pool.gas_used = gas_used
+        it.pool.mine(signed.tx_hash, succeeded=False)
+        receipt = await it.heard.first(TransactionReceipt)
+        assert (receipt.succeeded, receipt.failure) == (False, failure)
+
+
+async def test_nonces_of_blocks_that_may_be_replaced_are_not_given_again(
+    autojump_clock: MockClock,
+) -> None:
+    async with desk(nonce_min=7) as it:
+        assert (await it.sign(1)).nonce == 7

@@ -5,6 +5,7 @@ import pytest
 from node.explain.chain_sentences import CHAIN_SENTENCES
 from node.explain.story import Cast
 from protocols import events
+from protocols.transaction_events import TransactionHeldBack, TransactionReplaced
 from protocols.types import amount_to_bytes
 from tests.support.actors import ALICE, BOB
 
@@ -46,3 +47,28 @@ def test_gas_is_told_as_what_it_cost() -> None:
     )
     told = CHAIN_SENTENCES[events.TransactionMined](event, CAST)
     assert told.what.endswith("is in block 7 and was reverted; its gas cost 50000 gwei.")
+
+
+def test_a_higher_bid_says_why_and_how_much_in_gwei() -> None:
+    fees = [amount_to_bytes(fee) for fee in (21 * 10**9, 10**9, 29_500_000_001, 2 * 10**9)]
+    event = TransactionReplaced(bytes(32), b"\x01" * 32, b"\x02" * 32, 4, *fees, b"", "deadline")
+    told = CHAIN_SENTENCES[TransactionReplaced](event, CAST).what
+    assert "because its deadline came nearer: at most 29.500000001 gwei instead of 21 gwei" in told
+    assert "2 gwei for the block's maker (nonce 4)" in told
+
+
+def test_a_ceiling_in_the_way_tells_the_deadline_as_a_date_and_in_blocks() -> None:
+    prices = amount_to_bytes(600 * 10**9), amount_to_bytes(500 * 10**9)
+    event = TransactionHeldBack(bytes(32), b"\x0c" * 32, *prices, 1_704_067_200, 7, 30)
+    told = CHAIN_SENTENCES[TransactionHeldBack](event, CAST).what
+    assert "2024-01-01 00:00:00.000 UTC (30 blocks after block 7)" in told
+    assert "asks 600 gwei and we may bid 500 gwei" in told
+
+
+@pytest.mark.parametrize(
+    ("failure", "words"), [("out of gas", "ran out of gas"), ("", "was reverted")]
+)
+def test_a_call_that_failed_says_how(failure: str, words: str) -> None:
+    price = amount_to_bytes(10**9)
+    event = events.TransactionMined(bytes(32), bytes(32), 7, bytes(32), 5, price, False, failure)
+    assert words in CHAIN_SENTENCES[events.TransactionMined](event, CAST).what

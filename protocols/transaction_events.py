@@ -1,0 +1,45 @@
+"""Events of transactions on their way: what was bid for them, and what keeps them back."""
+
+from __future__ import annotations
+
+from protocols.event import Event
+from protocols.types import Amount32, Bytes32, ChannelId
+
+
+class TransactionReplaced(Event, frozen=True, array_like=True, gc=False):
+    """Signed anew under the same nonce with higher fees; from here on the new bytes may be
+    broadcast. Whichever of the two is mined, the other never is."""
+
+    NAME = "transaction-replaced"
+    intent_id: Bytes32
+    old_tx_hash: Bytes32
+    tx_hash: Bytes32
+    nonce: int
+    old_max_fee: Amount32
+    """The most that was to be paid, wei per gas."""
+    old_priority_fee: Amount32
+    """The part of it for the block's maker, wei per gas."""
+    max_fee: Amount32
+    priority_fee: Amount32
+    raw: bytes
+    reason: str
+    """underpriced: the chain asks more than was bid. slow: not mined for long. deadline: the time
+    by which it must be mined comes nearer."""
+
+
+class TransactionHeldBack(Event, frozen=True, array_like=True, gc=False):
+    """An alarm: the owner's fee ceiling keeps what has a deadline from being mined."""
+
+    NAME = "transaction-held-back"
+    intent_id: Bytes32
+    channel_id: ChannelId
+    base_fee: Amount32
+    """What the newest block asks, wei per gas."""
+    fee_ceiling: Amount32
+    """The most that may be bid, wei per gas."""
+    deadline_s: int
+    """Unix seconds of the chain."""
+    block_num: int
+    """The newest block."""
+    blocks_left: int
+    """Blocks until the deadline, as far as the last ones tell."""
