@@ -25,6 +25,7 @@ from protocols import (  # noqa: E402
     ledger_events,
     payment_events,
     resumption_events,
+    transaction_events,
     virtual_events,
 )
 
@@ -83,7 +84,15 @@ def type_in_words(annotation: str) -> str:
 
 
 def _classes() -> dict[str, ast.ClassDef]:
-    rooms = (events, payment_events, ledger_events, virtual_events, head_events, resumption_events)
+    rooms = (
+        events,
+        payment_events,
+        ledger_events,
+        virtual_events,
+        head_events,
+        resumption_events,
+        transaction_events,
+    )
     body = [node for room in rooms for node in ast.parse(inspect.getsource(room)).body]
     return {node.name: node for node in body if isinstance(node, ast.ClassDef)}
 
