@@ -3,6 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.setup-done
+# Each worker begins with one half, so that most fixtures are set up once, and helps out at the end.
+WORKERS := -n 2 --dist worksteal
 PYTEST_ARGS ?=
 ARGS ?=
 SEEDS ?= 200
@@ -43,10 +45,10 @@ types: $(READY)
 
 check: lint types
 	@echo "== contracts manifest" && $(BIN)/python scripts/contracts.py --manifest
-	@echo "== quick tests" && $(BIN)/python -m pytest -q -n 2 -m "not e2e and not slow" $(PYTEST_ARGS)
+	@echo "== quick tests" && $(BIN)/python -m pytest -q $(WORKERS) -m "not e2e and not slow" $(PYTEST_ARGS)
 
 test: $(READY)
-	@$(BIN)/python -m pytest -q -n 2 $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -q $(WORKERS) $(PYTEST_ARGS)
 
 simulate: $(READY)
 	@$(BIN)/python -m tests.simulation.simulator --seeds $(SEEDS) --from $(FROM) --only "$(ONLY)" $(ARGS)
