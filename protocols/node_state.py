@@ -212,16 +212,17 @@ def apply_run(state: NodeState, run: Sequence[Any]) -> None:
 def apply_all(state: NodeState, recorded: Iterable[tuple[Any, int]]) -> None:
     """Fold events with their times, in order: what `apply` makes of one after the other, faster."""
     run: list[Any] = []
+    run_kind = run_channel = None
     for event, time_ms in recorded:
         kind = type(event)
-        if run and kind is type(run[0]) and event.channel_id == run[0].channel_id:
+        if kind is run_kind and event.channel_id == run_channel:
             run.append(event)
             continue
         if run:
             apply_run(state, run)
-            run = []
+            run, run_kind = [], None
         if kind in RUNS:
-            run.append(event)
+            run, run_kind, run_channel = [event], kind, event.channel_id
         else:
             apply(state, event, time_ms)
     if run:

@@ -41,7 +41,8 @@ class Table(dict[Key, Value]):
         self.changed: dict[Key, Any] = {}
         """By key that changed since the notes were last taken: what was kept there, or None."""
         self.places: dict[Key, int] = {}
-        """By key that was set here: its place in the order of all that were ever added."""
+        """By key that is held because it was set here: its place in the order of all that were ever
+        added."""
         self.moved: dict[Key, int] = {}
         """By key that was removed since the notes were last taken, though it may be back: the
         place it had first."""
@@ -50,6 +51,13 @@ class Table(dict[Key, Value]):
             self[key] = value
 
     def __setitem__(self, key: Key, value: Value, /) -> None:
+        # What was noted and placed already needs neither: most values are replaced many times.
+        if key not in self.changed or key not in self.places:
+            self._note(key)
+        _set(self, key, value)
+
+    def _note(self, key: Key) -> None:
+        """The key is about to be set, for the first time since it was noted or removed."""
         before: Any = _get(self, key)
         if before is None:
             self.places[key] = self.next_place
@@ -58,7 +66,6 @@ class Table(dict[Key, Value]):
             self.places[key] = int(before)
         if key not in self.changed:
             self.changed[key] = before
-        _set(self, key, value)
 
     def __delitem__(self, key: Key, /) -> None:
         before = _get(self, key)
@@ -174,9 +181,9 @@ class StoredTable(Table[Key, Value]):
             fetched[key] = value
         return value
 
-    def __setitem__(self, key: Key, value: Value, /) -> None:
+    def _note(self, key: Key) -> None:
         self._fetched.pop(key, None)
-        super().__setitem__(key, value)
+        super()._note(key)
 
     def __delitem__(self, key: Key, /) -> None:
         self._fetched.pop(key, None)

@@ -78,6 +78,13 @@ ANSWERS_REQUEST = frozenset(
 OF_A_GUARANTEE = frozenset((LedgerUpdateProposed.NAME, LedgerUpdateReceived.NAME))
 """Events that are found again by the channel they guarantee too, `target`; a move has none."""
 
+_FOUND_OTHERWISE = (
+    OF_A_GUARANTEE
+    | ANSWERS_REQUEST
+    | {StateDigestRecorded.NAME, LogTailCut.NAME, ChainBlockProcessed.NAME}
+)
+"""Events for which there is more to do than to index their fields."""
+
 CLEARED_COUNT_MIN = 8
 """Effects from which on one removal of all is cheaper than one for each, now and in the tables."""
 
@@ -142,19 +149,24 @@ class Batch:
         self._put(key, chain + record, self._log)
         for field in INDEXED_FIELDS[name]:
             self._put(getattr(event, field) + key, b"", self._entity)
-        if name in OF_A_GUARANTEE and event.target != NO_TARGET:  # type: ignore[attr-defined]
-            self._put(event.target + key, b"", self._entity)  # type: ignore[attr-defined]
-        if name in ANSWERS_REQUEST and event.request_id:  # type: ignore[attr-defined]
-            self._put(request_entity(event.request_id) + key, b"", self._entity)  # type: ignore[attr-defined]
+        if name in _FOUND_OTHERWISE:
+            self._index_otherwise(name, event, key)
+        self.next_seq = seq + 1
+        self.is_empty = False
+        return seq
+
+    def _index_otherwise(self, name: str, event: Any, key: bytes) -> None:
+        """What an event is found by besides the fields that name its entities."""
+        if name in OF_A_GUARANTEE and event.target != NO_TARGET:
+            self._put(event.target + key, b"", self._entity)
+        if name in ANSWERS_REQUEST and event.request_id:
+            self._put(request_entity(event.request_id) + key, b"", self._entity)
         if isinstance(event, StateDigestRecorded):
             self._put(DIGESTS_ENTITY + key, b"", self._entity)
         elif isinstance(event, LogTailCut):
             self.records_tail_cut = True
         elif isinstance(event, ChainBlockProcessed):
             self._put(block_key(event.block_num), key, self._store.handle(META))
-        self.next_seq = seq + 1
-        self.is_empty = False
-        return seq
 
     def append_run(
         self, run: Sequence[Event], cause_seq: int | None, later_cause_seq: int | None

@@ -43,6 +43,7 @@ from node.store.record import (
     CHAIN_SIZE_BYTES,
     FORMAT_VERSION,
     Record,
+    append_events,
     chain_next,
     chain_seed,
     decode_record,
@@ -227,15 +228,15 @@ class EventLog:
     ) -> Iterator[list[tuple[Record, Event]]]:
         """What `read_events` gives, many at a time."""
         for records in self.record_blocks(from_seq, to_seq):
-            pairs: list[tuple[Record, Event]] = []
-            for record in records:
-                try:
-                    pairs.append((record, record.event()))
-                except msgspec.DecodeError as error:
-                    yield pairs
-                    reason = f"the payload of {record.name} does not decode: {error}"
-                    raise LogDamaged(reason, record.seq, record.seq) from error
-            yield pairs
+            found: list[Event] = []
+            try:
+                append_events(records, found)
+            except msgspec.DecodeError as error:
+                yield list(zip(records, found, strict=False))
+                record = records[len(found)]
+                reason = f"the payload of {record.name} does not decode: {error}"
+                raise LogDamaged(reason, record.seq, record.seq) from error
+            yield list(zip(records, found, strict=True))
 
     def raw_record(self, seq: int) -> tuple[bytes, bytes]:
         """The chain hash before a record, and the record's bytes, verified.

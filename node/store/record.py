@@ -12,7 +12,7 @@ import msgspec
 
 from node.store.errors import NewerLogFormat
 from node.store.upcasters import UPCASTERS, Upcaster, upcast
-from protocols.events import EVENTS, Event, payload_decoder
+from protocols.events import EVENTS, Event, NodeCreated, payload_decoder
 
 FORMAT_VERSION = 1
 """Of the log as a whole; in record 0. A newer one is refused."""
@@ -54,6 +54,11 @@ _encode = _ENCODER.encode
 _CURRENT: dict[str, tuple[int, Callable[[bytes | msgspec.Raw], Event]]] = {
     name: (event_class.VERSION, payload_decoder(name)) for name, event_class in EVENTS.items()
 }
+_UNKNOWN: tuple[None, Callable[[bytes | msgspec.Raw], Event]] = (
+    None,
+    payload_decoder(NodeCreated.NAME),
+)
+"""Stands for an event this program does not know: it is of no version, and nothing decodes it."""
 decode_record = msgspec.msgpack.Decoder(Record).decode
 """Bytes -> Record; raises msgspec.DecodeError."""
 
@@ -95,6 +100,15 @@ def linked_records(entries: Iterable[tuple[bytes, bytes]], seq: int, chain: byte
         chain = stored
         seq += 1
     return records
+
+
+def append_events(records: Iterable[Record], events: list[Event]) -> None:
+    """Append what `Record.event` gives for each; raises as it does, with those before appended."""
+    for record in records:
+        version, decode = _CURRENT.get(record.name, _UNKNOWN)
+        # Spelled out for what is of today's version: a call for each is a tenth of a replay.
+        is_of_today = record.version == version
+        events.append(decode(record.payload) if is_of_today else record.event())
 
 
 def seq_key(seq: int) -> bytes:
