@@ -25,7 +25,7 @@ from node.outbox import Outbox
 from node.p2p.service import PeerService
 from node.past_view import PastView, channel_counts, identity_of, peer_row
 from node.payment_lookup import find_payment
-from node.prover import prove
+from node.prover import prove, prove_grown
 from node.requests import channel_of
 from node.routes import Routes
 from node.rpc.interface import Wanted
@@ -35,7 +35,8 @@ from node.whatif.simulation import Simulation
 from protocols import events, inputs
 from protocols.draft import Context
 from protocols.errors import UnknownPeer
-from protocols.log_proof import LogProof
+from protocols.log_head import LogHead
+from protocols.log_proof import ConsistencyProof, LogProof
 from protocols.node_state import NodeState
 from protocols.objectives.cranks import waiting_for
 from protocols.recovery import is_recovering
@@ -244,6 +245,10 @@ class NodeApi:
     async def prove(self, seq: int) -> LogProof:
         """What shows that the log holds a record that is there, by a signed head over it."""
         return await prove(self._engine, seq)
+
+    async def prove_grown(self, old: LogHead, new: LogHead) -> ConsistencyProof:
+        """What shows that the older of two heads of ours is of the newer one's beginning."""
+        return await prove_grown(self._engine, old, new)
 
     async def backup(self, target: Path) -> BackupAnswer:
         """Copy the log into a new directory; raises `BackupRefused`."""

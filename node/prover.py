@@ -1,4 +1,4 @@
-"""Proofs of records: what the log has of one, and a head over it, signed now if need be."""
+"""Proofs: of a record under a head over it, signed now if need be, and of a log that only grew."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from node.engine import Engine
 from node.limits import HEAD_INTERVAL_RECORD_COUNT
 from node.store.log import EventLog
 from protocols.log_head import LogHead, LogOwner
-from protocols.log_proof import LogProof, require_true
+from protocols.log_proof import ConsistencyProof, LogProof, require_grown, require_true
 from protocols.peer_heads import owner_of
 
 
@@ -39,4 +39,18 @@ def proof_under(log: EventLog, owner: LogOwner, head: LogHead, seq: int) -> LogP
     proof = LogProof(owner, seq, record, chain_before, tuple(path), tuple(peaks), head)
     # What we hand out as a proof was one here.
     require_true(proof)
+    return proof
+
+
+async def prove_grown(engine: Engine, old: LogHead, new: LogHead) -> ConsistencyProof:
+    """That the older of two heads of this log is of the newer one's beginning.
+
+    Raises `LogDamaged` for what cannot be read, `InvalidEncoding` if the log has not got them.
+    """
+    log, node = engine.log, engine.state.node
+    while log.tree.length < new.length and log.grow_tree():
+        await trio.lowlevel.checkpoint()
+    path = tuple(log.tree.consistency(old.length, new.length))
+    proof = ConsistencyProof(owner_of(node, node.address), old, new, path)
+    require_grown(proof)
     return proof

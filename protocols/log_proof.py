@@ -1,4 +1,5 @@
-"""A proof that a log holds a record: checked by anybody, with nothing but the proof itself.
+"""Proofs that a log holds a record, and that it only grew: checked by anybody, with nothing but
+the proof itself.
 
 The record leads through the chain hash to its leaf, the leaf over its path to a peak, the peaks to
 the root, and the root is signed by the log's node. What the record says is not judged here, nor
@@ -13,7 +14,7 @@ from msgspec import Struct
 
 from protocols.errors import InvalidEncoding
 from protocols.log_head import HEAD_LENGTH_MAX, LogHead, LogOwner, require_signed
-from protocols.mountain_range import HASH_SIZE_BYTES, root_of_proof
+from protocols.mountain_range import HASH_SIZE_BYTES, require_consistent, root_of_proof
 from protocols.types import Bytes32
 
 
@@ -48,3 +49,23 @@ def require_true(proof: LogProof) -> None:
     if root != proof.head.root:
         raise InvalidEncoding("proof", "the peaks do not lead to the signed root")
     require_signed(proof.owner, proof.head)
+
+
+class ConsistencyProof(Struct, frozen=True, gc=False):
+    """Two heads of the owner's log, and what shows that the older is of the newer's beginning."""
+
+    owner: LogOwner
+    old: LogHead
+    new: LogHead
+    path: tuple[Bytes32, ...]
+    """As RFC 9162, 2.1.4, orders it."""
+
+
+def require_grown(proof: ConsistencyProof) -> None:
+    """Raise `InvalidEncoding` or `InvalidSignature`, with the reason, unless the proof holds."""
+    old, new = proof.old, proof.new
+    if not 1 <= old.length <= new.length <= HEAD_LENGTH_MAX:
+        raise InvalidEncoding("proof", f"{old.length} records begin no log of {new.length}")
+    require_consistent(old.length, old.root, new.length, new.root, proof.path)
+    require_signed(proof.owner, old)
+    require_signed(proof.owner, new)

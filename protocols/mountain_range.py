@@ -11,7 +11,7 @@ It knows numbers and hashes: nothing of records, files or signatures.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from itertools import repeat
 
@@ -95,6 +95,58 @@ def root_of_proof(
     if node != peaks[place]:
         raise InvalidEncoding("proof", "the record does not lead to its peak")
     return bagged(peaks)
+
+
+SubtreeRoot = Callable[[int, int], bytes]
+"""The root over the leaves from one number to before another, as a subtree of the RFC's."""
+
+
+def consistency_path(old: int, new: int, root_of: SubtreeRoot) -> list[bytes]:
+    """What shows that the first `old` of `new` leaves are those of a shorter range: RFC 9162,
+    2.1.4.1. Both are at least 1, and `old` is not the larger."""
+    assert 1 <= old <= new, "a range grows"
+    path: list[bytes] = []
+    first, is_known = 0, True
+    while old < new:
+        half = 1 << (new - 1).bit_length() - 1
+        if old <= half:
+            path.append(root_of(first + half, first + new))
+            new = half
+        else:
+            path.append(root_of(first, first + half))
+            first, old, new, is_known = first + half, old - half, new - half, False
+    # Whoever holds the old root needs it not again, if it is a whole subtree.
+    return path[::-1] if is_known else [root_of(first, first + new), *path[::-1]]
+
+
+def require_consistent(
+    old: int, old_root: bytes, new: int, new_root: bytes, path: Sequence[bytes]
+) -> None:
+    """Raise `InvalidEncoding` unless the path shows that the older range begins the newer one:
+    RFC 9162, 2.1.4.2."""
+    if not 1 <= old <= new < 1 << HEIGHT_MAX:
+        raise InvalidEncoding("proof", f"{old} records begin no log of {new}")
+    if any(len(hash_) != HASH_SIZE_BYTES for hash_ in (old_root, new_root, *path)):
+        raise InvalidEncoding("proof", f"a hash is not of {HASH_SIZE_BYTES} bytes")
+    # Of two that are as long nothing is left to show but that they are the same.
+    zeros = (old & -old).bit_length() - 1 if old < new else HEIGHT_MAX
+    first, last = old - 1 >> zeros, new - 1 >> zeros
+    hashes = [*([] if first else [old_root]), *path]
+    if not hashes:
+        raise InvalidEncoding("proof", "hashes are missing")
+    older = newer = hashes[0]
+    for hash_ in hashes[1:]:
+        if not last:
+            raise InvalidEncoding("proof", "there are more hashes than belong there")
+        if first & 1 or first == last:
+            older, newer = node_hash(hash_, older), node_hash(hash_, newer)
+            while first and not first & 1:
+                first, last = first >> 1, last >> 1
+        else:
+            newer = node_hash(newer, hash_)
+        first, last = first >> 1, last >> 1
+    if (older, newer, last) != (old_root, new_root, 0):
+        raise InvalidEncoding("proof", "the newer log does not begin with the older")
 
 
 class MountainRange:

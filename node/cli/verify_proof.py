@@ -1,4 +1,5 @@
-"""`tally verify-proof FILE`: whether a node's log holds a record, offline. Exit code 3 if not."""
+"""`tally verify-proof FILE`: whether a node's log holds a record, or only grew, offline. Exit code
+3 if not."""
 
 from __future__ import annotations
 
@@ -12,6 +13,8 @@ from node.cli.options import AsJson
 from node.cli.output import print_fields, print_json, say
 
 if TYPE_CHECKING:
+    from node.rpc.proofs import LogConsistencyView, LogProofView
+    from protocols.log_head import LogOwner
     from protocols.log_proof import LogProof
 
 PROOF_SIZE_BYTES_MAX = 8 * 1024 * 1024
@@ -26,7 +29,8 @@ def verify_proof(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check a proof that a node's log holds a record. Needs no node; exit code 3 if it fails."""
+    """Check a proof that a node's log holds a record, or only grew. Needs no node; exit code 3 if
+    it fails."""
     from protocols.error import ProtocolError
 
     data = _read(file)
@@ -37,7 +41,7 @@ def verify_proof(
     if as_json:
         print_json(found)
     elif found["proved"]:
-        print_fields(f"Proved: record {found['seq']} is in the log", found)
+        print_fields(_title(found), found)
     else:
         say(f"NOT PROVED: {found['reason']}")
     if not found["proved"]:
@@ -55,21 +59,62 @@ def _read(file: Path) -> bytes:
     return data
 
 
+def _title(found: dict[str, Any]) -> str:
+    if "seq" in found:
+        return f"Proved: record {found['seq']} is in the log"
+    return f"Proved: the log of {found['length']} records begins with that of {found['old_length']}"
+
+
 def _proved(data: bytes, node: str | None) -> dict[str, Any]:
     """What is proved, as JSON values; raises a ProtocolError if it is not."""
     import msgspec
 
-    from node.rpc.proofs import LogProofView, proof_from
-    from protocols.errors import InvalidEncoding, InvalidSignature
-    from protocols.log_proof import require_true
-    from protocols.types import checksum_address, parse_address, to_hex
+    from node.rpc.proofs import CONSISTENCY_FORMAT, LogConsistencyView, LogProofView
+    from protocols.errors import InvalidEncoding
+
+    class Format(msgspec.Struct):
+        format: str
 
     try:
-        proof = proof_from(msgspec.json.decode(data, type=LogProofView))
+        if msgspec.json.decode(data, type=Format).format == CONSISTENCY_FORMAT:
+            return _grown(msgspec.json.decode(data, type=LogConsistencyView), node)
+        return _held(msgspec.json.decode(data, type=LogProofView), node)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidEncoding("proof", str(error)) from error
+
+
+def _held(view: LogProofView, node: str | None) -> dict[str, Any]:
+    """Of one record."""
+    from node.rpc.proofs import proof_from
+    from protocols.log_proof import require_true
+
+    proof = proof_from(view)
     require_true(proof)
-    owner = proof.owner
+    head = {"length": proof.head.length, "root": view.head.root}
+    return {**_owner(proof.owner, node), "seq": proof.seq, **head, **_readable(proof)}
+
+
+def _grown(view: LogConsistencyView, node: str | None) -> dict[str, Any]:
+    """Of two heads."""
+    from node.rpc.proofs import consistency_from
+    from protocols.log_proof import require_grown
+
+    proof = consistency_from(view)
+    require_grown(proof)
+    return {
+        **_owner(proof.owner, node),
+        "old_length": proof.old.length,
+        "old_root": view.old.root,
+        "length": proof.new.length,
+        "root": view.new.root,
+    }
+
+
+def _owner(owner: LogOwner, node: str | None) -> dict[str, Any]:
+    """Whose log it is; raises InvalidSignature if it must be somebody else's."""
+    from protocols.errors import InvalidSignature
+    from protocols.types import checksum_address, parse_address
+
     if node is not None and parse_address(node) != owner.node:
         raise InvalidSignature(f"it is of the log of {checksum_address(owner.node)}, not {node}")
     return {
@@ -77,10 +122,6 @@ def _proved(data: bytes, node: str | None) -> dict[str, Any]:
         "node": checksum_address(owner.node),
         "chain_id": owner.chain_id,
         "adjudicator": checksum_address(owner.adjudicator),
-        "seq": proof.seq,
-        "length": proof.head.length,
-        "root": to_hex(proof.head.root),
-        **_readable(proof),
     }
 
 

@@ -13,7 +13,8 @@ from node.moments import Moment
 from node.whatif.simulation import Simulation
 from protocols.event import Event
 from protocols.inputs import Input
-from protocols.log_proof import LogProof
+from protocols.log_head import LogHead
+from protocols.log_proof import ConsistencyProof, LogProof
 from protocols.node_state import NodeState
 from protocols.routes import Hop
 from protocols.types import Address, PaymentId
@@ -126,6 +127,9 @@ class NodeApi(NodeView, Protocol):
 
     async def prove(self, seq: int) -> LogProof:
         """What shows that the log holds a record that is there, by a signed head over it."""
+
+    async def prove_grown(self, old: LogHead, new: LogHead) -> ConsistencyProof:
+        """What shows that the older of two heads of ours is of the newer one's beginning."""
 
     async def backup(self, target: Path) -> BackupAnswer:
         """Copy the log into a new directory; raises `BackupRefused`."""

@@ -416,10 +416,10 @@ QUERIES = (
     Query(
         "log_head",
         "The newest signed head of the log, and those that are kept of peers' logs.",
-        params.NoParams,
+        proofs.LogHeadParams,
         proofs.LogHeads,
         {},
-        (),
+        _MOMENT,
         proofs.log_head,
     ),
     Query(
@@ -430,6 +430,15 @@ QUERIES = (
         {"seq": 0},
         (moment_errors.MomentAhead,),
         proofs.log_prove,
+    ),
+    Query(
+        "log_consistency",
+        "What proves that this node's log only grew between two heads that it signed.",
+        proofs.LogConsistencyParams,
+        proofs.LogConsistencyView,
+        {"from": 1},
+        _MOMENT,
+        proofs.log_consistency,
     ),
     Query(
         "log_diff",

@@ -1,4 +1,5 @@
-"""Heads and proofs as JSON: `log_head`, `log_prove`, and what `tally verify-proof` reads again."""
+"""Heads and proofs as JSON: `log_head`, `log_prove`, `log_consistency`, and what `tally
+verify-proof` reads again."""
 
 from __future__ import annotations
 
@@ -9,14 +10,17 @@ from msgspec import Meta, Struct
 
 from node.moments import AtRecord
 from node.rpc.bounds import LIST_SLICE_COUNT
+from node.rpc.errors import InvalidParams
 from node.rpc.interface import NodeApi
-from node.rpc.params import NoParams, Params
-from node.rpc.results import AddressOut, Hash32Out
+from node.rpc.params import MomentText, Params
+from node.rpc.queries import node_at
+from node.rpc.results import AddressOut, At, Hash32Out
 from protocols.log_head import LogHead, LogOwner
-from protocols.log_proof import LogProof
+from protocols.log_proof import ConsistencyProof, LogProof
 from protocols.types import UINT48_MAX, checksum_address, from_hex, parse_address, to_hex
 
 PROOF_FORMAT: Literal["tallystick log proof 1"] = "tallystick log proof 1"
+CONSISTENCY_FORMAT: Literal["tallystick log consistency 1"] = "tallystick log consistency 1"
 
 HexBytes = Annotated[str, Meta(pattern="^0x([0-9a-f]{2})*$")]
 
@@ -26,6 +30,24 @@ class LogProveParams(Params, frozen=True):
 
     seq: Annotated[int, Meta(ge=0, le=UINT48_MAX)]
     """Its number."""
+
+
+class LogHeadParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
+    """Of which moment."""
+
+    at: MomentText | None = None
+    """The moment to show; left out, now."""
+
+
+class LogConsistencyParams(
+    Params, frozen=True, forbid_unknown_fields=True, gc=False, rename={"from_": "from"}
+):
+    """Which two heads: those that were the newest at these moments."""
+
+    from_: MomentText
+    """Of the older head. A head's own length is such a moment."""
+    to: MomentText | None = None
+    """Of the newer one; left out, the newest there is."""
 
 
 class HeadView(Struct, frozen=True, gc=False):
@@ -54,10 +76,11 @@ class LogHeads(Struct, frozen=True, gc=False):
 
     node: AddressOut
     log_length: int
-    """Records there are now."""
+    """Records there are, or were at the moment asked about."""
     head: HeadView | None
     """Null until the first is signed."""
     peers: list[PeerHeadView]
+    at: At
 
 
 class LogProofView(Struct, frozen=True, gc=False):
@@ -80,6 +103,20 @@ class LogProofView(Struct, frozen=True, gc=False):
     peaks: list[Hash32Out]
     """All peaks, from left to right."""
     head: HeadView
+
+
+class LogConsistencyView(Struct, frozen=True, gc=False):
+    """Shows anybody that a node's log only grew between two heads that it signed."""
+
+    format: Literal["tallystick log consistency 1"]
+    chain_id: int
+    adjudicator: AddressOut
+    node: AddressOut
+    """Whose log it is, and who signed both heads."""
+    old: HeadView
+    new: HeadView
+    path: list[Hash32Out]
+    """The consistency proof of RFC 9162, 2.1.4."""
 
 
 def head_view(head: LogHead) -> HeadView:
@@ -107,7 +144,6 @@ def proof_view(proof: LogProof) -> LogProofView:
 
 def proof_from(view: LogProofView) -> LogProof:
     """The proof that was shown; raises a `ProtocolError` for what is no hex or no address."""
-    head = LogHead(view.head.length, from_hex(view.head.root), from_hex(view.head.signature))
     adjudicator, node = parse_address(view.adjudicator), parse_address(view.node)
     return LogProof(
         LogOwner(view.chain_id, adjudicator, node),
@@ -116,25 +152,66 @@ def proof_from(view: LogProofView) -> LogProof:
         from_hex(view.chain_before),
         tuple(map(from_hex, view.path)),
         tuple(map(from_hex, view.peaks)),
-        head,
+        _head_from(view.head),
     )
 
 
-async def log_head(node: NodeApi, p: NoParams) -> LogHeads:
-    """Our newest head and those we keep of peers."""
-    state, peers = node.state, []
+def consistency_view(proof: ConsistencyProof) -> LogConsistencyView:
+    """Such a proof as JSON."""
+    owner = proof.owner
+    return LogConsistencyView(
+        CONSISTENCY_FORMAT,
+        owner.chain_id,
+        checksum_address(owner.adjudicator),
+        checksum_address(owner.node),
+        head_view(proof.old),
+        head_view(proof.new),
+        [to_hex(hash_) for hash_ in proof.path],
+    )
+
+
+def consistency_from(view: LogConsistencyView) -> ConsistencyProof:
+    """The proof that was shown; raises a `ProtocolError` for what is no hex or no address."""
+    owner = LogOwner(view.chain_id, parse_address(view.adjudicator), parse_address(view.node))
+    path = tuple(map(from_hex, view.path))
+    return ConsistencyProof(owner, _head_from(view.old), _head_from(view.new), path)
+
+
+def _head_from(view: HeadView) -> LogHead:
+    return LogHead(view.length, from_hex(view.root), from_hex(view.signature))
+
+
+async def log_head(node: NodeApi, p: LogHeadParams) -> LogHeads:
+    """Our newest head and those we keep of peers, now or at a moment."""
+    view = await node_at(node, p.at)
+    state, peers = view.state, []
     for index, address in enumerate(list(state.peers), 1):
         peer = state.peer(address)
         if peer.head is not None:
-            view = head_view(peer.head)
-            peers.append(PeerHeadView(checksum_address(address), view, peer.head_dispute_count))
+            shown = head_view(peer.head)
+            peers.append(PeerHeadView(checksum_address(address), shown, peer.head_dispute_count))
         if index % LIST_SLICE_COUNT == 0:
             await trio.lowlevel.checkpoint()
     head = state.node.head
     ours = None if head is None else head_view(head)
-    return LogHeads(checksum_address(state.node.address), node.seq + 1, ours, peers)
+    owner = checksum_address(state.node.address)
+    return LogHeads(owner, view.seq + 1, ours, peers, At(view.seq))
 
 
 async def log_prove(node: NodeApi, p: LogProveParams) -> LogProofView:
     """One record with its path to a signed head; `MomentAhead` if it is not there yet."""
     return proof_view(await node.prove(node.seq_of(AtRecord(p.seq))))
+
+
+async def log_consistency(node: NodeApi, p: LogConsistencyParams) -> LogConsistencyView:
+    """That the log only grew between two heads.
+
+    Raises InvalidParams, MomentAhead or MomentBeforeLog.
+    """
+    old = (await node_at(node, p.from_, "from")).state.node.head
+    new = (await node_at(node, p.to, "to")).state.node.head
+    if old is None:
+        raise InvalidParams("from", "no head was signed by then: log_head shows the newest")
+    if new is None or new.length < old.length:
+        raise InvalidParams("to", "it is before from")
+    return consistency_view(await node.prove_grown(old, new))

@@ -29,12 +29,12 @@ from protocols.errors import UnknownChannel, UnknownObjective
 View = TypeVar("View")
 
 
-async def node_at(node: NodeApi, at: int | str | None) -> NodeView:
+async def node_at(node: NodeApi, at: int | str | None, name: str = "at") -> NodeView:
     """The node as it is, or as it was at the moment that a caller named.
 
-    Raises InvalidParams, MomentAhead or MomentBeforeLog.
+    `name`: of the parameter. Raises InvalidParams, MomentAhead or MomentBeforeLog.
     """
-    return node if at is None else await node.at(parse_moment("at", at))
+    return node if at is None else await node.at(parse_moment(name, at))
 
 
 async def node_status(node: NodeApi, p: params.MomentParams) -> dict[str, object]:

@@ -25,6 +25,7 @@ from protocols.mountain_range import (
     HASH_SIZE_BYTES,
     MountainRange,
     bagged,
+    consistency_path,
     leaf_hashes,
     levels,
     peaks_of_block,
@@ -137,6 +138,23 @@ class LogTree:
             for high in range(BLOCK_HEIGHT, height)
         ]
         return path, self._peaks(length)
+
+    def consistency(self, old: int, new: int) -> list[bytes]:
+        """What shows that the root over `old` records is of the beginning of those under the root
+        over `new`, all of which stand in it. Raises `LogDamaged`."""
+        assert 1 <= old <= new <= self._range.length, "both stand in the tree"
+        return consistency_path(old, new, self._subtree_root)
+
+    def _subtree_root(self, first: int, end: int) -> bytes:
+        """Of a subtree of the RFC's: it begins where one of its size may."""
+        whole = end - end % BLOCK_LEAF_COUNT
+        if first > whole or first % BLOCK_LEAF_COUNT:
+            return bagged(peaks_of_block(self._leaves(first, end)))
+        high = [
+            self._node(height, first + begin + (1 << height))
+            for height, begin in spans(whole - first)
+        ]
+        return bagged(high + peaks_of_block(self._leaves(whole, end)))
 
     def _peaks(self, length: int) -> list[bytes]:
         high = [(height, first) for height, first in spans(length) if height >= BLOCK_HEIGHT]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
-from node.prover import prove
+from node.prover import prove, prove_grown
 from node.store.errors import LogDamaged
 from node.store.kv import LOG
 from node.store.record import decode_record, seq_key
+from protocols.errors import InvalidEncoding
 from protocols.events import StateDigestRecorded
 from protocols.head_events import LogHeadSigned
-from protocols.log_proof import require_true
+from protocols.log_proof import require_grown, require_true
 from tests.support.actors import ALICE
 from tests.support.engine_rig import Rig, opened, pay
 from tests.support.proofs import COUNT, long_log
@@ -59,3 +61,25 @@ async def test_a_damaged_record_is_not_proved() -> None:
     rig.kv.write(batch)
     with pytest.raises(LogDamaged):
         await prove(rig.engine, 7)
+
+
+async def test_each_head_is_proved_to_begin_every_later_one() -> None:
+    rig = await opened()
+    heads = []
+    for number in range(5):
+        await rig.answer(pay(1, number))
+        heads.append((await prove(rig.engine, rig.log.next_seq - 1)).head)
+    for place, old in enumerate(heads):
+        for new in heads[place:]:
+            require_grown(await prove_grown(rig.engine, old, new))
+    again = rig.restarted()
+    require_grown(await prove_grown(again.engine, heads[0], heads[-1]))
+
+
+async def test_a_head_that_is_not_of_this_log_is_not_proved() -> None:
+    rig = await opened()
+    old = (await prove(rig.engine, 0)).head
+    await rig.answer(pay(1, 1))
+    new = (await prove(rig.engine, rig.log.next_seq - 1)).head
+    with pytest.raises(InvalidEncoding):
+        await prove_grown(rig.engine, replace(old, root=bytes(32)), new)

@@ -8,8 +8,13 @@ import pytest
 from msgspec.structs import replace
 
 from protocols.errors import InvalidEncoding, InvalidSignature
-from protocols.log_head import LogOwner, sign_head
-from protocols.log_proof import LogProof, require_true
+from protocols.log_head import HEAD_LENGTH_MAX, LogOwner, sign_head
+from protocols.log_proof import (
+    ConsistencyProof,
+    LogProof,
+    require_grown,
+    require_true,
+)
 from protocols.mountain_range import MountainRange, leaf_hashes
 from tests.support.actors import ALICE, BOB
 from tests.support.builders import ADJUDICATOR, CHAIN_ID
@@ -62,3 +67,37 @@ def test_a_proof_with_something_changed_is_none(
 ) -> None:
     with pytest.raises(error, match=words):
         require_true(replace(proof(), **change))
+
+
+def growth() -> ConsistencyProof:
+    """Of one record to three."""
+    first, second, third = leaf_hashes([sha256(bytes([n])).digest() for n in range(3)])
+    root = sha256(b"\x01" + sha256(b"\x01" + first + second).digest() + third).digest()
+    old = sign_head(OWNER, 1, first, ALICE.signer)
+    new = sign_head(OWNER, 3, root, ALICE.signer)
+    return ConsistencyProof(OWNER, old, new, (second, third))
+
+
+def test_a_log_that_only_grew_is_proved() -> None:
+    require_grown(growth())
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"path": ()}, InvalidEncoding),
+        ({"path": growth().path[::-1]}, InvalidEncoding),
+        ({"old": growth().new, "new": growth().old}, InvalidEncoding),
+        ({"old": replace(growth().old, length=2)}, InvalidEncoding),
+        ({"old": replace(growth().old, length=0)}, InvalidEncoding),
+        ({"new": replace(growth().new, length=HEAD_LENGTH_MAX + 1)}, InvalidEncoding),
+        ({"old": replace(growth().old, signature=growth().new.signature)}, InvalidSignature),
+        ({"new": replace(growth().new, signature=growth().old.signature)}, InvalidSignature),
+        ({"owner": replace(OWNER, node=BOB.address)}, InvalidSignature),
+    ],
+)
+def test_a_growth_that_is_not_shown_or_not_signed_is_refused(
+    change: dict[str, object], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        require_grown(replace(growth(), **change))

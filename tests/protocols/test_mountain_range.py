@@ -11,9 +11,12 @@ from protocols.mountain_range import (
     BLOCK_HEIGHT,
     BLOCK_LEAF_COUNT,
     MountainRange,
+    consistency_path,
     leaf_hashes,
     levels,
+    node_hash,
     peaks_of_block,
+    require_consistent,
     root_of_proof,
     spans,
 )
@@ -128,3 +131,60 @@ def test_the_peaks_are_the_binary_digits() -> None:
     assert spans(11) == [(3, 0), (1, 8), (0, 10)]
     assert [len(level) for level in levels(leaf_hashes(chain(7)))] == [7, 3, 1]
     assert peaks_of_block([]) == []
+
+
+def grown(old: int, new: int) -> tuple[bytes, bytes, list[bytes]]:
+    """Both roots and the path between them, by the naive tree alone."""
+    data = chain(new)
+    path = consistency_path(old, new, lambda first, end: naive_root(data[first:end]))
+    return naive_root(data[:old]), naive_root(data), path
+
+
+@given(LENGTHS, LENGTHS)
+def test_a_range_that_grew_is_shown_to_begin_with_what_it_was(one: int, other: int) -> None:
+    old, new = sorted((one, other))
+    before, after, path = grown(old, new)
+    require_consistent(old, before, new, after, path)
+    assert len(path) <= new.bit_length() + 1
+    if old == new:
+        assert path == []
+
+
+@given(LENGTHS, LENGTHS, st.data())
+def test_no_other_path_root_or_length_shows_it(one: int, other: int, data: st.DataObject) -> None:
+    old, new = sorted((one, other))
+    before, after, path = grown(old, new)
+    place = data.draw(st.integers(0, len(path)))
+    changed = [
+        (old, bytes(32), new, after, path),
+        (old, before, new, bytes(32), path),
+        (old, before, new, after, [*path, bytes(32)]),
+        (old, before, new, after, [*path[:place], bytes(32), *path[place + 1 :]]),
+        (old, before[:31], new, after, path),
+        (new + 1, after, new, after, path),
+        (0, before, new, after, path),
+    ]
+    if path:
+        changed.append((old, before, new, after, path[:place] + path[place + 1 :][:-1]))
+    if old < new:
+        changed.append((old, after, new, before, path))
+    for case in changed:
+        if case[4] == path and case[:4] == (old, before, new, after):
+            continue
+        with pytest.raises(InvalidEncoding):
+            require_consistent(*case)
+
+
+def test_the_paths_are_those_of_the_rfc() -> None:
+    """RFC 9162, 2.1.5: of seven leaves, the proofs of the first three, four and six."""
+    data = chain(7)
+
+    def named(first: int, end: int) -> bytes:
+        return naive_root(data[first:end])
+
+    c, d, g = (named(n, n + 1) for n in (2, 3, 6))
+    h, i, j = named(0, 2), named(2, 4), named(4, 6)
+    k, last = node_hash(h, i), named(4, 7)
+    assert consistency_path(3, 7, named) == [c, d, h, last]
+    assert consistency_path(4, 7, named) == [last]
+    assert consistency_path(6, 7, named) == [j, g, k]

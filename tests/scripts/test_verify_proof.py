@@ -18,7 +18,13 @@ from protocols import crypto
 from protocols.types import checksum_address
 from scripts import verify_proof
 from tests.support.actors import ALICE, BOB
-from tests.support.proofs import COUNT, document, forgeries
+from tests.support.proofs import (
+    COUNT,
+    consistency_document,
+    consistency_forgeries,
+    document,
+    forgeries,
+)
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCRIPT = ROOT / "scripts" / "verify_proof.py"
@@ -72,6 +78,28 @@ def test_every_forged_field_is_found(tmp_path: Path, capsys: pytest.CaptureFixtu
         assert "NOT PROVED" in capsys.readouterr().out
         count += 1
     assert count > 80
+
+
+@pytest.mark.parametrize("old", [1, 2, 63, 64, 65, 128, 130, 192, COUNT - 1, COUNT])
+def test_a_log_that_only_grew_is_proved(old: int) -> None:
+    (told,) = verify_proof.consistent(consistency_document(old), ALICES)
+    assert told == f"the log of {COUNT} records signed by {ALICES} begins with that of {old}"
+
+
+def test_a_log_that_only_grew_is_proved_without_a_package(tmp_path: Path) -> None:
+    done = run(tmp_path, consistency_document(), ALICES)
+    assert (done.returncode, done.stdout[:8]) == (0, "PROVED: "), done.stdout + done.stderr
+    assert run(tmp_path, consistency_document(), checksum_address(BOB.address)).returncode == 3
+
+
+def test_every_forged_field_of_two_heads_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "proof.json"
+    count = 0
+    for what, forged in consistency_forgeries():
+        path.write_text(json.dumps(forged))
+        assert verify_proof.main([str(path)]) == 3, what
+        count += 1
+    assert count > 60
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "null", '{"format": 1}', "[" * 100_000])

@@ -10,10 +10,12 @@ from typing import Any
 import msgspec
 import trio
 
-from node.prover import prove
-from node.rpc.proofs import proof_view
+from node.prover import prove, prove_grown
+from node.rpc.proofs import consistency_view, proof_view
 from node.store.record import encode_record
-from protocols.log_proof import LogProof
+from protocols.log_head import sign_head
+from protocols.log_proof import ConsistencyProof, LogProof
+from protocols.peer_heads import owner_of
 from tests.support.actors import ALICE
 from tests.support.engine_rig import Rig
 from tests.support.logs import payment
@@ -43,20 +45,51 @@ def document(seq: int = 70) -> dict[str, Any]:
     return found
 
 
+@lru_cache
+def consistency_of(old: int) -> ConsistencyProof:
+    """That such a log begins with as many records; the head of then was signed for the purpose."""
+    rig = long_log()
+
+    async def made() -> ConsistencyProof:
+        new = (await prove(rig.engine, COUNT - 1)).head
+        owner = owner_of(rig.state.node, ALICE.address)
+        head = sign_head(owner, old, rig.log.tree.root(old), ALICE.signer)
+        return await prove_grown(rig.engine, head, new)
+
+    return trio.run(made)
+
+
+def consistency_document(old: int = 70) -> dict[str, Any]:
+    """The same as the JSON that `tally prove --since` writes."""
+    found: dict[str, Any] = msgspec.to_builtins(consistency_view(consistency_of(old)))
+    return found
+
+
+def consistency_forgeries() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Like `forgeries`, and with the heads in each other's place."""
+    found = consistency_document()
+    yield from _forgeries(found)
+    yield "heads turned", {**found, "old": found["new"], "new": found["old"]}
+
+
 def forgeries(seq: int = 70) -> Iterator[tuple[str, dict[str, Any]]]:
     """(what was changed, document) for every field, at every depth, and every missing one."""
-    for place in list(_places(document(seq))):
-        for what, value in _others(_at(document(seq), place)):
-            yield f"{'.'.join(map(str, place))} {what}", _with(document(seq), place, value)
-    for field in document(seq):
-        forged = document(seq)
-        del forged[field]
-        yield f"without {field}", forged
+    yield from _forgeries(document(seq))
     # Another record under the same number, with a chain hash that is its own.
     forged = document(seq)
     record = encode_record(seq, 1, None, payment(999))
     forged["record"] = "0x" + record.hex()
     yield "another record", forged
+
+
+def _forgeries(true: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for place in list(_places(true)):
+        for what, value in _others(_at(true, place)):
+            yield f"{'.'.join(map(str, place))} {what}", _with(true, place, value)
+    for field in true:
+        forged = copy.deepcopy(true)
+        del forged[field]
+        yield f"without {field}", forged
 
 
 def _places(value: object, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -37,8 +37,9 @@ from protocols import events, inputs
 from protocols.crank import crank
 from protocols.draft import Context, Decision
 from protocols.errors import ProtocolError
+from protocols.head_events import LogHeadSigned
 from protocols.log_head import LogHead, LogOwner
-from protocols.log_proof import LogProof
+from protocols.log_proof import ConsistencyProof, LogProof
 from protocols.messages import ChannelProposal, SignedState
 from protocols.moment_errors import MomentAhead, MomentBeforeLog
 from protocols.node_state import NodeState, apply
@@ -222,6 +223,10 @@ class RecordingNode:
         head = LogHead(len(self.entries), bytes(32), b"\x0c" * 65)
         return LogProof(owner, seq, b"\x96", bytes(32), (), (bytes(32),), head)
 
+    async def prove_grown(self, old: LogHead, new: LogHead) -> ConsistencyProof:
+        """Likewise."""
+        return ConsistencyProof(LogOwner(CHAIN_ID, b"\xad" * 20, self.actor.address), old, new, ())
+
     async def backup(self, target: Path) -> BackupAnswer:
         """Only /srv has room."""
         if target.parts[:2] != ("/", "srv"):
@@ -399,8 +404,9 @@ def _countersign(node: RecordingNode, channel_id: bytes, turn_num: int) -> None:
 
 
 def ready_node() -> RecordingNode:
-    """A node with an open channel, a ledger, a channel of Bob's and a proposal of his to decide."""
+    """A node with a head, an open channel, a ledger, a channel of Bob's and a proposal of his."""
     node = RecordingNode()
+    node.record_event(LogHeadSigned(1, bytes(32), b"\x0c" * 65))
     open_payment_channel(node)
     open_ledger(node)
     open_channel_from_bob(node)

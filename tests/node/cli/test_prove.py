@@ -57,3 +57,31 @@ def test_a_file_that_is_there_stays_and_a_record_that_is_not_is_refused(
     assert out.read_text() == "mine"
     refused = tally_json("prove", "1000000", "--dir", alice_dir, exit_code=1)
     assert refused["error"]["name"] == "MOMENT_AHEAD"
+
+
+def test_that_the_log_only_grew_is_proved_and_checked_by_both_ways(
+    tally, tally_json, alice_dir, channel_id, tmp_path: Path
+) -> None:
+    newest = tally_json("status", "--dir", alice_dir)["log"]["next_seq"] - 1
+    old = tally_json("prove", newest, "--dir", alice_dir)["head"]
+    tally_json("prove", newest + 1, "--dir", alice_dir)
+    out = tmp_path / "grown.json"
+    since = str(old["length"])
+    said = tally("prove", "--since", since, "--out", out, "--dir", alice_dir)
+    assert said.exit_code == 0, said.output
+    assert f"the first {old['length']} of" in said.stdout.replace("\n", " ")
+    found = tally_json("verify-proof", out)
+    assert (found["proved"], found["old_length"]) == (True, old["length"])
+    assert found["length"] > old["length"]
+    assert verify_proof.main([str(out), found["node"]]) == 0
+    then = tally_json("prove", "--since", since, "--to", since, "--dir", alice_dir)
+    assert (then["old"], then["new"], then["path"]) == (old, old, [])
+    shown = tally_json("call", "log_head", f"at={since}", "--dir", alice_dir)
+    assert shown["head"] == old
+
+
+def test_what_is_to_be_proved_must_be_named_once(tally, tally_json, alice_dir) -> None:
+    for wrong in ([], ["0", "--since", "0"], ["0", "--to", "5"]):
+        assert tally("prove", *wrong, "--dir", alice_dir).exit_code == 2
+    refused = tally_json("prove", "--since", "0", "--dir", alice_dir, exit_code=1)
+    assert refused["error"]["name"] == "INVALID_PARAMS"

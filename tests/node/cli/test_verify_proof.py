@@ -12,7 +12,13 @@ from node.cli.app import app
 from node.cli.verify_proof import PROOF_SIZE_BYTES_MAX
 from protocols.types import checksum_address
 from tests.support.actors import ALICE, BOB
-from tests.support.proofs import COUNT, document, forgeries
+from tests.support.proofs import (
+    COUNT,
+    consistency_document,
+    consistency_forgeries,
+    document,
+    forgeries,
+)
 
 RUNNER = CliRunner()
 
@@ -63,6 +69,25 @@ def test_every_forged_field_is_found(tmp_path: Path) -> None:
         assert (code, json.loads(shown)["proved"]) == (3, False), what
         count += 1
     assert count > 60
+
+
+def test_a_log_that_only_grew_is_proved(tmp_path: Path) -> None:
+    path = written(tmp_path, consistency_document(70))
+    code, shown = verify(path, "--json")
+    found = json.loads(shown)
+    assert (code, found["proved"], found["old_length"], found["length"]) == (0, True, 70, COUNT)
+    code, shown = verify(path, "--node", checksum_address(ALICE.address))
+    assert code == 0
+    assert f"Proved: the log of {COUNT} records begins with that of 70" in shown
+    assert verify(path, "--node", checksum_address(BOB.address))[0] == 3
+
+
+def test_every_forged_field_of_two_heads_is_found(tmp_path: Path) -> None:
+    for what, forged in consistency_forgeries():
+        if "node " in what:
+            continue
+        code, shown = verify(written(tmp_path, forged), "--json")
+        assert (code, json.loads(shown)["proved"]) == (3, False), what
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"format": "other"}', "[" * 100_000])

@@ -19,7 +19,13 @@ from node.store.log import EventLog
 from node.store.log_tree import node_key
 from node.store.memory import MemoryKeyValue
 from node.store.record import seq_key
-from protocols.mountain_range import BLOCK_HEIGHT, BLOCK_LEAF_COUNT, MountainRange, root_of_proof
+from protocols.mountain_range import (
+    BLOCK_HEIGHT,
+    BLOCK_LEAF_COUNT,
+    MountainRange,
+    require_consistent,
+    root_of_proof,
+)
 from tests.support.logs import TIME_MS, fill, make_log, payment
 
 NOWHERE = Path()
@@ -72,6 +78,16 @@ def test_every_record_is_proved_under_every_length() -> None:
         for seq in range(length):
             path, peaks = log.tree.proof(seq, length)
             assert root_of_proof(hashes[seq], seq, length, path, peaks) == root
+    log.close()
+
+
+def test_every_length_is_shown_to_begin_every_longer_one() -> None:
+    log = grown(make_log(None, 3 * BLOCK_LEAF_COUNT + 9, kv=MemoryKeyValue(), by=50))
+    roots = {length: log.tree.root(length) for length in range(1, log.next_seq + 1)}
+    for new in (1, 2, 63, 64, 65, 128, 191, log.next_seq):
+        for old in range(1, new + 1):
+            path = log.tree.consistency(old, new)
+            require_consistent(old, roots[old], new, roots[new], path)
     log.close()
 
 
