@@ -9,6 +9,8 @@ from node.cli.settings import parse_overrides
 @reports_failures
 def run(overrides: Overrides = None, directory: NodeDir = HERE) -> None:
     """Run the node until Ctrl-C or SIGTERM."""
+    from concurrent.futures import ThreadPoolExecutor
+
     from node import keys
     from node.config import load
     from protocols.types import checksum_address
@@ -16,11 +18,13 @@ def run(overrides: Overrides = None, directory: NodeDir = HERE) -> None:
     config = load(directory, overrides=parse_overrides(overrides))
     address = checksum_address(keys.keystore_address(config.node.keystore))
     password = password_for(address, confirm=False)
-    secret = keys.unlock(config.node.keystore, password)
+    with ThreadPoolExecutor(1) as helper:
+        unlocking = helper.submit(keys.unlock, config.node.keystore, password)
+        # A child process derives the key meanwhile; to load the daemon takes as long.
+        import trio
+
+        from node.daemon import run_daemon
+
+        secret = unlocking.result()
     forget_password()
-
-    import trio
-
-    from node.daemon import run_daemon
-
     trio.run(run_daemon, config, secret)

@@ -1,6 +1,6 @@
 """What a live virtual channel costs its hub in resident memory, as the system sees the process.
 
-The hub's store fills memtables of 64 MiB and empties them again, and its caches fill once; a
+The hub's store fills memtables of 16 MiB and empties them again, and its caches fill once; a
 channel that waits meanwhile would be charged for them. So they are filled first, and the daemons'
 allocator gives nothing back: from then on the process grows by what stays. Where the store empties
 its memtables or merges its tables meanwhile, its buffers grow once; so the middle of several groups

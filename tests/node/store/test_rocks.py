@@ -1,5 +1,6 @@
 """RocksDB's own traps, each shown once against the real library."""
 
+import random
 import shutil
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from node.store.kv import (
 )
 from node.store.rocks import (
     BLOCK_CACHE_SIZE_BYTES,
+    MEMTABLE_SIZE_BYTES,
+    OPEN_FILE_COUNT_MAX,
+    WAL_SIZE_BYTES_MAX,
     RocksKeyValue,
     options,
     refused_opening,
@@ -36,6 +40,31 @@ def test_content_survives_a_clean_close(tmp_path: Path) -> None:
     fill(tmp_path, 20).close()
     store = RocksKeyValue(tmp_path)
     assert len(list(store.iterate(LOG))) == 20
+    store.close()
+
+
+def test_the_database_runs_within_our_bounds(tmp_path: Path) -> None:
+    fill(tmp_path, 1).close()
+    written = max(tmp_path.glob("OPTIONS-*")).read_text().split()
+    assert f"max_total_wal_size={WAL_SIZE_BYTES_MAX}" in written
+    assert f"max_open_files={OPEN_FILE_COUNT_MAX}" in written
+    assert written.count(f"write_buffer_size={MEMTABLE_SIZE_BYTES}") >= len(FAMILIES)
+
+
+def test_what_was_written_stays_in_small_logs_and_is_all_read_again(tmp_path: Path) -> None:
+    store = RocksKeyValue(tmp_path)
+    batch_size, count = 1024 * 1024, 3 * WAL_SIZE_BYTES_MAX // (1024 * 1024)
+    for number in range(count):
+        batch = store.new_batch()
+        batch.put(
+            number.to_bytes(8, "big"),
+            random.Random(number).randbytes(batch_size),
+            store.handle(LOG),
+        )
+        store.write(batch)
+    logs_size = sum(path.stat().st_size for path in tmp_path.glob("*.log"))
+    assert logs_size <= 2 * WAL_SIZE_BYTES_MAX
+    assert len(list(store.iterate(LOG))) == count
     store.close()
 
 
