@@ -13,7 +13,13 @@ from node.audit.reader import LogReader
 from node.store.damage import file_in
 from node.store.kv import LOG, SNAPSHOTS, KeyValue, KeyValueDamaged
 from node.store.record import CHAIN_SIZE_BYTES, SEQ_SIZE_BYTES, seq_key
-from node.store.snapshots import PLACE_SIZE_BYTES, Manifest, is_manifest_key, manifests
+from node.store.snapshots import (
+    VERSION_HEAD_SIZE_BYTES,
+    Manifest,
+    is_manifest_key,
+    manifests,
+    place_of,
+)
 from protocols.digest import digest_of_sum, term
 from protocols.node_state import NodeState
 
@@ -59,11 +65,17 @@ class SnapshotCheck(Check):
         """What each snapshot holds against its manifest."""
         counts = sorted(self._manifests)
         try:
-            held = _held(ground.reader.store, counts)
+            held, misplaced = _held(ground.reader.store, counts)
         except KeyValueDamaged as error:
             message = f"snapshots cannot be read (they hold no records): {error}"
             yield Fault(message, file=file_in(str(error)))
             return
+        if misplaced:
+            name, _, key = misplaced[0].partition(b"|")
+            yield Fault(
+                f"{len(misplaced)} values in snapshots stand at places that were changed, the "
+                f"first is {name.decode()} 0x{key.hex()}"
+            )
         for count, sums in zip(counts, held, strict=True):
             manifest = self._manifests[count]
             if sums != (manifest.digest, manifest.entity_count, manifest.views):
@@ -83,8 +95,10 @@ def _is_of_this_log(store: KeyValue, manifest: Manifest) -> bool:
     return last is not None and last[:CHAIN_SIZE_BYTES] == manifest.chain_hash
 
 
-def _held(store: KeyValue, counts: list[int]) -> list[_Sums]:
-    """What the snapshots of so many records hold, in one pass over all versions."""
+def _held(store: KeyValue, counts: list[int]) -> tuple[list[_Sums], list[bytes]]:
+    """What the snapshots of so many records hold, in one pass over all versions; and whose place
+    was changed."""
+    misplaced = []
     digested = {named.name for named in NodeState().tables() if named.is_digested}
     size = len(counts) + 1
     entities, numbers, views = [0] * size, [0] * size, [0] * size
@@ -96,7 +110,9 @@ def _held(store: KeyValue, counts: list[int]) -> list[_Sums]:
         for (first, value), end in zip(versions, ends, strict=True):
             if not value:
                 continue
-            added = term(name, key, value[PLACE_SIZE_BYTES:])
+            if place_of(named_key, value) is None:
+                misplaced.append(named_key)
+            added = term(name, key, value[VERSION_HEAD_SIZE_BYTES:])
             sums = entities if name in digested else views
             sums[first] += added
             sums[end] -= added
@@ -104,7 +120,7 @@ def _held(store: KeyValue, counts: list[int]) -> list[_Sums]:
                 numbers[first] += 1
                 numbers[end] -= 1
     rows = zip(accumulate(entities), accumulate(numbers), accumulate(views), strict=True)
-    return [(digest_of_sum(e), n, digest_of_sum(v)) for e, n, v in list(rows)[:-1]]
+    return [(digest_of_sum(e), n, digest_of_sum(v)) for e, n, v in list(rows)[:-1]], misplaced
 
 
 def _versions(store: KeyValue) -> Iterator[tuple[bytes, int, bytes]]:

@@ -17,11 +17,12 @@ from node.store.errors import LogDamaged, SnapshotGone
 from node.store.kv import KeyValue, KeyValueDamaged, KeyValueError
 from node.store.log import EventLog
 from node.store.snapshots import (
-    PLACE_SIZE_BYTES,
+    VERSION_HEAD_SIZE_BYTES,
     Manifest,
     manifests,
     newest_version,
     newest_versions,
+    place_of,
 )
 from protocols.digest import NamedTable, Sums, term
 from protocols.entities import VALUE_TYPES, NodeState
@@ -140,7 +141,15 @@ class Pin:
             raise SnapshotGone(self.record_count, str(error)) from error
         if value is None:
             raise SnapshotGone(self.record_count, f"{name!r} 0x{key.hex()} is not there")
-        return value[PLACE_SIZE_BYTES:]
+        return value[VERSION_HEAD_SIZE_BYTES:]
+
+
+def _place(named_key: bytes, value: bytes) -> int:
+    """Where the value stands in the order of its table. Raises `NotGood`."""
+    place = place_of(named_key, value)
+    if place is None:
+        raise NotGood("a place in it was changed")
+    return place
 
 
 class _Loading:
@@ -181,13 +190,13 @@ class _Loading:
         keys: list[bytes] = []
         places: list[int] = []
         total = 0
-        size, first = len(name), PLACE_SIZE_BYTES
+        size, first = len(name), VERSION_HEAD_SIZE_BYTES
         for block in self._versions(name):
             # Block by block: a start with many channels spends most of its time here.
             hashes = [sha256(b"%b\x00%b" % (key, value[first:])).digest() for key, value in block]
             total += sum(map(_to_int, hashes))
             keys += [key[size:] for key, _ in block]
-            places += [_to_int(value[:first]) for _, value in block]
+            places += [_place(key, value) for key, value in block]
             yield
         ordered = sorted(zip(places, keys, strict=True))
         yield
@@ -204,10 +213,10 @@ class _Loading:
         decode = msgspec.json.Decoder(VALUE_TYPES[name]).decode
         for block in self._versions(name):
             for named_key, value in block:
-                place, encoded = value[:PLACE_SIZE_BYTES], value[PLACE_SIZE_BYTES:]
+                place, encoded = _place(named_key, value), value[VERSION_HEAD_SIZE_BYTES:]
                 key = named_key[len(name) :]
                 total += term(name, key, encoded)
-                entries.append((int.from_bytes(place, "big"), key, decode(encoded)))
+                entries.append((place, key, decode(encoded)))
             yield
         entries.sort(key=lambda entry: entry[0])
         self._sums.add(named, total, len(entries))

@@ -60,7 +60,8 @@ class SnapshotWriting:
             sums.note(change)
             if change.before != change.after or change.is_moved:
                 key = version_key(change.named.name, change.key, record_count)
-                batch.put(key, encode_version(change.place, change.after), handle)
+                named_key = change.named.name + change.key
+                batch.put(key, encode_version(named_key, change.place, change.after), handle)
                 self.version_count += 1
             # Looked at each time: a ledger with many guarantees takes as long as a slice.
             if is_time():

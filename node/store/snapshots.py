@@ -3,7 +3,7 @@
 A snapshot is the state that the first so many records fold to. What changed since the one before is
 written as versions, one for each key of each table; a manifest, written behind them, completes it.
 
-    table name || key || records u64  -> place u64 || canonical bytes, or empty: removed
+    table name || key || records u64  -> place u64 || crc32 || canonical bytes, or empty: removed
     "manifest|" || records u64        -> sha256 || manifest
 
 A key's value in a snapshot is its newest version not above the snapshot's number of records.
@@ -14,6 +14,7 @@ it costs time.
 from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import sha256
+from zlib import crc32
 
 import msgspec
 
@@ -22,7 +23,10 @@ from node.store.record import SEQ_SIZE_BYTES, seq_key
 from protocols.entities import VALUE_TYPES
 
 PLACE_SIZE_BYTES = 8
-FORMAT_VERSION = 1
+VERSION_HEAD_SIZE_BYTES = PLACE_SIZE_BYTES + 4
+"""Before the canonical bytes: the place, and the CRC-32 of name, key and place. The sums of a
+manifest are over what values are, not over the order in which they came."""
+FORMAT_VERSION = 2
 """Of this layout, and of what the reducers make of events: raised when either changes."""
 _MANIFEST = b"manifest|"
 _CHECKSUM_SIZE_BYTES = 32
@@ -120,9 +124,22 @@ def version_key(name: bytes, key: bytes, record_count: int) -> bytes:
     return name + key + record_count.to_bytes(SEQ_SIZE_BYTES, "big")
 
 
-def encode_version(place: int, encoded: bytes | None) -> bytes:
-    """A version's stored value."""
-    return b"" if encoded is None else place.to_bytes(PLACE_SIZE_BYTES, "big") + encoded
+def encode_version(named_key: bytes, place: int, encoded: bytes | None) -> bytes:
+    """A version's stored value; `named_key` is the table's name with the key behind it."""
+    if encoded is None:
+        return b""
+    stored = place.to_bytes(PLACE_SIZE_BYTES, "big")
+    return stored + crc32(named_key + stored).to_bytes(4, "big") + encoded
+
+
+def place_of(named_key: bytes, value: bytes) -> int | None:
+    """The place in the stored value of a version that is no removal; None if it was changed."""
+    stored = value[:PLACE_SIZE_BYTES]
+    if int.from_bytes(value[PLACE_SIZE_BYTES:VERSION_HEAD_SIZE_BYTES], "big") != crc32(
+        named_key + stored
+    ):
+        return None
+    return int.from_bytes(stored, "big")
 
 
 def newest_versions(

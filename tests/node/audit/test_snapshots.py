@@ -15,6 +15,7 @@ from node.store.snapshot_writing import SnapshotWriting
 from node.store.snapshots import (
     decode_manifest,
     encode_manifest,
+    encode_version,
     manifest_key,
     manifests,
     range_of,
@@ -76,12 +77,22 @@ def test_the_snapshots_of_an_honest_node_are_what_its_records_fold_to(path: Path
 def test_a_value_that_is_not_the_folds_is_named_for_each_snapshot_that_shows_it(path: Path) -> None:
     def change(store: RocksKeyValue) -> dict[bytes, bytes | None]:
         first = next(store.iterate(SNAPSHOTS, *range_of(b"objective|")))[0]
-        return {first: bytes(8) + b'["other"]'}
+        return {first: encode_version(first[:-8], 0, b'["other"]')}
 
     edit(path, change)
     first, *rest = findings(path)
     assert "holds" in first
     assert len(rest) <= 2
+
+
+def test_a_place_that_was_changed_is_named(path: Path) -> None:
+    def change(store: RocksKeyValue) -> dict[bytes, bytes | None]:
+        key, value = next(store.iterate(SNAPSHOTS, *range_of(b"objective|")))
+        return {key: bytes([value[0] ^ 1]) + value[1:]}
+
+    edit(path, change)
+    (found,) = findings(path)
+    assert found.startswith("1 values in snapshots stand at places that were changed")
 
 
 def test_a_lost_value_is_named(path: Path) -> None:

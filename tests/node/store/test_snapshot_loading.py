@@ -18,7 +18,7 @@ from node.store.snapshot_loading import (
     restore_state,
 )
 from node.store.snapshot_sweeping import SnapshotSweep
-from node.store.snapshots import manifest_key, range_of
+from node.store.snapshots import VERSION_HEAD_SIZE_BYTES, manifest_key, range_of
 from protocols.entities import NodeState
 from protocols.table import StoredTable
 from tests.simulation.test_virtual_web import run
@@ -126,10 +126,24 @@ def test_a_changed_value_leads_to_the_snapshot_before() -> None:
     newest = [key for key, _ in log.kv.iterate(SNAPSHOTS, *range_of(b"channel|"))][-1]
     value = log.kv.get(SNAPSHOTS, newest)
     assert value is not None
-    edit(log, newest, value.replace(b"0", b"1", 1) if b"0" in value[8:] else value + b" ")
+    head, encoded = value[:VERSION_HEAD_SIZE_BYTES], value[VERSION_HEAD_SIZE_BYTES:]
+    edit(log, newest, head + encoded.replace(b"0", b"1", 1) + b" ")
     state, seq = restore_state(log.log)
     assert reasons(log) == [(30, "what it holds does not sum to its digest")]
     assert (seq, look(fold_on(log.log, state, seq))) == (20, look(log.state))
+
+
+@pytest.mark.parametrize("name", [b"channel|", b"peer|", b"objective|", b"proven|"])
+def test_a_changed_place_leads_to_the_snapshot_before(name: bytes) -> None:
+    """The order of a table is in no sum, and is checked all the same."""
+    log = with_snapshots(paid(), 20, 30)
+    newest = [key for key, value in log.kv.iterate(SNAPSHOTS, *range_of(name)) if value][-1]
+    value = log.kv.get(SNAPSHOTS, newest)
+    assert value is not None
+    edit(log, newest, value[:7] + bytes([value[7] ^ 1]) + value[8:])
+    state, seq = restore_state(log.log)
+    assert reasons(log)[0] == (30, "a place in it was changed")
+    assert look(fold_on(log.log, state, seq)) == look(log.state)
 
 
 @pytest.mark.parametrize("name", [b"peer|", b"objective|", b"active|", b"proven|"])

@@ -8,6 +8,7 @@ from node.store import snapshots
 from node.store.kv import SNAPSHOTS
 from node.store.memory import MemoryKeyValue
 from node.store.snapshots import (
+    VERSION_HEAD_SIZE_BYTES,
     Manifest,
     TableFigures,
     decode_manifest,
@@ -17,6 +18,7 @@ from node.store.snapshots import (
     manifests,
     newest_version,
     newest_versions,
+    place_of,
     version_key,
 )
 
@@ -35,7 +37,7 @@ def stored(entries: dict[bytes, bytes]) -> MemoryKeyValue:
 
 
 def version(key: bytes, count: int, text: bytes | None, name: bytes = b"t|") -> dict[bytes, bytes]:
-    return {version_key(name, key, count): encode_version(5, text)}
+    return {version_key(name, key, count): encode_version(name + key, 5, text)}
 
 
 def test_a_manifest_is_read_back() -> None:
@@ -81,13 +83,24 @@ def test_of_each_key_the_newest_version_counts_that_is_not_above_the_snapshot() 
     )
     newer: list[bytes] = []
     rows = [row for block in newest_versions(store, b"t|", 5, newer) for row in block]
-    assert [(key, value[8:]) for key, value in rows] == [(b"t|a", b"a5")]
+    assert [(key, value[VERSION_HEAD_SIZE_BYTES:]) for key, value in rows] == [(b"t|a", b"a5")]
     assert newer == [version_key(b"t|", b"a", 9), version_key(b"t|", b"c", 6)]
-    assert newest_version(store, b"t|", b"a", 4) == encode_version(5, b"a1")
-    assert newest_version(store, b"t|", b"b", 4) == encode_version(5, b"b2")
+    assert newest_version(store, b"t|", b"a", 4) == encode_version(b"t|a", 5, b"a1")
+    assert newest_version(store, b"t|", b"b", 4) == encode_version(b"t|b", 5, b"b2")
     assert newest_version(store, b"t|", b"b", 5) is None
     assert newest_version(store, b"t|", b"c", 5) is None
     assert newest_version(store, b"t|", b"z", 5) is None
+
+
+def test_a_place_is_read_back_and_a_changed_bit_of_it_is_seen() -> None:
+    stored_value = encode_version(b"t|a", 2**40 + 7, b"value")
+    assert place_of(b"t|a", stored_value) == 2**40 + 7
+    assert place_of(b"t|b", stored_value) is None
+    for bit in range(8 * VERSION_HEAD_SIZE_BYTES):
+        changed = bytearray(stored_value)
+        changed[bit // 8] ^= 1 << bit % 8
+        assert place_of(b"t|a", bytes(changed)) is None
+    assert place_of(b"t|a", b"") is None
 
 
 def test_versions_of_a_key_that_lie_in_two_blocks_are_one_key() -> None:
@@ -96,5 +109,5 @@ def test_versions_of_a_key_that_lie_in_two_blocks_are_one_key() -> None:
         for count in (1, 2, 3):
             entries |= version(number.to_bytes(2, "big"), count, b"%d" % count)
     rows = [row for block in newest_versions(stored(entries), b"t|", 2, []) for row in block]
-    assert [value[8:] for _, value in rows] == [b"2"] * 400
+    assert [value[VERSION_HEAD_SIZE_BYTES:] for _, value in rows] == [b"2"] * 400
     assert [key for key, _ in rows] == [b"t|" + number.to_bytes(2, "big") for number in range(400)]

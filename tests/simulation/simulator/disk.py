@@ -26,7 +26,6 @@ from node.store.kv import (
 )
 from node.store.memory import MemoryBatch, MemoryKeyValue
 from node.store.record import seq_key
-from node.store.snapshots import PLACE_SIZE_BYTES
 from node.store.tail import TailCut
 
 LOST = "lost"
@@ -192,8 +191,7 @@ class FaultyKeyValue(MemoryKeyValue):
         value[place_in_value] ^= 1 << bit % 8
         self._flipped.setdefault(place, self._values[family][key])
         self._values[family][key] = bytes(value)
-        is_summed = family == SNAPSHOTS and place_in_value >= PLACE_SIZE_BYTES
-        if is_noticed or not (family == LOG or is_summed):
+        if is_noticed or family not in (LOG, SNAPSHOTS):
             self._noticed.add(place)
         self.is_damaged = True
 
