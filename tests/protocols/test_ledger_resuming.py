@@ -286,6 +286,27 @@ def test_a_head_that_the_log_lost_keeps_it_closed_and_it_still_closes(
     nobody_signed_twice(network)
 
 
+def test_a_peer_that_holds_no_head_gets_what_one_gets_that_shows_the_head_we_tell_it(
+    network: Network,
+) -> None:
+    """Each connection tells the peer our newest head, so to hold none hides nothing more (M27)."""
+    paid(network)
+    alice = network.alice
+    alice.lose_tail()
+    network.reconnect()
+    lost = alice.state
+    signed = []
+    for head in (None, head_of(alice)):
+        alice.state = alice.fold()
+        assert alice.state.digest() == lost.digest()
+        count = len(alice.log)
+        alice.feed(Said(BOB, told(2, (move(100),), head)))
+        signed.append(alice.events_of("ledger-jump-signed"))
+        del alice.log[count:]
+    assert len(signed[0]) == 1
+    assert signed[0] == signed[1]
+
+
 # --- lying peers ---
 
 
