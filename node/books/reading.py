@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from node.books.book import Books
 from node.books.entry import Entry
+from node.store.errors import LogDamaged
 from node.store.log import EventLog
 from node.store.record import Record
 from protocols.event import Event
@@ -32,17 +33,30 @@ class Journal:
     """The books of one log, read once, in order."""
 
     def __init__(self, path: Path) -> None:
-        """Open the log in that directory; raises what `EventLog.open` does."""
-        self._log = EventLog.open(path, read_only=True)
+        """Open the log in that directory; raises what `EventLog.open` does, but for damage."""
         self.books = Books()
         self.record_count = 0
         """Records read so far."""
+        self.damage: LogDamaged | None = None
+        """Where the log cannot be believed: nothing from there on is in the books."""
+        self._log: EventLog | None = None
+        try:
+            self._log = EventLog.open(path, read_only=True)
+        except LogDamaged as damage:
+            self.damage = damage
 
     def entries(self, is_over: Callable[[Record, Event], bool] | None = None) -> Iterator[Posted]:
-        """Every entry up to the first record of which `is_over` says that it is behind the end.
-
-        Raises LogDamaged where the log cannot be believed.
+        """Every entry up to the first record of which `is_over` says that it is behind the end, or
+        up to where the log cannot be believed, which `damage` tells then.
         """
+        try:
+            yield from self._entries(is_over)
+        except LogDamaged as damage:
+            self.damage = damage
+
+    def _entries(self, is_over: Callable[[Record, Event], bool] | None) -> Iterator[Posted]:
+        if self._log is None:
+            return
         post = self.books.post
         for pairs in self._log.event_blocks():
             for record, event in pairs:
@@ -54,7 +68,8 @@ class Journal:
 
     def close(self) -> None:
         """Let go of the files."""
-        self._log.close()
+        if self._log is not None:
+            self._log.close()
 
 
 def concerns(entry: Entry, channel_id: ChannelId) -> bool:

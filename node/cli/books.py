@@ -8,12 +8,12 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from node.cli.audit import log_directory
-from node.cli.failures import reports_failures
+from node.cli.audit import log_directory, place
+from node.cli.failures import EXIT_FINDINGS, reports_failures
 from node.cli.options import AsJson
 from node.cli.output import print_table, say, short
 
@@ -50,7 +50,8 @@ def books(
 ) -> None:
     """Show what every account holds, or every entry that made it so. Sums to zero per asset.
 
-    A MOMENT is a record's number, a time such as 2026-11-21T10:00:00Z, or block:123.
+    A MOMENT is a record's number, a time such as 2026-11-21T10:00:00Z, or block:123. Exit code 3 if
+    the log is damaged: then the books end before that.
     """
     from node.books.reading import Journal
 
@@ -68,8 +69,30 @@ def books(
         else:
             count = sum(1 for _ in chosen)
             _print_balances(journal, count, wanted, only_ours=ours)
+        if journal.damage is not None:
+            if not as_json:
+                _say_finding(_findings(journal)[0])
+            raise typer.Exit(EXIT_FINDINGS)
     finally:
         journal.close()
+
+
+def _findings(journal: "Journal") -> list[dict[str, Any]]:
+    """Where the log cannot be believed, as `tally audit` tells it; nothing if there is no such."""
+    import msgspec
+
+    from node.audit.directory import damage_finding
+
+    if journal.damage is None:
+        return []
+    return [msgspec.to_builtins(damage_finding(journal.damage, journal.record_count))]
+
+
+def _say_finding(finding: dict[str, Any]) -> None:
+    sys.stderr.write(
+        f"finding: {place(finding)}{finding['message']}\n"
+        "The books end before it. tally audit tells what else is wrong.\n"
+    )
 
 
 def _channel_id(text: str | None) -> bytes | None:
@@ -175,7 +198,7 @@ def _print_json(journal: "Journal", chosen: "Iterator[Posted]", *, only_ours: bo
             separator = ","
     balances = balance_values(journal.books.balances, only_ours=only_ours)
     write(f'\n], "balances": {json.dumps(balances, indent=2)},\n')
-    write(f'"records": {journal.record_count}}}\n')
+    write(f'"records": {journal.record_count}, "findings": {json.dumps(_findings(journal))}}}\n')
     sys.stdout.flush()
 
 

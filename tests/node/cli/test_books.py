@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from node.store.kv import LOG
+from node.store.record import seq_key
+from node.store.rocks import RocksKeyValue
 from protocols import events
 from tests.support.actors import BOB
 from tests.support.recorded_nodes import World, demo
@@ -110,3 +113,43 @@ def test_what_makes_no_sense_is_bad_usage(tally, world: World, arguments: tuple[
 def test_there_are_no_books_without_a_log(tally_json, tmp_path: Path) -> None:
     refused = tally_json("books", tmp_path / "none", exit_code=1)
     assert "no log" in refused["error"]["message"]
+
+
+@pytest.fixture
+def damaged(tmp_path: Path) -> Path:
+    """A log with one byte of its fortieth record changed, in what the log itself stores."""
+    node = demo(tmp_path).alice
+    node.log.close()
+    store = RocksKeyValue(node.path)
+    value = bytearray(store.get(LOG, seq_key(40)) or b"")
+    value[-1] ^= 1
+    batch = store.new_batch()
+    batch.put(seq_key(40), bytes(value), store.handle(LOG))
+    store.write(batch)
+    store.close()
+    return node.path
+
+
+def test_the_books_of_a_damaged_log_end_before_the_damage(tally, tally_json, damaged: Path) -> None:
+    books = tally_json("books", damaged, exit_code=3)
+    (finding,) = books["findings"]
+    assert finding["seq"] == 40
+    assert books["records"] <= 40
+    assert books["entries"]
+    assert {entry["seq"] < 40 for entry in books["entries"]} == {True}
+    as_csv = tally("books", damaged, "--csv")
+    assert {int(row["seq"]) < 40 for row in rows(as_csv.stdout)} == {True}
+    for result in (as_csv, tally("books", damaged)):
+        assert result.exit_code == 3
+        assert "finding: " in result.stderr
+        assert "40" in result.stderr
+
+
+def test_a_log_that_does_not_open_has_no_books_and_says_why(
+    tally, tally_json, damaged: Path
+) -> None:
+    (damaged / "CURRENT").write_bytes(b"nothing")
+    books = tally_json("books", damaged, exit_code=3)
+    assert [finding["check"] for finding in books["findings"]] == ["files"]
+    assert (books["entries"], books["balances"], books["records"]) == ([], [], 0)
+    assert "CURRENT" in tally("books", damaged).stderr
