@@ -18,6 +18,7 @@ from node.audit.chain_facts import ChainFact, ChainFactsCheck
 from node.audit.channel_facts import ChannelFacts
 from node.audit.checks import Fault
 from node.audit.facts import Facts
+from node.audit.unrecorded import unrecorded
 from node.chain.deployment import check_endpoint
 from node.chain.errors import ChainError, EndpointDown, RpcError, WrongChain
 from node.chain.http_client import client_for
@@ -114,7 +115,9 @@ async def _compare(
     wanted = [f for f in gathered.facts if channel_id is None or f.channel_id == channel_id]
     faults += await _logs(reader, wanted)
     if gathered.dropped_count:
-        unasked.append(f"{gathered.dropped_count} further logs of the adjudicator")
+        unasked.append(
+            f"{gathered.dropped_count} further logs of the adjudicator, nor for those in no record"
+        )
     if gathered.processed is None:
         return faults, unasked
     seq, number, block_hash = gathered.processed
@@ -125,6 +128,9 @@ async def _compare(
         message = f"block {number} of the chain is {to_hex(block.hash)}, not {to_hex(block_hash)}"
         return [*faults, Fault(message, seq)], unasked
     channels = facts.channels.values() if channel_id is None else _one(facts, channel_id)
+    if not gathered.dropped_count:
+        ids = {channel.channel_id for channel in channels}
+        faults += await unrecorded(reader, gathered, facts, ids)
     try:
         faults += await _holdings(reader, channels, block)
     except RpcError as error:

@@ -21,3 +21,6 @@ blocks, and 300 bytes each until then."""
 COLLECTION_THRESHOLD = 100_000
 """Objects that may be made, less those given back, before Python looks for circles among the
 youngest: about 20 MB."""
+
+CHAIN_STRETCH_BLOCK_COUNT = 500
+"""Blocks whose logs are asked for in one call; halved where an endpoint finds that too much."""

@@ -36,7 +36,8 @@ class Told:
     def ask(self, **changes: object) -> list[str]:
         """What the chain says of it, with some of what was gathered changed."""
         gathered = ChainFactsCheck()
-        gathered.facts, gathered.processed = self.gathered.facts, self.gathered.processed
+        for name in ("facts", "processed", "known_from"):
+            setattr(gathered, name, getattr(self.gathered, name))
         for name, value in changes.items():
             setattr(gathered, name, value)
         faults, unasked = compare((self.network.chain.url,), gathered, self.facts, self.node)
@@ -72,12 +73,25 @@ def test_an_honest_log_tells_what_the_chain_tells(told: Told) -> None:
 
 def test_a_log_that_is_not_on_the_chain_is_named(told: Told) -> None:
     (fact,) = told.gathered.facts
-    (message,) = told.ask(facts=[replace(fact, tx_hash=b"\x01" * 32)])
-    assert "the chain has no Deposited of channel 0x" in message
-    (message,) = told.ask(facts=[replace(fact, block_num=fact.block_num - 1)])
-    assert "the chain has no Deposited" in message
+    for wrong in (
+        replace(fact, tx_hash=b"\x01" * 32),
+        replace(fact, block_num=fact.block_num - 1),
+    ):
+        missing, unrecorded = told.ask(facts=[wrong])
+        assert "the chain has no Deposited of channel 0x" in missing
+        assert "no record tells of Deposited" in unrecorded
     (message,) = told.ask(facts=[replace(fact, held=7)])
     assert "other values" in message
+
+
+def test_a_log_of_the_chain_that_is_in_no_record_is_named(told: Told) -> None:
+    (fact,) = told.gathered.facts
+    (message,) = told.ask(facts=[])
+    assert message == (
+        f"no record tells of Deposited of channel 0x{fact.channel_id.hex()}: "
+        f"block {fact.block_num}, transaction 0x{fact.tx_hash.hex()}"
+    )
+    assert told.ask(facts=[], known_from={}) == []
 
 
 def test_another_block_at_the_same_height_is_named(told: Told) -> None:
