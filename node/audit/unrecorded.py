@@ -1,9 +1,9 @@
 """What happened to our channels on the chain and no record tells of.
 
 Only what the log must have is asked for: logs up to the last block that it says was processed,
-about channels that it knew by then. Whoever proposes a channel knows its id before we do and may deposit
-early, so a stranger's log counts from the first block that was processed behind the channel's
-record, our own transactions' from the last block before it.
+about channels that it knew by then. Whoever proposes a channel knows its id before we do and may
+deposit early, so a stranger's log counts from the first block that was processed behind the
+channel's record, our own transactions' from the last block before it.
 """
 
 from __future__ import annotations
