@@ -46,6 +46,8 @@ class Check:
 
     name: ClassVar[str] = ""
     """Of its findings."""
+    is_of_channels: ClassVar[bool] = True
+    """False: it says nothing of one channel, so an audit of one does without it."""
     judges: ClassVar[tuple[type[Event], ...] | None] = ()
     """The records that `check` judges; None for every one."""
 

@@ -23,6 +23,7 @@ class DigestCheck(Check):
     """
 
     name = "fold"
+    is_of_channels = False
     judges: ClassVar[tuple[type[Event], ...] | None] = (StateDigestRecorded,)
 
     def __init__(self) -> None:

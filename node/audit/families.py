@@ -25,6 +25,7 @@ class FamilyCheck(Check):
     """Gathers from the records what each family must hold; compares when all were read."""
 
     name = "families"
+    is_of_channels = False
 
     def __init__(self) -> None:
         self._turns = ExpectedTurns()

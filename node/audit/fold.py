@@ -11,9 +11,9 @@ class FoldCheck:
 
     name = "fold"
 
-    def __init__(self) -> None:
-        self.state: NodeState | None = NodeState()
-        """The fold so far; None once it could not go on."""
+    def __init__(self, *, is_wanted: bool = True) -> None:
+        self.state: NodeState | None = NodeState() if is_wanted else None
+        """The fold so far; None once it could not go on, and if nobody wants it."""
 
     def check(self, entry: Entry) -> Iterator[str]:
         """Fold the record."""

@@ -24,6 +24,7 @@ class HeadCheck(Check):
     """Builds the tree from the records it is shown, and holds every head against it."""
 
     name = "heads"
+    is_of_channels = False
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts

@@ -80,11 +80,16 @@ class Judge:
         self._by_blocks = by_blocks
         self.facts = Facts()
         batches = BatchCheck(self.facts)
-        self._checks = families(self.facts, batches, others)
+        is_whole = self._scope.channel_id is None
+        self._checks = tuple(
+            check
+            for check in families(self.facts, batches, others)
+            if is_whole or check.is_of_channels
+        )
         self._runs = VoucherRuns(self.facts, batches)
         self._chain = ChainCheck()
         self._record = RecordCheck()
-        self._fold = FoldCheck()
+        self._fold = FoldCheck(is_wanted=is_whole)
         self._of_kind: dict[type[Event], list[Check]] = {}
         self._stops: dict[int, list[Check]] = {}
         self.on_ground = True

@@ -1,8 +1,9 @@
 """A part of an audit: from a record on, or of one channel.
 
 All records are read whatever the part is, their bytes, numbers and chain of hashes checked, and
-what they say is folded: later records stand on them. But what lies outside is taken for granted:
-no rule is reported there and no signature looked at, which is most of an audit's time.
+what they say is taken in: later records stand on them. But what lies outside is taken for granted:
+no rule is reported there and no signature looked at. An audit of one channel does without the fold
+and everything that is compared with it, for they are of the whole node.
 """
 
 from dataclasses import dataclass, field
@@ -54,8 +55,9 @@ class Scope:
         if self.channel_id is not None:
             said.append(
                 f"all but channel {to_hex(self.channel_id)}: bytes and chain of hashes were "
-                "checked; what other records say was taken for granted, neither signatures nor "
-                "digests of the state looked at, nor the families beside the records"
+                "checked; what other records say was taken for granted, neither their signatures "
+                "nor digests of the state, snapshots, heads and the tree looked at, nor what else "
+                "stands beside the records: index, signed turns, outbox"
             )
         return said
 

@@ -31,6 +31,7 @@ class SnapshotCheck(Check):
     """What a start could begin from is what the log says."""
 
     name = "snapshots"
+    is_of_channels = False
 
     def __init__(self) -> None:
         self._manifests: dict[int, Manifest] = {}

@@ -1,12 +1,17 @@
 """`tally audit`: sound logs, damaged logs, and what is no log."""
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
 from node.cli.audit import place
+from scripts.benchmarks.sound_logs import payees_log
 from tests.support.daemons import Network
+from tests.support.terminal import at_a_terminal
+
+ERASED_LINE, HIDDEN_CURSOR, SHOWN_CURSOR = "\x1b[2K", "\x1b[?25l", "\x1b[?25h"
 
 
 def test_what_is_no_log_is_one_error(tally_json, tmp_path: Path) -> None:
@@ -33,6 +38,24 @@ def test_a_place_is_said_once(
 ) -> None:
     item = {"seq": seq, "last_seq": last_seq, "file": file, "message": message}
     assert place(item) == place_text
+
+
+def test_a_terminal_shows_rate_and_time_left_and_then_the_report_alone(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    payees_log(log, 3_000)
+    shown = at_a_terminal(
+        "import os, sys; os.environ |= {'TERM': 'xterm', 'COLUMNS': '80'}; import node.cli; "
+        f"sys.argv = ['tally', 'audit', {str(log)!r}]; node.cli.main()",
+        [],
+    )
+    bar, _, behind = shown.rpartition(ERASED_LINE)
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", bar)
+    last = plain.rstrip().splitlines()[-1].rpartition("Auditing")[2]
+    assert re.search(r" 3001/3001 records, [0-9,]+/s, left: 0:00:00$", last), last
+    assert (bar.count(HIDDEN_CURSOR), bar.count(SHOWN_CURSOR)) == (1, 1)
+    assert behind.splitlines()[0] == f"{log}: 3001 records"
+    assert behind.splitlines()[-1] == "Nothing to find fault with."
+    assert "\x1b" not in behind
 
 
 @pytest.mark.e2e
