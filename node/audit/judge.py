@@ -21,6 +21,7 @@ from node.audit.funds import FundsCheck
 from node.audit.heads import HeadCheck
 from node.audit.hub import HubCheck
 from node.audit.ledgers import LedgerCheck
+from node.audit.outbox import OutboxCheck
 from node.audit.reader import Block, Gap, LogReader, Stored
 from node.audit.records import ChainCheck, RecordCheck
 from node.audit.report import NOTE, Finding
@@ -38,7 +39,9 @@ from node.verify.claims import Said
 from protocols.events import Event, LogTailCut, NodeRestored
 
 
-def families(facts: Facts, batches: BatchCheck, others: Sequence[Check]) -> tuple[Check, ...]:
+def families(
+    facts: Facts, fold: FoldCheck, batches: BatchCheck, others: Sequence[Check]
+) -> tuple[Check, ...]:
     """All families, in the order in which they speak of a record.
 
     A new one is added before `others`, which are of this audit alone.
@@ -54,6 +57,7 @@ def families(facts: Facts, batches: BatchCheck, others: Sequence[Check]) -> tupl
         HubCheck(facts),
         TransactionCheck(facts),
         ObjectiveCheck(facts),
+        OutboxCheck(fold),
         FamilyCheck(),
         HeadCheck(facts),
         BookCheck(facts),
@@ -81,15 +85,15 @@ class Judge:
         self.facts = Facts()
         batches = BatchCheck(self.facts)
         is_whole = self._scope.channel_id is None
+        self._fold = FoldCheck(is_wanted=is_whole)
         self._checks = tuple(
             check
-            for check in families(self.facts, batches, others)
+            for check in families(self.facts, self._fold, batches, others)
             if is_whole or check.is_of_channels
         )
         self._runs = VoucherRuns(self.facts, batches)
         self._chain = ChainCheck()
         self._record = RecordCheck()
-        self._fold = FoldCheck(is_wanted=is_whole)
         self._of_kind: dict[type[Event], list[Check]] = {}
         self._stops: dict[int, list[Check]] = {}
         self.on_ground = True

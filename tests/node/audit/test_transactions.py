@@ -91,6 +91,19 @@ def test_a_second_deposit_waits_for_the_failure_of_the_first() -> None:
     assert not any(words in message for _, message in messages(TransactionCheck, refused))
 
 
+def test_what_was_mined_in_a_replaced_block_is_mined_again() -> None:
+    _, mined = nth(alice(), MINED)
+    for fork_block_num, words in ((mined.block_num, None), (mined.block_num + 1, "ended before")):
+        reorged = events.ChainReorged(fork_block_num, b"\x01" * 32, b"\x02" * 32)
+        history = alice()
+        place = history.index(mined) + 1
+        history[place:place] = [reorged, mined]
+        if words is None:
+            assert messages(TransactionCheck, history) == []
+        else:
+            one(history, words, MINED, 1)
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
