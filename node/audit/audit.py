@@ -13,7 +13,7 @@ from node.audit.facts import Facts
 from node.audit.judge import Judge
 from node.audit.limits import COLLECTION_THRESHOLD
 from node.audit.reader import Block, Gap, LogReader
-from node.audit.report import NOTE, AuditReport, Finding
+from node.audit.report import END, NOTE, AuditReport, Finding
 from node.audit.scope import Scope
 from node.audit.verdicts import Verdicts
 from node.store.errors import LogDamaged, LogMissing
@@ -206,4 +206,4 @@ class _Run:
         last = self.judge.last.event if self.judge.last is not None else None
         if not isinstance(last, StateDigestRecorded) or not last.clean_stop:
             message = "not stopped cleanly: the last record is no digest of a clean stop"
-            self.report.add(Finding(records - 1, "end", message, severity=NOTE))
+            self.report.add(Finding(records - 1, END, message, severity=NOTE))

@@ -1,4 +1,4 @@
-"""What records put beside themselves: entries of the index and of the signed turns.
+"""What records put beside themselves: entries of the index, of signed turns, processed blocks.
 
 Of millions of them an audit keeps sums: each entry's hash, added up by chunks of the log. Equal
 sums say that both sides hold the same; where they differ, the entries are looked at one by one,
@@ -21,15 +21,17 @@ from node.audit.reader import LogReader
 from node.store import kv
 from node.store.batch import (
     ANSWERS_REQUEST,
+    BLOCK_PREFIX,
     DIGESTS_ENTITY,
     INDEXED_FIELDS,
     NO_TARGET,
+    block_key,
     request_entity,
     turn_key,
 )
 from node.store.index import ENTITY_SIZE_BYTES, single_keys
 from node.store.record import CHAIN_SIZE_BYTES, SEQ_SIZE_BYTES, seq_key
-from protocols.events import Event, StateDigestRecorded, StateSigned
+from protocols.events import ChainBlockProcessed, Event, StateDigestRecorded, StateSigned
 from protocols.ledger_events import (
     LedgerUpdateProposed,
     LedgerUpdateReceived,
@@ -153,25 +155,32 @@ class ExpectedIndex:
         return difference
 
 
-class ExpectedTurns:
-    """The signed turns as the records want them."""
+class ExpectedPairs:
+    """Keys and values as the records of some kinds want them; of one key the last one counts."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        kinds: Iterable[type[Event]],
+        pair_of: Callable[[Entry], tuple[bytes, bytes]],
+        found: Callable[[LogReader], Iterable[tuple[bytes, bytes]]],
+    ) -> None:
+        """`pair_of` is asked of records of these kinds; `found` reads what is there."""
+        self._kinds = frozenset(kinds)
+        self._pair_of = pair_of
+        self._found = found
         self._sum = self._count = 0
 
     def take(self, entries: Sequence[Entry]) -> None:
         """Note what records must have."""
         for entry in entries:
-            if type(entry.event) in _SIGNING_KINDS:
-                turn = signed_turn(entry.event)
-                assert turn is not None
-                self._sum += hash(add(*turn))
+            if type(entry.event) in self._kinds:
+                self._sum += hash(add(*self._pair_of(entry)))
                 self._count += 1
 
     def difference(self, reader: LogReader, record_count: int) -> Difference:
-        """Between the family and what the records want; raises `KeyValueDamaged`."""
+        """Between what is there and what the records want; raises `KeyValueDamaged`."""
         count = found_sum = 0
-        for key, value in reader.entries(kv.SIGNED_TURNS):
+        for key, value in self._found(reader):
             found_sum += hash(key + value)
             count += 1
         difference = Difference()
@@ -179,18 +188,38 @@ class ExpectedTurns:
             return difference
         parts = max(count, self._count) // COMPARED_KEY_COUNT_MAX + 1
         for part in range(parts):
-            expected = {
-                turn[0]: turn[1]
+            wanted = (
+                self._pair_of(entry)
                 for entry in _entries(reader, 0, record_count)
-                if (turn := signed_turn(entry.event)) is not None and hash(turn[0]) % parts == part
-            }
-            found = {
-                key: value
-                for key, value in reader.entries(kv.SIGNED_TURNS)
-                if hash(key) % parts == part
-            }
+                if type(entry.event) in self._kinds
+            )
+            expected = {key: value for key, value in wanted if hash(key) % parts == part}
+            pairs = self._found(reader)
+            found = {key: value for key, value in pairs if hash(key) % parts == part}
             difference.count(expected, found)
         return difference
+
+
+def expected_turns() -> ExpectedPairs:
+    """The signed turns."""
+    return ExpectedPairs(
+        _SIGNING_KINDS, _signed_turn, lambda reader: reader.entries(kv.SIGNED_TURNS)
+    )
+
+
+def expected_blocks() -> ExpectedPairs:
+    """Which record processed which block; what else is said of the log is not compared."""
+    return ExpectedPairs(
+        (ChainBlockProcessed,),
+        lambda entry: (block_key(entry.event.block_num), seq_key(entry.seq)),  # type: ignore[attr-defined]
+        lambda reader: (p for p in reader.entries(kv.META) if p[0].startswith(BLOCK_PREFIX)),
+    )
+
+
+def _signed_turn(entry: Entry) -> tuple[bytes, bytes]:
+    turn = signed_turn(entry.event)
+    assert turn is not None, "asked of signing events only"
+    return turn
 
 
 def _stands_for(key: bytes, value: bytes) -> tuple[list[bytes], bytes]:

@@ -4,17 +4,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from node.audit.checks import Check, Fault, Ground
 from node.audit.entry import Entry
-from node.audit.expected import Difference, ExpectedIndex, ExpectedTurns
+from node.audit.expected import Difference, ExpectedIndex, expected_blocks, expected_turns
 from node.audit.messagepack import unpack
-from node.audit.reader import LogReader
 from node.store import kv
-from node.store.batch import BLOCK_PREFIX, block_key
 from node.store.damage import file_in
 from node.store.kv import KeyValueDamaged
-from node.store.record import seq_key
 from protocols.channel import PREFUND_TURN
 from protocols.effects import message_key, reading_key, transaction_key
-from protocols.events import ChainBlockProcessed
 from protocols.node_state import NodeState
 from protocols.transactions import is_pending
 
@@ -28,18 +24,15 @@ class FamilyCheck(Check):
     is_of_channels = False
 
     def __init__(self) -> None:
-        self._turns = ExpectedTurns()
+        self._turns = expected_turns()
         self._index = ExpectedIndex()
-        self._blocks: dict[bytes, bytes] = {}
+        self._blocks = expected_blocks()
 
     def take(self, entries: Sequence[Entry]) -> Iterable[tuple[int, str]]:
         """Note what these records must have put beside themselves."""
         self._index.take(entries)
         self._turns.take(entries)
-        for entry in entries:
-            event = entry.event
-            if type(event) is ChainBlockProcessed:
-                self._blocks[block_key(event.block_num)] = seq_key(entry.seq)
+        self._blocks.take(entries)
         return ()
 
     def finish(self, ground: Ground) -> Iterator[Fault]:
@@ -51,7 +44,7 @@ class FamilyCheck(Check):
         count = ground.record_count
         yield from _family(kv.SIGNED_TURNS, lambda: self._turns.difference(reader, count))
         yield from _family(kv.ENTITY, lambda: self._index.difference(reader))
-        yield from _family(kv.META, lambda: _between(self._blocks, _blocks(reader)))
+        yield from _family(kv.META, lambda: self._blocks.difference(reader, count))
         try:
             outbox = dict(reader.entries(kv.OUTBOX))
         except KeyValueDamaged as error:
@@ -64,17 +57,6 @@ class FamilyCheck(Check):
 def _unreadable(family: str, error: KeyValueDamaged) -> Fault:
     message = f"family {family} cannot be read (it holds no records): {error}"
     return Fault(message, file=file_in(str(error)))
-
-
-def _blocks(reader: LogReader) -> Iterator[KeyAndValue]:
-    """Which record processed which block; what else is said of the log is not compared."""
-    return (pair for pair in reader.entries(kv.META) if pair[0].startswith(BLOCK_PREFIX))
-
-
-def _between(expected: dict[bytes, bytes], found: Iterable[KeyAndValue]) -> Difference:
-    difference = Difference()
-    difference.count(expected, dict(found))
-    return difference
 
 
 def _family(family: str, compare: Callable[[], Difference]) -> Iterator[Fault]:

@@ -5,10 +5,17 @@ from dataclasses import dataclass, field
 FINDING_COUNT_MAX = 200
 """Findings kept: one wrong byte can make every later line of a log wrong."""
 
+NOTE_COUNT_MAX = 200
+"""Notes kept, but for that of the log's end: a clock that was set back is worth one for each record
+until it has caught up."""
+
 FAULT = "fault"
 """The log is damaged, or its node broke a rule."""
 NOTE = "note"
 """Worth knowing, and no fault: the node was killed, or a tail was cut and recorded."""
+
+END = "end"
+"""Of the note about how the log ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,8 @@ class AuditReport:
     """What was taken for granted because the caller asked for a part of the audit only."""
     dropped_count: int = 0
     """Faults beyond FINDING_COUNT_MAX, counted only."""
+    dropped_note_count: int = 0
+    """Notes beyond NOTE_COUNT_MAX, counted only."""
 
     @property
     def is_sound(self) -> bool:
@@ -55,7 +64,10 @@ class AuditReport:
     def add(self, finding: Finding) -> None:
         """Keep a finding where it belongs."""
         if finding.severity == NOTE:
-            self.notes.append(finding)
+            if len(self.notes) < NOTE_COUNT_MAX or finding.check == END:
+                self.notes.append(finding)
+            else:
+                self.dropped_note_count += 1
         elif len(self.findings) < FINDING_COUNT_MAX:
             self.findings.append(finding)
         else:

@@ -24,7 +24,7 @@ def audit_document(
     log: Path, progress: Callable[[int, int], None] | None = None, plan: "AuditPlan | None" = None
 ) -> dict[str, Any]:
     """The audit's report as JSON values: log, records, assumed, findings, notes,
-    dropped_findings."""
+    dropped_findings, dropped_notes."""
     import msgspec
 
     from node.audit import audit as audit_log
@@ -38,6 +38,7 @@ def audit_document(
         "findings": [msgspec.to_builtins(finding) for finding in report.findings],
         "notes": [msgspec.to_builtins(note) for note in report.notes],
         "dropped_findings": report.dropped_count,
+        "dropped_notes": report.dropped_note_count,
     }
 
 
@@ -132,8 +133,8 @@ def _say(document: dict[str, Any]) -> None:
     for kind in ("findings", "notes"):
         for item in document[kind]:
             say(f"  {kind[:-1]}: {place(item)}{item['message']}")
-    if document["dropped_findings"]:
-        say(f"  and {document['dropped_findings']} findings more")
+        if document[f"dropped_{kind}"]:
+            say(f"  and {document[f'dropped_{kind}']} {kind} more")
     say("The log is not sound." if document["findings"] else "Nothing to find fault with.")
 
 

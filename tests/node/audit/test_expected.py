@@ -6,12 +6,23 @@ import pytest
 
 from node.audit import expected as module
 from node.audit.entry import decode_entry
-from node.audit.expected import Difference, ExpectedIndex, ExpectedTurns, index_keys, signed_turn
+from node.audit.expected import (
+    Difference,
+    ExpectedIndex,
+    expected_blocks,
+    expected_turns,
+    index_keys,
+    signed_turn,
+)
 from node.audit.reader import LogReader
+from node.store.batch import block_key
 from node.store.kv import ENTITY, SIGNED_TURNS
-from node.store.record import CHAIN_SIZE_BYTES
+from node.store.log import EventLog
+from node.store.record import CHAIN_SIZE_BYTES, encode_record, seq_key
 from node.store.rocks import RocksKeyValue
+from protocols import events
 from scripts.benchmarks import sound_logs
+from tests.support.logs import GENESIS
 
 COUNT = 900
 
@@ -30,7 +41,7 @@ def differences(path: Path) -> tuple[Difference, Difference]:
     reader = LogReader.open(path)
     try:
         entries = [decode_entry(v[CHAIN_SIZE_BYTES:]) for _, v in reader.values(0, 10_000)]
-        index, turns = ExpectedIndex(), ExpectedTurns()
+        index, turns = ExpectedIndex(), expected_turns()
         for start in range(0, len(entries), 25):
             index.take(entries[start : start + 25])
             turns.take(entries[start : start + 25])
@@ -99,3 +110,27 @@ def test_sums_are_of_the_keys_of_each_record(tmp_path: Path) -> None:
     assert sum(index._sums.values()) == sum(map(hash, keys))
     turns = dict(turn for entry in entries if (turn := signed_turn(entry.event)) is not None)
     assert turns == held(tmp_path, SIGNED_TURNS)
+
+
+def test_the_last_record_of_a_block_counts(tmp_path: Path) -> None:
+    """After a restore the same blocks are processed again."""
+    processed = [events.ChainBlockProcessed(number, bytes(32)) for number in (5, 6, 6, 7)]
+    log = EventLog.open(tmp_path)
+    for event in (GENESIS, *processed):
+        sound_logs.write(log, [event])
+    log.close()
+    blocks, reader = expected_blocks(), LogReader.open(tmp_path)
+    try:
+        blocks.take([decode_entry(v[CHAIN_SIZE_BYTES:]) for _, v in reader.values(0, 10)])
+        assert blocks.difference(reader, 5) == Difference()
+        blocks.take([decode_entry(encode_record(5, 9, None, processed[0]))])
+        assert blocks.difference(reader, 5) == Difference()
+    finally:
+        reader.close()
+    edit(tmp_path, "meta", {block_key(6): seq_key(2), block_key(8): seq_key(4)})
+    reader = LogReader.open(tmp_path)
+    try:
+        difference = blocks.difference(reader, 5)
+    finally:
+        reader.close()
+    assert (difference.changed, difference.extra, difference.missing) == (1, 1, 0)

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from node.audit.report import FINDING_COUNT_MAX, NOTE, AuditReport, Finding
+from node.audit.report import END, FINDING_COUNT_MAX, NOTE, NOTE_COUNT_MAX, AuditReport, Finding
 
 
 def test_a_note_is_kept_apart_from_the_faults() -> None:
@@ -20,6 +20,15 @@ def test_faults_beyond_the_bound_are_counted_only() -> None:
         report.add(Finding(seq, "chain", "broken"))
     assert len(report.findings) == FINDING_COUNT_MAX
     assert report.dropped_count == 5
+
+
+def test_notes_beyond_the_bound_are_counted_but_for_that_of_the_end() -> None:
+    report = AuditReport("log")
+    for seq in range(NOTE_COUNT_MAX + 5):
+        report.add(Finding(seq, "record", "its time is before", severity=NOTE))
+    report.add(Finding(9, END, "not stopped cleanly", severity=NOTE))
+    assert (len(report.notes), report.dropped_note_count) == (NOTE_COUNT_MAX + 1, 5)
+    assert report.notes[-1].check == END
 
 
 def test_a_finding_is_plain_data() -> None:
