@@ -58,18 +58,27 @@ def audit(
     log: Annotated[Path, typer.Argument(metavar="LOG", help="A node's data directory.")],
     from_seq: Annotated[
         int,
-        typer.Option("--from", metavar="SEQ", min=0, help="Judge from this record on."),
+        typer.Option(
+            "--from",
+            metavar="SEQ",
+            min=0,
+            help="Judge from this record on; read all, check bytes and chain of all.",
+        ),
     ] = 0,
     channel: Annotated[
         str | None,
-        typer.Option("--channel", metavar="ID", help="Judge what concerns this channel only."),
+        typer.Option(
+            "--channel",
+            metavar="ID",
+            help="Judge what concerns this channel only; read all, check bytes and chain of all.",
+        ),
     ] = None,
     rpc: Annotated[
         list[str] | None,
         typer.Option(
             "--rpc",
             metavar="URL",
-            help="Compare with the chain behind this endpoint, too; the first that answers counts.",
+            help="Compare with the chain behind this endpoint, both ways; the first that answers.",
         ),
     ] = None,
     as_json: AsJson = False,
