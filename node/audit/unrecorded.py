@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterable
+from itertools import chain
 
 from node.audit.chain_facts import LOG_NAMES, ChainFact, ChainFactsCheck
 from node.audit.checks import Fault
@@ -41,7 +42,7 @@ async def unrecorded(
     }
     if not known:
         return []
-    ours = set(facts.tx_hashes.values())
+    ours = {*facts.tx_hashes.values(), *chain.from_iterable(facts.replaced_hashes.values())}
     recorded = Counter(map(_place_of_fact, gathered.facts))
     faults = []
     first_num = min(at.before for at in known.values()) + 1
