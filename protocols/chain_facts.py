@@ -8,9 +8,18 @@ Logs of channels that are not ours, and logs that were recorded before, lead to 
 from __future__ import annotations
 
 from protocols import events
+from protocols.abi import encode_outcome
+from protocols.adjudication import ChainStatus, exit_of
 from protocols.chain_reducers import mined_from
-from protocols.channel import Channel, confirmed_holdings, funding_terms, supported_final
+from protocols.channel import (
+    Channel,
+    confirmed_holdings,
+    funding_terms,
+    signed_final,
+    supported_final,
+)
 from protocols.draft import Draft
+from protocols.exit_events import ChallengeExpired, OutcomePaid, OutcomeReclaimed
 from protocols.inputs import (
     ChainHead,
     ChainLog,
@@ -37,9 +46,10 @@ RECORDED_LOGS = frozenset(
         "Checkpointed",
         "Concluded",
         "OutcomePaid",
+        "OutcomeReclaimed",
     }
 )
-"""The adjudicator's logs that change what we believe of a directly funded channel."""
+"""The adjudicator's logs that change what we believe of a channel."""
 
 
 def receive_log(draft: Draft, log: ChainLog) -> ChannelId | None:
@@ -66,6 +76,9 @@ def _is_observed(channel: Channel, log: ChainLog) -> bool:
 def _observe(draft: Draft, channel: Channel, log: ChainLog) -> None:
     # AllocationUpdated names the asset by its place in the outcome, Deposited by its address.
     asset = log.asset if log.log_name == "Deposited" else funding_terms(channel).asset
+    outcome = log.candidate_outcome
+    if log.log_name == "Concluded":
+        outcome = _concluded_outcome(channel)
     draft.emit(
         events.ChainLogObserved(
             log.channel_id,
@@ -78,8 +91,23 @@ def _observe(draft: Draft, channel: Channel, log: ChainLog) -> None:
             asset,
             amount_to_bytes(log.amount),
             log.number,
+            log.turn_num,
+            log.candidate_state_hash,
+            outcome,
+            log.indices,
+            tuple(map(amount_to_bytes, log.amounts)),
+            log.target,
         )
     )
+
+
+def _concluded_outcome(channel: Channel) -> bytes:
+    """What the channel was concluded with: no final state counts that we did not sign.
+
+    All may have signed before we heard so. Empty if a cut tail made us forget it.
+    """
+    final = supported_final(channel) or signed_final(channel, channel.my_index)
+    return b"" if final is None else encode_outcome(channel.state(final).outcome)
 
 
 def _confirm(draft: Draft, channel: Channel, log: ChainLog) -> None:
@@ -108,7 +136,28 @@ def _confirm(draft: Draft, channel: Channel, log: ChainLog) -> None:
             turn_num = None if final is None else final.turn_num
             draft.emit(events.ChannelConcluded(*_place(log), turn_num, log.tx_hash))
         case "OutcomePaid":
+            draft.emit(
+                OutcomePaid(
+                    *_place(log),
+                    log.log_index,
+                    log.asset_index,
+                    log.indices,
+                    tuple(map(amount_to_bytes, log.amounts)),
+                    log.tx_hash,
+                )
+            )
             _withdrawals(draft, channel, log)
+        case "OutcomeReclaimed":
+            draft.emit(
+                OutcomeReclaimed(
+                    *_place(log),
+                    log.log_index,
+                    log.asset_index,
+                    log.target,
+                    amount_to_bytes(log.amount),
+                    log.tx_hash,
+                )
+            )
 
 
 def _place(log: ChainLog) -> tuple[ChannelId, int, int]:
@@ -127,11 +176,10 @@ def _deposit(channel: Channel, log: ChainLog) -> events.DepositDetected:
 
 
 def _withdrawals(draft: Draft, channel: Channel, log: ChainLog) -> None:
-    """M4: the outcome is the fold of what the contract says it paid, from the finalised state."""
-    final = supported_final(channel)
-    if final is None or log.asset_index != 0:
+    """M4: who was paid follows from the outcome that stood before, places and all."""
+    exit_ = None if channel.adjudicated is None else exit_of(channel.adjudicated.outcome)
+    if exit_ is None or log.asset_index != 0:
         return
-    (exit_,) = channel.state(final).outcome
     for index, amount in zip(log.indices, log.amounts, strict=True):
         if index >= len(exit_.allocations):
             continue
@@ -171,10 +219,30 @@ def receive_reading(draft: Draft, reading: ChannelRead) -> ChannelId | None:
     return reading.channel_id
 
 
-def receive_head(draft: Draft, head: ChainHead) -> None:
-    """The cursor moves on: a restart reads from the next block."""
-    if head.processed_block_num > draft.state.node.processed_block_num:
-        draft.emit(events.ChainBlockProcessed(head.processed_block_num, head.processed_block_hash))
+def receive_head(draft: Draft, head: ChainHead) -> list[ChannelId]:
+    """The cursor moves on: a restart reads from the next block, and challenges may have expired.
+
+    The disputed channels, for whoever acts on them.
+    """
+    if head.processed_block_num <= draft.state.node.processed_block_num:
+        return []
+    now_s = head.processed_block_time_s
+    draft.emit(
+        events.ChainBlockProcessed(head.processed_block_num, head.processed_block_hash, now_s)
+    )
+    disputed = sorted(draft.base.unconfirmed.disputed)
+    for channel_id in disputed:
+        channel = draft.state.channels[channel_id]
+        known = channel.adjudicated
+        if channel.chain_status != ChainStatus.CHALLENGED or known is None:
+            continue
+        # All confirmed logs up to this block came before it: nobody answered.
+        if 0 < known.finalizes_at <= now_s:
+            draft.begin_anew()
+            draft.emit(
+                ChallengeExpired(channel_id, known.finalizes_at, head.processed_block_num, now_s)
+            )
+    return disputed
 
 
 def receive_reorg(draft: Draft, reorg: ChainReorg) -> None:

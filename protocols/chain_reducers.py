@@ -88,6 +88,7 @@ def _block_processed(state: NodeState, event: events.ChainBlockProcessed, time_m
         state.node,
         processed_block_num=event.block_num,
         processed_block_hash=event.block_hash,
+        processed_block_time_s=event.block_time_s,
     )
     state.unconfirmed.process(event.block_num)
 

@@ -14,13 +14,22 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from protocols.abi import decode_state
+from protocols.adjudication import FINALISED as FINALISED
+from protocols.adjudication import (
+    Adjudicated,
+    after_log,
+    exit_of,
+    status_after,
+)
+from protocols.adjudication import ChainStatus as ChainStatus
+from protocols.adjudication import ObservedLog as ObservedLog
 from protocols.compact_state import compacted, expanded, split_of
 from protocols.crypto import KnownSigner, known_signer_from_signature
 from protocols.ledger import Ledger
-from protocols.outcome import SIMPLE, address_of_destination, is_external, total
+from protocols.outcome import GUARANTEE, SingleAssetExit, destination_of, is_external, total
 from protocols.sharing import shared
 from protocols.state import FixedPart, State, state_from_encoding
-from protocols.types import Address, Bytes32, ChannelId, StateHash
+from protocols.types import Address, ChannelId, StateHash
 from protocols.voucher import Vouchers
 
 PREFUND_TURN = 0
@@ -40,17 +49,10 @@ class ChannelStatus(StrEnum):
     OPEN = "open"
     CLOSING = "closing"
     CHALLENGED = "challenged"
+    EXPIRED = "expired"
     CONCLUDED = "concluded"
     CLOSED = "closed"
     REJECTED = "rejected"
-
-
-class ChainStatus(StrEnum):
-    """What the adjudicator says about a channel."""
-
-    OPEN = "open"
-    CHALLENGED = "challenged"
-    CONCLUDED = "concluded"
 
 
 class SignedTurn(Struct, frozen=True, array_like=True, gc=False):
@@ -78,19 +80,6 @@ class Holding(Struct, frozen=True, array_like=True, gc=False):
 
     asset: Address
     confirmed: int
-
-
-class ObservedLog(Struct, frozen=True, array_like=True, gc=False):
-    """A log seen at depth 0 that is not confirmed yet."""
-
-    log_name: str
-    block_num: int
-    block_hash: Bytes32
-    tx_hash: Bytes32
-    log_index: int
-    asset: Address
-    amount: int
-    number: int
 
 
 class FinalRequest(Struct, frozen=True, array_like=True, gc=False):
@@ -139,6 +128,8 @@ class Channel(Struct, frozen=True, array_like=True):
     """(block number, log index) up to which all logs count; index -1: all before the block."""
     chain_status: str = ChainStatus.OPEN
     """As of the confirmed logs; `observed_chain_status` adds the others."""
+    adjudicated: Adjudicated | None = None
+    """What the adjudicator keeps of it, as of the confirmed logs; None before it kept anything."""
     withdrawn: tuple[tuple[Address, int], ...] = ()
     """What the chain paid out to whom, confirmed."""
     vouchers: Vouchers = Vouchers()
@@ -268,25 +259,11 @@ def observed_holdings(channel: Channel, asset: Address) -> int:
     return amount
 
 
-_STATUS_AFTER = {
-    "ChallengeRegistered": ChainStatus.CHALLENGED,
-    "ChallengeCleared": ChainStatus.OPEN,
-    "Checkpointed": ChainStatus.OPEN,
-    "Concluded": ChainStatus.CONCLUDED,
-}
-"""What a log makes of the chain's view of a channel; logs not named here leave it."""
-
-
-def chain_status_after(status: str, log_name: str) -> str:
-    """The adjudicator's status of a channel after one more log."""
-    return _STATUS_AFTER.get(log_name, status)
-
-
 def observed_chain_status(channel: Channel) -> str:
     """The adjudicator's status at depth 0: what defence and payments act on (M11, M19)."""
     status = channel.chain_status
     for log in channel.observed:
-        status = chain_status_after(status, log.log_name)
+        status = status_after(status, log.log_name)
     return status
 
 
@@ -323,26 +300,55 @@ def next_own_final_turn(channel: Channel) -> int:
     return max(next_final_turn(channel), channel.final_turn_min)
 
 
-def is_withdrawn(channel: Channel) -> bool:
-    """True once the chain paid out everything the final state owes to addresses.
+def observed_adjudicated(channel: Channel) -> Adjudicated:
+    """What the adjudicator keeps at depth 0: what the next transaction meets (M19)."""
+    known = channel.adjudicated or Adjudicated()
+    for log in channel.observed:
+        known = after_log(known, log)
+    return known
 
-    Without the final state (a cut tail forgot it, M27): once the chain holds nothing any more.
+
+def is_finalised(channel: Channel) -> bool:
+    """True once no state can be registered any more, as of the confirmed logs and blocks."""
+    return channel.chain_status in FINALISED
+
+
+def own_rest(channel: Channel, exit_: SingleAssetExit) -> int:
+    """What an outcome of the channel owes our address beside guarantees."""
+    mine = destination_of(channel.me)
+    return sum(a.amount for a in exit_.allocations if a.destination == mine)
+
+
+def own_guarantees(channel: Channel, exit_: SingleAssetExit) -> list[int]:
+    """The places of the guarantees in an outcome of the channel that are given back to us."""
+    mine = destination_of(channel.me)
+    return [
+        place
+        for place, share in enumerate(exit_.allocations)
+        if share.allocation_type == GUARANTEE and mine in (share.metadata[:32], share.metadata[32:])
+    ]
+
+
+def is_withdrawn(channel: Channel) -> bool:
+    """True once the chain paid out all that is ours, as of the confirmed logs.
+
+    Without the outcome (a cut tail forgot the final state, M27): once the chain holds nothing any
+    more.
     """
-    if channel.chain_status != ChainStatus.CONCLUDED:
+    if not is_finalised(channel):
         return False
-    final = supported_final(channel)
-    if final is None:
+    known = channel.adjudicated or Adjudicated()
+    exit_ = exit_of(known.outcome)
+    if known.is_left:
+        return True
+    if exit_ is None:
         return confirmed_holdings(channel, funding_terms(channel).asset) == 0
-    paid: dict[Address, int] = {}
-    for recipient, amount in channel.withdrawn:
-        paid[recipient] = paid.get(recipient, 0) + amount
-    for exit_ in channel.state(final).outcome:
-        for allocation in exit_.allocations:
-            if allocation.allocation_type != SIMPLE or not is_external(allocation.destination):
-                continue
-            if paid.get(address_of_destination(allocation.destination), 0) < allocation.amount:
-                return False
-    return True
+    if own_guarantees(channel, exit_):
+        return False
+    if channel.chain_status == ChainStatus.CONCLUDED:
+        # Concluding pays everybody at once, unless a payout fails: then we see to our own.
+        return not any(a.amount for a in exit_.allocations if is_external(a.destination))
+    return own_rest(channel, exit_) == 0
 
 
 def status(channel: Channel) -> ChannelStatus:
@@ -351,8 +357,8 @@ def status(channel: Channel) -> ChannelStatus:
     is_settled = channel.virtual is not None and channel.virtual.settled
     if is_settled or is_withdrawn(channel):
         return ChannelStatus.CLOSED
-    if observed == ChainStatus.CONCLUDED:
-        return ChannelStatus.CONCLUDED
+    if observed in FINALISED:
+        return ChannelStatus(observed)
     if observed == ChainStatus.CHALLENGED:
         return ChannelStatus.CHALLENGED
     if channel.final_requests or any(turn.is_final for turn in channel.turns):

@@ -12,7 +12,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from protocols import events, payment_events, virtual_events
+from protocols import events, exit_events, payment_events, virtual_events
+from protocols.adjudication import Adjudicated, after_log, status_after
 from protocols.channel import (
     FINAL_TURN_COUNT_MAX,
     ChainStatus,
@@ -21,7 +22,6 @@ from protocols.channel import (
     Holding,
     ObservedLog,
     Virtual,
-    chain_status_after,
     next_own_final_turn,
     with_signature,
     with_turn,
@@ -211,18 +211,42 @@ def _observed(channel: Channel, event: events.ChainLogObserved) -> Channel:
         event.asset,
         amount_from_bytes(event.amount),
         event.number,
+        event.turn_num,
+        event.state_hash,
+        event.outcome,
+        event.indices,
+        tuple(map(amount_from_bytes, event.amounts)),
+        event.target,
     )
     return replace(channel, observed=(*channel.observed, log))
 
 
-def confirm(channel: Channel, log_name: str, block_num: int, tx_hash: bytes | None) -> Channel:
-    """The first observed log of that name and transaction is confirmed: it leaves `observed`."""
+def confirm(
+    channel: Channel,
+    log_name: str,
+    block_num: int,
+    tx_hash: bytes | None,
+    log_index: int | None = None,
+) -> Channel:
+    """The first observed log of that name and transaction is confirmed: it leaves `observed`.
+
+    A transaction of somebody else's making may hold many of one name: `log_index` says which.
+    """
     for index, log in enumerate(channel.observed):
-        if (log.log_name, log.block_num, log.tx_hash) == (log_name, block_num, tx_hash):
+        if (log.log_name, log.block_num, log.tx_hash) == (log_name, block_num, tx_hash) and (
+            log_index is None or log.log_index == log_index
+        ):
             rest = channel.observed[:index] + channel.observed[index + 1 :]
             up_to = max(channel.confirmed_up_to, (log.block_num, log.log_index))
-            after = chain_status_after(channel.chain_status, log_name)
-            return replace(channel, observed=rest, confirmed_up_to=up_to, chain_status=after)
+            known = channel.adjudicated or Adjudicated()
+            kept = after_log(known, log)
+            return replace(
+                channel,
+                observed=rest,
+                confirmed_up_to=up_to,
+                chain_status=status_after(channel.chain_status, log_name),
+                adjudicated=channel.adjudicated if kept is known else kept,
+            )
     return channel
 
 
@@ -256,22 +280,43 @@ def _concluded(channel: Channel, event: events.ChannelConcluded) -> Channel:
 
 
 def _withdrawn(channel: Channel, event: events.WithdrawCompleted) -> Channel:
-    channel = confirm(channel, "OutcomePaid", event.block_num, event.tx_hash)
     paid = (event.recipient, amount_from_bytes(event.amount))
     return replace(channel, withdrawn=(*channel.withdrawn, paid))
+
+
+def _outcome_paid(channel: Channel, event: exit_events.OutcomePaid) -> Channel:
+    where = (event.block_num, event.tx_hash, event.log_index)
+    return confirm(channel, "OutcomePaid", *where)
+
+
+def _outcome_reclaimed(channel: Channel, event: exit_events.OutcomeReclaimed) -> Channel:
+    where = (event.block_num, event.tx_hash, event.log_index)
+    return confirm(channel, "OutcomeReclaimed", *where)
+
+
+def _expired(channel: Channel, event: exit_events.ChallengeExpired) -> Channel:
+    return replace(channel, chain_status=ChainStatus.EXPIRED)
+
+
+def left(channel: Channel) -> Channel:
+    """All that this node can get of a finalised channel was paid out to it."""
+    known = channel.adjudicated or Adjudicated()
+    return replace(channel, adjudicated=replace(known, is_left=True))
 
 
 def _read(channel: Channel, event: events.HoldingsRead) -> Channel:
     """The figure covers every log of that block and below; what is above comes as a log."""
     above = tuple(log for log in channel.observed if log.block_num > event.block_num)
-    status = channel.chain_status
+    status, known = channel.chain_status, channel.adjudicated
     if event.finalizes_at and status == ChainStatus.OPEN:
-        status = ChainStatus.CHALLENGED
+        # With which state is not known: that is in logs that passed.
+        status, known = ChainStatus.CHALLENGED, Adjudicated(0, event.finalizes_at)
     channel = replace(
         channel,
         observed=above,
         confirmed_up_to=max(channel.confirmed_up_to, (event.block_num + 1, -1)),
         chain_status=status,
+        adjudicated=known,
         unread=False,
     )
     return _held(channel, event.asset, amount_from_bytes(event.held))
@@ -373,6 +418,10 @@ CHANNEL_REDUCERS: dict[type[events.Event], Callable[[Channel, Any], Channel]] = 
     events.ChallengeCleared: _cleared,
     events.ChannelConcluded: _concluded,
     events.WithdrawCompleted: _withdrawn,
+    exit_events.OutcomePaid: _outcome_paid,
+    exit_events.OutcomeReclaimed: _outcome_reclaimed,
+    exit_events.ChallengeExpired: _expired,
+    exit_events.ChallengeUnanswerable: _unchanged,
     virtual_events.VirtualChannelRecorded: _carried,
     virtual_events.PostfundRenounced: _renounced,
     virtual_events.UnwindingAsked: _unwinding,
@@ -390,5 +439,8 @@ OF_CHAIN = (
     events.ChannelConcluded,
     events.WithdrawCompleted,
     events.HoldingsRead,
+    exit_events.OutcomePaid,
+    exit_events.OutcomeReclaimed,
+    exit_events.ChallengeExpired,
 )
 """Those of them by which what was observed and is not confirmed may change."""

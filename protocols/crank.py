@@ -174,7 +174,9 @@ def _chain(draft: Draft, item: inputs.Input) -> WaitingFor:
         case inputs.ChannelRead():
             channel_id = chain_facts.receive_reading(draft, item)
         case inputs.ChainHead():
-            chain_facts.receive_head(draft, item)
+            for disputed in chain_facts.receive_head(draft, item):
+                draft.begin_anew()
+                crank_channel(draft, disputed)
         case inputs.ChainReorg():
             chain_facts.receive_reorg(draft, item)
         case inputs.TransactionSigned():

@@ -65,6 +65,8 @@ class Node(Struct, frozen=True, array_like=True, gc=False):
     """Records that the newest loss left."""
     head: LogHead | None = None
     """The newest head of our log that we signed."""
+    processed_block_time_s: int = 0
+    """The processed block's own time, Unix seconds."""
 
 
 class NodeState:
@@ -172,6 +174,7 @@ class NodeState:
         yield b"pruned|", self.rejected.pruned
         yield b"observed|", self.unconfirmed.channels
         yield b"mined|", self.unconfirmed.mined
+        yield b"disputed|", self.unconfirmed.disputed
 
     def rebuild(self) -> None:
         """What follows from the tables, once they were restored."""
@@ -225,6 +228,7 @@ VALUE_TYPES: dict[bytes, Any] = {
     b"pruned|": bool,
     b"observed|": bool,
     b"mined|": int,
+    b"disputed|": bool,
 }
 """By the name of a table: what its values are."""
 

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from protocols import (
+    exit_events,
     head_events,
     ledger_events,
     payment_events,
@@ -67,7 +68,7 @@ class ObjectiveCreated(Event, frozen=True, array_like=True, gc=False):
     NAME = "objective-created"
     objective_id: ObjectiveId
     objective_type: str
-    """DirectFund, DirectDefund, VirtualFund or VirtualDefund."""
+    """DirectFund, DirectDefund, VirtualFund, VirtualDefund; ours: Challenge, Defend, Withdraw."""
     channel_id: ChannelId
     participants: tuple[Address, ...]
 
@@ -417,7 +418,7 @@ class TransactionRequested(Event, frozen=True, array_like=True, gc=False):
     NAME = "transaction-requested"
     intent_id: Bytes32
     kind: str
-    """deposit or conclude."""
+    """deposit, approve, conclude, challenge, checkpoint, transfer or reclaim."""
     channel_id: ChannelId
     to: Address
     value: Amount32
@@ -472,9 +473,20 @@ class ChainLogObserved(Event, frozen=True, array_like=True, gc=False):
     log_index: int
     asset: Address
     amount: Amount32
-    """Deposited and AllocationUpdated: holdings after it. Else 0."""
+    """Deposited, AllocationUpdated: holdings after it. OutcomeReclaimed: right's share. Else 0."""
     number: int = 0
     """ChallengeRegistered, Concluded: finalizes_at. Cleared, Checkpointed: turn record. Else 0."""
+    turn_num: int = 0
+    """ChallengeRegistered: of the state it carries."""
+    state_hash: bytes = b""
+    """ChallengeRegistered: of that state; empty if no state of ours can look like it."""
+    outcome: bytes = b""
+    """ChallengeRegistered, Concluded: what finalises, ABI-encoded; empty if it is not known."""
+    indices: tuple[int, ...] = ()
+    amounts: tuple[Amount32, ...] = ()
+    """OutcomePaid: which allocations were paid, and how much each."""
+    target: bytes = b""
+    """OutcomeReclaimed: the channel whose guarantee was given back."""
 
 
 class HoldingsRead(Event, frozen=True, array_like=True, gc=False):
@@ -497,6 +509,8 @@ class ChainBlockProcessed(Event, frozen=True, array_like=True, gc=False):
     NAME = "chain-block-processed"
     block_num: int
     block_hash: Bytes32
+    block_time_s: int = 0
+    """The block's own time, Unix seconds: by it challenges expire."""
 
 
 class ChainReorged(Event, frozen=True, array_like=True, gc=False):
@@ -521,6 +535,7 @@ _ROOMS = (
     head_events.__name__,
     resumption_events.__name__,
     transaction_events.__name__,
+    exit_events.__name__,
 )
 EVENTS: dict[str, type[Event]] = {cls.NAME: cls for cls in _concrete(_ROOMS)}
 """Every event of the current version, by name."""

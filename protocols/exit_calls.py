@@ -23,6 +23,7 @@ from protocols.abi import (
     encode_signature,
     encode_signed_part,
 )
+from protocols.adjudication import CONCLUDED_HASH as CONCLUDED_HASH
 from protocols.channel import REDEMPTION_TURN
 from protocols.errors import InvalidWidth
 from protocols.outcome import Outcome
@@ -51,9 +52,6 @@ TRANSFER_SELECTOR = bytes.fromhex("3033730e")
 """transfer(uint256,bytes32,bytes,bytes32,uint256[])"""
 RECLAIM_SELECTOR = bytes.fromhex("d3c4e738")
 """reclaim((bytes32,bytes32,bytes,uint256,uint256,bytes32,bytes,uint256))"""
-
-CONCLUDED_HASH: StateHash = bytes(32)
-"""The state hash under which the adjudicator keeps the outcome of a concluded channel."""
 
 
 class Finalised(Struct, frozen=True, gc=False):

@@ -246,7 +246,7 @@ class ChainLog(Input, frozen=True, gc=False):
 
     log_name: str
     """Deposited, AllocationUpdated, ChallengeRegistered, ChallengeCleared, Checkpointed, Concluded,
-    Reclaimed, or our contracts' OutcomePaid."""
+    Reclaimed, or our contracts' OutcomePaid and OutcomeReclaimed."""
     channel_id: ChannelId
     block_num: int
     block_hash: Bytes32
@@ -256,7 +256,8 @@ class ChainLog(Input, frozen=True, gc=False):
     confirmed: bool
     asset: Address = b"\x00" * 20
     amount: int = 0
-    """Deposited: holdings after it. AllocationUpdated: final holdings."""
+    """Deposited: holdings after it. AllocationUpdated: final holdings. OutcomeReclaimed: what the
+    party nearer to the payee got."""
     number: int = 0
     """ChallengeRegistered, Concluded: finalizes_at. Cleared, Checkpointed: the turn record."""
     asset_index: int = 0
@@ -266,8 +267,12 @@ class ChainLog(Input, frozen=True, gc=False):
     turn_num: int = 0
     challenger: Address = b"\x00" * 20
     candidate_state_hash: bytes = b""
+    """These of ChallengeRegistered."""
     candidate_is_final: bool = False
-    """ChallengeRegistered only."""
+    candidate_outcome: bytes = b""
+    """Encoded; empty where no state that we could know has this shape."""
+    target: bytes = b""
+    """OutcomeReclaimed: the channel whose guarantee was given back."""
 
 
 class ChannelRead(Input, frozen=True, gc=False):
@@ -288,6 +293,8 @@ class ChainHead(Input, frozen=True, gc=False):
 
     processed_block_num: int
     processed_block_hash: Bytes32
+    processed_block_time_s: int = 0
+    """The block's own time, Unix seconds; 0 where nobody says."""
 
 
 class ChainReorg(Input, frozen=True, gc=False):

@@ -26,10 +26,20 @@ def reclaimed(source: SingleAssetExit, place: int, target: SingleAssetExit) -> S
     `target` is what stood when the target finalised, whatever was transferred since. Raises
     NotReclaimable where the contract reverts.
     """
-    guarantee = source.allocations[place]
-    if guarantee.allocation_type != GUARANTEE or source.asset != target.asset:
+    if source.asset != target.asset:
         raise NotReclaimable("not a guarantee of the same asset")
     right_share = target.allocations[1].amount if len(target.allocations) > 1 else 0
+    return with_reclaimed(source, place, right_share)
+
+
+def with_reclaimed(source: SingleAssetExit, place: int, right_share: Amount) -> SingleAssetExit:
+    """The ledger's outcome without the guarantee at `place`, of which right gets its share.
+
+    Raises NotReclaimable where the contract reverts.
+    """
+    guarantee = source.allocations[place]
+    if guarantee.allocation_type != GUARANTEE:
+        raise NotReclaimable("not a guarantee")
     if right_share > guarantee.amount:
         raise NotReclaimable("the right share is more than is guaranteed")
     gains = dict.fromkeys(decode_guarantee_metadata(guarantee.metadata), 0)

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from protocols.channel import Channel
+from protocols.channel import ChainStatus, Channel, is_withdrawn
 from protocols.table import KeySet, Table
 from protocols.transactions import Transaction
 from protocols.types import Bytes32, ChannelId
 
 
 class Unconfirmed:
-    """Channels with logs that are not confirmed, and transactions in blocks that are not."""
+    """Logs that are not confirmed, transactions in blocks that are not, and disputes."""
 
     def __init__(self) -> None:
         self.channels: KeySet[ChannelId] = KeySet()
         self.mined: Table[Bytes32, int] = Table()
         """By intent: the block above the processed one that holds it."""
+        self.disputed: KeySet[ChannelId] = KeySet()
+        """Channels that are challenged or final on chain and not paid out, as far as confirmed:
+        what a risen block may mean something to."""
 
     def look_at(self, channel: Channel) -> None:
         """The chain said something about the channel."""
@@ -28,6 +31,10 @@ class Unconfirmed:
             self.channels.add(channel.channel_id)
         else:
             self.channels.discard(channel.channel_id)
+        if channel.chain_status != ChainStatus.OPEN and not is_withdrawn(channel):
+            self.disputed.add(channel.channel_id)
+        else:
+            self.disputed.discard(channel.channel_id)
 
     def mine(self, transaction: Transaction, processed_block_num: int) -> None:
         """The transaction is in a block, or in none any more."""

@@ -138,6 +138,7 @@ class _AsBefore(Unconfirmed):
     def __init__(self, base: Unconfirmed) -> None:
         self.channels = base.channels
         self.mined = base.mined
+        self.disputed = base.disputed
 
     def look_at(self, channel: Channel) -> None:
         pass

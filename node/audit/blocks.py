@@ -130,7 +130,7 @@ def _has_shape(shape: Shape, column: Sequence[Any]) -> bool:
         return False
     if shape.kind is list:
         items = [item for value in column for item in value]
-        return not items or _has_shape(Shape(bytes, length=shape.length), items)
+        return not items or _has_shape(Shape(shape.item, length=shape.length), items)
     return (
         shape.length is None or shape.kind is not bytes or set(map(len, column)) == {shape.length}
     )

@@ -45,6 +45,8 @@ class Shape:
     kind: type
     optional: bool = False
     length: int | None = None
+    item: type = bytes
+    """Of a list: what is in it."""
 
 
 def decode_entry(raw: bytes) -> Entry:
@@ -120,7 +122,7 @@ def _require_shape(field: str, shape: Shape, value: object) -> None:
     if value is None and shape.optional:
         return
     items = value if shape.kind is list and isinstance(value, list) else [value]
-    kind = bytes if shape.kind is list else shape.kind
+    kind = shape.item if shape.kind is list else shape.kind
     if shape.kind is list and not isinstance(value, list):
         raise Undecodable(f"{field} is no array")
     for item in items:
@@ -137,7 +139,8 @@ def _shape(hint: Any) -> Shape:
         shape = _shape(inner)
         return Shape(shape.kind, optional=True, length=shape.length)
     if isinstance(described, inspect.VarTupleType):
-        return Shape(list, length=_shape(get_args(hint)[0]).length)
+        of_item = _shape(get_args(hint)[0])
+        return Shape(list, length=of_item.length, item=of_item.kind)
     if isinstance(described, inspect.BytesType):
         return Shape(bytes, length=described.min_length)
     kinds = {inspect.IntType: int, inspect.StrType: str, inspect.BoolType: bool}

@@ -336,7 +336,8 @@ class ChainFollower:
         now = trio.current_time()
         if now - self._reported_at >= HEAD_REPORT_INTERVAL_S:
             self._reported_num, self._reported_at = window.cursor.number, now
-            await self._submit(ChainHead(window.cursor.number, window.cursor.hash))
+            cursor = window.cursor
+            await self._submit(ChainHead(cursor.number, cursor.hash, cursor.timestamp_s))
 
     def _say_behind(self, newest: Header, expected_num: int) -> None:
         if not self._behind:

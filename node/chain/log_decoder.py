@@ -19,7 +19,7 @@ from web3.exceptions import Web3Exception
 from web3.types import LogReceipt
 
 from node.chain.wire import MalformedAnswer, RawLog
-from protocols.abi import encode_state
+from protocols.abi import encode_outcome, encode_state
 from protocols.crypto import keccak256
 from protocols.errors import EncodingError
 from protocols.inputs import ChainLog
@@ -43,12 +43,13 @@ def _allocation_updated(arguments: Arguments, _: ChannelId) -> Fields:
 def _challenge_registered(arguments: Arguments, channel_id: ChannelId) -> Fields:
     candidate = arguments["candidate"]["variablePart"]
     turn_num, is_final = candidate["turnNum"], candidate["isFinal"]
-    state_hash = _state_hash(channel_id, candidate)
+    state_hash, outcome = _state_hash(channel_id, candidate)
     return {
         "number": arguments["finalizesAt"],
         "turn_num": turn_num,
         "candidate_state_hash": state_hash,
         "candidate_is_final": is_final,
+        "candidate_outcome": outcome,
     }
 
 
@@ -74,7 +75,8 @@ def _outcome_paid(arguments: Arguments, _: ChannelId) -> Fields:
 
 
 def _outcome_reclaimed(arguments: Arguments, _: ChannelId) -> Fields:
-    return {"asset_index": arguments["assetIndex"], "amount": arguments["rightShare"]}
+    asset_index, target = arguments["assetIndex"], bytes(arguments["target"])
+    return {"asset_index": asset_index, "amount": arguments["rightShare"], "target": target}
 
 
 _READERS: dict[str, Callable[[Arguments, ChannelId], Fields]] = {
@@ -148,8 +150,11 @@ def _for_web3(log: RawLog) -> LogReceipt:
     )
 
 
-def _state_hash(channel_id: ChannelId, candidate: Mapping[str, Any]) -> bytes:
-    """The hash of a challenged state, or nothing where no state we could know has this shape."""
+def _state_hash(channel_id: ChannelId, candidate: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    """The hash of a challenged state and its encoded outcome.
+
+    Nothing where no state we could know has this shape.
+    """
     try:
         outcome = tuple(_exit(exit_) for exit_ in candidate["outcome"])
         encoded = encode_state(
@@ -161,8 +166,8 @@ def _state_hash(channel_id: ChannelId, candidate: Mapping[str, Any]) -> bytes:
         )
     except EncodingError:
         # A stranger's channel may hold sums or sizes that this node never signs.
-        return b""
-    return keccak256(encoded)
+        return b"", b""
+    return keccak256(encoded), encode_outcome(outcome)
 
 
 def _exit(exit_: Mapping[str, Any]) -> SingleAssetExit:

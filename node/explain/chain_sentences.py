@@ -5,7 +5,7 @@ from __future__ import annotations
 from node.explain.channel_sentences import Sentence
 from node.explain.story import Cast, Telling
 from node.explain.words import amount_words, harmless, moment, short_bytes
-from protocols import events
+from protocols import events, exit_events
 from protocols.event import Event
 from protocols.transaction_events import TransactionHeldBack, TransactionReplaced
 from protocols.transactions import OUT_OF_GAS, REVERTED
@@ -15,6 +15,10 @@ _CALLS = {
     "deposit": "deposit",
     "conclude": "settle the channel by its final state",
     "approve": "let the adjudicator take our deposit of a token",
+    "challenge": "challenge with the newest state we can show",
+    "checkpoint": "answer a challenge with a newer state",
+    "transfer": "be paid what is ours of the finalised channel",
+    "reclaim": "get back what the ledger guaranteed",
 }
 """What our transactions are for; other kinds are shown as they are."""
 
@@ -132,6 +136,8 @@ def _log(event: events.ChainLogObserved) -> str:
             return "the conclusion"
         case "OutcomePaid":
             return "what was paid out"
+        case "OutcomeReclaimed":
+            return f"a guarantee given back ({held} of it to the party nearer to the payee)"
         case name:
             return harmless(name)
 
@@ -207,6 +213,55 @@ def _withdrawn(event: events.WithdrawCompleted, cast: Cast) -> Telling:
     )
 
 
+def _outcome_paid(event: exit_events.OutcomePaid, cast: Cast) -> Telling:
+    count = len(event.indices)
+    shares = "one share of the outcome" if count == 1 else f"{count} shares of the outcome"
+    return Telling(
+        f"The adjudicator paid {shares} out, block {event.block_num}.",
+        "chain",
+        "us",
+        None,
+        is_detail=True,
+    )
+
+
+def _outcome_reclaimed(event: exit_events.OutcomeReclaimed, cast: Cast) -> Telling:
+    share = amount_from_bytes(event.right_share)
+    return Telling(
+        f"The ledger's guarantee for channel {short_bytes(event.target)} was given back in block "
+        f"{event.block_num}: {share} of it to the party nearer to the payee, the rest to the "
+        "other one.",
+        "chain",
+        "us",
+        None,
+        "guarantee reclaimed",
+    )
+
+
+def _expired(event: exit_events.ChallengeExpired, cast: Cast) -> Telling:
+    return Telling(
+        f"Nobody answered the challenge until {moment(event.finalizes_at * 1_000)} UTC: the "
+        "channel is final with the state it carries, and is paid out by it.",
+        "chain",
+        "us",
+        None,
+        "challenge expired",
+    )
+
+
+def _unanswerable(event: exit_events.ChallengeUnanswerable, cast: Cast) -> Telling:
+    cost = _of_asset(event.asset, event.cost)
+    own = "none" if event.own_turn < 0 else f"turn {event.own_turn}"
+    return Telling(
+        f"We cannot answer the challenge with turn {event.turn_num_record}; the newest state we "
+        f"can show is {own}. It ends {moment(event.finalizes_at * 1_000)} UTC and costs us {cost}.",
+        "us",
+        None,
+        None,
+        "challenge cannot be answered",
+    )
+
+
 def _holdings(event: events.HoldingsRead, cast: Cast) -> Telling:
     return Telling(
         f"We asked the chain: at block {event.block_num} it holds "
@@ -247,6 +302,10 @@ CHAIN_SENTENCES: dict[type[Event], Sentence] = {
     events.ChallengeCleared: _cleared,
     events.ChannelConcluded: _concluded,
     events.WithdrawCompleted: _withdrawn,
+    exit_events.OutcomePaid: _outcome_paid,
+    exit_events.OutcomeReclaimed: _outcome_reclaimed,
+    exit_events.ChallengeExpired: _expired,
+    exit_events.ChallengeUnanswerable: _unanswerable,
     events.HoldingsRead: _holdings,
     events.ChainBlockProcessed: _block,
     events.ChainReorged: _reorg,

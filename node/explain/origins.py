@@ -8,7 +8,7 @@ party of a ledger from what we proposed.
 from __future__ import annotations
 
 from node.explain.story import Fact, Origin
-from protocols import events, head_events, ledger_events, payment_events, transaction_events
+from protocols import events, exit_events, head_events, ledger_events, payment_events, transaction_events
 from protocols.approvals import OWNER_REJECTED
 from protocols.event import Event
 from protocols.ledger import MOVE
@@ -27,12 +27,15 @@ _CONFIRMED = (
     events.ChallengeCleared,
     events.ChannelConcluded,
     events.WithdrawCompleted,
+    exit_events.OutcomePaid,
+    exit_events.OutcomeReclaimed,
 )
 _FROM_CHAIN = (
     *_CONFIRMED,
     events.ChainLogObserved,
     events.HoldingsRead,
     events.ChainBlockProcessed,
+    exit_events.ChallengeExpired,
     events.ChainReorged,
     events.TransactionSubmitted,
     transaction_events.TransactionReplaced,
@@ -148,7 +151,8 @@ _LOG_OF = {
     "ChallengeCleared": events.ChallengeCleared.NAME,
     "Checkpointed": events.ChallengeCleared.NAME,
     "Concluded": events.ChannelConcluded.NAME,
-    "OutcomePaid": events.WithdrawCompleted.NAME,
+    "OutcomePaid": exit_events.OutcomePaid.NAME,
+    "OutcomeReclaimed": exit_events.OutcomeReclaimed.NAME,
 }
 """What an observed log of the adjudicator becomes when it is confirmed."""
 

@@ -6,8 +6,18 @@ import pytest
 from msgspec.structs import replace
 
 from protocols import inputs
+from protocols.abi import encode_outcome
+from protocols.adjudication import Adjudicated
 from protocols.chain_facts import RECORDED_LOGS
-from protocols.channel import ChainStatus, Holding, observed_chain_status
+from protocols.channel import (
+    ChainStatus,
+    ChannelStatus,
+    Holding,
+    is_withdrawn,
+    observed_adjudicated,
+    observed_chain_status,
+    status,
+)
 from protocols.effects import BroadcastTransaction, ReadHoldings
 from protocols.objectives.base import ObjectiveType, WaitingFor
 from protocols.objectives.cranks import waiting_for
@@ -96,7 +106,7 @@ def test_a_deposit_of_another_asset_is_held_apart() -> None:
     assert not alice.channel().signed_by_me(1)
 
 
-@pytest.mark.parametrize("name", ["Reclaimed", "OutcomeReclaimed", "Transfer", ""])
+@pytest.mark.parametrize("name", ["Reclaimed", "Transfer", ""])
 def test_logs_that_change_nothing_we_believe_are_not_recorded(name: str) -> None:
     assert name not in RECORDED_LOGS
     assert names(waiting_payer().feed(chain_log(name, 1))) == []
@@ -179,6 +189,89 @@ def test_a_payout_of_a_channel_without_a_final_state_is_no_withdrawal() -> None:
     bob = opened().bob
     bob.feed(chain_log("OutcomePaid", 9, indices=(0,), amounts=(5,)))
     assert bob.channel().withdrawn == ()
+
+
+# --- challenges that nobody answers ---
+
+
+def challenge_log(block_num: int = 9, *, confirmed: bool = True) -> inputs.ChainLog:
+    """The open channel, challenged with its postfund until second 5,000."""
+    postfund = state(1)
+    return chain_log(
+        "ChallengeRegistered",
+        block_num,
+        confirmed=confirmed,
+        number=5_000,
+        turn_num=1,
+        candidate_state_hash=postfund.state_hash(),
+        candidate_outcome=encode_outcome(postfund.outcome),
+    )
+
+
+def head(block_num: int, time_s: int) -> inputs.ChainHead:
+    return inputs.ChainHead(block_num, block_hash(block_num), time_s)
+
+
+def test_a_challenge_is_kept_with_the_state_it_carries() -> None:
+    alice = opened().alice
+    alice.feed(challenge_log(confirmed=False))
+    assert alice.channel().adjudicated is None
+    seen = observed_adjudicated(alice.channel())
+    assert (seen.turn_num, seen.finalizes_at) == (1, 5_000)
+    assert seen.outcome == encode_outcome(state(1).outcome)
+    alice.feed(challenge_log())
+    assert alice.channel().adjudicated == seen
+
+
+def test_a_confirmed_block_at_the_deadline_finalises_the_channel_once() -> None:
+    alice = opened().alice
+    alice.feed(challenge_log())
+    assert "challenge-expired" not in names(alice.feed(head(10, 4_999)))
+    assert names(alice.feed(head(11, 5_000)))[:2] == ["chain-block-processed", "challenge-expired"]
+    assert alice.channel().chain_status == ChainStatus.EXPIRED
+    assert status(alice.channel()) == ChannelStatus.EXPIRED
+    assert "challenge-expired" not in names(alice.feed(head(12, 5_001)))
+
+
+def test_a_challenge_that_was_cleared_or_only_seen_does_not_expire() -> None:
+    alice = opened().alice
+    alice.feed(challenge_log())
+    alice.feed(chain_log("ChallengeCleared", 10, number=2))
+    assert alice.channel().adjudicated == Adjudicated(2)
+    alice.feed(challenge_log(11, confirmed=False))
+    assert "challenge-expired" not in names(alice.feed(head(10, 6_000)))
+
+
+def test_a_block_without_a_time_ends_no_challenge() -> None:
+    alice = opened().alice
+    alice.feed(challenge_log())
+    assert names(alice.feed(head(10, 0)))[0] == "chain-block-processed"
+    assert alice.channel().chain_status == ChainStatus.CHALLENGED
+
+
+def test_who_was_paid_follows_from_the_challenged_state() -> None:
+    alice = opened().alice
+    alice.feed(challenge_log())
+    alice.feed(head(11, 5_000))
+    alice.feed(chain_log("OutcomePaid", 12, indices=(0,), amounts=(DEPOSIT,)))
+    assert alice.channel().withdrawn == ((ALICE.address, DEPOSIT),)
+    assert is_withdrawn(alice.channel())
+
+
+def test_two_payouts_of_one_transaction_are_two() -> None:
+    """A stranger's contract may call the adjudicator as often as it likes."""
+    alice = opened().alice
+    alice.feed(challenge_log())
+    alice.feed(head(11, 5_000))
+    half = DEPOSIT // 2
+    for log_index, amount in enumerate((half, DEPOSIT - half)):
+        paid = {"indices": (0,), "amounts": (amount,), "log_index": log_index}
+        alice.feed(chain_log("OutcomePaid", 12, confirmed=False, **paid))
+    for log_index, amount in enumerate((half, DEPOSIT - half)):
+        paid = {"indices": (0,), "amounts": (amount,), "log_index": log_index}
+        alice.feed(chain_log("OutcomePaid", 12, **paid))
+    assert alice.channel().withdrawn == ((ALICE.address, half), (ALICE.address, DEPOSIT - half))
+    assert alice.channel().observed == ()
 
 
 # --- blocks and reorgs ---

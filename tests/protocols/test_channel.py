@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from msgspec.structs import replace
 
+from protocols.abi import encode_outcome
+from protocols.adjudication import Adjudicated, status_after
 from protocols.channel import (
     ChainStatus,
     Channel,
@@ -14,7 +14,6 @@ from protocols.channel import (
     FinalRequest,
     Holding,
     ObservedLog,
-    chain_status_after,
     confirmed_holdings,
     funding_terms,
     is_funded,
@@ -161,7 +160,7 @@ def test_neither_another_asset_nor_an_observed_deposit_funds() -> None:
     ],
 )
 def test_a_log_changes_the_chains_view_or_leaves_it(log_name: str, after: ChainStatus) -> None:
-    assert chain_status_after(ChainStatus.CHALLENGED, log_name) == after
+    assert status_after(ChainStatus.CHALLENGED, log_name) == after
 
 
 def test_the_observed_view_follows_the_logs_in_order() -> None:
@@ -213,45 +212,69 @@ def test_only_a_final_state_signed_by_all_is_a_supported_final_one() -> None:
 
 # --- withdrawal ---
 
-CONCLUDED = replace(FINAL, chain_status=ChainStatus.CONCLUDED)
-ALL_PAID = ((ALICE.address, DEPOSIT - 30), (BOB.address, 30))
+
+def concluded(*rests: int, channel: Channel = FINAL) -> Channel:
+    """The channel as it was concluded, with this much of each share not paid out yet."""
+    mine, theirs = rests
+    shares = (
+        Allocation(destination_of(ALICE.address), mine),
+        Allocation(destination_of(BOB.address), theirs),
+    )
+    outcome = encode_outcome((SingleAssetExit(ZERO_ADDRESS, shares),))
+    kept = Adjudicated(0, 9, bytes(32), outcome, outcome)
+    return replace(channel, chain_status=ChainStatus.CONCLUDED, adjudicated=kept)
+
+
+CONCLUDED = concluded(DEPOSIT - 30, 30)
+CLOSED = concluded(0, 0)
 
 
 @pytest.mark.parametrize(
-    ("paid", "done"),
-    [
-        ((), False),
-        (ALL_PAID[:1], False),
-        (ALL_PAID, True),
-        ((*ALL_PAID[:1], (BOB.address, 29)), False),
-        ((*ALL_PAID[:1], (BOB.address, 29), (BOB.address, 1)), True),
-        ((*ALL_PAID[:1], (TOKEN, 30)), False),
-    ],
+    ("rests", "done"),
+    [((DEPOSIT - 30, 30), False), ((0, 30), False), ((0, 1), False), ((0, 0), True)],
 )
-def test_a_channel_is_withdrawn_when_everybody_got_its_share(paid: Any, done: bool) -> None:
-    assert is_withdrawn(replace(CONCLUDED, withdrawn=paid)) == done
+def test_a_concluded_channel_is_withdrawn_when_everybody_got_its_share(
+    rests: tuple[int, int], done: bool
+) -> None:
+    assert is_withdrawn(concluded(*rests)) == done
 
 
-def test_nothing_is_withdrawn_before_the_conclusion_is_confirmed_or_without_a_final_state() -> None:
-    assert not is_withdrawn(replace(FINAL, withdrawn=ALL_PAID))
-    concluded = replace(OPEN, chain_status=ChainStatus.CONCLUDED, withdrawn=ALL_PAID)
-    assert not is_withdrawn(concluded)
+def test_a_channel_that_expired_is_withdrawn_when_we_got_ours() -> None:
+    def expired(*rests: int) -> Channel:
+        return replace(concluded(*rests), chain_status=ChainStatus.EXPIRED)
+
+    assert not is_withdrawn(expired(1, 0))
+    assert is_withdrawn(expired(0, 30))
+
+
+def test_what_is_left_for_good_is_withdrawn_whatever_stays() -> None:
+    kept = CONCLUDED.adjudicated
+    assert kept is not None
+    assert is_withdrawn(replace(CONCLUDED, adjudicated=replace(kept, is_left=True)))
+
+
+def test_nothing_is_withdrawn_before_the_conclusion_is_confirmed() -> None:
+    assert not is_withdrawn(replace(CLOSED, chain_status=ChainStatus.OPEN))
 
 
 def test_a_forgotten_final_state_ends_when_the_chain_holds_nothing_any_more() -> None:
-    concluded = replace(OPEN, chain_status=ChainStatus.CONCLUDED)
-    assert not is_withdrawn(concluded)
-    assert is_withdrawn(replace(concluded, holdings=()))
+    unknown = replace(OPEN, chain_status=ChainStatus.CONCLUDED)
+    assert not is_withdrawn(unknown)
+    assert is_withdrawn(replace(unknown, holdings=()))
 
 
-def test_shares_of_channels_are_not_awaited_as_payouts() -> None:
-    guarantee = Allocation(b"\x0c" * 32, 30, GUARANTEE, bytes(64))
-    internal = Allocation(b"\x0d" * 32, 5)
-    mine = Allocation(destination_of(ALICE.address), DEPOSIT - 35)
-    outcome = (SingleAssetExit(ZERO_ADDRESS, (mine, guarantee, internal)),)
-    channel = knowing(OPEN, final(0, outcome=outcome), *PEOPLE)
-    channel = replace(channel, chain_status=ChainStatus.CONCLUDED)
-    assert is_withdrawn(replace(channel, withdrawn=((ALICE.address, DEPOSIT - 35),)))
+def test_shares_of_channels_are_not_awaited_as_payouts_and_our_guarantees_are() -> None:
+    def with_guarantee(left: bytes) -> Channel:
+        shares = (
+            Allocation(b"\x0c" * 32, 30, GUARANTEE, left + bytes(32)),
+            Allocation(b"\x0d" * 32, 5),
+        )
+        outcome = encode_outcome((SingleAssetExit(ZERO_ADDRESS, shares),))
+        kept = Adjudicated(0, 9, bytes(32), outcome, outcome)
+        return replace(FINAL, chain_status=ChainStatus.CONCLUDED, adjudicated=kept)
+
+    assert is_withdrawn(with_guarantee(bytes(32)))
+    assert not is_withdrawn(with_guarantee(destination_of(ALICE.address)))
 
 
 # --- the status ---
@@ -276,7 +299,8 @@ def test_shares_of_channels_are_not_awaited_as_payouts() -> None:
         (replace(OPEN, chain_status=ChainStatus.CHALLENGED), ChannelStatus.CHALLENGED),
         (replace(FINAL, observed=(observed("Concluded"),)), ChannelStatus.CONCLUDED),
         (CONCLUDED, ChannelStatus.CONCLUDED),
-        (replace(CONCLUDED, withdrawn=ALL_PAID), ChannelStatus.CLOSED),
+        (replace(CONCLUDED, chain_status=ChainStatus.EXPIRED), ChannelStatus.EXPIRED),
+        (CLOSED, ChannelStatus.CLOSED),
     ],
 )
 def test_the_status_says_where_the_channel_is(channel: Channel, expected: ChannelStatus) -> None:

@@ -24,6 +24,7 @@ from protocols.channel_reducers import (
     restricted,
     retracted,
 )
+from protocols.exit_events import OutcomePaid
 from protocols.types import ZERO_ADDRESS, amount_to_bytes
 from tests.support.actors import ALICE, BOB
 from tests.support.builders import CHANNEL, DEPOSIT, FIXED, block_hash, final, state, tx_hash
@@ -265,6 +266,7 @@ def test_a_conclusion_and_its_payouts_are_kept() -> None:
         observed("Concluded"),
         observed("OutcomePaid", log_index=2),
         events.ChannelConcluded(CHANNEL, 9, 0, 3, tx_hash(9)),
+        OutcomePaid(CHANNEL, 9, 0, 2, 0, (0, 1), (amount(6), amount(4)), tx_hash(9)),
         events.WithdrawCompleted(CHANNEL, 9, 0, ALICE.address, ZERO_ADDRESS, amount(6), tx_hash(9)),
         events.WithdrawCompleted(CHANNEL, 9, 0, BOB.address, ZERO_ADDRESS, amount(4), tx_hash(9)),
     )

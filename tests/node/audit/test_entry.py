@@ -33,7 +33,7 @@ def test_a_field_of_another_type_or_width_is_refused(event_class: type[Event]) -
         if isinstance(value, bytes) and len(value) in (20, 32, 65):
             wrongs.append(value + b"\x00")
         if isinstance(value, list):
-            wrongs += [[*value, b"\x00"], [*value, 1], b"\x00"]
+            wrongs += [[*value, b"\x00"], [*value, 1.5], b"\x00"]
         for wrong in wrongs:
             payload = [*entry.payload[:index], wrong, *entry.payload[index + 1 :]]
             with pytest.raises(Undecodable):

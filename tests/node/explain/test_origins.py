@@ -52,6 +52,7 @@ def test_from_the_payout_the_trail_leads_back_to_what_was_signed(tmp_path: Path)
         path.append(names[seq])
     assert path == [
         "withdraw-completed",
+        "outcome-paid",
         "chain-log-observed",
         "transaction-submitted",
         "transaction-requested",

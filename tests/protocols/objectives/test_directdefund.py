@@ -101,7 +101,7 @@ def test_the_payer_who_closes_passes_every_pause_point() -> None:
         >> updated
         << "chain-log-observed, allocation-updated, wait withdrawal"
         >> paid_out
-        << "chain-log-observed, withdraw-completed, withdraw-completed"
+        << "chain-log-observed, outcome-paid, withdraw-completed, withdraw-completed"
         << "objective-completed, objective-cranked"
     )
     assert status(alice.channel()) == ChannelStatus.CLOSED
