@@ -127,7 +127,7 @@ async def test_logs_come_in_order_and_the_cursor_is_reported(autojump_clock: obj
         assert it.follower.seen_at <= trio.current_time()
         assert it.heads_seen[-1] == chain.head
     assert it.consumer.observed == it.consumer.confirmed == chain.canonical()
-    assert it.consumer.heads[-1] == ChainHead(3, chain.head.hash)
+    assert it.consumer.heads[-1] == ChainHead(3, chain.head.hash, chain.head.timestamp_s)
 
 
 async def test_empty_blocks_are_reported_about_once_a_second(autojump_clock: object) -> None:
@@ -352,7 +352,9 @@ async def test_a_fork_below_the_depth_is_told_and_the_new_logs_are_confirmed_too
             await it.caught_up()
     assert it.consumer.observed == chain.canonical()
     assert it.consumer.confirmed[-4:] == chain.canonical()[-4:]
-    assert it.consumer.heads[-1] == ChainHead(7, _hash(chain, 7))
+    assert it.consumer.heads[-1] == ChainHead(
+        7, _hash(chain, 7), int(chain.blocks[7]["timestamp"], 16)
+    )
     assert any("replaced confirmed blocks" in line["event"] for line in lines)
 
 
