@@ -24,7 +24,7 @@ from protocols import events, inputs
 from protocols.errors import RequestIdConflict
 from protocols.inputs import command_hash
 from protocols.node_state import NodeState
-from protocols.objectives.base import ObjectiveType, objective_id
+from protocols.objectives.base import ObjectiveType, newest, objective_id
 from protocols.types import ChannelId, ObjectiveId, PaymentId
 
 
@@ -60,6 +60,16 @@ class Requests:
                 # It was not open yet: the payer gave the opening up.
                 identity = objective_id(ObjectiveType.VIRTUAL_FUND, command.channel_id)
             return Answer(self._creation_of(identity), identity, command.channel_id)
+        if isinstance(command, inputs.ChallengeChannel | inputs.ExitChannel):
+            kind = (
+                ObjectiveType.EXIT
+                if isinstance(command, inputs.ExitChannel)
+                else ObjectiveType.CHALLENGE
+            )
+            found = newest(self._state.objectives, kind, command.channel_id)
+            assert found is not None, "the command begins it or finds it under way"
+            seq = self._creation_of(found.objective_id)
+            return Answer(seq, found.objective_id, command.channel_id)
         assert isinstance(command, inputs.ApproveObjective | inputs.RejectObjective)
         channel_id = self._state.objectives[command.objective_id].channel_id
         return Answer(first_seq, command.objective_id, channel_id)
@@ -97,7 +107,7 @@ class Requests:
             assert isinstance(event, events.RequestRecorded), "the hash covers the command's kind"
             return _ledger_answer(seq, event, channel_id)
         if isinstance(event, events.ObjectiveParamsRecorded) or isinstance(
-            command, inputs.CloseChannel
+            command, inputs.CloseChannel | inputs.ChallengeChannel | inputs.ExitChannel
         ):
             seq = self._creation_of(event.objective_id)
         return Answer(seq, event.objective_id, channel_id)

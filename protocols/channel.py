@@ -145,6 +145,8 @@ class Channel(Struct, frozen=True, array_like=True):
     """None for channels that the chain funds."""
     final_turn_min: int = FIRST_FINAL_TURN
     """Below it we may have signed a final state that a cut tail made us forget (M6, M27)."""
+    unanswerable_until: int = 0
+    """The end of the newest challenge that we could not answer, chain seconds; 0 for none."""
     unread: bool = False
     """Its logs may have passed while a cut tail made us forget it: the chain is to be asked."""
 

@@ -298,6 +298,10 @@ def _expired(channel: Channel, event: exit_events.ChallengeExpired) -> Channel:
     return replace(channel, chain_status=ChainStatus.EXPIRED)
 
 
+def _unanswerable(channel: Channel, event: exit_events.ChallengeUnanswerable) -> Channel:
+    return replace(channel, unanswerable_until=event.finalizes_at)
+
+
 def left(channel: Channel) -> Channel:
     """All that this node can get of a finalised channel was paid out to it."""
     known = channel.adjudicated or Adjudicated()
@@ -421,7 +425,7 @@ CHANNEL_REDUCERS: dict[type[events.Event], Callable[[Channel, Any], Channel]] = 
     exit_events.OutcomePaid: _outcome_paid,
     exit_events.OutcomeReclaimed: _outcome_reclaimed,
     exit_events.ChallengeExpired: _expired,
-    exit_events.ChallengeUnanswerable: _unchanged,
+    exit_events.ChallengeUnanswerable: _unanswerable,
     virtual_events.VirtualChannelRecorded: _carried,
     virtual_events.PostfundRenounced: _renounced,
     virtual_events.UnwindingAsked: _unwinding,

@@ -33,7 +33,16 @@ from protocols.errors import (
     UnknownChannel,
     UnknownObjective,
 )
-from protocols.objectives import directdefund, directfund, virtualdefund, virtualfund
+from protocols.objectives import (
+    defend,
+    directdefund,
+    directfund,
+    exits,
+    leaving,
+    virtualdefund,
+    virtualfund,
+    withdraw,
+)
 from protocols.objectives.base import ObjectiveStatus, ObjectiveType, WaitingFor, objective_id
 from protocols.objectives.cranks import crank_channel
 from protocols.types import ChannelId, ObjectiveId
@@ -91,6 +100,8 @@ def crank(state: NodeState, item: inputs.Input, context: Context) -> CrankResult
             waiting_for = _open(draft, item)
         case inputs.CloseChannel():
             waiting_for = _close(draft, item)
+        case inputs.ChallengeChannel() | inputs.ExitChannel():
+            waiting_for = _leave(draft, item)
         case inputs.ApproveObjective() | inputs.RejectObjective():
             waiting_for = _decide(draft, item)
         case _:
@@ -121,6 +132,21 @@ def _close(draft: Draft, item: inputs.CloseChannel) -> WaitingFor:
     return crank_channel(draft, channel.channel_id)
 
 
+def _leave(draft: Draft, item: inputs.ChallengeChannel | inputs.ExitChannel) -> WaitingFor:
+    channel = draft.state.channels.get(item.channel_id)
+    if channel is None:
+        raise UnknownChannel(item.channel_id)
+    is_exit = isinstance(item, inputs.ExitChannel)
+    kind = ObjectiveType.EXIT if is_exit else ObjectiveType.CHALLENGE
+    running = leaving.under_way(draft, kind, channel.channel_id)
+    if running is not None:
+        _record_request(draft, item, running.objective_id)
+        return crank_channel(draft, channel.channel_id)
+    exits.require_leavable(draft, channel, is_exit=is_exit)
+    leaving.begin(draft, kind, channel, item.request_id, inputs.command_hash(item))
+    return crank_channel(draft, channel.channel_id)
+
+
 def _decide(draft: Draft, item: inputs.ApproveObjective | inputs.RejectObjective) -> WaitingFor:
     objective = draft.state.objectives.get(item.objective_id)
     if objective is None:
@@ -141,7 +167,11 @@ def _decide(draft: Draft, item: inputs.ApproveObjective | inputs.RejectObjective
 
 def _record_request(
     draft: Draft,
-    item: inputs.CloseChannel | inputs.ApproveObjective | inputs.RejectObjective,
+    item: inputs.CloseChannel
+    | inputs.ChallengeChannel
+    | inputs.ExitChannel
+    | inputs.ApproveObjective
+    | inputs.RejectObjective,
     identity: ObjectiveId,
 ) -> None:
     """What stands under the request id, so that a repeated command is answered, not refused."""
@@ -171,11 +201,16 @@ def _chain(draft: Draft, item: inputs.Input) -> WaitingFor:
     match item:
         case inputs.ChainLog():
             channel_id = chain_facts.receive_log(draft, item)
+            if channel_id is not None:
+                defend.watch(draft, draft.state.channels[channel_id])
         case inputs.ChannelRead():
             channel_id = chain_facts.receive_reading(draft, item)
+            if channel_id is not None:
+                defend.watch(draft, draft.state.channels[channel_id])
         case inputs.ChainHead():
             for disputed in chain_facts.receive_head(draft, item):
                 draft.begin_anew()
+                withdraw.start_if_due(draft, draft.state.channels[disputed])
                 crank_channel(draft, disputed)
         case inputs.ChainReorg():
             chain_facts.receive_reorg(draft, item)

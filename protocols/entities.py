@@ -24,7 +24,7 @@ from protocols.digest import (
     term,
 )
 from protocols.log_head import LogHead
-from protocols.objectives.base import Objective, ObjectiveType, objective_id
+from protocols.objectives.base import Objective, ObjectiveType, newest_round, objective_id
 from protocols.rejected import RejectedChannels
 from protocols.rejections import Rejection
 from protocols.table import KeySet, Table
@@ -123,9 +123,12 @@ class NodeState:
         return self.peers.get(address) or Peer(address)
 
     def objectives_of(self, channel_id: ChannelId) -> list[Objective]:
-        """The objectives of one channel, in the order of their types."""
-        ids = (objective_id(kind, channel_id) for kind in ObjectiveType)
-        return [found for found in map(self.objectives.get, ids) if found is not None]
+        """The objectives of one channel, in the order of their types and rounds."""
+        return [
+            self.objectives[objective_id(kind, channel_id, number)]
+            for kind in ObjectiveType
+            for number in range(newest_round(self.objectives, kind, channel_id)[0] + 1)
+        ]
 
     def families(self) -> Iterator[tuple[bytes, EntityMap[bytes, Any]]]:
         """The maps of all entities, each behind what precedes its keys in the digest."""

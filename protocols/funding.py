@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from protocols.channel import (
     POSTFUND_TURN,
+    REDEMPTION_TURN,
     ChainStatus,
     Channel,
     funding_terms,
@@ -64,7 +65,9 @@ def require_safe(draft: Draft, channel: Channel) -> None:
     if channel.close_only:
         raise ChannelCloseOnly(channel.channel_id)
     # A channel that was paid out holds nothing either, and opens no more: that is said first.
-    if channel.supported_turn > POSTFUND_TURN or signed_final(channel, channel.my_index):
+    is_redeemed = channel.signed_by_me(REDEMPTION_TURN)
+    is_final = channel.supported_turn > POSTFUND_TURN or signed_final(channel, channel.my_index)
+    if is_redeemed or is_final:
         raise ChannelClosing(channel.channel_id)
     if channel.supported_turn < POSTFUND_TURN or not is_funded(draft.state, channel):
         raise ChannelNotOpen(channel.channel_id, status(channel))

@@ -82,6 +82,20 @@ class CloseChannel(Input, frozen=True, gc=False):
     request_id: str = ""
 
 
+class ChallengeChannel(Input, frozen=True, gc=False):
+    """Have our newest state of a channel registered on chain: the others have until its end."""
+
+    channel_id: ChannelId
+    request_id: str = ""
+
+
+class ExitChannel(Input, frozen=True, gc=False):
+    """Leave a channel alone: challenge what is needed, and withdraw all that is ours."""
+
+    channel_id: ChannelId
+    request_id: str = ""
+
+
 class SendPayment(Input, frozen=True, gc=False):
     """Pay in a channel in which we are participant 0."""
 
@@ -154,6 +168,8 @@ Command = (
     | OpenVirtual
     | PayLedger
     | CloseChannel
+    | ChallengeChannel
+    | ExitChannel
     | SendPayment
     | SendBatch
     | CreateVoucher

@@ -7,7 +7,7 @@ refusal binds us never to sign that turn (M8).
 from __future__ import annotations
 
 from protocols import ledger_resuming, messages
-from protocols.channel import ChainStatus, Channel, known_signer, observed_chain_status
+from protocols.channel import FINALISED, Channel, known_signer, observed_chain_status
 from protocols.draft import Draft
 from protocols.error import ProtocolError
 from protocols.errors import EquivocationRefused
@@ -121,7 +121,7 @@ def answer_all(draft: Draft) -> list[tuple[ChannelId, int]]:
 def may_answer(channel: Channel) -> bool:
     """Whether anything may be signed or refused in the ledger: not once a final state is known, nor
     while its leader, who lost records, has to show first what it knows (M27)."""
-    if has_final(channel) or observed_chain_status(channel) == ChainStatus.CONCLUDED:
+    if has_final(channel) or observed_chain_status(channel) in FINALISED:
         return False
     return channel.close_only or ledger_of(channel).resumption is None
 

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from protocols import messages
-from protocols.channel import ChainStatus, Channel, observed_chain_status
+from protocols.channel import FINALISED, ChainStatus, Channel, observed_chain_status
 from protocols.draft import Draft
 from protocols.errors import UnexpectedMessage
 from protocols.ledger import (
@@ -75,8 +75,8 @@ def why_not_running(channel: Channel, kind: str) -> str:
     if has_final(channel):
         return "its final state is signed"
     chain = observed_chain_status(channel)
-    if chain == ChainStatus.CONCLUDED:
-        return "it is concluded"
+    if chain in FINALISED:
+        return f"it is {chain} on chain"
     if kind != REMOVE and chain == ChainStatus.CHALLENGED:
         return "it is challenged"
     if kind != REMOVE and channel.final_requests:

@@ -15,8 +15,8 @@ from msgspec.structs import replace
 
 from protocols import events, virtual_events
 from protocols.chain_reducers import CHAIN_REDUCERS
-from protocols.channel import POSTFUND_TURN
-from protocols.channel_reducers import CHANNEL_REDUCERS, OF_CHAIN, restricted, settled
+from protocols.channel import POSTFUND_TURN, Channel
+from protocols.channel_reducers import CHANNEL_REDUCERS, OF_CHAIN, left, restricted, settled
 from protocols.channel_reducers import created as channel_created
 from protocols.channel_reducers import relearnt as channel_relearnt
 from protocols.conversation_reducers import CONVERSATION_REDUCERS, RUN_REDUCERS
@@ -71,7 +71,7 @@ def _on_objective(state: NodeState, event: Any, time_ms: int) -> None:
 def _objective_cranked(state: NodeState, event: events.ObjectiveCranked, time_ms: int) -> None:
     """Its status stays, so the agenda does."""
     objective = state.objectives[event.objective_id]
-    state.objectives[event.objective_id] = cranked(objective, event)
+    state.objectives[event.objective_id] = cranked(objective, event, time_ms)
 
 
 def _node_created(state: NodeState, event: events.NodeCreated, time_ms: int) -> None:
@@ -164,8 +164,14 @@ def _objective_completed(state: NodeState, event: events.ObjectiveCompleted, tim
     elif objective.objective_type in (ObjectiveType.VIRTUAL_FUND, ObjectiveType.VIRTUAL_DEFUND):
         state.carried.release(objective.channel_id)
     if objective.objective_type == ObjectiveType.VIRTUAL_DEFUND:
-        channel = state.channels[objective.channel_id]
-        state.channels[channel.channel_id] = settled(channel)
+        _end(state, settled(state.channels[objective.channel_id]))
+    elif objective.objective_type == ObjectiveType.WITHDRAW:
+        _end(state, left(state.channels[objective.channel_id]))
+
+
+def _end(state: NodeState, channel: Channel) -> None:
+    state.channels[channel.channel_id] = channel
+    state.unconfirmed.look_at(channel)
 
 
 def _nothing(state: NodeState, event: events.Event, time_ms: int) -> None:

@@ -31,7 +31,9 @@ class Unconfirmed:
             self.channels.add(channel.channel_id)
         else:
             self.channels.discard(channel.channel_id)
-        if channel.chain_status != ChainStatus.OPEN and not is_withdrawn(channel):
+        is_settled = channel.virtual is not None and channel.virtual.settled
+        is_over = is_settled or is_withdrawn(channel)
+        if channel.chain_status != ChainStatus.OPEN and not is_over:
             self.disputed.add(channel.channel_id)
         else:
             self.disputed.discard(channel.channel_id)

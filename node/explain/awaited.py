@@ -22,6 +22,13 @@ AWAITED = {
     "guarantee-removal": "our ledgers to be settled",
     "conclusion": "the closing transaction to be mined",
     "withdrawal": "the payout to be confirmed on chain",
+    "challenge-registration": "our challenge to be mined",
+    "challenge-expiry": "the challenge's time to be up",
+    "challenge-clearance": "our answer to the challenge to be mined and confirmed",
+    "finalization": "the end of the channel to be confirmed on chain",
+    "target-finalization": "a channel that the ledger carries to be final on chain",
+    "reclaim": "what the ledger guaranteed to be given back on chain",
+    "known-outcome": "the other party: we lost what the channel ended with",
 }
 """What each unmet condition means to a person."""
 

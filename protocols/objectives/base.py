@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -27,6 +27,20 @@ class ObjectiveType(StrEnum):
     DIRECT_DEFUND = "DirectDefund"
     VIRTUAL_FUND = "VirtualFund"
     VIRTUAL_DEFUND = "VirtualDefund"
+    EXIT = "Exit"
+    """Leave a channel alone, with all that hangs on it, until our money is in our account."""
+    CHALLENGE = "Challenge"
+    """Have the newest state we can show stand on chain until its time is up."""
+    DEFEND = "Defend"
+    """Answer somebody else's challenge (M20)."""
+    WITHDRAW = "Withdraw"
+    """Be paid what is ours of a finalised channel."""
+
+
+LEAVING = frozenset(
+    (ObjectiveType.EXIT, ObjectiveType.CHALLENGE, ObjectiveType.DEFEND, ObjectiveType.WITHDRAW)
+)
+"""What a channel may need more than once: a challenge that was cleared may be raised again."""
 
 
 class ObjectiveStatus(StrEnum):
@@ -65,6 +79,25 @@ class WaitingFor(StrEnum):
     RENUNCIATION = "renunciation"
     """A virtual channel is given up: those to our right renounce its postfund first (M16 b)."""
     GUARANTEE_REMOVAL = "guarantee-removal"
+    CHALLENGE_REGISTRATION = "challenge-registration"
+    CHALLENGE_EXPIRY = "challenge-expiry"
+    """Nothing is to be done until the challenge's time is up."""
+    CHALLENGE_CLEARANCE = "challenge-clearance"
+    """Our answer to a challenge is on its way."""
+    FINALIZATION = "finalization"
+    """What ended on chain is to be confirmed."""
+    TARGET_FINALIZATION = "target-finalization"
+    """A ledger's guarantee waits for the channel it funds to be final."""
+    RECLAIM = "reclaim"
+    KNOWN_OUTCOME = "known-outcome"
+    """A cut tail made us forget with what the channel ended (M27)."""
+
+
+class Objectives(Protocol):
+    """What looking for an objective needs of a map of them."""
+
+    def get(self, key: ObjectiveId, /) -> Objective | None:
+        """The objective of that id; None if there is none."""
 
 
 class Objective(Struct, frozen=True, array_like=True, gc=False):
@@ -82,6 +115,8 @@ class Objective(Struct, frozen=True, array_like=True, gc=False):
     waiting: bool = False
     success: bool = False
     reason: str = ""
+    moved_ms: int = 0
+    """When something last came of it: silence counts from there."""
 
     @property
     def is_active(self) -> bool:
@@ -90,9 +125,35 @@ class Objective(Struct, frozen=True, array_like=True, gc=False):
 
 
 @lru_cache(maxsize=1024)
-def objective_id(objective_type: ObjectiveType, channel_id: ChannelId) -> ObjectiveId:
-    """keccak256("obj1|" + type + "|" + channel id): the same on both sides."""
-    return keccak256(b"obj1|" + objective_type.encode() + b"|" + channel_id)
+def objective_id(
+    objective_type: ObjectiveType, channel_id: ChannelId, round_num: int = 0
+) -> ObjectiveId:
+    """keccak256("obj1|" + type + "|" + channel id): the same on both sides.
+
+    Of what a channel needs more than once (`LEAVING`), each further one has its number behind, in
+    four bytes.
+    """
+    number = round_num.to_bytes(4, "big") if round_num else b""
+    return keccak256(b"obj1|" + objective_type.encode() + b"|" + channel_id + number)
+
+
+def newest_round(
+    objectives: Objectives, kind: ObjectiveType, channel_id: ChannelId
+) -> tuple[int, Objective | None]:
+    """The newest objective of its kind in the channel and its number; (-1, None) for none."""
+    number, newest = -1, None
+    while True:
+        found = objectives.get(objective_id(kind, channel_id, number + 1))
+        if found is None:
+            return number, newest
+        number, newest = number + 1, found
+        if kind not in LEAVING:
+            return number, newest
+
+
+def newest(objectives: Objectives, kind: ObjectiveType, channel_id: ChannelId) -> Objective | None:
+    """The newest objective of its kind in the channel, if there was one."""
+    return newest_round(objectives, kind, channel_id)[1]
 
 
 def _approved(objective: Objective, event: events.ObjectiveApproved) -> Objective:
@@ -103,10 +164,10 @@ def _rejected(objective: Objective, event: events.ObjectiveRejected) -> Objectiv
     return replace(objective, status=ObjectiveStatus.REJECTED, reason=event.reason)
 
 
-def cranked(objective: Objective, event: events.ObjectiveCranked) -> Objective:
+def cranked(objective: Objective, event: events.ObjectiveCranked, time_ms: int) -> Objective:
     """The objective was cranked once more, and something came of it."""
     count = objective.crank_count + 1
-    return replace(objective, crank_count=count, waiting=event.waiting)
+    return replace(objective, crank_count=count, waiting=event.waiting, moved_ms=time_ms)
 
 
 def _completed(objective: Objective, event: events.ObjectiveCompleted) -> Objective:
@@ -129,13 +190,13 @@ def created(event: events.ObjectiveCreated, time_ms: int) -> Objective:
         shared(event.channel_id),
         shared(event.participants),
         created_ms=time_ms,
+        moved_ms=time_ms,
     )
 
 
 OBJECTIVE_REDUCERS: dict[type[events.Event], Callable[[Objective, Any], Objective]] = {
     events.ObjectiveApproved: _approved,
     events.ObjectiveRejected: _rejected,
-    events.ObjectiveCranked: cranked,
     events.ObjectiveCompleted: _completed,
     events.ObjectiveParamsRecorded: _params_recorded,
 }

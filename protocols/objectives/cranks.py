@@ -5,8 +5,17 @@ from __future__ import annotations
 from protocols import events
 from protocols.draft import Context, Draft
 from protocols.entities import NodeState
-from protocols.objectives import directdefund, directfund, virtualdefund, virtualfund
-from protocols.objectives.base import Objective, ObjectiveType, WaitingFor, objective_id
+from protocols.objectives import (
+    challenge,
+    defend,
+    directdefund,
+    directfund,
+    exits,
+    virtualdefund,
+    virtualfund,
+    withdraw,
+)
+from protocols.objectives.base import Objective, ObjectiveType, WaitingFor, newest
 from protocols.types import ChannelId
 
 _CRANKS = {
@@ -14,6 +23,10 @@ _CRANKS = {
     ObjectiveType.DIRECT_DEFUND: directdefund.crank,
     ObjectiveType.VIRTUAL_FUND: virtualfund.crank,
     ObjectiveType.VIRTUAL_DEFUND: virtualdefund.crank,
+    ObjectiveType.EXIT: exits.crank,
+    ObjectiveType.CHALLENGE: challenge.crank,
+    ObjectiveType.DEFEND: defend.crank,
+    ObjectiveType.WITHDRAW: withdraw.crank,
 }
 
 
@@ -29,7 +42,7 @@ def crank_channel(draft: Draft, channel_id: ChannelId) -> WaitingFor:
     """
     result = WaitingFor.NOTHING
     for kind in _CRANKS:
-        objective = draft.state.objectives.get(objective_id(kind, channel_id))
+        objective = newest(draft.state.objectives, kind, channel_id)
         if objective is None or not objective.is_active:
             continue
         event_count, effect_count = len(draft.events), len(draft.effects)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from protocols import events
 from protocols.channel import (
+    FINALISED,
     POSTFUND_TURN,
     ChainStatus,
     Channel,
@@ -25,7 +26,6 @@ from protocols.channel import (
     supported_final,
 )
 from protocols.draft import Draft
-from protocols.exit_calls import conclude_and_transfer_call
 from protocols.inputs import CloseChannel, command_hash
 from protocols.objectives import closing, ledger_closing
 from protocols.objectives.base import (
@@ -35,12 +35,10 @@ from protocols.objectives.base import (
     WaitingFor,
     objective_id,
 )
+from protocols.objectives.supports import CONCLUDE as CONCLUDE
+from protocols.objectives.supports import request_conclusion
 from protocols.payment_errors import ChannelNotOpen
-from protocols.signed_state import SignedState
 from protocols.types import ObjectiveId
-
-CONCLUDE = "conclude"
-"""The kind of the transaction intent."""
 
 CONCLUDE_FALLBACK_MS = 300_000
 """How long the payee waits for the payer's conclusion before it submits its own: 25 blocks of
@@ -54,7 +52,7 @@ def crank(draft: Draft, objective: Objective) -> WaitingFor:
     if not objective.is_active:
         return WaitingFor.NOTHING
     channel = draft.state.channels[objective.channel_id]
-    if observed_chain_status(channel) != ChainStatus.CONCLUDED:
+    if observed_chain_status(channel) not in FINALISED:
         agree = closing.agree if channel.ledger is None else ledger_closing.agree
         waiting_for = agree(draft, channel, objective.objective_id)
         if waiting_for is not None:
@@ -70,21 +68,11 @@ def crank(draft: Draft, objective: Objective) -> WaitingFor:
 
 
 def _conclude(draft: Draft, channel: Channel, objective: Objective) -> WaitingFor:
-    final = supported_final(channel)
-    assert final is not None
     waited_ms = draft.context.now_ms - objective.created_ms
     # M20: under a challenge nobody may wait for the other.
     is_challenged = observed_chain_status(channel) == ChainStatus.CHALLENGED
     if channel.my_index == 0 or is_challenged or waited_ms >= CONCLUDE_FALLBACK_MS:
-        state = channel.state(final)
-        # M9: peers may send either v; ecrecover wants the one that gives the signer.
-        signatures = [
-            draft.context.for_chain(final.state_hash, signature, who)
-            for signature, who in zip(final.signatures, channel.fixed.participants, strict=True)
-        ]
-        data = conclude_and_transfer_call(SignedState(state, tuple(signatures)))
-        adjudicator = draft.state.node.adjudicator
-        draft.request_transaction(CONCLUDE, channel.channel_id, adjudicator, 0, data)
+        request_conclusion(draft, channel)
     return WaitingFor.CONCLUSION
 
 

@@ -25,6 +25,7 @@ from protocols.channel import (
     Channel,
     confirmed_holdings,
     funding_terms,
+    is_finalised,
     is_funded,
     is_supported,
     is_withdrawn,
@@ -74,6 +75,10 @@ def crank(draft: Draft, objective: Objective) -> WaitingFor:
     if not objective.is_active:
         return WaitingFor.NOTHING
     channel_id = objective.channel_id
+    if is_finalised(draft.state.channels[channel_id]):
+        # It ended on chain before it was open: what was deposited is withdrawn.
+        draft.emit(events.ObjectiveCompleted(objective.objective_id, False))
+        return WaitingFor.NOTHING
     _sign_turn(draft, objective, PREFUND_TURN)
     channel = draft.state.channels[channel_id]
     if not is_supported(channel, PREFUND_TURN):

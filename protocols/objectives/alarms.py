@@ -1,0 +1,34 @@
+"""Challenges that we cannot answer: noticed once each, with what they cost us.
+
+A ledger's is one with a newer state than ours, a payment channel's one that gives us less than we
+know we have: both can only be after records were lost (M27), or when the answer came too late.
+"""
+
+from __future__ import annotations
+
+from protocols.channel import Channel, funding_terms, observed_adjudicated
+from protocols.draft import Draft
+from protocols.exit_events import ChallengeUnanswerable
+from protocols.objectives.supports import shortfall
+from protocols.types import amount_to_bytes
+
+
+def look_at(draft: Draft, channel: Channel, own_turn: int) -> bool:
+    """Whether what stands on chain is worse than what we know, or unknown to us: an alarm, once."""
+    known = observed_adjudicated(channel)
+    cost = shortfall(channel, known)
+    is_newer = channel.ledger is not None and known.turn_num > own_turn
+    if not cost and not is_newer:
+        return False
+    if channel.unanswerable_until != known.finalizes_at:
+        draft.emit(
+            ChallengeUnanswerable(
+                channel.channel_id,
+                known.turn_num,
+                own_turn,
+                known.finalizes_at,
+                funding_terms(channel).asset,
+                amount_to_bytes(cost),
+            )
+        )
+    return True

@@ -1,0 +1,63 @@
+"""Challenge: the newest state we can show stands on chain, until nobody can answer any more.
+
+    newest state registered -> its time passes -> the channel is final
+
+A state signed by all that is final ends the channel at once instead (M20). A challenge with an
+older state is outranked; a newer one is left to stand. What is paid out then is Withdraw's.
+
+```mermaid
+flowchart LR
+  R[registered] --> E[expired] --> F[final]
+  S[final state of all] --> C[concluded] --> F
+```
+"""
+
+from __future__ import annotations
+
+from protocols.channel import (
+    FINALISED,
+    ChainStatus,
+    Channel,
+    is_finalised,
+    observed_adjudicated,
+    observed_chain_status,
+    supported_final,
+)
+from protocols.draft import Draft
+from protocols.objectives import alarms
+from protocols.objectives.base import Objective, WaitingFor
+from protocols.objectives.leaving import complete
+from protocols.objectives.supports import newest_turn, request_challenge, request_conclusion
+
+
+def crank(draft: Draft, objective: Objective) -> WaitingFor:
+    """Make all progress possible now; the first unmet condition."""
+    if not objective.is_active:
+        return WaitingFor.NOTHING
+    channel = draft.state.channels[objective.channel_id]
+    if is_finalised(channel):
+        complete(draft, objective)
+        return WaitingFor.NOTHING
+    status = observed_chain_status(channel)
+    if status in FINALISED:
+        return WaitingFor.FINALIZATION
+    if supported_final(channel) is not None:
+        request_conclusion(draft, channel)
+        return WaitingFor.CONCLUSION
+    known, own_turn = observed_adjudicated(channel), newest_turn(draft.state.node, channel)
+    if status == ChainStatus.CHALLENGED and known.turn_num >= own_turn:
+        alarms.look_at(draft, channel, own_turn)
+        return WaitingFor.CHALLENGE_EXPIRY
+    if own_turn < known.turn_num or own_turn < 0:
+        # The chain has seen a newer state than we hold: ours would be refused.
+        return WaitingFor.KNOWN_OUTCOME
+    request_challenge(draft, channel)
+    return WaitingFor.CHALLENGE_REGISTRATION
+
+
+def may_challenge(draft: Draft, channel: Channel) -> bool:
+    """Whether there is anything to challenge with, and a channel that is not final yet."""
+    if observed_chain_status(channel) in FINALISED:
+        return False
+    is_final = supported_final(channel) is not None
+    return is_final or newest_turn(draft.state.node, channel) >= 0

@@ -1,0 +1,187 @@
+"""The newest state of a channel that we can put on chain, and the calls that put it there.
+
+    ledger: what both agreed on last     payment channel: the postfund, or the prefund
+    payee of a payment channel: the redemption of its largest voucher (M20)
+
+Signing the redemption is a step of its own: it closes the channel to further vouchers (M11). A
+final state is concluded and never challenged with (M7).
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from protocols.adjudication import Adjudicated, exit_of
+from protocols.channel import (
+    POSTFUND_TURN,
+    PREFUND_TURN,
+    REDEMPTION_TURN,
+    Channel,
+    SignedTurn,
+    funding_terms,
+    is_supported,
+    own_rest,
+    supported_final,
+)
+from protocols.draft import Context, Draft
+from protocols.entities import Node
+from protocols.exit_calls import (
+    challenge_call,
+    checkpoint_call,
+    conclude_and_transfer_call,
+    conclude_call,
+    redemption,
+)
+from protocols.ledger import ledger_outcome, ledger_state
+from protocols.objectives.states import sign
+from protocols.signed_state import SignedState
+from protocols.state import challenge_message
+from protocols.types import StateHash
+from protocols.voucher import voucher_hash
+
+CHALLENGE, CHECKPOINT, CONCLUDE = "challenge", "checkpoint", "conclude"
+"""The kinds of these transaction intents."""
+
+
+class Support(Struct, frozen=True, gc=False):
+    """A state that the adjudicator takes, with what it wants to see beside it."""
+
+    candidate: SignedState
+    state_hash: StateHash
+    proof: tuple[SignedState, ...] = ()
+
+
+def newest_turn(node: Node, channel: Channel) -> int:
+    """The highest turn that we can have registered; -1 if we hold no state signed by all."""
+    if channel.ledger is not None:
+        return channel.ledger.turn_num
+    if redeems(node, channel):
+        return REDEMPTION_TURN
+    return next((turn for turn in (POSTFUND_TURN, PREFUND_TURN) if is_supported(channel, turn)), -1)
+
+
+def redeems(node: Node, channel: Channel) -> bool:
+    """Whether we are a payee with a voucher to redeem."""
+    return (
+        channel.fixed.app_definition == node.virtual_payment_app
+        and channel.my_index == channel.payee_index
+        and channel.vouchers.total > 0
+        and is_supported(channel, POSTFUND_TURN)
+    )
+
+
+def signed_for_chain(context: Context, channel: Channel, turn: SignedTurn) -> SignedState:
+    """A state of that turn with its signatures as the contracts take them (M9)."""
+    people = zip(turn.signatures, channel.fixed.participants, strict=True)
+    signatures = (
+        context.for_chain(turn.state_hash, signature, who) if signature else b""
+        for signature, who in people
+    )
+    return SignedState(channel.state(turn), tuple(signatures))
+
+
+def newest_support(draft: Draft, channel: Channel) -> Support | None:
+    """The newest state that we can have registered; a payee's redemption is signed for it."""
+    turn_num = newest_turn(draft.state.node, channel)
+    if turn_num < 0:
+        return None
+    if channel.ledger is not None:
+        return _ledgers(draft, channel)
+    if turn_num == REDEMPTION_TURN:
+        return _redemption(draft, channel)
+    turn = channel.turn(turn_num)
+    assert turn is not None, "it is supported"
+    return Support(signed_for_chain(draft.context, channel, turn), turn.state_hash)
+
+
+def _ledgers(draft: Draft, channel: Channel) -> Support:
+    ledger = channel.ledger
+    assert ledger is not None
+    state = ledger_state(channel.fixed, ledger.asset, ledger.current, ledger.turn_num)
+    people = zip(ledger.signatures, channel.fixed.participants, strict=True)
+    signatures = tuple(
+        draft.context.for_chain(ledger.state_hash, signature, who) for signature, who in people
+    )
+    return Support(SignedState(state, signatures), ledger.state_hash)
+
+
+def _redemption(draft: Draft, channel: Channel) -> Support:
+    context, postfund = draft.context, channel.turn(POSTFUND_TURN)
+    assert postfund is not None, "a payee with vouchers has the postfund"
+    proof = signed_for_chain(context, channel, postfund)
+    if not channel.signed_by_me(REDEMPTION_TURN):
+        total, signature = channel.vouchers.total, channel.vouchers.signature
+        payer = channel.fixed.participants[0]
+        voucher = context.for_chain(voucher_hash(channel.channel_id, total), signature, payer)
+        sign(draft, channel.channel_id, redemption(proof, total, voucher))
+        channel = draft.state.channels[channel.channel_id]
+    turn = channel.turn(REDEMPTION_TURN)
+    assert turn is not None, "we just signed it"
+    return Support(signed_for_chain(context, channel, turn), turn.state_hash, (proof,))
+
+
+# --- asking for transactions ---
+
+
+def request(draft: Draft, kind: str, channel: Channel, data: bytes) -> bool:
+    """Ask for a call of the adjudicator, again if it was mined and its need came back.
+
+    What a mined one did is known once its block is confirmed: until then it counts as done.
+    """
+    _, newest = draft.latest_transaction(kind, channel.channel_id)
+    if newest is not None and newest.block_num > draft.state.node.processed_block_num:
+        return False
+    adjudicator = draft.state.node.adjudicator
+    return draft.request_transaction(kind, channel.channel_id, adjudicator, 0, data, repeats=True)
+
+
+def request_challenge(draft: Draft, channel: Channel) -> None:
+    """Have our newest state registered; the clock starts, or starts again."""
+    found = newest_support(draft, channel)
+    assert found is not None, "the caller looked for it"
+    wish = draft.context.signer(challenge_message(found.state_hash))
+    request(draft, CHALLENGE, channel, challenge_call(found.candidate, found.proof, wish))
+
+
+def request_checkpoint(draft: Draft, channel: Channel) -> None:
+    """Stop a challenge with an older state by our newest one."""
+    found = newest_support(draft, channel)
+    assert found is not None, "the caller looked for it"
+    request(draft, CHECKPOINT, channel, checkpoint_call(found.candidate, found.proof))
+
+
+def request_conclusion(draft: Draft, channel: Channel) -> None:
+    """End the channel at once by its final state; a channel with holdings is paid out by it too."""
+    final = supported_final(channel)
+    assert final is not None, "the caller looked for it"
+    signed = signed_for_chain(draft.context, channel, final)
+    call = conclude_call if channel.virtual is not None else conclude_and_transfer_call
+    request(draft, CONCLUDE, channel, call(signed))
+
+
+# --- what a state on chain costs us ---
+
+
+def shortfall(channel: Channel, known: Adjudicated) -> int:
+    """What we get less, beside guarantees, by what stands than by the newest state we know.
+
+    0 for what cannot be said: the outcome is not known, or a hub's share hangs on ledgers.
+    """
+    exit_ = exit_of(known.first_outcome)
+    if exit_ is None:
+        return 0
+    return max(0, _expected(channel) - own_rest(channel, exit_))
+
+
+def _expected(channel: Channel) -> int:
+    final = supported_final(channel)
+    if final is not None:
+        return own_rest(channel, channel.state(final).outcome[0])
+    if channel.ledger is not None:
+        ledger = channel.ledger
+        return own_rest(channel, ledger_outcome(channel.fixed, ledger.asset, ledger.current)[0])
+    if not is_supported(channel, PREFUND_TURN) or not channel.is_end:
+        return 0
+    opening = funding_terms(channel).deposits[channel.my_index]
+    paid = channel.vouchers.total
+    return opening - paid if channel.my_index == 0 else opening + paid

@@ -1,0 +1,147 @@
+"""Withdraw: be paid what is ours of a finalised channel, whatever strangers called meanwhile.
+
+    guarantees of final channels reclaimed -> our share transferred -> all of it confirmed
+
+The next step follows from what the adjudicator keeps now (M4), so every step may fail, be made by
+somebody else, or be repeated after a restart. A guarantee waits for the channel it funds; if nobody
+brings that one to an end, we do.
+
+```mermaid
+flowchart LR
+  F[final] --> R[guarantees reclaimed] --> T[transferred] --> D[nothing left that is ours]
+```
+"""
+
+from __future__ import annotations
+
+from protocols.adjudication import Adjudicated, exit_of
+from protocols.channel import (
+    FINALISED,
+    Channel,
+    confirmed_holdings,
+    is_finalised,
+    is_withdrawn,
+    observed_adjudicated,
+    observed_chain_status,
+    observed_holdings,
+    own_guarantees,
+)
+from protocols.draft import Draft
+from protocols.exit_calls import Finalised, reclaim_call, transfer_call
+from protocols.objectives.base import Objective, ObjectiveType, WaitingFor, newest
+from protocols.objectives.challenge import may_challenge
+from protocols.objectives.leaving import begin, complete
+from protocols.objectives.supports import request
+from protocols.outcome import SIMPLE, SingleAssetExit, destination_of
+from protocols.types import ChannelId
+
+TRANSFER, RECLAIM = "transfer", "reclaim"
+"""The kinds of these transaction intents; a reclaim's has the guaranteed channel's id behind."""
+
+
+def start_if_due(draft: Draft, channel: Channel) -> None:
+    """Begin once the channel is final, with something of ours in it that nobody paid out."""
+    if channel.virtual is not None or not is_finalised(channel) or is_withdrawn(channel):
+        return
+    if newest(draft.state.objectives, ObjectiveType.WITHDRAW, channel.channel_id) is None:
+        begin(draft, ObjectiveType.WITHDRAW, channel)
+
+
+def crank(draft: Draft, objective: Objective) -> WaitingFor:
+    """Make all progress possible now; the first unmet condition."""
+    if not objective.is_active:
+        return WaitingFor.NOTHING
+    channel = draft.state.channels[objective.channel_id]
+    if observed_chain_status(channel) not in FINALISED:
+        return WaitingFor.FINALIZATION
+    known = observed_adjudicated(channel)
+    exit_ = exit_of(known.outcome)
+    if exit_ is None:
+        return _of_unknown(draft, objective, channel)
+    standing = Finalised(channel.channel_id, known.state_hash, (exit_,))
+    reclaimable, awaited = _guarantees(draft, channel, exit_)
+    if reclaimable:
+        place, target = reclaimable[0]
+        data = reclaim_call(standing, place, target)
+        request(draft, reclaim_kind(target.channel_id), channel, data)
+        return WaitingFor.RECLAIM
+    own = payable(channel, exit_, observed_holdings(channel, exit_.asset))
+    if own:
+        request(draft, TRANSFER, channel, transfer_call(standing, own))
+        return WaitingFor.WITHDRAWAL
+    if awaited:
+        return WaitingFor.TARGET_FINALIZATION
+    if channel.observed:
+        return WaitingFor.WITHDRAWAL
+    complete(draft, objective)
+    return WaitingFor.NOTHING
+
+
+def reclaim_kind(target: ChannelId) -> str:
+    """The kind of the intent that gives the target's guarantee back: one need, one intent."""
+    return f"{RECLAIM} {target.hex()}"
+
+
+def _of_unknown(draft: Draft, objective: Objective, channel: Channel) -> WaitingFor:
+    """What the channel ended with is forgotten (M27): the others may still pay everybody."""
+    held = sum(holding.confirmed for holding in channel.holdings)
+    if held:
+        return WaitingFor.KNOWN_OUTCOME
+    complete(draft, objective)
+    return WaitingFor.NOTHING
+
+
+def payable(channel: Channel, exit_: SingleAssetExit, held: int) -> list[int]:
+    """The places of our shares that `held` covers at least in part, earlier ones coming first."""
+    mine, found = destination_of(channel.me), []
+    for place, share in enumerate(exit_.allocations):
+        affordable = min(share.amount, held)
+        held -= affordable
+        if affordable and share.destination == mine and share.allocation_type == SIMPLE:
+            found.append(place)
+    return found
+
+
+def _guarantees(
+    draft: Draft, channel: Channel, exit_: SingleAssetExit
+) -> tuple[list[tuple[int, Finalised]], bool]:
+    """What can be reclaimed now, and whether anything of ours waits for its target."""
+    if confirmed_holdings(channel, exit_.asset) == 0:
+        return [], False
+    found, awaited = [], False
+    for place in own_guarantees(channel, exit_):
+        share = exit_.allocations[place]
+        target = draft.state.channels.get(share.destination)
+        if target is None:
+            continue  # Forgotten (M27): the other party may reclaim it.
+        known = observed_adjudicated(target)
+        if is_finalised(target):
+            gain = _gain(channel, share.amount, share.metadata, known)
+            if gain:
+                first = exit_of(known.first_outcome)
+                assert first is not None, "it gains something"
+                found.append((place, Finalised(share.destination, known.state_hash, (first,))))
+        elif _may_gain(draft, channel, share.metadata, target):
+            awaited = True
+            if may_challenge(draft, target):
+                begin(draft, ObjectiveType.CHALLENGE, target)
+    return found, awaited
+
+
+def _gain(channel: Channel, amount: int, metadata: bytes, known: Adjudicated) -> int:
+    """What a guarantee gives us now that its target is final."""
+    first = exit_of(known.first_outcome)
+    if first is None or len(first.allocations) < 2:
+        return 0
+    right_share = first.allocations[1].amount
+    if right_share > amount:
+        return 0
+    is_left = metadata[:32] == destination_of(channel.me)
+    return amount - right_share if is_left else right_share
+
+
+def _may_gain(draft: Draft, channel: Channel, metadata: bytes, target: Channel) -> bool:
+    """Whether the target may end with something for us: not for a payee that was never paid."""
+    is_left = metadata[:32] == destination_of(channel.me)
+    is_payee = target.my_index == target.payee_index
+    return is_left or not is_payee or target.vouchers.total > 0
