@@ -111,6 +111,12 @@ def _concluded_outcome(channel: Channel) -> bytes:
 
 
 def _confirm(draft: Draft, channel: Channel, log: ChainLog) -> None:
+    known = channel.adjudicated
+    is_paying = log.log_name in ("OutcomePaid", "OutcomeReclaimed")
+    if is_paying and known is not None and channel.chain_status == ChainStatus.CHALLENGED:
+        # Only a final channel pays: who reads many blocks at once meets that before the time.
+        ends_at = known.finalizes_at
+        draft.emit(ChallengeExpired(log.channel_id, ends_at, log.block_num, ends_at))
     match log.log_name:
         case "Deposited":
             draft.emit(_deposit(channel, log))

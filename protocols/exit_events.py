@@ -53,6 +53,7 @@ class ChallengeExpired(Event, frozen=True, array_like=True, gc=False):
     block_num: int
     """A confirmed block at or after that time, with no answer up to it."""
     block_time_s: int
+    """Its own time; or the deadline, where a payout in it shows that it had passed."""
 
 
 class ChallengeUnanswerable(Event, frozen=True, array_like=True, gc=False):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from node.audit.checks import Check
 from node.audit.entry import Entry
 from node.audit.limits import CHAIN_FACT_COUNT_MAX
-from protocols import events
+from protocols import events, exit_events
 from protocols.types import Bytes32, ChannelId
 from protocols.virtual_events import VirtualChannelPruned
 
@@ -19,6 +19,8 @@ LOG_NAMES: dict[type[events.Event], tuple[str, ...]] = {
     events.ChallengeRegistered: ("ChallengeRegistered",),
     events.ChallengeCleared: ("ChallengeCleared", "Checkpointed"),
     events.ChannelConcluded: ("Concluded",),
+    exit_events.OutcomePaid: ("OutcomePaid",),
+    exit_events.OutcomeReclaimed: ("OutcomeReclaimed",),
 }
 """By event, the adjudicator's logs that it may record."""
 

@@ -6,9 +6,18 @@ from dataclasses import dataclass, field
 import msgspec
 
 from node.audit.ledger_facts import LEDGER_EVENTS, LedgerFacts
+from node.audit.standing import after_payout, after_reclaim, standing_of
 from node.audit.virtual_facts import VIRTUAL_EVENTS, VirtualFacts
-from protocols import events, ledger_events, payment_events, resumption_events, virtual_events
+from protocols import (
+    events,
+    exit_events,
+    ledger_events,
+    payment_events,
+    resumption_events,
+    virtual_events,
+)
 from protocols.errors import ProtocolError
+from protocols.outcome import Allocation, is_external
 from protocols.state import FixedPart, State, state_from_encoding
 from protocols.types import amount_from_bytes
 
@@ -60,6 +69,20 @@ class ChannelFacts:
     observed: list[tuple[int, bytes, str]] = field(default_factory=list)
     """(block number, transaction, log name) seen at depth 0, in order; a reorg retracts."""
     is_concluded: bool = False
+    is_expired: bool = False
+    """A challenge ended without an answer, as of the confirmed blocks."""
+    challenge_ends: int | None = None
+    """Of the challenge that is confirmed and not cleared, chain seconds."""
+    seen_outcomes: dict[tuple[int, bytes, str], bytes] = field(default_factory=dict)
+    """By block, transaction and log name: what a challenge or a conclusion carries, encoded."""
+    standing: list[Allocation] | None = None
+    """The confirmed outcome as it stands now; None if none does, or if it is not known."""
+    first_standing: list[Allocation] | None = None
+    """The same as it was at first: guarantees are judged by it (M2)."""
+    owed_now: dict[tuple[bytes, bytes], int] = field(default_factory=dict)
+    """By asset and address: what was paid and no record said yet to whom."""
+    reclaimed: set[bytes] = field(default_factory=set)
+    """Of a ledger: guarantees that the chain gave back."""
     total: int = 0
     """Largest voucher issued or accepted."""
     pending: list[Payment] = field(default_factory=list)
@@ -140,7 +163,14 @@ class ChannelFacts:
         status = "open"
         for _, _, log_name in self.observed:
             status = CHAIN_STATUS_AFTER.get(log_name, status)
+        if self.is_expired:
+            return "expired"
         return "concluded" if self.is_concluded else status
+
+    @property
+    def is_final(self) -> bool:
+        """Whether no state of it can be registered any more."""
+        return self.is_concluded or self.is_expired
 
     def are_fresh(self, payment_ids: Sequence[bytes]) -> bool:
         """Whether none of the ids was used before in this channel, nor twice among themselves."""
@@ -251,6 +281,9 @@ def _apply_chain(channel: ChannelFacts, event: events.Event) -> None:
     match event:
         case events.ChainLogObserved():
             channel.observed.append((event.block_num, event.tx_hash, event.log_name))
+            if event.log_name in ("ChallengeRegistered", "Concluded"):
+                place = event.block_num, event.tx_hash, event.log_name
+                channel.seen_outcomes[place] = event.outcome
         case events.DepositDetected():
             channel.held[event.asset] = amount_from_bytes(event.now_held)
             before = channel.deposited.get(event.asset, 0)
@@ -266,7 +299,41 @@ def _apply_chain(channel: ChannelFacts, event: events.Event) -> None:
             channel.held[event.asset] = amount_from_bytes(event.new_amount)
         case events.ChannelConcluded():
             channel.is_concluded = True
+            _stand(channel, event.block_num, event.tx_hash, "Concluded")
+        case events.ChallengeRegistered():
+            channel.challenge_ends = event.finalization_time
+            _stand(channel, event.block_num, event.tx_hash, "ChallengeRegistered")
+        case events.ChallengeCleared():
+            channel.challenge_ends = channel.standing = None
+        case exit_events.ChallengeExpired():
+            channel.is_expired = True
+        case exit_events.OutcomePaid():
+            _pay_out(channel, event)
+        case exit_events.OutcomeReclaimed():
+            channel.reclaimed.add(event.target)
+            if channel.standing is not None:
+                share = amount_from_bytes(event.right_share)
+                channel.standing = after_reclaim(channel.standing, event.target, share)
         case events.WithdrawCompleted():
             key = event.asset, event.recipient
             paid = channel.withdrawn.get(key, 0)
             channel.withdrawn[key] = paid + amount_from_bytes(event.amount)
+            rest = channel.owed_now.get(key, 0) - amount_from_bytes(event.amount)
+            channel.owed_now[key] = max(0, rest)
+
+
+def _stand(channel: ChannelFacts, block_num: int, tx_hash: bytes | None, log_name: str) -> None:
+    encoded = channel.seen_outcomes.get((block_num, tx_hash or b"", log_name), b"")
+    channel.standing = channel.first_standing = standing_of(encoded)
+
+
+def _pay_out(channel: ChannelFacts, event: exit_events.OutcomePaid) -> None:
+    prefund, amounts = channel.prefund(), tuple(map(amount_from_bytes, event.amounts))
+    if channel.standing is None or prefund is None or len(prefund.outcome) != 1:
+        return
+    asset = prefund.outcome[0].asset
+    for index, amount in zip(event.indices, amounts, strict=False):
+        if index < len(channel.standing) and is_external(channel.standing[index].destination):
+            key = asset, channel.standing[index].destination[12:]
+            channel.owed_now[key] = channel.owed_now.get(key, 0) + amount
+    channel.standing = after_payout(channel.standing, event.indices, amounts)

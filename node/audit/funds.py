@@ -57,12 +57,13 @@ class FundsCheck(Check):
     def finish(self, ground: Ground | None = None) -> Iterator[Fault]:
         """Channels that were closed: everybody was paid what the final state says."""
         for channel in self._facts.channels.values():
-            if "DirectDefund" not in channel.completed:
+            if "DirectDefund" not in channel.completed or channel.is_expired:
                 continue
             name = f"channel 0x{channel.channel_id.hex()}"
             final = final_state(channel)
             owed = {} if final is None else owed_to(final.outcome)
-            if {key: paid for key, paid in channel.withdrawn.items() if paid} != owed:
+            was_paid = {key: paid for key, paid in channel.withdrawn.items() if paid}
+            if was_paid != owed and "Withdraw" not in channel.completed:
                 yield Fault(f"{name} is closed, but what was paid out is not its final outcome")
             for asset in sorted(channel.held):
                 held, deposited = channel.held[asset], channel.deposited.get(asset, 0)
@@ -128,10 +129,18 @@ def _concluded(channel: ChannelFacts, event: events.ChannelConcluded) -> Iterato
 
 
 def _withdrawn(channel: ChannelFacts, event: events.WithdrawCompleted) -> Iterator[str]:
-    if not channel.is_concluded:
-        yield "paid out before the channel was concluded"
-    final, key = final_state(channel), (event.asset, event.recipient)
-    owed = 0 if final is None else owed_to(final.outcome).get(key, 0)
-    paid = channel.withdrawn.get(key, 0) + amount_from_bytes(event.amount)
+    if not channel.is_final:
+        yield "paid out before the channel was final"
+    key, amount = (event.asset, event.recipient), amount_from_bytes(event.amount)
+    if amount > channel.owed_now.get(key, 0):
+        yield (
+            f"0x{event.recipient.hex()} was paid {amount}, the outcome says "
+            f"{channel.owed_now.get(key, 0)}"
+        )
+    final = final_state(channel)
+    if not channel.is_concluded or final is None:
+        return
+    owed = owed_to(final.outcome).get(key, 0)
+    paid = channel.withdrawn.get(key, 0) + amount
     if paid > owed:
         yield f"0x{event.recipient.hex()} was paid {paid}, the final state owes {owed}"

@@ -28,6 +28,7 @@ from node.audit.report import NOTE, Finding
 from node.audit.resumptions import ResumptionCheck
 from node.audit.runs import RUN_KINDS, VoucherRuns, runs_of
 from node.audit.scope import Scope
+from node.audit.settlements import SettlementCheck
 from node.audit.snapshots import SnapshotCheck
 from node.audit.states import StateCheck
 from node.audit.transactions import ObjectiveCheck, TransactionCheck
@@ -54,6 +55,7 @@ def families(
         VoucherCheck(facts),
         batches,
         FundsCheck(facts),
+        SettlementCheck(facts),
         HubCheck(facts),
         TransactionCheck(facts),
         ObjectiveCheck(facts),

@@ -147,11 +147,23 @@ def _stored(channel: ChannelFacts, event: events.StateStored, *, is_ledger: bool
     first_final = POSTFUND_TURN + 1 if is_ledger else FIRST_FINAL_TURN
     if state.is_final != (turn_num >= first_final):
         yield f"turn {turn_num} is {'' if state.is_final else 'not '}final (M7)"
-    if turn_num == REDEMPTION_TURN and not is_ledger:
+    if turn_num == REDEMPTION_TURN and not is_ledger and not _redeems(channel, state):
         yield "turn 2 is the redemption's alone (M7)"
     prefund = channel.prefund()
     if turn_num == POSTFUND_TURN and (prefund is None or prefund.outcome != state.outcome):
         yield "the postfund does not carry the prefund's outcome (M5)"
+
+
+def _redeems(channel: ChannelFacts, state: State) -> bool:
+    """Whether we, the payee, redeem the largest voucher that we accepted, and no other (M20)."""
+    amount, opening = state.app_data[:32], channel.deposits()
+    is_ours = channel.my_index == len(channel.participants) - 1
+    if not is_ours or len(state.app_data) != 128 or not opening:
+        return False
+    total = int.from_bytes(amount, "big")
+    split = (opening[0] - total, total)
+    shares = tuple(share.amount for exit_ in state.outcome for share in exit_.allocations)
+    return total == channel.total > 0 and shares == split
 
 
 def _names_its_state(

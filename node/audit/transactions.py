@@ -10,9 +10,9 @@ from node.audit.facts import Facts
 from protocols import events
 from protocols.abi import APPROVE_SELECTOR
 from protocols.crypto import keccak256
-from protocols.objectives.base import ObjectiveType, objective_id
+from protocols.objectives.base import LEAVING, ObjectiveType, objective_id
 from protocols.transaction_events import TransactionHeldBack, TransactionReplaced
-from protocols.transactions import APPROVE, ATTEMPT_COUNT_MAX, intent_id
+from protocols.transactions import APPROVE, ATTEMPT_COUNT_MAX, DEPOSIT, intent_id
 from protocols.types import amount_from_bytes
 
 
@@ -77,8 +77,10 @@ class TransactionCheck(Check):
         if event.intent_id not in attempts or event.intent_id in self._facts.transactions:
             yield "its intent id is no fresh attempt's"
         for earlier in attempts:
-            # An approval is asked for again when its deposits came to nothing.
-            is_over = earlier in self._ended and (event.kind == APPROVE or not self._ended[earlier])
+            # All but deposits may be needed again: an approval whose deposits came to nothing, a
+            # challenge after one that was cleared, a transfer after a guarantee was given back.
+            repeats = event.kind != DEPOSIT
+            is_over = earlier in self._ended and (repeats or not self._ended[earlier])
             if earlier in self._facts.transactions and not is_over:
                 yield f"an earlier attempt at this {event.kind} is under way or done"
         deposits = channel.deposits()
@@ -192,5 +194,8 @@ class ObjectiveCheck(Check):
             yield f"no objective is called {event.objective_type}"
             return
         kind = ObjectiveType(event.objective_type)
-        if objective_id(kind, event.channel_id) != event.objective_id:
+        number = 0
+        while objective_id(kind, event.channel_id, number) in self._ended and kind in LEAVING:
+            number += 1
+        if objective_id(kind, event.channel_id, number) != event.objective_id:
             yield "its id is not that of its type and channel"

@@ -12,7 +12,7 @@ from protocols import events, payment_events
 from protocols.types import amount_from_bytes
 from protocols.voucher import NO_PAYMENTS_ROOT, receipt_hash, voucher_hash
 
-POSTFUND_TURN = 1
+POSTFUND_TURN, REDEMPTION_TURN = 1, 2
 
 _VOUCHER_EVENTS = (
     events.VoucherIssued
@@ -117,6 +117,8 @@ def may_pay(facts: Facts, channel: ChannelFacts, *, is_ours: bool) -> Iterator[s
         )
     if channel.signed_final():
         yield "we signed a final state before (M12)"
+    if REDEMPTION_TURN in channel.signed_by_me:
+        yield "we signed the redemption before (M11)"
     if is_ours and channel.has_final_request:
         yield "the payee asked to close before (M12)"
     carrier, virtual = facts.carrier(channel), channel.virtual

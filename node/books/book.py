@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from node.books import chain_entries, ledger_entries
+from node.books import chain_entries, exit_entries, ledger_entries
 from node.books.channel import ChannelBook
 from node.books.entry import FORWARDED, PAID, RECEIVED, Entry
 from protocols import events, payment_events, virtual_events
@@ -46,6 +46,7 @@ class Books:
             virtual_events.VirtualChannelRecorded: self._virtual_recorded,
             virtual_events.VirtualChannelPruned: self._pruned,
             **{kind: self._on_chain(post) for kind, post in chain_entries.POSTS.items()},
+            **{kind: self._on_chain(post) for kind, post in exit_entries.POSTS.items()},
             **{kind: self._on_ledger(post) for kind, post in ledger_entries.POSTS.items()},
         }
 
@@ -176,7 +177,10 @@ class Books:
         exit_ = _outcome(channel, encoded)
         if exit_ is None or len(exit_.allocations) != 2:
             return _NONE
-        paid = exit_.allocations[1].amount
+        return self.settled(channel, exit_.allocations[1].amount)
+
+    def settled(self, channel: ChannelBook, paid: int) -> Entries:
+        """A payment channel ended with that much for its payee: what was not paid before."""
         if not channel.is_hub:
             more = paid - channel.paid
             return (_payment(channel, more, "", "", "settlement"),) if more else _NONE

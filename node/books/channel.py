@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from node.books.entry import channel_account, guarantee_account, peer_account
+from protocols.outcome import SingleAssetExit
 from protocols.state import FixedPart
 from protocols.types import ZERO_ADDRESS, Address, ChannelId
 
@@ -65,6 +66,10 @@ class ChannelBook:
     guaranteed: dict[ChannelId, int] = field(default_factory=dict)
     """Of a ledger: guarantees by target, agreed."""
     queue: list[Change] = field(default_factory=list)
+    challenges: dict[bytes, bytes] = field(default_factory=dict)
+    """By transaction: what a challenge carries that was seen and not confirmed, encoded."""
+    standing: SingleAssetExit | None = None
+    """What the newest confirmed challenge carries."""
 
     def __post_init__(self) -> None:
         self.ours = channel_account(self.channel_id, "ours")

@@ -64,7 +64,8 @@ class BooksCheck:
         ]
         held = channel.held.get(asset, 0)
         ledger = channel.ledger
-        targets = () if ledger is None else tuple(ledger.agreed.guarantees)
+        agreed = {} if ledger is None else ledger.agreed.guarantees
+        targets = tuple(target for target in agreed if target not in channel.reclaimed)
         guaranteed = 0
         for target in targets:
             accounts = (
@@ -77,5 +78,5 @@ class BooksCheck:
                 yield f"{name} guarantees {expected} for {to_hex(target)}, the books say {inside}"
         if channel.virtual is None and sum(own) + guaranteed != held:
             yield f"{name} holds {held}, the books say {sum(own) + guaranteed}"
-        if channel.virtual is not None and any(own):
+        if channel.virtual is not None and sum(own) != held:
             yield f"{name} is virtual, and the books say that it holds {sum(own)} of its own"

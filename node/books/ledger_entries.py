@@ -22,7 +22,7 @@ from node.books.entry import (
 )
 from protocols import events, ledger_events, resumption_events
 from protocols.errors import ProtocolError
-from protocols.ledger import ADD, MOVE, Guarantee, vars_of
+from protocols.ledger import ADD, MOVE, Guarantee, LedgerVars, vars_of
 from protocols.outcome import destination_of
 from protocols.state import state_from_encoding
 from protocols.types import ChannelId
@@ -71,7 +71,7 @@ def _agreed(books: Books, ledger: ChannelBook, event: _Agreement) -> Iterator[En
         elif change.kind == ADD:
             yield from _guaranteed(books, ledger, change)
         else:
-            yield from _released(books, ledger, change)
+            yield from released(books, ledger, change)
 
 
 def _standing(agreed: list[Change]) -> list[Change]:
@@ -153,7 +153,7 @@ def _carry(books: Books, ledger: ChannelBook, target: ChannelId) -> None:
         channel.peer = ledger.peer
 
 
-def _released(books: Books, ledger: ChannelBook, change: Change) -> Iterator[Entry]:
+def released(books: Books, ledger: ChannelBook, change: Change) -> Iterator[Entry]:
     """Both get out what the change says; beyond what their accounts hold it is won or lost."""
     target, asset = change.target, ledger.asset
     left, right = change.left_amount, change.amount - change.left_amount
@@ -195,6 +195,11 @@ def _restored(
         vars_ = vars_of(state_from_encoding(ledger.fixed, event.encoded_state))
     except ProtocolError:
         return ()
+    return set_to(books, ledger, vars_, "restored")
+
+
+def set_to(books: Books, ledger: ChannelBook, vars_: LedgerVars, kind: str) -> Sequence[Entry]:
+    """The ledger as it stands now, whatever led to it: one entry for all that differs."""
     ledger.queue.clear()
     balances = (vars_.leader, vars_.follower)
     after = {
@@ -220,11 +225,12 @@ def _restored(
     ]
     ours = sum(amount for account, amount in moved if account.endswith(":ours"))
     theirs = sum(amount for account, amount in moved if account.endswith(":theirs"))
-    postings = _moved((*moved, (RESTORED, -ours), (ledger.peer, -theirs)))
+    other = RESTORED if kind == "restored" else RECEIVED if ours > 0 else PAID
+    postings = _moved((*moved, (other, -ours), (ledger.peer, -theirs)))
     if not postings:
         return ()
     where = (ledger.channel_id, ledger.counterparty)
-    return (Entry("restored", ledger.asset, postings, *where),)
+    return (Entry(kind, ledger.asset, postings, *where),)
 
 
 def _resumed(

@@ -14,6 +14,7 @@ from node.cli.demo import demo
 from node.cli.devnet import devnet
 from node.cli.diff import diff
 from node.cli.events import events
+from node.cli.exit import challenge, exit_channel
 from node.cli.explain import explain
 from node.cli.hub import hub
 from node.cli.init import init
@@ -56,6 +57,8 @@ app.command(rich_help_panel=RUNNING)(restore)
 app.command("open", cls=AmountCommand, rich_help_panel=MONEY)(open_channel)
 app.command(cls=AmountCommand, rich_help_panel=MONEY)(pay)
 app.command(rich_help_panel=MONEY)(close)
+app.command("exit", rich_help_panel=MONEY)(exit_channel)
+app.command(rich_help_panel=MONEY)(challenge)
 app.add_typer(ledger, name="ledger", rich_help_panel=MONEY)
 app.command(rich_help_panel=MONEY)(approve)
 app.command(rich_help_panel=MONEY)(reject)

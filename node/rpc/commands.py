@@ -19,7 +19,9 @@ from protocols.crypto import keccak256
 from protocols.errors import PayeeMustOpenWithZero
 from protocols.inputs import (
     ApproveObjective,
+    ChallengeChannel,
     CloseChannel,
+    ExitChannel,
     Input,
     OpenChannel,
     OpenLedger,
@@ -129,6 +131,16 @@ def pay_ledger(p: params.LedgerPayParams) -> Input:
 def close_channel(p: params.ChannelCloseParams) -> Input:
     """Close a channel together with its other participant."""
     return CloseChannel(parse_hash32("channel_id", p.channel_id), p.request_id)
+
+
+def challenge_channel(p: params.ChannelLeaveParams) -> Input:
+    """Have our newest state of a channel registered on chain."""
+    return ChallengeChannel(parse_hash32("channel_id", p.channel_id), p.request_id)
+
+
+def exit_channel(p: params.ChannelLeaveParams) -> Input:
+    """Leave a channel alone, until everything of ours is in our account."""
+    return ExitChannel(parse_hash32("channel_id", p.channel_id), p.request_id)
 
 
 def send_payment(p: params.PaymentSendParams) -> Input:

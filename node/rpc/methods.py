@@ -30,7 +30,14 @@ from node.rpc import (
 from node.rpc.interface import NodeApi
 from node.rpc.openrpc import openrpc_document
 from node.rpc.params import Params, params_decoder
-from protocols import errors, ledger_errors, moment_errors, payment_errors, virtual_errors
+from protocols import (
+    errors,
+    exit_errors,
+    ledger_errors,
+    moment_errors,
+    payment_errors,
+    virtual_errors,
+)
 from protocols.errors import ProtocolError
 from protocols.inputs import Input
 
@@ -61,6 +68,13 @@ _APPROVAL = (
     errors.RequestIdConflict,
 )
 
+
+_LEAVING = (
+    errors.UnknownChannel,
+    exit_errors.NothingToLeave,
+    exit_errors.ChannelIsFinal,
+    errors.RequestIdConflict,
+)
 
 _MOMENT = (moment_errors.MomentAhead, moment_errors.MomentBeforeLog)
 
@@ -145,6 +159,26 @@ COMMANDS = (
             errors.RequestIdConflict,
         ),
         commands.close_channel,
+        commands.command_result,
+    ),
+    Command(
+        "channel_challenge",
+        "Register our newest state of a channel on chain: the others have until its end to answer.",
+        params.ChannelLeaveParams,
+        results.CommandResult,
+        {"channel_id": _CHANNEL},
+        _LEAVING,
+        commands.challenge_channel,
+        commands.command_result,
+    ),
+    Command(
+        "channel_exit",
+        "Leave a channel alone, in one call, until everything of ours is in our account.",
+        params.ChannelLeaveParams,
+        results.CommandResult,
+        {"channel_id": _CHANNEL, "request_id": "exit-1"},
+        _LEAVING,
+        commands.exit_channel,
         commands.command_result,
     ),
     Command(

@@ -136,6 +136,16 @@ class ChannelCloseParams(Params, frozen=True, forbid_unknown_fields=True, gc=Fal
     out."""
 
 
+class ChannelLeaveParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
+    """Which channel to leave alone."""
+
+    channel_id: Hash32Text
+    request_id: RequestIdText = ""
+    until: Literal["durable", "completed"] = "durable"
+    """durable: answered once the wish is on our disk. completed: once everything of ours is paid
+    out, or the challenge is over."""
+
+
 class ChannelGetParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
     """Which channel to show."""
 

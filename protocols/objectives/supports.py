@@ -36,6 +36,7 @@ from protocols.ledger import ledger_outcome, ledger_state
 from protocols.objectives.states import sign
 from protocols.signed_state import SignedState
 from protocols.state import challenge_message
+from protocols.transactions import Transaction, TransactionStatus
 from protocols.types import StateHash
 from protocols.voucher import voucher_hash
 
@@ -129,10 +130,16 @@ def request(draft: Draft, kind: str, channel: Channel, data: bytes) -> bool:
     What a mined one did is known once its block is confirmed: until then it counts as done.
     """
     _, newest = draft.latest_transaction(kind, channel.channel_id)
-    if newest is not None and newest.block_num > draft.state.node.processed_block_num:
+    processed = draft.state.node.processed_block_num
+    if newest is not None and _is_fresh(newest, processed):
         return False
     adjudicator = draft.state.node.adjudicator
     return draft.request_transaction(kind, channel.channel_id, adjudicator, 0, data, repeats=True)
+
+
+def _is_fresh(transaction: Transaction, processed_block_num: int) -> bool:
+    is_mined = transaction.status == TransactionStatus.MINED
+    return is_mined and transaction.block_num > processed_block_num
 
 
 def request_challenge(draft: Draft, channel: Channel) -> None:

@@ -8,7 +8,14 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from protocols import errors, ledger_errors, moment_errors, payment_errors, virtual_errors
+from protocols import (
+    errors,
+    exit_errors,
+    ledger_errors,
+    moment_errors,
+    payment_errors,
+    virtual_errors,
+)
 from protocols.errors import (
     ChannelAlreadySeen,
     EncodingError,
@@ -20,6 +27,7 @@ from protocols.errors import (
 from protocols.payment_errors import ChannelNotOpen
 
 ERRORS = all_errors()
+ROOMS = (errors, exit_errors, ledger_errors, moment_errors, payment_errors, virtual_errors)
 SAMPLES: dict[type, Any] = {bytes: b"\xab\xcd", int: 7, str: "text"}
 
 
@@ -46,7 +54,12 @@ def test_every_code_is_used_once_and_lies_in_the_range_of_its_family() -> None:
     assert len(set(codes)) == len(codes)
     families = {"EncodingError": 10, "ChannelRefused": 11, "PaymentRefused": 12}
     families |= {"CommandRefused": 13, "DeliveryRefused": 14}
-    families |= {"LedgerRefused": 15, "VirtualRefused": 16, "MomentRefused": 17}
+    families |= {
+        "LedgerRefused": 15,
+        "VirtualRefused": 16,
+        "MomentRefused": 17,
+        "LeavingRefused": 18,
+    }
     for error in ERRORS.values():
         assert error.code // 100 == families[error.__mro__[1].__name__], error
 
@@ -54,7 +67,14 @@ def test_every_code_is_used_once_and_lies_in_the_range_of_its_family() -> None:
 def test_the_list_holds_every_concrete_refusal_of_the_module() -> None:
     concrete = {
         error
-        for room in (errors, ledger_errors, moment_errors, payment_errors, virtual_errors)
+        for room in (
+            errors,
+            exit_errors,
+            ledger_errors,
+            moment_errors,
+            payment_errors,
+            virtual_errors,
+        )
         for _, error in inspect.getmembers(room, inspect.isclass)
         if issubclass(error, ProtocolError) and "template" in vars(error)
     }

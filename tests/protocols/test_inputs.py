@@ -18,6 +18,8 @@ PAY = inputs.SendPayment(CHANNEL, 5, bytes(32), "tea", "r1")
 COMMANDS: list[Command] = [
     open_command(request_id="r1"),
     inputs.CloseChannel(CHANNEL, "r1"),
+    inputs.ChallengeChannel(CHANNEL, "r1"),
+    inputs.ExitChannel(CHANNEL, "r1"),
     PAY,
     inputs.ApproveObjective(CHANNEL, "r1"),
     inputs.RejectObjective(CHANNEL, "no", "r1"),

@@ -149,7 +149,7 @@ def ended_cleanly(node: LocalNode) -> bool:
 def audit_notes(node: LocalNode) -> list[str]:
     """The notes of the audit, which finds nothing wrong."""
     document = audit_document(node.log_path)
-    assert document["findings"] == []
+    assert document["findings"] == [], document["findings"]
     return [note["message"] for note in document["notes"]]
 
 

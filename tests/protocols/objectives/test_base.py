@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from protocols import events
 from protocols.crypto import keccak256
@@ -12,7 +13,10 @@ from protocols.objectives.base import (
     ObjectiveStatus,
     ObjectiveType,
     WaitingFor,
+    cranked,
     created,
+    newest,
+    newest_round,
     objective_id,
 )
 from tests.support.actors import ALICE, BOB
@@ -25,6 +29,9 @@ FRESH = created(events.ObjectiveCreated(FUND, "DirectFund", CHANNEL, PEOPLE), 77
 
 def after(objective: Objective, *facts: events.Event) -> Objective:
     for fact in facts:
+        if isinstance(fact, events.ObjectiveCranked):
+            objective = cranked(objective, fact, 99)
+            continue
         objective = OBJECTIVE_REDUCERS[type(fact)](objective, fact)
     return objective
 
@@ -36,7 +43,7 @@ def test_an_objective_is_named_by_its_type_and_channel() -> None:
 
 
 def test_a_new_objective_is_unapproved_and_knows_when_it_was_made() -> None:
-    assert Objective(FUND, "DirectFund", CHANNEL, PEOPLE, created_ms=77) == FRESH
+    assert Objective(FUND, "DirectFund", CHANNEL, PEOPLE, created_ms=77, moved_ms=77) == FRESH
     assert FRESH.status == ObjectiveStatus.UNAPPROVED
     assert not FRESH.is_active
 
@@ -53,6 +60,7 @@ def test_cranks_are_counted_and_keep_the_last_wait() -> None:
     assert (once.crank_count, once.waiting) == (1, True)
     twice = after(once, events.ObjectiveCranked(FUND, 0, False))
     assert (twice.crank_count, twice.waiting) == (2, False)
+    assert (FRESH.moved_ms, once.moved_ms) == (77, 99)
 
 
 def test_completion_keeps_its_success_and_waits_for_nothing() -> None:
@@ -80,6 +88,7 @@ def test_a_crank_recorded_after_the_end_leaves_the_end(status: ObjectiveStatus) 
 
 
 KINDS = ["DirectFund", "DirectDefund", "VirtualFund", "VirtualDefund"]
+KINDS += ["Exit", "Challenge", "Defend", "Withdraw"]
 
 
 def test_the_recorded_names_never_change() -> None:
@@ -87,3 +96,19 @@ def test_the_recorded_names_never_change() -> None:
     names = ["unapproved", "approved", "rejected", "completed"]
     assert [status.value for status in ObjectiveStatus] == names
     assert WaitingFor.NOTHING.value == "nothing"
+
+
+def test_what_a_channel_needs_again_has_a_number_behind() -> None:
+    kind = ObjectiveType.DEFEND
+    ids = [objective_id(kind, CHANNEL, number) for number in range(3)]
+    assert ids[0] == objective_id(kind, CHANNEL)
+    assert ids[2] == keccak256(b"obj1|Defend|" + CHANNEL + bytes(3) + b"\x02")
+    known = {found: replace(FRESH, objective_id=found) for found in ids[:2]}
+    assert newest_round(known, kind, CHANNEL) == (1, known[ids[1]])
+    assert newest(known, kind, CHANNEL) == known[ids[1]]
+    assert newest_round({}, kind, CHANNEL) == (-1, None)
+
+
+def test_an_opening_is_there_once() -> None:
+    known = {FUND: FRESH, objective_id(ObjectiveType.DIRECT_FUND, CHANNEL, 1): FRESH}
+    assert newest_round(known, ObjectiveType.DIRECT_FUND, CHANNEL) == (0, FRESH)

@@ -313,7 +313,7 @@ def test_a_challenged_ledger_is_closed_by_agreement_at_once(network: Network) ->
     log = chain_log("ChallengeRegistered", 9, confirmed=False, channel_id=LEDGER, number=5)
     network.bob.feed(log)
     network.bob.feed(Said(ALICE, final_by(ALICE)))
-    assert [order.kind for order in network.bob.submissions] == ["conclude"]
+    assert [order.kind for order in network.bob.submissions] == ["checkpoint", "conclude"]
 
 
 # --- after a cut tail (M27) ---

@@ -1,0 +1,56 @@
+"""`tally exit` and `tally challenge`: end a channel without the others who take part in it."""
+
+from typing import Annotated
+
+import typer
+
+from node.cli.failures import reports_failures
+from node.cli.node_call import ask, channel_id_of
+from node.cli.options import HERE, AsJson, NodeDir, RequestId
+from node.cli.output import print_json, say
+from node.cli.wait import wait_for_objective
+
+WAIT_TIMEOUT_S = 120.0
+"""A challenge takes its whole duration: who waits for that says so."""
+
+ChannelArgument = Annotated[
+    str, typer.Argument(metavar="CHANNEL", help="The channel, by its id or its beginning.")
+]
+
+
+@reports_failures
+def exit_channel(
+    channel: ChannelArgument,
+    wait: Annotated[bool, typer.Option(help="Wait until all that is yours is paid out.")] = False,
+    timeout_s: Annotated[float, typer.Option(help="How long to wait.")] = WAIT_TIMEOUT_S,
+    request_id: RequestId = "",
+    directory: NodeDir = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Leave a channel alone: challenge, wait for its time, and be paid all that is yours."""
+    channel_id = channel_id_of(directory, channel)
+    answer = ask(directory, "channel_exit", channel_id=channel_id, request_id=request_id)
+    if wait:
+        wait_for_objective(directory, answer["objective_id"], timeout_s=timeout_s, quiet=as_json)
+    if as_json:
+        print_json({**answer, "completed": wait})
+    elif wait:
+        say(f"Channel {channel_id} is left: all that is yours was paid out.")
+    else:
+        say(f"Channel {channel_id} is being left. Its steps: tally explain {channel_id[:10]}")
+
+
+@reports_failures
+def challenge(
+    channel: ChannelArgument,
+    request_id: RequestId = "",
+    directory: NodeDir = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Register your newest state of a channel on chain: the others have until its end to answer."""
+    channel_id = channel_id_of(directory, channel)
+    answer = ask(directory, "channel_challenge", channel_id=channel_id, request_id=request_id)
+    if as_json:
+        print_json(answer)
+    else:
+        say(f"Channel {channel_id} is being challenged. Follow it: tally explain {channel_id[:10]}")

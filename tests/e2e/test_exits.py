@@ -1,0 +1,109 @@
+"""Leaving alone, with real daemons on a real chain: the peer is gone, and every wei comes home."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.support.daemons import LocalNode, Network, open_channel, running_network
+from tests.support.e2e_rig import Purse, amount_of, audit_notes, channel_is, until
+from tests.support.warm_python import WarmPython, begun_by
+
+pytestmark = pytest.mark.e2e
+
+DURATION_S = 86_400
+"""As channels are opened by default."""
+
+
+@pytest.fixture
+def network(python: WarmPython, tmp_path: Path) -> Iterator[Network]:
+    with begun_by(python, running_network(tmp_path)) as running:
+        yield running
+
+
+def pay(node: LocalNode, channel_id: str, count: int) -> int:
+    """So many payments, each receipted; their sum."""
+    for number in range(count):
+        node.call(
+            "payment_send", channel_id=channel_id, amount=str(amount_of(number)), until="receipt"
+        )
+    return sum(map(amount_of, range(count)))
+
+
+def pass_time(network: Network, seconds: int) -> None:
+    """The chain's clock moves on, and a block is mined there."""
+    network.chain.call("evm_increaseTime", seconds)
+    network.chain.call("evm_mine")
+
+
+def kinds(node: LocalNode, channel_id: str) -> dict[str, str]:
+    """The channel's objectives and how they stand."""
+    listed = node.call("objective_list")["objectives"]
+    return {o["objective_type"]: o["status"] for o in listed if o["channel_id"] == channel_id}
+
+
+def is_left(node: LocalNode, channel_id: str) -> bool:
+    return kinds(node, channel_id).get("Exit") == "completed"
+
+
+def leave(network: Network, node: LocalNode, channel_id: str) -> None:
+    """The exit in one call; time passes; everything of ours is out."""
+    node.call("channel_exit", channel_id=channel_id)
+    until("the challenge stands", partial(channel_is, node, channel_id, "challenged"))
+    pass_time(network, DURATION_S + 1)
+    until("everything is paid out", partial(is_left, node, channel_id))
+    assert channel_is(node, channel_id, "closed")
+
+
+def test_the_payee_of_a_payer_who_vanished_redeems_her_largest_voucher(network: Network) -> None:
+    purse = Purse(network)
+    channel_id = open_channel(network.alice, network.bob)
+    paid = pay(network.alice, channel_id, 3)
+    network.alice.kill()
+    leave(network, network.bob, channel_id)
+    assert purse.moved()[1] == paid
+    assert network.bob.stop() == 0
+    assert audit_notes(network.bob) == []
+
+
+def test_the_payer_of_a_payee_who_vanished_gets_back_what_she_did_not_pay(network: Network) -> None:
+    channel_id = open_channel(network.alice, network.bob)
+    pay(network.alice, channel_id, 3)
+    deposit = int(network.channel(network.alice, channel_id)["deposit"])
+    network.bob.kill()
+    purse = Purse(network)
+    leave(network, network.alice, channel_id)
+    # A payee who never came to redeem gets nothing: at worst she loses what she paid.
+    assert purse.moved()[0] == deposit
+    assert network.alice.stop() == 0
+    assert audit_notes(network.alice) == []
+
+
+@pytest.mark.parametrize("leader_vanishes", [True, False])
+def test_a_ledger_is_left_alone_with_what_was_agreed_last(
+    network: Network, leader_vanishes: bool
+) -> None:
+    alice, bob = network.nodes
+    opened = alice.call(
+        "ledger_open", counterparty=bob.address, amount="5000", counterparty_amount="3000"
+    )
+    ledger_id = opened["channel_id"]
+    for node in network.nodes:
+        until(f"{node.name} has it open", partial(channel_is, node, ledger_id, "open"))
+    alice.call("ledger_pay", channel_id=ledger_id, amount="700", until="agreed")
+    gone, stays = (alice, bob) if leader_vanishes else (bob, alice)
+    gone.kill()
+    purse = Purse(network)
+    leave(network, stays, ledger_id)
+    assert purse.moved()[network.nodes.index(stays)] == (3_700 if leader_vanishes else 4_300)
+    assert stays.stop() == 0
+    assert audit_notes(stays) == []
+    # Who comes back later finds what is theirs, and is paid it.
+    gone.start()
+    until("it noticed", lambda: kinds(gone, ledger_id).get("Withdraw") == "completed")
+    assert purse.moved()[network.nodes.index(gone)] == (4_300 if leader_vanishes else 3_700)
+    assert gone.stop() == 0
+    assert audit_notes(gone) == []
