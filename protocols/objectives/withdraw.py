@@ -56,7 +56,7 @@ def crank(draft: Draft, objective: Objective) -> WaitingFor:
         return WaitingFor.FINALIZATION
     known = observed_adjudicated(channel)
     exit_ = exit_of(known.outcome)
-    if exit_ is None:
+    if exit_ is None or not known.state_hash:
         return _of_unknown(draft, objective, channel)
     standing = Finalised(channel.channel_id, known.state_hash, (exit_,))
     reclaimable, awaited = _guarantees(draft, channel, exit_)
@@ -131,7 +131,7 @@ def _guarantees(
 def _gain(channel: Channel, amount: int, metadata: bytes, known: Adjudicated) -> int:
     """What a guarantee gives us now that its target is final."""
     first = exit_of(known.first_outcome)
-    if first is None or len(first.allocations) < 2:
+    if first is None or not known.state_hash or len(first.allocations) < 2:
         return 0
     right_share = first.allocations[1].amount
     if right_share > amount:

@@ -18,10 +18,15 @@ from protocols.abi import APPROVE_SELECTOR, DEPOSIT_SELECTOR
 from protocols.crypto import recover_address
 from protocols.effects import BroadcastTransaction, ReadHoldings, SubmitTransaction
 from protocols.exit_calls import CONCLUDE_AND_TRANSFER_SELECTOR
-from protocols.outcome import Allocation, SingleAssetExit, address_of_destination, total
+from protocols.outcome import Allocation, SingleAssetExit, total
 from protocols.state import FixedPart, State
 from protocols.types import ZERO_ADDRESS, Address, ChannelId
 from tests.support.builders import ADJUDICATOR, block_hash, chain_log, tx_hash
+from tests.support.model_adjudicator import Kept, ModelAdjudicator, external
+
+START_S = 1_700_000_000
+"""The chain's time before its first block."""
+BLOCK_TIME_S = 12
 
 
 @dataclass
@@ -44,6 +49,9 @@ class ModelBlock:
     block_hash: bytes
     held_before: dict[ChannelId, int]
     concluded_before: frozenset[ChannelId]
+    kept_before: dict[ChannelId, Kept]
+    time_s: int = 0
+    """The block's own time."""
     transactions: list[ModelTransaction] = field(default_factory=list)
     logs: list[inputs.ChainLog] = field(default_factory=list)
 
@@ -65,7 +73,9 @@ class ModelChain:
         """Chain facts on their way to each node, in order."""
         self._requests: dict[bytes, ModelTransaction] = {}
         self._reported: set[bytes] = set()
-        self._payees: dict[ChannelId, tuple[Address, ...]] = {}
+        self.disputes = ModelAdjudicator()
+        self.time_s = START_S
+        """Of the newest block."""
         self._fork = 0
         self._confirmed_num = 0
 
@@ -113,7 +123,15 @@ class ModelChain:
     def mine(self) -> None:
         """One more block with everything that waits; both followers hear of it."""
         number = len(self.blocks) + 1
-        block = ModelBlock(number, block_hash(number, self._fork), dict(self.held), self.concluded)
+        self.time_s += BLOCK_TIME_S
+        block = ModelBlock(
+            number,
+            block_hash(number, self._fork),
+            dict(self.held),
+            self.concluded,
+            dict(self.disputes.kept),
+            self.time_s,
+        )
         self.blocks.append(block)
         block.transactions, self.pool = self.pool, []
         for transaction in block.transactions:
@@ -141,6 +159,7 @@ class ModelChain:
         replaced = self.blocks[-count:]
         del self.blocks[-count:]
         self.held, self.concluded = dict(replaced[0].held_before), replaced[0].concluded_before
+        self.disputes.kept = dict(replaced[0].kept_before)
         self._fork += 1
         number = replaced[0].number
         fact = inputs.ChainReorg(number, replaced[0].block_hash, block_hash(number, self._fork))
@@ -157,7 +176,7 @@ class ModelChain:
     def _confirm(self, number: int) -> None:
         block = self.blocks[number - 1]
         logs = [replace(log, confirmed=True) for log in block.logs]
-        head = inputs.ChainHead(number, block.block_hash)
+        head = inputs.ChainHead(number, block.block_hash, block.time_s)
         for feed in self.feeds.values():
             feed += [*logs, head]
         for log in logs:
@@ -165,15 +184,24 @@ class ModelChain:
                 self._pay(log)
 
     def _pay(self, log: inputs.ChainLog) -> None:
+        known = self.disputes.kept[log.channel_id]
         for index, amount in zip(log.indices, log.amounts, strict=True):
-            who = self._payees[log.channel_id][index]
-            self.paid[who] = self.paid.get(who, 0) + amount
+            who = external((known.first_outcome or known.outcome)[0].allocations[index])
+            if who is not None:
+                self.paid[who] = self.paid.get(who, 0) + amount
+
+    def pass_time(self, seconds: int) -> None:
+        """The next block comes so much later."""
+        self.time_s += seconds
 
     def _execute(self, block: ModelBlock, transaction: ModelTransaction) -> None:
         run = {DEPOSIT_SELECTOR: self._deposit, CONCLUDE_AND_TRANSFER_SELECTOR: self._conclude}
         if transaction.to != ADJUDICATOR:
             run = {APPROVE_SELECTOR: self._approve}
-        logs = run[transaction.data[:4]](transaction)
+        if transaction.to == ADJUDICATOR and transaction.data[:4] not in run:
+            logs = self.disputes.run(transaction.data, block.time_s, self.held)
+        else:
+            logs = run[transaction.data[:4]](transaction)
         for log in logs or []:
             placed = replace(
                 log,
@@ -223,7 +251,7 @@ class ModelChain:
     def _conclude(self, transaction: ModelTransaction) -> list[inputs.ChainLog] | None:
         fixed, final, signatures = decode_conclude_call(transaction.data)
         channel_id = fixed.channel_id()
-        if channel_id in self.concluded:
+        if self.disputes.is_final(channel_id, self.time_s):
             return None
         assert final.is_final
         for (v, r, s), who in zip(signatures, fixed.participants, strict=True):
@@ -232,13 +260,12 @@ class ModelChain:
         held = self.held.get(channel_id, 0)
         assert held >= total(exit_), "the outcome is not covered"
         self.concluded |= {channel_id}
-        payees = (address_of_destination(share.destination) for share in exit_.allocations)
-        self._payees[channel_id] = tuple(payees)
+        self.disputes.pay_out(channel_id, final.outcome, self.time_s)
         self.held[channel_id] = held - total(exit_)
         amounts = [(i, a.amount) for i, a in enumerate(exit_.allocations) if a.amount]
         common: dict[str, Any] = {"channel_id": channel_id}
         return [
-            chain_log("Concluded", 0, number=1_700_000_000, **common),
+            chain_log("Concluded", 0, number=self.time_s, **common),
             chain_log("AllocationUpdated", 0, amount=self.held[channel_id], **common),
             chain_log(
                 "OutcomePaid",

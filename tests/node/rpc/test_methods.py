@@ -119,6 +119,8 @@ async def test_any_json_is_answered_in_form(message: Any) -> None:
 
 def test_a_command_and_a_query_are_told_apart_by_what_they_carry() -> None:
     assert {command.name for command in COMMANDS} == {
+        "channel_challenge",
+        "channel_exit",
         "channel_open",
         "channel_close",
         "ledger_open",

@@ -152,7 +152,7 @@ class ChainRoom:
         self._observed_num = len(blocks)
         for block in blocks[self._confirmed_num : self._chain.confirmed_num]:
             news += [replace(log, confirmed=True) for log in block.logs]
-            news.append(inputs.ChainHead(block.number, block.block_hash))
+            news.append(inputs.ChainHead(block.number, block.block_hash, block.time_s))
         self._confirmed_num = max(self._confirmed_num, self._chain.confirmed_num)
         return news
 

@@ -1,0 +1,57 @@
+"""Histories of nodes that left alone, to be audited."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from protocols import inputs
+from tests.support.audit_cases import History, as_audited
+from tests.support.builders import CHANNEL
+from tests.support.exit_rig import challenge_with_turn, leave, step
+from tests.support.ledger_rig import LEDGER, opened_ledger
+from tests.support.network import opened, pay
+
+
+@lru_cache
+def _payee() -> History:
+    network = opened(depth=2)
+    pay(network, 30, 1)
+    network.settle()
+    leave(network, network.bob, CHANNEL)
+    return list(as_audited([event for _, event in network.bob.log]))
+
+
+@lru_cache
+def _payer() -> History:
+    network = opened(depth=2)
+    pay(network, 30, 1)
+    network.settle()
+    leave(network, network.alice, CHANNEL)
+    return list(as_audited([event for _, event in network.alice.log]))
+
+
+@lru_cache
+def _ledger() -> History:
+    network = opened_ledger()
+    network.alice.feed(inputs.PayLedger(LEDGER, 200, "r1"))
+    network.settle()
+    challenge_with_turn(network, network.bob, LEDGER, 1)
+    for _ in range(4):
+        step(network, network.bob)
+    leave(network, network.bob, LEDGER)
+    return list(as_audited([event for _, event in network.bob.log]))
+
+
+def leaving_payee() -> History:
+    """It redeemed a voucher of 30, alone."""
+    return list(_payee())
+
+
+def leaving_payer() -> History:
+    """She paid 30, nobody redeemed it, and she took everything back."""
+    return list(_payer())
+
+
+def leaving_follower() -> History:
+    """It answered a stale challenge of its ledger, and left the ledger later."""
+    return list(_ledger())
