@@ -8,7 +8,14 @@ party of a ledger from what we proposed.
 from __future__ import annotations
 
 from node.explain.story import Fact, Origin
-from protocols import events, exit_events, head_events, ledger_events, payment_events, transaction_events
+from protocols import (
+    events,
+    exit_events,
+    head_events,
+    ledger_events,
+    payment_events,
+    transaction_events,
+)
 from protocols.approvals import OWNER_REJECTED
 from protocols.event import Event
 from protocols.ledger import MOVE

@@ -20,6 +20,7 @@ from protocols.channel import (
     SignedTurn,
     funding_terms,
     is_supported,
+    observed_adjudicated,
     own_rest,
     supported_final,
 )
@@ -124,17 +125,19 @@ def _redemption(draft: Draft, channel: Channel) -> Support:
 # --- asking for transactions ---
 
 
-def request(draft: Draft, kind: str, channel: Channel, data: bytes) -> bool:
+def request(draft: Draft, kind: str, channel: Channel, data: bytes, deadline_s: int = 0) -> bool:
     """Ask for a call of the adjudicator, again if it was mined and its need came back.
 
-    What a mined one did is known once its block is confirmed: until then it counts as done.
+    `deadline_s` is the chain's time after which it is of no use; 0 for none. What a mined one did is known once its block is confirmed: until then it counts as done.
     """
     _, newest = draft.latest_transaction(kind, channel.channel_id)
     processed = draft.state.node.processed_block_num
     if newest is not None and _is_fresh(newest, processed):
         return False
     adjudicator = draft.state.node.adjudicator
-    return draft.request_transaction(kind, channel.channel_id, adjudicator, 0, data, repeats=True)
+    return draft.request_transaction(
+        kind, channel.channel_id, adjudicator, 0, data, repeats=True, deadline_s=deadline_s
+    )
 
 
 def _is_fresh(transaction: Transaction, processed_block_num: int) -> bool:
@@ -147,14 +150,16 @@ def request_challenge(draft: Draft, channel: Channel) -> None:
     found = newest_support(draft, channel)
     assert found is not None, "the caller looked for it"
     wish = draft.context.signer(challenge_message(found.state_hash))
-    request(draft, CHALLENGE, channel, challenge_call(found.candidate, found.proof, wish))
+    data = challenge_call(found.candidate, found.proof, wish)
+    request(draft, CHALLENGE, channel, data, _deadline(channel))
 
 
 def request_checkpoint(draft: Draft, channel: Channel) -> None:
     """Stop a challenge with an older state by our newest one."""
     found = newest_support(draft, channel)
     assert found is not None, "the caller looked for it"
-    request(draft, CHECKPOINT, channel, checkpoint_call(found.candidate, found.proof))
+    data = checkpoint_call(found.candidate, found.proof)
+    request(draft, CHECKPOINT, channel, data, _deadline(channel))
 
 
 def request_conclusion(draft: Draft, channel: Channel) -> None:
@@ -163,7 +168,12 @@ def request_conclusion(draft: Draft, channel: Channel) -> None:
     assert final is not None, "the caller looked for it"
     signed = signed_for_chain(draft.context, channel, final)
     call = conclude_call if channel.virtual is not None else conclude_and_transfer_call
-    request(draft, CONCLUDE, channel, call(signed))
+    request(draft, CONCLUDE, channel, call(signed), _deadline(channel))
+
+
+def _deadline(channel: Channel) -> int:
+    """When a running challenge ends, chain seconds; 0 without one."""
+    return observed_adjudicated(channel).finalizes_at
 
 
 # --- what a state on chain costs us ---
