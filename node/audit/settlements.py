@@ -58,6 +58,8 @@ class SettlementCheck(Check):
 
     def finish(self, ground: Ground | None = None) -> Iterator[Fault]:
         """Channels that were left: nothing of ours stands in them that the holdings cover."""
+        if self._facts.node is None:
+            return
         mine = destination_of(self._facts.me)
         for channel in self._facts.channels.values():
             if "Withdraw" not in channel.completed or channel.standing is None:

