@@ -8,6 +8,7 @@ opens read-only, so it works beside a running node and changes nothing.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from node.audit.blocks import dense_values
 from node.audit.messagepack import unpack
@@ -18,6 +19,7 @@ from node.store.errors import LogDamaged
 from node.store.kv import KeyValue, KeyValueDamaged
 from node.store.record import SEQ_SIZE_BYTES, seq_key
 from node.store.rocks import RocksKeyValue
+from node.store.salvage import fill_shadow
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class LogReader:
         self._store = store
         self.damage = damage
         """Why it did not open as a whole; None if it did."""
+        self._shadow: TemporaryDirectory[str] | None = None
 
     @classmethod
     def open(cls, path: Path) -> "LogReader":
@@ -70,11 +73,30 @@ class LogReader:
             try:
                 return cls(path, RocksKeyValue.open_beside(path, salvage=True), damage)
             except KeyValueDamaged:
-                raise damage from error
+                return cls._of_shadow(path, damage)
+
+    @classmethod
+    def _of_shadow(cls, path: Path, damage: LogDamaged) -> "LogReader":
+        """What opens of a directory without the damaged write and all behind it.
+
+        Those writes behind it that are whole are read from the files in any case.
+        """
+        shadow = TemporaryDirectory(prefix="tally-audit-")
+        try:
+            fill_shadow(path, Path(shadow.name))
+            store = RocksKeyValue.open_beside(Path(shadow.name), salvage=True)
+        except (KeyValueDamaged, OSError) as error:
+            shadow.cleanup()
+            raise damage from error
+        reader = cls(path, store, damage)
+        reader._shadow = shadow
+        return reader
 
     def close(self) -> None:
         """Let go of the files."""
         self._store.close()
+        if self._shadow is not None:
+            self._shadow.cleanup()
 
     def synced_length(self) -> int | None:
         """How many records the newest batch says there are (M28); None if it cannot be read."""

@@ -23,7 +23,7 @@ from tests.support.logs import flip, make_log, newest
 from tests.support.recorded_nodes import World, demo, pay_batches
 from tests.support.soak import times
 
-BATCH_COUNT, LISTED_COUNT = 6, 500
+BATCH_COUNT, LISTED_COUNT = 6, 360
 """Payments with long memos no compression shortens: they make the write-ahead log as large as it
 is, and as many more the tables."""
 DIRECTORY_SIZE_BYTES = 5_000_000

@@ -132,6 +132,29 @@ def test_behind_a_damaged_write_the_others_are_read_from_the_file(tmp_path: Path
     assert reader.damage.file == file.name
 
 
+def test_whichever_part_of_a_long_write_is_bad_the_writes_around_it_are_read(
+    tmp_path: Path,
+) -> None:
+    # A bad last part of some lengths keeps RocksDB from opening anything, in any mode.
+    log = make_log(tmp_path / "live", 300)
+    fill(log, 1_500, by=1_200)
+    fill(log, 1_700)
+    shutil.copytree(tmp_path / "live", tmp_path / "sound")
+    log.close()
+    file = newest(tmp_path / "sound", ".log").name
+    parts = max(wal.walk((tmp_path / "sound" / file).read_bytes()).entries, key=len)
+    assert len(parts) > 10
+    for part in parts:
+        copy = tmp_path / f"bad at {part.offset}"
+        shutil.copytree(tmp_path / "sound", copy)
+        flip(copy / file, part.end - 1)
+        seqs, gaps, reader = read(copy)
+        assert [(gap.first_seq, gap.last_seq) for gap in gaps] == [(300, 1_499)]
+        assert seqs == [*range(300), *range(1_500, 1_700)]
+        assert reader.damage is not None
+        assert reader.damage.file == file
+
+
 def test_a_damaged_last_write_leaves_no_gap_anyone_can_measure(tmp_path: Path) -> None:
     log = make_log(tmp_path / "live", 200)
     shutil.copytree(tmp_path / "live", tmp_path / "copy")
