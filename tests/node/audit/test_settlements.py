@@ -10,6 +10,7 @@ from node.audit.batches import BatchCheck
 from node.audit.digests import DigestCheck
 from node.audit.facts import Facts
 from node.audit.families import FamilyCheck
+from node.audit.fold import FoldCheck
 from node.audit.heads import HeadCheck
 from node.audit.judge import families
 from node.audit.settlements import SettlementCheck
@@ -27,7 +28,7 @@ def test_an_honest_history_of_leaving_passes_every_family(history: Callable[[], 
     facts = Facts()
     checks = [
         check
-        for check in families(facts, BatchCheck(facts), ())
+        for check in families(facts, FoldCheck(), BatchCheck(facts), ())
         if not isinstance(check, FamilyCheck | HeadCheck | DigestCheck | SnapshotCheck)
     ]
     said = []
