@@ -30,6 +30,7 @@ def test_an_honest_history_of_leaving_passes_every_family(history: Callable[[], 
         check
         for check in families(facts, FoldCheck(), BatchCheck(facts), ())
         if not isinstance(check, FamilyCheck | HeadCheck | DigestCheck | SnapshotCheck)
+        and check.name != "outbox"  # It reads blocks of records, not one after the other.
     ]
     said = []
     for entry in entries(history()):
