@@ -162,6 +162,14 @@ RUNS = (
         "tests/contracts/test_exit_value.py",
     ),
     pytest_run(
+        "contracts",
+        "the adjudicator against its model in Python: 2,500 random sequences of 40 calls",
+        125,
+        "-n",
+        "2",
+        "tests/contracts/test_random_calls.py",
+    ),
+    pytest_run(
         "hostile",
         "bad input, bad peers, bad calls and bad settings against live daemons",
         1,

@@ -6,6 +6,7 @@ carries the contract's reason.
 
 from __future__ import annotations
 
+import copy
 import http.client
 import json
 import time
@@ -125,6 +126,12 @@ class Contract:
         self._functions = {entry["name"]: entry for entry in abi if entry["type"] == "function"}
         events = [entry for entry in abi if entry["type"] == "event"]
         self._events = {keccak(signature(entry).encode()).hex(): entry for entry in events}
+
+    def at(self, address: str) -> Contract:
+        """The same interface at another address."""
+        other = copy.copy(self)
+        other.address = address
+        return other
 
     def data(self, name: str, *arguments: Any) -> bytes:
         """Calldata of one call."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from contracts.loader import Artifact, load_artifact
 from tests.support.anvil import start_anvil
 from tests.support.contract_calls import Contract, Rpc
 from tests.support.nitro_signing import (
@@ -112,17 +113,22 @@ class Nitro:
         )
 
 
+def deploy_nitro(rpc: Rpc, artifact_of: Callable[[str], Artifact] = load_artifact) -> Nitro:
+    """Deploys everything; the artifacts of the three contracts that judge may be another's."""
+    nitro = Nitro(
+        rpc,
+        rpc.deploy_code(artifact_of("NitroAdjudicator")),
+        rpc.deploy_code(artifact_of("ConsensusApp")),
+        rpc.deploy_code(artifact_of("VirtualPaymentApp")),
+        rpc.deploy("TestToken"),
+    )
+    nitro.token.send("mint", nitro.sender, TOKEN_SUPPLY)
+    nitro.token.send("approve", nitro.adjudicator.address, TOKEN_SUPPLY)
+    return nitro
+
+
 @contextlib.contextmanager
-def deployed_nitro() -> Iterator[Nitro]:
+def deployed_nitro(artifact_of: Callable[[str], Artifact] = load_artifact) -> Iterator[Nitro]:
     """A chain of its own with everything deployed, for as long as the `with` block lasts."""
     with start_anvil() as anvil, contextlib.closing(Rpc(anvil.port)) as rpc:
-        nitro = Nitro(
-            rpc,
-            rpc.deploy("NitroAdjudicator"),
-            rpc.deploy("ConsensusApp"),
-            rpc.deploy("VirtualPaymentApp"),
-            rpc.deploy("TestToken"),
-        )
-        nitro.token.send("mint", nitro.sender, TOKEN_SUPPLY)
-        nitro.token.send("approve", nitro.adjudicator.address, TOKEN_SUPPLY)
-        yield nitro
+        yield deploy_nitro(rpc, artifact_of)

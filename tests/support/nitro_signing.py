@@ -6,6 +6,7 @@ things. Values are plain tuples in the order of the contracts' structs.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -86,7 +87,7 @@ class Channel:
     @property
     def channel_id(self) -> bytes:
         """keccak of the four fields as top-level values."""
-        return keccak(encode(["address[]", "uint256", "address", "uint256"], self.fixed_part))
+        return _channel_id(self)
 
     def signed(
         self, variable_part: VariablePart, signers: Sequence[Actor] | None = None
@@ -100,6 +101,11 @@ class Channel:
         """What `challenge` wants from a participant besides the state."""
         message_hash = state_hash(self.channel_id, variable_part)
         return challenger.sign(keccak(encode(["bytes32", "string"], [message_hash, "forceMove"])))
+
+
+@functools.lru_cache(maxsize=1_024)
+def _channel_id(channel: Channel) -> bytes:
+    return keccak(encode(["address[]", "uint256", "address", "uint256"], channel.fixed_part))
 
 
 def simple(destination: bytes, amount: int, metadata: bytes = b"") -> Allocation:
