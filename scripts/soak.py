@@ -13,6 +13,7 @@ import argparse
 import datetime
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -33,6 +34,8 @@ class Run:
     what: str
     factor: int
     command: tuple[str, ...]
+    is_shown: bool = False
+    """Whether the page shows all that the command printed, not its last line alone."""
 
     def line(self) -> str:
         """The command as a person types it, from the clone's root."""
@@ -114,6 +117,7 @@ RUNS = (
         "whole nodes on failing disks, wires and chains in virtual time: 20,000 seeds",
         1,
         ("python", "-m", "tests.simulation.simulator", "--seeds", "20000"),
+        is_shown=True,
     ),
     pytest_run(
         "flips",
@@ -186,7 +190,7 @@ RUNS = (
 
 
 def execute(run: Run) -> tuple[bool, float, str]:
-    """Run it; whether it passed, seconds, and its last line."""
+    """Run it; whether it passed, seconds, and what it printed."""
     environment = dict(os.environ, TALLY_SOAK=str(run.factor))
     environment["PATH"] = f"{BIN}{os.pathsep}{environment['PATH']}"
     started = time.monotonic()
@@ -194,10 +198,15 @@ def execute(run: Run) -> tuple[bool, float, str]:
         run.command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
     )
     took_s = time.monotonic() - started
-    lines = [line for line in done.stdout.splitlines() if line.strip()]
     if done.returncode != 0:
         sys.stdout.write(done.stdout[-4000:] + done.stderr[-4000:])
-    return done.returncode == 0, took_s, lines[-1].strip("= ") if lines else ""
+    return done.returncode == 0, took_s, done.stdout
+
+
+def last_line(printed: str) -> str:
+    """What a command said in the end."""
+    lines = [line for line in printed.splitlines() if line.strip()]
+    return lines[-1].strip("= ") if lines else ""
 
 
 def commit() -> str:
@@ -211,8 +220,8 @@ def commit() -> str:
     ).stdout.strip()
 
 
-def page(rows: Mapping[str, str]) -> str:
-    """docs/soak.md, of lines by the row's name; in the order in which they run."""
+def page(rows: Mapping[str, str], printed: Mapping[str, str]) -> str:
+    """docs/soak.md, of lines and whole outputs by the row's name; in the order they run in."""
     day = datetime.datetime.now(datetime.UTC).date().isoformat()
     head = [
         "# Soak",
@@ -226,7 +235,14 @@ def page(rows: Mapping[str, str]) -> str:
         "| row | what | command | commit | seconds | result |",
         "|---|---|---|---|---|---|",
     ]
-    return "\n".join([*head, *(rows[run.name] for run in RUNS if run.name in rows)]) + "\n"
+    table = [rows[run.name] for run in RUNS if run.name in rows]
+    outputs = [
+        line
+        for run in RUNS
+        if run.name in printed
+        for line in ("", f"## {run.name}", "", "```text", printed[run.name].strip("\n"), "```")
+    ]
+    return "\n".join([*head, *table, *outputs]) + "\n"
 
 
 def rows_of(text: str) -> dict[str, str]:
@@ -235,28 +251,39 @@ def rows_of(text: str) -> dict[str, str]:
     return {line.split("|")[1].strip(): line for line in lines}
 
 
+def printed_of(text: str) -> dict[str, str]:
+    """The whole outputs that a page shows by the row's name."""
+    return dict(re.findall(r"^## ([^\n]+)\n\n```text\n(.*?)\n```$", text, re.DOTALL | re.MULTILINE))
+
+
 def main() -> int:
     """Run the rows; exit 1 if one failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", choices=[run.name for run in RUNS], help="one row, no page")
     parser.add_argument("--write", action="store_true", help="with --only: put it into the page")
     given = parser.parse_args()
-    rows, passed = {}, True
+    rows: dict[str, str] = {}
+    shown: dict[str, str] = {}
+    passed = True
     for run in RUNS:
         if given.only not in (None, run.name):
             continue
         sys.stdout.write(f"== {run.name}: {run.what}\n   {run.line()}\n")
         sys.stdout.flush()
-        ok, took_s, last = execute(run)
-        passed = passed and ok
+        ok, took_s, printed = execute(run)
+        passed, last = passed and ok, last_line(printed)
         verdict = last if ok else f"FAILED: {last}"
         sys.stdout.write(f"   {verdict} ({took_s:.0f} s)\n")
         cells = (run.name, run.what, f"`{run.line()}`", commit(), f"{took_s:.0f}", verdict)
         rows[run.name] = f"| {' | '.join(cells)} |"
+        if run.is_shown:
+            shown[run.name] = printed
     if passed and given.only is None:
-        PAGE.write_text(page(rows))
+        PAGE.write_text(page(rows, shown))
     elif passed and given.write:
-        PAGE.write_text(page({**rows_of(PAGE.read_text()), **rows}))
+        before = PAGE.read_text()
+        outputs = {**printed_of(before), **shown}
+        PAGE.write_text(page({**rows_of(before), **rows}, outputs))
     return 0 if passed else 1
 
 

@@ -23,21 +23,30 @@ def test_a_row_is_printed_as_a_person_types_it() -> None:
     assert soak.Run("y", "what", 1, ("tally", "demo")).line() == "tally demo"
 
 
-def test_a_run_tells_whether_it_passed_and_its_last_line() -> None:
+def test_a_run_tells_whether_it_passed_and_what_it_printed() -> None:
     program = "import os, sys; print('factor', os.environ['TALLY_SOAK']); sys.exit({code})"
     for code in (0, 3):
         command = (sys.executable, "-c", program.format(code=code))
-        ok, took_s, last = soak.execute(soak.Run("x", "what", 7, command))
-        assert (ok, last) == (code == 0, "factor 7")
+        ok, took_s, printed = soak.execute(soak.Run("x", "what", 7, command))
+        assert (ok, printed) == (code == 0, "factor 7\n")
         assert took_s > 0
 
 
-def test_the_page_holds_every_row() -> None:
+def test_the_last_line_is_the_last_that_says_something() -> None:
+    assert soak.last_line("one\n=== 3 passed in 2 s ===\n\n") == "3 passed in 2 s"
+    assert soak.last_line("\n") == ""
+
+
+def test_the_page_holds_every_row_and_the_whole_output_of_some() -> None:
     rows = {run.name: f"| {run.name} | b | c | d | 1 | 3 passed |" for run in soak.RUNS}
-    page = soak.page(dict(reversed(rows.items())))
+    page = soak.page(dict(reversed(rows.items())), {})
     assert page.startswith("# Soak\n")
     assert page.splitlines()[-len(rows) :] == list(rows.values())
     assert rows.items() <= soak.rows_of(page).items()
+    printed = {"simulator": "met:\n  3  kill\n\n1 seed", "flips": "nothing"}
+    page = soak.page(rows, {name: f"{text}\n" for name, text in printed.items()})
+    assert soak.printed_of(page) == printed
+    assert [run.name for run in soak.RUNS if run.is_shown] == ["simulator"]
 
 
 def test_one_row_alone_writes_no_page(
@@ -59,9 +68,10 @@ def test_one_row_run_again_takes_its_place_in_the_page(
     monkeypatch.setattr(soak, "RUNS", (one, other))
     monkeypatch.setattr(soak, "PAGE", tmp_path / "soak.md")
     kept, old = "| one | kept | x | c0ffee | 1 | passed |", "| other | old | x | c0ffee | 1 | x |"
-    soak.PAGE.write_text(soak.page({"one": kept, "other": old}))
+    soak.PAGE.write_text(soak.page({"one": kept, "other": old}, {"one": "kept"}))
     monkeypatch.setattr(sys, "argv", ["soak", "--only", "other", "--write"])
     assert soak.main() == 0
     rows = soak.rows_of(soak.PAGE.read_text())
     assert rows["one"] == kept
     assert f"| {soak.commit()} |" in rows["other"]
+    assert soak.printed_of(soak.PAGE.read_text()) == {"one": "kept"}
