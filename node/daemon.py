@@ -290,7 +290,9 @@ class Daemon:
         node = self.state.node
         if node.processed_block_num < 0:
             return None, {}, 0
-        blocks = {node.processed_block_num: node.processed_block_hash}
+        blocks: dict[int, bytes] = {}
+        if node.processed_block_hash:
+            blocks[node.processed_block_num] = node.processed_block_hash
         unconfirmed = self.state.unconfirmed
         for channel_id in unconfirmed.channels:
             for log_ in self.state.channels[channel_id].observed:

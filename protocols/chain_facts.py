@@ -7,7 +7,7 @@ Logs of channels that are not ours, and logs that were recorded before, lead to 
 
 from __future__ import annotations
 
-from protocols import events
+from protocols import events, halts
 from protocols.abi import encode_outcome
 from protocols.adjudication import ChainStatus, exit_of
 from protocols.chain_reducers import mined_from
@@ -63,6 +63,7 @@ def receive_log(draft: Draft, log: ChainLog) -> ChannelId | None:
         _observe(draft, channel, log)
     if log.confirmed:
         _confirm(draft, draft.state.channels[log.channel_id], log)
+        halts.lift(draft, log.channel_id)
     return log.channel_id
 
 
@@ -222,6 +223,7 @@ def receive_reading(draft: Draft, reading: ChannelRead) -> ChannelId | None:
             reading.finalizes_at,
         )
     )
+    halts.lift(draft, reading.channel_id)
     return reading.channel_id
 
 
@@ -254,8 +256,10 @@ def receive_head(draft: Draft, head: ChainHead) -> list[ChannelId]:
 def receive_reorg(draft: Draft, reorg: ChainReorg) -> None:
     """What was observed in the replaced blocks is retracted, as one event for all channels.
 
-    Our transactions that were mined in them leave again, with the bytes they had.
+    Our transactions that were mined in them leave again, with the bytes they had. Channels of which
+    a fact counted that is in them are halted: that is deeper than the owner thought possible.
     """
+    is_deep = reorg.fork_block_num <= draft.state.node.processed_block_num
     transactions = draft.state.transactions
     mined = (transactions[known] for known in mined_from(draft.state, reorg.fork_block_num))
     unmined = [transaction for transaction in mined if transaction.raw]
@@ -263,7 +267,9 @@ def receive_reorg(draft: Draft, reorg: ChainReorg) -> None:
         events.ChainReorged(reorg.fork_block_num, reorg.old_block_hash, reorg.new_block_hash)
     )
     for transaction in unmined:
-        draft.broadcast(transaction)
+        draft.broadcast(draft.state.transactions[transaction.intent_id])
+    if is_deep:
+        halts.after_deep_fork(draft, reorg.fork_block_num)
 
 
 def receive_signed(draft: Draft, signed: TransactionSigned) -> ChannelId | None:

@@ -109,6 +109,11 @@ def _reorged(state: NodeState, event: events.ChainReorged, time_ms: int) -> None
         )
         state.transactions[intent_id] = unmined
         state.unconfirmed.mine(unmined, state.node.processed_block_num)
+    if event.fork_block_num <= state.node.processed_block_num:
+        # What is read again from there counts, also after a restart.
+        state.nodes[NODE_KEY] = replace(
+            state.node, processed_block_num=event.fork_block_num - 1, processed_block_hash=b""
+        )
 
 
 def mined_from(state: NodeState, block_num: int) -> list[Bytes32]:

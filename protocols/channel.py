@@ -82,6 +82,14 @@ class Holding(Struct, frozen=True, array_like=True, gc=False):
     confirmed: int
 
 
+class Halt(Struct, frozen=True, array_like=True, gc=False):
+    """A fork replaced blocks that counted: what did, until the chain shows it again."""
+
+    fork_block_num: int
+    held: int
+    chain_status: str
+
+
 class FinalRequest(Struct, frozen=True, array_like=True, gc=False):
     """Somebody asked for the final state, showing the largest voucher it holds."""
 
@@ -148,7 +156,10 @@ class Channel(Struct, frozen=True, array_like=True):
     unanswerable_until: int = 0
     """The end of the newest challenge that we could not answer, chain seconds; 0 for none."""
     unread: bool = False
-    """Its logs may have passed while a cut tail made us forget it: the chain is to be asked."""
+    """Its logs may have passed while a cut tail made us forget it, or a fork took back what
+    counted: the chain is to be asked."""
+    halt: Halt | None = None
+    """No payments until the chain shows again what a fork took back."""
 
     @property
     def me(self) -> Address:

@@ -26,6 +26,8 @@ from protocols.channel import (
     with_signature,
     with_turn,
 )
+from protocols.halt_events import ChannelHalted, ChannelHaltLifted
+from protocols.halt_reducers import halted, lifted, word_read
 from protocols.ledger import Resumption
 from protocols.ledger_reducers import LEDGER_REDUCERS
 from protocols.sharing import shared
@@ -311,10 +313,7 @@ def left(channel: Channel) -> Channel:
 def _read(channel: Channel, event: events.HoldingsRead) -> Channel:
     """The figure covers every log of that block and below; what is above comes as a log."""
     above = tuple(log for log in channel.observed if log.block_num > event.block_num)
-    status, known = channel.chain_status, channel.adjudicated
-    if event.finalizes_at and status == ChainStatus.OPEN:
-        # With which state is not known: that is in logs that passed.
-        status, known = ChainStatus.CHALLENGED, Adjudicated(0, event.finalizes_at)
+    status, known = word_read(channel, event.finalizes_at)
     channel = replace(
         channel,
         observed=above,
@@ -426,6 +425,8 @@ CHANNEL_REDUCERS: dict[type[events.Event], Callable[[Channel, Any], Channel]] = 
     exit_events.OutcomeReclaimed: _outcome_reclaimed,
     exit_events.ChallengeExpired: _expired,
     exit_events.ChallengeUnanswerable: _unanswerable,
+    ChannelHalted: halted,
+    ChannelHaltLifted: lifted,
     virtual_events.VirtualChannelRecorded: _carried,
     virtual_events.PostfundRenounced: _renounced,
     virtual_events.UnwindingAsked: _unwinding,
@@ -446,5 +447,7 @@ OF_CHAIN = (
     exit_events.OutcomePaid,
     exit_events.OutcomeReclaimed,
     exit_events.ChallengeExpired,
+    ChannelHalted,
+    ChannelHaltLifted,
 )
 """Those of them by which what was observed and is not confirmed may change."""

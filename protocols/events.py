@@ -19,6 +19,7 @@ import msgspec
 
 from protocols import (
     exit_events,
+    halt_events,
     head_events,
     ledger_events,
     payment_events,
@@ -536,6 +537,7 @@ _ROOMS = (
     resumption_events.__name__,
     transaction_events.__name__,
     exit_events.__name__,
+    halt_events.__name__,
 )
 EVENTS: dict[str, type[Event]] = {cls.NAME: cls for cls in _concrete(_ROOMS)}
 """Every event of the current version, by name."""

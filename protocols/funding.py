@@ -26,6 +26,7 @@ from protocols.payment_errors import (
     ChannelCloseOnly,
     ChannelClosing,
     ChannelDisputed,
+    ChannelHalted,
     ChannelNotOpen,
 )
 
@@ -84,6 +85,8 @@ def require_safe(draft: Draft, channel: Channel) -> None:
 
 
 def _require_undisputed(draft: Draft, channel: Channel) -> None:
+    if channel.halt is not None:
+        raise ChannelHalted(channel.channel_id, channel.halt.fork_block_num)
     on_chain = observed_chain_status(channel)
     if on_chain != ChainStatus.OPEN:
         raise ChannelDisputed(channel.channel_id, on_chain)

@@ -314,7 +314,7 @@ class ChainHead(Input, frozen=True, gc=False):
 
 
 class ChainReorg(Input, frozen=True, gc=False):
-    """Blocks that were observed, none of them confirmed, were replaced by others."""
+    """Blocks that were observed were replaced by others; confirmed ones, if it goes so deep."""
 
     fork_block_num: int
     """First block that was replaced."""

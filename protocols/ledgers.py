@@ -74,6 +74,8 @@ def why_not_running(channel: Channel, kind: str) -> str:
         return "the other party lost records, and it does not go on yet"
     if has_final(channel):
         return "its final state is signed"
+    if kind != REMOVE and channel.halt is not None:
+        return "it is halted: the chain replaced blocks that counted"
     chain = observed_chain_status(channel)
     if chain in FINALISED:
         return f"it is {chain} on chain"

@@ -43,6 +43,17 @@ class ChannelDisputed(PaymentRefused):
 
 
 @dataclass(eq=False)
+class ChannelHalted(PaymentRefused):
+    """A fork replaced a block in which a fact of the channel counted as confirmed."""
+
+    code = 1219
+    next_step = "wait for the chain to show it again; if it does not, close the channel"
+    template = "channel {channel_id} is halted: the chain replaced blocks from {fork_block_num} on"
+    channel_id: bytes
+    fork_block_num: int
+
+
+@dataclass(eq=False)
 class ChannelCloseOnly(PaymentRefused):
     """M27: after a restore or a cut tail the channel may only be closed."""
 

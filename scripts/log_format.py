@@ -22,6 +22,7 @@ if __name__ == "__main__":
 from protocols import (  # noqa: E402
     events,
     exit_events,
+    halt_events,
     head_events,
     ledger_events,
     payment_events,
@@ -94,6 +95,7 @@ def _classes() -> dict[str, ast.ClassDef]:
         resumption_events,
         transaction_events,
         exit_events,
+        halt_events,
     )
     body = [node for room in rooms for node in ast.parse(inspect.getsource(room)).body]
     return {node.name: node for node in body if isinstance(node, ast.ClassDef)}

@@ -17,6 +17,7 @@ from protocols import (
     virtual_events,
 )
 from protocols.errors import ProtocolError
+from protocols.halt_events import ChannelHalted, ChannelHaltLifted
 from protocols.outcome import Allocation, is_external
 from protocols.state import FixedPart, State, state_from_encoding
 from protocols.types import amount_from_bytes
@@ -83,6 +84,8 @@ class ChannelFacts:
     """By asset and address: what was paid and no record said yet to whom."""
     reclaimed: set[bytes] = field(default_factory=set)
     """Of a ledger: guarantees that the chain gave back."""
+    halted_from: int = -1
+    """The first block of a fork that took back what counted; -1 when the channel goes on."""
     total: int = 0
     """Largest voucher issued or accepted."""
     pending: list[Payment] = field(default_factory=list)
@@ -165,7 +168,9 @@ class ChannelFacts:
             status = CHAIN_STATUS_AFTER.get(log_name, status)
         if self.is_expired:
             return "expired"
-        return "concluded" if self.is_concluded else status
+        if self.is_concluded:
+            return "concluded"
+        return "halted" if self.halted_from >= 0 and status == "open" else status
 
     @property
     def is_final(self) -> bool:
@@ -297,6 +302,10 @@ def _apply_chain(channel: ChannelFacts, event: events.Event) -> None:
                 channel.observed.append((event.block_num, b"", "ChallengeRegistered"))
         case events.AllocationUpdated():
             channel.held[event.asset] = amount_from_bytes(event.new_amount)
+        case ChannelHalted():
+            channel.halted_from = event.fork_block_num
+        case ChannelHaltLifted():
+            channel.halted_from = -1
         case events.ChannelConcluded():
             channel.is_concluded = True
             _stand(channel, event.block_num, event.tx_hash, "Concluded")

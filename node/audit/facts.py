@@ -26,6 +26,8 @@ class Facts:
         """Intent -> hashes of those before it, under the same nonce."""
         self.nonces: dict[bytes, int] = {}
         """Intent -> the nonce of what was signed for it."""
+        self.fork_block_num = -1
+        """Where the chain forked last."""
         self._ledger_ids: dict[frozenset[bytes], list[bytes]] = {}
         """Open ledgers by their two parties."""
         self.has_cut_tail = False
@@ -106,6 +108,7 @@ class Facts:
                 if not event.explained:
                     self._lost()
             case events.ChainReorged():
+                self.fork_block_num = event.fork_block_num
                 for channel in self.channels.values():
                     channel.observed = [o for o in channel.observed if o[0] < event.fork_block_num]
             case _:

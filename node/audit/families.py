@@ -81,7 +81,7 @@ def _outbox_faults(outbox: dict[bytes, bytes], state: NodeState) -> Iterator[str
     for channel_id in state.channels:
         channel = state.channels[channel_id]
         is_asked = channel.virtual is None and channel.signed_by_me(PREFUND_TURN)
-        if channel.unread and is_asked:
+        if channel.unread and (is_asked or channel.halt is not None):
             expected.add(reading_key(channel_id))
     for address in state.peers:
         peer = state.peers[address]

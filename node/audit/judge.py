@@ -18,6 +18,7 @@ from node.audit.facts import Facts
 from node.audit.families import FamilyCheck
 from node.audit.fold import FoldCheck
 from node.audit.funds import FundsCheck
+from node.audit.halts import HaltCheck
 from node.audit.heads import HeadCheck
 from node.audit.hub import HubCheck
 from node.audit.ledgers import LedgerCheck
@@ -58,6 +59,7 @@ def families(
         SettlementCheck(facts),
         HubCheck(facts),
         TransactionCheck(facts),
+        HaltCheck(facts),
         ObjectiveCheck(facts),
         OutboxCheck(fold),
         FamilyCheck(),

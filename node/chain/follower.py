@@ -22,7 +22,7 @@ from node.chain.errors import EndpointDown, RpcError
 from node.chain.link import EndpointLink
 from node.chain.reader import ChainReader, Decoder
 from node.chain.rpc_client import RpcClient, Subscription
-from node.chain.window import ConfirmationWindow
+from node.chain.window import REMEMBERED_BELOW_CURSOR_COUNT, ConfirmationWindow
 from node.chain.wire import Header, MalformedAnswer, header
 from node.limits import BLOCK_TIME_S
 from protocols.inputs import ChainHead, ChainLog, ChainReorg, ChannelRead, Input
@@ -46,6 +46,8 @@ RPC_ERROR_COUNT_MAX = 5
 """Refused calls in a row after which another endpoint is tried."""
 RPC_ERROR_PAUSE_S = 0.2
 """Seconds before asking again after a refused call: most often a block that was just replaced."""
+
+CONFIRMED_REPLACED = "the chain replaced confirmed blocks; raise [chain] confirmation_count"
 
 Submit = Callable[[Input], Awaitable[None]]
 
@@ -185,7 +187,10 @@ class ChainFollower:
             self._say_behind(newest, processed_block_num)
             return
         self._behind = False
-        await self._compare(base)
+        remembered = self._remembered.pop(base.number, base.hash)
+        if remembered != base.hash:
+            log.error(CONFIRMED_REPLACED, processed_block_num=base.number)
+            base = await self._base_below(reader, Header(base.number, remembered, bytes(32)))
         self._window = ConfirmationWindow(self._depth, base)
         self._reported_num = base.number
         log.info("following the chain", from_block_num=base.number, head_block_num=newest.number)
@@ -235,8 +240,8 @@ class ChainFollower:
         path = [newest]
         while not _fits(window, path[-1]):
             if path[-1].number <= window.lowest.number:
-                await self._forget_all(window, path[-1])
-                break
+                await self._forget_all(reader, window, path[-1])
+                continue
             path.append(await reader.parent_of(path[-1]))
         ancestor = window.at(path[-1].number - 1)
         assert ancestor is not None
@@ -244,10 +249,7 @@ class ChainFollower:
             fork = window.rewind(ancestor)
             if fork.below_cursor:
                 self._reported_num = window.cursor.number
-                log.error(
-                    "the chain replaced confirmed blocks; raise [chain] confirmation_count",
-                    fork_block_num=path[-1].number,
-                )
+                log.error(CONFIRMED_REPLACED, fork_block_num=path[-1].number)
             await self._submit_reorg(fork.first_replaced, path[-1])
         for block in reversed(path):
             logs = await reader.logs_in(block)
@@ -255,18 +257,31 @@ class ChainFollower:
             await self._deliver(window.append(block, logs))
             await self._report_cursor(window)
 
-    async def _forget_all(self, window: ConfirmationWindow, first_new: Header) -> None:
+    async def _base_below(self, reader: ChainReader, replaced: Header) -> Header:
+        """Where to begin again when a fork is deeper than what is remembered.
+
+        Nobody knows where it began: everything that a running node would remember is taken back.
+        """
+        first_num = max(1, replaced.number - REMEMBERED_BELOW_CURSOR_COUNT)
+        base, first = await reader.at(first_num - 1), await reader.at(first_num)
+        if base is None or first is None:
+            raise RpcError("eth_getBlockByNumber", 0, f"no block {first_num}")
+        self._remembered.clear()
+        await self._submit_reorg(Header(first_num, replaced.hash, bytes(32)), first)
+        return base
+
+    async def _forget_all(
+        self, reader: ChainReader, window: ConfirmationWindow, first_new: Header
+    ) -> None:
         """The chain forked below everything we remember: begin again from there."""
-        old = window.lowest
         if first_new.number == 0:
             raise MalformedAnswer("its chain has another first block than ours")
         log.error(
             "the chain replaced more blocks than this node remembers",
             fork_block_num=first_new.number,
         )
-        window.restart_at(Header(first_new.number - 1, first_new.parent_hash, bytes(32)))
+        window.restart_at(await self._base_below(reader, window.lowest))
         self._reported_num = window.cursor.number
-        await self._submit_reorg(old, first_new)
 
     async def _read_stretch(
         self, reader: ChainReader, window: ConfirmationWindow, limit_num: int

@@ -7,6 +7,7 @@ from node.explain.story import Cast, Telling
 from node.explain.words import amount_words, harmless, moment, short_bytes
 from protocols import events, exit_events
 from protocols.event import Event
+from protocols.halt_events import ChannelHalted, ChannelHaltLifted
 from protocols.transaction_events import TransactionHeldBack, TransactionReplaced
 from protocols.transactions import OUT_OF_GAS, REVERTED
 from protocols.types import Address, Amount32, amount_from_bytes
@@ -288,6 +289,30 @@ def _reorg(event: events.ChainReorged, cast: Cast) -> Telling:
     )
 
 
+def _halted(event: ChannelHalted, cast: Cast) -> Telling:
+    return Telling(
+        f"ALARM: the chain replaced its blocks from {event.fork_block_num} on, and with them what "
+        f"counted as confirmed up to block {event.confirmed_block_num} "
+        f"({_of_asset(event.asset, event.held)} held, {harmless(event.chain_status)}): no payments "
+        "until the chain shows as much again.",
+        "chain",
+        "us",
+        None,
+        f"halted: blocks from {event.fork_block_num} replaced",
+    )
+
+
+def _halt_lifted(event: ChannelHaltLifted, cast: Cast) -> Telling:
+    return Telling(
+        f"The chain shows again what it had taken back from block {event.fork_block_num} on: the "
+        "channel goes on.",
+        "chain",
+        "us",
+        None,
+        "goes on",
+    )
+
+
 CHAIN_SENTENCES: dict[type[Event], Sentence] = {
     events.TransactionRequested: _requested,
     events.TransactionSubmitted: _submitted,
@@ -309,5 +334,7 @@ CHAIN_SENTENCES: dict[type[Event], Sentence] = {
     events.HoldingsRead: _holdings,
     events.ChainBlockProcessed: _block,
     events.ChainReorged: _reorg,
+    ChannelHalted: _halted,
+    ChannelHaltLifted: _halt_lifted,
 }
 """By event: what it says of a transaction or the chain."""

@@ -18,6 +18,7 @@ from protocols import (
 )
 from protocols.approvals import OWNER_REJECTED
 from protocols.event import Event
+from protocols.halt_events import ChannelHalted, ChannelHaltLifted
 from protocols.ledger import MOVE
 from protocols.virtual_events import VirtualChannelPruned
 
@@ -49,6 +50,8 @@ _FROM_CHAIN = (
     transaction_events.TransactionHeldBack,
     events.TransactionMined,
     events.TransactionFailed,
+    ChannelHalted,
+    ChannelHaltLifted,
 )
 _COMMANDED = (
     *_PAID_BY_US,

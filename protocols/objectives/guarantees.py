@@ -77,7 +77,7 @@ def require_addition(draft: Draft, channel: Channel, place: int) -> None:
 def _require_removal(draft: Draft, channel: Channel, place: int, change: Change) -> None:
     final = supported_final(channel)
     if final is not None and change == removal_by_final(channel, place, final):
-        if observed_chain_status(channel) != ChainStatus.OPEN:
+        if observed_chain_status(channel) != ChainStatus.OPEN or channel.halt is not None:
             raise RemovalNotAllowed(channel.channel_id, "the chain decides on the channel")
         return
     if change != removal_by_unwinding(channel, place):

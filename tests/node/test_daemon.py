@@ -151,14 +151,14 @@ async def test_after_a_restart_the_follower_is_told_which_blocks_we_acted_on(
     cursor = daemon._chain_cursor()
     daemon.log.close()
     (observed,) = daemon.state.channels[CHANNEL].observed
-    assert cursor == (0, {0: block_hash(0), observed.block_num: observed.block_hash})
+    assert cursor == (0, {0: block_hash(0), observed.block_num: observed.block_hash}, 0)
 
 
 async def test_a_new_node_has_no_place_in_the_chain_yet(tmp_path: Path) -> None:
     daemon = Daemon(config_in(tmp_path), ALICE.secret)
     cursor = daemon._chain_cursor()
     daemon.log.close()
-    assert cursor == (None, {})
+    assert cursor == (None, {}, 0)
 
 
 async def test_what_was_not_settled_waits_in_the_outbox_after_a_restart(tmp_path: Path) -> None:
