@@ -11,6 +11,7 @@ from pathlib import Path
 
 import trio
 
+from node.alarms import Alarm, alarm_rows, alarms_of
 from node.answers import BackupAnswer, Done, LogEntry, PaymentAnswer, Until
 from node.backups import Backups
 from node.chain.service import ChainService
@@ -279,8 +280,13 @@ class NodeApi:
             "peers": self._peer_rows(),
             "channels": channel_counts(self.state),
             "recovering": is_recovering(self.state),
+            "alarms": self._alarm_rows(),
             "at": {"seq": self.seq},
         }
+
+    def _alarm_rows(self) -> list[dict[str, object]]:
+        troubles = [Alarm(*trouble) for trouble in self._chain.troubles()]
+        return alarm_rows([*alarms_of(self.state), *troubles], self._chain.blocks_until)
 
     def _peer_rows(self) -> list[dict[str, object]]:
         connected, known = self._peers.connected(), self._config.p2p.peers

@@ -11,6 +11,7 @@ from importlib import metadata
 
 from msgspec.structs import replace
 
+from node.alarms import alarm_rows, alarms_of
 from node.hub_status import past_hub_status
 from node.snapshot_status import past_snapshot_status
 from node.store.log import EventLog
@@ -82,6 +83,7 @@ class PastView:
             "peers": [peer_row(peers[address], None, None) for address in sorted(peers)],
             "channels": channel_counts(self.state),
             "recovering": is_recovering(self.state),
+            "alarms": alarm_rows(alarms_of(self.state), lambda time_s: None),
             "at": {"seq": self.seq},
         }
 

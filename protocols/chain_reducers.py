@@ -43,20 +43,24 @@ def _replaced(
     state: NodeState, event: transaction_events.TransactionReplaced, time_ms: int
 ) -> None:
     old = state.transactions[event.intent_id]
-    state.transactions[event.intent_id] = replace(
+    replaced = replace(
         old,
         tx_hash=event.tx_hash,
         raw=event.raw,
         earlier=(*old.earlier, event.old_tx_hash),
         held_back=False,
     )
+    state.transactions[event.intent_id] = replaced
+    state.unconfirmed.weigh(replaced)
 
 
 def _held_back(
     state: NodeState, event: transaction_events.TransactionHeldBack, time_ms: int
 ) -> None:
     old = state.transactions[event.intent_id]
-    state.transactions[event.intent_id] = replace(old, held_back=True)
+    held_back = replace(old, held_back=True)
+    state.transactions[event.intent_id] = held_back
+    state.unconfirmed.weigh(held_back)
 
 
 def _mined(state: NodeState, event: events.TransactionMined, time_ms: int) -> None:
@@ -73,14 +77,15 @@ def _mined(state: NodeState, event: events.TransactionMined, time_ms: int) -> No
     )
     state.transactions[event.intent_id] = mined
     state.unconfirmed.mine(mined, state.node.processed_block_num)
+    state.unconfirmed.weigh(mined)
 
 
 def _failed(state: NodeState, event: events.TransactionFailed, time_ms: int) -> None:
     old = state.transactions[event.intent_id]
     status = TransactionStatus.FAILED
-    state.transactions[event.intent_id] = replace(
-        old, status=status, failure=event.reason, failed_ms=time_ms, held_back=False
-    )
+    failed = replace(old, status=status, failure=event.reason, failed_ms=time_ms, held_back=False)
+    state.transactions[event.intent_id] = failed
+    state.unconfirmed.weigh(failed)
 
 
 def _block_processed(state: NodeState, event: events.ChainBlockProcessed, time_ms: int) -> None:

@@ -178,6 +178,7 @@ class NodeState:
         yield b"observed|", self.unconfirmed.channels
         yield b"mined|", self.unconfirmed.mined
         yield b"disputed|", self.unconfirmed.disputed
+        yield b"troubled|", self.unconfirmed.troubled
 
     def rebuild(self) -> None:
         """What follows from the tables, once they were restored."""
@@ -232,6 +233,7 @@ VALUE_TYPES: dict[bytes, Any] = {
     b"observed|": bool,
     b"mined|": int,
     b"disputed|": bool,
+    b"troubled|": bool,
 }
 """By the name of a table: what its values are."""
 

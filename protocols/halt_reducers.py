@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from protocols.channel import ChainStatus, Channel, Halt
+from protocols.adjudication import Adjudicated, ChainStatus
+from protocols.channel import Channel, Halt
 from protocols.halt_events import ChannelHalted, ChannelHaltLifted
 from protocols.types import amount_from_bytes
 

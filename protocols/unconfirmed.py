@@ -24,6 +24,8 @@ class Unconfirmed:
         self.disputed: KeySet[ChannelId] = KeySet()
         """Channels that are challenged or final on chain and not paid out, as far as confirmed:
         what a risen block may mean something to."""
+        self.troubled: KeySet[Bytes32] = KeySet()
+        """Channels that a fork halted, and intents that the fee ceiling holds back."""
 
     def look_at(self, channel: Channel) -> None:
         """The chain said something about the channel."""
@@ -37,6 +39,17 @@ class Unconfirmed:
             self.disputed.add(channel.channel_id)
         else:
             self.disputed.discard(channel.channel_id)
+        if channel.halt is not None:
+            self.troubled.add(channel.channel_id)
+        else:
+            self.troubled.discard(channel.channel_id)
+
+    def weigh(self, transaction: Transaction) -> None:
+        """What is bid for the transaction changed, or it is over."""
+        if transaction.held_back:
+            self.troubled.add(transaction.intent_id)
+        else:
+            self.troubled.discard(transaction.intent_id)
 
     def mine(self, transaction: Transaction, processed_block_num: int) -> None:
         """The transaction is in a block, or in none any more."""

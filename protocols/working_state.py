@@ -139,8 +139,12 @@ class _AsBefore(Unconfirmed):
         self.channels = base.channels
         self.mined = base.mined
         self.disputed = base.disputed
+        self.troubled = base.troubled
 
     def look_at(self, channel: Channel) -> None:
+        pass
+
+    def weigh(self, transaction: Transaction) -> None:
         pass
 
     def mine(self, transaction: Transaction, processed_block_num: int) -> None:

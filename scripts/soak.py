@@ -112,6 +112,14 @@ RUNS = (
         "2",
         "tests/simulation/test_any_orders.py",
     ),
+    pytest_run(
+        "reorgs",
+        "random reorg trees above and below the confirmation depth: 1,000 of them",
+        40,
+        "-n",
+        "2",
+        "tests/simulation/test_reorg_trees.py",
+    ),
     Run(
         "simulator",
         "whole nodes on failing disks, wires and chains in virtual time: 20,000 seeds",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 import trio
@@ -32,6 +32,14 @@ FAULT_MEMORY_S = 300.0
 """Seconds for which an endpoint that broke the rules is tried after the others."""
 
 log = structlog.get_logger()
+
+
+class ChainTrouble(NamedTuple):
+    """What is wrong with the chain, or with our way to it, that its owner should know."""
+
+    name: str
+    what: str
+    next_step: str
 
 
 class EndpointLink:
@@ -63,6 +71,13 @@ class EndpointLink:
     def connected(self) -> bool:
         """Whether an endpoint is connected as far as we know."""
         return self._client is not None
+
+    def troubles(self) -> list[ChainTrouble]:
+        """That no endpoint answers, if so."""
+        if self._client is not None or not self._troubles:
+            return []
+        what = "no chain endpoint answers: " + "; ".join(self._troubles)
+        return [ChainTrouble("no-endpoint", what, "start one of [chain] urls, or add another")]
 
     async def client(self) -> RpcClient:
         """The connected client, waiting for one as long as it takes."""

@@ -134,6 +134,8 @@ class GapWatch:
     """
 
     def __init__(self) -> None:
+        self.missing: range | None = None
+        """The nonces that are missing for long."""
         self._since: float | None = None
         self._said_at = -math.inf
 
@@ -144,11 +146,14 @@ class GapWatch:
         key's transactions that the chain has, so also its lowest free nonce; `now` in seconds.
         """
         if lowest_unmined is None or lowest_unmined <= mined_count:
-            self._since = None
+            self._since = self.missing = None
             return None
         if self._since is None:
             self._since = now
-        if now - self._since <= GAP_WAIT_S or now - self._said_at < GAP_REPEAT_S:
+        if now - self._since <= GAP_WAIT_S:
+            return None
+        self.missing = range(mined_count, lowest_unmined)
+        if now - self._said_at < GAP_REPEAT_S:
             return None
         self._said_at = now
-        return range(mined_count, lowest_unmined)
+        return self.missing

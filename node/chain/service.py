@@ -20,7 +20,7 @@ from node.chain.deployment import verify_deployment
 from node.chain.errors import ChainError, NoCodeAtAddress, NoTokenAtAddress, WrongChain
 from node.chain.fees import Moment
 from node.chain.follower import ChainFollower
-from node.chain.link import EndpointLink
+from node.chain.link import ChainTrouble, EndpointLink
 from node.chain.rpc_client import RECURSION_COUNT_MAX
 from node.chain.tx_inbox import TransactionInbox
 from node.chain.wire import Header
@@ -95,6 +95,7 @@ class ChainService:
         self._submit = submit
         self._fee_ceiling_wei = fee_ceiling_wei
         self._inbox = TransactionInbox()
+        self._manager: TransactionManager | None = None
         self._link = EndpointLink(urls, chain_id, {"adjudicator": adjudicator})
         self._follower = ChainFollower(
             self._link,
@@ -129,6 +130,7 @@ class ChainService:
             nursery.start_soon(
                 self._follower.run, loaded.decoder, processed_block_num, known_blocks or {}
             )
+            self._manager = loaded.manager
             nursery.start_soon(loaded.manager.run)
 
     def request(self, effect: SubmitTransaction) -> None:
@@ -172,6 +174,15 @@ class ChainService:
         if self._confirmation_count == 0:
             return shown_age_s
         return max(shown_age_s, self._clock_s() - head.timestamp_s)
+
+    def troubles(self) -> list[ChainTrouble]:
+        """What is wrong now that a person should know."""
+        found = self._link.troubles()
+        return found if self._manager is None else found + self._manager.troubles()
+
+    def blocks_until(self, time_s: int) -> int | None:
+        """Blocks that will be mined until then, Unix seconds; None before the first head."""
+        return None if self._follower.head is None else self._moment().blocks_until(time_s)
 
     def statistics(self) -> ChainStatistics:
         """Where we stand now."""

@@ -19,7 +19,7 @@ from web3.exceptions import Web3Exception
 
 from node.chain.errors import EndpointDown, RpcError
 from node.chain.fees import Market, Moment, Standing, is_held_back, next_bid
-from node.chain.link import EndpointLink
+from node.chain.link import ChainTrouble, EndpointLink
 from node.chain.nonces import GapWatch, NonceBook, OwnedTransaction
 from node.chain.transactions import (
     AboveCeiling,
@@ -42,7 +42,7 @@ from protocols.inputs import (
     TransactionSigned,
 )
 from protocols.transactions import OUT_OF_GAS, REPLACEMENT_COUNT_MAX, REVERTED
-from protocols.types import Bytes32, checksum_address, to_hex
+from protocols.types import Address, Bytes32, checksum_address, to_hex
 
 WATCH_INTERVAL_S = 3.0
 """Seconds between looks at unmined transactions when no block arrives."""
@@ -81,6 +81,16 @@ class TransactionManager:
         self._gaps = GapWatch()
         self._said: dict[Bytes32 | None, str] = {}
         self._signed_at = 0.0
+
+    def troubles(self) -> list[ChainTrouble]:
+        """What keeps transactions from being mined that only a person can mend."""
+        missing = self._gaps.missing
+        found = [] if missing is None else [_gap_trouble(missing, self._maker.sender)]
+        waits = [self._said[known] for known in self._said if known is not None]
+        return found + [
+            ChainTrouble("transaction-waits", reason, "mend what is in the way; no restart needed")
+            for reason in dict.fromkeys(waits)
+        ]
 
     async def run(self) -> None:
         """Work for ever; an endpoint's trouble is a wait."""
@@ -189,11 +199,7 @@ class TransactionManager:
                 "transactions wait for a nonce that is missing",
                 missing_nonce=missing[0],
                 waiting_nonce=lowest_unmined,
-                next_step=(
-                    f"send any transaction with nonce {missing[0]} from "
-                    f"{checksum_address(sender)} (and so on, up to {missing[-1]}); what is signed "
-                    "keeps its nonce, and is mined after that without a restart"
-                ),
+                next_step=_gap_trouble(missing, sender).next_step,
             )
 
     async def _bid_higher(self, unmined: Sequence[OwnedTransaction]) -> None:
@@ -339,3 +345,16 @@ class TransactionManager:
 def _failure(gas_used: int, gas_limit: int) -> str:
     """A call inside a call leaves a 64th of its gas when it runs out of it."""
     return OUT_OF_GAS if gas_used * 64 >= gas_limit * 63 else REVERTED
+
+
+def _gap_trouble(missing: range, sender: Address) -> ChainTrouble:
+    address = checksum_address(sender)
+    return ChainTrouble(
+        "nonce-missing",
+        f"transactions wait for nonce {missing[0]} of {address}, which somebody else used and the "
+        "chain does not have",
+        f"send any transaction with nonce {missing[0]} from {address} (and so on, up to "
+        f"{missing[-1]}), for example: cast send --nonce {missing[0]} --value 0 {address} "
+        "--keystore DIR/keystore.json --rpc-url URL; what is signed keeps its nonce, and is mined "
+        "after that without a restart",
+    )

@@ -2,6 +2,8 @@
 
 import pytest
 
+from node.cli.status import say_alarm
+
 pytestmark = pytest.mark.e2e
 
 
@@ -17,6 +19,19 @@ def test_the_status_says_who_and_where(tally, tally_json, network, alice_dir) ->
     (peer,) = [line for line in narrow.splitlines() if line.startswith(network.bob.address)]
     assert peer.split()[2:] == ["yes", "0"]
     assert len(peer) <= 80
+
+
+def test_an_alarm_is_told_with_its_deadline_and_what_to_do(capsys) -> None:
+    alarm = {
+        "name": "transaction-held-back", "channel_id": "0x0c", "what": "too dear",
+        "deadline": "2024-01-01 00:00:00 UTC", "blocks_left": 3, "next_step": "raise it",
+    }  # fmt: skip
+    say_alarm(alarm)
+    said = capsys.readouterr().out
+    assert "transaction-held-back of channel 0x0c until 2024-01-01 00:00:00 UTC, 3 blocks" in said
+    assert "Next: raise it." in said
+    say_alarm({**alarm, "channel_id": None, "deadline": None, "blocks_left": None})
+    assert "ALARM transaction-held-back: too dear." in capsys.readouterr().out
 
 
 def test_a_node_that_is_not_running_is_one_error(tally, tally_json, tmp_path) -> None:

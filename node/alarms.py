@@ -1,0 +1,86 @@
+"""Alarms: what threatens money and needs the owner, each with a name, a deadline and what to do.
+
+Those of a channel follow from what is recorded, so they are there again after a restart and in the
+past; those of the chain room are of the moment. What is over leaves the list by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from protocols.channel import Channel
+from protocols.entities import NodeState
+from protocols.transactions import Transaction
+from protocols.types import to_hex
+
+BlocksUntil = Callable[[int], int | None]
+"""How many blocks will be mined until that time of the chain, Unix seconds; None if not known."""
+
+
+class Alarm(NamedTuple):
+    """One thing that threatens money."""
+
+    name: str
+    what: str
+    next_step: str
+    """What to type or to change."""
+    channel_id: bytes | None = None
+    deadline_s: int = 0
+    """Unix seconds of the chain; 0 for none."""
+
+
+def alarms_of(state: NodeState) -> Iterator[Alarm]:
+    """What the log says is wrong and not over."""
+    for identity in sorted(state.unconfirmed.troubled):
+        channel = state.channels.get(identity)
+        if channel is not None:
+            yield _halted(channel)
+        else:
+            yield _held_back(state.transactions[identity])
+
+
+def alarm_rows(alarms: Iterable[Alarm], blocks_until: BlocksUntil) -> list[dict[str, object]]:
+    """As JSON values: the deadline as a date and in blocks."""
+    return [
+        {
+            "name": alarm.name,
+            "channel_id": None if alarm.channel_id is None else to_hex(alarm.channel_id),
+            "deadline": date_text(alarm.deadline_s) if alarm.deadline_s else None,
+            "blocks_left": blocks_until(alarm.deadline_s) if alarm.deadline_s else None,
+            "what": alarm.what,
+            "next_step": alarm.next_step,
+        }
+        for alarm in alarms
+    ]
+
+
+def date_text(time_s: int) -> str:
+    """A time of the chain as a date, UTC."""
+    return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _halted(channel: Channel) -> Alarm:
+    assert channel.halt is not None
+    name = to_hex(channel.channel_id)
+    return Alarm(
+        "channel-halted",
+        f"the chain replaced its blocks from {channel.halt.fork_block_num} on, and with them what "
+        f"counted as confirmed: {channel.halt.held} held, {channel.halt.chain_status}. No payment "
+        "is made or taken until it shows as much again",
+        f"wait for it; if it does not come back, type: tally close {name}. Raise "
+        "chain.confirmation_count if this chain replaces blocks so deep",
+        channel.channel_id,
+    )
+
+
+def _held_back(transaction: Transaction) -> Alarm:
+    return Alarm(
+        "transaction-held-back",
+        f"the chain asks more for the {transaction.kind} than chain.fee_ceiling_gwei allows",
+        "stop the node and type: tally run -c DIR --set chain.fee_ceiling_gwei=N, with an N above "
+        "what the chain asks; if the balance limits the bid, send coin to the node's address",
+        transaction.channel_id,
+        transaction.deadline_s,
+    )

@@ -1,0 +1,71 @@
+"""Every alarm names the channel, the deadline as a date and in blocks, and the next command."""
+
+from __future__ import annotations
+
+from node.alarms import Alarm, alarm_rows, alarms_of, date_text
+from protocols import events, inputs
+from protocols.transactions import intent_id
+from protocols.types import to_hex
+from tests.support.actors import ALICE
+from tests.support.builders import ADJUDICATOR, CHANNEL, DEPOSIT, block_hash, tx_hash
+from tests.support.network import CoreNode, opened
+
+INTENT = intent_id("challenge", CHANNEL, 0)
+DEADLINE_S = 1_704_070_800
+
+
+def held_back() -> CoreNode:
+    alice = opened().alice
+    call = (INTENT, "challenge", CHANNEL, ADJUDICATOR, bytes(32), b"", DEADLINE_S)
+    alice.record(events.TransactionRequested(*call))
+    alice.feed(inputs.TransactionHeldBack(INTENT, 600, 500, 7, 300))
+    return alice
+
+
+def halted() -> CoreNode:
+    alice = opened().alice
+    alice.feed(inputs.ChainHead(5, block_hash(5)))
+    alice.feed(inputs.ChainReorg(1, block_hash(1), block_hash(1, fork=1)))
+    return alice
+
+
+def test_a_node_in_peace_has_no_alarm() -> None:
+    assert list(alarms_of(opened().alice.state)) == []
+
+
+def test_what_the_ceiling_holds_back_is_told_with_its_deadline_and_the_next_command() -> None:
+    (row,) = alarm_rows(alarms_of(held_back().state), lambda time_s: time_s - DEADLINE_S + 299)
+    assert (row["name"], row["channel_id"]) == ("transaction-held-back", to_hex(CHANNEL))
+    assert (row["deadline"], row["blocks_left"]) == ("2024-01-01 01:00:00 UTC", 299)
+    assert "tally run -c DIR --set chain.fee_ceiling_gwei=N" in str(row["next_step"])
+
+
+def test_it_is_over_when_it_is_mined() -> None:
+    alice = held_back()
+    alice.feed(inputs.TransactionSigned(INTENT, tx_hash(9), ALICE.address, 4, b"raw"))
+    assert list(alarms_of(alice.state)) != []
+    where = (9, block_hash(9), 50_000, 7, True)
+    alice.feed(inputs.TransactionReceipt(INTENT, tx_hash(9), *where))
+    assert list(alarms_of(alice.state)) == []
+
+
+def test_a_halted_channel_is_told_with_what_counted_and_is_over_when_it_goes_on() -> None:
+    alice = halted()
+    (alarm,) = alarms_of(alice.state)
+    assert (alarm.name, alarm.channel_id) == ("channel-halted", CHANNEL)
+    assert f"{DEPOSIT} held, open" in alarm.what
+    assert f"tally close {to_hex(CHANNEL)}" in alarm.next_step
+    assert alarm_rows([alarm], lambda time_s: 1)[0]["deadline"] is None
+    alice.feed(inputs.ChannelRead(CHANNEL, bytes(20), DEPOSIT, 0, block_hash(0), 0))
+    assert list(alarms_of(alice.state)) == []
+
+
+def test_alarms_are_there_again_after_a_replay() -> None:
+    for node in (held_back(), halted()):
+        assert list(alarms_of(node.fold())) == list(alarms_of(node.state)) != []
+
+
+def test_a_trouble_of_the_moment_is_a_row_without_a_channel() -> None:
+    (row,) = alarm_rows([Alarm("no-endpoint", "none answers", "start one")], lambda time_s: None)
+    assert (row["channel_id"], row["deadline"], row["blocks_left"]) == (None, None, None)
+    assert date_text(0) == "1970-01-01 00:00:00 UTC"
