@@ -39,6 +39,8 @@ RPC_FILE = "rpc.json"
 
 CONFIRMATION_COUNT_MAX = 10_000
 """Blocks. More than a day of blocks is a typing error."""
+QUORUM_MAX = 16
+"""Endpoints. More say nothing that these do not."""
 FEE_CEILING_GWEI_MAX = 1_000_000
 """Gwei. A transaction of 100,000 gas would cost 100 of the chain's own coins."""
 CHALLENGE_DURATION_S_MAX = 2**32
@@ -93,6 +95,8 @@ class ChainConfig:
     consensus_app: Address
     confirmation_count: int
     """Blocks upon a log's block before the log counts."""
+    quorum: int = 1
+    """Endpoints that must tell the same before a fact counts."""
     fee_ceiling_gwei: int = 500
     """The most that is bid for a unit of gas."""
 
@@ -235,6 +239,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("chain", "virtual_payment_app", values.address, None),
     Setting("chain", "consensus_app", values.address, None),
     Setting("chain", "confirmation_count", values.integer(0, CONFIRMATION_COUNT_MAX), 12),
+    Setting("chain", "quorum", values.integer(1, QUORUM_MAX), 1),
     Setting("chain", "fee_ceiling_gwei", values.integer(1, FEE_CEILING_GWEI_MAX), 500),
     Setting("p2p", "listen", values.endpoint, "127.0.0.1:7401"),
     Setting("p2p", "peers", values.peers, {}),

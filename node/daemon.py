@@ -84,6 +84,11 @@ class Daemon:
                 f"too short for {config.chain.confirmation_count} confirmations: a challenge could "
                 f"not be answered in time. Set it to {minimum} or more"
             )
+        if config.chain.quorum > len(config.chain.urls):
+            raise StartRefused(
+                f"chain.quorum = {config.chain.quorum} is more than the {len(config.chain.urls)} "
+                "endpoints of chain.urls. Lower it, or add endpoints"
+            )
         self.config = config
         self.signer = Signer(secret)
         self._terms = terms_from(config, self.signer)
@@ -126,6 +131,7 @@ class Daemon:
             secret=secret,
             confirmation_count=config.chain.confirmation_count,
             submit=_Doorstep(self),
+            quorum=config.chain.quorum,
             fee_ceiling_wei=config.chain.fee_ceiling_gwei * 10**9,
         )
         self.misbehaviour = Misbehaviour(

@@ -12,6 +12,7 @@ Nothing here is recorded or sent to peers; refusals of the core are `protocols.e
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from protocols.types import Address, checksum_address
@@ -19,6 +20,11 @@ from protocols.types import Address, checksum_address
 
 class ChainError(Exception):
     """Root of everything the chain room raises on purpose."""
+
+
+RATE_LIMIT_CODES = frozenset({429, -32029, -32097})
+"""HTTP's, and what providers of endpoints use. -32005 means too many results as well."""
+RATE_LIMIT_WORDS = re.compile(r"rate.?limit|too many requests|limit exceeded|throughput", re.I)
 
 
 @dataclass(eq=False)
@@ -42,6 +48,13 @@ class RpcError(ChainError):
     message: str
     data: object = None
     """Whatever the endpoint added: revert bytes as hex, an object, or nothing."""
+    retry_after_s: float = 0.0
+    """How long the endpoint asks us to wait; 0 if it does not say."""
+
+    @property
+    def asks_to_wait(self) -> bool:
+        """Whether we asked too often, rather than for something impossible."""
+        return self.code in RATE_LIMIT_CODES or RATE_LIMIT_WORDS.search(self.message) is not None
 
     def __str__(self) -> str:
         return f"{self.method}: {self.message} (code {self.code})"

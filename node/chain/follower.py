@@ -12,6 +12,7 @@ took that block away, or after a restart, from the processed block on.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
@@ -20,6 +21,7 @@ from msgspec.structs import replace
 
 from node.chain.errors import EndpointDown, RpcError
 from node.chain.link import EndpointLink
+from node.chain.quorum import Outvoted, Quorum
 from node.chain.reader import ChainReader, Decoder
 from node.chain.rpc_client import RpcClient, Subscription
 from node.chain.window import REMEMBERED_BELOW_CURSOR_COUNT, ConfirmationWindow
@@ -44,6 +46,21 @@ FIRST_LOOK_BACK_BLOCK_COUNT = 7_200
 our endpoint was down is found."""
 RPC_ERROR_COUNT_MAX = 5
 """Refused calls in a row after which another endpoint is tried."""
+RATE_LIMIT_PAUSE_S_MIN = 1.0
+"""Seconds to leave an endpoint alone that says we ask too often, doubling from here unless it says
+how long."""
+RATE_LIMIT_PAUSE_S_MAX = 60.0
+"""The longest of these pauses."""
+SLOW_ANSWER_S = 5.0
+"""Seconds for its newest block, above which an answer is slow."""
+SLOW_ANSWER_COUNT_MAX = 3
+"""Slow answers in a row after which another endpoint is preferred."""
+STALLED_BLOCK_COUNT = 10
+"""Blocks that should have come since the newest one before an endpoint counts as stalled."""
+STALLED_S_MIN = 120.0
+"""And at least so many seconds."""
+QUORUM_PAUSE_S = 2.0
+"""Seconds until endpoints that disagree on old blocks are asked again."""
 RPC_ERROR_PAUSE_S = 0.2
 """Seconds before asking again after a refused call: most often a block that was just replaced."""
 
@@ -65,12 +82,16 @@ class ChainFollower:
         confirmation_count: int,
         submit: Submit,
         on_head: Callable[[Header], None],
+        quorum: Quorum | None = None,
+        clock_s: Callable[[], float] = time.time,
     ) -> None:
         self._link = link
         self._adjudicator = adjudicator
         self._depth = confirmation_count
         self._submit = submit
         self._on_head = on_head
+        self._clock_s = clock_s
+        self._quorum = quorum if quorum is not None and quorum.is_needed else None
         self._window: ConfirmationWindow | None = None
         self._remembered: dict[int, Bytes32] = {}
         self._unread: dict[ChannelId, Address] = {}
@@ -101,6 +122,18 @@ class ChainFollower:
         return (last.timestamp_s - first.timestamp_s) / (last.number - first.number)
 
     @property
+    def is_stalled(self) -> bool:
+        """Whether the newest block is older than it should be, on a chain that money waits for.
+
+        With depth 0 never: a development chain mines on demand.
+        """
+        head = self.head
+        if head is None or not self._depth:
+            return False
+        age_s = self._clock_s() - head.timestamp_s
+        return age_s > max(STALLED_S_MIN, STALLED_BLOCK_COUNT * self.block_time_s)
+
+    @property
     def seen_at(self) -> float:
         """trio's time when an endpoint last showed `head` as its newest; -inf before that."""
         return self._seen_at
@@ -129,6 +162,10 @@ class ChainFollower:
                 await self._follow(client, reader, processed_block_num)
             except EndpointDown as error:
                 client.close(error.reason)
+            except Outvoted as error:
+                self._link.blame(client, str(error))
+                client.close(str(error))
+                await self._take_back()
             except MalformedAnswer as error:
                 reason = f"malformed answer: {error}"
                 self._link.blame(client, reason)
@@ -143,18 +180,29 @@ class ChainFollower:
             log.info("no block notifications, polling", endpoint=client.label, reason=str(error))
             subscription = None
         known: Header | None = None
-        errors_in_a_row = 0
+        errors_in_a_row = limits_in_a_row = slow_in_a_row = 0
         while True:
             try:
+                asked_at = trio.current_time()
                 newest = known or await reader.latest()
+                is_slow = trio.current_time() - asked_at > SLOW_ANSWER_S
+                slow_in_a_row = slow_in_a_row + 1 if is_slow else 0
+                if slow_in_a_row >= SLOW_ANSWER_COUNT_MAX:
+                    self._link.blame(client, "answers slowly")
                 known = None
                 if self._window is None:
                     await self._begin(reader, newest, processed_block_num)
                 if self._window is not None:
                     await self._advance(reader, self._window, newest)
-                errors_in_a_row = 0
+                if self.is_stalled:
+                    self._link.blame(client, f"its newest block, {newest.number}, is old")
+                errors_in_a_row = limits_in_a_row = 0
                 self._link.proved_useful()
             except RpcError as error:
+                if error.asks_to_wait:
+                    limits_in_a_row += 1
+                    await self._leave_alone(client, error, limits_in_a_row)
+                    continue
                 errors_in_a_row += 1
                 if errors_in_a_row >= RPC_ERROR_COUNT_MAX:
                     reason = f"keeps refusing: {error}"
@@ -163,6 +211,15 @@ class ChainFollower:
                 await trio.sleep(RPC_ERROR_PAUSE_S)
             else:
                 known = await self._news(client, subscription)
+
+    async def _leave_alone(self, client: RpcClient, error: RpcError, count: int) -> None:
+        """We ask too often: another endpoint, if there is one, else a pause that grows."""
+        self._link.blame(client, f"asks to slow down: {error}")
+        pause_s = RATE_LIMIT_PAUSE_S_MIN * 2 ** min(count - 1, 10)
+        pause_s = min(max(pause_s, error.retry_after_s), RATE_LIMIT_PAUSE_S_MAX)
+        log.warning("the chain endpoint asks to slow down", endpoint=client.label, pause_s=pause_s)
+        with trio.move_on_after(pause_s):
+            await client.closed.wait()
 
     async def _news(self, client: RpcClient, subscription: Subscription | None) -> Header | None:
         """The next notified block, or None when it is time to ask."""
@@ -191,7 +248,7 @@ class ChainFollower:
         if remembered != base.hash:
             log.error(CONFIRMED_REPLACED, processed_block_num=base.number)
             base = await self._base_below(reader, Header(base.number, remembered, bytes(32)))
-        self._window = ConfirmationWindow(self._depth, base)
+        self._window = ConfirmationWindow(self._depth, base, waits=self._quorum is not None)
         self._reported_num = base.number
         log.info("following the chain", from_block_num=base.number, head_block_num=newest.number)
 
@@ -204,6 +261,7 @@ class ChainFollower:
             await self._read_stretch(reader, window, newest.number - by_hash_count)
         if window.at(newest.number) != newest:
             await self._join(reader, window, newest)
+        await self._confirm(reader, window)
         if window.head == newest:
             self._seen_at = trio.current_time()
             self._behind = False
@@ -216,13 +274,51 @@ class ChainFollower:
         if window.head == newest and self._unread:
             await self._read_channels(reader, window)
 
+    async def _confirm(self, reader: ChainReader, window: ConfirmationWindow) -> None:
+        """Hand over what lies deep enough, once enough endpoints tell the same of it."""
+        ripe = window.ripe
+        if self._quorum is None or ripe == window.cursor:
+            return
+        if await self._agree(reader, window, ripe, window.logs_above_cursor(ripe)):
+            await self._deliver(window.confirm())
+
+    async def _agree(
+        self,
+        reader: ChainReader,
+        window: ConfirmationWindow,
+        last: Header,
+        logs: tuple[ChainLog, ...],
+    ) -> bool:
+        """Whether enough endpoints have these logs between the cursor and that block."""
+        if self._quorum is None:
+            return True
+        first_num = window.cursor.number + 1
+
+        async def ask(client: RpcClient) -> tuple[Bytes32, tuple[ChainLog, ...]] | None:
+            return await reader.over(client).told(first_num, last.number)
+
+        what = f"blocks {first_num} to {last.number}"
+        ours = (last.hash, logs)
+        return await self._quorum.agrees(self._link.url, reader.label, what, ours, ask)
+
+    async def _take_back(self) -> None:
+        """The endpoint in use told what others deny: forget all of it that does not count yet."""
+        window = self._window
+        if window is None or window.head == window.cursor:
+            return
+        first = window.at(window.cursor.number + 1)
+        assert first is not None
+        window.restart_at(window.cursor)
+        await self._submit_reorg(first, first)
+
     async def _read_channels(self, reader: ChainReader, window: ConfirmationWindow) -> None:
         """Answer what was asked: money counts at the cursor, disputes at the head."""
         cursor, head = window.cursor, window.head
         for channel_id, asset in list(self._unread.items()):
             try:
-                held = await reader.holdings(asset, channel_id, cursor)
-                finalizes_at = await reader.finalizes_at(channel_id, head)
+                held, finalizes_at = await reader.reading(asset, channel_id, cursor, head)
+                if not await self._agree_on(reader, asset, channel_id, (held, finalizes_at)):
+                    return
             except RpcError as error:
                 # Following must go on; the next look at the head asks again.
                 log.warning(
@@ -232,6 +328,19 @@ class ChainFollower:
             del self._unread[channel_id]
             reading = (held, cursor.number, cursor.hash, finalizes_at)
             await self._submit(ChannelRead(channel_id, asset, *reading))
+
+    async def _agree_on(
+        self, reader: ChainReader, asset: Address, channel_id: ChannelId, ours: tuple[int, int]
+    ) -> bool:
+        if self._quorum is None or self._window is None:
+            return True
+        cursor, head = self._window.cursor, self._window.head
+
+        async def ask(client: RpcClient) -> tuple[int, int]:
+            return await reader.over(client).reading(asset, channel_id, cursor, head)
+
+        what = f"channel {to_hex(channel_id)}"
+        return await self._quorum.agrees(self._link.url, reader.label, what, ours, ask)
 
     async def _join(self, reader: ChainReader, window: ConfirmationWindow, newest: Header) -> None:
         """Find where `newest` leaves our chain, retract what it replaces, read what it adds."""
@@ -302,6 +411,10 @@ class ChainFollower:
             return
         if last is None or await reader.at(last_num) != last:
             raise RpcError("eth_getLogs", 0, f"block {last_num} was replaced meanwhile")
+        known = window.logs_above_cursor(window.head)
+        if not await self._agree(reader, window, last, (*known, *logs)):
+            await trio.sleep(QUORUM_PAUSE_S)
+            return
         for block in await self._remembered_in(reader, first_num, last_num):
             await self._compare(block)
         self._stretch_count = min(STRETCH_BLOCK_COUNT_MAX, self._stretch_count * 2)

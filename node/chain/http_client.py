@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import h11
 import trio
 
-from node.chain.errors import EndpointDown
+from node.chain.errors import EndpointDown, RpcError
 from node.chain.rpc_client import (
     MESSAGE_SIZE_BYTES_MAX,
     REQUEST_TIMEOUT_S,
@@ -34,6 +35,8 @@ from node.chain.streams import (
     target_of,
 )
 
+TOO_MANY_REQUESTS = 429
+"""HTTP's status for a client that asks too often (RFC 6585)."""
 RECEIVE_SIZE_BYTES = 65_536
 """Bytes asked of the socket at a time."""
 
@@ -136,19 +139,22 @@ class HttpClient:
         request = h11.Request(method="POST", target=target_of(self._url), headers=headers)
         for event in (request, h11.Data(data=body), h11.EndOfMessage()):
             await self._stream.send_all(self._http.send(event) or b"")
-        status, answer = await self._read_answer()
+        status, retry_after_s, answer = await self._read_answer()
         if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
             self._http.start_next_cycle()
         else:
             await self._drop()
+        if status == TOO_MANY_REQUESTS:
+            raise RpcError("HTTP", status, "too many requests", None, retry_after_s)
         # Some endpoints send JSON-RPC errors with status 4xx or 5xx: those are answers too.
         if status != 200 and not answer.lstrip().startswith(b"{"):
             raise h11.RemoteProtocolError(f"HTTP status {status}")
         return answer
 
-    async def _read_answer(self) -> tuple[int, bytes]:
+    async def _read_answer(self) -> tuple[int, float, bytes]:
+        """Status, the seconds we are asked to wait, and the body."""
         assert self._stream is not None
-        status = 0
+        status, retry_after_s = 0, 0.0
         received = bytearray()
         while True:
             event = self._http.next_event()
@@ -159,12 +165,13 @@ class HttpClient:
                 self._http.receive_data(bytes(chunk))
             elif isinstance(event, h11.Response):
                 status = event.status_code
+                retry_after_s = _retry_after_s(event.headers)
             elif isinstance(event, h11.Data):
                 received += event.data
                 if len(received) > MESSAGE_SIZE_BYTES_MAX:
                     raise h11.RemoteProtocolError(f"above {MESSAGE_SIZE_BYTES_MAX} bytes")
             elif isinstance(event, h11.EndOfMessage):
-                return status, bytes(received)
+                return status, retry_after_s, bytes(received)
 
     async def _connect(self) -> None:
         self._stream = await open_stream(self._url)
@@ -174,3 +181,11 @@ class HttpClient:
         stream, self._stream = self._stream, None
         if stream is not None:
             await trio.aclose_forcefully(stream)
+
+
+def _retry_after_s(headers: Iterable[tuple[bytes, bytes]]) -> float:
+    """The header Retry-After in its form of seconds; 0 without it or with a date."""
+    for name, value in headers:
+        if name == b"retry-after" and value.isdigit() and len(value) < 9:
+            return float(value)
+    return 0.0

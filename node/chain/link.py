@@ -68,6 +68,16 @@ class EndpointLink:
         return self._client.label if self._client is not None else ""
 
     @property
+    def urls(self) -> tuple[str, ...]:
+        """What it was made with."""
+        return self._urls
+
+    @property
+    def url(self) -> str:
+        """The endpoint connected last, path and all: never for a log line."""
+        return self._url
+
+    @property
     def connected(self) -> bool:
         """Whether an endpoint is connected as far as we know."""
         return self._client is not None

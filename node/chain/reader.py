@@ -13,7 +13,7 @@ from node.chain.rpc_client import RpcClient
 from node.chain.wire import Header, MalformedAnswer, RawLog, data, header, logs
 from protocols.crypto import keccak256
 from protocols.inputs import ChainLog
-from protocols.types import Address, ChannelId, to_hex
+from protocols.types import Address, Bytes32, ChannelId, to_hex
 
 HOLDINGS_SELECTOR = keccak256(b"holdings(address,bytes32)")[:4]
 STATUS_SELECTOR = keccak256(b"statusOf(bytes32)")[:4]
@@ -35,7 +35,17 @@ class ChainReader:
     def __init__(self, client: RpcClient, decoder: Decoder, adjudicator: Address) -> None:
         self._client = client
         self._decoder = decoder
+        self._contract = adjudicator
         self._address = to_hex(adjudicator)
+
+    @property
+    def label(self) -> str:
+        """Which endpoint it reads, fit for a log line."""
+        return self._client.label
+
+    def over(self, client: RpcClient) -> ChainReader:
+        """The same questions to another endpoint."""
+        return ChainReader(client, self._decoder, self._contract)
 
     async def latest(self) -> Header:
         """The endpoint's newest block."""
@@ -76,6 +86,23 @@ class ChainReader:
         if any(not from_block_num <= item.block_num <= to_block_num for item in raw):
             raise MalformedAnswer(f"logs outside of blocks {from_block_num} to {to_block_num}")
         return self._decoded(raw)
+
+    async def told(
+        self, from_block_num: int, to_block_num: int
+    ) -> tuple[Bytes32, tuple[ChainLog, ...]] | None:
+        """The last block's hash and all the logs, to compare; None from one that is behind."""
+        last = await self.at(to_block_num)
+        if last is None:
+            return None
+        return last.hash, await self.logs_between(from_block_num, to_block_num)
+
+    async def reading(
+        self, asset: Address, channel_id: ChannelId, cursor: Header, head: Header
+    ) -> tuple[int, int]:
+        """What is held at the cursor, and when a challenge ends at the head: money counts when it
+        is deep, disputes at once."""
+        held = await self.holdings(asset, channel_id, cursor)
+        return held, await self.finalizes_at(channel_id, head)
 
     async def holdings(self, asset: Address, channel_id: ChannelId, block: Header) -> int:
         """What the adjudicator holds for the channel at this block, smallest unit."""

@@ -21,6 +21,7 @@ from node.chain.errors import ChainError, NoCodeAtAddress, NoTokenAtAddress, Wro
 from node.chain.fees import Moment
 from node.chain.follower import ChainFollower
 from node.chain.link import ChainTrouble, EndpointLink
+from node.chain.quorum import Quorum
 from node.chain.rpc_client import RECURSION_COUNT_MAX
 from node.chain.tx_inbox import TransactionInbox
 from node.chain.wire import Header
@@ -85,6 +86,7 @@ class ChainService:
         confirmation_count: int,
         submit: Callable[[Input], Awaitable[None]],
         fee_ceiling_wei: int = FEE_CEILING_WEI,
+        quorum: int = 1,
         clock_s: Callable[[], float] = time.time,
     ) -> None:
         self._clock_s = clock_s
@@ -97,12 +99,15 @@ class ChainService:
         self._inbox = TransactionInbox()
         self._manager: TransactionManager | None = None
         self._link = EndpointLink(urls, chain_id, {"adjudicator": adjudicator})
+        self._quorum = Quorum(urls, quorum, chain_id, {"adjudicator": adjudicator})
         self._follower = ChainFollower(
             self._link,
             adjudicator=adjudicator,
             confirmation_count=confirmation_count,
             submit=submit,
             on_head=self._on_head,
+            quorum=self._quorum,
+            clock_s=clock_s,
         )
 
     async def run(
@@ -126,6 +131,7 @@ class ChainService:
         task_status.started()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._link.run)
+            nursery.start_soon(self._quorum.run)
             loaded = await trio.to_thread.run_sync(self._load, nonce_min)
             nursery.start_soon(
                 self._follower.run, loaded.decoder, processed_block_num, known_blocks or {}
@@ -177,7 +183,10 @@ class ChainService:
 
     def troubles(self) -> list[ChainTrouble]:
         """What is wrong now that a person should know."""
-        found = self._link.troubles()
+        found = self._link.troubles() + self._quorum.troubles()
+        if self._follower.is_stalled:
+            what = f"the newest block of {self._link.endpoint or 'the last endpoint'} is old"
+            found.append(ChainTrouble("chain-stalled", what, "add an endpoint to [chain] urls"))
         return found if self._manager is None else found + self._manager.troubles()
 
     def blocks_until(self, time_s: int) -> int | None:

@@ -38,10 +38,12 @@ class _Block:
 class ConfirmationWindow:
     """The chain's end as it was last seen. `base` is the block everything before is done with."""
 
-    def __init__(self, depth: int, base: Header) -> None:
+    def __init__(self, depth: int, base: Header, *, waits: bool = False) -> None:
+        """`waits`: nothing is confirmed by itself; `confirm` is called when it may be."""
         if depth < 0:
             raise ValueError(f"confirmation depth {depth} is negative")
         self._depth = depth
+        self._waits = waits
         self._blocks = [_Block(base, ())]
         self._cursor_num = base.number
 
@@ -82,11 +84,23 @@ class ConfirmationWindow:
         if header.number != head.number + 1 or header.parent_hash != head.hash:
             raise ValueError(f"block {header.number} is no child of block {head.number}")
         self._blocks.append(_Block(header, logs))
-        due = list(logs)
-        while self._cursor_num + self._depth < header.number:
-            self._cursor_num += 1
-            block = self._blocks[self._cursor_num - self.lowest.number]
-            due += [replace(log, confirmed=True) for log in block.logs]
+        return list(logs) if self._waits else [*logs, *self.confirm()]
+
+    @property
+    def ripe(self) -> Header:
+        """The newest block that lies deep enough; the cursor, if nothing above it does."""
+        number = max(self._cursor_num, self.head.number - self._depth)
+        return self._blocks[number - self.lowest.number].header
+
+    def logs_above_cursor(self, last: Header) -> tuple[ChainLog, ...]:
+        """What is observed and not confirmed, up to that block."""
+        first, end = self._cursor_num + 1 - self.lowest.number, last.number + 1 - self.lowest.number
+        return tuple(log for block in self._blocks[first:end] for log in block.logs)
+
+    def confirm(self) -> list[ChainLog]:
+        """Move the cursor to the ripe block: the logs that are confirmed by it."""
+        due = [replace(log, confirmed=True) for log in self.logs_above_cursor(self.ripe)]
+        self._cursor_num = self.ripe.number
         self._forget_old()
         return due
 

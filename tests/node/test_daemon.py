@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,13 @@ async def test_after_a_restart_the_follower_is_told_which_blocks_we_acted_on(
     daemon.log.close()
     (observed,) = daemon.state.channels[CHANNEL].observed
     assert cursor == (0, {0: block_hash(0), observed.block_num: observed.block_hash}, 0)
+
+
+def test_a_quorum_above_the_endpoints_there_are_is_refused(tmp_path: Path) -> None:
+    config = config_in(tmp_path)
+    config = replace(config, chain=replace(config.chain, quorum=2))
+    with pytest.raises(StartRefused, match="chain.quorum = 2 is more than the 1 endpoints"):
+        Daemon(config, ALICE.secret)
 
 
 async def test_a_new_node_has_no_place_in_the_chain_yet(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from node.chain.errors import (
     ChainError,
     EndpointDown,
@@ -42,3 +44,19 @@ def test_all_are_one_family_and_say_who_said_what() -> None:
     assert isinstance(refused, ChainError)
     assert str(down) == "ws://h:1: the connection was cut"
     assert str(refused) == "eth_call: execution reverted (code 3)"
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "asks"),
+    [
+        (429, "", True),
+        (-32005, "project ID request rate exceeded: rate limit", True),
+        (-32005, "query returned more than 10000 results", False),
+        (-32000, "Your app has exceeded its compute units per second: throughput", True),
+        (3, "execution reverted", False),
+    ],
+)
+def test_asking_too_often_is_told_from_asking_for_too_much(
+    code: int, message: str, asks: bool
+) -> None:
+    assert RpcError("eth_call", code, message).asks_to_wait is asks

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.lowlevel
 import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -75,6 +76,7 @@ class Following:
         self.chain = chain
         self.consumer = Consumer()
         self.heads_seen: list[Header] = []
+        self.clock_s = 0.0
         self.link = SimulatedLink(lambda: SimulatedClient(chain, subscribes=subscribes))
         self.follower = ChainFollower(
             self.link,  # type: ignore[arg-type]
@@ -82,6 +84,7 @@ class Following:
             confirmation_count=depth,
             submit=self.consumer,
             on_head=self.heads_seen.append,
+            clock_s=lambda: self.clock_s,
         )
 
     @property
@@ -580,3 +583,79 @@ _OPERATIONS: dict[str, Operation] = {
 
 def _hash(chain: SimulatedChain, block_num: int) -> bytes:
     return bytes.fromhex(chain.blocks[block_num]["hash"][2:])
+
+
+# --- endpoints that are slow, stand still, or have enough of us ---
+
+
+def refusing_until(time_s: float, error: RpcError) -> Callable[[str], None]:
+    """Refuses every call until then."""
+
+    def before(method: str) -> None:
+        if trio.current_time() < time_s:
+            raise error
+
+    return before
+
+
+@pytest.mark.parametrize(
+    ("error", "pauses"),
+    [
+        (RpcError("eth_call", -32005, "daily request count exceeded, request rate limited"), 5),
+        (RpcError("HTTP", 429, "too many requests", None, 20.0), 2),
+    ],
+)
+async def test_an_endpoint_that_asks_to_slow_down_is_left_alone_for_longer_and_longer(
+    autojump_clock: object, error: RpcError, pauses: int
+) -> None:
+    chain = SimulatedChain()
+    chain.extend(1)
+    with capture_logs() as lines:
+        async with following(chain) as it:
+            await it.caught_up()
+            chain.extend(2)
+            it.client.before_call = refusing_until(trio.current_time() + 30, error)
+            await it.caught_up()
+        said = [line["pause_s"] for line in lines if "asks to slow down" in line["event"]]
+    assert len(said) == pauses
+    assert said == sorted(said)
+    assert len(it.link.clients) == 1
+    assert any("asks to slow down" in reason for reason in it.link.blamed)
+
+
+async def test_an_endpoint_that_answers_slowly_is_blamed(autojump_clock: object) -> None:
+    chain = SimulatedChain()
+    async with following(chain, subscribes=False) as it:
+        await it.caught_up()
+        answer = it.client.call
+
+        async def late(method: str, params: list[Any]) -> Any:
+            await trio.sleep(6 if params[0] == "latest" else 0)
+            return await answer(method, params)
+
+        it.client.call = late  # type: ignore[method-assign]
+        await trio.sleep(15)
+        assert it.link.blamed == []
+        await trio.sleep(15)
+    assert it.link.blamed
+    assert set(it.link.blamed) == {"answers slowly"}
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+async def test_a_head_that_stands_still_is_blamed_where_money_waits_for_depth(
+    autojump_clock: object, depth: int
+) -> None:
+    chain = SimulatedChain()
+    for number in range(1, 5):
+        chain.extend(number)
+    async with following(chain, depth) as it:
+        it.clock_s = chain.head.timestamp_s + 119
+        await it.caught_up()
+        assert it.link.blamed == []
+        it.clock_s += 2
+        await trio.sleep(10)
+        assert bool(it.link.blamed) == it.follower.is_stalled == bool(depth)
+        it.client.chain.extend()
+        it.clock_s = chain.head.timestamp_s
+        await it.caught_up()
+        assert not it.follower.is_stalled

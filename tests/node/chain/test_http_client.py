@@ -120,7 +120,7 @@ async def test_an_error_inside_an_http_error_is_the_endpoints_answer() -> None:
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (response(b"slow down", "429 Too Many Requests"), "HTTP status 429"),
+        (response(b"out of order", "503 Service Unavailable"), "HTTP status 503"),
         (response(b"moved", "301 Moved", "Location: http://elsewhere/"), "HTTP status 301"),
         (response(b"<html>"), "not JSON-RPC"),
         (response(b'"\xff\xfe"'), "not JSON-RPC"),
@@ -189,3 +189,23 @@ def test_the_url_chooses_the_client() -> None:
     assert isinstance(client_for("https://h.example/x"), HttpClient)
     with pytest.raises(ValueError, match="chain endpoint"):
         client_for("ipc:///tmp/x")
+
+
+@pytest.mark.parametrize(
+    ("header", "wait_s"),
+    [("Retry-After: 7", 7.0), ("Retry-After: Fri, 31 Dec 1999 23:59:59 GMT", 0.0), ("X: 1", 0.0)],
+)
+async def test_a_server_that_has_enough_of_us_says_for_how_long(header: str, wait_s: float) -> None:
+    refusal = response(b"slow down", "429 Too Many Requests", header)
+    answers = [refusal, response(OK)]
+
+    async def once_refusing(stream: trio.SocketStream) -> None:
+        while await request_of(stream) is not None:
+            await stream.send_all(answers.pop(0))
+
+    async with client_of(once_refusing) as http:
+        with pytest.raises(RpcError) as refused:
+            await http.call("eth_chainId", [])
+        assert refused.value.asks_to_wait
+        assert refused.value.retry_after_s == wait_s
+        assert await http.call("eth_chainId", []) == "0x7a69"

@@ -1,0 +1,127 @@
+"""Facts worth money count when several endpoints tell the same.
+
+The endpoint in use is asked first; the others are asked the same question, each over a connection
+of its own. As many as the owner wants must agree. Who tells something else is named; an endpoint in
+use that is outvoted is given up by the caller. An endpoint that is absent, behind or slow is no
+vote. Nothing here knows what the facts are.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import structlog
+import trio
+
+from node.chain.errors import EndpointDown, RpcError
+from node.chain.link import ChainTrouble, EndpointLink
+from node.chain.rpc_client import RpcClient
+from node.chain.wire import MalformedAnswer
+from protocols.types import Address
+
+ANSWER_S = 10.0
+"""Seconds that a witness has to answer; after that it is no vote."""
+
+Ask = Callable[[RpcClient], Awaitable[Any]]
+"""Puts the question to one endpoint; None if that one cannot know yet."""
+
+log = structlog.get_logger()
+
+
+class Outvoted(Exception):
+    """As many endpoints as are needed agree on something else than the one in use tells."""
+
+
+class Quorum:
+    """The endpoints of `urls`, of which `count` must agree, the one in use included."""
+
+    def __init__(
+        self, urls: Sequence[str], count: int, chain_id: int, contracts: Mapping[str, Address]
+    ) -> None:
+        if not 1 <= count <= len(urls):
+            raise ValueError(f"{count} of {len(urls)} endpoints cannot agree")
+        self._count = count
+        self._lines = [EndpointLink([url], chain_id, contracts) for url in urls]
+        if count == 1:
+            self._lines = []
+        self._missing = ""
+        self._outvoted: dict[str, str] = {}
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether more than the endpoint in use is asked at all."""
+        return self._count > 1
+
+    async def run(self) -> None:
+        """Keep a connection to every endpoint; for ever."""
+        async with trio.open_nursery() as nursery:
+            for line in self._lines:
+                nursery.start_soon(line.run)
+
+    async def agrees(self, used_url: str, used_label: str, what: str, ours: Any, ask: Ask) -> bool:
+        """Whether enough endpoints tell what the one in use tells.
+
+        Raises `Outvoted` when enough of them agree on something else.
+        """
+        if not self.is_needed:
+            return True
+        told: dict[str, Any] = {}
+        async with trio.open_nursery() as nursery:
+            for line in self._lines:
+                if line.urls != (used_url,):
+                    nursery.start_soon(self._ask, line, ask, told)
+        votes = Counter([ours, *told.values()])
+        liars = [label for label, answer in told.items() if answer != ours]
+        if votes[ours] >= self._count:
+            self._missing = ""
+            for label in told:
+                self._judge(label, what, is_liar=label in liars)
+            return True
+        if any(votes[answer] >= self._count for answer in votes):
+            self._judge(used_label, what, is_liar=True)
+            raise Outvoted(f"outvoted by {', '.join(liars)} on {what}")
+        self._say_missing(what, [used_label, *told], liars)
+        return False
+
+    def troubles(self) -> list[ChainTrouble]:
+        """Who was outvoted last, and whether too few agree."""
+        found = [
+            ChainTrouble("endpoint-outvoted", what, "take it out of [chain] urls, or mend it")
+            for what in self._outvoted.values()
+        ]
+        if self._missing:
+            advice = "start the others of [chain] urls, add one, or lower chain.quorum"
+            found.append(ChainTrouble("quorum-missing", self._missing, advice))
+        return found
+
+    async def _ask(self, line: EndpointLink, ask: Ask, told: dict[str, Any]) -> None:
+        with trio.move_on_after(ANSWER_S):
+            client = await line.client()
+            try:
+                answer = await ask(client)
+            except (EndpointDown, RpcError, MalformedAnswer) as error:
+                log.debug("a witness does not answer", endpoint=client.label, reason=str(error))
+                return
+            if answer is not None:
+                told[client.label] = answer
+
+    def _judge(self, label: str, what: str, *, is_liar: bool) -> None:
+        if not is_liar:
+            self._outvoted.pop(label, None)
+        elif label not in self._outvoted:
+            trouble = f"{label} tells something else than {self._count} others on {what}"
+            self._outvoted[label] = trouble
+            log.error("a chain endpoint is outvoted", endpoint=label, what=what)
+
+    def _say_missing(self, what: str, answered: list[str], liars: list[str]) -> None:
+        trouble = (
+            f"fewer than {self._count} endpoints agree, so nothing new counts; there answered: "
+            f"{', '.join(answered)}"
+        )
+        if liars:
+            trouble += f"; otherwise than {answered[0]}: {', '.join(liars)}"
+        if self._missing != trouble:
+            self._missing = trouble
+            log.warning("facts wait for more endpoints to agree", what=what, reason=trouble)
