@@ -131,6 +131,7 @@ class Daemon:
             secret=secret,
             confirmation_count=config.chain.confirmation_count,
             submit=_Doorstep(self),
+            is_known=lambda channel_id: self.state.channels.get(channel_id) is not None,
             quorum=config.chain.quorum,
             fee_ceiling_wei=config.chain.fee_ceiling_gwei * 10**9,
         )

@@ -6,6 +6,7 @@
     python scripts/bench.py --only audit    the audit of a million events
     python scripts/bench.py --only memory   what a live channel costs its hub, three daemons
     python scripts/bench.py --only restart  starts with 100,000 channels, pauses for snapshots
+    python scripts/bench.py --only watching what an idle node with 1,000 channels takes
     python scripts/bench.py --runs 3        the middle of three
     python scripts/bench.py --json          one document
 
@@ -33,6 +34,7 @@ from scripts.benchmarks.paths import PathPlan, measure_delayed, measure_paths  #
 from scripts.benchmarks.pauses import PausePlan, measure_pauses  # noqa: E402
 from scripts.benchmarks.payments import PaymentPlan, measure_payments  # noqa: E402
 from scripts.benchmarks.restart import RestartPlan, measure_restart  # noqa: E402
+from scripts.benchmarks.watching import WatchingPlan, measure_watching  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Plan:
     with_memory: bool = True
     with_audit: bool = True
     with_restart: bool = True
+    with_watching: bool = True
     runs: int = 1
     append_batches: int = 500
     proof_records: int = 1_000_000
@@ -58,6 +61,7 @@ class Plan:
     delayed_openings: int = 20
     memory: MemoryPlan = field(default_factory=MemoryPlan)
     restart: RestartPlan = field(default_factory=RestartPlan)
+    watching: WatchingPlan = field(default_factory=WatchingPlan)
     pauses: PausePlan = field(default_factory=PausePlan)
 
 
@@ -145,6 +149,11 @@ def run(plan: Plan, workspace: Path) -> report.Run:
         found, further = measure_pauses(workspace / "pauses", plan.pauses)
         figures |= found
         details |= further
+    if plan.with_watching:
+        _say("a node that watches its channels and has nothing to do")
+        percent, blocks = measure_watching(_subfolder(workspace, "watching"), plan.watching)
+        figures["watching_percent"] = percent
+        details["blocks_watched"] = blocks
     _say("the limits again")
     with pressure.running():
         after = limits.measure(workspace, plan.effort)
@@ -167,7 +176,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Measure this node beside the machine's limits.")
     parser.add_argument(
         "--only",
-        choices=("store", "payments", "paths", "memory", "growth", "audit", "restart"),
+        choices=("store", "payments", "paths", "memory", "growth", "audit", "restart", "watching"),
         help="leave the rest out",
     )
     parser.add_argument("--runs", type=int, default=1, help="passes; the middle one is reported")
@@ -183,6 +192,7 @@ def main(arguments: list[str] | None = None) -> int:
         with_memory=given.only in (None, "memory"),
         with_audit=given.only in (None, "audit"),
         with_restart=given.only in (None, "restart"),
+        with_watching=given.only in (None, "watching"),
         runs=max(given.runs, 1),
         payments=PaymentPlan(pipelined=given.payments, in_flight=given.in_flight),
     )

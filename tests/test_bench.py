@@ -26,6 +26,7 @@ from scripts.benchmarks.paths import PathPlan
 from scripts.benchmarks.pauses import PausePlan
 from scripts.benchmarks.payments import PaymentPlan
 from scripts.benchmarks.restart import RestartPlan
+from scripts.benchmarks.watching import WatchingPlan
 from tests.support.warm_python import WarmPython, started_by
 
 TINY = Effort(fast=20, signatures=3, flushes=3, round_trips=5, batches=3, events=500)
@@ -171,6 +172,7 @@ def test_every_aim_has_its_limit_and_its_share() -> None:
         "replay_per_s": ("L7", 0.18, False),
         "replay_of_states_per_s": ("L7", 0.04, False),
         "time_travel_ms": (250.0, 1.0, True),
+        "watching_percent": (10.0, 1.0, True),
         "audit_per_s": ("L8a", 0.80, False),
         "audit_million_s": (120.0, 1.0, True),
     }
@@ -262,6 +264,7 @@ def test_the_audit_of_an_honest_log_is_measured(tmp_path: Path) -> None:
         with_growth=False,
         with_memory=False,
         with_restart=False,
+        with_watching=False,
         effort=TINY,
         audit_events=300,
     )
@@ -304,6 +307,7 @@ def test_payments_between_two_daemons_are_measured(tmp_path: Path) -> None:
         with_memory=False,
         with_audit=False,
         with_restart=False,
+        with_watching=False,
         effort=TINY,
         payments=PaymentPlan(warm_up=5, pipelined=40, in_flight=8, single=5),
     )
@@ -336,6 +340,7 @@ def test_batches_ledgers_and_hubs_are_measured_between_three_daemons(tmp_path: P
         with_growth=False,
         with_audit=False,
         with_restart=False,
+        with_watching=False,
         effort=TINY,
         paths=tiny,
         delayed_openings=2,
@@ -371,10 +376,15 @@ def test_restarts_and_pauses_are_measured_on_a_log_that_ended_by_a_crash(tmp_pat
             channels=50, touched=5, history_channels=5, short_vouchers=2, long_vouchers=4
         ),
         pauses=PausePlan(channels=60, batches=60),
+        watching=WatchingPlan(channels=20, settle_s=0.0, watch_s=3.0),
     )
     run = bench.run(plan, tmp_path)
-    names = ["restart_s", "restart_mb", "memory_over_history", "snapshot_pause_ms"]
+    names = [
+        "restart_s", "restart_mb", "memory_over_history", "snapshot_pause_ms", "watching_percent",
+    ]  # fmt: skip
     assert [line.aim.name for line in run.lines()] == names
-    assert all(line.figure > 0 for line in run.lines())
+    # Of three seconds an idle node may take less than what is counted in hundredths.
+    assert all(line.figure > 0 for line in run.lines() if line.aim.name != "watching_percent")
+    assert run.details["blocks_watched"] >= 1
     assert run.details["restart_records"] == 2 + 50 * 15 + 5 * 2
     assert run.details["snapshots_taken"] >= 1

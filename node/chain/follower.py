@@ -84,6 +84,7 @@ class ChainFollower:
         on_head: Callable[[Header], None],
         quorum: Quorum | None = None,
         clock_s: Callable[[], float] = time.time,
+        is_known: Callable[[ChannelId], bool] = lambda channel_id: True,
     ) -> None:
         self._link = link
         self._adjudicator = adjudicator
@@ -91,6 +92,7 @@ class ChainFollower:
         self._submit = submit
         self._on_head = on_head
         self._clock_s = clock_s
+        self._is_known = is_known
         self._quorum = quorum if quorum is not None and quorum.is_needed else None
         self._window: ConfirmationWindow | None = None
         self._remembered: dict[int, Bytes32] = {}
@@ -440,9 +442,11 @@ class ChainFollower:
             await self._submit_reorg(Header(block.number, remembered, bytes(32)), block)
 
     async def _deliver(self, due: list[ChainLog]) -> None:
-        for item in due:
+        # Strangers share the contract: what they do there stays out of the engine's queue.
+        ours = [item for item in due if self._is_known(item.channel_id)]
+        for item in ours:
             await self._submit(item)
-        if any(item.confirmed for item in due):
+        if any(item.confirmed for item in ours):
             # A restart should not read again what was acted upon: report at once.
             self._reported_at = -math.inf
 

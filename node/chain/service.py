@@ -28,7 +28,7 @@ from node.chain.wire import Header
 from node.limits import BLOCK_TIME_S
 from protocols.effects import BroadcastTransaction, ReadHoldings, SubmitTransaction
 from protocols.inputs import Input
-from protocols.types import Address, Bytes32
+from protocols.types import Address, Bytes32, ChannelId
 
 if TYPE_CHECKING:
     from node.chain.log_decoder import LogDecoder
@@ -70,10 +70,11 @@ class _Loaded(NamedTuple):
 class ChainService:
     """Follows one adjudicator and gets one key's transactions mined.
 
-    `urls` in order of preference (ws, wss, http or https); `secret` is the 32-byte key that pays
-    for transactions, at most `fee_ceiling_wei` for a unit of gas; `submit` takes inputs and may
-    make us wait; `clock_s` is Unix time, which dates blocks. Raises `ValueError` for a URL that
-    cannot be used.
+    `urls` in order of preference (ws, wss, http or https), of which `quorum` must agree on what
+    counts; `secret` is the 32-byte key that pays for transactions, at most `fee_ceiling_wei` for a
+    unit of gas; `submit` takes inputs and may make us wait; `clock_s` is Unix time, which dates
+    blocks; logs of channels that `is_known` denies are left out. Raises `ValueError` for a URL that
+    cannot be used, and for a quorum above the number of them.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class ChainService:
         fee_ceiling_wei: int = FEE_CEILING_WEI,
         quorum: int = 1,
         clock_s: Callable[[], float] = time.time,
+        is_known: Callable[[ChannelId], bool] = lambda channel_id: True,
     ) -> None:
         self._clock_s = clock_s
         self._chain_id = chain_id
@@ -108,6 +110,7 @@ class ChainService:
             on_head=self._on_head,
             quorum=self._quorum,
             clock_s=clock_s,
+            is_known=is_known,
         )
 
     async def run(

@@ -145,6 +145,7 @@ class World:
         chain_id: int = CHAIN_ID,
         adjudicator: Address | None = None,
         clock_s: Callable[[], float] = time.time,
+        is_known: Callable[[bytes], bool] = lambda channel_id: True,
     ) -> ChainService:
         """Alice's chain room."""
         return ChainService(
@@ -155,6 +156,7 @@ class World:
             confirmation_count=confirmation_count,
             submit=submit,
             clock_s=clock_s,
+            is_known=is_known,
         )
 
 

@@ -77,6 +77,7 @@ class Following:
         self.consumer = Consumer()
         self.heads_seen: list[Header] = []
         self.clock_s = 0.0
+        self.is_known: Callable[[bytes], bool] = lambda channel_id: True
         self.link = SimulatedLink(lambda: SimulatedClient(chain, subscribes=subscribes))
         self.follower = ChainFollower(
             self.link,  # type: ignore[arg-type]
@@ -85,6 +86,7 @@ class Following:
             submit=self.consumer,
             on_head=self.heads_seen.append,
             clock_s=lambda: self.clock_s,
+            is_known=lambda channel_id: self.is_known(channel_id),
         )
 
     @property
@@ -659,3 +661,21 @@ async def test_a_head_that_stands_still_is_blamed_where_money_waits_for_depth(
         it.clock_s = chain.head.timestamp_s
         await it.caught_up()
         assert not it.follower.is_stalled
+
+
+async def test_what_strangers_do_is_read_and_left_alone(autojump_clock: object) -> None:
+    chain = SimulatedChain()
+    async with following(chain, 2) as it:
+        it.is_known = lambda channel_id: channel_id == channel(7)
+        chain.extend(*range(100, 350))
+        chain.extend(3, 7, 4)
+        chain.extend(*range(500, 700))
+        for _ in range(3):
+            chain.extend()
+        await it.caught_up()
+        # Known from now on: what comes later of it counts.
+        it.is_known = lambda channel_id: True
+        chain.extend(8)
+        await it.caught_up()
+    assert it.consumer.observed == [(2, 7), (7, 8)]
+    assert it.consumer.confirmed == [(2, 7)]

@@ -17,6 +17,7 @@ from node.chain.rpc_client import RECURSION_COUNT_MAX
 from node.chain.service import ChainService, ChainStatistics
 from node.chain.tx_manager import NONCE_TAKEN
 from node.processes import free_port
+from protocols.abi import encode_deposit_call
 from protocols.effects import ReadHoldings
 from protocols.inputs import (
     ChainLog,
@@ -379,6 +380,39 @@ async def test_a_deposit_is_signed_then_allowed_out_then_mined_once() -> None:
     assert receipt.gas_used > 21_000
     assert receipt.gas_price > 0
     assert engine.confirmed[0].tx_hash == signed.tx_hash
+
+
+async def test_strangers_who_use_the_adjudicator_do_not_disturb_a_channel_of_ours() -> None:
+    with chain_world() as world:
+        inbox = Inbox()
+        service = world.service(inbox, is_known=lambda channel_id: channel_id == channel(7))
+        async with running(service):
+            world.rpc.ask("evm_setAutomine", False)
+            for number in range(100, 130):
+                deposit_unmined(world, number)
+            deposit_unmined(world, 7)
+            world.mine(1)
+            await inbox.until(lambda: inbox.confirmed)
+    assert numbers(inbox.observed) == numbers(inbox.confirmed) == [7]
+
+
+def deposit_unmined(world: World, number: int) -> None:
+    """A deposit of one wei that waits for the next block."""
+    # The contract does not mind what stands behind the arguments.
+    call = encode_deposit_call(NATIVE, channel(number), 0, 1) + bytes(10_000)
+    send_unmined(world, call, 400_000, 1)
+
+
+def send_unmined(world: World, call: bytes, gas: int, value: int) -> None:
+    """Put a call of anvil's first account into the pool."""
+    sender = world.adjudicator.sender
+    world.rpc.ask(
+        "eth_sendTransaction",
+        {
+            "from": sender, "to": world.adjudicator.address, "data": to_hex(call),
+            "gas": hex(gas), "value": hex(value),
+        },
+    )  # fmt: skip
 
 
 async def test_a_deposit_that_the_price_left_behind_is_mined_with_a_higher_bid() -> None:
