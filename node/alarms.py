@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from protocols.channel import Channel
+from node.chain.link import ChainTrouble
+from protocols.adjudication import ChainStatus
+from protocols.channel import Channel, observed_adjudicated, observed_chain_status
 from protocols.entities import NodeState
 from protocols.transactions import Transaction
 from protocols.types import to_hex
@@ -39,6 +41,29 @@ def alarms_of(state: NodeState) -> Iterator[Alarm]:
             yield _halted(channel)
         else:
             yield _held_back(state.transactions[identity])
+    unconfirmed = state.unconfirmed
+    for channel_id in sorted({*unconfirmed.disputed, *unconfirmed.channels}):
+        channel = state.channels[channel_id]
+        if is_unanswerable(channel):
+            yield _unanswerable(channel)
+
+
+def is_unanswerable(channel: Channel) -> bool:
+    """Whether a challenge runs that nothing we hold outranks."""
+    if observed_chain_status(channel) != ChainStatus.CHALLENGED:
+        return False
+    ends = observed_adjudicated(channel).finalizes_at
+    return bool(ends) and channel.unanswerable_until == ends
+
+
+def alarms_of_room(state: NodeState, troubles: Iterable[ChainTrouble]) -> Iterator[Alarm]:
+    """What the chain room says is wrong; what is about a transaction, with its channel."""
+    for trouble in troubles:
+        known = None
+        if trouble.intent_id is not None:
+            known = state.transactions.get(trouble.intent_id)
+        place = (None, 0) if known is None else (known.channel_id, known.deadline_s)
+        yield Alarm(trouble.name, trouble.what, trouble.next_step, *place)
 
 
 def alarm_rows(alarms: Iterable[Alarm], blocks_until: BlocksUntil) -> list[dict[str, object]]:
@@ -83,4 +108,17 @@ def _held_back(transaction: Transaction) -> Alarm:
         "what the chain asks; if the balance limits the bid, send coin to the node's address",
         transaction.channel_id,
         transaction.deadline_s,
+    )
+
+
+def _unanswerable(channel: Channel) -> Alarm:
+    known, name = observed_adjudicated(channel), to_hex(channel.channel_id)
+    return Alarm(
+        "challenge-unanswerable",
+        f"a challenge with turn {known.turn_num} runs, and nothing this node holds outranks it: "
+        "records were lost, or it is newer than what we know",
+        "if another machine or a newer backup of yours knows a newer state, answer from there "
+        f"before the deadline; what is left afterwards is withdrawn by: tally exit {name}",
+        channel.channel_id,
+        known.finalizes_at,
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import trio
 
-from node.alarms import Alarm, alarm_rows, alarms_of
+from node.alarms import alarm_rows, alarms_of, alarms_of_room
 from node.answers import BackupAnswer, Done, LogEntry, PaymentAnswer, Until
 from node.backups import Backups
 from node.chain.service import ChainService
@@ -285,8 +285,8 @@ class NodeApi:
         }
 
     def _alarm_rows(self) -> list[dict[str, object]]:
-        troubles = [Alarm(*trouble) for trouble in self._chain.troubles()]
-        return alarm_rows([*alarms_of(self.state), *troubles], self._chain.blocks_until)
+        of_room = alarms_of_room(self.state, self._chain.troubles())
+        return alarm_rows([*alarms_of(self.state), *of_room], self._chain.blocks_until)
 
     def _peer_rows(self) -> list[dict[str, object]]:
         connected, known = self._peers.connected(), self._config.p2p.peers

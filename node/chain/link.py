@@ -40,6 +40,8 @@ class ChainTrouble(NamedTuple):
     name: str
     what: str
     next_step: str
+    intent_id: bytes | None = None
+    """Of the one transaction that it is about, if it is."""
 
 
 class EndpointLink:

@@ -86,11 +86,11 @@ class TransactionManager:
         """What keeps transactions from being mined that only a person can mend."""
         missing = self._gaps.missing
         found = [] if missing is None else [_gap_trouble(missing, self._maker.sender)]
-        waits = [self._said[known] for known in self._said if known is not None]
-        return found + [
-            ChainTrouble("transaction-waits", reason, "mend what is in the way; no restart needed")
-            for reason in dict.fromkeys(waits)
-        ]
+        advice = "mend what is in the way; no restart is needed"
+        for intent_id, reason in self._said.items():
+            if intent_id is not None:
+                found.append(ChainTrouble("transaction-waits", reason, advice, intent_id))
+        return found
 
     async def run(self) -> None:
         """Work for ever; an endpoint's trouble is a wait."""

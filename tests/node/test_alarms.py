@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from node.alarms import Alarm, alarm_rows, alarms_of, date_text
+from node.alarms import alarm_rows, alarms_of, alarms_of_room, date_text
+from node.chain.link import ChainTrouble
 from protocols import events, inputs
+from protocols.exit_events import ChallengeUnanswerable
 from protocols.transactions import intent_id
 from protocols.types import to_hex
 from tests.support.actors import ALICE
-from tests.support.builders import ADJUDICATOR, CHANNEL, DEPOSIT, block_hash, tx_hash
+from tests.support.builders import ADJUDICATOR, CHANNEL, DEPOSIT, block_hash, chain_log, tx_hash
 from tests.support.network import CoreNode, opened
 
 INTENT = intent_id("challenge", CHANNEL, 0)
@@ -65,7 +67,29 @@ def test_alarms_are_there_again_after_a_replay() -> None:
         assert list(alarms_of(node.fold())) == list(alarms_of(node.state)) != []
 
 
-def test_a_trouble_of_the_moment_is_a_row_without_a_channel() -> None:
-    (row,) = alarm_rows([Alarm("no-endpoint", "none answers", "start one")], lambda time_s: None)
-    assert (row["channel_id"], row["deadline"], row["blocks_left"]) == (None, None, None)
+def test_a_trouble_of_the_moment_names_the_channel_and_deadline_of_its_transaction() -> None:
+    state = held_back().state
+    troubles = [
+        ChainTrouble("no-endpoint", "none answers", "start one"),
+        ChainTrouble("transaction-waits", "no coin", "send some", INTENT),
+        ChainTrouble("transaction-waits", "no coin", "send some", bytes(32)),
+    ]
+    rows = alarm_rows(alarms_of_room(state, troubles), lambda time_s: 5)
+    assert [(row["channel_id"], row["deadline"], row["blocks_left"]) for row in rows] == [
+        (None, None, None),
+        (to_hex(CHANNEL), "2024-01-01 01:00:00 UTC", 5),
+        (None, None, None),
+    ]
     assert date_text(0) == "1970-01-01 00:00:00 UTC"
+
+
+def test_a_challenge_that_nothing_outranks_is_an_alarm_while_it_runs() -> None:
+    bob = opened().bob
+    ends_s = DEADLINE_S
+    bob.feed(chain_log("ChallengeRegistered", 5, confirmed=False, number=ends_s, turn_num=9))
+    bob.record(ChallengeUnanswerable(CHANNEL, 9, 1, ends_s, bytes(20), bytes(32)))
+    (alarm,) = alarms_of(bob.state)
+    assert (alarm.name, alarm.channel_id) == ("challenge-unanswerable", CHANNEL)
+    assert (alarm.deadline_s, f"tally exit {to_hex(CHANNEL)}" in alarm.next_step) == (ends_s, True)
+    bob.feed(chain_log("ChallengeCleared", 6, confirmed=False, number=10))
+    assert list(alarms_of(bob.state)) == []
