@@ -128,6 +128,10 @@ class PolicyConfig:
     """The first that matches decides; the default where none does."""
     approval_timeout_s: int = 86_400
     """What the owner was asked and did not answer is rejected after it."""
+    challenge_after_silence_s: int = 0
+    """How long a peer may keep a running objective waiting before it is challenged; 0: for ever."""
+    exit_patience_s: int = 60
+    """How long neighbours have to give back what they guarantee for a channel final on chain."""
 
 
 @dataclass(frozen=True)
@@ -251,6 +255,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("policy", "assets", values.addresses, []),
     Setting("policy", "rules", tables.rules, []),
     Setting("policy", "approval_timeout_s", values.integer(1, APPROVAL_TIMEOUT_S_MAX), 86_400),
+    Setting("policy", "challenge_after_silence_s", values.integer(0, APPROVAL_TIMEOUT_S_MAX), 0),
+    Setting("policy", "exit_patience_s", values.integer(0, APPROVAL_TIMEOUT_S_MAX), 60),
     Setting("hub", "enabled", values.boolean, False),
     Setting("hub", "fee_base", tables.amount, 0),
     Setting("hub", "fee_ppm", values.integer(0, PARTS), 0),

@@ -92,6 +92,7 @@ class Daemon:
         self.config = config
         self.signer = Signer(secret)
         self._terms = terms_from(config, self.signer)
+        self._started_s = time.monotonic()
         self._token = read_token(config.token_path)
         try:
             faults = faults_from(os.environ, allowed=config.test.fault_points)
@@ -239,8 +240,12 @@ class Daemon:
 
     def _context(self, now_ms: int) -> Context:
         age_s = self.chain.view_age_s(trio.current_time()) if _in_trio() else float("inf")
+        # Silence counts while we listen: after a night switched off nobody was silent.
+        patience_s = self._terms.challenge_after_silence_s
+        up_s = time.monotonic() - self._started_s
         return replace(
             self._terms,
+            challenge_after_silence_s=patience_s if up_s >= patience_s else 0,
             now_ms=now_ms,
             chain_view_age_s=None if age_s == math.inf else int(age_s),
             has_head=self.log.has_root,

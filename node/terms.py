@@ -36,6 +36,8 @@ def terms_from(config: Config, signer: Signer) -> Context:
         # Nobody said what carrying another token costs: the node carries none of it.
         capacity=_limit(_capacities(hub), 0),
         approval_timeout_s=policy.approval_timeout_s,
+        challenge_after_silence_s=policy.challenge_after_silence_s,
+        exit_patience_s=policy.exit_patience_s,
         shares_vouchers=config.payments.share_vouchers,
     )
 

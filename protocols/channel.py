@@ -153,6 +153,8 @@ class Channel(Struct, frozen=True, array_like=True):
     """None for channels that the chain funds."""
     final_turn_min: int = FIRST_FINAL_TURN
     """Below it we may have signed a final state that a cut tail made us forget (M6, M27)."""
+    cleared_ms: int = 0
+    """When the newest clearing of a challenge was confirmed, Unix milliseconds; 0 for none."""
     unanswerable_until: int = 0
     """The end of the newest challenge that we could not answer, chain seconds; 0 for none."""
     unread: bool = False

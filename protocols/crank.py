@@ -39,12 +39,14 @@ from protocols.objectives import (
     directfund,
     exits,
     leaving,
+    silence,
     virtualdefund,
     virtualfund,
     withdraw,
 )
 from protocols.objectives.base import ObjectiveStatus, ObjectiveType, WaitingFor, objective_id
 from protocols.objectives.cranks import crank_channel
+from protocols.objectives.cranks import waiting_for as condition_of
 from protocols.types import ChannelId, ObjectiveId
 from protocols.virtual_events import VirtualChannelPruned
 
@@ -211,6 +213,7 @@ def _chain(draft: Draft, item: inputs.Input) -> WaitingFor:
             for disputed in chain_facts.receive_head(draft, item):
                 draft.begin_anew()
                 withdraw.start_if_due(draft, draft.state.channels[disputed])
+                virtualdefund.start_if_final(draft, draft.state.channels[disputed])
                 crank_channel(draft, disputed)
         case inputs.ChainReorg():
             chain_facts.receive_reorg(draft, item)
@@ -241,4 +244,7 @@ def _tick(draft: Draft) -> None:
         objective = draft.state.objectives[identity]
         if objective.is_active:
             draft.begin_anew()
+            if silence.is_too_long(draft, objective):
+                awaited = condition_of(draft.base, objective, draft.context)
+                silence.challenge_silent(draft, objective, awaited)
             crank_channel(draft, objective.channel_id)

@@ -120,6 +120,10 @@ class Context(Struct, frozen=True, gc=False):
     """Whether our log has that root over so many records (`mountain_range`)."""
     approval_timeout_s: int = 86_400
     """How long a proposal waits for the owner's word."""
+    exit_patience_s: int = 60
+    """How long neighbours have to give back the guarantees of a channel that is final on chain."""
+    challenge_after_silence_s: int = 0
+    """How long a peer may keep a running objective waiting before we challenge; 0: for ever."""
     for_chain: Callable[[Bytes32, Signature, Address], Signature] = restore_v
     """Hash, signature and signer to the signature as the contracts take it (M9)."""
 

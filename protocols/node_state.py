@@ -44,6 +44,9 @@ def _on_channel(state: NodeState, event: Any, time_ms: int) -> None:
 
 def _chain_said(state: NodeState, event: Any, time_ms: int) -> None:
     _on_channel(state, event, time_ms)
+    if isinstance(event, events.ChallengeCleared):
+        channel = state.channels[event.channel_id]
+        state.channels[event.channel_id] = replace(channel, cleared_ms=time_ms)
     state.unconfirmed.look_at(state.channels[event.channel_id])
 
 

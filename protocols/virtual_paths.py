@@ -6,6 +6,7 @@ left is nearer to the payer. Pure look-ups and arithmetic: what may be signed is
 
 from __future__ import annotations
 
+from protocols.adjudication import exit_of
 from protocols.channel import Channel, SignedTurn, Virtual, funding_terms
 from protocols.ledger import ADD, REMOVE, Change, find_guarantee, inverse
 from protocols.node_state import NodeState
@@ -76,6 +77,19 @@ def removal_by_final(channel: Channel, place: int, final: SignedTurn) -> Change:
     """M16 (a): each side gets its end's share of the final state; the fee stays earned."""
     added = addition(channel, place)
     payers = channel.state(final).outcome[0].allocations[0].amount
+    return Change(REMOVE, added.target, added.amount, added.left, added.right, payers)
+
+
+def removal_by_outcome(channel: Channel, place: int) -> Change | None:
+    """M16 (a): the same by what the channel finalised with on chain; None if that is not known."""
+    known = channel.adjudicated
+    exit_ = None if known is None else exit_of(known.first_outcome)
+    if exit_ is None or len(exit_.allocations) != 2:
+        return None
+    added = addition(channel, place)
+    payers = exit_.allocations[0].amount
+    if payers + exit_.allocations[1].amount != added.amount:
+        return None
     return Change(REMOVE, added.target, added.amount, added.left, added.right, payers)
 
 

@@ -68,6 +68,12 @@ def removal_faults(
     if channel is None or channel.virtual is None or channel.my_index is None:
         yield "it was for no virtual channel that we know"
         return
+    if channel.is_final:
+        # The chain decided, and that was confirmed before.
+        first = channel.first_standing
+        if first is None or (change.left_amount, change.fee) != (first[0].amount, 0):
+            yield "it is not the split that the channel finalised with on chain (M16)"
+        return
     final = channel.supported_final()
     if final is not None and (change.left_amount, change.fee) == (payers_amount(final), 0):
         if channel.chain_status() != "open":

@@ -83,6 +83,8 @@ class TransactionCheck(Check):
             is_over = earlier in self._ended and (repeats or not self._ended[earlier])
             if earlier in self._facts.transactions and not is_over:
                 yield f"an earlier attempt at this {event.kind} is under way or done"
+        if not any(event.value):
+            return
         deposits = channel.deposits()
         if channel.my_index is None or len(deposits) <= channel.my_index:
             yield "our share of the channel is unknown"

@@ -9,7 +9,7 @@ from node.audit.facts import Facts
 from node.audit.ledgers import has_final
 from node.audit.virtual_facts import VirtualFacts
 from protocols import events, virtual_events
-from protocols.objectives.base import ObjectiveType
+from protocols.objectives.base import LEAVING, ObjectiveType
 from protocols.outcome import SIMPLE, Allocation, SingleAssetExit, destination_of
 from protocols.state import State
 from protocols.types import amount_from_bytes
@@ -210,7 +210,12 @@ class VirtualCheck(Check):
             if channel.signed_at(POSTFUND_TURN) != set(channel.participants):
                 yield "the channel is not open: its postfund is not signed by all (M5)"
             return
+        if objective.objective_type in LEAVING or (not is_opened and channel.is_final):
+            return  # What ended on chain is settled by VirtualDefund, or by the ledger's own end.
         for ledger_id in (channel.virtual.left_ledger, channel.virtual.right_ledger):
+            carrier = self._facts.channels.get(ledger_id)
+            if carrier is not None and carrier.is_final:
+                continue  # The chain gives it back.
             if self._facts.may_stand(ledger_id, channel.channel_id):
                 yield f"ledger 0x{ledger_id.hex()} may guarantee the channel still (M16)"
 

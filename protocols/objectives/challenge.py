@@ -3,7 +3,8 @@
     newest state registered -> its time passes -> the channel is final
 
 A state signed by all that is final ends the channel at once instead (M20). A challenge with an
-older state is outranked; a newer one is left to stand. What is paid out then is Withdraw's.
+older state is outranked; a newer one is left to stand. What is paid out then is Withdraw's. Who
+answers is there again: then this one ends, and the channel goes on (Exit begins another).
 
 ```mermaid
 flowchart LR
@@ -44,6 +45,11 @@ def crank(draft: Draft, objective: Objective) -> WaitingFor:
     if supported_final(channel) is not None:
         request_conclusion(draft, channel)
         return WaitingFor.CONCLUSION
+    is_open = status == channel.chain_status == ChainStatus.OPEN
+    if is_open and channel.cleared_ms > objective.created_ms:
+        # The other party answered: it is there, and the channel goes on.
+        complete(draft, objective, success=False)
+        return WaitingFor.NOTHING
     known, own_turn = observed_adjudicated(channel), newest_turn(draft.state.node, channel)
     if status == ChainStatus.CHALLENGED and known.turn_num >= own_turn:
         alarms.look_at(draft, channel, own_turn)

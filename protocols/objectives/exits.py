@@ -3,6 +3,8 @@
     challenge it, and what a ledger carries, at once -> all final -> reclaimed and paid out
 
 Each step is another objective's (Challenge, Withdraw); this one begins them and sees to the end.
+Of a virtual channel the ledgers are kept: with its outcome confirmed on chain the neighbours give
+its guarantees back (M16), and only a ledger whose other party does not is challenged as well.
 While it runs the others may still close together with us: whatever ends the channel first counts.
 
 ```mermaid
@@ -22,9 +24,11 @@ from protocols.channel import (
 )
 from protocols.draft import Draft
 from protocols.exit_errors import ChannelIsFinal, NothingToLeave
-from protocols.objectives.base import Objective, ObjectiveType, WaitingFor
+from protocols.objectives.base import Objective, ObjectiveType, WaitingFor, newest
 from protocols.objectives.challenge import may_challenge
 from protocols.objectives.leaving import begin, complete, under_way
+from protocols.objectives.withdraw import may_gain
+from protocols.virtual_paths import stands
 
 
 def crank(draft: Draft, objective: Objective) -> WaitingFor:
@@ -32,6 +36,8 @@ def crank(draft: Draft, objective: Objective) -> WaitingFor:
     if not objective.is_active:
         return WaitingFor.NOTHING
     channel = draft.state.channels[objective.channel_id]
+    if channel.virtual is not None:
+        return _crank_virtual(draft, objective, channel)
     if is_withdrawn(channel):
         complete(draft, objective)
         return WaitingFor.NOTHING
@@ -41,9 +47,29 @@ def crank(draft: Draft, objective: Objective) -> WaitingFor:
     if channel.ledger is not None:
         for guarantee in channel.ledger.current.guarantees:
             target = draft.state.channels.get(guarantee.target)
-            if target is not None:
+            if target is not None and may_gain(channel, guarantee.left, target):
                 _challenge(draft, target)
     return WaitingFor.CHALLENGE_EXPIRY
+
+
+def _crank_virtual(draft: Draft, objective: Objective, channel: Channel) -> WaitingFor:
+    virtual = channel.virtual
+    assert virtual is not None
+    if virtual.settled:
+        complete(draft, objective)
+        return WaitingFor.NOTHING
+    if not is_finalised(channel):
+        _challenge(draft, channel)
+        return WaitingFor.CHALLENGE_EXPIRY
+    challenged = newest(draft.state.objectives, ObjectiveType.CHALLENGE, channel.channel_id)
+    is_new = challenged is not None and challenged.is_active
+    final_ms = objective.created_ms if challenged is None else challenged.moved_ms
+    if is_new or draft.context.now_ms < final_ms + 1_000 * draft.context.exit_patience_s:
+        return WaitingFor.GUARANTEE_REMOVAL
+    for ledger_id in (virtual.left_ledger, virtual.right_ledger):
+        if stands(draft.state, ledger_id, channel.channel_id):
+            _challenge(draft, draft.state.channels[ledger_id])
+    return WaitingFor.WITHDRAWAL
 
 
 def _challenge(draft: Draft, channel: Channel) -> None:

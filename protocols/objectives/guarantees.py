@@ -11,6 +11,7 @@ from protocols.channel import (
     POSTFUND_TURN,
     ChainStatus,
     Channel,
+    is_finalised,
     observed_chain_status,
     supported_final,
 )
@@ -25,6 +26,7 @@ from protocols.virtual_paths import (
     is_agreed,
     ledger_at,
     removal_by_final,
+    removal_by_outcome,
     removal_by_unwinding,
     stands,
     virtual_of,
@@ -75,6 +77,11 @@ def require_addition(draft: Draft, channel: Channel, place: int) -> None:
 
 
 def _require_removal(draft: Draft, channel: Channel, place: int, change: Change) -> None:
+    if is_finalised(channel):
+        # The chain decided, and that is confirmed: its outcome counts, whatever was signed.
+        if change != removal_by_outcome(channel, place):
+            raise RemovalNotAllowed(channel.channel_id, "it ended otherwise on chain")
+        return
     final = supported_final(channel)
     if final is not None and change == removal_by_final(channel, place, final):
         if observed_chain_status(channel) != ChainStatus.OPEN or channel.halt is not None:

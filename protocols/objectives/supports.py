@@ -200,6 +200,6 @@ def _expected(channel: Channel) -> int:
         return own_rest(channel, ledger_outcome(channel.fixed, ledger.asset, ledger.current)[0])
     if not is_supported(channel, PREFUND_TURN) or not channel.is_end:
         return 0
-    opening = funding_terms(channel).deposits[channel.my_index]
+    payers, payees = funding_terms(channel).deposits
     paid = channel.vouchers.total
-    return opening - paid if channel.my_index == 0 else opening + paid
+    return payers - paid if channel.my_index == 0 else payees + paid

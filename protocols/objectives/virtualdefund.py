@@ -17,11 +17,14 @@ from __future__ import annotations
 
 from protocols import events, messages
 from protocols.channel import (
+    FINALISED,
     FIRST_FINAL_TURN,
     POSTFUND_TURN,
     ChainStatus,
     Channel,
+    is_finalised,
     is_supported,
+    is_withdrawn,
     observed_chain_status,
     status,
     supported_final,
@@ -50,7 +53,7 @@ from protocols.payment_errors import ChannelNotOpen
 from protocols.state import State
 from protocols.types import Address, ObjectiveId
 from protocols.virtual_errors import OnlyEndsClose
-from protocols.virtual_paths import removal_by_final, stands, virtual_of
+from protocols.virtual_paths import removal_by_final, removal_by_outcome, stands, virtual_of
 
 GIVEN_UP = "GIVEN_UP"
 """The error code of a channel that its payer's owner closed before it was open."""
@@ -61,6 +64,10 @@ def crank(draft: Draft, objective: Objective) -> WaitingFor:
     if not objective.is_active:
         return WaitingFor.NOTHING
     channel = draft.state.channels[objective.channel_id]
+    if is_finalised(channel):
+        return _by_outcome(draft, objective, channel)
+    if observed_chain_status(channel) in FINALISED:
+        return WaitingFor.FINALIZATION
     if supported_final(channel) is None:
         waiting_for = _agree(draft, channel, objective.objective_id)
         if waiting_for is not None:
@@ -81,6 +88,36 @@ def crank(draft: Draft, objective: Objective) -> WaitingFor:
         return WaitingFor.GUARANTEE_REMOVAL
     draft.emit(events.ObjectiveCompleted(objective.objective_id, True, final.state_hash))
     return WaitingFor.NOTHING
+
+
+def _by_outcome(draft: Draft, objective: Objective, channel: Channel) -> WaitingFor:
+    """The chain decided: its guarantees go back by what was confirmed there (M16)."""
+    virtual, standing = virtual_of(channel), False
+    places = ((virtual.left_ledger, channel.my_index - 1), (virtual.right_ledger, channel.my_index))
+    for ledger_id, place in places:
+        if not stands(draft.state, ledger_id, channel.channel_id):
+            continue
+        ledger = draft.state.channels[ledger_id]
+        if is_finalised(ledger):
+            # The chain gives it back: that is the ledger's own withdrawal.
+            standing |= not is_withdrawn(ledger)
+            continue
+        standing = True
+        change = removal_by_outcome(channel, place)
+        if change is not None:
+            propose_removal(draft, objective, channel, ledger_id, change)
+    if standing:
+        return WaitingFor.GUARANTEE_REMOVAL
+    draft.emit(events.ObjectiveCompleted(objective.objective_id, True))
+    return WaitingFor.NOTHING
+
+
+def start_if_final(draft: Draft, channel: Channel) -> None:
+    """Settle a channel that ended on chain in the ledgers that carry it."""
+    if channel.virtual is None or channel.virtual.settled or not is_finalised(channel):
+        return
+    if channel.turns:
+        closing.start(draft, channel, draft.context.me)
 
 
 def _agree(draft: Draft, channel: Channel, identity: ObjectiveId) -> WaitingFor | None:

@@ -17,7 +17,14 @@ flowchart LR
 from __future__ import annotations
 
 from protocols import events, ledgers, messages
-from protocols.channel import POSTFUND_TURN, PREFUND_TURN, Channel, is_supported, supported_final
+from protocols.channel import (
+    POSTFUND_TURN,
+    PREFUND_TURN,
+    Channel,
+    is_finalised,
+    is_supported,
+    supported_final,
+)
 from protocols.draft import Draft
 from protocols.errors import StateRefused
 from protocols.ledger_errors import LedgerRefused, TooManyProposalsWaiting
@@ -63,6 +70,10 @@ def crank(draft: Draft, objective: Objective) -> WaitingFor:
     channel = draft.state.channels[objective.channel_id]
     if is_supported(channel, POSTFUND_TURN):
         return _complete(draft, objective, channel)
+    if is_finalised(channel):
+        # It ended on chain before it was open: VirtualDefund settles it by that.
+        draft.emit(events.ObjectiveCompleted(objective.objective_id, False))
+        return WaitingFor.NOTHING
     _give_up_if_pointless(draft, objective, channel)
     if not draft.state.objectives[objective.objective_id].is_active:
         return WaitingFor.NOTHING

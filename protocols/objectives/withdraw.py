@@ -121,7 +121,7 @@ def _guarantees(
                 first = exit_of(known.first_outcome)
                 assert first is not None, "it gains something"
                 found.append((place, Finalised(share.destination, known.state_hash, (first,))))
-        elif _may_gain(draft, channel, share.metadata, target):
+        elif may_gain(channel, share.metadata[:32], target):
             awaited = True
             if may_challenge(draft, target):
                 begin(draft, ObjectiveType.CHALLENGE, target)
@@ -140,8 +140,8 @@ def _gain(channel: Channel, amount: int, metadata: bytes, known: Adjudicated) ->
     return amount - right_share if is_left else right_share
 
 
-def _may_gain(draft: Draft, channel: Channel, metadata: bytes, target: Channel) -> bool:
+def may_gain(channel: Channel, left: bytes, target: Channel) -> bool:
     """Whether the target may end with something for us: not for a payee that was never paid."""
-    is_left = metadata[:32] == destination_of(channel.me)
+    is_left = left == destination_of(channel.me)
     is_payee = target.my_index == target.payee_index
     return is_left or not is_payee or target.vouchers.total > 0

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from node.cli.demo_chain import transactions_of
+from node.cli.demo_nodes import is_open, names_on_path, running_path
+from node.cli.demo_progress import demo_progress
+from node.cli.demo_report import DemoPlan
+from node.cli.demo_virtual import open_ledgers
+from node.cli.options import NATIVE
+from node.deployment import balance_wei
+from node.devnet import Devnet
 from tests.support.daemons import LocalNode, Network, open_channel, running_network
 from tests.support.e2e_rig import Purse, amount_of, audit_notes, channel_is, until
 from tests.support.warm_python import WarmPython, begun_by
@@ -33,10 +42,10 @@ def pay(node: LocalNode, channel_id: str, count: int) -> int:
     return sum(map(amount_of, range(count)))
 
 
-def pass_time(network: Network, seconds: int) -> None:
+def pass_time(chain: Devnet, seconds: int) -> None:
     """The chain's clock moves on, and a block is mined there."""
-    network.chain.call("evm_increaseTime", seconds)
-    network.chain.call("evm_mine")
+    chain.call("evm_increaseTime", seconds)
+    chain.call("evm_mine")
 
 
 def kinds(node: LocalNode, channel_id: str) -> dict[str, str]:
@@ -53,7 +62,7 @@ def leave(network: Network, node: LocalNode, channel_id: str) -> None:
     """The exit in one call; time passes; everything of ours is out."""
     node.call("channel_exit", channel_id=channel_id)
     until("the challenge stands", partial(channel_is, node, channel_id, "challenged"))
-    pass_time(network, DURATION_S + 1)
+    pass_time(network.chain, DURATION_S + 1)
     until("everything is paid out", partial(is_left, node, channel_id))
     assert channel_is(node, channel_id, "closed")
 
@@ -107,3 +116,83 @@ def test_a_ledger_is_left_alone_with_what_was_agreed_last(
     assert purse.moved()[network.nodes.index(gone)] == (4_300 if leader_vanishes else 3_700)
     assert gone.stop() == 0
     assert audit_notes(gone) == []
+
+
+# --- virtual channels ---
+
+AMOUNT, FEE = 10_000, 7
+
+
+def free_in_ledgers(node: LocalNode) -> int:
+    """The node's own in its open ledgers, outside guarantees."""
+    found = node.call("ledger_list", status="open")["channels"]
+    return sum(int(view["ledger"]["balance"]) for view in found)
+
+
+def wealth(chain: Devnet, node: LocalNode) -> int:
+    """Its account's balance as if gas were free, wei."""
+    sent = transactions_of(chain.url, [node.address], 0)
+    return balance_wei(chain.url, node.address) + sum(t.cost_wei for t in sent)
+
+
+@pytest.mark.parametrize("place", range(4), ids=["payer", "first hub", "second hub", "payee"])
+def test_each_role_of_a_path_leaves_a_virtual_channel_alone(
+    python: WarmPython, tmp_path: Path, place: int
+) -> None:
+    with begun_by(python, running_row(tmp_path)) as (chain, nodes):
+        open_ledgers(nodes, DemoPlan(channel_count=2), NATIVE)
+        path = [node.address for node in nodes[1:]]
+        terms = {"path": path, "amount": str(AMOUNT), "fee_max": str(2 * FEE)}
+        channel_id = str(nodes[0].call("channel_open", **terms)["channel_id"])
+        for node in nodes:
+            until(f"{node.name} has it open", partial(is_open, node, channel_id))
+        paid = pay(nodes[0], channel_id, 5)
+        node = nodes[place]
+        # M22 of this path: a hub has on its left what the others agree on, and gives it on its
+        # right; a payer gets her rest at least, a payee what it was paid.
+        gains = (AMOUNT - paid, AMOUNT, AMOUNT, paid)[place]
+        worth = wealth(chain, node) + free_in_ledgers(node) + gains
+        for other in nodes:
+            if other is not node:
+                other.kill()
+        # A restart in between changes nothing; nobody who is gone is waited for.
+        assert node.stop() == 0
+        node.start(TALLY_POLICY_EXIT_PATIENCE_S="1")
+        node.call("channel_exit", channel_id=channel_id)
+        go_on(chain, node, channel_id)
+        got = wealth(chain, node)
+        # Nobody was there to redeem against the payer: what she paid came back to her.
+        assert got == worth + (paid if place == 0 else 0)
+        assert node.stop() == 0
+        assert audit_notes(node) == []
+
+
+@contextmanager
+def running_row(workspace: Path) -> Iterator[tuple[Devnet, list[LocalNode]]]:
+    """alice, two hubs and bob on a chain of their own."""
+    with (
+        demo_progress(quiet=True) as progress,
+        running_path(workspace, progress, names_on_path(2), hub_fee=FEE) as running,
+    ):
+        yield running
+
+
+def go_on(chain: Devnet, node: LocalNode, channel_id: str) -> None:
+    """The node acts alone; every challenge that stands runs out."""
+    waited: set[str] = set()
+
+    def is_done() -> bool:
+        listed = node.call("objective_list")["objectives"]
+        standing = {
+            o["objective_id"]
+            for o in listed
+            if o["objective_type"] == "Challenge" and o["waiting_for"] == "challenge-expiry"
+        }
+        if standing - waited and not any(
+            o["waiting_for"] == "challenge-registration" for o in listed
+        ):
+            waited.update(standing)
+            pass_time(chain, DURATION_S + 1)
+        return is_left(node, channel_id)
+
+    until("everything is paid out", is_done)

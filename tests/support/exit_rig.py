@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from protocols import inputs
 from protocols.exit_calls import challenge_call
@@ -13,8 +14,15 @@ from protocols.state import challenge_message
 from protocols.types import ChannelId
 from tests.support.actors import ALICE
 from tests.support.builders import ADJUDICATOR, DURATION_S, PAYMENT_APP, tx_hash
-from tests.support.model_chain import ModelTransaction
+from tests.support.model_chain import ModelChain, ModelTransaction
 from tests.support.network import CoreNode, Network
+
+
+class HasChain(Protocol):
+    """A few nodes with a chain behind them."""
+
+    chain: ModelChain
+
 
 STEP_COUNT_MAX = 200
 """Far more blocks than any exit takes."""
@@ -66,7 +74,7 @@ def leave(network: Network, node: CoreNode, channel_id: ChannelId) -> None:
     until(network, node, lambda: is_completed(node, ObjectiveType.EXIT, channel_id))
 
 
-def paid_to(network: Network, node: CoreNode) -> int:
+def paid_to(network: HasChain, node: CoreNode) -> int:
     """What the chain paid out to the node, smallest unit."""
     return network.chain.paid.get(node.actor.address, 0)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from protocols import inputs
 from protocols.channel import REDEMPTION_TURN
-from protocols.objectives.base import ObjectiveType, WaitingFor
+from protocols.objectives.base import ObjectiveType, WaitingFor, newest
 from protocols.payment_errors import ChannelClosing, ChannelDisputed
 from tests.support.actors import ALICE
 from tests.support.builders import CHANNEL, chain_log, final, payment, signed
@@ -69,3 +69,17 @@ def test_what_the_chain_has_seen_newer_cannot_be_challenged_with_less() -> None:
     answer = bob.feed(inputs.ChallengeChannel(LEDGER))
     assert answer.waiting_for == WaitingFor.KNOWN_OUTCOME
     assert [order.kind for order in bob.submissions] == []
+
+
+def test_who_answers_is_there_again_and_the_channel_goes_on() -> None:
+    network = opened_ledger()
+    alice = network.alice
+    alice.feed(inputs.ChallengeChannel(LEDGER))
+    until(network, alice, lambda: alice.channel(LEDGER).chain_status == "challenged")
+    cleared = {"channel_id": LEDGER, "number": 2}
+    alice.now_ms += 1
+    alice.feed(chain_log("ChallengeCleared", 900, **cleared))
+    assert is_completed(alice, CHALLENGE, LEDGER)
+    found = newest(alice.state.objectives, CHALLENGE, LEDGER)
+    assert found is not None
+    assert not found.success
