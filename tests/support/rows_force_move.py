@@ -124,6 +124,13 @@ def with_duration(duration_s: int, reason: str | None = None) -> Row:
     return build
 
 
+def with_deadline(finalizes_at: int, reason: str | None = None) -> Row:
+    def build(nitro: Nitro) -> Case:
+        return with_duration(finalizes_at - next_time(nitro), reason)(nitro)
+
+    return build
+
+
 def with_spoilt_signature(v: int) -> Row:
     def build(nitro: Nitro) -> Case:
         channel = nitro.ledger(*PEOPLE)
@@ -176,7 +183,8 @@ CHALLENGES: Rows = {
     "too many proof states": with_proof,
     "by the last participant": challenge(UNSEEN, 8, challenger=BOB),
     "without a duration": with_duration(0),
-    "with a deadline in the highest bit": with_duration(2**47, "Challenge never ends"),
+    "with the last deadline": with_deadline(2**47 - 1),
+    "with a deadline in the highest bit": with_deadline(2**47, "Challenge never ends"),
     "with a deadline beyond the word": with_duration(2**48 - 1, "Challenge never ends"),
     "with v of 0": with_spoilt_signature(0),
     "with v of 29": with_spoilt_signature(29),

@@ -16,7 +16,16 @@ from tests.support.contract_tables import (
     token_of,
 )
 from tests.support.nitro_chain import ALICE, BOB, Nitro
-from tests.support.nitro_signing import NATIVE, destination_of, state
+from tests.support.nitro_signing import (
+    NATIVE,
+    Allocation,
+    destination_of,
+    encode_outcome,
+    guarantee,
+    outcome_of,
+    simple,
+    state,
+)
 from tests.support.payouts import NO_STATE_HASH, conclude, with_amounts
 from tests.support.rows_payouts import TWO, Payouts, with_shares
 
@@ -145,7 +154,30 @@ def listed_twice(nitro: Nitro) -> Case:
     return Case(call, 0, None, payouts.events, payouts.changes, (channel.channel_id,))
 
 
+def one_asset_of_two(*others: Allocation) -> Row:
+    """All of one asset is transferred; another asset of the outcome has these shares."""
+
+    def build(nitro: Nitro) -> Case:
+        channel = nitro.ledger(ALICE, BOB)
+        outcome = with_shares([(A, 5)]) + outcome_of(*others, asset=nitro.token.address)
+        nitro.deposit(channel.channel_id, 5)
+        conclude(nitro, channel, outcome)
+        at = next_time(nitro, -1)
+        encoded = encode_outcome(outcome)
+        call = ("transfer", 0, channel.channel_id, encoded, NO_STATE_HASH, [])
+        payouts = Payouts(nitro, channel, outcome)
+        payouts.pay(0, 5, [5])
+        payouts.stands(at)
+        return Case(call, 0, None, payouts.events, payouts.changes, (channel.channel_id,))
+
+    return build
+
+
 LATER: Rows = {
+    "an asset, another is owed": one_asset_of_two(simple(A, 0), simple(B, 1)),
+    "an asset, another was empty": one_asset_of_two(simple(A, 0), simple(B, 0)),
+    "an asset, another backs a channel": one_asset_of_two(guarantee(C, 9, A, B)),
+    "an asset, another backs a channel with nothing": one_asset_of_two(guarantee(C, 0, A, B)),
     "the outcome that was paid": again([6, 4], "incorrect fingerprint"),
     "the outcome that is left": again([0, 0], "incorrect fingerprint"),
     "money that comes late": late_money,

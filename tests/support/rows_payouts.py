@@ -152,6 +152,7 @@ def transfer(
 
 C, X = INTERNAL_C, INTERNAL_X
 BACKED = guarantee(C, 10, A, B)
+NOTHING_BACKED = guarantee(C, 0, A, B)
 NO_GUARANTEE = "cannot transfer a guarantee"
 
 TRANSFERS: Rows = {
@@ -192,6 +193,7 @@ TRANSFERS: Rows = {
         30, [(A, 5), BACKED, (B, 5)], [], reason=NO_GUARANTEE
     ),
     "shares around a guarantee": transfer(16, [(A, 5), BACKED, (B, 5)], [0, 2], [5, 0, 1]),
+    "all but a guarantee of nothing": transfer(5, [(A, 5), NOTHING_BACKED], [0], [5, 0]),
     "one address in two shares": transfer(5, [(A, 2), (A, 2)], [0, 1], [2, 2]),
     "an index beyond the end": transfer(3, [(A, 2)], [1], reason="Index out of range"),
     "an asset beyond the end": transfer(
