@@ -17,6 +17,14 @@ from node.cli.demo_virtual import open_ledgers
 from node.cli.options import NATIVE
 from node.deployment import balance_wei
 from node.devnet import Devnet
+from node.keys import unlock
+from node.store.log import EventLog
+from protocols.crypto import Signer
+from protocols.exit_calls import challenge_call
+from protocols.node_state import NodeState, apply_all
+from protocols.signed_state import SignedState
+from protocols.state import challenge_message
+from protocols.types import from_hex, to_hex
 from tests.support.daemons import LocalNode, Network, open_channel, running_network
 from tests.support.e2e_rig import Purse, amount_of, audit_notes, channel_is, until
 from tests.support.warm_python import WarmPython, begun_by
@@ -196,3 +204,69 @@ def go_on(chain: Devnet, node: LocalNode, channel_id: str) -> None:
         return is_left(node, channel_id)
 
     until("everything is paid out", is_done)
+
+
+# --- stale challenges ---
+
+
+def challenge_with_old_state(network: Network, cheat: LocalNode, ledger_id: str) -> None:
+    """The peer registers the ledger's postfund, of before any payment, by a transaction alone."""
+    state = NodeState()
+    log = EventLog.open(cheat.log_path, read_only=True)
+    try:
+        apply_all(state, ((event, record.time_ms) for record, event in log.read_events()))
+    finally:
+        log.close()
+    channel = state.channels[from_hex(ledger_id)]
+    postfund = channel.turn(1)
+    assert postfund is not None
+    password = (cheat.directory.parent / "password").read_text().strip()
+    secret = unlock(cheat.directory / "keystore.json", password)
+    wish = Signer(secret)(challenge_message(postfund.state_hash))
+    signed = SignedState(channel.state(postfund), postfund.signatures)
+    order = {
+        "from": network.chain.call("eth_accounts")[0],
+        "to": network.chain.deployment.addresses["adjudicator"],
+        "data": to_hex(challenge_call(signed, (), wish)),
+        "gas": hex(1_000_000),
+    }
+    network.chain.call("eth_sendTransaction", order)
+
+
+def is_answered(node: LocalNode, channel_id: str) -> bool:
+    done = kinds(node, channel_id).get("Defend") == "completed"
+    return done and channel_is(node, channel_id, "open")
+
+
+def paid_ledger(network: Network) -> str:
+    """A ledger in which alice paid bob 700."""
+    alice, bob = network.nodes
+    terms = {"amount": "5000", "counterparty_amount": "3000"}
+    ledger_id = alice.call("ledger_open", counterparty=bob.address, **terms)["channel_id"]
+    for node in network.nodes:
+        until(f"{node.name} has it open", partial(channel_is, node, ledger_id, "open"))
+    alice.call("ledger_pay", channel_id=ledger_id, amount="700", until="agreed")
+    return str(ledger_id)
+
+
+def test_a_stale_challenge_is_answered_while_up_and_right_after_a_restart(
+    network: Network,
+) -> None:
+    alice, bob = network.nodes
+    ledger_id = paid_ledger(network)
+    # alice goes back to what was before she paid; bob is up.
+    challenge_with_old_state(network, alice, ledger_id)
+    until("bob answered", partial(is_answered, bob, ledger_id))
+    alice.call("ledger_pay", channel_id=ledger_id, amount="1", until="agreed")
+    # The answer raised the record on chain: the old state is worth nothing any more.
+    second = paid_ledger(network)
+    bob.kill()
+    challenge_with_old_state(network, alice, second)
+    bob.start()
+    until("bob answered, back again", partial(is_answered, bob, second))
+    purse = Purse(network)
+    alice.kill()
+    leave(network, bob, second)
+    assert purse.moved()[1] == 3_700
+    assert bob.stop() == 0
+    assert audit_notes(bob) == []
