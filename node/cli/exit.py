@@ -1,6 +1,6 @@
 """`tally exit` and `tally challenge`: end a channel without the others who take part in it."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,12 +23,18 @@ def exit_channel(
     channel: ChannelArgument,
     wait: Annotated[bool, typer.Option(help="Wait until all that is yours is paid out.")] = False,
     timeout_s: Annotated[float, typer.Option(help="How long to wait.")] = WAIT_TIMEOUT_S,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the steps, their dates and gas, and do nothing.")
+    ] = False,
     request_id: RequestId = "",
     directory: NodeDir = HERE,
     as_json: AsJson = False,
 ) -> None:
     """Leave a channel alone: challenge, wait for its time, and be paid all that is yours."""
     channel_id = channel_id_of(directory, channel)
+    if dry_run:
+        _show_plan(ask(directory, "channel_exit_plan", channel_id=channel_id), as_json=as_json)
+        return
     answer = ask(directory, "channel_exit", channel_id=channel_id, request_id=request_id)
     if wait:
         wait_for_objective(directory, answer["objective_id"], timeout_s=timeout_s, quiet=as_json)
@@ -38,6 +44,19 @@ def exit_channel(
         say(f"Channel {channel_id} is left: all that is yours was paid out.")
     else:
         say(f"Channel {channel_id} is being left. Its steps: tally explain {channel_id[:10]}")
+
+
+def _show_plan(plan: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(plan)
+        return
+    for number, step in enumerate(plan["steps"], start=1):
+        when = "now" if step["blocks"] == 0 else f"{step['not_before']} ({step['blocks']} blocks)"
+        name = f"{step['channel_id'][:10]}"
+        say(f"{number}. {step['step']} {name}: {when}, about {step['gas']:,} gas")
+    say(f"About {plan['gas']:,} gas in all. Nothing was done.")
+    for found in plan["worth"] or ():
+        say(f"At worst you get {found['amount']} of {found['asset']}, less gas.")
 
 
 @reports_failures

@@ -16,6 +16,7 @@ from node.rpc import (
     backups,
     commands,
     diff,
+    exits,
     explain,
     follow,
     params,
@@ -297,6 +298,15 @@ QUERIES = (
         {},
         _MOMENT,
         queries.node_status,
+    ),
+    Query(
+        "channel_exit_plan",
+        "What leaving a channel alone takes: its steps, their dates and gas, and what comes of it.",
+        params.ChannelPlanParams,
+        exits.ExitPlanResult,
+        {"channel_id": _CHANNEL},
+        (errors.UnknownChannel, exit_errors.NothingToLeave),
+        exits.exit_plan,
     ),
     Query(
         "channel_get",

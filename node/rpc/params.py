@@ -146,6 +146,12 @@ class ChannelLeaveParams(Params, frozen=True, forbid_unknown_fields=True, gc=Fal
     out, or the challenge is over."""
 
 
+class ChannelPlanParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
+    """Which channel would be left."""
+
+    channel_id: Hash32Text
+
+
 class ChannelGetParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
     """Which channel to show."""
 

@@ -25,6 +25,7 @@ from protocols.channel import (
     supported_final,
 )
 from protocols.draft import Draft
+from protocols.entities import NodeState
 from protocols.objectives import alarms
 from protocols.objectives.base import Objective, WaitingFor
 from protocols.objectives.leaving import complete
@@ -61,9 +62,9 @@ def crank(draft: Draft, objective: Objective) -> WaitingFor:
     return WaitingFor.CHALLENGE_REGISTRATION
 
 
-def may_challenge(draft: Draft, channel: Channel) -> bool:
+def may_challenge(state: NodeState, channel: Channel) -> bool:
     """Whether there is anything to challenge with, and a channel that is not final yet."""
     if observed_chain_status(channel) in FINALISED:
         return False
     is_final = supported_final(channel) is not None
-    return is_final or newest_turn(draft.state.node, channel) >= 0
+    return is_final or newest_turn(state.node, channel) >= 0

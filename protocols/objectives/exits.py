@@ -23,6 +23,7 @@ from protocols.channel import (
     observed_holdings,
 )
 from protocols.draft import Draft
+from protocols.entities import NodeState
 from protocols.exit_errors import ChannelIsFinal, NothingToLeave
 from protocols.objectives.base import Objective, ObjectiveType, WaitingFor, newest
 from protocols.objectives.challenge import may_challenge
@@ -73,20 +74,25 @@ def _crank_virtual(draft: Draft, objective: Objective, channel: Channel) -> Wait
 
 
 def _challenge(draft: Draft, channel: Channel) -> None:
-    is_over = is_finalised(channel) or not may_challenge(draft, channel)
+    is_over = is_finalised(channel) or not may_challenge(draft.state, channel)
     if not is_over and under_way(draft, ObjectiveType.CHALLENGE, channel.channel_id) is None:
         begin(draft, ObjectiveType.CHALLENGE, channel)
 
 
 def require_leavable(draft: Draft, channel: Channel, *, is_exit: bool) -> None:
     """Raise a LeavingRefused for a channel that is over, or that nothing on chain is known of."""
-    if is_withdrawn(channel):
+    require_exit(draft.state, channel)
+    if is_finalised(channel) and not is_exit:
+        raise ChannelIsFinal(channel.channel_id)
+
+
+def require_exit(state: NodeState, channel: Channel) -> None:
+    """Raise NothingToLeave unless the chain could pay something of ours out."""
+    if is_withdrawn(channel) or (channel.virtual is not None and channel.virtual.settled):
         raise NothingToLeave(channel.channel_id, "everything of ours was paid out")
     if is_finalised(channel):
-        if not is_exit:
-            raise ChannelIsFinal(channel.channel_id)
         return
-    if not may_challenge(draft, channel):
+    if not may_challenge(state, channel):
         raise NothingToLeave(channel.channel_id, "we hold no state of it that all signed")
     if channel.virtual is None and not observed_holdings(channel, funding_terms(channel).asset):
         raise NothingToLeave(channel.channel_id, "nothing was deposited into it")

@@ -68,5 +68,5 @@ def challenge_silent(draft: Draft, objective: Objective, awaited: WaitingFor) ->
 
 def _challenge(draft: Draft, channel: Channel) -> None:
     is_quiet = observed_chain_status(channel) == ChainStatus.OPEN
-    if is_quiet and may_challenge(draft, channel):
+    if is_quiet and may_challenge(draft.state, channel):
         begin(draft, ObjectiveType.CHALLENGE, channel)

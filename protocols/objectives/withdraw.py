@@ -123,7 +123,7 @@ def _guarantees(
                 found.append((place, Finalised(share.destination, known.state_hash, (first,))))
         elif may_gain(channel, share.metadata[:32], target):
             awaited = True
-            if may_challenge(draft, target):
+            if may_challenge(draft.state, target):
                 begin(draft, ObjectiveType.CHALLENGE, target)
     return found, awaited
 

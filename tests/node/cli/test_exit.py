@@ -33,3 +33,17 @@ def test_an_unknown_channel_is_refused_by_name(tally_json, alice_dir) -> None:
     for command in ("exit", "challenge"):
         refused = tally_json(command, "0x" + "00" * 32, "--dir", alice_dir, exit_code=1)
         assert refused["error"]["name"] == "UNKNOWN_CHANNEL"
+
+
+def test_a_plan_is_shown_and_nothing_is_done(tally, tally_json, network, bob_dir) -> None:
+    channel_id = open_channel(network.alice, network.bob)
+    tally_json("pay", channel_id, "1000", "--receipt", "--dir", network.alice.directory)
+    plan = tally_json("exit", channel_id, "--dry-run", "--dir", bob_dir)
+    assert [step["step"] for step in plan["steps"]] == ["redemption", "transfer"]
+    assert plan["worth"][0]["amount"] == "1000"
+    result = tally("exit", channel_id, "--dry-run", "--dir", bob_dir)
+    assert result.exit_code == 0
+    shown = result.stdout.replace("\n", " ")
+    assert "blocks)" in shown
+    assert "Nothing was done" in shown
+    assert network.channel(network.bob, channel_id)["status"] == "open"
