@@ -25,6 +25,7 @@ from node.explain import standing, story  # noqa: E402
 from node.rpc import (  # noqa: E402
     backups,
     diff,
+    exits,
     explain,
     follow,
     params,
@@ -54,6 +55,7 @@ ROOMS = (
     follow,
     standing,
     story,
+    exits,
     whatif,
     proofs,
 )
