@@ -9,7 +9,7 @@ from protocols import events, messages
 from protocols.draft import CrankResult, Draft
 from protocols.effects import BroadcastTransaction, SendMessage
 from protocols.objectives.base import WaitingFor
-from protocols.transactions import ATTEMPT_COUNT_MAX, intent_id
+from protocols.transactions import ATTEMPT_COUNT_MAX, Transaction, intent_id
 from protocols.types import amount_to_bytes, to_hex
 from tests.support.actors import ALICE, BOB
 from tests.support.builders import (
@@ -126,8 +126,12 @@ def test_attempts_are_bounded() -> None:
 
 def test_a_broadcast_is_work_without_a_fact() -> None:
     draft = draft_of(CoreNode(ALICE))
-    draft.broadcast(bytes(32), tx_hash(1), b"raw")
-    expected = (BroadcastTransaction(bytes(32), tx_hash(1), b"raw"),)
+    earlier = (tx_hash(2),)
+    signed = Transaction(
+        bytes(32), "deposit", CHANNEL, tx_hash=tx_hash(1), raw=b"raw", deadline_s=9, earlier=earlier
+    )
+    draft.broadcast(signed)
+    expected = (BroadcastTransaction(bytes(32), tx_hash(1), b"raw", 9, earlier),)
     assert draft.result(WaitingFor.APPROVAL) == CrankResult((), expected, WaitingFor.APPROVAL)
 
 
