@@ -9,9 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from node.books.channel import ChannelBook
 from node.books.entry import GAS, OUTSIDE, WALLET, Entry, peer_account
 from protocols import events
+from protocols.halt_events import ChannelHalted, ChannelHaltLifted
 from protocols.transaction_events import TransactionReplaced
 from protocols.transactions import DEPOSIT
 from protocols.types import ZERO_ADDRESS, Bytes32, ChannelId
@@ -111,7 +114,8 @@ def _deposited(books: Books, event: events.DepositDetected) -> Sequence[Entry]:
     books.chain.deposits.discard(tx_hash)
     reference = "0x" + tx_hash.hex() if tx_hash else ""
     now_held = _amount(event.now_held, "big")
-    return tuple(_taken_in(channel, now_held, is_own=is_own, reference=reference))
+    back = tuple(_given_back(channel, now_held))
+    return (*back, *_taken_in(channel, now_held, is_own=is_own, reference=reference))
 
 
 def _taken_in(
@@ -182,9 +186,35 @@ def _read(books: Books, event: events.HoldingsRead) -> Sequence[Entry]:
     if channel is None or event.asset != channel.asset:
         return ()
     if held < channel.held:
+        gone = channel.held - held
         entry = _left(channel, held)
-        return () if entry is None else (entry,)
-    return tuple(_taken_in(channel, held, is_own=channel.my_index == 0, reference=""))
+        if entry is None:
+            return ()
+        if channel.is_halted:
+            channel.retracted += gone
+            entry = replace(entry, kind="retracted")
+        return (entry,)
+    back = tuple(_given_back(channel, held))
+    return (*back, *_taken_in(channel, held, is_own=channel.my_index == 0, reference=""))
+
+
+def _given_back(channel: ChannelBook, now_held: int) -> Iterator[Entry]:
+    """What a fork took away is held again: no deposit, it never went to anybody."""
+    again = min(channel.retracted, now_held - channel.held)
+    if again > 0:
+        channel.retracted -= again
+        channel.held += again
+        postings = ((channel.leaving(), again), (OUTSIDE, -again))
+        where = (channel.channel_id, channel.counterparty)
+        yield Entry("retracted", channel.asset, postings, *where)
+
+
+def _halted(books: Books, event: ChannelHalted | ChannelHaltLifted) -> Sequence[Entry]:
+    """From here on a lower figure is no payout; or it is one again."""
+    channel = books.channels.get(event.channel_id)
+    if channel is not None:
+        channel.is_halted = isinstance(event, ChannelHalted)
+    return ()
 
 
 POSTS: dict[type[events.Event], Callable[[Books, Any], Iterable[Entry]]] = {
@@ -199,5 +229,7 @@ POSTS: dict[type[events.Event], Callable[[Books, Any], Iterable[Entry]]] = {
     events.AllocationUpdated: _allocation_updated,
     events.WithdrawCompleted: _withdrawn,
     events.HoldingsRead: _read,
+    ChannelHalted: _halted,
+    ChannelHaltLifted: _halted,
 }
 """By event: what it makes."""

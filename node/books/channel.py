@@ -51,6 +51,10 @@ class ChannelBook:
     """Opening amounts by participant; empty before the prefund is known."""
     held: int = 0
     """Confirmed on chain."""
+    is_halted: bool = False
+    """A fork took back what was confirmed, and the chain does not show it again yet."""
+    retracted: int = 0
+    """What of it is not held now: it left for nobody until it is."""
     paid: int = 0
     """By vouchers: ours issued, or ours accepted."""
     finals: dict[bytes, bytes] = field(default_factory=dict)

@@ -1,14 +1,24 @@
 """Halts are those of forks that were recorded."""
 
+from collections.abc import Callable
+
 import pytest
 from msgspec.structs import replace
 
+from node.audit.books import BookCheck
+from node.audit.checks import Check
+from node.audit.facts import Facts
+from node.audit.funds import FundsCheck
 from node.audit.halts import HaltCheck
+from node.audit.states import StateCheck
 from node.audit.vouchers import VoucherCheck
-from protocols import events
+from protocols import events, inputs
 from protocols.halt_events import ChannelHalted, ChannelHaltLifted
 from protocols.payment_events import VoucherReceived
-from tests.support.audit_cases import History, bob, inserted, messages, nth
+from protocols.types import ZERO_ADDRESS
+from tests.support.audit_cases import History, bob, entries, inserted, messages, nth
+from tests.support.builders import CHANNEL, DEPOSIT, block_hash, deposited, tx_hash
+from tests.support.network import opened
 
 BEFORE = VoucherReceived
 
@@ -47,3 +57,31 @@ def test_a_payment_taken_while_halted_is_found() -> None:
     history = [event for event in story({}, {}) if not isinstance(event, ChannelHaltLifted)]
     found = [message for _, message in messages(VoucherCheck, history)]
     assert any("the channel is halted on chain" in message for message in found), found
+
+
+@pytest.mark.parametrize("held", [DEPOSIT, 0])
+def test_an_honest_log_with_a_deep_fork_has_no_finding(held: int) -> None:
+    alice = opened().alice
+    alice.feed(inputs.ChainHead(5, block_hash(5)))
+    alice.feed(inputs.ChainReorg(1, block_hash(1), block_hash(1, fork=1)))
+    alice.feed(inputs.ChannelRead(CHANNEL, ZERO_ADDRESS, 0, 0, block_hash(0), 0))
+    if held:
+        for confirmed in (False, True):
+            place = {"block_hash": block_hash(3, fork=1), "tx_hash": tx_hash(1)}
+            alice.feed(deposited(held, 3, confirmed=confirmed, **place))
+        alice.feed(inputs.SendPayment(CHANNEL, 10, b"\x01" * 32))
+    alice.feed(inputs.ChainHead(9, block_hash(9)))
+    history = [event for _, event in alice.log]
+    for check in (StateCheck, VoucherCheck, FundsCheck, HaltCheck, BookCheck):
+        assert found_by(check, history) == [], check.name
+
+
+def found_by(make: Callable[[Facts], Check], history: History) -> list[str]:
+    """All that one family says, of the records and of the end."""
+    facts = Facts()
+    check = make(facts)
+    found = []
+    for entry in entries(history):
+        found += [str(message) for _, message in check.take([entry])]
+        facts.apply(entry.event)
+    return found + [fault.message for fault in check.finish(None)]

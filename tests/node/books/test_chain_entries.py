@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from node.books import Books, Entry
 from node.books.entry import GAS, OUTSIDE, WALLET, channel_account, peer_account
 from protocols import events
+from protocols.halt_events import ChannelHalted, ChannelHaltLifted
 from protocols.transaction_events import TransactionReplaced
 from protocols.types import ZERO_ADDRESS, amount_to_bytes
 from tests.support.actors import ALICE, BOB
@@ -140,3 +141,23 @@ def test_a_deposit_that_was_bid_for_anew_is_still_ours() -> None:
     books.post(TransactionReplaced(INTENT, old, TX, 0, *fees, b"", "slow"))
     entries = books.post(deposit(DEPOSIT, DEPOSIT, TX))
     assert movements(entries) == [((OURS, DEPOSIT), (WALLET, -DEPOSIT))]
+
+
+def test_what_a_deep_fork_took_back_left_for_nobody_and_is_no_second_deposit_when_it_returns() -> (
+    None
+):
+    books = books_of(opened())
+    wallet = books.balance(ZERO_ADDRESS, WALLET)
+    held = amount_to_bytes(DEPOSIT)
+    books.post(ChannelHalted(CHANNEL, 1, 1, ZERO_ADDRESS, held, "open"))
+    (gone,) = books.post(
+        events.HoldingsRead(CHANNEL, ZERO_ADDRESS, amount_to_bytes(0), 0, BLOCK, 0)
+    )
+    assert gone.kind == "retracted"
+    (back,) = books.post(deposit(DEPOSIT, DEPOSIT))
+    assert back.kind == "retracted"
+    assert sorted(back.postings) == sorted((a, -amount) for a, amount in gone.postings)
+    books.post(ChannelHaltLifted(CHANNEL, 1))
+    assert books.balance(ZERO_ADDRESS, OURS) == DEPOSIT
+    assert books.balance(ZERO_ADDRESS, WALLET) == wallet
+    assert movements(books.post(deposit(5, DEPOSIT + 5))) == [((SURPLUS, 5), (OUTSIDE, -5))]
