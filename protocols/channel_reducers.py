@@ -314,12 +314,15 @@ def _read(channel: Channel, event: events.HoldingsRead) -> Channel:
     """The figure covers every log of that block and below; what is above comes as a log."""
     above = tuple(log for log in channel.observed if log.block_num > event.block_num)
     status, known = word_read(channel, event.finalizes_at)
+    # After a fork: what is not final (any more) was not paid out either.
+    is_paid = channel.halt is None or event.finalizes_at != 0
     channel = replace(
         channel,
         observed=above,
         confirmed_up_to=max(channel.confirmed_up_to, (event.block_num + 1, -1)),
         chain_status=status,
         adjudicated=known,
+        withdrawn=channel.withdrawn if is_paid else (),
         unread=False,
     )
     return _held(channel, event.asset, amount_from_bytes(event.held))

@@ -282,6 +282,15 @@ def covered_by(
     return [payment for payment in channel.pending if payment.total <= total]
 
 
+def _take_back_payouts(channel: ChannelFacts, asset: bytes) -> int:
+    """A fork made the channel open again: what had been paid out of the asset."""
+    channel.is_concluded = channel.is_expired = False
+    channel.challenge_ends = channel.standing = channel.first_standing = None
+    paid = sum(amount for (of, _), amount in channel.withdrawn.items() if of == asset)
+    channel.withdrawn.clear()
+    return paid
+
+
 def _apply_chain(channel: ChannelFacts, event: events.Event) -> None:
     match event:
         case events.ChainLogObserved():
@@ -296,6 +305,8 @@ def _apply_chain(channel: ChannelFacts, event: events.Event) -> None:
         case events.HoldingsRead():
             held = amount_from_bytes(event.held)
             risen = held - channel.held.get(event.asset, 0)
+            if channel.halted_from >= 0 and not event.finalizes_at:
+                risen -= _take_back_payouts(channel, event.asset)
             channel.deposited[event.asset] = channel.deposited.get(event.asset, 0) + risen
             channel.held[event.asset] = held
             if event.finalizes_at:

@@ -76,6 +76,29 @@ def test_an_honest_log_with_a_deep_fork_has_no_finding(held: int) -> None:
         assert found_by(check, history) == [], check.name
 
 
+def test_a_conclusion_that_a_fork_took_back_and_that_came_again_has_no_finding() -> None:
+    network = opened()
+    alice = network.alice
+    alice.feed(inputs.CloseChannel(CHANNEL))
+    network.settle()
+    (block,) = [block for block in network.chain.blocks if block.logs[0].log_name == "Concluded"]
+    number = block.number
+    paid = alice.channel().withdrawn
+    alice.feed(inputs.ChainReorg(number, block.block_hash, block_hash(number, fork=1)))
+    place = (number - 1, block_hash(number - 1))
+    alice.feed(inputs.ChannelRead(CHANNEL, ZERO_ADDRESS, DEPOSIT, *place, 0))
+    assert (alice.channel().chain_status, alice.channel().withdrawn) == ("open", ())
+    for confirmed in (False, True):
+        for log in block.logs:
+            new = {"block_num": number + 1, "block_hash": block_hash(number + 1, fork=1)}
+            alice.feed(replace(log, confirmed=confirmed, **new))
+    assert (alice.channel().chain_status, alice.channel().withdrawn) == ("concluded", paid)
+    assert alice.channel().halt is None
+    history = [event for _, event in alice.log]
+    for check in (StateCheck, VoucherCheck, FundsCheck, HaltCheck, BookCheck):
+        assert found_by(check, history) == [], check.name
+
+
 def found_by(make: Callable[[Facts], Check], history: History) -> list[str]:
     """All that one family says, of the records and of the end."""
     facts = Facts()
