@@ -172,9 +172,11 @@ async def live(seed: int) -> Life:
                     await trio.sleep(random.choice((0.01, 6)))
                 case _:
                     await trio.sleep(random.choice((0.5, 2)))
-        # Long enough to outgrow whatever was seen, and to confirm all of it.
+        # Long enough to outgrow whatever was seen, and to confirm all of it. What a fork took may
+        # come again, or never.
+        comes_again = random.random() < 0.5
         for deposits in blocks(random, 40):
-            chain.extend(*deposits)
+            chain.extend(*(deposits if comes_again else ()))
         for _ in range(depth + 1):
             chain.extend()
         await life.settled()
