@@ -112,9 +112,10 @@ def test_nobody_is_paid_more_than_the_final_state_owes() -> None:
     stranger = changed(alice(), WITHDRAWN, 1, recipient=IVAN.address)
     one(stranger, "the final state owes 0", WITHDRAWN, 1)
     early = without(alice(), CONCLUDED)
-    one(early, "paid out before the channel was concluded", WITHDRAWN)
+    one(early, "paid out before the channel was final", WITHDRAWN)
     unsigned = without(alice(), events.StateReceived, -1)
-    one(unsigned, "the final state owes 0", WITHDRAWN)
+    found = [message for _, message in messages(FundsCheck, unsigned)]
+    assert any("what was paid out is not its final outcome" in message for message in found)
 
 
 def test_a_closed_channel_has_paid_out_its_final_outcome() -> None:
