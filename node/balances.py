@@ -15,17 +15,20 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from protocols.adjudication import exit_of, guarantee_place
 from protocols.channel import (
     Channel,
     ChannelStatus,
     confirmed_holdings,
     funding_terms,
+    is_finalised,
+    own_rest,
     status,
     supported_final,
 )
 from protocols.ledger import Guarantee, Ledger
 from protocols.node_state import NodeState
-from protocols.outcome import SIMPLE, destination_of
+from protocols.outcome import SIMPLE, SingleAssetExit, destination_of
 from protocols.types import Address
 
 BEFORE_OPEN = (ChannelStatus.PROPOSED, ChannelStatus.FUNDING, ChannelStatus.REJECTED)
@@ -98,7 +101,9 @@ def balance_of(state: NodeState, channel: Channel) -> tuple[Address, Balance]:
     terms, shown = funding_terms(channel), status(channel)
     if channel.virtual is not None or not channel.is_end:
         return terms.asset, Balance()
-    withdrawn = sum(amount for to, amount in channel.withdrawn if to == channel.me)
+    withdrawn = max(
+        sum(amount for to, amount in channel.withdrawn if to == channel.me), _left_outcome(channel)
+    )
     held = confirmed_holdings(channel, terms.asset)
     if shown in BEFORE_OPEN:
         # The first of two deposits first, the other behind it.
@@ -108,6 +113,13 @@ def balance_of(state: NodeState, channel: Channel) -> tuple[Address, Balance]:
         return terms.asset, Balance(on_chain=deposited, withdrawn=withdrawn)
     if shown == ChannelStatus.CLOSED:
         return terms.asset, Balance(withdrawn=withdrawn)
+    exit_ = None if channel.adjudicated is None else exit_of(channel.adjudicated.outcome)
+    if shown == ChannelStatus.EXPIRED and exit_ is not None:
+        return terms.asset, Balance(
+            on_chain=own_rest(channel, exit_),
+            guaranteed=_promised_still(state, channel, exit_),
+            withdrawn=withdrawn,
+        )
     if shown == ChannelStatus.CONCLUDED:
         left = max(_concluded_share(channel) - withdrawn, 0)
         return terms.asset, Balance(on_chain=left, withdrawn=withdrawn)
@@ -116,6 +128,16 @@ def balance_of(state: NodeState, channel: Channel) -> tuple[Address, Balance]:
         return terms.asset, Balance(channels=ours, withdrawn=withdrawn)
     promised = 0 if channel.ledger is None else _promised(state, channel, channel.ledger)
     return terms.asset, Balance(ledgers=ours, guaranteed=promised, withdrawn=withdrawn)
+
+
+def _left_outcome(channel: Channel) -> int:
+    """What of ours left a final outcome: told a record before it is told to whom it was paid."""
+    known = channel.adjudicated
+    first = None if known is None else exit_of(known.first_outcome)
+    now = None if known is None else exit_of(known.outcome)
+    if first is None or now is None or not is_finalised(channel):
+        return 0
+    return own_rest(channel, first) - own_rest(channel, now)
 
 
 def _concluded_share(channel: Channel) -> int:
@@ -128,6 +150,17 @@ def _concluded_share(channel: Channel) -> int:
         allocation.amount
         for allocation in channel.state(final).outcome[0].allocations
         if allocation.allocation_type == SIMPLE and allocation.destination == mine
+    )
+
+
+def _promised_still(state: NodeState, channel: Channel, exit_: SingleAssetExit) -> int:
+    """Our part of the guarantees that a final ledger's outcome holds still."""
+    mine = destination_of(channel.me)
+    guarantees = () if channel.ledger is None else channel.ledger.current.guarantees
+    return sum(
+        _share_of_guarantee(state, guarantee, is_left=guarantee.left == mine)
+        for guarantee in guarantees
+        if guarantee_place(exit_, guarantee.target) is not None
     )
 
 

@@ -32,7 +32,8 @@ _BID_REASONS = {
 
 
 def _call(kind: str) -> str:
-    return _CALLS.get(kind, harmless(kind))
+    # A reclaim names the channel whose guarantee it is for behind its kind.
+    return _CALLS.get(kind.partition(" ")[0], harmless(kind))
 
 
 def _of_asset(asset: Address, amount: Amount32) -> str:

@@ -27,6 +27,10 @@ _GOALS = {
     "DirectDefund": "close the channel",
     "VirtualFund": "open the virtual channel",
     "VirtualDefund": "close the virtual channel",
+    "Exit": "leave the channel alone",
+    "Challenge": "challenge on chain",
+    "Defend": "answer a challenge",
+    "Withdraw": "be paid what is ours",
 }
 _MESSAGES = {
     "ChannelProposal": "a channel proposal",

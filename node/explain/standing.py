@@ -89,12 +89,15 @@ def channel_standing(
     )
 
 
+_LEAVING = ("Exit", "Challenge", "Withdraw")
+
 _STATUSES = {
     ChannelStatus.PROPOSED: "It is proposed and not agreed yet",
     ChannelStatus.FUNDING: "Everybody agreed; its money is not there yet",
     ChannelStatus.OPEN: "It is open",
     ChannelStatus.CLOSING: "It is being closed",
     ChannelStatus.CHALLENGED: "A challenge runs on chain",
+    ChannelStatus.EXPIRED: "Nobody answered a challenge: it is final on chain and not paid out yet",
     ChannelStatus.CONCLUDED: "It is concluded on chain; not everything is paid out yet",
     ChannelStatus.CLOSED: "It is closed and settled",
     ChannelStatus.REJECTED: "It was rejected and will not open",
@@ -135,4 +138,7 @@ def _next_steps(
             steps.append(f"tally pay {name} AMOUNT")
     if is_open and channel.is_end:
         steps.append(f"tally close {name}")
+    leaves = any(objective.objective_type in _LEAVING for objective, _ in objectives)
+    if state in (ChannelStatus.CLOSING, ChannelStatus.CHALLENGED) and not leaves:
+        steps.append(f"tally exit {name} --dry-run")
     return steps

@@ -20,6 +20,8 @@ _GOALS = {
     "VirtualFund": "asks to open",
     "DirectDefund": "asks to close",
     "VirtualDefund": "asks to close",
+    "Exit": "asks to leave",
+    "Challenge": "asks to challenge",
 }
 
 

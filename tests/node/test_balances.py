@@ -11,7 +11,9 @@ from protocols.node_state import NodeState, apply
 from protocols.types import ZERO_ADDRESS
 from tests.support import audit_cases, audit_webs
 from tests.support.audit_cases import History
+from tests.support.audit_exits import leaving_payee, leaving_payer
 from tests.support.audit_webs import AMOUNT, FEE
+from tests.support.builders import DEPOSIT
 
 PAID = 10 + 5 + 1 + 2 + 3 + 4
 """By the payer of `audit_webs.busy_web`."""
@@ -113,3 +115,14 @@ def test_the_shares_of_a_channel_are_all_of_it(history: Callable[[], History]) -
                 assert shares.ours + shares.theirs + shares.guaranteed in deposits
                 seen += 1
     assert seen > 50
+
+
+def test_what_expired_on_chain_is_ours_there_until_it_is_withdrawn() -> None:
+    history = leaving_payee()
+    shown = [balance for name, balance in balances(history) if name == "challenge-expired"]
+    assert shown == [Balance(on_chain=30)]
+    assert ends(history) == Balance(withdrawn=30)
+    # The payer booked what she paid as gone; nobody redeemed it, so it came back.
+    paid_back = [balance.on_chain for name, balance in balances(leaving_payer())][-1]
+    assert paid_back == 0
+    assert ends(leaving_payer()).withdrawn == DEPOSIT

@@ -72,3 +72,11 @@ def test_a_call_that_failed_says_how(failure: str, words: str) -> None:
     price = amount_to_bytes(10**9)
     event = events.TransactionMined(bytes(32), bytes(32), 7, bytes(32), 5, price, False, failure)
     assert words in CHAIN_SENTENCES[events.TransactionMined](event, CAST).what
+
+
+def test_a_reclaim_is_told_without_the_id_behind_its_kind() -> None:
+    kind = "reclaim " + "ab" * 32
+    event = events.TransactionRequested(bytes(32), kind, bytes(32), bytes(20), bytes(32), b"")
+    told = CHAIN_SENTENCES[events.TransactionRequested](event, CAST)
+    assert "get back what the ledger guaranteed" in told.what
+    assert "abab" not in told.what

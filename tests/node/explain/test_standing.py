@@ -6,9 +6,10 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from node.explain.standing import channel_standing, failure_of
+from node.explain.standing import _STATUSES, channel_standing, failure_of
 from node.explain.story import Cast
 from protocols import inputs
+from protocols.channel import ChannelStatus
 from protocols.types import ZERO_ADDRESS
 from tests.support.actors import BOB
 from tests.support.recorded_nodes import RecordedNode, World
@@ -94,3 +95,7 @@ def test_a_named_refusal_comes_with_what_to_do() -> None:
         7,
     )
     assert failure_of("OF_A_LATER_NODE", "", None).next_step == ""
+
+
+def test_every_status_has_a_sentence() -> None:
+    assert set(_STATUSES) == set(ChannelStatus)
