@@ -3,13 +3,19 @@
 import pytest
 from msgspec.structs import replace
 
-from node.audit.guarantees import payers_amount
+from node.audit.channel_facts import ChannelFacts
+from node.audit.facts import Facts
+from node.audit.guarantees import payers_amount, removal_faults
+from node.audit.ledger_facts import Book, LedgerFacts
+from node.audit.ledger_facts import Change as AuditedChange
 from node.audit.ledgers import LedgerCheck
+from node.audit.virtual_facts import VirtualFacts
 from protocols import events, ledger_events, virtual_events
 from protocols.ledger import REMOVE, Change
 from protocols.ledger_reducers import change_of
 from protocols.objectives.base import ObjectiveType, objective_id
-from protocols.state import State, state_from_encoding
+from protocols.outcome import Allocation
+from protocols.state import FixedPart, State, state_from_encoding
 from protocols.types import ZERO_ADDRESS, amount_to_bytes
 from tests.support.actors import ALICE, BOB, IVAN
 from tests.support.audit_cases import History, changed, inserted, messages, nth, says, without
@@ -275,3 +281,24 @@ def test_only_a_split_between_two_has_a_payers_amount() -> None:
 def test_left_may_always_agree() -> None:
     """The payer is left: she needs no renunciation in her log, her neighbour does in its own."""
     assert messages(LedgerCheck, without(unwound_payer(), RENOUNCED)) == []
+
+
+def test_after_an_end_on_chain_only_its_split_removes_a_guarantee() -> None:
+    standing = [Allocation(bytes(32), 7), Allocation(bytes(32), 3)]
+    fixed = FixedPart((ALICE.address, BOB.address), 1, bytes(20), 60)
+    channel = ChannelFacts(fixed.channel_id(), fixed, 0, is_expired=True)
+    channel.virtual, channel.first_standing = VirtualFacts(), standing
+    facts = Facts()
+    facts.channels[channel.channel_id] = channel
+    carrier = ChannelFacts(b"\x01" * 32, fixed, 0)
+    nothing = Book({})
+    ledger = LedgerFacts(fixed, bytes(20), 10, 1, nothing, nothing)
+
+    def faults(left_amount: int, fee: int = 0) -> list[str]:
+        target = channel.channel_id
+        change = AuditedChange(REMOVE, target, 10, bytes(32), bytes(32), left_amount, fee, "")
+        return list(removal_faults(facts, carrier, ledger, change))
+
+    assert faults(7) == []
+    assert "on chain" in faults(6)[0]
+    assert "on chain" in faults(7, fee=1)[0]

@@ -115,3 +115,19 @@ def test_a_final_channel_is_withdrawn_from_and_not_challenged() -> None:
     network.bob.feed(inputs.ExitChannel(CHANNEL))
     until(network, network.bob, lambda: is_completed(network.bob, ObjectiveType.EXIT, CHANNEL))
     assert paid_to(network, network.bob) == 30
+
+
+def test_closing_together_stays_possible_while_a_challenge_runs() -> None:
+    network = paid_network()
+    alice, bob = network.alice, network.bob
+    bob.feed(inputs.ExitChannel(CHANNEL))
+    until(network, bob, lambda: status(bob.channel()) == ChannelStatus.CHALLENGED)
+    # The payer was only away: both agree on the end, and nobody waits for the challenge.
+    alice.feed(inputs.CloseChannel(CHANNEL))
+    network.settle()
+    for _ in range(5):
+        step(network, alice, bob)
+    assert (paid_to(network, alice), paid_to(network, bob)) == (DEPOSIT - 30, 30)
+    assert bob.channel().chain_status == "concluded"
+    assert is_completed(bob, ObjectiveType.EXIT, CHANNEL)
+    assert status(alice.channel()) == ChannelStatus.CLOSED
