@@ -328,6 +328,9 @@ class ChainFollower:
                 )
                 return
             del self._unread[channel_id]
+            # What the reading rests on must be known to count, or a fork below it is no deep one.
+            self._reported_at = -math.inf
+            await self._report_cursor(window)
             reading = (held, cursor.number, cursor.hash, finalizes_at)
             await self._submit(ChannelRead(channel_id, asset, *reading))
 

@@ -18,8 +18,6 @@ PAY = inputs.SendPayment(CHANNEL, 5, bytes(32), "tea", "r1")
 COMMANDS: list[Command] = [
     open_command(request_id="r1"),
     inputs.CloseChannel(CHANNEL, "r1"),
-    inputs.ChallengeChannel(CHANNEL, "r1"),
-    inputs.ExitChannel(CHANNEL, "r1"),
     PAY,
     inputs.ApproveObjective(CHANNEL, "r1"),
     inputs.RejectObjective(CHANNEL, "no", "r1"),
@@ -29,6 +27,8 @@ COMMANDS: list[Command] = [
     inputs.SendBatch(CHANNEL, (5, 6), ("tea", ""), bytes(28), None, "r1"),
     inputs.CreateVoucher(CHANNEL, 5, bytes(32), "tea", "r1"),
     inputs.TakeVoucher(CHANNEL, 5, bytes(65), "r1"),
+    inputs.ChallengeChannel(CHANNEL, "r1"),
+    inputs.ExitChannel(CHANNEL, "r1"),
 ]
 SAMPLES = {type(command): command for command in COMMANDS}
 OPEN, REJECT = SAMPLES[inputs.OpenChannel], SAMPLES[inputs.RejectObjective]
