@@ -352,7 +352,7 @@ def test_batches_ledgers_and_hubs_are_measured_between_three_daemons(tmp_path: P
     elsewhere |= {"growth_over_channels", "growth_over_history"}
     elsewhere |= {"restart_s", "restart_mb", "memory_over_history", "snapshot_pause_ms"}
     elsewhere |= {"time_travel_ms", "replay_of_states_per_s", "audit_per_s", "audit_million_s"}
-    elsewhere |= {"append_p50_ms", "proof_ms"}
+    elsewhere |= {"append_p50_ms", "proof_ms", "watching_percent"}
     assert names == {aim.name for aim in report.AIMS} - set(FIGURES) - elsewhere
     # So few payments that a clock of processor time may not have moved at all.
     too_small = {"hub_bytes_per_channel", "voucher_payer_us", "voucher_payee_us"}

@@ -154,7 +154,8 @@ def _write_all(path: Path, source: Iterator[events.Event], record_count: int) ->
             pass
         # Everything that was said to the payer has arrived, so the outbox is empty.
         sent = state.peer(_PAYER.address).sent
-        write(log, [events.PeerAcknowledged(_PAYER.address, sent)])
+        if sent:
+            write(log, [events.PeerAcknowledged(_PAYER.address, sent)])
     finally:
         log.close()
 

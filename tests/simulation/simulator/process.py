@@ -20,6 +20,7 @@ from protocols.node_state import NodeState
 from protocols.types import Address, Bytes32
 from tests.simulation.simulator.chain import ChainRoom
 from tests.simulation.simulator.disk import PowerCut
+from tests.simulation.simulator.snapshots import INTERVAL_RECORD_COUNT
 from tests.simulation.simulator.violation import Violation
 from tests.support.builders import ADJUDICATOR, CHAIN_ID, CONSENSUS_APP, PAYMENT_APP
 
@@ -111,6 +112,7 @@ class Process:
             clock_ms=node.clock_ms,
             faults=node.faults,
             snapshot_record_count=self.loaded_count,
+            snapshot_interval_count=INTERVAL_RECORD_COUNT,
             timer_s=lambda: node.world.schedule.now_ms / 1_000,
         )
         self._begin_log()

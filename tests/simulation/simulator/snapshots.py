@@ -11,8 +11,9 @@ from node.store.kv import SNAPSHOTS
 from node.store.record import SEQ_SIZE_BYTES
 from tests.simulation.simulator.disk import FaultyKeyValue, Place
 
+INTERVAL_RECORD_COUNT = 12
+"""Records from one snapshot to the next."""
 _SMALL = (
-    (snapshot_keeper, "SNAPSHOT_INTERVAL_RECORD_COUNT", 12),
     (snapshot_keeper, "SNAPSHOT_SLICE_CHANGE_COUNT_MAX", 3),
     (snapshot_keeper, "SNAPSHOT_FLUSH_RECORD_COUNT", 30),
     (snapshot_keeper, "SNAPSHOT_SWEEP_VERSION_COUNT_MIN", 40),
