@@ -56,7 +56,8 @@ def why_not_resumed(channel: Channel) -> str:
         return "its final state is signed"
     if observed_chain_status(channel) != ChainStatus.OPEN:
         return "the chain decides on it"
-    if channel.final_requests:
+    # What it carries is given back by ledger updates first, and a close-only ledger makes none.
+    if channel.final_requests and not channel.ledger.current.guarantees:
         return "it is closing"
     if channel.ledger.turn_num >= RESUMABLE_TURN_MAX:
         return "its turns are used up"
