@@ -7,10 +7,10 @@ past; those of the chain room are of the moment. What is over leaves the list by
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from node.chain.link import ChainTrouble
+from node.moments import date_text
 from protocols.adjudication import ChainStatus
 from protocols.channel import Channel, observed_adjudicated, observed_chain_status
 from protocols.entities import NodeState
@@ -79,11 +79,6 @@ def alarm_rows(alarms: Iterable[Alarm], blocks_until: BlocksUntil) -> list[dict[
         }
         for alarm in alarms
     ]
-
-
-def date_text(time_s: int) -> str:
-    """A time of the chain as a date, UTC."""
-    return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _halted(channel: Channel) -> Alarm:

@@ -105,3 +105,12 @@ def utc_text(time_ms: int) -> str:
     except (ValueError, OverflowError, OSError):
         return f"{time_ms}ms"
     return found.strftime("%Y-%m-%dT%H:%M:%S") + f".{time_ms % 1_000:03}Z"
+
+
+def date_text(time_s: int) -> str:
+    """A time of the chain, Unix seconds, as a date; one that no calendar reaches as a number."""
+    try:
+        found = datetime.fromtimestamp(time_s, UTC)
+    except (ValueError, OverflowError, OSError):
+        return f"{time_s} s after 1970"
+    return found.strftime("%Y-%m-%d %H:%M:%S UTC")

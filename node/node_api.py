@@ -284,9 +284,13 @@ class NodeApi:
             "at": {"seq": self.seq},
         }
 
+    def blocks_until(self, time_s: int) -> int | None:
+        """Blocks that will be mined until then, Unix seconds; None before the first head."""
+        return self._chain.blocks_until(time_s)
+
     def _alarm_rows(self) -> list[dict[str, object]]:
         of_room = alarms_of_room(self.state, self._chain.troubles())
-        return alarm_rows([*alarms_of(self.state), *of_room], self._chain.blocks_until)
+        return alarm_rows([*alarms_of(self.state), *of_room], self.blocks_until)
 
     def _peer_rows(self) -> list[dict[str, object]]:
         connected, known = self._peers.connected(), self._config.p2p.peers

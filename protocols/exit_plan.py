@@ -6,7 +6,7 @@ objectives (`objectives.exits`) go by what the chain says then.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Sequence
 
 from msgspec import Struct
 
@@ -18,9 +18,9 @@ from protocols.channel import (
     observed_adjudicated,
     supported_final,
 )
-from protocols.entities import NodeState
+from protocols.entities import Node, NodeState
 from protocols.errors import TooManyEndings
-from protocols.exit_value import exit_value, material_of
+from protocols.exit_value import STOP_COUNT, exit_value_steps, material_of
 from protocols.ledger import Guarantee
 from protocols.objectives.supports import newest_turn
 from protocols.objectives.withdraw import may_gain
@@ -54,9 +54,6 @@ class ExitPlan(Struct, frozen=True, gc=False):
     """How a channel would be left."""
 
     steps: tuple[PlannedStep, ...]
-    worth: dict[Address, Amount] | None
-    """What we get at least, by asset, of all channels named in the steps (M22), gas left out; None
-    if there are more ways for them to end than are looked at."""
 
     @property
     def gas(self) -> int:
@@ -73,7 +70,7 @@ def plan_exit(state: NodeState, channel: Channel, now_s: int) -> ExitPlan:
     """The steps of leaving this channel alone; `now_s` is Unix time."""
     if channel.virtual is None:
         steps, _ = _of_direct(state, channel, now_s, 0)
-        return ExitPlan(tuple(steps), _worth(state, steps))
+        return ExitPlan(tuple(steps))
     steps, final_s = _ending(state, channel, now_s, 0)
     for ledger_id in (channel.virtual.left_ledger, channel.virtual.right_ledger):
         if stands(state, ledger_id, channel.channel_id):
@@ -81,7 +78,34 @@ def plan_exit(state: NodeState, channel: Channel, now_s: int) -> ExitPlan:
                 state, state.channels[ledger_id], now_s, final_s, done=channel.channel_id
             )
             steps += carried
-    return ExitPlan(tuple(steps), _worth(state, steps))
+    return ExitPlan(tuple(steps))
+
+
+def worth_steps(
+    state: NodeState, plan: ExitPlan
+) -> Generator[None, None, dict[Address, Amount] | None]:
+    """What we get at least, by asset, of all channels named in the steps (M22), gas left out.
+
+    None if there are more ways for them to end than are looked at. It may take seconds: it stops
+    now and then to let others go first, and tells of the moment when it was called.
+    """
+    named = dict.fromkeys(step.channel_id for step in plan.steps)
+    return _worth_steps(state.node, [state.channels[channel_id] for channel_id in named])
+
+
+def _worth_steps(
+    node: Node, channels: Sequence[Channel]
+) -> Generator[None, None, dict[Address, Amount] | None]:
+    materials = []
+    for count, channel in enumerate(channels, start=1):
+        if channel.turns:
+            materials.append(material_of(channel, node.virtual_payment_app))
+        if count % STOP_COUNT == 0:
+            yield
+    try:
+        return (yield from exit_value_steps(node.address, materials))
+    except TooManyEndings:
+        return None
 
 
 def _of_direct(
@@ -127,17 +151,3 @@ def _ending(
     gas = GAS[step] + GUARANTEE_GAS * sum(1 for _ in _guarantees(channel))
     challenged = PlannedStep(step, channel.channel_id, gas, start_s)
     return [challenged], start_s + channel.fixed.challenge_duration
-
-
-def _worth(state: NodeState, steps: Iterable[PlannedStep]) -> dict[Address, Amount] | None:
-    node = state.node
-    named = dict.fromkeys(step.channel_id for step in steps)
-    materials = [
-        material_of(state.channels[channel_id], node.virtual_payment_app)
-        for channel_id in named
-        if state.channels[channel_id].turns
-    ]
-    try:
-        return exit_value(node.address, materials)
-    except TooManyEndings:
-        return None

@@ -51,12 +51,18 @@ def _show_plan(plan: dict[str, Any], *, as_json: bool) -> None:
         print_json(plan)
         return
     for number, step in enumerate(plan["steps"], start=1):
-        when = "now" if step["blocks"] == 0 else f"{step['not_before']} ({step['blocks']} blocks)"
         name = f"{step['channel_id'][:10]}"
-        say(f"{number}. {step['step']} {name}: {when}, about {step['gas']:,} gas")
+        say(f"{number}. {step['step']} {name}: {_when(step)}, about {step['gas']:,} gas")
     say(f"About {plan['gas']:,} gas in all. Nothing was done.")
     for found in plan["worth"] or ():
         say(f"At worst you get {found['amount']} of {found['asset']}, less gas.")
+
+
+def _when(step: dict[str, Any]) -> str:
+    if step["after_s"] == 0:
+        return "now"
+    blocks = "" if step["blocks"] is None else f" ({step['blocks']} blocks)"
+    return f"{step['not_before']}{blocks}"
 
 
 @reports_failures

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from node.limits import BLOCK_TIME_S
+from node.moments import date_text
 from node.rpc import params, results
 from node.rpc.interface import NodeApi
 from node.rpc.params import parse_hash32
+from node.rpc.slices import in_slices
 from node.rpc.views import known_channel
 from protocols.errors import UnknownChannel
-from protocols.exit_plan import plan_exit
+from protocols.exit_plan import plan_exit, worth_steps
 from protocols.objectives.exits import require_exit
 from protocols.types import checksum_address, to_hex
 
@@ -26,10 +26,12 @@ class ExitStep(Struct, frozen=True, gc=False):
     channel_id: results.Hash32Out
     gas: int
     """About."""
+    after_s: int
+    """Seconds from now at the earliest, if the first step is made now."""
     not_before: str
-    """The date at the earliest, UTC, if the first step is made now."""
-    blocks: int
-    """The same in blocks of 12 s from now."""
+    """The same as a date, UTC."""
+    blocks: int | None
+    """The same in blocks, at the pace of the chain's last ones; null before any was seen."""
 
 
 class ExitWorth(Struct, frozen=True, gc=False):
@@ -67,12 +69,14 @@ async def exit_plan(node: NodeApi, p: params.ChannelPlanParams) -> ExitPlanResul
             step.step,
             to_hex(step.channel_id),
             step.gas,
-            datetime.fromtimestamp(now_s + step.after_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
-            -(-step.after_s // BLOCK_TIME_S),
+            step.after_s,
+            date_text(now_s + step.after_s),
+            node.blocks_until(now_s + step.after_s) if step.after_s else 0,
         )
         for step in plan.steps
     ]
+    found = await in_slices(worth_steps(node.state, plan))
     worth = None
-    if plan.worth is not None:
-        worth = [ExitWorth(checksum_address(a), str(n)) for a, n in sorted(plan.worth.items())]
+    if found is not None:
+        worth = [ExitWorth(checksum_address(a), str(n)) for a, n in sorted(found.items())]
     return ExitPlanResult(to_hex(channel_id), steps, plan.gas, plan.duration_s, worth)

@@ -125,6 +125,10 @@ class NodeApi(NodeView, Protocol):
     def fees_of_request(self, request_id: str) -> tuple[int, ...] | None:
         """The fees of the virtual channel that was opened under that request id, if one was."""
 
+    def blocks_until(self, time_s: int) -> int | None:
+        """Blocks that the chain will mine until then, Unix seconds, at the pace of its last ones;
+        None while none was seen."""
+
     async def prove(self, seq: int) -> LogProof:
         """What shows that the log holds a record that is there, by a signed head over it."""
 

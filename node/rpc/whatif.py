@@ -5,7 +5,7 @@ The simulation runs on a copy, in slices: between two of them the node goes on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeVar
 
 import trio
@@ -26,6 +26,7 @@ from node.rpc.params import (
 )
 from node.rpc.queries import node_at
 from node.rpc.results import AddressOut, AmountOut, At, Hash32Out
+from node.rpc.slices import in_slices
 from node.whatif import assumptions as assume
 from node.whatif import report
 from node.whatif.errors import NotPossible, TooLarge
@@ -238,23 +239,12 @@ async def node_simulate(node: NodeApi, p: NodeSimulateParams) -> SimulationView:
                 raise TooLarge(f"more than {TIME_S_MAX:.0f} s", f"{TIME_S_MAX:.0f} s")
             if step is not None:
                 steps.append(_step(p.assumptions[len(steps)], step))
-        worth = await _in_slices(worth_of(simulation))
+        worth = await in_slices(worth_of(simulation))
     except TooLarge as error:
         raise SimulationTooLarge(error.what, error.limit) from error
     except NotPossible as error:
         raise SimulationNotPossible(str(error)) from error
     return SimulationView(steps, _worst_case(worth), At(seq))
-
-
-async def _in_slices(going: Generator[None, None, Result]) -> Result:
-    """What the generator comes to; others go first whenever it stops."""
-    while True:
-        await trio.lowlevel.checkpoint()
-        try:
-            next(going)
-        except StopIteration as done:
-            result: Result = done.value
-            return result
 
 
 # --- what is assumed ---

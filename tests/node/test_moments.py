@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.moments import COUNT_MAX, AtBlock, AtRecord, AtTime, Moment, parse_moment, utc_text
+from node.moments import (
+    COUNT_MAX,
+    AtBlock,
+    AtRecord,
+    AtTime,
+    Moment,
+    date_text,
+    parse_moment,
+    utc_text,
+)
 
 TEN_MS = 1_795_255_200_000
 """2026-11-21, ten o'clock in Greenwich."""
@@ -100,6 +109,14 @@ def test_a_time_that_is_shown_can_be_given_back(time_ms: int) -> None:
 def test_a_time_beyond_the_calendar_is_shown_too() -> None:
     assert utc_text(2**62) == f"{2**62}ms"
     assert parse_moment(f"{2**62}ms") == AtTime(2**62)
+
+
+def test_a_time_of_the_chain_is_a_date_as_far_as_the_calendar_reaches() -> None:
+    assert date_text(0) == "1970-01-01 00:00:00 UTC"
+    assert date_text(1_704_070_800) == "2024-01-01 01:00:00 UTC"
+    assert date_text(253_402_300_799) == "9999-12-31 23:59:59 UTC"
+    for time_s in (253_402_300_800, 2**48, 2**256):
+        assert date_text(time_s) == f"{time_s} s after 1970"
 
 
 def test_a_moment_names_itself() -> None:

@@ -84,6 +84,8 @@ class RecordingNode:
         self._recorded: list[events.Event] = []
         self.commands: list[inputs.Input] = []
         """Everything that was ever queued, in order."""
+        self.chain_time_s: int | None = None
+        """The newest block's; None before the first."""
         self.known_payment = KNOWN_PAYMENT
         """What `payment` answers."""
         self.waiting: list[tuple[Done, Answer]] = []
@@ -216,6 +218,10 @@ class RecordingNode:
         """One payment is known, from its record on."""
         known = self.known_payment
         return known if payment_id == known.payment_id and known.seq <= last_seq else None
+
+    def blocks_until(self, time_s: int) -> int | None:
+        """A block each two seconds, once there is any."""
+        return None if self.chain_time_s is None else (time_s - self.chain_time_s) // 2
 
     async def prove(self, seq: int) -> LogProof:
         """A proof of the right shape that proves nothing."""

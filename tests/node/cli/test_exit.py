@@ -44,6 +44,8 @@ def test_a_plan_is_shown_and_nothing_is_done(tally, tally_json, network, bob_dir
     result = tally("exit", channel_id, "--dry-run", "--dir", bob_dir)
     assert result.exit_code == 0
     shown = result.stdout.replace("\n", " ")
+    assert f"1. redemption {channel_id[:10]}: now, about" in shown
+    assert f"2. transfer {channel_id[:10]}: {plan['steps'][1]['not_before'][:10]}" in shown
     assert "blocks)" in shown
     assert "Nothing was done" in shown
     assert network.channel(network.bob, channel_id)["status"] == "open"
