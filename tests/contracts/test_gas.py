@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from protocols.exit_plan import GAS, GUARANTEE_GAS
 from tests.support.nitro_chain import ALICE, BOB, HUB, Nitro, deployed_nitro
 from tests.support.nitro_signing import (
     NATIVE,
@@ -47,6 +48,11 @@ def mend_gas(path: str, mend: str) -> int:
     assert mend == "M2"
     return DELETED_AT_ONCE_GAS if path.startswith("conclude") else DELETED_LATER_GAS
 
+
+FORECAST_EXCESS_MAX = 0.15
+"""How far above the measured gas a forecast may be; never below it."""
+EXITS = PAGE.parent / "exits.md"
+EXIT_ROW = re.compile(r"^\| (.+?) \| ([\d,]+) \|$", re.MULTILINE)
 
 A, B, H = ALICE.destination, BOB.destination, HUB.destination
 
@@ -208,3 +214,31 @@ def test_no_path_costs_more_than_its_mends_explain(path: str) -> None:
     assert (percent > 100 * EXCESS_MAX) == (figures.mends != ())
     explained = sum(mend_gas(path, mend) for mend in figures.mends)
     assert figures.ours <= figures.theirs * (1 + EXCESS_MAX) + explained
+
+
+def exits_measured() -> dict[str, tuple[int, int | None]]:
+    """By the row of docs/exits.md: what was measured, and what the plan of an exit says."""
+    ours = {path: each.ours for path, each in documented().items()}
+    challenge, guaranteed = ours["challenge"], ours["challenge with one guarantee"]
+    return {
+        "challenge": (challenge, GAS["challenge"]),
+        "each guarantee in a challenged ledger": (guaranteed - challenge, GUARANTEE_GAS),
+        "challenge with a redemption": (ours["challenge with a voucher"], GAS["redemption"]),
+        "answer (checkpoint)": (ours["checkpoint that clears it"], None),
+        "conclude, and pay everybody": (
+            max(ours[f"conclude and transfer all, {asset}"] for asset in ("native", "token")),
+            GAS["conclude"],
+        ),
+        "reclaim, each guarantee": (ours["reclaim"], GAS["reclaim"]),
+        "transfer": (ours["transfer all after a challenge"], GAS["transfer"]),
+    }
+
+
+def test_what_an_exit_is_said_to_cost_is_a_little_above_what_was_measured() -> None:
+    told = {row: int(gas.replace(",", "")) for row, gas in EXIT_ROW.findall(EXITS.read_text())}
+    expected = exits_measured()
+    assert told.keys() == expected.keys()
+    assert len(GAS) == 5
+    for row, (gas, planned) in expected.items():
+        assert gas <= told[row] <= gas * (1 + FORECAST_EXCESS_MAX), row
+        assert planned in (None, told[row]), row
