@@ -8,6 +8,7 @@ found). What imports may cross which floor is import-linter's part, in pyproject
 from __future__ import annotations
 
 import ast
+import functools
 import io
 import re
 import sys
@@ -99,19 +100,25 @@ def statements(block: ast.AST) -> Iterator[ast.AST]:
             yield from statements(inner)
 
 
+@functools.lru_cache(maxsize=1)
+def lines_with_code(source: str) -> frozenset[int]:
+    """Numbers of the lines that hold more than comments and layout."""
+    layout = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
+    lines: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type not in layout:
+            lines.update(range(token.start[0], token.end[0] + 1))
+    return frozenset(lines)
+
+
 def code_lines(source: str, node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     """Lines of a function that hold code: no docstring, no comment, no blank line."""
     first = node.body[0]
     skipped: set[int] = set()
     if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
         skipped = set(range(first.lineno, (first.end_lineno or first.lineno) + 1))
-    layout = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
-    lines: set[int] = set()
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type not in layout:
-            lines.update(range(token.start[0], token.end[0] + 1))
     body = range(node.lineno, (node.end_lineno or node.lineno) + 1)
-    return len((lines & set(body)) - skipped)
+    return len((lines_with_code(source) & set(body)) - skipped)
 
 
 def long_functions(root: Path) -> list[str]:

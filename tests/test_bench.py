@@ -52,6 +52,7 @@ FIGURES = {
 RUN = report.Run(PARTS, 3.0, Pressure(1.0), FIGURES, {"payment_p99_ms": 9.0})
 
 
+@pytest.mark.slow
 def test_every_part_of_the_limits_is_measured_and_positive(tmp_path: Path) -> None:
     parts = limits.measure(tmp_path, TINY)
     assert all(value > 0 for value in vars_of(parts).values())
@@ -102,6 +103,7 @@ def test_the_measured_log_is_one_the_reducer_takes(tmp_path: Path) -> None:
     log.close()
 
 
+@pytest.mark.slow
 def test_appends_and_replay_are_measured_and_leave_nothing(tmp_path: Path) -> None:
     assert store.appends_per_s(tmp_path / "appends", batch_count=3) > 0
     assert store.append_p50_ms(tmp_path / "append", count=3) > 0
@@ -256,6 +258,7 @@ def test_the_script_prints_one_document(
     assert "durable appends by 100" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_audit_of_an_honest_log_is_measured(tmp_path: Path) -> None:
     plan = bench.Plan(
         with_store=False,

@@ -64,6 +64,7 @@ async def test_record_0_of_a_new_log_says_what_it_is_about(tmp_path: Path) -> No
     assert len(recorded(config)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("what", "change"),
     [
@@ -267,6 +268,7 @@ async def test_a_failing_room_ends_the_daemon_without_a_clean_stop(
     assert len(recorded(config)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("section", ["p2p", "rpc"])
 async def test_a_port_that_is_taken_is_named(
     section: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -287,6 +289,7 @@ async def test_a_port_that_is_taken_is_named(
     begin_and_leave(config)
 
 
+@pytest.mark.slow
 async def test_run_daemon_raises_the_refusal_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -315,6 +318,7 @@ async def test_a_log_that_came_out_of_a_backup_says_so_before_anything_else(tmp_
     assert restored.backup_ms == manifest.time_ms
 
 
+@pytest.mark.slow
 async def test_two_restores_of_one_backup_go_on_at_two_final_turns(tmp_path: Path) -> None:
     turns = set()
     for name in ("one", "two"):

@@ -92,6 +92,7 @@ def test_a_time_without_a_zone_is_refused(named: str) -> None:
         parse_moment(named)
 
 
+@pytest.mark.slow
 @given(st.text(max_size=40))
 def test_any_text_is_a_moment_or_refused(named: str) -> None:
     try:

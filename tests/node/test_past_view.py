@@ -99,6 +99,7 @@ async def test_a_hubs_room_is_shown_without_terms_nobody_recorded() -> None:
     assert (asset["fees_earned"], asset["fee_base"], asset["capacity"]) == ("0", None, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "history",
     [

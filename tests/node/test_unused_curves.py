@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 
+import pytest
+
 from node.processes import our_environment, our_python
 from node.unused_curves import _BLS12_381_ORDER, _SECP256K1_ORDER
 
@@ -21,6 +23,7 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_chain_room_loads_web3_without_the_pairing_curves() -> None:
     code = (
         "import json, sys, node.chain.provider, node.chain.transactions;"
@@ -41,6 +44,7 @@ def test_the_orders_are_the_curves_own() -> None:
     assert python(code).stdout.split() == [str(_SECP256K1_ORDER), str(_BLS12_381_ORDER)]
 
 
+@pytest.mark.slow
 def test_who_loaded_the_curves_keeps_them() -> None:
     done = python(
         "import py_ecc.bls as b, node.unused_curves as u; u.leave_out(); print(b.G2Basic)"

@@ -107,6 +107,7 @@ def test_the_selectors_are_those_of_the_artifact() -> None:
     }
 
 
+@pytest.mark.slow
 def test_calls_with_signed_states_equal_eth_abis() -> None:
     random = Random(5_0001)
     for _ in range(100):

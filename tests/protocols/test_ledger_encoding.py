@@ -48,6 +48,7 @@ def test_it_is_the_encoding_of_the_state(
     assert ledger_state_hash(channel_id, fixed, asset, vars_, turn_num) == state.state_hash()
 
 
+@pytest.mark.slow
 @given(addresses, ledger_vars, turns)
 def test_it_is_what_a_general_encoder_makes_of_the_state(
     asset: Address, vars_: LedgerVars, turn_num: int

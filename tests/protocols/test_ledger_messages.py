@@ -237,6 +237,7 @@ def test_both_sides_end_with_the_same_ledger_whatever_happens(
         assert node.fold().unanswered == node.state.unanswered == set()
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(steps, max_size=30))
 def test_the_followers_balance_falls_by_what_it_asked_and_by_its_guarantees_alone(

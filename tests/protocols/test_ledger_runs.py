@@ -281,6 +281,7 @@ def test_guarantees_are_proposed_judged_and_agreed_alone(
     assert len(ledger_at(pair.together.bob).current.guarantees) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 def test_batches_in_company_are_those_alone_whatever_comes(
     seed: int, monkeypatch: pytest.MonkeyPatch

@@ -86,6 +86,7 @@ def test_a_range_goes_on_from_the_peaks_of_its_whole_blocks(blocks: int, more: i
         assert resumed.root() == naive_root(data)
 
 
+@pytest.mark.slow
 @given(LENGTHS, st.data())
 def test_a_proof_leads_to_the_root_and_nothing_else_does(length: int, drawn: st.DataObject) -> None:
     data, seq = chain(length), drawn.draw(st.integers(0, length - 1))

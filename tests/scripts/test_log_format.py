@@ -92,6 +92,7 @@ def test_the_program_reads_every_event(log: Path) -> None:
     assert {line[1] for line in lines} == {str(TIME_MS)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("seq", "change", "said"),
     [

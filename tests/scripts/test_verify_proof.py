@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import os
 import subprocess
@@ -40,6 +41,12 @@ def run(folder: Path, proof: object, *more: str) -> subprocess.CompletedProcess[
     )
 
 
+@pytest.fixture
+def signers_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who signed takes a quarter of a second, and most forgeries leave a signature as it is."""
+    monkeypatch.setattr(verify_proof, "signer_of", functools.cache(verify_proof.signer_of))
+
+
 def test_it_is_short_and_needs_nothing_but_python() -> None:
     source = SCRIPT.read_text()
     assert len(source.splitlines()) <= 200
@@ -62,6 +69,7 @@ def test_a_true_proof_is_proved_without_a_package(tmp_path: Path) -> None:
     assert run(tmp_path, document(70), checksum_address(BOB.address)).returncode == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seq", [0, 1, 63, 64, 127, 128, 191, 192, COUNT - 1])
 def test_records_under_every_peak_are_proved(seq: int) -> None:
     found = verify_proof.verified(document(seq), ALICES)
@@ -69,6 +77,7 @@ def test_records_under_every_peak_are_proved(seq: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("signers_found_once")
 def test_every_forged_field_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "proof.json"
     count = 0
@@ -80,6 +89,7 @@ def test_every_forged_field_is_found(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert count > 80
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("old", [1, 2, 63, 64, 65, 128, 130, 192, COUNT - 1, COUNT])
 def test_a_log_that_only_grew_is_proved(old: int) -> None:
     (told,) = verify_proof.consistent(consistency_document(old), ALICES)
@@ -92,6 +102,8 @@ def test_a_log_that_only_grew_is_proved_without_a_package(tmp_path: Path) -> Non
     assert run(tmp_path, consistency_document(), checksum_address(BOB.address)).returncode == 3
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("signers_found_once")
 def test_every_forged_field_of_two_heads_is_found(tmp_path: Path) -> None:
     path = tmp_path / "proof.json"
     count = 0

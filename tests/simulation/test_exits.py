@@ -70,6 +70,7 @@ class Story:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(STORY_COUNT))
 def test_whoever_is_there_gets_at_least_what_was_signed(seed: int) -> None:
     story = Story(seed)

@@ -6,6 +6,7 @@ import gc
 import tracemalloc
 
 import msgspec
+import pytest
 
 from protocols.event import Event
 from protocols.events import EVENTS, encode_payload
@@ -27,6 +28,7 @@ def _hub_log(count: int) -> list[tuple[int, type[Event], bytes]]:
     return [(time_ms, type(event), encode_payload(event)) for time_ms, event in web.row[1].log]
 
 
+@pytest.mark.slow
 def test_a_live_channel_takes_few_kilobytes_of_its_hub() -> None:
     recorded = _hub_log(WARM_COUNT + CHANNEL_COUNT)
     state = NodeState()

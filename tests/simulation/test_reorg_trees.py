@@ -197,6 +197,7 @@ async def told_by(chain: SimulatedChain, depth: int) -> Life:
     return life
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first_seed", range(0, times(5) * TREES_A_TEST, TREES_A_TEST))
 async def test_after_any_reorgs_the_state_is_that_of_the_final_chain(
     autojump_clock: MockClock, first_seed: int

@@ -71,6 +71,7 @@ def test_no_seed_breaks_a_rule_and_every_fault_is_met(part: int) -> None:
     assert [kind.name for kind in CHECKERS if not summary.checked[kind.name]] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", FOUND, ids=FOUND.get)
 def test_what_a_seed_once_found_stays_mended(seed: int) -> None:
     result = run_seed(seed)
@@ -176,6 +177,7 @@ def commands_of_the_page() -> list[list[str]]:
     return found
 
 
+@pytest.mark.slow
 def test_commands_that_the_page_shows_are_understood_and_single_seeds_do_as_it_says() -> None:
     shown = commands_of_the_page()
     assert len(shown) == 6

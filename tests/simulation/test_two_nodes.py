@@ -270,6 +270,7 @@ def finish_with_cuts(run: Run) -> None:
     assert known <= paid <= max(totals, default=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(times(30)))
 def test_a_random_run_with_cut_tails_ends_closed_for_both(seed: int) -> None:
     run = Run(seed, cuts_tails=True)
@@ -278,6 +279,7 @@ def test_a_random_run_with_cut_tails_ends_closed_for_both(seed: int) -> None:
     finish_with_cuts(run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(times(30)))
 def test_a_random_run_ends_with_what_was_signed(seed: int) -> None:
     run = Run(seed)

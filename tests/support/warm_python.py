@@ -164,12 +164,24 @@ def started_by(python: WarmPython) -> Iterator[None]:
             started: subprocess.Popen[str] = process
             return started
 
-    cold = LocalNode.child_type, keys._run_child
-    LocalNode.child_type, keys._run_child = WarmChild, _ask_ourselves
+    cold = LocalNode.child_type
+    LocalNode.child_type = WarmChild
+    try:
+        with keys_opened_here():
+            yield
+    finally:
+        LocalNode.child_type = cold
+
+
+@contextmanager
+def keys_opened_here() -> Iterator[None]:
+    """Keystores are made and opened in this process for as long as the block lasts."""
+    cold = keys._run_child
+    keys._run_child = _ask_ourselves
     try:
         yield
     finally:
-        LocalNode.child_type, keys._run_child = cold
+        keys._run_child = cold
 
 
 @contextmanager

@@ -94,6 +94,7 @@ def test_auditing_changes_nothing(closed: Path) -> None:
     assert contents() == before
 
 
+@pytest.mark.slow
 def test_a_live_log_is_audited_beside_its_node(tmp_path: Path) -> None:
     world = World(tmp_path)
     channel_id = world.open_channel()

@@ -89,6 +89,7 @@ def test_what_an_entry_of_many_records_loses_is_counted(tmp_path: Path) -> None:
     assert index.first == {"missing": longest[0], "extra": b"\x01" * 40}
 
 
+@pytest.mark.slow
 def test_turns_are_compared_a_part_at_a_time(tmp_path: Path) -> None:
     sound_logs.followers_log(tmp_path, COUNT)
     keys = sorted(held(tmp_path, SIGNED_TURNS))

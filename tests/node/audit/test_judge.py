@@ -95,6 +95,7 @@ def test_a_damaged_log_has_the_same_findings_by_blocks(name: str, data: st.DataO
         shutil.rmtree(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(HISTORIES))
 def test_workers_find_what_one_process_finds(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -132,6 +132,7 @@ def test_behind_a_damaged_write_the_others_are_read_from_the_file(tmp_path: Path
     assert reader.damage.file == file.name
 
 
+@pytest.mark.slow
 def test_whichever_part_of_a_long_write_is_bad_the_writes_around_it_are_read(
     tmp_path: Path,
 ) -> None:

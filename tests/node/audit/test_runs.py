@@ -3,6 +3,7 @@
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -79,6 +80,7 @@ FIELDS = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(st.sampled_from(sorted(HISTORIES)), st.integers(0, 50), st.none() | FIELDS, st.data())
 def test_a_run_is_in_order_only_if_each_of_it_is(
     name: str, at: int, change: tuple[str, Any] | None, data: st.DataObject

@@ -31,6 +31,7 @@ def two_faults() -> tuple[History, int, int]:
     return history, nth(history, kind, 1)[0], nth(history, kind, 4)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by_blocks", [True, False])
 def test_what_is_recorded_before_is_taken_for_granted(by_blocks: bool, tmp_path: Path) -> None:
     history, first, second = two_faults()
@@ -52,6 +53,7 @@ def test_bytes_are_checked_wherever_they_are(tmp_path: Path) -> None:
     assert assumed.startswith("records 0 to 29: their bytes and their chain of hashes were checked")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("history", [alice, bob, hub, payer])
 def test_each_channel_of_an_honest_log_is_sound(
     history: Callable[[], History], tmp_path: Path

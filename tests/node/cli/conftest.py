@@ -17,7 +17,7 @@ from node.cli.app import app
 from node.cli.demo_nodes import names_on_path, running_path
 from node.cli.demo_progress import demo_progress
 from tests.support.daemons import LocalNode, Network, open_channel, running_network
-from tests.support.warm_python import WarmPython, begun_by, started_by
+from tests.support.warm_python import WarmPython, begun_by, keys_opened_here, started_by
 
 Tally = Callable[..., Result]
 
@@ -52,9 +52,10 @@ def tally_json() -> Callable[..., Any]:
 
 @pytest.fixture(autouse=True)
 def sooner(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The daemons that an end-to-end test starts need not load their libraries each time."""
+    """Daemons of end-to-end tests, and keystores, need not load their libraries each time."""
     if request.node.get_closest_marker("e2e") is None:
-        yield
+        with keys_opened_here():
+            yield
         return
     with started_by(request.getfixturevalue("python")):
         yield

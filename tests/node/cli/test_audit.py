@@ -40,6 +40,7 @@ def test_a_place_is_said_once(
     assert place(item) == place_text
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_rate_and_time_left_and_then_the_report_alone(tmp_path: Path) -> None:
     log = tmp_path / "log"
     payees_log(log, 3_000)

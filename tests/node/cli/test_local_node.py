@@ -9,6 +9,7 @@ from node.cli.local_node import LocalNode
 from tests.support.daemons import Network
 
 
+@pytest.mark.slow
 def test_a_daemon_that_does_not_start_shows_why(tmp_path: Path) -> None:
     node = LocalNode(tmp_path, tmp_path / "password")
     with pytest.raises(CommandFailed, match=r"did not start \(exit 1\).*no configuration"):

@@ -38,6 +38,7 @@ def test_a_lost_log_is_put_back(tally_json: Any, home: Path, copied: Path) -> No
     assert (home / "data" / "BACKUP.json").exists()
 
 
+@pytest.mark.slow
 def test_a_new_directory_takes_the_keys_out_of_the_backup(
     tally: Any, tally_json: Any, home: Path, copied: Path, tmp_path: Path
 ) -> None:
@@ -50,6 +51,7 @@ def test_a_new_directory_takes_the_keys_out_of_the_backup(
     assert "close-only" in result.output
 
 
+@pytest.mark.slow
 def test_a_log_that_went_on_stays_unless_the_words_are_said(
     tally: Any, tally_json: Any, home: Path, copied: Path
 ) -> None:
@@ -63,6 +65,7 @@ def test_a_log_that_went_on_stays_unless_the_words_are_said(
     assert "is kept in" in result.output
 
 
+@pytest.mark.slow
 def test_a_backup_of_another_node_is_refused(tally_json: Any, copied: Path, tmp_path: Path) -> None:
     other = make_home(tmp_path / "other", secret=b"\x0a" * 32)
     refused = tally_json("restore", copied, other, exit_code=1)

@@ -48,6 +48,7 @@ def test_a_missing_configuration_says_how_to_make_one(tally, tmp_path: Path) -> 
     assert "tally init" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_wrong_password_is_said_and_not_shown(tally, tmp_path: Path) -> None:
     home = make_home(tmp_path / "n", DEPLOYMENT)
     result = tally("run", "-c", home, TALLY_PASSWORD="wrong-one")

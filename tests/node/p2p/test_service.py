@@ -193,6 +193,7 @@ async def test_a_peer_that_dials_again_replaces_its_old_session() -> None:
         assert [call[0] for call in low.calls] == ["connected", "disconnected", "connected"]
 
 
+@pytest.mark.slow
 async def test_a_dead_session_that_takes_precedence_is_probed_and_cut() -> None:
     (silent,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     low = Node(LOW, {HIGH.address: silent.socket.getsockname()})
@@ -217,6 +218,7 @@ async def answer_and_fall_silent(listener: trio.SocketListener) -> None:
         await trio.sleep_forever()
 
 
+@pytest.mark.slow
 async def test_a_live_session_that_takes_precedence_survives_the_probe() -> None:
     high = Node(HIGH)
     async with running(high):
@@ -557,6 +559,7 @@ trio.run(main, int(sys.argv[1]))
 """
 
 
+@pytest.mark.slow
 async def test_two_processes_exchange_a_thousand_messages_each_way() -> None:
     low = Node(LOW)
     async with running(low):

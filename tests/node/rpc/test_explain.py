@@ -83,6 +83,7 @@ async def test_pages_are_the_story_in_pieces(tmp_path: Path, limit: int) -> None
     assert None not in mined
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [3, 5, 8, 50])
 async def test_a_run_that_is_too_long_for_a_page_is_whole_again_when_pages_are_joined(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int

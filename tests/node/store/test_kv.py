@@ -156,6 +156,7 @@ KEYS = st.binary(max_size=3)
 CHANGES = st.lists(st.tuples(KEYS, st.none() | st.binary(max_size=4)), max_size=20)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=60,
     deadline=None,

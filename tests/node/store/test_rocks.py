@@ -51,6 +51,7 @@ def test_the_database_runs_within_our_bounds(tmp_path: Path) -> None:
     assert written.count(f"write_buffer_size={MEMTABLE_SIZE_BYTES}") >= len(FAMILIES)
 
 
+@pytest.mark.slow
 def test_what_was_written_stays_in_small_logs_and_is_all_read_again(tmp_path: Path) -> None:
     store = RocksKeyValue(tmp_path)
     batch_size, count = 1024 * 1024, 3 * WAL_SIZE_BYTES_MAX // (1024 * 1024)

@@ -64,6 +64,7 @@ def reasons(log: SnapshotLog) -> list[tuple[int, str]]:
 # --- the same as the fold ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(times(6)))
 def test_from_any_snapshot_on_the_fold_leads_to_the_same_state(seed: int) -> None:
     """Entities, digest, every view and every order, at lives with faults, refusals and closings."""

@@ -16,6 +16,7 @@ from tests.support.web import Web
 HOPS = (0, 1, 2, 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hops", HOPS)
 @pytest.mark.parametrize("closer", ["payer", "payee"])
 @pytest.mark.parametrize("leads", ["left", "right", "both"])
