@@ -9,6 +9,7 @@ a long one is split into first, middle and last parts; under seven bytes at a bl
 Source: RocksDB's db/log_format.h and db/write_batch.cc.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -33,6 +34,15 @@ _OF_TWO = _PUTS | {0x0E, 0x0F}
 an end, behind the key."""
 BATCH_HEADER_SIZE_BYTES = 12
 """Sequence number (8) and count of entries (4), both little-endian, before a batch's entries."""
+
+
+_WRITE_BEGINS = re.compile(
+    rb"[\x01\x02](?=.{7}\x00)|[\x05\x06](?=.{11}\x00)",  # FULL and FIRST, plain and recycled
+    re.DOTALL,
+)
+"""The type of a part in which a write begins, and the highest byte of its sequence number: they
+have 56 bits, so it is zero, which spares most sums. A first part counts like a whole record: it is
+the beginning of another write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +134,12 @@ def _continues(pending: list[Part], part: Part) -> bool:
 
 def find_later(data: bytes, start: int) -> int | None:
     """The first offset from `start` on where a complete write batch begins, checksum verified."""
-    for offset in range(start, len(data) - HEADER_SIZE_BYTES):
-        # A first part counts like a whole record: it is the beginning of another, later write.
-        if data[offset + 6] not in (FULL, FIRST, FULL + _RECYCLED_OFFSET, FIRST + _RECYCLED_OFFSET):
-            continue
-        part = part_at(data, offset)
+    for found in _WRITE_BEGINS.finditer(data, start + HEADER_SIZE_BYTES - 1):
+        part = part_at(data, found.start() - HEADER_SIZE_BYTES + 1)
         if part is None or part.end - part.start < BATCH_HEADER_SIZE_BYTES:
             continue
-        # RocksDB's sequence numbers have 56 bits: the byte above is zero, which spares most sums.
-        if data[part.start + 7] == 0 and is_intact(data, part):
-            return offset
+        if is_intact(data, part):
+            return part.offset
     return None
 
 
