@@ -1,11 +1,13 @@
 """Challenges that we cannot answer: noticed once each, with what they cost us.
 
 A ledger's is one with a newer state than ours, a payment channel's one that gives us less than we
-know we have: both can only be after records were lost (M27), or when the answer came too late.
+know we have: both can only be after records were lost (M27), or when the answer came too late. A
+leader's own proposal is none: it gave that away when it signed, though nobody answered it.
 """
 
 from __future__ import annotations
 
+from protocols.adjudication import Adjudicated
 from protocols.channel import Channel, funding_terms, observed_adjudicated
 from protocols.draft import Draft
 from protocols.exit_events import ChallengeUnanswerable
@@ -16,6 +18,8 @@ from protocols.types import amount_to_bytes
 def look_at(draft: Draft, channel: Channel, own_turn: int) -> bool:
     """Whether what stands on chain is worse than what we know, or unknown to us: an alarm, once."""
     known = observed_adjudicated(channel)
+    if _is_proposed(channel, known):
+        return False
     cost = shortfall(channel, known)
     is_newer = channel.ledger is not None and known.turn_num > own_turn
     if not cost and not is_newer:
@@ -32,3 +36,11 @@ def look_at(draft: Draft, channel: Channel, own_turn: int) -> bool:
             )
         )
     return True
+
+
+def _is_proposed(channel: Channel, known: Adjudicated) -> bool:
+    """Whether what stands is a proposal of ours that its follower countersigned for the chain."""
+    ledger = channel.ledger
+    if ledger is None or not known.state_hash:
+        return False
+    return any(proposal.state_hash == known.state_hash for proposal in ledger.queue)

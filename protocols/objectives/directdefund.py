@@ -30,7 +30,6 @@ from protocols.inputs import CloseChannel, command_hash
 from protocols.objectives import closing, ledger_closing
 from protocols.objectives.base import (
     Objective,
-    ObjectiveStatus,
     ObjectiveType,
     WaitingFor,
     objective_id,
@@ -47,8 +46,6 @@ CONCLUDE_FALLBACK_MS = 300_000
 
 def crank(draft: Draft, objective: Objective) -> WaitingFor:
     """Make all progress possible now; the first unmet condition."""
-    if objective.status == ObjectiveStatus.UNAPPROVED:
-        return WaitingFor.APPROVAL
     if not objective.is_active:
         return WaitingFor.NOTHING
     channel = draft.state.channels[objective.channel_id]

@@ -18,9 +18,16 @@ STEP_COUNT_MAX = 120
 class ExitWeb(Web):
     """A web whose ledgers' money lies on a chain."""
 
-    def __init__(self, hop_count: int, depth: int = 2) -> None:
-        super().__init__(hop_count)
-        self.chain = ModelChain(self.nodes, depth)
+    def __init__(
+        self,
+        hop_count: int,
+        depth: int = 2,
+        *,
+        right_leads: frozenset[int] = frozenset(),
+        chain_type: type[ModelChain] = ModelChain,
+    ) -> None:
+        super().__init__(hop_count, right_leads=right_leads)
+        self.chain = chain_type(self.nodes, depth)
         for ledger_id in self.ledgers:
             self.chain.held[ledger_id] = 2 * BALANCE
         for _ in range(depth + 10):
@@ -37,7 +44,10 @@ class ExitWeb(Web):
         broadcasts, node.broadcasts = node.broadcasts, []
         for signed in broadcasts:
             self.chain.broadcast(signed)
-        return bool(orders or broadcasts)
+        asked, node.readings = node.readings, []
+        for question in asked:
+            self.chain.read(node.actor.address, question)
+        return bool(orders or broadcasts or asked)
 
     def hear_of_chain(self, node: CoreNode) -> bool:
         """The node takes in the next chain fact; False if there is none."""

@@ -55,6 +55,8 @@ class ModelAdjudicator:
 
     def __init__(self) -> None:
         self.kept: dict[ChannelId, Kept] = {}
+        self.refusing: set[Address] = set()
+        """Who cannot be paid now: a payout to them fails, stays owed, and blocks nobody (M3)."""
 
     def run(self, data: bytes, now_s: int, held: dict[ChannelId, int]) -> Logs:
         """The logs of one call in a block of that time; None if it reverts."""
@@ -146,7 +148,7 @@ class ModelAdjudicator:
             if place in indices or not indices:
                 if share.allocation_type == GUARANTEE:
                     return None
-                if affordable:
+                if affordable and external(share) not in self.refusing:
                     amounts[place] = affordable
         shares = tuple(
             msgspec.structs.replace(share, amount=share.amount - amounts.get(place, 0))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from protocols import inputs
 from tests.support.builders import chain_log
-from tests.support.ledger_rig import LEDGER, opened_ledger
+from tests.support.ledger_rig import LEDGER, ledger_at, opened_ledger
 
 
-def newer(turn_num: int, ends_at: int, block_num: int) -> inputs.ChainLog:
+def newer(turn_num: int, ends_at: int, block_num: int, state_hash: bytes = b"") -> inputs.ChainLog:
     return chain_log(
         "ChallengeRegistered",
         block_num,
@@ -15,6 +15,7 @@ def newer(turn_num: int, ends_at: int, block_num: int) -> inputs.ChainLog:
         channel_id=LEDGER,
         turn_num=turn_num,
         number=ends_at,
+        candidate_state_hash=state_hash,
     )
 
 
@@ -30,3 +31,15 @@ def test_a_challenge_with_our_own_newest_state_is_none() -> None:
     bob = opened_ledger().bob
     bob.feed(newer(1, 10**10, 100))
     assert bob.events_of("challenge-unanswerable") == []
+
+
+def test_our_own_proposal_that_the_follower_signed_for_the_chain_alone_is_none() -> None:
+    network = opened_ledger()
+    alice = network.alice
+    alice.feed(inputs.PayLedger(LEDGER, 77, "r1"))
+    (proposal,) = ledger_at(alice).queue
+    alice.feed(newer(proposal.turn_num, 10**10, 100, proposal.state_hash))
+    assert alice.events_of("challenge-unanswerable") == []
+    # Another state of that turn is none that she signed.
+    alice.feed(newer(proposal.turn_num, 10**10 + 1, 101, bytes(32)))
+    assert len(alice.events_of("challenge-unanswerable")) == 1
