@@ -48,6 +48,7 @@ from node.rpc.server import RpcServer
 from node.rpc.token import read_token
 from node.store import backup
 from node.store.log import EventLog
+from node.store.snapshot_keys import ReadAhead
 from node.store.snapshot_loading import load_snapshot
 from node.store.snapshot_writing import remove_newer
 from node.terms import terms_from
@@ -76,7 +77,7 @@ class StartRefused(Exception):
 class Daemon:
     """One node: its rooms, made from one configuration and one key."""
 
-    def __init__(self, config: Config, secret: bytes) -> None:
+    def __init__(self, config: Config, secret: bytes, read_ahead: ReadAhead | None = None) -> None:
         minimum = challenge_duration_s_min(config.chain.confirmation_count)
         if config.policy.challenge_duration_s_min < minimum:
             raise StartRefused(
@@ -101,14 +102,16 @@ class Daemon:
         backup.require_in_place(config.node.data_dir)
         self.log = EventLog.open(config.node.data_dir)
         try:
-            self._furnish(config, secret, faults)
+            self._furnish(config, secret, faults, read_ahead)
         except BaseException:
             self.log.close()
             raise
 
-    def _furnish(self, config: Config, secret: bytes, faults: Faults) -> None:
+    def _furnish(
+        self, config: Config, secret: bytes, faults: Faults, read_ahead: ReadAhead | None
+    ) -> None:
         """Fold the log and make the rooms around it."""
-        self.state, snapshot_record_count = self._restored()
+        self.state, snapshot_record_count = self._restored(read_ahead)
         self.peers = PeerService(
             signer=self.signer,
             chain_id=config.chain.chain_id,
@@ -168,10 +171,10 @@ class Daemon:
             Backups(self.log, config.node.data_dir),
         )
 
-    def _restored(self) -> tuple[NodeState, int]:
+    def _restored(self, read_ahead: ReadAhead | None) -> tuple[NodeState, int]:
         """The state from the newest good snapshot and the records behind it; how many it has."""
         started = time.monotonic()
-        loaded = load_snapshot(self.log, self.log.next_seq)
+        loaded = load_snapshot(self.log, self.log.next_seq, read_ahead)
         for refused in loaded.refused:
             log.warning("snapshot not used", records=refused.record_count, reason=refused.reason)
         remove_newer(self.log, loaded)
@@ -426,8 +429,8 @@ def _write_atomically(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-async def run_daemon(config: Config, secret: bytes) -> None:
-    """Run one node until it is told to stop.
+async def run_daemon(config: Config, secret: bytes, read_ahead: ReadAhead | None = None) -> None:
+    """Run one node until it is told to stop; what was read ahead of its snapshot spares reading.
 
     Raises StartRefused, the store's errors (LogDamaged, LogInUse, ...), the chain's (WrongChain,
     NoCodeAtAddress, NoTokenAtAddress), or OSError for a port that is taken.
@@ -438,7 +441,7 @@ async def run_daemon(config: Config, secret: bytes) -> None:
         # Before the log exists: record 0 would hold a wrong address for ever.
         await _verify_deployment(config)
     try:
-        await Daemon(config, secret).run()
+        await Daemon(config, secret, read_ahead).run()
     except BaseExceptionGroup as group:
         raise _first_cause(group) from group
 

@@ -139,17 +139,18 @@ class StoredTable(Table[Key, Value]):
 
     def __init__(
         self,
-        places: Sequence[tuple[int, Key]],
+        keys: Sequence[Key],
+        places: Sequence[int],
         next_place: int,
         fetch: Callable[[Key], bytes],
         decode: Callable[[bytes], Value],
     ) -> None:
-        """`places`: the keys with their places, in order. `fetch` gives the bytes under a key."""
+        """`keys` in order, with the place of each. `fetch` gives the bytes under a key."""
         super().__init__()
         self._fetch = fetch
         self._decode = decode
         self._fetched: dict[Key, Value] = {}
-        stand_ins: Any = ((key, Stored(place)) for place, key in places)
+        stand_ins: Any = zip(keys, map(Stored, places), strict=True)
         dict.update(self, stand_ins)
         self.next_place = next_place
 

@@ -8,7 +8,6 @@ the fold of the whole log.
 
 from collections.abc import Generator, Iterator
 from functools import partial
-from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -16,25 +15,26 @@ import msgspec
 from node.store.errors import LogDamaged, SnapshotGone
 from node.store.kv import KeyValue, KeyValueDamaged, KeyValueError
 from node.store.log import EventLog
+from node.store.snapshot_keys import (
+    STORED_TABLES,
+    KeysRead,
+    NotGood,
+    ReadAhead,
+    read_keys,
+    require_place,
+)
 from node.store.snapshots import (
     VERSION_HEAD_SIZE_BYTES,
     Manifest,
     manifests,
     newest_version,
     newest_versions,
-    place_of,
 )
 from protocols.digest import NamedTable, Sums, term
 from protocols.entities import VALUE_TYPES, NodeState
 from protocols.table import StoredTable
 
 _to_int = int.from_bytes  # Most significant byte first, unless it is told otherwise.
-_STORED = {b"channel|": "channels", b"objective|": "objectives", b"transaction|": "transactions"}
-"""Tables whose values stay in the store, and what a state calls them."""
-
-
-class NotGood(Exception):
-    """The snapshot is not to be used; the text says why."""
 
 
 class Refused(msgspec.Struct, frozen=True, gc=False):
@@ -65,9 +65,14 @@ def restore_state(log: EventLog, at_most_seq: int | None = None) -> tuple[NodeSt
     return loaded.state, loaded.record_count
 
 
-def load_snapshot(log: EventLog, record_count_max: int) -> Loaded:
-    """The newest good snapshot of at most so many records, and why newer ones are not used."""
-    steps = loading(log, record_count_max)
+def load_snapshot(
+    log: EventLog, record_count_max: int, read_ahead: ReadAhead | None = None
+) -> Loaded:
+    """The newest good snapshot of at most so many records, and why newer ones are not used.
+
+    What was read ahead of it need not be read again; its tables are taken away from there.
+    """
+    steps = loading(log, record_count_max, read_ahead)
     while True:
         try:
             next(steps)
@@ -76,7 +81,9 @@ def load_snapshot(log: EventLog, record_count_max: int) -> Loaded:
             return loaded
 
 
-def loading(log: EventLog, record_count_max: int) -> Generator[None, None, Loaded]:
+def loading(
+    log: EventLog, record_count_max: int, read_ahead: ReadAhead | None = None
+) -> Generator[None, None, Loaded]:
     """`load_snapshot` in steps of a millisecond or two: for who lets others run in between.
 
     But putting the keys of a table in order is one step: five milliseconds for 10,000 of them.
@@ -90,7 +97,7 @@ def loading(log: EventLog, record_count_max: int) -> Generator[None, None, Loade
         if record_count > record_count_max:
             continue
         try:
-            loaded = yield from _load(log, record_count, manifest)
+            loaded = yield from _load(log, manifest, read_ahead)
         except NotGood as error:
             refused.append(Refused(record_count, str(error)))
             continue
@@ -99,13 +106,14 @@ def loading(log: EventLog, record_count_max: int) -> Generator[None, None, Loade
 
 
 def _load(
-    log: EventLog, record_count: int, manifest: Manifest | None
+    log: EventLog, manifest: Manifest | None, read_ahead: ReadAhead | None
 ) -> Generator[None, None, "_Loading"]:
     if manifest is None:
         raise NotGood("its manifest is damaged, or of another version of this program")
     require_of_this_log(log, manifest)
     try:
-        loaded = _Loading(log, manifest)
+        is_its_own = read_ahead is not None and read_ahead.manifest == manifest
+        loaded = _Loading(log, manifest, read_ahead.tables if read_ahead and is_its_own else {})
         yield from loaded.load()
     except KeyValueDamaged as error:
         raise NotGood(f"it cannot be read: {error}") from error
@@ -144,18 +152,13 @@ class Pin:
         return value[VERSION_HEAD_SIZE_BYTES:]
 
 
-def _place(named_key: bytes, value: bytes) -> int:
-    """Where the value stands in the order of its table. Raises `NotGood`."""
-    place = place_of(named_key, value)
-    if place is None:
-        raise NotGood("a place in it was changed")
-    return place
-
-
 class _Loading:
     """One snapshot on its way into a state."""
 
-    def __init__(self, log: EventLog, manifest: Manifest) -> None:
+    def __init__(
+        self, log: EventLog, manifest: Manifest, read_ahead: dict[bytes, KeysRead]
+    ) -> None:
+        self._ahead = read_ahead
         self._log = log
         self._store = log.store
         self._manifest = manifest
@@ -171,11 +174,11 @@ class _Loading:
         # From the first step on: what is read is not to be swept between two of them.
         self._log.pins.add(self._pin)
         stored: dict[str, Any] = {}
-        for name, attribute in _STORED.items():
+        for name, attribute in STORED_TABLES.items():
             stored[attribute] = yield from self._stored_table(name)
         self.state = state = NodeState(**stored)
         for named in state.tables():
-            if named.name not in _STORED:
+            if named.name not in STORED_TABLES:
                 entries = yield from self._entries(named)
                 named.table.restore(entries, self._next_place(named.name))
         self._require_sums()
@@ -187,23 +190,19 @@ class _Loading:
 
     def _stored_table(self, name: bytes) -> Generator[None, None, StoredTable[Any, Any]]:
         """A table of keys alone, in their order. Each value was read once, for the sum."""
-        keys: list[bytes] = []
-        places: list[int] = []
-        total = 0
-        size, first = len(name), VERSION_HEAD_SIZE_BYTES
-        for block in self._versions(name):
-            # Block by block: a start with many channels spends most of its time here.
-            hashes = [sha256(b"%b\x00%b" % (key, value[first:])).digest() for key, value in block]
-            total += sum(map(_to_int, hashes))
-            keys += [key[size:] for key, _ in block]
-            places += [_place(key, value) for key, value in block]
-            yield
-        ordered = sorted(zip(places, keys, strict=True))
+        read = self._ahead.pop(name, None)
+        if read is None:
+            read = yield from read_keys(self._store, name, self._manifest.record_count)
+        self.newer_keys += read.newer_keys
         yield
         decode = msgspec.json.Decoder(VALUE_TYPES[name]).decode
         fetch = partial(self._pin.fetch, name)
-        table: StoredTable[Any, Any] = StoredTable(ordered, self._next_place(name), fetch, decode)
-        self._sums.add(NamedTable(name, table, is_digested=True), total, len(ordered))
+        table: StoredTable[Any, Any] = StoredTable(
+            read.keys, read.places, self._next_place(name), fetch, decode
+        )
+        self._sums.add(
+            NamedTable(name, table, is_digested=True), _to_int(read.total, "big"), len(read.keys)
+        )
         return table
 
     def _entries(self, named: NamedTable) -> Generator[None, None, list[tuple[bytes, Any, int]]]:
@@ -213,7 +212,7 @@ class _Loading:
         decode = msgspec.json.Decoder(VALUE_TYPES[name]).decode
         for block in self._versions(name):
             for named_key, value in block:
-                place, encoded = _place(named_key, value), value[VERSION_HEAD_SIZE_BYTES:]
+                place, encoded = require_place(named_key, value), value[VERSION_HEAD_SIZE_BYTES:]
                 key = named_key[len(name) :]
                 total += term(name, key, encoded)
                 entries.append((place, key, decode(encoded)))

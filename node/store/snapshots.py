@@ -14,6 +14,7 @@ it costs time.
 from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import sha256
+from struct import Struct
 from zlib import crc32
 
 import msgspec
@@ -26,6 +27,7 @@ PLACE_SIZE_BYTES = 8
 VERSION_HEAD_SIZE_BYTES = PLACE_SIZE_BYTES + 4
 """Before the canonical bytes: the place, and the CRC-32 of name, key and place. The sums of a
 manifest are over what values are, not over the order in which they came."""
+_unpack_head = Struct(">QI").unpack_from
 FORMAT_VERSION = 2
 """Of this layout, and of what the reducers make of events: raised when either changes."""
 _MANIFEST = b"manifest|"
@@ -134,12 +136,11 @@ def encode_version(named_key: bytes, place: int, encoded: bytes | None) -> bytes
 
 def place_of(named_key: bytes, value: bytes) -> int | None:
     """The place in the stored value of a version that is no removal; None if it was changed."""
-    stored = value[:PLACE_SIZE_BYTES]
-    if int.from_bytes(value[PLACE_SIZE_BYTES:VERSION_HEAD_SIZE_BYTES], "big") != crc32(
-        named_key + stored
-    ):
+    if len(value) < VERSION_HEAD_SIZE_BYTES:
         return None
-    return int.from_bytes(stored, "big")
+    place, checksum = _unpack_head(value)
+    is_whole = checksum == crc32(value[:PLACE_SIZE_BYTES], crc32(named_key))
+    return place if is_whole else None
 
 
 def newest_versions(

@@ -28,8 +28,8 @@ class Source:
         return self.values[key].encode()
 
     def table(self) -> StoredTable[bytes, str]:
-        places = list(enumerate(self.values))
-        return StoredTable(places, len(places), self.fetch, bytes.decode)
+        keys = list(self.values)
+        return StoredTable(keys, range(len(keys)), len(keys), self.fetch, bytes.decode)
 
 
 def held(table: Any) -> list[tuple[bytes, Any]]:
