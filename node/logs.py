@@ -12,8 +12,8 @@ import sys
 import structlog
 
 
-def configure_logs() -> None:
-    """Send structlog's lines to standard error from here on."""
+def configure_logs(level: int = logging.INFO) -> None:
+    """Send structlog's lines of that level and above to standard error from here on."""
     on_terminal = sys.stderr.isatty()
     renderer: structlog.types.Processor = (
         structlog.dev.ConsoleRenderer() if on_terminal else structlog.processors.JSONRenderer()
@@ -25,7 +25,7 @@ def configure_logs() -> None:
             structlog.processors.dict_tracebacks,
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )

@@ -22,6 +22,7 @@ from node.payment_answers import (
 from node.store.log import EventLog
 from protocols import events, inputs
 from protocols.errors import RequestIdConflict
+from protocols.exit_events import DisputeKitExported
 from protocols.inputs import command_hash
 from protocols.node_state import NodeState
 from protocols.objectives.base import ObjectiveType, newest, objective_id
@@ -50,6 +51,8 @@ class Requests:
                 return Answer(first_seq + offset, event.objective_id, event.channel_id)
             if isinstance(event, events.RequestRecorded) and isinstance(command, inputs.PayLedger):
                 return _ledger_answer(first_seq + offset, event, command.channel_id)
+            if isinstance(event, DisputeKitExported):
+                return Answer(first_seq + offset, channel_id=event.channel_id)
         # Nothing new was needed: the objective exists already.
         if isinstance(command, inputs.CloseChannel):
             channel = self._state.channels[command.channel_id]

@@ -37,6 +37,7 @@ from protocols.objectives import (
     defend,
     directdefund,
     directfund,
+    dispute_export,
     exits,
     leaving,
     silence,
@@ -104,6 +105,8 @@ def crank(state: NodeState, item: inputs.Input, context: Context) -> CrankResult
             waiting_for = _close(draft, item)
         case inputs.ChallengeChannel() | inputs.ExitChannel():
             waiting_for = _leave(draft, item)
+        case inputs.ExportDisputeKit():
+            dispute_export.export(draft, item)
         case inputs.ApproveObjective() | inputs.RejectObjective():
             waiting_for = _decide(draft, item)
         case _:

@@ -1,4 +1,4 @@
-"""Why a channel cannot be challenged or left now."""
+"""Why a channel cannot be challenged or left now, and what is wrong with a dispute kit."""
 
 from dataclasses import dataclass
 
@@ -28,3 +28,86 @@ class ChannelIsFinal(LeavingRefused):
     next_step = "get paid what is yours with tally exit CHANNEL"
     template = "channel {channel_id} is final on chain: it cannot be challenged any more"
     channel_id: bytes
+
+
+class KitRefused(ProtocolError):
+    """A dispute kit that cannot be used as it is."""
+
+
+@dataclass(eq=False)
+class KitDamaged(KitRefused):
+    """What the file says contradicts itself, or is no dispute kit at all."""
+
+    code = 1803
+    next_step = "use another copy of the file, or export it again from the node"
+    template = "the dispute kit is damaged at {what}: {reason}"
+    what: str
+    reason: str
+
+
+@dataclass(eq=False)
+class KitTooNew(KitRefused):
+    """A later release wrote it in a form that this one does not know."""
+
+    code = 1804
+    next_step = "install the release that wrote it, or a later one"
+    template = "the dispute kit is of version {version}, this release reads up to {known}"
+    version: int
+    known: int
+
+
+@dataclass(eq=False)
+class KitNeedsKey(KitRefused):
+    """A payee's kit that was not sealed: its redemption has to be signed when it runs (M21)."""
+
+    code = 1805
+    next_step = "name the key of the kit's account with --channel-key, or export the kit --sealed"
+    template = "the channel key of {account} is needed to redeem in channel {channel_id}"
+    account: bytes
+    channel_id: bytes
+
+
+@dataclass(eq=False)
+class KeyNotOfKit(KitRefused):
+    """The channel key that was given is another account's."""
+
+    code = 1806
+    next_step = "name the keystore of the node that exported the kit"
+    template = "the kit is of account {account}, the channel key is that of {given}"
+    account: bytes
+    given: bytes
+
+
+@dataclass(eq=False)
+class KitOutdated(KitRefused):
+    """The chain knows a state that was signed after the kit was made: the kit's is refused."""
+
+    code = 1807
+    next_step = "use the newest kit, or a backup of the node's log"
+    template = "channel {channel_id} went on after the kit was made: {reason}"
+    channel_id: bytes
+    reason: str
+
+
+@dataclass(eq=False)
+class KitNotMade(KitRefused):
+    """The channel moved on while its kit was made, again and again."""
+
+    code = 1808
+    retry_safe = True
+    next_step = "export it again in a moment"
+    template = "channel {channel_id} changes too often to be exported just now"
+    channel_id: bytes
+
+
+@dataclass(eq=False)
+class GasNotFunded(KitRefused):
+    """The key that pays for transactions cannot pay for those that are due now."""
+
+    code = 1809
+    retry_safe = True
+    next_step = "send it some, or name another key with --key"
+    template = "{account} has {balance} wei, and what is due now needs about {needed}"
+    account: bytes
+    balance: int
+    needed: int

@@ -1,13 +1,13 @@
 """Events of leaving alone: what the chain did with a channel that was disputed.
 
 Confirmed facts, beside the catalogue's (`events`): the contracts' own words on outcomes (M4), and
-time, which no log tells of.
+time, which no log tells of. And what we handed out so that somebody else can do it for us.
 """
 
 from __future__ import annotations
 
 from protocols.event import Event
-from protocols.types import Address, Amount32, Bytes32, ChannelId
+from protocols.types import Address, Amount32, Bytes32, ChannelId, Signature, StateHash
 
 
 class OutcomePaid(Event, frozen=True, array_like=True, gc=False):
@@ -70,3 +70,18 @@ class ChallengeUnanswerable(Event, frozen=True, array_like=True, gc=False):
     asset: Address
     cost: Amount32
     """What we get less by it than by the newest state we know; 0 if that cannot be said."""
+
+
+class DisputeKitExported(Event, frozen=True, array_like=True, gc=False):
+    """A dispute kit of the channel left: who holds it can leave the channel for us."""
+
+    NAME = "dispute-kit-exported"
+    channel_id: ChannelId
+    sealed: bool
+    """Whether the redemptions of all channels in it that pay us were signed for it (M21)."""
+    channels: tuple[ChannelId, ...]
+    """The channels whose newest states the kit may challenge with, as many as what follows."""
+    turn_nums: tuple[int, ...]
+    state_hashes: tuple[StateHash, ...]
+    signatures: tuple[Signature, ...]
+    """Ours as the challenger, made in advance (`state.challenge_message`)."""

@@ -96,6 +96,14 @@ class ExitChannel(Input, frozen=True, gc=False):
     request_id: str = ""
 
 
+class ExportDisputeKit(Input, frozen=True, gc=False):
+    """Sign in advance what leaves a channel from another machine (M21)."""
+
+    channel_id: ChannelId
+    sealed: bool = False
+    """Sign the redemptions of the channels that pay us as well: they take no voucher any more."""
+
+
 class SendPayment(Input, frozen=True, gc=False):
     """Pay in a channel in which we are participant 0."""
 
@@ -170,6 +178,7 @@ Command = (
     | CloseChannel
     | ChallengeChannel
     | ExitChannel
+    | ExportDisputeKit
     | SendPayment
     | SendBatch
     | CreateVoucher

@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from protocols import events, virtual_events
+from protocols import events, exit_events, virtual_events
 from protocols.chain_reducers import CHAIN_REDUCERS
 from protocols.channel import POSTFUND_TURN, Channel
 from protocols.channel_reducers import CHANNEL_REDUCERS, OF_CHAIN, left, restricted, settled
@@ -189,6 +189,7 @@ _REDUCERS: dict[type[events.Event], Reducer] = {
     events.NodeCreated: _node_created,
     events.StateDigestRecorded: _nothing,
     events.RequestRecorded: _nothing,
+    exit_events.DisputeKitExported: _nothing,
     events.ChannelCreated: _channel_created,
     events.ObjectiveCreated: _objective_created,
     events.ObjectiveCranked: _objective_cranked,

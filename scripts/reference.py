@@ -25,6 +25,7 @@ from node.explain import standing, story  # noqa: E402
 from node.rpc import (  # noqa: E402
     backups,
     diff,
+    disputes,
     exits,
     explain,
     follow,
@@ -38,6 +39,7 @@ from node.rpc import (  # noqa: E402
 )
 from node.rpc.errors import all_faults  # noqa: E402
 from node.rpc.methods import DOCUMENT, METHODS, Command, Query  # noqa: E402
+from protocols import dispute_kit  # noqa: E402
 from protocols.errors import all_errors  # noqa: E402
 
 ERRORS_PAGE = ROOT / "docs" / "errors.md"
@@ -56,6 +58,8 @@ ROOMS = (
     standing,
     story,
     exits,
+    disputes,
+    dispute_kit,
     whatif,
     proofs,
 )

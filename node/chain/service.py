@@ -24,11 +24,11 @@ from node.chain.link import ChainTrouble, EndpointLink
 from node.chain.quorum import Quorum
 from node.chain.rpc_client import RECURSION_COUNT_MAX
 from node.chain.tx_inbox import TransactionInbox
-from node.chain.wire import Header
+from node.chain.wire import Header, quantity
 from node.limits import BLOCK_TIME_S
 from protocols.effects import BroadcastTransaction, ReadHoldings, SubmitTransaction
 from protocols.inputs import Input
-from protocols.types import Address, Bytes32, ChannelId
+from protocols.types import Address, Bytes32, ChannelId, to_hex
 
 if TYPE_CHECKING:
     from node.chain.log_decoder import LogDecoder
@@ -60,6 +60,16 @@ class ChainStatistics:
     """Newest block whose logs were handed over as confirmed; None before the first."""
     endpoint: str
     """The endpoint in use, without its path; empty when there is none."""
+
+
+class Funds(NamedTuple):
+    """What an account can pay for."""
+
+    balance_wei: int
+    gas_price_wei: int
+    """What endpoints suggest for a unit of gas."""
+    unmined_count: int
+    """Its transactions that wait to be mined, as far as the endpoint knows."""
 
 
 class _Loaded(NamedTuple):
@@ -162,6 +172,19 @@ class ChainService:
     def settle(self, intent_id: Bytes32) -> None:
         """The intent is over: report nothing more about it."""
         self._inbox.settle(intent_id)
+
+    async def funds(self, account: Address) -> Funds:
+        """What the account can pay for, at the newest block. Raises `EndpointDown`, `RpcError` or
+        `MalformedAnswer`; waits while no endpoint is connected."""
+        named = to_hex(account)
+        answers = [
+            await self._link.call("eth_getBalance", [named, "latest"]),
+            await self._link.call("eth_gasPrice", []),
+            await self._link.call("eth_getTransactionCount", [named, "pending"]),
+            await self._link.call("eth_getTransactionCount", [named, "latest"]),
+        ]
+        balance, price, pending, mined = (quantity(found, "funds", 256) for found in answers)
+        return Funds(balance, price, max(0, pending - mined))
 
     def read(self, effect: ReadHoldings) -> None:
         """Ask the adjudicator about a channel: answered by `ChannelRead`, among the logs."""

@@ -264,6 +264,19 @@ def _unanswerable(event: exit_events.ChallengeUnanswerable, cast: Cast) -> Telli
     )
 
 
+def _kit_exported(event: exit_events.DisputeKitExported, cast: Cast) -> Telling:
+    count = len(event.channels)
+    states = "the newest state of 1 channel" if count == 1 else f"the newest of {count} channels"
+    sealed = " It is sealed: who is paid in them takes no voucher any more." if event.sealed else ""
+    return Telling(
+        f"A dispute kit left: whoever holds it can challenge for us with {states}.{sealed}",
+        "us",
+        None,
+        None,
+        "dispute kit exported",
+    )
+
+
 def _holdings(event: events.HoldingsRead, cast: Cast) -> Telling:
     return Telling(
         f"We asked the chain: at block {event.block_num} it holds "
@@ -332,6 +345,7 @@ CHAIN_SENTENCES: dict[type[Event], Sentence] = {
     exit_events.OutcomeReclaimed: _outcome_reclaimed,
     exit_events.ChallengeExpired: _expired,
     exit_events.ChallengeUnanswerable: _unanswerable,
+    exit_events.DisputeKitExported: _kit_exported,
     events.HoldingsRead: _holdings,
     events.ChainBlockProcessed: _block,
     events.ChainReorged: _reorg,

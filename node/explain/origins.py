@@ -61,6 +61,7 @@ _COMMANDED = (
     events.RequestRecorded,
     events.ObjectiveApproved,
     ledger_events.LedgerPaymentAsked,
+    exit_events.DisputeKitExported,
 )
 _OF_THE_NODE = (
     events.NodeCreated,

@@ -16,6 +16,7 @@ from node.rpc import (
     backups,
     commands,
     diff,
+    disputes,
     exits,
     explain,
     follow,
@@ -39,6 +40,7 @@ from protocols import (
     payment_errors,
     virtual_errors,
 )
+from protocols.dispute_kit import DisputeKit
 from protocols.errors import ProtocolError
 from protocols.inputs import Input
 
@@ -307,6 +309,15 @@ QUERIES = (
         {"channel_id": _CHANNEL},
         (errors.UnknownChannel, exit_errors.NothingToLeave),
         exits.exit_plan,
+    ),
+    Query(
+        "dispute_export",
+        "All that leaves a channel alone from another machine, signed in advance: a dispute kit.",
+        disputes.DisputeExportParams,
+        DisputeKit,
+        {"channel_id": _CHANNEL, "sealed": True},
+        (errors.UnknownChannel, exit_errors.NothingToLeave, exit_errors.KitNotMade),
+        disputes.dispute_export,
     ),
     Query(
         "channel_get",

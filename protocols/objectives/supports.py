@@ -9,6 +9,8 @@ final state is concluded and never challenged with (M7).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec import Struct
 
 from protocols.adjudication import Adjudicated, exit_of
@@ -24,7 +26,7 @@ from protocols.channel import (
     own_rest,
     supported_final,
 )
-from protocols.draft import Context, Draft
+from protocols.draft import Draft
 from protocols.entities import Node
 from protocols.exit_calls import (
     challenge_call,
@@ -38,11 +40,14 @@ from protocols.objectives.states import sign
 from protocols.signed_state import SignedState
 from protocols.state import challenge_message
 from protocols.transactions import Transaction, TransactionStatus
-from protocols.types import StateHash
+from protocols.types import Address, Bytes32, Signature, StateHash
 from protocols.voucher import voucher_hash
 
 CHALLENGE, CHECKPOINT, CONCLUDE = "challenge", "checkpoint", "conclude"
 """The kinds of these transaction intents."""
+
+ForChain = Callable[[Bytes32, Signature, Address], Signature]
+"""Hash, signature and signer to the signature as the contracts take it (M9)."""
 
 
 class Support(Struct, frozen=True, gc=False):
@@ -72,11 +77,11 @@ def redeems(node: Node, channel: Channel) -> bool:
     )
 
 
-def signed_for_chain(context: Context, channel: Channel, turn: SignedTurn) -> SignedState:
+def signed_for_chain(for_chain: ForChain, channel: Channel, turn: SignedTurn) -> SignedState:
     """A state of that turn with its signatures as the contracts take them (M9)."""
     people = zip(turn.signatures, channel.fixed.participants, strict=True)
     signatures = (
-        context.for_chain(turn.state_hash, signature, who) if signature else b""
+        for_chain(turn.state_hash, signature, who) if signature else b""
         for signature, who in people
     )
     return SignedState(channel.state(turn), tuple(signatures))
@@ -84,42 +89,54 @@ def signed_for_chain(context: Context, channel: Channel, turn: SignedTurn) -> Si
 
 def newest_support(draft: Draft, channel: Channel) -> Support | None:
     """The newest state that we can have registered; a payee's redemption is signed for it."""
-    turn_num = newest_turn(draft.state.node, channel)
+    node = draft.state.node
+    if needs_redemption(node, channel):
+        postfund = channel.turn(POSTFUND_TURN)
+        assert postfund is not None, "a payee with vouchers has the postfund"
+        for_chain = draft.context.for_chain
+        proof = signed_for_chain(for_chain, channel, postfund)
+        total, signature = channel.vouchers.total, channel.vouchers.signature
+        payer = channel.fixed.participants[0]
+        voucher = for_chain(voucher_hash(channel.channel_id, total), signature, payer)
+        sign(draft, channel.channel_id, redemption(proof, total, voucher))
+        channel = draft.state.channels[channel.channel_id]
+    return held_support(node, channel, draft.context.for_chain)
+
+
+def needs_redemption(node: Node, channel: Channel) -> bool:
+    """Whether our newest state is a redemption that we have not signed yet."""
+    return (
+        channel.ledger is None
+        and redeems(node, channel)
+        and not channel.signed_by_me(REDEMPTION_TURN)
+    )
+
+
+def held_support(node: Node, channel: Channel, for_chain: ForChain) -> Support | None:
+    """The same as far as it is signed already: None for a redemption that is not."""
+    turn_num = newest_turn(node, channel)
     if turn_num < 0:
         return None
     if channel.ledger is not None:
-        return _ledgers(draft, channel)
-    if turn_num == REDEMPTION_TURN:
-        return _redemption(draft, channel)
+        return _ledgers(channel, for_chain)
     turn = channel.turn(turn_num)
-    assert turn is not None, "it is supported"
-    return Support(signed_for_chain(draft.context, channel, turn), turn.state_hash)
+    if turn is None or not turn.signatures[channel.my_index]:
+        return None
+    signed = signed_for_chain(for_chain, channel, turn)
+    if turn_num != REDEMPTION_TURN:
+        return Support(signed, turn.state_hash)
+    postfund = channel.turn(POSTFUND_TURN)
+    assert postfund is not None, "a payee with vouchers has the postfund"
+    return Support(signed, turn.state_hash, (signed_for_chain(for_chain, channel, postfund),))
 
 
-def _ledgers(draft: Draft, channel: Channel) -> Support:
+def _ledgers(channel: Channel, for_chain: ForChain) -> Support:
     ledger = channel.ledger
     assert ledger is not None
     state = ledger_state(channel.fixed, ledger.asset, ledger.current, ledger.turn_num)
     people = zip(ledger.signatures, channel.fixed.participants, strict=True)
-    signatures = tuple(
-        draft.context.for_chain(ledger.state_hash, signature, who) for signature, who in people
-    )
+    signatures = tuple(for_chain(ledger.state_hash, signature, who) for signature, who in people)
     return Support(SignedState(state, signatures), ledger.state_hash)
-
-
-def _redemption(draft: Draft, channel: Channel) -> Support:
-    context, postfund = draft.context, channel.turn(POSTFUND_TURN)
-    assert postfund is not None, "a payee with vouchers has the postfund"
-    proof = signed_for_chain(context, channel, postfund)
-    if not channel.signed_by_me(REDEMPTION_TURN):
-        total, signature = channel.vouchers.total, channel.vouchers.signature
-        payer = channel.fixed.participants[0]
-        voucher = context.for_chain(voucher_hash(channel.channel_id, total), signature, payer)
-        sign(draft, channel.channel_id, redemption(proof, total, voucher))
-        channel = draft.state.channels[channel.channel_id]
-    turn = channel.turn(REDEMPTION_TURN)
-    assert turn is not None, "we just signed it"
-    return Support(signed_for_chain(context, channel, turn), turn.state_hash, (proof,))
 
 
 # --- asking for transactions ---
@@ -167,7 +184,7 @@ def request_conclusion(draft: Draft, channel: Channel) -> None:
     """End the channel at once by its final state; a channel with holdings is paid out by it too."""
     final = supported_final(channel)
     assert final is not None, "the caller looked for it"
-    signed = signed_for_chain(draft.context, channel, final)
+    signed = signed_for_chain(draft.context.for_chain, channel, final)
     call = conclude_call if channel.virtual is not None else conclude_and_transfer_call
     request(draft, CONCLUDE, channel, call(signed), _deadline(channel))
 

@@ -1,0 +1,354 @@
+"""Running a dispute kit: the same cranks and the same chain room as a node's, and nothing else.
+
+    the kit's state -> what the chain did since -> exit every funded channel -> all of ours paid out
+
+There is no log: whatever was done is found on the chain, read from the kit's block on, so that
+whoever runs the kit may be killed and start again, with another gas key if need be. Peers do not
+exist here, and no update of a ledger is ever signed: all that is signed is signed in the kit, or
+is the redemption of its largest voucher.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+
+import trio
+from msgspec import Struct
+from msgspec.structs import replace
+
+from node.chain.errors import EndpointDown, RpcError
+from node.chain.service import ChainService
+from node.chain.wire import MalformedAnswer
+from protocols import events, inputs
+from protocols.channel import (
+    Channel,
+    funding_terms,
+    is_finalised,
+    is_withdrawn,
+    observed_adjudicated,
+)
+from protocols.crank import crank
+from protocols.crypto import Signer
+from protocols.dispute_reading import Case
+from protocols.draft import Context, Decision, Proposal
+from protocols.effects import BroadcastTransaction, Effect, ReadHoldings, SubmitTransaction
+from protocols.event import Event
+from protocols.exit_errors import GasNotFunded, KitOutdated, KitRefused, NothingToLeave
+from protocols.exit_plan import ExitPlan, PlannedStep, plan_exit
+from protocols.node_state import apply
+from protocols.objectives.base import Objective, ObjectiveType, WaitingFor, newest
+from protocols.objectives.cranks import waiting_for
+from protocols.transactions import is_pending
+from protocols.types import Address, Amount, Bytes32, ChannelId, Signature
+
+LOOK_INTERVAL_S = 0.5
+"""Seconds between two looks at what is to be done."""
+UNMINED_WAIT_S = 60.0
+"""Seconds that transactions of an earlier run, still unmined, are waited for: five of Ethereum's
+blocks. What they do need not be paid for twice."""
+ASK_PAUSE_S = 2.0
+"""Seconds until an endpoint that gave no answer is asked again."""
+
+
+class Stage(StrEnum):
+    """How far a run came."""
+
+    PLANNED = "planned"
+    """Nothing was done: it was to be shown only."""
+    WAITING = "waiting"
+    """All that is due now is done; the rest is due when the challenges' time is up."""
+    DONE = "done"
+
+
+class Sent(Struct, frozen=True, gc=False):
+    """A transaction of this run."""
+
+    kind: str
+    channel_id: ChannelId
+    status: str
+    tx_hash: bytes
+
+
+class Outcome(Struct, frozen=True, gc=False):
+    """What a run came to."""
+
+    stage: Stage
+    plan: ExitPlan
+    """As it was when the run began; its worth is the kit's own."""
+    final_s: int
+    """When the last challenge that runs ends, chain seconds; 0 if none runs."""
+    received: dict[Address, Amount]
+    """By asset, what the chain paid to the account since the kit was made, by whomever's call."""
+    transactions: list[Sent]
+
+
+class Task(Struct, frozen=True):
+    """What a run is to do, and with what."""
+
+    urls: Sequence[str]
+    secret: bytes
+    """Of the key that pays for transactions."""
+    signer: Callable[[Bytes32], Signature]
+    """Signs as the kit's account (`Case.signer`)."""
+    say: Callable[[str], None]
+    """Told what happens, a line each."""
+    dry_run: bool = False
+    waits: bool = True
+    """Whether to see to the end, or to stop when nothing is due now."""
+    confirmation_count: int | None = None
+    """In place of the kit's."""
+
+
+def _nobody_asks(proposal: Proposal) -> Decision:
+    return Decision("deny", "a dispute has no peers")
+
+
+class Dispute:
+    """One run of a kit. Its case's state is used up by it."""
+
+    def __init__(self, case: Case, task: Task) -> None:
+        self._case = case
+        self._task = task
+        self._state = case.state
+        deployment, made = case.kit.deployment, case.kit.made
+        self._context = Context(0, task.signer, case.account, 0, _nobody_asks)
+        self._now_ms = made.time_ms
+        self._payer = Signer(task.secret).address
+        depth = task.confirmation_count
+        self._chain = ChainService(
+            urls=task.urls,
+            chain_id=deployment.chain_id,
+            adjudicator=case.state.node.adjudicator,
+            secret=task.secret,
+            confirmation_count=deployment.confirmation_count if depth is None else depth,
+            submit=self._take,
+            is_known=lambda channel_id: case.state.channels.get(channel_id) is not None,
+        )
+        self._said: set[str] = set()
+
+    async def run(self) -> Outcome:
+        """Leave every channel of the kit. Raises GasNotFunded, or KitOutdated at the end."""
+        node = self._state.node
+        cursor = node.processed_block_num if node.processed_block_num >= 0 else None
+        blocks = {} if cursor is None else {cursor: node.processed_block_hash}
+        refusal: KitRefused | None = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._chain.run, cursor, blocks)
+            await self._caught_up()
+            plan, stage = self._plan(), Stage.PLANNED
+            if not self._task.dry_run:
+                try:
+                    await self._require_gas(plan)
+                    stage = await self._leave()
+                except KitRefused as error:
+                    # Carried out of the nursery by hand: it would come out wrapped in a group.
+                    refusal = error
+            nursery.cancel_scope.cancel()
+        if refusal is not None:
+            raise refusal
+        return self._outcome(stage, plan)
+
+    # --- what happens ---
+
+    async def _take(self, item: inputs.Input) -> None:
+        await trio.lowlevel.checkpoint()
+        self._feed(item)
+
+    def _feed(self, item: inputs.Input) -> None:
+        """As an engine's step, with nothing to write: no answer of ours leaves but to the chain."""
+        self._now_ms = max(self._now_ms, time.time_ns() // 1_000_000)
+        result = crank(self._state, item, replace(self._context, now_ms=self._now_ms))
+        for event in result.events:
+            apply(self._state, event, self._now_ms)
+            if isinstance(event, events.TransactionMined | events.TransactionFailed):
+                self._chain.settle(event.intent_id)
+            self._tell(event)
+        for effect in result.effects:
+            self._hand_over(effect)
+
+    def _hand_over(self, effect: Effect) -> None:
+        match effect:
+            case SubmitTransaction():
+                self._chain.request(effect)
+            case BroadcastTransaction():
+                self._chain.broadcast(effect)
+            case ReadHoldings():
+                self._chain.read(effect)
+            case _:
+                pass  # A message: there is nobody to hear it.
+
+    def _tell(self, event: Event) -> None:
+        match event:
+            case events.TransactionSubmitted():
+                sent = self._state.transactions[event.intent_id]
+                kind, channel_id = sent.kind.partition(" ")[0], sent.channel_id
+                self._task.say(f"{_short(channel_id)}: sent {kind} 0x{event.tx_hash.hex()}")
+            case events.TransactionMined(succeeded=False) | events.TransactionFailed():
+                failed = self._state.transactions[event.intent_id]
+                kind = failed.kind.partition(" ")[0]
+                self._task.say(f"{_short(failed.channel_id)}: {kind} failed: {failed.failure}")
+            case events.ChainLogObserved():
+                self._task.say(f"{_short(event.channel_id)}: {event.log_name} in the chain")
+            case _:
+                pass
+
+    def _say_troubles(self) -> None:
+        troubles = {f"{found.what}: {found.next_step}" for found in self._chain.troubles()}
+        for trouble in sorted(troubles - self._said):
+            self._task.say(trouble)
+        self._said = troubles
+
+    # --- what is to be done ---
+
+    async def _caught_up(self) -> None:
+        """All that the chain did since the kit's block is known."""
+        while True:
+            await trio.sleep(LOOK_INTERVAL_S / 10)
+            self._say_troubles()
+            processed = self._chain.statistics().processed_block_num
+            is_seen = self._chain.view_age_s(trio.current_time()) < float("inf")
+            if is_seen and processed == self._state.node.processed_block_num:
+                return
+
+    def _funded(self) -> list[Channel]:
+        return [self._state.channels[channel_id] for channel_id in self._case.funded]
+
+    def _plan(self) -> ExitPlan:
+        """The steps of all funded channels; what two of them need is made once."""
+        steps: dict[tuple[str, ChannelId], PlannedStep] = {}
+        late: list[PlannedStep] = []
+        for channel in self._funded():
+            if is_withdrawn(channel):
+                continue
+            for step in plan_exit(self._state, channel, self._now_ms // 1_000).steps:
+                if step.step in ("reclaim", "transfer"):
+                    late.append(step)
+                else:
+                    steps.setdefault((step.step, step.channel_id), step)
+        return ExitPlan((*steps.values(), *late), None)
+
+    async def _require_gas(self, plan: ExitPlan) -> None:
+        """Raise GasNotFunded unless what is due now can be paid for; say so for the rest."""
+        give_up_at = trio.current_time() + UNMINED_WAIT_S
+        while True:
+            self._say_troubles()
+            try:
+                funds = await self._chain.funds(self._payer)
+            except (EndpointDown, RpcError, MalformedAnswer):
+                await trio.sleep(ASK_PAUSE_S)
+                continue
+            if not funds.unmined_count or trio.current_time() >= give_up_at:
+                break
+            self._task.say("transactions of the gas key wait to be mined: waiting for them")
+            await trio.sleep(ASK_PAUSE_S)
+        due = sum(step.gas for step in plan.steps if step.after_s <= 0)
+        needed = due * funds.gas_price_wei
+        if funds.balance_wei < max(needed, 1 if plan.steps else 0):
+            raise GasNotFunded(self._payer, funds.balance_wei, needed)
+        total = plan.gas * funds.gas_price_wei
+        if funds.balance_wei < total:
+            self._task.say(
+                f"the gas key has {funds.balance_wei} wei, all steps need about {total}: top it up"
+            )
+
+    async def _leave(self) -> Stage:
+        """Go on until every wei of ours is in its account, or nothing is due."""
+        while True:
+            self._feed(inputs.Tick())
+            self._begin()
+            self._say_troubles()
+            stuck = {}
+            running = [channel for channel in self._funded() if not self._is_over(channel)]
+            for channel in running:
+                reason = self._why_stuck(channel)
+                if reason:
+                    stuck[channel.channel_id] = reason
+            if len(stuck) == len(running):
+                for channel_id, reason in stuck.items():
+                    raise KitOutdated(channel_id, reason)
+                return Stage.DONE
+            if not self._task.waits and self._is_idle(running):
+                return Stage.WAITING
+            await trio.sleep(LOOK_INTERVAL_S)
+
+    def _begin(self) -> None:
+        for channel_id in self._case.funded:
+            found = newest(self._state.objectives, ObjectiveType.EXIT, channel_id)
+            if found is not None and found.is_active:
+                continue
+            try:
+                self._feed(inputs.ExitChannel(channel_id))
+            except NothingToLeave:
+                continue
+
+    def _is_over(self, channel: Channel) -> bool:
+        if is_withdrawn(channel):
+            return True
+        found = newest(self._state.objectives, ObjectiveType.EXIT, channel.channel_id)
+        # Nothing is in it for us if it could not be begun.
+        return found is None or not found.is_active
+
+    def _waits(self, kind: ObjectiveType, channel_id: ChannelId) -> WaitingFor | None:
+        """What the channel's objective of that kind waits for; None if none is under way."""
+        found = newest(self._state.objectives, kind, channel_id)
+        return None if found is None or not found.is_active else self._condition(found)
+
+    def _condition(self, objective: Objective) -> WaitingFor:
+        context = replace(self._context, now_ms=self._now_ms)
+        return waiting_for(self._state, objective, context)
+
+    def _why_stuck(self, channel: Channel) -> str:
+        """Why we can do nothing more about it; empty while we can, or time will."""
+        if self._waits(ObjectiveType.CHALLENGE, channel.channel_id) == WaitingFor.KNOWN_OUTCOME:
+            return "the chain has a newer state, and it is not challenged"
+        if self._waits(ObjectiveType.WITHDRAW, channel.channel_id) == WaitingFor.KNOWN_OUTCOME:
+            return "it ended with a final state that is not in the kit"
+        return ""
+
+    def _is_idle(self, running: Sequence[Channel]) -> bool:
+        """Whether nothing is due until challenges run out."""
+        transactions = self._state.transactions
+        if any(is_pending(transactions[known]) for known in transactions):
+            return False
+        for identity in self._state.agenda.active:
+            objective = self._state.objectives[identity]
+            is_challenge = objective.objective_type == ObjectiveType.CHALLENGE
+            if is_challenge and self._condition(objective) != WaitingFor.CHALLENGE_EXPIRY:
+                return False
+        return all(
+            self._waits(ObjectiveType.WITHDRAW, channel.channel_id)
+            == WaitingFor.TARGET_FINALIZATION
+            if is_finalised(channel)
+            else self._waits(ObjectiveType.CHALLENGE, channel.channel_id)
+            == WaitingFor.CHALLENGE_EXPIRY
+            for channel in running
+        )
+
+    # --- what came of it ---
+
+    def _outcome(self, stage: Stage, plan: ExitPlan) -> Outcome:
+        received: dict[Address, Amount] = {}
+        for channel in self._funded():
+            asset = funding_terms(channel).asset
+            paid = sum(amount for who, amount in channel.withdrawn if who == self._case.account)
+            received[asset] = received.get(asset, 0) + paid
+        channels = self._state.channels
+        ends = [
+            observed_adjudicated(channels[known]).finalizes_at
+            for known in channels
+            if not is_finalised(channels[known])
+        ]
+        sent = [self._state.transactions[known] for known in self._state.transactions]
+        return Outcome(
+            stage,
+            plan,
+            max(ends, default=0),
+            received,
+            [Sent(t.kind, t.channel_id, t.status, t.tx_hash) for t in sent],
+        )
+
+
+def _short(channel_id: ChannelId) -> str:
+    return f"0x{channel_id.hex()[:8]}"

@@ -1,0 +1,241 @@
+"""Making a dispute kit from what a node holds and from what was signed for the export (M21)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from protocols.adjudication import Adjudicated
+from protocols.channel import (
+    Channel,
+    confirmed_holdings,
+    funding_terms,
+    is_finalised,
+    supported_final,
+)
+from protocols.crypto import restore_v
+from protocols.dispute_kit import (
+    KIT_FORMAT,
+    KIT_VERSION,
+    DisputeKit,
+    KitCall,
+    KitChallenge,
+    KitChannel,
+    KitDeployment,
+    KitMoment,
+    KitOnChain,
+    KitPath,
+    KitState,
+    KitVoucher,
+    KitWorth,
+    checksum_of,
+)
+from protocols.entities import Node, NodeState
+from protocols.errors import TooManyEndings
+from protocols.exit_calls import (
+    challenge_call,
+    checkpoint_call,
+    conclude_and_transfer_call,
+    conclude_call,
+)
+from protocols.exit_events import DisputeKitExported
+from protocols.exit_value import exit_value, material_of
+from protocols.objectives.dispute_export import kit_members, needs_challenge
+from protocols.objectives.supports import (
+    Support,
+    held_support,
+    needs_redemption,
+    signed_for_chain,
+)
+from protocols.outcome import destination_of
+from protocols.signed_state import SignedState
+from protocols.types import (
+    Bytes32,
+    ChannelId,
+    Signature,
+    StateHash,
+    checksum_address,
+    to_hex,
+)
+from protocols.voucher import voucher_hash
+
+
+class Exported(Struct, frozen=True, gc=False):
+    """The export as it was recorded, and the rules of the node that a kit's reader goes by."""
+
+    event: DisputeKitExported
+    log_seq: int
+    log_hash: Bytes32
+    time_ms: int
+    confirmation_count: int
+
+
+def make_kit(state: NodeState, exported: Exported) -> DisputeKit | None:
+    """The kit; None if the node went on since the export, so that more would have to be signed."""
+    node, event = state.node, exported.event
+    channel = state.channels[event.channel_id]
+    members = kit_members(state, channel)
+    signed = {
+        channel_id: (state_hash, signature)
+        for channel_id, state_hash, signature in zip(
+            event.channels, event.state_hashes, event.signatures, strict=True
+        )
+    }
+    channels = []
+    for member in members:
+        made = _channel(node, member, signed)
+        if made is None:
+            return None
+        channels.append(made)
+    needing = [m for m in members if needs_challenge(m) and needs_redemption(node, m)]
+    if event.sealed and needing:
+        return None
+    kit = DisputeKit(
+        KIT_FORMAT,
+        KIT_VERSION,
+        to_hex(channel.channel_id),
+        checksum_address(node.address),
+        to_hex(destination_of(node.address)),
+        event.sealed,
+        bool(needing),
+        _deployment(node, exported.confirmation_count),
+        _moment(node, exported),
+        _worth(node, members),
+        channels,
+    )
+    return replace(kit, checksum=checksum_of(kit))
+
+
+def _deployment(node: Node, confirmation_count: int) -> KitDeployment:
+    return KitDeployment(
+        node.chain_id,
+        checksum_address(node.adjudicator),
+        checksum_address(node.virtual_payment_app),
+        checksum_address(node.consensus_app),
+        confirmation_count,
+    )
+
+
+def _moment(node: Node, exported: Exported) -> KitMoment:
+    return KitMoment(
+        exported.time_ms,
+        node.processed_block_num,
+        to_hex(node.processed_block_hash),
+        node.processed_block_time_s,
+        exported.log_seq,
+        to_hex(exported.log_hash),
+    )
+
+
+def _worth(node: Node, members: Sequence[Channel]) -> list[KitWorth] | None:
+    materials = [material_of(m, node.virtual_payment_app) for m in members if m.turns]
+    try:
+        found = exit_value(node.address, materials)
+    except TooManyEndings:
+        return None
+    return [KitWorth(checksum_address(asset), str(found[asset])) for asset in sorted(found)]
+
+
+def _channel(
+    node: Node, channel: Channel, signed: Mapping[ChannelId, tuple[StateHash, Signature]]
+) -> KitChannel | None:
+    held = held_support(node, channel, restore_v) if needs_challenge(channel) else None
+    challenge = None
+    if held is not None:
+        state_hash, signature = signed.get(channel.channel_id, (b"", b""))
+        if state_hash != held.state_hash:
+            return None
+        turn_num = held.candidate.state.turn_num
+        challenge = KitChallenge(turn_num, to_hex(state_hash), to_hex(signature))
+    fixed = channel.fixed
+    return KitChannel(
+        to_hex(channel.channel_id),
+        [checksum_address(who) for who in fixed.participants],
+        str(fixed.channel_nonce),
+        checksum_address(fixed.app_definition),
+        fixed.challenge_duration,
+        [_state(found) for found in _states(node, channel)],
+        _voucher(channel),
+        _path(channel),
+        challenge,
+        _on_chain(channel),
+        calls_of(channel, held, None if challenge is None else signature),
+    )
+
+
+def _states(node: Node, channel: Channel) -> list[SignedState]:
+    """All that is known of its states; of a ledger what was agreed last as well, once."""
+    found = {turn.turn_num: signed_for_chain(restore_v, channel, turn) for turn in channel.turns}
+    if channel.ledger is not None:
+        agreed = held_support(node, channel, restore_v)
+        assert agreed is not None, "a ledger has an agreed state"
+        found[agreed.candidate.state.turn_num] = agreed.candidate
+    return [found[turn_num] for turn_num in sorted(found)]
+
+
+def _state(signed: SignedState) -> KitState:
+    encoded = signed.state.encode()
+    return KitState(
+        signed.state.turn_num,
+        signed.state.is_final,
+        to_hex(signed.state.state_hash()),
+        to_hex(encoded),
+        [to_hex(signature) for signature in signed.signatures],
+    )
+
+
+def _voucher(channel: Channel) -> KitVoucher | None:
+    vouchers = channel.vouchers
+    if not vouchers.total or not vouchers.signature:
+        return None
+    payer = channel.fixed.participants[0]
+    hashed = voucher_hash(channel.channel_id, vouchers.total)
+    signature = restore_v(hashed, vouchers.signature, payer)
+    return KitVoucher(str(vouchers.total), to_hex(signature))
+
+
+def _path(channel: Channel) -> KitPath | None:
+    virtual = channel.virtual
+    if virtual is None:
+        return None
+    ledgers = to_hex(virtual.left_ledger), to_hex(virtual.right_ledger)
+    return KitPath(*ledgers, [str(fee) for fee in virtual.fees])
+
+
+def _on_chain(channel: Channel) -> KitOnChain:
+    known = channel.adjudicated or Adjudicated()
+    held = confirmed_holdings(channel, funding_terms(channel).asset)
+    return KitOnChain(
+        str(channel.chain_status),
+        str(held),
+        known.turn_num,
+        known.finalizes_at,
+        to_hex(known.state_hash),
+        to_hex(known.first_outcome),
+        to_hex(known.outcome),
+    )
+
+
+def calls_of(channel: Channel, held: Support | None, wish: Signature | None) -> list[KitCall]:
+    """What could be called for the channel by who holds its states and that challenger signature.
+
+    What is reclaimed and transferred later follows from what the chain says then.
+    """
+    if is_finalised(channel):
+        return []
+    final = supported_final(channel)
+    if final is not None:
+        signed = signed_for_chain(restore_v, channel, final)
+        if channel.virtual is not None:
+            return [KitCall("conclude", to_hex(conclude_call(signed)))]
+        return [KitCall("conclude_and_transfer", to_hex(conclude_and_transfer_call(signed)))]
+    if held is None or wish is None:
+        return []
+    challenge = challenge_call(held.candidate, held.proof, wish)
+    found = [KitCall("challenge", to_hex(challenge))]
+    if channel.ledger is not None:
+        checkpoint = checkpoint_call(held.candidate, held.proof)
+        found.append(KitCall("checkpoint", to_hex(checkpoint)))
+    return found

@@ -1,0 +1,155 @@
+"""A kit that is run by a stranger brings what the exporter's material is worth, to the unit."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from protocols import inputs
+from protocols.channel import REDEMPTION_TURN
+from protocols.dispute_kit import DisputeKit
+from protocols.dispute_reading import read_kit
+from protocols.exit_errors import KeyNotOfKit, KitDamaged, KitNeedsKey
+from protocols.types import ChannelId
+from tests.support.actors import ALICE, BOB
+from tests.support.builders import CHANNEL, DEPOSIT
+from tests.support.exit_rig import challenge_with_turn, exit_value_of, paid_to
+from tests.support.exit_web import ExitWeb
+from tests.support.kit_rig import again, export, run, stranger
+from tests.support.ledger_rig import LEDGER, opened_ledger
+from tests.support.network import Network, opened, pay
+from tests.support.web import BALANCE
+
+PAID, AMOUNT, FEES = 300, 1_000, 3
+
+
+def paid_network(amount: int = 30) -> Network:
+    network = opened(depth=2)
+    pay(network, amount, 1)
+    network.settle()
+    return network
+
+
+def worth_of(kit: DisputeKit) -> int:
+    assert kit.worth is not None
+    return sum(int(found.amount) for found in kit.worth)
+
+
+def test_a_payers_kit_brings_back_what_nobody_redeems() -> None:
+    network = paid_network()
+    kit = export(network.alice, CHANNEL)
+    assert not kit.needs_key
+    assert worth_of(kit) == DEPOSIT - 30
+    assert run(network.chain, stranger(network.alice, kit)) == DEPOSIT
+
+
+def test_a_sealed_payees_kit_redeems_with_no_key() -> None:
+    network = paid_network()
+    kit = export(network.bob, CHANNEL, sealed=True)
+    assert not kit.needs_key
+    assert network.bob.channel().signed_by_me(REDEMPTION_TURN)
+    assert run(network.chain, stranger(network.bob, kit)) == worth_of(kit) == 30
+
+
+def test_a_payees_kit_that_is_not_sealed_wants_the_right_key() -> None:
+    network = paid_network()
+    kit = export(network.bob, CHANNEL)
+    assert kit.needs_key
+    assert not network.bob.channel().signed_by_me(REDEMPTION_TURN)
+    with pytest.raises(KitNeedsKey):
+        stranger(network.bob, kit)
+    with pytest.raises(KeyNotOfKit):
+        stranger(network.bob, kit, ALICE.signer)
+    assert run(network.chain, stranger(network.bob, kit, BOB.signer)) == worth_of(kit) == 30
+
+
+def test_a_kit_that_holds_the_final_state_concludes() -> None:
+    network = paid_network()
+    network.bob.feed(inputs.CloseChannel(CHANNEL))
+    # All signed the final state, and nobody has put it on chain yet.
+    while network.waiting(network.alice) or network.waiting(network.bob):
+        for node in (network.alice, network.bob):
+            while network.waiting(node):
+                network.deliver(node)
+                network.acknowledge(network.other(node))
+    kit = export(network.bob, CHANNEL)
+    assert [call.call for call in kit.channels[0].calls] == ["conclude_and_transfer"]
+    for node in (network.alice, network.bob):
+        node.submissions.clear()
+    assert run(network.chain, stranger(network.bob, kit)) == 30
+
+
+def test_a_ledgers_kit_answers_a_stale_challenge_of_the_other_side() -> None:
+    network = opened_ledger()
+    network.alice.feed(inputs.PayLedger(LEDGER, 200, "r1"))
+    network.settle()
+    kit = export(network.bob, LEDGER)
+    who = stranger(network.bob, kit)
+    challenge_with_turn(network, network.alice, LEDGER, 1)
+    assert run(network.chain, who) == worth_of(kit) == 700
+
+
+def roots(web: ExitWeb, place: int) -> list[ChannelId]:
+    return web.ledgers[max(0, place - 1) : place + 1]
+
+
+@pytest.mark.parametrize("place", range(4), ids=["payer", "first hub", "second hub", "payee"])
+def test_the_kit_of_each_role_of_a_path_brings_its_exit_value(place: int) -> None:
+    web = ExitWeb(2)
+    channel_id = web.opened(PAID, AMOUNT)
+    node = web.row[place]
+    worth = exit_value_of(node)
+    kit = export(node, channel_id, sealed=True)
+    assert worth_of(kit) == worth
+    unredeemed = PAID if place == 0 else 0
+    got = run(web.chain, stranger(node, kit))
+    assert got == worth + unredeemed
+    assert got == (BALANCE - FEES, 2 * BALANCE + 1, 2 * BALANCE + 2, BALANCE + PAID)[place]
+    assert paid_to(web, node) == got
+
+
+@pytest.mark.parametrize("place", range(4), ids=["payer", "first hub", "second hub", "payee"])
+def test_a_ledgers_kit_brings_what_it_guarantees_as_well(place: int) -> None:
+    web = ExitWeb(2)
+    web.opened(PAID, AMOUNT)
+    web.open(AMOUNT, entropy=b"next")
+    web.settle()
+    node = web.row[place]
+    (ledger_id, *_) = roots(web, place)
+    kit = export(node, ledger_id, sealed=True)
+    assert run(web.chain, stranger(node, kit)) >= worth_of(kit)
+
+
+def test_an_older_kit_brings_what_is_on_chain_when_it_is_outranked() -> None:
+    network = opened_ledger()
+    old = export(network.bob, LEDGER)
+    network.alice.feed(inputs.PayLedger(LEDGER, 200, "r1"))
+    network.settle()
+    new = export(network.alice, LEDGER)
+    theirs = stranger(network.alice, new)
+    who = stranger(network.bob, old)
+    who.feed(inputs.ExitChannel(LEDGER))
+    assert run(network.chain, theirs) == 800
+    assert run(network.chain, who) == 700
+
+
+# --- damage ---
+
+
+def test_what_was_changed_is_found_behind_the_checksum() -> None:
+    network = paid_network()
+    kit = export(network.bob, CHANNEL, sealed=True)
+    channel = kit.channels[0]
+    assert channel.voucher is not None
+    more = replace(channel, voucher=replace(channel.voucher, amount="31"))
+    with pytest.raises(KitDamaged, match="voucher"):
+        read_kit(again(replace(kit, channels=[more])))
+    fewer = replace(channel, states=channel.states[:-1])
+    with pytest.raises(KitDamaged):
+        read_kit(again(replace(kit, channels=[fewer])))
+    with pytest.raises(KitDamaged, match="worth"):
+        read_kit(again(replace(kit, worth=[replace(kit.worth[0], amount="31")])))
+    with pytest.raises(KitDamaged, match="destination"):
+        read_kit(again(replace(kit, destination="0x" + "00" * 32)))
+    with pytest.raises(KitDamaged, match="calls"):
+        read_kit(again(replace(kit, channels=[replace(channel, calls=[])])))

@@ -1,0 +1,107 @@
+"""Dispute kits over the pure core: exported by one node, run by a stranger who has nothing else."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from protocols import inputs
+from protocols.channel import is_withdrawn
+from protocols.crypto import Signer
+from protocols.dispute_kit import DisputeKit, checksum_of, decode_kit, encode_kit
+from protocols.dispute_making import Exported, make_kit
+from protocols.dispute_reading import Case, read_kit
+from protocols.draft import Context
+from protocols.exit_errors import LeavingRefused
+from protocols.exit_events import DisputeKitExported
+from protocols.types import ChannelId
+from tests.support.actors import Actor
+from tests.support.builders import DURATION_S
+from tests.support.model_chain import ModelChain
+from tests.support.network import CoreNode
+
+STEP_COUNT_MAX = 200
+
+
+def export(node: CoreNode, channel_id: ChannelId, *, sealed: bool = False) -> DisputeKit:
+    """The kit, through the bytes of its file."""
+    result = node.feed(inputs.ExportDisputeKit(channel_id, sealed))
+    event = result.events[-1]
+    assert isinstance(event, DisputeKitExported)
+    exported = Exported(event, len(node.log) - 1, b"\x07" * 32, node.now_ms, 2)
+    kit = make_kit(node.state, exported)
+    assert kit is not None
+    return decode_kit(encode_kit(kit))
+
+
+def again(kit: DisputeKit) -> DisputeKit:
+    """The kit with a checksum that fits what was changed in it."""
+    return replace(kit, checksum=checksum_of(kit))
+
+
+class Stranger(CoreNode):
+    """Who runs a kit: nothing but what is in it, and maybe the account's key."""
+
+    def __init__(self, actor: Actor, case: Case, key: Signer | None = None) -> None:
+        super().__init__(actor)
+        self.case = case
+        self.state = case.state
+        self._sign = case.signer(key)
+
+    def context(self) -> Context:
+        """What a crank is told now: whoever runs it signs nothing that the kit does not hold."""
+        return replace(super().context(), signer=self._sign)
+
+
+def stranger(owner: CoreNode, kit: DisputeKit, key: Signer | None = None) -> Stranger:
+    """The owner is gone; somebody else has the kit."""
+    found = Stranger(owner.actor, read_kit(kit), key)
+    found.now_ms = owner.now_ms
+    return found
+
+
+def run(chain: ModelChain, who: Stranger) -> int:
+    """The kit is run to its end on that chain, all alone; what it brought, smallest unit.
+
+    The chain's facts since the kit was made are the first that it hears.
+    """
+    address = who.actor.address
+    before = chain.paid.get(address, 0)
+    stood: set[ChannelId] = set()
+    for _ in range(STEP_COUNT_MAX):
+        for channel_id in who.case.funded:
+            try:
+                who.feed(inputs.ExitChannel(channel_id))
+            except LeavingRefused:
+                assert is_withdrawn(who.channel(channel_id))
+        if all(is_withdrawn(who.channel(known)) for known in who.case.funded):
+            return chain.paid.get(address, 0) - before
+        _step(chain, who)
+        kept = chain.disputes.kept
+        running = {known for known in kept if kept[known].finalizes_at > chain.time_s}
+        if running - stood:
+            for _ in range(4):
+                _step(chain, who)
+            stood |= running
+            chain.pass_time(DURATION_S)
+    raise AssertionError("it never came to its end")
+
+
+def _step(chain: ModelChain, who: Stranger) -> None:
+    _orders(chain, who)
+    chain.mine()
+    feed = chain.feeds[who.actor.address]
+    while feed:
+        who.feed(feed.pop(0))
+        _orders(chain, who)
+    who.now_ms += 10_000
+    who.feed(inputs.Tick())
+    _orders(chain, who)
+
+
+def _orders(chain: ModelChain, who: Stranger) -> None:
+    orders, who.submissions = who.submissions, []
+    for order in orders:
+        chain.sign(who.actor.address, order)
+    broadcasts, who.broadcasts = who.broadcasts, []
+    for signed in broadcasts:
+        chain.broadcast(signed)
