@@ -127,6 +127,8 @@ class Dispute:
             is_known=lambda channel_id: case.state.channels.get(channel_id) is not None,
         )
         self._said: set[str] = set()
+        self._held: list[Effect] | None = []
+        """What the past would have us do, until all of it is known; None from then on."""
 
     async def run(self) -> Outcome:
         """Leave every channel of the kit. Raises GasNotFunded, or KitOutdated at the end."""
@@ -141,6 +143,7 @@ class Dispute:
             if not self._task.dry_run:
                 try:
                     await self._require_gas(plan)
+                    self._let_go()
                     stage = await self._leave()
                 except KitRefused as error:
                     # Carried out of the nursery by hand: it would come out wrapped in a group.
@@ -168,7 +171,17 @@ class Dispute:
         for effect in result.effects:
             self._hand_over(effect)
 
+    def _let_go(self) -> None:
+        """From here on transactions leave. One that the past called for and that is of no use any
+        more is refused by its simulation."""
+        held, self._held = self._held or [], None
+        for effect in held:
+            self._hand_over(effect)
+
     def _hand_over(self, effect: Effect) -> None:
+        if self._held is not None:
+            self._held.append(effect)
+            return
         match effect:
             case SubmitTransaction():
                 self._chain.request(effect)
@@ -185,10 +198,14 @@ class Dispute:
                 sent = self._state.transactions[event.intent_id]
                 kind, channel_id = sent.kind.partition(" ")[0], sent.channel_id
                 self._task.say(f"{_short(channel_id)}: sent {kind} 0x{event.tx_hash.hex()}")
-            case events.TransactionMined(succeeded=False) | events.TransactionFailed():
+            case events.TransactionMined(succeeded=False):
                 failed = self._state.transactions[event.intent_id]
                 kind = failed.kind.partition(" ")[0]
                 self._task.say(f"{_short(failed.channel_id)}: {kind} failed: {failed.failure}")
+            case events.TransactionFailed():
+                failed = self._state.transactions[event.intent_id]
+                kind = failed.kind.partition(" ")[0]
+                self._task.say(f"{_short(failed.channel_id)}: no {kind} now: {failed.failure}")
             case events.ChainLogObserved():
                 self._task.say(f"{_short(event.channel_id)}: {event.log_name} in the chain")
             case _:
@@ -340,7 +357,8 @@ class Dispute:
             for known in channels
             if not is_finalised(channels[known])
         ]
-        sent = [self._state.transactions[known] for known in self._state.transactions]
+        known_of = self._state.transactions
+        sent = [known_of[known] for known in known_of if known_of[known].tx_hash]
         return Outcome(
             stage,
             plan,

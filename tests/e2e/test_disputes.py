@@ -1,0 +1,183 @@
+"""A stranger's laptop: the nodes are gone with all they had, and a dispute kit wins alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from node.cli.demo_nodes import is_open
+from node.cli.demo_report import DemoPlan
+from node.cli.demo_virtual import open_ledgers
+from node.cli.options import NATIVE
+from tests.e2e.test_exits import (
+    AMOUNT,
+    DURATION_S,
+    FEE,
+    challenge_with_old_state,
+    free_in_ledgers,
+    paid_ledger,
+    pay,
+    running_row,
+)
+from tests.support.daemons import Network, open_channel, running_network, wait_until
+from tests.support.e2e_rig import until
+from tests.support.laptop import Laptop, ended, export, lose, received, wealth
+from tests.support.warm_python import WarmPython, begun_by
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def network(python: WarmPython, tmp_path: Path) -> Iterator[Network]:
+    with begun_by(python, running_network(tmp_path)) as running:
+        yield running
+
+
+@pytest.fixture
+def laptop(network: Network, tmp_path: Path) -> Laptop:
+    found = Laptop(tmp_path / "laptop", network.chain, DURATION_S)
+    found.fund()
+    return found
+
+
+def worth(kit: dict[str, Any]) -> int:
+    (found,) = kit["worth"]
+    return int(found["amount"])
+
+
+def test_a_payers_kit_brings_back_her_deposit(
+    network: Network, laptop: Laptop, tmp_path: Path
+) -> None:
+    alice, bob = network.nodes
+    channel_id = open_channel(alice, bob)
+    deposit = int(network.channel(alice, channel_id)["deposit"])
+    paid = pay(alice, channel_id, 3)
+    kit = export(alice, channel_id, tmp_path / "kit.json")
+    assert worth(kit) == deposit - paid
+    lose(alice)
+    lose(bob)
+    before = wealth(network.chain, alice.address)
+    document = laptop.finish(laptop.launch(tmp_path / "kit.json"), 1)
+    # Nobody was there to redeem: she loses at worst what she paid.
+    assert received(document) == deposit
+    assert wealth(network.chain, alice.address) == before + deposit
+
+
+def test_a_payees_sealed_kit_needs_no_key_and_takes_no_voucher_any_more(
+    network: Network, laptop: Laptop, tmp_path: Path
+) -> None:
+    alice, bob = network.nodes
+    channel_id = open_channel(alice, bob)
+    paid = pay(alice, channel_id, 3)
+    kit = export(bob, channel_id, tmp_path / "kit.json", "--sealed")
+    assert (worth(kit), kit["needs_key"]) == (paid, False)
+    sent = alice.call("payment_send", channel_id=channel_id, amount="5")
+    until("it was refused", lambda: int(network.channel(bob, channel_id)["paid"]) == paid)
+    assert not sent["receipted"]
+    lose(alice)
+    lose(bob)
+    before = wealth(network.chain, bob.address)
+    document = laptop.finish(laptop.launch(tmp_path / "kit.json"), 1)
+    assert received(document) == paid
+    assert wealth(network.chain, bob.address) == before + paid
+
+
+def test_a_payees_kit_that_is_not_sealed_runs_with_its_key(
+    network: Network, laptop: Laptop, tmp_path: Path
+) -> None:
+    alice, bob = network.nodes
+    channel_id = open_channel(alice, bob)
+    paid = pay(alice, channel_id, 4)
+    path = tmp_path / "kit.json"
+    assert export(bob, channel_id, path)["needs_key"]
+    password = (bob.directory.parent / "password").read_text().strip()
+    keystore = tmp_path / "bob.keystore"
+    keystore.write_text((bob.directory / "keystore.json").read_text())
+    lose(alice)
+    lose(bob)
+    assert error_of(laptop, path) == "KIT_NEEDS_KEY"
+    before = wealth(network.chain, bob.address)
+    child = laptop.launch(path, "--channel-key", str(keystore), TALLY_PASSWORD=password)
+    assert received(laptop.finish(child, 1)) == paid
+    assert wealth(network.chain, bob.address) == before + paid
+
+
+def test_a_ledgers_kit_wins_against_a_stale_challenge_though_killed_midway(
+    network: Network, laptop: Laptop, tmp_path: Path
+) -> None:
+    alice, bob = network.nodes
+    ledger_id = paid_ledger(network)
+    path = tmp_path / "kit.json"
+    assert worth(export(bob, ledger_id, path)) == 3_700
+    before = wealth(network.chain, bob.address)
+    lose(bob)
+    # alice goes back to what was before she paid, and is gone too.
+    challenge_with_old_state(network, alice, ledger_id)
+    lose(alice)
+    first = laptop.launch(path)
+    wait_until("our state stands", lambda: len(laptop.challenges()) >= 2)
+    first.kill()
+    # Run again while it waits, when everything is due, and when everything is done.
+    code, text = ended(laptop.launch(path, "--no-wait"))
+    assert (code, json.loads(text)["stage"]) == (0, "waiting")
+    laptop.pass_time()
+    assert received(laptop.finish(laptop.launch(path), 0)) == 3_700
+    again = laptop.finish(laptop.launch(path), 0)
+    assert (received(again), again["transactions"]) == (3_700, [])
+    assert wealth(network.chain, bob.address) == before + 3_700
+
+
+@pytest.mark.parametrize("place", range(4), ids=["payer", "first hub", "second hub", "payee"])
+def test_the_kit_of_each_role_of_a_path_brings_its_exit_value(
+    python: WarmPython, tmp_path: Path, place: int
+) -> None:
+    with begun_by(python, running_row(tmp_path)) as (chain, nodes):
+        laptop = Laptop(tmp_path / "laptop", chain, DURATION_S)
+        laptop.fund()
+        open_ledgers(nodes, DemoPlan(channel_count=2), NATIVE)
+        path = [node.address for node in nodes[1:]]
+        terms = {"path": path, "amount": str(AMOUNT), "fee_max": str(2 * FEE)}
+        channel_id = str(nodes[0].call("channel_open", **terms)["channel_id"])
+        for node in nodes:
+            until(f"{node.name} has it open", partial(is_open, node, channel_id))
+        paid = pay(nodes[0], channel_id, 5)
+        node, file = nodes[place], tmp_path / "kit.json"
+        gains = (AMOUNT - paid, AMOUNT, AMOUNT, paid)[place]
+        expected = free_in_ledgers(node) + gains
+        kit = export(node, channel_id, file, "--sealed")
+        assert worth(kit) == expected
+        for other in nodes:
+            lose(other)
+        before = wealth(chain, node.address)
+        count = len(kit["channels"])
+        document = laptop.finish(laptop.launch(file), count)
+        # Nobody was there to redeem against the payer: what she paid came back to her.
+        expected += paid if place == 0 else 0
+        assert received(document) == expected
+        assert wealth(chain, node.address) == before + expected
+
+
+def test_what_keeps_a_kit_from_being_run_is_said_by_name(network: Network, tmp_path: Path) -> None:
+    alice, bob = network.nodes
+    channel_id = open_channel(alice, bob)
+    path = tmp_path / "kit.json"
+    kit = export(alice, channel_id, path)
+    poor = Laptop(tmp_path / "poor", network.chain, DURATION_S)
+    assert error_of(poor, path) == "GAS_NOT_FUNDED"
+    damaged = tmp_path / "damaged.json"
+    damaged.write_text(path.read_text().replace(kit["account"], kit["deployment"]["adjudicator"]))
+    assert error_of(poor, damaged) == "KIT_DAMAGED"
+    plan = json.loads(ended(poor.launch(path, "--dry-run"))[1])
+    assert [step["step"] for step in plan["steps"]] == ["challenge", "transfer"]
+    assert network.channel(alice, channel_id)["status"] == "open"
+
+
+def error_of(laptop: Laptop, kit: Path, *options: str) -> str:
+    code, text = ended(laptop.launch(kit, *options))
+    assert code == 1
+    return str(json.loads(text)["error"]["name"])

@@ -1,0 +1,109 @@
+"""Running a kit in this process, on a real chain: what it does, and what it leaves undone."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from node.deployment import fund
+from node.dispute_run import Dispute, Outcome, Stage, Task
+from protocols.crypto import Signer
+from protocols.dispute_kit import decode_kit
+from protocols.dispute_reading import Case, read_kit
+from protocols.exit_errors import GasNotFunded, KitOutdated
+from protocols.types import checksum_address
+from tests.e2e.test_exits import (
+    challenge_with_old_state,
+    is_answered,
+    paid_ledger,
+)
+from tests.support.daemons import Network, running_network
+from tests.support.e2e_rig import until
+from tests.support.laptop import export
+from tests.support.warm_python import WarmPython, begun_by, started_by
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def network(python: WarmPython, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    with (
+        started_by(python),
+        begun_by(python, running_network(tmp_path_factory.mktemp("dispute"))) as running,
+    ):
+        yield running
+
+
+def case_of(path: Path) -> Case:
+    return read_kit(decode_kit(path.read_bytes()))
+
+
+def task(network: Network, case: Case, said: list[str], **changes: object) -> Task:
+    secret = secrets.token_bytes(32)
+    given = {"dry_run": False, "waits": False, **changes}
+    funded = given.pop("funded", True)
+    if funded:
+        fund(network.chain.deployment, checksum_address(Signer(secret).address), 10**18)
+    return Task([network.chain.url], secret, case.signer(None), said.append, **given)
+
+
+async def run(network: Network, path: Path, said: list[str], **changes: object) -> Outcome:
+    case = case_of(path)
+    return await Dispute(case, task(network, case, said, **changes)).run()
+
+
+async def test_a_plan_is_made_of_what_the_chain_did_since_and_nothing_is_done(
+    network: Network, tmp_path: Path
+) -> None:
+    ledger_id = paid_ledger(network)
+    path = tmp_path / "kit.json"
+    export(network.bob, ledger_id, path)
+    said: list[str] = []
+    planned = await run(network, path, said, dry_run=True, funded=False)
+    assert planned.stage == Stage.PLANNED
+    assert [step.step for step in planned.plan.steps] == ["challenge", "transfer"]
+    assert planned.transactions == []
+    with pytest.raises(GasNotFunded):
+        await run(network, path, said, funded=False)
+    # bob answers while he is there; who runs his kit later finds that in the chain.
+    challenge_with_old_state(network, network.alice, ledger_id)
+    until("bob answered", lambda: is_answered(network.bob, ledger_id))
+    planned = await run(network, path, said, dry_run=True, funded=False)
+    assert [step.step for step in planned.plan.steps] == ["challenge", "transfer"]
+    assert planned.transactions == []
+
+
+async def test_without_waiting_it_stops_when_nothing_is_due(
+    network: Network, tmp_path: Path
+) -> None:
+    ledger_id = paid_ledger(network)
+    path = tmp_path / "kit.json"
+    export(network.bob, ledger_id, path)
+    said: list[str] = []
+    found = await run(network, path, said)
+    assert (found.stage, [sent.kind for sent in found.transactions]) == (
+        Stage.WAITING,
+        ["challenge"],
+    )
+    assert found.final_s > 0
+    assert any("ChallengeRegistered" in line for line in said)
+    # Another key, and nothing is made twice.
+    again = await run(network, path, said)
+    assert (again.stage, again.transactions) == (Stage.WAITING, [])
+
+
+async def test_a_kit_that_the_chain_outranks_says_so(network: Network, tmp_path: Path) -> None:
+    ledger_id = paid_ledger(network)
+    path = tmp_path / "kit.json"
+    export(network.bob, ledger_id, path)
+    assert json.loads(path.read_text())["channel_id"] == ledger_id
+    network.alice.call("ledger_pay", channel_id=ledger_id, amount="50", until="agreed")
+    # The answer to a stale challenge brings the newer state to the chain, and bob goes on.
+    challenge_with_old_state(network, network.alice, ledger_id)
+    until("bob answered", lambda: is_answered(network.bob, ledger_id))
+    with pytest.raises(KitOutdated, match="newer state"):
+        await run(network, path, [])
