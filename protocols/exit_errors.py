@@ -38,7 +38,7 @@ class KitRefused(ProtocolError):
 class KitDamaged(KitRefused):
     """What the file says contradicts itself, or is no dispute kit at all."""
 
-    code = 1803
+    code = 1901
     next_step = "use another copy of the file, or export it again from the node"
     template = "the dispute kit is damaged at {what}: {reason}"
     what: str
@@ -49,7 +49,7 @@ class KitDamaged(KitRefused):
 class KitTooNew(KitRefused):
     """A later release wrote it in a form that this one does not know."""
 
-    code = 1804
+    code = 1902
     next_step = "install the release that wrote it, or a later one"
     template = "the dispute kit is of version {version}, this release reads up to {known}"
     version: int
@@ -60,7 +60,7 @@ class KitTooNew(KitRefused):
 class KitNeedsKey(KitRefused):
     """A payee's kit that was not sealed: its redemption has to be signed when it runs (M21)."""
 
-    code = 1805
+    code = 1903
     next_step = "name the key of the kit's account with --channel-key, or export the kit --sealed"
     template = "the channel key of {account} is needed to redeem in channel {channel_id}"
     account: bytes
@@ -71,7 +71,7 @@ class KitNeedsKey(KitRefused):
 class KeyNotOfKit(KitRefused):
     """The channel key that was given is another account's."""
 
-    code = 1806
+    code = 1904
     next_step = "name the keystore of the node that exported the kit"
     template = "the kit is of account {account}, the channel key is that of {given}"
     account: bytes
@@ -82,7 +82,7 @@ class KeyNotOfKit(KitRefused):
 class KitOutdated(KitRefused):
     """The chain knows a state that was signed after the kit was made: the kit's is refused."""
 
-    code = 1807
+    code = 1905
     next_step = "use the newest kit, or a backup of the node's log"
     template = "channel {channel_id} went on after the kit was made: {reason}"
     channel_id: bytes
@@ -93,7 +93,7 @@ class KitOutdated(KitRefused):
 class KitNotMade(KitRefused):
     """The channel moved on while its kit was made, again and again."""
 
-    code = 1808
+    code = 1906
     retry_safe = True
     next_step = "export it again in a moment"
     template = "channel {channel_id} changes too often to be exported just now"
@@ -104,7 +104,7 @@ class KitNotMade(KitRefused):
 class GasNotFunded(KitRefused):
     """The key that pays for transactions cannot pay for those that are due now."""
 
-    code = 1809
+    code = 1907
     retry_safe = True
     next_step = "send it some, or name another key with --key"
     template = "{account} has {balance} wei, and what is due now needs about {needed}"

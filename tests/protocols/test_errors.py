@@ -59,6 +59,7 @@ def test_every_code_is_used_once_and_lies_in_the_range_of_its_family() -> None:
         "VirtualRefused": 16,
         "MomentRefused": 17,
         "LeavingRefused": 18,
+        "KitRefused": 19,
     }
     for error in ERRORS.values():
         assert error.code // 100 == families[error.__mro__[1].__name__], error

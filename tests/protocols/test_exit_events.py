@@ -4,6 +4,7 @@ from protocols.events import EVENTS, json_payload
 from protocols.exit_events import (
     ChallengeExpired,
     ChallengeUnanswerable,
+    DisputeKitExported,
     OutcomePaid,
     OutcomeReclaimed,
 )
@@ -15,7 +16,13 @@ CHANNEL, TX = b"\xc1" * 32, b"\x0a" * 32
 def test_their_names_are_recorded_for_ever() -> None:
     assert {
         kind.NAME: kind
-        for kind in (OutcomePaid, OutcomeReclaimed, ChallengeExpired, ChallengeUnanswerable)
+        for kind in (
+            OutcomePaid,
+            OutcomeReclaimed,
+            ChallengeExpired,
+            ChallengeUnanswerable,
+            DisputeKitExported,
+        )
     } == {
         name: EVENTS[name]
         for name in (
@@ -23,6 +30,7 @@ def test_their_names_are_recorded_for_ever() -> None:
             "outcome-reclaimed",
             "challenge-expired",
             "challenge-unanswerable",
+            "dispute-kit-exported",
         )
     }
 

@@ -37,6 +37,7 @@ from protocols import events, inputs
 from protocols.crank import crank
 from protocols.draft import Context, Decision
 from protocols.errors import ProtocolError
+from protocols.exit_events import DisputeKitExported
 from protocols.head_events import LogHeadSigned
 from protocols.log_head import LogHead, LogOwner
 from protocols.log_proof import ConsistencyProof, LogProof
@@ -240,7 +241,11 @@ class RecordingNode:
         return BackupAnswer(str(target), 7, "0x" + "0c" * 32, "0x" + "0a" * 20, TIME_MS, 3, 4_096)
 
     def status(self) -> dict[str, object]:
-        return {"address": "0x" + self.actor.address.hex(), "next_seq": len(self.entries)}
+        return {
+            "address": "0x" + self.actor.address.hex(),
+            "next_seq": len(self.entries),
+            "chain": {"confirmation_count": 2},
+        }
 
     # --- what a test does ---
 
@@ -319,6 +324,8 @@ def _answer(first_seq: int, recorded: Sequence[events.Event]) -> Answer:
     if isinstance(recorded[-1], events.RequestRecorded):
         request_id = recorded[-1].request_id
         return Answer(first_seq, channel_id=recorded[0].channel_id, request_id=request_id)
+    if isinstance(recorded[-1], DisputeKitExported):
+        return Answer(first_seq + len(recorded) - 1, channel_id=recorded[-1].channel_id)
     (event,) = recorded[:1]
     assert isinstance(event, events.ObjectiveApproved | events.ObjectiveRejected)
     return Answer(first_seq, event.objective_id)
