@@ -76,7 +76,7 @@ class Outcome(Struct, frozen=True, gc=False):
 
     stage: Stage
     plan: ExitPlan
-    """As it was when the run began; its worth is the kit's own."""
+    """As it was when the run began."""
     final_s: int
     """When the last challenge that runs ends, chain seconds; 0 if none runs."""
     received: dict[Address, Amount]
@@ -244,7 +244,7 @@ class Dispute:
                     late.append(step)
                 else:
                     steps.setdefault((step.step, step.channel_id), step)
-        return ExitPlan((*steps.values(), *late), None)
+        return ExitPlan((*steps.values(), *late))
 
     async def _require_gas(self, plan: ExitPlan) -> None:
         """Raise GasNotFunded unless what is due now can be paid for; say so for the rest."""
