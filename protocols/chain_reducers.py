@@ -72,7 +72,7 @@ def _mined(state: NodeState, event: events.TransactionMined, time_ms: int) -> No
         failure=failure,
         block_num=event.block_num,
         block_hash=event.block_hash,
-        failed_ms=0 if event.succeeded else time_ms,
+        ended_ms=time_ms,
         held_back=False,
     )
     state.transactions[event.intent_id] = mined
@@ -83,7 +83,7 @@ def _mined(state: NodeState, event: events.TransactionMined, time_ms: int) -> No
 def _failed(state: NodeState, event: events.TransactionFailed, time_ms: int) -> None:
     old = state.transactions[event.intent_id]
     status = TransactionStatus.FAILED
-    failed = replace(old, status=status, failure=event.reason, failed_ms=time_ms, held_back=False)
+    failed = replace(old, status=status, failure=event.reason, ended_ms=time_ms, held_back=False)
     state.transactions[event.intent_id] = failed
     state.unconfirmed.weigh(failed)
 
@@ -110,7 +110,7 @@ def _reorged(state: NodeState, event: events.ChainReorged, time_ms: int) -> None
             failure="",
             block_num=-1,
             block_hash=b"",
-            failed_ms=0,
+            ended_ms=0,
         )
         state.transactions[intent_id] = unmined
         state.unconfirmed.mine(unmined, state.node.processed_block_num)

@@ -30,6 +30,8 @@ from protocols.transactions import (
     gas_margin_percent,
     intent_id,
     may_follow,
+    newest_attempt,
+    was_vain,
 )
 from protocols.types import (
     Address,
@@ -228,13 +230,20 @@ class Draft:
         self, kind: str, channel_id: ChannelId
     ) -> tuple[int, Transaction | None]:
         """The newest attempt's number and record; (-1, None) before the first."""
-        newest: Transaction | None = None
-        for attempt in range(ATTEMPT_COUNT_MAX):
-            found = self.state.transactions.get(intent_id(kind, channel_id, attempt))
-            if found is None:
-                return attempt - 1, newest
-            newest = found
-        return ATTEMPT_COUNT_MAX - 1, newest
+        transactions = self.state.transactions
+        return newest_attempt(
+            lambda attempt: transactions.get(intent_id(kind, channel_id, attempt))
+        )
+
+    def _vain_count(self, kind: str, channel_id: ChannelId, attempt: int, data: bytes) -> int:
+        """How many attempts in a row came to nothing, up to that one."""
+        count = 0
+        while count < min(attempt + 1, ATTEMPT_COUNT_MAX):
+            known = self.state.transactions[intent_id(kind, channel_id, attempt - count)]
+            if not was_vain(known, data):
+                break
+            count += 1
+        return count
 
     def request_transaction(
         self,
@@ -249,14 +258,16 @@ class Draft:
     ) -> bool:
         """Ask for one call unless an attempt is under way, done, or failed a moment ago.
 
-        What `repeats` is asked for again when it was done. `deadline_s` is the time of the chain,
-        Unix seconds, by which it must be mined: fees rise towards it; 0 for none. False if none was
-        added; at a later `Tick` it may be.
+        What `repeats` is asked for again when it was done, after a pause if the same call is.
+        `deadline_s` is the time of the chain, Unix seconds, by which it must be mined: fees rise
+        towards it; 0 for none. False if none was added; at a later `Tick` it may be.
         """
         attempt, newest = self.latest_transaction(kind, channel_id)
         now_ms = self.context.now_ms
-        if newest is not None and not may_follow(newest, attempt, now_ms, repeats=repeats):
-            return False
+        if newest is not None:
+            vain_count = self._vain_count(kind, channel_id, attempt, data)
+            if not may_follow(newest, vain_count, now_ms, repeats=repeats, deadline_s=deadline_s):
+                return False
         identity = intent_id(kind, channel_id, attempt + 1)
         wei = amount_to_bytes(value)
         self.emit(

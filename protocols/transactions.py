@@ -7,6 +7,7 @@ signed bytes are recorded before they leave, the newest are broadcast until a re
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 
 from msgspec import Struct
@@ -20,8 +21,10 @@ DEPOSIT = "deposit"
 """The kind of an intent that adds to a channel's holdings; it goes to the adjudicator."""
 
 ATTEMPT_COUNT_MAX = 100
-"""Attempts at one deposit or conclusion, over some sixteen hours. A deposit fails when a stranger's
-deposit changes the holdings first, which costs the stranger money each time."""
+"""Attempts in a row that came to nothing, over some sixteen hours, after which a call without a
+deadline is given up. A deposit fails when a stranger's deposit changes the holdings first, which
+costs the stranger money each time. What was mined and did its work counts for none of them: a
+channel may be challenged, and defended, as often as somebody pays for it."""
 
 
 REPLACEMENT_COUNT_MAX = 64
@@ -71,8 +74,8 @@ class Transaction(Struct, frozen=True, array_like=True, gc=False):
     block_num: int = -1
     """Where it was mined; -1 while it is not."""
     block_hash: bytes = b""
-    failed_ms: int = 0
-    """When it failed, if it did."""
+    ended_ms: int = 0
+    """When it was mined or failed, if it was."""
     deadline_s: int = 0
     """Unix seconds of the chain by which it must be mined; 0 for none."""
     earlier: tuple[Bytes32, ...] = ()
@@ -96,16 +99,47 @@ def pause_ms(attempt: int) -> int:
     return min(RETRY_AFTER_MS << min(attempt, 16), RETRY_AFTER_MS_MAX)
 
 
-def may_follow(newest: Transaction, attempt: int, now_ms: int, *, repeats: bool = False) -> bool:
-    """True if another attempt may begin: `newest`, of that number, failed long enough ago.
+def newest_attempt(
+    find: Callable[[int], Transaction | None],
+) -> tuple[int, Transaction | None]:
+    """The number and the record of the last of attempts 0, 1, ...; (-1, None) before the first."""
+    low, newest = -1, None
+    step = 1
+    while (found := find(low + step)) is not None:
+        low, newest, step = low + step, found, 2 * step
+    while step > 1:
+        step //= 2
+        found = find(low + step)
+        if found is not None:
+            low, newest = low + step, found
+    return low, newest
 
-    What `repeats` may also follow one that was mined.
+
+def was_vain(transaction: Transaction, data: bytes) -> bool:
+    """Whether the attempt came to nothing: it failed, or was mined and the same call is needed.
+
+    The signed bytes carry the call's `data` as it is.
     """
-    if attempt + 1 >= ATTEMPT_COUNT_MAX:
+    if transaction.status == TransactionStatus.MINED:
+        return data in transaction.raw
+    return transaction.status == TransactionStatus.FAILED
+
+
+def may_follow(
+    newest: Transaction, vain_count: int, now_ms: int, *, repeats: bool = False, deadline_s: int = 0
+) -> bool:
+    """True if another attempt may begin: `newest` is over, for long enough if it was in vain.
+
+    `vain_count` attempts in a row were, up to `newest`. What `repeats` may also follow one that was
+    mined, and what has a deadline is not given up before it.
+    """
+    if is_pending(newest) or (newest.status == TransactionStatus.MINED and not repeats):
         return False
-    if newest.status != TransactionStatus.FAILED:
-        return repeats and newest.status == TransactionStatus.MINED
-    return now_ms >= newest.failed_ms + pause_ms(attempt)
+    if vain_count == 0:
+        return True
+    if vain_count >= ATTEMPT_COUNT_MAX and not deadline_s:
+        return False
+    return now_ms >= newest.ended_ms + pause_ms(vain_count - 1)
 
 
 def gas_margin_percent(newest: Transaction | None) -> int:

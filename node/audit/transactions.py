@@ -1,6 +1,7 @@
 """Intents and objectives: begun before they end, ended once, and no deposit made twice."""
 
 from collections.abc import Iterator
+from itertools import count, takewhile
 from typing import get_args
 
 from node.audit.channel_facts import ChannelFacts
@@ -12,8 +13,8 @@ from protocols.abi import APPROVE_SELECTOR
 from protocols.crypto import keccak256
 from protocols.objectives.base import LEAVING, ObjectiveType, objective_id
 from protocols.transaction_events import TransactionHeldBack, TransactionReplaced
-from protocols.transactions import APPROVE, ATTEMPT_COUNT_MAX, DEPOSIT, intent_id
-from protocols.types import amount_from_bytes
+from protocols.transactions import APPROVE, DEPOSIT, intent_id
+from protocols.types import Bytes32, ChannelId, amount_from_bytes
 
 
 class TransactionCheck(Check):
@@ -71,17 +72,16 @@ class TransactionCheck(Check):
             yield from _approval(event, channel, node.adjudicator)
         elif event.to != node.adjudicator:
             yield "it does not go to the adjudicator"
-        attempts = [
-            intent_id(event.kind, event.channel_id, number) for number in range(ATTEMPT_COUNT_MAX)
-        ]
-        if event.intent_id not in attempts or event.intent_id in self._facts.transactions:
+        earlier_attempts = self._attempts(event.kind, event.channel_id)
+        number = len(earlier_attempts)
+        if event.intent_id != intent_id(event.kind, event.channel_id, number):
             yield "its intent id is no fresh attempt's"
-        for earlier in attempts:
+        for earlier in earlier_attempts:
             # All but deposits may be needed again: an approval whose deposits came to nothing, a
             # challenge after one that was cleared, a transfer after a guarantee was given back.
             repeats = event.kind != DEPOSIT
             is_over = earlier in self._ended and (repeats or not self._ended[earlier])
-            if earlier in self._facts.transactions and not is_over:
+            if not is_over:
                 yield f"an earlier attempt at this {event.kind} is under way or done"
         if not any(event.value):
             return
@@ -90,6 +90,14 @@ class TransactionCheck(Check):
             yield "our share of the channel is unknown"
         elif amount_from_bytes(event.value) > deposits[channel.my_index]:
             yield "it sends more than our share of the channel"
+
+    def _attempts(self, kind: str, channel_id: ChannelId) -> list[Bytes32]:
+        """The intents of all attempts so far."""
+        found = takewhile(
+            self._facts.transactions.__contains__,
+            (intent_id(kind, channel_id, number) for number in count()),
+        )
+        return list(found)
 
     def _submitted(self, event: events.TransactionSubmitted) -> Iterator[str]:
         if event.intent_id not in self._facts.transactions:

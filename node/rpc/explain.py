@@ -6,6 +6,7 @@ The records are read in slices with a pause between them, so that nobody waits f
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import count as numbers
 from typing import Annotated, Literal
 
 import trio
@@ -30,8 +31,10 @@ from node.rpc.results import AddressOut, AmountOut, At, Hash32Out
 from node.rpc.views import known_channel, objective_view
 from protocols import events, ledger_events, payment_events
 from protocols.errors import UnknownChannel, UnknownObjective, UnknownPayment
-from protocols.objectives.base import ObjectiveType, objective_id
-from protocols.transactions import APPROVE, ATTEMPT_COUNT_MAX, DEPOSIT, intent_id
+from protocols.objectives.base import LEAVING, ObjectiveType, objective_id
+from protocols.objectives.supports import CHALLENGE, CHECKPOINT, CONCLUDE
+from protocols.objectives.withdraw import TRANSFER
+from protocols.transactions import APPROVE, DEPOSIT, intent_id
 from protocols.types import (
     ChannelId,
     ObjectiveId,
@@ -41,7 +44,7 @@ from protocols.types import (
     to_hex,
 )
 
-_CALL_KINDS = (APPROVE, DEPOSIT, "conclude")
+_CALL_KINDS = (APPROVE, DEPOSIT, CONCLUDE, CHALLENGE, CHECKPOINT, TRANSFER)
 _ANSWER_COUNT_MAX = 512
 """Records of a ledger looked through for the answer to a proposal: a queue and its refusals."""
 StepLimit = Annotated[int, Meta(ge=1, le=STORY_STEP_COUNT_MAX)]
@@ -182,8 +185,15 @@ async def _scene(node: NodeApi, at: int | str | None) -> _Scene:
 def _entities(scene: _Scene, channel_id: ChannelId) -> list[bytes]:
     """All that a channel's story is recorded under: itself, its objectives, its transactions."""
     found = [channel_id, *(objective_id(kind, channel_id) for kind in ObjectiveType)]
+    for again in LEAVING:
+        # A channel that was challenged again has one more of each.
+        for number in numbers(1):
+            identity = objective_id(again, channel_id, number)
+            if not scene.facts((identity,), 0, 1):
+                break
+            found.append(identity)
     for kind in _CALL_KINDS:
-        for attempt in range(ATTEMPT_COUNT_MAX):
+        for attempt in numbers():
             intent = intent_id(kind, channel_id, attempt)
             if not scene.facts((intent,), 0, 1):
                 break

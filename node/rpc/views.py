@@ -30,7 +30,7 @@ from protocols.ledger import MOVE, Guarantee, Ledger, Proposed
 from protocols.ledgers import free_balance
 from protocols.objectives.base import Objective, ObjectiveType
 from protocols.outcome import address_of_destination
-from protocols.transactions import APPROVE, ATTEMPT_COUNT_MAX, DEPOSIT, Transaction, intent_id
+from protocols.transactions import APPROVE, DEPOSIT, Transaction, intent_id, newest_attempt
 from protocols.types import Address, ChannelId, Destination, checksum_address, to_hex
 
 LEDGER_ROLES: tuple[Role, Role] = ("leader", "follower")
@@ -209,13 +209,8 @@ def _last_failure(node: NodeView, objective: Objective) -> str:
 
 
 def _newest(node: NodeView, kind: str, channel_id: ChannelId) -> Transaction | None:
-    newest: Transaction | None = None
-    for attempt in range(ATTEMPT_COUNT_MAX):
-        found = node.state.transactions.get(intent_id(kind, channel_id, attempt))
-        if found is None:
-            break
-        newest = found
-    return newest
+    transactions = node.state.transactions
+    return newest_attempt(lambda attempt: transactions.get(intent_id(kind, channel_id, attempt)))[1]
 
 
 def record_view(entry: LogEntry) -> RecordView:

@@ -7,6 +7,7 @@ would. Gas is not reckoned: it depends on the day.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 from msgspec.structs import replace
@@ -28,7 +29,7 @@ from protocols.crypto import keccak256
 from protocols.effects import SubmitTransaction
 from protocols.entities import NodeState
 from protocols.outcome import total
-from protocols.transactions import APPROVE, ATTEMPT_COUNT_MAX, DEPOSIT, intent_id, is_pending
+from protocols.transactions import APPROVE, DEPOSIT, intent_id, is_pending
 from protocols.types import ZERO_ADDRESS, Address, Bytes32, ChannelId, amount_to_bytes
 
 _AMOUNT = slice(100, 132)
@@ -133,7 +134,7 @@ def deposit_of(order: SubmitTransaction) -> int:
 def orders_under_way(state: NodeState, channel_id: ChannelId) -> Iterator[SubmitTransaction]:
     """What the node asked of the chain for that channel and has no answer to."""
     for kind in (APPROVE, DEPOSIT, CONCLUDE):
-        for attempt in range(ATTEMPT_COUNT_MAX):
+        for attempt in count():
             known = state.transactions.get(intent_id(kind, channel_id, attempt))
             if known is None:
                 break

@@ -39,7 +39,7 @@ from protocols.ledger import ledger_outcome, ledger_state
 from protocols.objectives.states import sign
 from protocols.signed_state import SignedState
 from protocols.state import challenge_message
-from protocols.transactions import Transaction, TransactionStatus
+from protocols.transactions import Transaction, TransactionStatus, was_vain
 from protocols.types import Address, Bytes32, Signature, StateHash
 from protocols.voucher import voucher_hash
 
@@ -146,11 +146,11 @@ def request(draft: Draft, kind: str, channel: Channel, data: bytes, deadline_s: 
     """Ask for a call of the adjudicator, again if it was mined and its need came back.
 
     `deadline_s` is the chain's time after which it is of no use; 0 for none. What a mined one did
-    is known once its block is confirmed: until then it counts as done.
+    is known once its block is confirmed: until then that very call counts as done.
     """
     _, newest = draft.latest_transaction(kind, channel.channel_id)
     processed = draft.state.node.processed_block_num
-    if newest is not None and _is_fresh(newest, processed):
+    if newest is not None and _is_fresh(newest, processed) and was_vain(newest, data):
         return False
     adjudicator = draft.state.node.adjudicator
     return draft.request_transaction(

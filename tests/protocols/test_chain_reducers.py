@@ -57,22 +57,23 @@ def test_a_token_remembers_the_channel_that_asked_for_its_approval_last() -> Non
 
 def test_a_mined_attempt_knows_its_block() -> None:
     known = attempt(CoreNode(ALICE), requested(), submitted(), mined(9))
-    assert (known.status, known.failure, known.failed_ms) == (TransactionStatus.MINED, "", 0)
+    assert (known.status, known.failure) == (TransactionStatus.MINED, "")
     assert (known.block_num, known.block_hash) == (9, block_hash(9))
+    assert known.ended_ms > 0
 
 
 def test_an_attempt_that_reverted_failed_when_it_was_mined() -> None:
     alice = CoreNode(ALICE)
     known = attempt(alice, requested(), submitted(), mined(9, succeeded=False))
     assert (known.status, known.failure) == (TransactionStatus.FAILED, "reverted")
-    assert (known.block_num, known.failed_ms) == (9, alice.now_ms)
+    assert (known.block_num, known.ended_ms) == (9, alice.now_ms)
 
 
 def test_an_attempt_that_never_left_failed_for_the_reason_given() -> None:
     alice = CoreNode(ALICE)
     known = attempt(alice, requested(), events.TransactionFailed(INTENT, "no funds"))
     assert (known.status, known.failure) == (TransactionStatus.FAILED, "no funds")
-    assert (known.block_num, known.failed_ms) == (-1, alice.now_ms)
+    assert (known.block_num, known.ended_ms) == (-1, alice.now_ms)
 
 
 @pytest.mark.parametrize("succeeded", [True, False])
@@ -80,7 +81,7 @@ def test_a_fork_puts_back_on_its_way_what_was_mined_in_it(succeeded: bool) -> No
     alice = CoreNode(ALICE)
     before = attempt(alice, requested(), submitted())
     kept = attempt(alice, mined(9, succeeded=succeeded), forked(10))
-    assert (kept.block_num, kept.failed_ms) == (9, 0 if succeeded else alice.now_ms)
+    assert (kept.block_num, kept.ended_ms) == (9, alice.now_ms)
     assert attempt(alice, forked(9)) == before
 
 

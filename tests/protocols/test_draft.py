@@ -100,7 +100,7 @@ def test_a_done_transaction_is_not_asked_for_again() -> None:
 
 def test_what_repeats_is_asked_for_again_when_it_was_mined() -> None:
     draft = draft_of(CoreNode(ALICE))
-    request = ("approve", CHANNEL, ADJUDICATOR, 0, b"")
+    request = ("approve", CHANNEL, ADJUDICATOR, 0, b"call")
     assert draft.request_transaction(*request, repeats=True)
     assert not draft.request_transaction(*request, repeats=True)
     identity, gas_price = intent_id("approve", CHANNEL, 0), amount_to_bytes(1)

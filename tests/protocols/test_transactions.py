@@ -14,7 +14,9 @@ from protocols.transactions import (
     is_mined_from,
     is_pending,
     may_follow,
+    newest_attempt,
     pause_ms,
+    was_vain,
 )
 from tests.support.builders import CHANNEL
 
@@ -53,10 +55,10 @@ def test_a_fork_takes_back_what_was_mined_from_its_first_block_on() -> None:
 
 @pytest.mark.parametrize("attempt", range(ATTEMPT_COUNT_MAX - 1))
 def test_the_next_attempt_waits_for_the_pause(attempt: int) -> None:
-    failed = Transaction(bytes(32), "deposit", CHANNEL, TransactionStatus.FAILED, failed_ms=7)
+    failed = Transaction(bytes(32), "deposit", CHANNEL, TransactionStatus.FAILED, ended_ms=7)
     due_ms = 7 + pause_ms(attempt)
-    assert not may_follow(failed, attempt, due_ms - 1)
-    assert may_follow(failed, attempt, due_ms)
+    assert not may_follow(failed, attempt + 1, due_ms - 1)
+    assert may_follow(failed, attempt + 1, due_ms)
 
 
 def test_the_pause_grows_to_ten_minutes_and_no_further() -> None:
@@ -68,8 +70,8 @@ def test_the_pause_grows_to_ten_minutes_and_no_further() -> None:
 def test_nothing_follows_the_last_attempt_or_one_that_did_not_fail() -> None:
     for status in TransactionStatus:
         known = Transaction(bytes(32), "deposit", CHANNEL, status)
-        assert may_follow(known, 0, 10**12) == (status == TransactionStatus.FAILED)
-        assert not may_follow(known, ATTEMPT_COUNT_MAX - 1, 10**12)
+        assert may_follow(known, 1, 10**12) == (status == TransactionStatus.FAILED)
+        assert not may_follow(known, ATTEMPT_COUNT_MAX, 10**12)
 
 
 def test_a_new_attempt_was_only_requested() -> None:
@@ -77,10 +79,42 @@ def test_a_new_attempt_was_only_requested() -> None:
     assert ATTEMPT_COUNT_MAX > 1
 
 
-def test_only_what_repeats_follows_a_mined_attempt_and_not_for_ever() -> None:
+def test_only_what_repeats_follows_a_mined_attempt_and_in_vain_not_for_ever() -> None:
     mined = Transaction(bytes(32), "approve", CHANNEL, TransactionStatus.MINED)
     assert not may_follow(mined, 0, 10**12)
     assert may_follow(mined, 0, 0, repeats=True)
-    assert not may_follow(mined, ATTEMPT_COUNT_MAX - 1, 0, repeats=True)
+    assert not may_follow(mined, 1, 0, repeats=True)
+    assert may_follow(mined, 1, pause_ms(0), repeats=True)
+    assert not may_follow(mined, ATTEMPT_COUNT_MAX, 10**12, repeats=True)
     waiting = Transaction(bytes(32), "approve", CHANNEL, TransactionStatus.SUBMITTED)
     assert not may_follow(waiting, 0, 10**12, repeats=True)
+
+
+def test_what_has_a_deadline_is_tried_until_then() -> None:
+    failed = Transaction(bytes(32), "checkpoint", CHANNEL, TransactionStatus.FAILED)
+    assert not may_follow(failed, ATTEMPT_COUNT_MAX, 10**12, repeats=True)
+    assert may_follow(failed, ATTEMPT_COUNT_MAX, 10**12, repeats=True, deadline_s=10**10)
+
+
+def test_a_mined_call_was_in_vain_if_the_same_one_is_needed_again() -> None:
+    mined = Transaction(bytes(32), "transfer", CHANNEL, TransactionStatus.MINED, raw=b"\x02call!")
+    assert was_vain(mined, b"call")
+    assert not was_vain(mined, b"another call")
+    assert was_vain(Transaction(bytes(32), "transfer", CHANNEL, TransactionStatus.FAILED), b"")
+    assert not was_vain(Transaction(bytes(32), "transfer", CHANNEL), b"")
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 7, 8, 9, 100, 1_000])
+def test_the_newest_of_many_attempts_is_found(count: int) -> None:
+    looked_up: list[int] = []
+
+    def find(number: int) -> Transaction | None:
+        looked_up.append(number)
+        known = Transaction(number.to_bytes(32, "big"), "checkpoint", CHANNEL)
+        return known if number < count else None
+
+    number, newest = newest_attempt(find)
+    assert number == count - 1
+    assert (newest is None) == (count == 0)
+    assert newest is None or int.from_bytes(newest.intent_id, "big") == number
+    assert len(looked_up) <= 2 * count.bit_length() + 2

@@ -48,6 +48,7 @@ def _world(story: Story, role: str, seed: int) -> StoryWorld:
     return StoryWorld(mixed, right_leads=leads, chain_type=story.chain_type)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", _cases(), ids=_id)
 def test_the_honest_one_ends_with_what_was_signed(case: tuple[Story, str, int]) -> None:
     story, role, seed = case
@@ -66,6 +67,7 @@ def test_the_honest_one_ends_with_what_was_signed(case: tuple[Story, str, int]) 
 # --- everybody else vanishes ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("story", VANISHINGS, ids=lambda story: story.name)
 def test_all_others_vanish_at_every_waiting_point(story: Vanishing) -> None:
     # Of each ledger, payer, second hub and second hub again are the leaders.

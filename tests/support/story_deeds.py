@@ -5,6 +5,7 @@ from __future__ import annotations
 from protocols import inputs
 from protocols.ledger import after, ledger_state
 from protocols.signed_state import SignedState
+from protocols.transactions import ATTEMPT_COUNT_MAX
 from protocols.types import ChannelId
 from tests.support.story_world import StoryWorld
 from tests.support.web import WebNode
@@ -117,6 +118,24 @@ def stale_in_every_block(world: StoryWorld, me: WebNode) -> None:
     """After our answer old states are tried again and again: all of them revert."""
     for _ in range(4):
         stale_while_up(world, me)
+
+
+def challenges_without_end(world: StoryWorld, me: WebNode) -> None:
+    """More stale challenges of one ledger than anybody gives up after, each of a newer state."""
+    ledger_id, cheat = world.neighbours(me)[0]
+    for number in range(ATTEMPT_COUNT_MAX + 2):
+        world.honest = [me, cheat]
+        me.feed(inputs.PayLedger(ledger_id, 1, f"again {number}"))
+        world.settle()
+        world.keep_history()
+        cheat.submissions.clear()
+        world.honest = [me]
+        world.challenge(world.history[ledger_id][-2], cheat)
+        world.steps(3)
+        assert world.kept(ledger_id).finalizes_at == 0, f"stale challenge {number} is not answered"
+        while world.hear_of_chain(cheat):
+            pass
+    world.weigh_again()
 
 
 def takes_the_proposal_alone(world: StoryWorld, me: WebNode) -> None:

@@ -69,6 +69,8 @@ def _of_ledgers() -> tuple[Story, ...]:
               ledgers.races_our_checkpoint),
         Story("old states are tried again after each answer", ROLES,
               ledgers.stale_in_every_block, ANSWERS),
+        Story("a ledger is challenged again and again, more than a hundred times", (PAYEE,),
+              ledgers.challenges_without_end, ANSWERS),
         Story("the follower registers a proposal that it never answered", ROLES,
               ledgers.takes_the_proposal_alone, leads=True),
         Story("the follower registers what was agreed before our proposal", ROLES,
