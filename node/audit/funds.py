@@ -10,7 +10,7 @@ from node.audit.facts import Facts
 from protocols import events
 from protocols.errors import ProtocolError
 from protocols.outcome import Outcome, address_of_destination, is_external, total
-from protocols.state import State, state_from_encoding
+from protocols.state import state_from_encoding
 from protocols.types import ZERO_ADDRESS, amount_from_bytes
 
 _FUNDS_EVENTS = (
@@ -60,7 +60,7 @@ class FundsCheck(Check):
             if "DirectDefund" not in channel.completed or channel.is_expired:
                 continue
             name = f"channel 0x{channel.channel_id.hex()}"
-            final = final_state(channel)
+            final = channel.supported_final()
             owed = {} if final is None else owed_to(final.outcome)
             was_paid = {key: paid for key, paid in channel.withdrawn.items() if paid}
             if was_paid != owed and "Withdraw" not in channel.completed:
@@ -74,16 +74,6 @@ class FundsCheck(Check):
                         f"{name}: {deposited} deposited, {held} held, {paid} paid out{of_token}"
                     )
                     yield Fault(message)
-
-
-def final_state(channel: ChannelFacts) -> State | None:
-    """The newest final state that all signed."""
-    signed = [
-        state
-        for state_hash, state in channel.states.items()
-        if state.is_final and channel.is_signed_by_all(state_hash)
-    ]
-    return max(signed, key=lambda state: state.turn_num, default=None)
 
 
 def owed_to(outcome: Outcome) -> dict[tuple[bytes, bytes], int]:
@@ -121,7 +111,7 @@ def _deposited(channel: ChannelFacts, event: events.DepositDetected) -> Iterator
 
 
 def _concluded(channel: ChannelFacts, event: events.ChannelConcluded) -> Iterator[str]:
-    final = final_state(channel)
+    final = channel.supported_final()
     if event.finalized_at_turn is None:
         return  # Concluded by a state this log does not hold: the chain's word alone.
     if final is None or final.turn_num != event.finalized_at_turn:
@@ -137,7 +127,7 @@ def _withdrawn(channel: ChannelFacts, event: events.WithdrawCompleted) -> Iterat
             f"0x{event.recipient.hex()} was paid {amount}, the outcome says "
             f"{channel.owed_now.get(key, 0)}"
         )
-    final = final_state(channel)
+    final = channel.supported_final()
     if not channel.is_concluded or final is None:
         return
     owed = owed_to(final.outcome).get(key, 0)
