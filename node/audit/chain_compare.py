@@ -190,9 +190,14 @@ async def _holdings(
             if held != known:
                 message = f"{name} holds {held} at block {block.number}, the log says {known}"
                 faults.append(Fault(message))
-        finalizes_at = await reader.finalizes_at(channel.channel_id, block)
+        finalizes_at, fingerprint = await reader.status(channel.channel_id, block)
         if channel.is_concluded and not finalizes_at:
             faults.append(Fault(f"{name} is concluded in the log, and open on the chain"))
         elif finalizes_at and channel.chain_status() == "open" and not channel.is_concluded:
             faults.append(Fault(f"{name} is open in the log, and challenged or closed on chain"))
+        expected = channel.standing_fingerprint()
+        if finalizes_at and expected not in (None, fingerprint):
+            # M4: what stands is folded from the logs, and this is what it is checked against.
+            message = f"{name} stands on chain with another outcome than the log's, at block"
+            faults.append(Fault(f"{message} {block.number}"))
     return faults

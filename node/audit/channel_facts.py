@@ -6,7 +6,13 @@ from dataclasses import dataclass, field
 import msgspec
 
 from node.audit.ledger_facts import LEDGER_EVENTS, LedgerFacts
-from node.audit.standing import after_payout, after_reclaim, standing_of
+from node.audit.standing import (
+    Registered,
+    after_payout,
+    after_reclaim,
+    standing_fingerprint,
+    standing_of,
+)
 from node.audit.virtual_facts import VIRTUAL_EVENTS, VirtualFacts
 from protocols import (
     events,
@@ -74,8 +80,12 @@ class ChannelFacts:
     """A challenge ended without an answer, as of the confirmed blocks."""
     challenge_ends: int | None = None
     """Of the challenge that is confirmed and not cleared, chain seconds."""
-    seen_outcomes: dict[tuple[int, bytes, str], bytes] = field(default_factory=dict)
-    """By block, transaction and log name: what a challenge or a conclusion carries, encoded."""
+    seen_outcomes: dict[tuple[int, bytes, str], Registered] = field(default_factory=dict)
+    """By block, transaction and log name: what a challenge or a conclusion carries."""
+    registered: Registered | None = None
+    """What stands as of the confirmed blocks, as it was put there; None if nothing does."""
+    is_paid: bool = False
+    """Whether any of it was paid out."""
     standing: list[Allocation] | None = None
     """The confirmed outcome as it stands now; None if none does, or if it is not known."""
     first_standing: list[Allocation] | None = None
@@ -176,6 +186,12 @@ class ChannelFacts:
     def is_final(self) -> bool:
         """Whether no state of it can be registered any more."""
         return self.is_concluded or self.is_expired
+
+    def standing_fingerprint(self) -> bytes | None:
+        """Of what the log says stands on chain; None if nothing does, or if it is not known."""
+        if self.registered is None or self.standing is None:
+            return None
+        return standing_fingerprint(self.registered, self.standing, is_paid=self.is_paid)
 
     def are_fresh(self, payment_ids: Sequence[bytes]) -> bool:
         """Whether none of the ids was used before in this channel, nor twice among themselves."""
@@ -285,7 +301,8 @@ def covered_by(
 def _take_back_payouts(channel: ChannelFacts, asset: bytes) -> int:
     """A fork made the channel open again: what had been paid out of the asset."""
     channel.is_concluded = channel.is_expired = False
-    channel.challenge_ends = channel.standing = channel.first_standing = None
+    channel.challenge_ends = None
+    _stand_on(channel, None)
     paid = sum(amount for (of, _), amount in channel.withdrawn.items() if of == asset)
     channel.withdrawn.clear()
     return paid
@@ -297,7 +314,11 @@ def _apply_chain(channel: ChannelFacts, event: events.Event) -> None:
             channel.observed.append((event.block_num, event.tx_hash, event.log_name))
             if event.log_name in ("ChallengeRegistered", "Concluded"):
                 place = event.block_num, event.tx_hash, event.log_name
-                channel.seen_outcomes[place] = event.outcome
+                channel.seen_outcomes[place] = Registered(
+                    event.number,
+                    bytes(32) if event.log_name == "Concluded" else event.state_hash,
+                    event.outcome,
+                )
         case events.DepositDetected():
             channel.held[event.asset] = amount_from_bytes(event.now_held)
             before = channel.deposited.get(event.asset, 0)
@@ -309,6 +330,10 @@ def _apply_chain(channel: ChannelFacts, event: events.Event) -> None:
                 risen -= _take_back_payouts(channel, event.asset)
             channel.deposited[event.asset] = channel.deposited.get(event.asset, 0) + risen
             channel.held[event.asset] = held
+            known = channel.registered
+            if channel.halted_from >= 0 and known and event.finalizes_at != known.finalizes_at:
+                # Another challenge than the one that was seen: what it carries is not known.
+                _stand_on(channel, None)
             if event.finalizes_at:
                 channel.observed.append((event.block_num, b"", "ChallengeRegistered"))
         case events.AllocationUpdated():
@@ -324,7 +349,8 @@ def _apply_chain(channel: ChannelFacts, event: events.Event) -> None:
             channel.challenge_ends = event.finalization_time
             _stand(channel, event.block_num, event.tx_hash, "ChallengeRegistered")
         case events.ChallengeCleared():
-            channel.challenge_ends = channel.standing = None
+            channel.challenge_ends = None
+            _stand_on(channel, None)
         case exit_events.ChallengeExpired():
             channel.is_expired = True
         case exit_events.OutcomePaid():
@@ -343,11 +369,17 @@ def _apply_chain(channel: ChannelFacts, event: events.Event) -> None:
 
 
 def _stand(channel: ChannelFacts, block_num: int, tx_hash: bytes | None, log_name: str) -> None:
-    encoded = channel.seen_outcomes.get((block_num, tx_hash or b"", log_name), b"")
+    _stand_on(channel, channel.seen_outcomes.get((block_num, tx_hash or b"", log_name)))
+
+
+def _stand_on(channel: ChannelFacts, registered: Registered | None) -> None:
+    channel.registered, channel.is_paid = registered, False
+    encoded = b"" if registered is None else registered.outcome
     channel.standing = channel.first_standing = standing_of(encoded)
 
 
 def _pay_out(channel: ChannelFacts, event: exit_events.OutcomePaid) -> None:
+    channel.is_paid = True
     prefund, amounts = channel.prefund(), tuple(map(amount_from_bytes, event.amounts))
     if channel.standing is None or prefund is None or len(prefund.outcome) != 1:
         return

@@ -1,10 +1,39 @@
 """The outcome of a finalised channel as it stands, in the audit's own arithmetic."""
 
+from msgspec import Struct
 from msgspec.structs import replace
 
-from protocols.abi import decode_outcome
+from protocols.abi import decode_outcome, encode_outcome
+from protocols.crypto import keccak256
 from protocols.errors import ProtocolError
 from protocols.outcome import GUARANTEE, Allocation
+from protocols.state import fingerprint
+
+
+class Registered(Struct, frozen=True, gc=False):
+    """What a challenge or a conclusion put on chain, as it was seen."""
+
+    finalizes_at: int
+    """Chain seconds."""
+    state_hash: bytes
+    """Zero for a conclusion."""
+    outcome: bytes
+    """Encoded; b"" where it is not known."""
+
+
+NOTHING_LEFT = bytes(20)
+"""The fingerprint of a channel of which everything was paid out."""
+
+
+def standing_fingerprint(
+    registered: Registered, standing: list[Allocation], *, is_paid: bool
+) -> bytes:
+    """What the adjudicator keeps of an outcome of one asset that stands so now."""
+    if is_paid and not any(share.amount for share in standing):
+        return NOTHING_LEFT
+    (exit_,) = decode_outcome(registered.outcome)
+    outcome = (replace(exit_, allocations=tuple(standing)),)
+    return fingerprint(registered.state_hash, keccak256(encode_outcome(outcome)))
 
 
 def standing_of(encoded: bytes) -> list[Allocation] | None:

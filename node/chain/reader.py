@@ -17,7 +17,7 @@ from protocols.types import Address, Bytes32, ChannelId, to_hex
 
 HOLDINGS_SELECTOR = keccak256(b"holdings(address,bytes32)")[:4]
 STATUS_SELECTOR = keccak256(b"statusOf(bytes32)")[:4]
-FINALIZES_AT_BITS = slice(6, 12)
+FINALIZES_AT_BITS, FINGERPRINT_BITS = slice(6, 12), slice(12, 32)
 """Bytes of a status word: turn record (6), finalizes_at (6), fingerprint (20)."""
 
 
@@ -111,8 +111,13 @@ class ChainReader:
 
     async def finalizes_at(self, channel_id: ChannelId, block: Header) -> int:
         """When a challenge or a conclusion ends, Unix seconds; 0 where there is none."""
+        finalizes_at, _ = await self.status(channel_id, block)
+        return finalizes_at
+
+    async def status(self, channel_id: ChannelId, block: Header) -> tuple[int, bytes]:
+        """When a challenge or a conclusion ends, and the fingerprint of what stands: 20 bytes."""
         word = await self._view(STATUS_SELECTOR + channel_id, block)
-        return int.from_bytes(word[FINALIZES_AT_BITS], "big")
+        return int.from_bytes(word[FINALIZES_AT_BITS], "big"), word[FINGERPRINT_BITS]
 
     async def _view(self, call: bytes, block: Header) -> bytes:
         order = {"to": self._address, "data": to_hex(call)}

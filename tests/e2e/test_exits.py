@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from node.audit.audit import AuditPlan, audit
 from node.cli.demo_chain import transactions_of
 from node.cli.demo_nodes import is_open, names_on_path, running_path
 from node.cli.demo_progress import demo_progress
@@ -60,6 +61,12 @@ def kinds(node: LocalNode, channel_id: str) -> dict[str, str]:
     """The channel's objectives and how they stand."""
     listed = node.call("objective_list")["objectives"]
     return {o["objective_type"]: o["status"] for o in listed if o["channel_id"] == channel_id}
+
+
+def told_by_chain(chain: Devnet, node: LocalNode) -> list[str]:
+    """What the chain says of a node's log that the log does not."""
+    report = audit(node.log_path, plan=AuditPlan(rpc_urls=(chain.url,)))
+    return [finding.message for finding in report.findings] + list(report.assumed)
 
 
 def is_left(node: LocalNode, channel_id: str) -> bool:
@@ -173,6 +180,7 @@ def test_each_role_of_a_path_leaves_a_virtual_channel_alone(
         assert got == worth + (paid if place == 0 else 0)
         assert node.stop() == 0
         assert audit_notes(node) == []
+        assert told_by_chain(chain, node) == []
 
 
 @contextmanager

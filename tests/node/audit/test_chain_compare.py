@@ -19,6 +19,7 @@ from node.store.rocks import RocksKeyValue
 from protocols.events import NodeCreated
 from tests.support.anvil import start_anvil
 from tests.support.daemons import Network, open_channel, running_network
+from tests.support.e2e_rig import channel_is, until
 
 pytestmark = pytest.mark.e2e
 
@@ -50,18 +51,42 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     folder = tmp_path_factory.mktemp("chain")
     with running_network(folder) as network:
         open_channel(network.alice, network.bob)
-        path = folder / "copy"
+        yield what_alice_tells(network, folder)
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+    """The same of a channel that she left alone, with part of it paid to nobody yet."""
+    folder = tmp_path_factory.mktemp("left")
+    with running_network(folder) as network:
+        channel_id = open_channel(network.alice, network.bob)
+        network.alice.call("payment_send", channel_id=channel_id, amount="5", until="receipt")
+        # Bob's redemption names both, and each pays for its own share.
         network.alice.kill()
-        shutil.copytree(network.alice.log_path, path)
-        gathered, facts = ChainFactsCheck(), Facts()
-        store = RocksKeyValue.open_beside(path)
-        for _, value in store.iterate("log"):
-            entry = decode_entry(value[32:])
-            list(gathered.take([entry]))
-            facts.apply(entry.event)
-        store.close()
-        assert facts.node is not None
-        yield Told(network, path, gathered, facts, facts.node)
+        network.bob.call("channel_exit", channel_id=channel_id)
+        until("it is challenged", lambda: channel_is(network.bob, channel_id, "challenged"))
+        network.chain.call("evm_increaseTime", 86_401)
+        network.chain.call("evm_mine")
+        until("bob is paid", lambda: channel_is(network.bob, channel_id, "closed"))
+        network.bob.kill()
+        network.alice.start()
+        until("so is alice", lambda: channel_is(network.alice, channel_id, "closed"))
+        yield what_alice_tells(network, folder)
+
+
+def what_alice_tells(network: Network, folder: Path) -> Told:
+    path = folder / "copy"
+    network.alice.kill()
+    shutil.copytree(network.alice.log_path, path)
+    gathered, facts = ChainFactsCheck(), Facts()
+    store = RocksKeyValue.open_beside(path)
+    for _, value in store.iterate("log"):
+        entry = decode_entry(value[32:])
+        list(gathered.take([entry]))
+        facts.apply(entry.event)
+    store.close()
+    assert facts.node is not None
+    return Told(network, path, gathered, facts, facts.node)
 
 
 def test_an_honest_log_tells_what_the_chain_tells(told: Told) -> None:
@@ -118,6 +143,20 @@ def test_holdings_and_status_are_compared(told: Told) -> None:
         channel.is_concluded = False
     assert any("the log says" in message for message in messages)
     assert any("concluded in the log, and open on the chain" in message for message in messages)
+
+
+def test_what_stands_of_a_left_channel_is_held_against_the_chains_own_word(left: Told) -> None:
+    (channel,) = left.facts.channels.values()
+    # Everything was paid out: of that the chain keeps a zero.
+    assert (channel.standing_fingerprint(), left.ask()) == (bytes(20), [])
+    honest = channel.standing
+    assert honest is not None
+    channel.standing = [structs.replace(honest[0], amount=1), *honest[1:]]
+    try:
+        (message,) = left.ask()
+    finally:
+        channel.standing = honest
+    assert "stands on chain with another outcome than the log's" in message
 
 
 def test_other_code_at_an_address_is_named(told: Told) -> None:

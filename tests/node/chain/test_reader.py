@@ -57,6 +57,8 @@ async def test_a_channel_is_read_at_exactly_one_block() -> None:
     assert await reader.finalizes_at(channel(5), chain.head) == 0
     chain.challenged[channel(5)] = 1_700_000_000
     assert await reader.finalizes_at(channel(5), chain.head) == 1_700_000_000
+    finalizes_at, fingerprint = await reader.status(channel(5), chain.head)
+    assert (finalizes_at, len(fingerprint)) == (1_700_000_000, 20)
 
 
 @pytest.mark.parametrize("answer", ["0x", "0x00", None, 7])
