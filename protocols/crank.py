@@ -40,6 +40,7 @@ from protocols.objectives import (
     dispute_export,
     exits,
     leaving,
+    resuming,
     silence,
     virtualdefund,
     virtualfund,
@@ -79,6 +80,7 @@ def crank(state: NodeState, item: inputs.Input, context: Context) -> CrankResult
         case inputs.PeerMessage():
             try:
                 waiting_for = peer_messages.receive(draft, item)
+                resuming.hear_of(draft, item.peer)
             except ProtocolError as refusal:
                 resumed = [e for e in draft.events[:1] if isinstance(e, events.DeliveryResumed)]
                 draft = Draft(state, context)
@@ -89,6 +91,7 @@ def crank(state: NodeState, item: inputs.Input, context: Context) -> CrankResult
             peer_sessions.acknowledged(draft, item.peer, item.sequence)
         case inputs.PeerConnected():
             peer_sessions.connected(draft, item)
+            resuming.hear_of(draft, item.peer)
         case inputs.PeerHead():
             peer_heads.shown(draft, item)
         case inputs.HeldHead():

@@ -39,7 +39,7 @@ from protocols.ledger_events import (
 from protocols.ledger_queue import OpenRefusals, is_own_change
 from protocols.ledger_reducers import ledger_of
 from protocols.ledgers import concerned, has_final, require_role, require_running, update_fact
-from protocols.objectives import guarantees
+from protocols.objectives import guarantees, resuming
 from protocols.types import ChannelId, amount_from_bytes
 
 
@@ -137,13 +137,19 @@ class _Accepted:
 
 
 def _answer(draft: Draft, channel: Channel) -> list[ChannelId]:
-    """Sign the highest turn that ends a prefix in which nothing refused is left standing."""
-    ledger = ledger_of(channel)
+    """Sign the highest turn that ends a prefix in which nothing refused is left standing.
+
+    While our owner leaves, nothing behind a refused change is signed, not even what undoes it: with
+    every newer state the other party could clear our challenge, and it may propose for ever.
+    """
+    ledger, is_withheld = ledger_of(channel), resuming.is_withheld(draft.state, channel)
     refusals, accepted = OpenRefusals(), _Accepted(len(ledger.current.guarantees))
     last: Proposed | None = None
+    is_blocked = False
     for proposal in ledger.queue:
         if proposal.refusal:
             refusals.add(proposal.change)
+            is_blocked = is_withheld
             continue
         if not refusals.settle(proposal.change):
             try:
@@ -152,8 +158,9 @@ def _answer(draft: Draft, channel: Channel) -> list[ChannelId]:
             except ProtocolError as refusal:
                 _refuse(draft, channel, proposal, refusal)
                 refusals.add(proposal.change)
+                is_blocked = is_withheld
                 continue
-        if not refusals:
+        if not refusals and not is_blocked:
             last = proposal
     if last is None:
         return []
@@ -191,6 +198,8 @@ def _judge_newest(draft: Draft, channel: Channel) -> None:
 def _judge(draft: Draft, channel: Channel, proposal: Proposed, accepted: _Accepted) -> bool:
     """Whether we agree to one change: now (True), later (False) or never (a ProtocolError)."""
     change = proposal.change
+    if change == resuming.move_of_nothing(channel) and resuming.may_go_on(draft.state, channel):
+        return True
     require_running(channel, change.kind)
     if change.kind == MOVE:
         _require_asked(channel, change, accepted.request_ids)

@@ -248,9 +248,10 @@ def proposal_message(channel_id: ChannelId, proposal: Proposed) -> messages.Ledg
 
 
 def concerned(channel: Channel, ledger: Ledger, turn_num: TurnNum) -> list[ChannelId]:
-    """The channels whose guarantees an agreement touches, and the ledger itself if it closes."""
+    """The channels whose guarantees an agreement touches, and the ledger itself if it closes or is
+    challenged: what is agreed may answer that."""
     agreed = ledger.queue[: turn_num - ledger.turn_num]
     found = {p.change.target: None for p in agreed if p.change.kind != MOVE}
-    if channel.final_requests:
+    if channel.final_requests or observed_chain_status(channel) == ChainStatus.CHALLENGED:
         found[channel.channel_id] = None
     return list(found)

@@ -157,7 +157,10 @@ class LedgerCheck(Check):
     ) -> Iterator[str]:
         """What keeps us from signing a change that is no inverse."""
         status = channel.chain_status()
-        if status == "concluded" or (status != "open" and change.kind != REMOVE):
+        # A challenged ledger goes on by a move of 0 (M20), and gives guarantees back.
+        is_way_on = status == "challenged" and change.kind == MOVE and not change.amount
+        is_allowed = change.kind == REMOVE or is_way_on
+        if status == "concluded" or (status != "open" and not is_allowed):
             yield f"the ledger is {status} on chain"
         if channel.has_final_request and change.kind != REMOVE:
             yield "the ledger is closing"

@@ -186,6 +186,8 @@ def _change(event: _Update, cast: Cast) -> tuple[str, str]:
                 f"end the guarantee of {amount} for the channel {target}, {back} of it to {left}",
                 f"ends guarantee of {amount}",
             )
+        case _ if not any(event.amount):
+            return "go on as it stands, by a move of 0", "moves 0, to go on"
         case _:
             return f"move {amount} from {left} to {right}", f"moves {amount}"
 

@@ -4,7 +4,8 @@
 
 A state signed by all that is final ends the channel at once instead (M20). A challenge with an
 older state is outranked; a newer one is left to stand. What is paid out then is Withdraw's. Who
-answers is there again: then this one ends, and the channel goes on (Exit begins another).
+answers is there again: then this one ends, and the channel goes on (Exit begins another). So it is
+with a ledger that nobody leaves, once both signed a newer state.
 
 ```mermaid
 flowchart LR
@@ -26,10 +27,15 @@ from protocols.channel import (
 )
 from protocols.draft import Draft
 from protocols.entities import NodeState
-from protocols.objectives import alarms
+from protocols.objectives import alarms, resuming
 from protocols.objectives.base import Objective, WaitingFor
 from protocols.objectives.leaving import complete
-from protocols.objectives.supports import newest_turn, request_challenge, request_conclusion
+from protocols.objectives.supports import (
+    newest_turn,
+    request_challenge,
+    request_checkpoint,
+    request_conclusion,
+)
 
 
 def crank(draft: Draft, objective: Objective) -> WaitingFor:
@@ -58,6 +64,16 @@ def crank(draft: Draft, objective: Objective) -> WaitingFor:
     if own_turn < known.turn_num or own_turn < 0:
         # The chain has seen a newer state than we hold: ours would be refused.
         return WaitingFor.KNOWN_OUTCOME
+    is_clearing = status == ChainStatus.OPEN != channel.chain_status
+    if is_clearing and not resuming.is_leaving(draft.state, channel):
+        return WaitingFor.CHALLENGE_CLEARANCE
+    if resuming.may_go_on(draft.state, channel):
+        # The peer is there again, and both signed something newer (M20).
+        waited_ms = draft.context.now_ms - objective.created_ms
+        if waited_ms >= 500 * channel.fixed.challenge_duration:
+            # Who was challenged had half of the time to clear it: one transaction is enough.
+            request_checkpoint(draft, channel)
+        return WaitingFor.CHALLENGE_CLEARANCE
     request_challenge(draft, channel)
     return WaitingFor.CHALLENGE_REGISTRATION
 

@@ -2,6 +2,7 @@
 
     final state of all held -> conclude      ledger with a newer state -> checkpoint
     payee with a voucher -> challenge with its redemption      payer, hub -> nothing (M20)
+    ledger with the newest state -> a move of 0, if it is to go on (`resuming`)
 
 It begins with the observed log, at depth 0, and ends when the challenge is cleared or the channel
 is final, as far as that is confirmed. What no answer can mend raises an alarm.
@@ -26,7 +27,7 @@ from protocols.channel import (
     supported_final,
 )
 from protocols.draft import Draft
-from protocols.objectives import alarms
+from protocols.objectives import alarms, resuming
 from protocols.objectives.base import Objective, ObjectiveType, WaitingFor
 from protocols.objectives.leaving import begin, complete, under_way
 from protocols.objectives.supports import (
@@ -77,7 +78,8 @@ def _answer(draft: Draft, channel: Channel, own_turn: int) -> WaitingFor:
         return WaitingFor.CHALLENGE_EXPIRY
     known = observed_adjudicated(channel)
     if own_turn <= known.turn_num:
-        alarms.look_at(draft, channel, own_turn)
+        if not alarms.look_at(draft, channel, own_turn):
+            resuming.propose(draft, channel)
         return WaitingFor.CHALLENGE_EXPIRY
     if channel.ledger is not None:
         request_checkpoint(draft, channel)

@@ -68,5 +68,8 @@ def challenge_silent(draft: Draft, objective: Objective, awaited: WaitingFor) ->
 
 def _challenge(draft: Draft, channel: Channel) -> None:
     is_quiet = observed_chain_status(channel) == ChainStatus.OPEN
-    if is_quiet and may_challenge(draft.state, channel):
+    # Who had a challenge cleared was there then: it may be silent for as long again.
+    limit_ms = 1_000 * draft.context.challenge_after_silence_s
+    is_due = draft.context.now_ms >= channel.cleared_ms + limit_ms
+    if is_quiet and is_due and may_challenge(draft.state, channel):
         begin(draft, ObjectiveType.CHALLENGE, channel)

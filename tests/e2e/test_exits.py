@@ -278,3 +278,30 @@ def test_a_stale_challenge_is_answered_while_up_and_right_after_a_restart(
     assert purse.moved()[1] == 3_700
     assert bob.stop() == 0
     assert audit_notes(bob) == []
+
+
+@pytest.mark.parametrize("leader_vanishes", [True, False])
+def test_a_ledger_resumes_when_the_party_that_was_challenged_comes_back(
+    network: Network, leader_vanishes: bool
+) -> None:
+    alice, bob = network.nodes
+    ledger_id = paid_ledger(network)
+    gone, stays = (alice, bob) if leader_vanishes else (bob, alice)
+    gone.kill()
+    stays.call("channel_challenge", channel_id=ledger_id)
+    until("the challenge stands", partial(channel_is, stays, ledger_id, "challenged"))
+    # Its newest state stands there: nothing that anybody holds outranks it.
+    gone.start()
+    for node in network.nodes:
+        until(f"{node.name} has it open", partial(channel_is, node, ledger_id, "open"))
+    until("the challenge ended", lambda: kinds(stays, ledger_id)["Challenge"] == "completed")
+    until("so did the defence", lambda: kinds(gone, ledger_id).get("Defend") == "completed")
+    alice.call("ledger_pay", channel_id=ledger_id, amount="1", until="agreed")
+    balances = [
+        int(network.channel(node, ledger_id)["ledger"]["balance"]) for node in network.nodes
+    ]
+    assert balances == [4_299, 3_701]
+    for node in network.nodes:
+        assert node.stop() == 0
+        assert audit_notes(node) == []
+        assert told_by_chain(network.chain, node) == []

@@ -7,7 +7,7 @@ from functools import lru_cache
 from protocols import inputs
 from tests.support.audit_cases import History, as_audited
 from tests.support.builders import CHANNEL
-from tests.support.exit_rig import challenge_with_turn, leave, step
+from tests.support.exit_rig import challenge_with_turn, leave, step, until
 from tests.support.ledger_rig import LEDGER, opened_ledger
 from tests.support.network import opened, pay
 
@@ -40,6 +40,31 @@ def _ledger() -> History:
         step(network, network.bob)
     leave(network, network.bob, LEDGER)
     return list(as_audited([event for _, event in network.bob.log]))
+
+
+@lru_cache
+def _resumed(place: int) -> History:
+    network = opened_ledger()
+    alice = network.alice
+    alice.feed(inputs.ChallengeChannel(LEDGER))
+    until(network, alice, lambda: alice.channel(LEDGER).chain_status == "challenged")
+    network.reconnect()
+    for _ in range(4):
+        step(network, alice, network.bob)
+        network.settle()
+    node = (alice, network.bob)[place]
+    assert node.channel(LEDGER).chain_status == "open"
+    return list(as_audited([event for _, event in node.log]))
+
+
+def resumed_leader() -> History:
+    """She challenged her ledger, and it went on."""
+    return list(_resumed(0))
+
+
+def resumed_follower() -> History:
+    """It was challenged, came back, and cleared that."""
+    return list(_resumed(1))
 
 
 def leaving_payee() -> History:

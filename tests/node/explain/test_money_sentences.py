@@ -43,6 +43,8 @@ def test_each_change_of_a_ledger_is_told() -> None:
         "We proposed to end the guarantee of 100 wei for the channel 0x2222…2222, 60 wei of it to"
     )
     assert "move 100 wei from us to follower 0xBBB6" in told(update("move"))
+    nothing = replace(update("move"), amount=amount_to_bytes(0))
+    assert told(nothing) == "We proposed to go on as it stands, by a move of 0 (turn 4)."
     assert told(update("move", b"\x05" * 32)).endswith("(turn 4 in the ledger 0x0505…0505).")
 
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from protocols import inputs
 from protocols.draft import Context
 from protocols.objectives.base import ObjectiveType, newest
-from tests.support.builders import CHANNEL, open_command
+from tests.support.builders import CHANNEL, chain_log, open_command
 from tests.support.network import CoreNode, Network, opened
 
 LIMIT_S = 600
@@ -61,3 +61,18 @@ def test_who_has_nothing_in_the_channel_challenges_nobody() -> None:
     alice.now_ms += 10_000 * LIMIT_S
     alice.feed(inputs.Tick())
     assert not challenges(alice)
+
+
+def test_silence_counts_from_the_clearing_of_a_challenge() -> None:
+    alice = closing(LIMIT_S)
+    answered = {"turn_num": 1, "number": 10**10}
+    alice.feed(chain_log("ChallengeRegistered", 50, **answered))
+    alice.now_ms += 1_000
+    alice.feed(chain_log("ChallengeCleared", 51, number=2))
+    count = len(alice.events_of("objective-created"))
+    alice.now_ms += 1_000 * LIMIT_S - 1
+    alice.feed(inputs.Tick())
+    assert len(alice.events_of("objective-created")) == count
+    alice.now_ms += 1
+    alice.feed(inputs.Tick())
+    assert len(alice.events_of("objective-created")) == count + 1

@@ -1,0 +1,78 @@
+"""A challenged ledger goes on if both parties would rather have it so (M20).
+
+    challenged with the newest state -> a move of 0 by the leader -> countersigned -> checkpointed
+
+The move makes a newer state, and that clears the challenge as any newer state does: whose answer
+it is, Defend and Challenge see to. Each party consents by its signature: the leader proposes and
+the follower countersigns only while its own owner does not leave. A challenge alone is no wish to
+leave, whoever began it: it asks the other party for an answer, and here is one.
+"""
+
+from __future__ import annotations
+
+from protocols.channel import (
+    ChainStatus,
+    Channel,
+    observed_adjudicated,
+    observed_chain_status,
+)
+from protocols.draft import Draft
+from protocols.entities import NodeState
+from protocols.ledger import MOVE, NO_TARGET, Change, parties
+from protocols.ledgers import has_final, sign_and_send
+from protocols.objectives.base import ObjectiveType, newest
+from protocols.types import Address
+
+
+def is_leaving(state: NodeState, channel: Channel) -> bool:
+    """Whether our owner leaves the ledger, or a channel that it carries, on chain (Exit)."""
+    carried = () if channel.ledger is None else channel.ledger.current.guarantees
+    for channel_id in (channel.channel_id, *(guarantee.target for guarantee in carried)):
+        found = newest(state.objectives, ObjectiveType.EXIT, channel_id)
+        if found is not None and found.is_active:
+            return True
+    return False
+
+
+def is_withheld(state: NodeState, channel: Channel) -> bool:
+    """Whether we sign nothing that would end a challenge: our owner leaves, and not together."""
+    is_challenged = observed_chain_status(channel) == ChainStatus.CHALLENGED
+    return is_challenged and not channel.final_requests and is_leaving(state, channel)
+
+
+def may_go_on(state: NodeState, channel: Channel) -> bool:
+    """Whether the ledger is challenged and we would rather have it go on."""
+    ledger = channel.ledger
+    if ledger is None or observed_chain_status(channel) != ChainStatus.CHALLENGED:
+        return False
+    is_bound = channel.close_only or ledger.resumption is not None or channel.halt is not None
+    is_closing = has_final(channel) or bool(channel.final_requests)
+    return not is_bound and not is_closing and not is_leaving(state, channel)
+
+
+def move_of_nothing(channel: Channel) -> Change:
+    """The change by which a challenged ledger goes on: everything stays as it is."""
+    leader, follower = parties(channel.fixed)
+    return Change(MOVE, NO_TARGET, 0, leader, follower)
+
+
+def propose(draft: Draft, channel: Channel) -> None:
+    """The leader's step, once: what stands on chain is the newest that both signed."""
+    ledger = channel.ledger
+    if ledger is None or channel.my_index != 0 or ledger.queue:
+        return
+    if observed_adjudicated(channel).turn_num != ledger.turn_num:
+        return
+    if may_go_on(draft.state, channel):
+        sign_and_send(draft, channel, ledger, move_of_nothing(channel))
+
+
+def hear_of(draft: Draft, peer: Address) -> None:
+    """The peer is there: challenged ledgers with it that we lead may go on."""
+    unconfirmed = draft.base.unconfirmed
+    if not unconfirmed.disputed and not unconfirmed.channels:
+        return
+    for channel_id in sorted({*unconfirmed.disputed, *unconfirmed.channels}):
+        channel = draft.state.channels[channel_id]
+        if channel.ledger is not None and channel.counterparty == peer:
+            propose(draft, channel)
