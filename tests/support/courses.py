@@ -169,6 +169,14 @@ def challenge_ledgers(world: StoryWorld) -> None:
                 node.feed(inputs.ChallengeChannel(ledger_id))
 
 
+def all_meet_again(world: StoryWorld) -> None:
+    """Neighbours begin new sessions with each other."""
+    for node in world.row:
+        for _, other in world.neighbours(node):
+            received = other.peer(node.actor.address).received
+            node.feed(inputs.PeerConnected(other.actor.address, received))
+
+
 def exit_virtual(world: StoryWorld) -> None:
     """The payer leaves the virtual channel."""
     world.payer.feed(inputs.ExitChannel(world.virtual))

@@ -12,6 +12,7 @@ from protocols.objectives.base import ObjectiveType, WaitingFor
 from protocols.objectives.cranks import waiting_for
 from tests.support.courses import (
     Command,
+    all_meet_again,
     ask_payee,
     challenge_after_final,
     challenge_ledgers,
@@ -113,6 +114,8 @@ _ROWS: tuple[tuple[ObjectiveType, str, tuple[str, ...], tuple[Command, ...]], ..
     (ObjectiveType.VIRTUAL_DEFUND, "finalization", ALL, _AFTER_FINAL),
     (ObjectiveType.CHALLENGE, "challenge-registration", ALL, _LEFT),
     (ObjectiveType.CHALLENGE, "challenge-expiry", ALL, _LEFT),
+    (ObjectiveType.CHALLENGE, "challenge-clearance", (PAYER, SECOND_HUB),
+     (challenge_ledgers, all_meet_again)),
     (ObjectiveType.CHALLENGE, "conclusion", (PAYER,), (own_challenge_after_final,)),
     (ObjectiveType.CHALLENGE, "finalization", (PAYER,), (own_challenge_after_final,)),
     (ObjectiveType.DEFEND, "challenge-clearance", ALL, (stale_ledgers,)),
