@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from hashlib import sha256
 from itertools import repeat
 from operator import add, itemgetter
+from struct import pack
 from typing import Any
 
 from node.audit.entry import SHAPES, Entry, Shape
 from node.audit.messagepack import unpack_all
-from node.store.record import CHAIN_SIZE_BYTES, seq_key
+from node.store.record import CHAIN_SIZE_BYTES, SEQ_SIZE_BYTES
 from protocols.events import EVENTS, Event, NodeCreated
 from protocols.types import UINT64_MAX
 
@@ -26,8 +27,9 @@ _record = itemgetter(slice(CHAIN_SIZE_BYTES, None))
 def dense_values(entries: Sequence[tuple[bytes, bytes]], first_seq: int) -> list[bytes] | None:
     """The values of the log's entries if their keys count from `first_seq`; else None."""
     keys, values = zip(*entries, strict=True)
-    expected = map(seq_key, range(first_seq, first_seq + len(keys)))
-    return list(values) if list(keys) == list(expected) else None
+    expected = pack(f">{len(keys)}Q", *range(first_seq, first_seq + len(keys)))
+    is_dense = set(map(len, keys)) == {SEQ_SIZE_BYTES} and b"".join(keys) == expected
+    return list(values) if is_dense else None
 
 
 def plain_entries(

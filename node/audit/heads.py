@@ -17,7 +17,7 @@ from protocols.log_head import LogHead, LogOwner, head_hash
 from protocols.mountain_range import MountainRange
 from protocols.peer_heads import FORKED, SHORTENED
 
-_HEADS = LogHeadSigned | LogHeadReceived | LogHeadDisputed
+_KINDS = frozenset((LogHeadSigned, LogHeadReceived, LogHeadDisputed))
 
 
 class HeadCheck(Check):
@@ -49,9 +49,8 @@ class HeadCheck(Check):
     def take(self, entries: Sequence[Entry]) -> Iterator[tuple[int, str]]:
         """What is wrong with the heads among these records."""
         place = 0
-        for number, entry in enumerate(entries):
-            if not isinstance(entry.event, _HEADS):
-                continue
+        for number in [n for n, entry in enumerate(entries) if type(entry.event) in _KINDS]:
+            entry = entries[number]
             self._grow(number - place)
             place = number
             for message in self._head_faults(entry):

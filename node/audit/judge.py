@@ -221,10 +221,10 @@ class Judge:
         for check in self._judging(type(event)):
             # What is taken for granted is judged all the same: a family remembers what it judged.
             said = list(check.check(entry))
-            if is_covered:
+            if said and is_covered:
                 self._say(seq, check.name, said)
         folded = list(self._fold.check(entry))
-        if self._scope.covers_fold(seq):
+        if folded and self._scope.covers_fold(seq):
             self._say(seq, self._fold.name, folded)
         self.facts.apply(event)
         if isinstance(event, LogTailCut):
