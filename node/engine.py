@@ -337,7 +337,7 @@ def replay(event_log: EventLog, state: NodeState, from_seq: int = 0) -> Iterator
     Raises LogDamaged.
     """
     next_seq = from_seq
-    for pairs in event_log.event_blocks(from_seq):
-        apply_all(state, [(event, record.time_ms) for record, event in pairs])
-        next_seq += len(pairs)
+    for dated in event_log.dated_blocks(from_seq):
+        apply_all(state, dated)
+        next_seq += len(dated)
         yield next_seq

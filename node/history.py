@@ -131,8 +131,8 @@ class History:
                 break
             await trio.lowlevel.checkpoint()
         state = loaded.state
-        for pairs in self._log.event_blocks(loaded.record_count, seq + 1):
-            apply_all(state, [(event, record.time_ms) for record, event in pairs])
+        for dated in self._log.dated_blocks(loaded.record_count, seq + 1):
+            apply_all(state, dated)
             await trio.lowlevel.checkpoint()
         return state
 

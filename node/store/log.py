@@ -227,16 +227,29 @@ class EventLog:
         self, from_seq: int = 0, to_seq: int | None = None
     ) -> Iterator[list[tuple[Record, Event]]]:
         """What `read_events` gives, many at a time."""
+        for records, found in self._decoded_blocks(from_seq, to_seq):
+            yield list(zip(records, found, strict=True))
+
+    def dated_blocks(
+        self, from_seq: int = 0, to_seq: int | None = None
+    ) -> Iterator[list[tuple[Event, int]]]:
+        """The events with their times, many at a time: what `apply_all` folds."""
+        for records, found in self._decoded_blocks(from_seq, to_seq):
+            yield list(zip(found, [record.time_ms for record in records], strict=True))
+
+    def _decoded_blocks(
+        self, from_seq: int, to_seq: int | None
+    ) -> Iterator[tuple[list[Record], list[Event]]]:
         for records in self.record_blocks(from_seq, to_seq):
             found: list[Event] = []
             try:
                 append_events(records, found)
             except msgspec.DecodeError as error:
-                yield list(zip(records, found, strict=False))
+                yield records[: len(found)], found
                 record = records[len(found)]
                 reason = f"the payload of {record.name} does not decode: {error}"
                 raise LogDamaged(reason, record.seq, record.seq) from error
-            yield list(zip(records, found, strict=True))
+            yield records, found
 
     def raw_record(self, seq: int) -> tuple[bytes, bytes]:
         """The chain hash before a record, and the record's bytes, verified.

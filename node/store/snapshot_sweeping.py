@@ -1,6 +1,6 @@
 """Removes what no kept snapshot needs, a slice at a time.
 
-Kept are the newest, and for the past one of every 25,000 records. A version is needed as
+Kept are the newest, and for the past one of every 20,000 records. A version is needed as
 long as some kept snapshot, or one that a state in memory still fetches from, has no newer one of
 its key.
 """
@@ -17,10 +17,10 @@ from node.store.snapshots import is_manifest_key, manifest_key, manifests
 
 KEPT_COUNT = 10
 """The newest snapshots, all of them: one that is not good has others behind it."""
-KEPT_INTERVAL_RECORD_COUNT = 25_000
+KEPT_INTERVAL_RECORD_COUNT = 20_000
 """Of older ones the first behind so many records, behind twice as many, and so on: from there the
-past is folded, in an eighth of a second at most (ADR 0055). Four of them are the 100,000 records in
-which one is the least to keep."""
+past is folded, in a tenth of a second where nothing else runs and in twice that on a busy machine
+(ADR 0055). Five of them are the 100,000 records in which one is the least to keep."""
 
 
 def kept_counts(record_counts: Iterable[int]) -> list[int]:

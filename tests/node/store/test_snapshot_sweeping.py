@@ -24,10 +24,10 @@ def test_the_newest_are_kept_and_the_first_behind_every_interval() -> None:
     assert 100_000 % KEPT_INTERVAL_RECORD_COUNT == 0
     counts = list(range(1_000, 90_000, 1_000))
     kept = kept_counts(counts)
-    assert kept == [25_000, 50_000, 75_000, *counts[-KEPT_COUNT:]]
+    assert kept == [20_000, 40_000, 60_000, *counts[-KEPT_COUNT:]]
     assert kept_counts([5, 7]) == [5, 7]
     assert kept_counts([]) == []
-    assert kept_counts([24_999, 250_001, 250_000, *range(250_002, 250_030)])[0] == 250_000
+    assert kept_counts([19_999, 250_001, 250_000, *range(250_002, 250_030)])[0] == 250_000
 
 
 def swept(log: SnapshotLog) -> int:
