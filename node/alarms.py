@@ -7,15 +7,23 @@ past; those of the chain room are of the moment. What is over leaves the list by
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from node.chain.link import ChainTrouble
 from node.moments import date_text
-from protocols.adjudication import ChainStatus
-from protocols.channel import Channel, observed_adjudicated, observed_chain_status
+from protocols.adjudication import ChainStatus, exit_of
+from protocols.channel import (
+    Channel,
+    is_finalised,
+    observed_adjudicated,
+    observed_chain_status,
+    own_guarantees,
+)
 from protocols.entities import NodeState
-from protocols.transactions import Transaction
-from protocols.types import to_hex
+from protocols.objectives.withdraw import TRANSFER, reclaim_kind
+from protocols.transactions import OUTCOME_MISMATCH, Transaction, intent_id, newest_attempt
+from protocols.types import ChannelId, to_hex
 
 BlocksUntil = Callable[[int], int | None]
 """How many blocks will be mined until that time of the chain, Unix seconds; None if not known."""
@@ -46,6 +54,8 @@ def alarms_of(state: NodeState) -> Iterator[Alarm]:
         channel = state.channels[channel_id]
         if is_unanswerable(channel):
             yield _unanswerable(channel)
+        if is_finalised(channel) and _is_mismatched(state, channel):
+            yield _mismatched(channel)
 
 
 def is_unanswerable(channel: Channel) -> bool:
@@ -54,6 +64,29 @@ def is_unanswerable(channel: Channel) -> bool:
         return False
     ends = observed_adjudicated(channel).finalizes_at
     return bool(ends) and channel.unanswerable_until == ends
+
+
+def _is_mismatched(state: NodeState, channel: Channel) -> bool:
+    """Whether a payout was refused twice in a row for an outcome that does not stand on chain.
+
+    Once may be a stranger's payout that we had not heard of.
+    """
+    exit_ = exit_of(observed_adjudicated(channel).outcome)
+    if exit_ is None:
+        return False
+    targets = [exit_.allocations[place].destination for place in own_guarantees(channel, exit_)]
+    for kind in (TRANSFER, *map(reclaim_kind, targets)):
+        find = partial(_attempt, state, kind, channel.channel_id)
+        number, newest = newest_attempt(find)
+        before = find(number - 1) if number > 0 else None
+        found = [known.failure for known in (newest, before) if known is not None]
+        if found == [OUTCOME_MISMATCH, OUTCOME_MISMATCH]:
+            return True
+    return False
+
+
+def _attempt(state: NodeState, kind: str, channel_id: ChannelId, number: int) -> Transaction | None:
+    return state.transactions.get(intent_id(kind, channel_id, number))
 
 
 def alarms_of_room(state: NodeState, troubles: Iterable[ChainTrouble]) -> Iterator[Alarm]:
@@ -103,6 +136,17 @@ def _held_back(transaction: Transaction) -> Alarm:
         "what the chain asks; if the balance limits the bid, send coin to the node's address",
         transaction.channel_id,
         transaction.deadline_s,
+    )
+
+
+def _mismatched(channel: Channel) -> Alarm:
+    return Alarm(
+        "outcome-mismatch",
+        f"{OUTCOME_MISMATCH}: nothing of it is paid out to us. Records of what the chain did are "
+        "missing or wrong, or an endpoint hid some of it",
+        "compare the log with the chain through another endpoint: tally audit DIR/data --rpc URL; "
+        "if that finds nothing, put that endpoint first in [chain] urls and start again",
+        channel.channel_id,
     )
 
 

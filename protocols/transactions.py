@@ -33,6 +33,8 @@ come from 1 gwei to 1,800."""
 
 REVERTED = "reverted"
 """Why a mined call failed: the contract refused it."""
+OUTCOME_MISMATCH = "another outcome stands on chain than the one that follows from its logs"
+"""Why a payout was not even sent: our fold of the adjudicator's logs is not what it keeps (M4)."""
 OUT_OF_GAS = "out of gas"
 """Likewise: it used all it was given."""
 

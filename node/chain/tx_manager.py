@@ -21,6 +21,7 @@ from node.chain.errors import EndpointDown, RpcError
 from node.chain.fees import Market, Moment, Standing, is_held_back, next_bid
 from node.chain.link import ChainTrouble, EndpointLink
 from node.chain.nonces import GapWatch, NonceBook, OwnedTransaction
+from node.chain.standing import is_standing
 from node.chain.transactions import (
     AboveCeiling,
     EndpointBehind,
@@ -41,7 +42,12 @@ from protocols.inputs import (
     TransactionReplaced,
     TransactionSigned,
 )
-from protocols.transactions import OUT_OF_GAS, REPLACEMENT_COUNT_MAX, REVERTED
+from protocols.transactions import (
+    OUT_OF_GAS,
+    OUTCOME_MISMATCH,
+    REPLACEMENT_COUNT_MAX,
+    REVERTED,
+)
 from protocols.types import Address, Bytes32, checksum_address, to_hex
 
 WATCH_INTERVAL_S = 3.0
@@ -154,8 +160,9 @@ class TransactionManager:
         try:
             prepared = await self._maker.prepare(effect, self._moment())
         except WouldRevert as error:
+            stands = await is_standing(self._link, effect.to, effect.data)
+            reason = recordable(error.reason) if stands else OUTCOME_MISMATCH
             if self._inbox.finish_request(effect.intent_id):
-                reason = recordable(error.reason)
                 log.warning("transaction refused", kind=effect.kind, reason=reason)
                 await self._submit(TransactionRefused(effect.intent_id, reason))
             return

@@ -6,10 +6,12 @@ from node.alarms import alarm_rows, alarms_of, alarms_of_room
 from node.chain.link import ChainTrouble
 from protocols import events, inputs
 from protocols.exit_events import ChallengeUnanswerable
-from protocols.transactions import intent_id
+from protocols.transactions import OUTCOME_MISMATCH, intent_id
 from protocols.types import to_hex
 from tests.support.actors import ALICE
 from tests.support.builders import ADJUDICATOR, CHANNEL, DEPOSIT, block_hash, chain_log, tx_hash
+from tests.support.exit_rig import until, wait_out
+from tests.support.ledger_rig import LEDGER, opened_ledger
 from tests.support.network import CoreNode, opened
 
 INTENT = intent_id("challenge", CHANNEL, 0)
@@ -92,3 +94,37 @@ def test_a_challenge_that_nothing_outranks_is_an_alarm_while_it_runs() -> None:
     assert (alarm.deadline_s, f"tally exit {to_hex(CHANNEL)}" in alarm.next_step) == (ends_s, True)
     bob.feed(chain_log("ChallengeCleared", 6, confirmed=False, number=10))
     assert list(alarms_of(bob.state)) == []
+
+
+def refused(node: CoreNode, reason: str) -> None:
+    """The chain room will not send the node's newest order."""
+    node.feed(inputs.TransactionRefused(node.submissions.pop().intent_id, reason))
+
+
+def test_an_outcome_that_is_not_the_chains_is_an_alarm_at_the_second_refusal_in_a_row() -> None:
+    network = opened_ledger()
+    alice = network.alice
+    alice.feed(inputs.ChallengeChannel(LEDGER))
+    wait_out(network, alice, LEDGER)
+    until(network, alice, lambda: alice.channel(LEDGER).chain_status == "expired")
+    alice.submissions.clear()
+    alice.record(events.TransactionFailed(newest_transfer(alice), OUTCOME_MISMATCH))
+    assert list(alarms_of(alice.state)) == [], "a stranger may have been quicker"
+    alice.now_ms += 10_000
+    alice.feed(inputs.Tick())
+    refused(alice, OUTCOME_MISMATCH)
+    (alarm,) = alarms_of(alice.state)
+    assert (alarm.name, alarm.channel_id) == ("outcome-mismatch", LEDGER)
+    assert "tally audit" in alarm.next_step
+    assert list(alarms_of(alice.fold())) == [alarm]
+    # Another reason is another trouble.
+    alice.now_ms += 20_000
+    alice.feed(inputs.Tick())
+    refused(alice, "Not enough gas for payout")
+    assert list(alarms_of(alice.state)) == []
+
+
+def newest_transfer(node: CoreNode) -> bytes:
+    found = [e for e in node.events_of("transaction-requested") if e.kind == "transfer"]
+    intent: bytes = found[-1].intent_id
+    return intent

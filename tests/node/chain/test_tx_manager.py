@@ -16,11 +16,14 @@ from node.chain import tx_manager as manager_module
 from node.chain.errors import RpcError
 from node.chain.fees import SLOW_S, Moment
 from node.chain.provider import web3_over
+from node.chain.reader import STATUS_SELECTOR
 from node.chain.transactions import TransactionMaker
 from node.chain.tx_inbox import TransactionInbox
 from node.chain.tx_manager import NONCE_TAKEN, TransactionManager
 from protocols.crypto import keccak256
 from protocols.effects import BroadcastTransaction, SubmitTransaction
+from protocols.exit_calls import Finalised, transfer_call
+from protocols.exit_claims import claims_of
 from protocols.inputs import (
     TransactionHeldBack,
     TransactionReceipt,
@@ -28,6 +31,8 @@ from protocols.inputs import (
     TransactionReplaced,
     TransactionSigned,
 )
+from protocols.outcome import Allocation, SingleAssetExit
+from protocols.transactions import OUTCOME_MISMATCH
 from tests.support.actors import ALICE
 from tests.support.chain_room import Engine, Inbox, allowed, until
 from tests.support.simulated_pool import GWEI, SimulatedPool
@@ -409,6 +414,29 @@ async def test_the_reason_of_a_refusal_is_short_and_printable(autojump_clock: Mo
         it.inbox.request(intent(1))
         refused = await it.heard.first(TransactionRefused)
     assert refused.reason == "��" + "no" * 127
+
+
+@pytest.mark.parametrize("keeps_it", [True, False])
+async def test_a_payout_of_what_does_not_stand_is_refused_by_name(
+    autojump_clock: MockClock, keeps_it: bool
+) -> None:
+    outcome = (SingleAssetExit(bytes(20), (Allocation(bytes(31) + b"\x01", 5),)),)
+    call = transfer_call(Finalised(b"\xc1" * 32, bytes(32), outcome), [0])
+    (claim,) = claims_of(call)
+    kept = claim.fingerprint if keeps_it else bytes(20)
+
+    def answer(params: list[Any]) -> str:
+        if bytes.fromhex(params[0]["data"][2:])[:4] == STATUS_SELECTOR:
+            return "0x" + (bytes(12) + kept).hex()
+        raise RpcError("eth_call", 3, "execution reverted: no luck")
+
+    async with desk() as it:
+        it.pool.overrides["eth_call"] = answer
+        name = b"\x05" * 32
+        it.inbox.request(SubmitTransaction(name, "transfer", b"\xad" * 20, bytes(32), call))
+        refused = await it.heard.first(TransactionRefused)
+    assert refused == TransactionRefused(name, "no luck" if keeps_it else OUTCOME_MISMATCH)
+    assert it.signed == []
 
 
 async def test_a_nonce_that_a_vanished_transaction_left_open_is_told_with_what_to_do(
