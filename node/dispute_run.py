@@ -19,8 +19,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from node.chain.errors import EndpointDown, RpcError
-from node.chain.service import ChainService
+from node.chain.service import FEE_CEILING_WEI, ChainService
 from node.chain.wire import MalformedAnswer
+from node.moments import date_text
 from protocols import events, inputs
 from protocols.channel import (
     Channel,
@@ -34,6 +35,7 @@ from protocols.crypto import Signer
 from protocols.dispute_reading import Case
 from protocols.draft import Context, Decision, Proposal
 from protocols.effects import BroadcastTransaction, Effect, ReadHoldings, SubmitTransaction
+from protocols.error import ProtocolError
 from protocols.event import Event
 from protocols.exit_errors import GasNotFunded, KitOutdated, KitRefused, NothingToLeave
 from protocols.exit_plan import ExitPlan, PlannedStep, plan_exit
@@ -48,6 +50,8 @@ LOOK_INTERVAL_S = 0.5
 UNMINED_WAIT_S = 60.0
 """Seconds that transactions of an earlier run, still unmined, are waited for: five of Ethereum's
 blocks. What they do need not be paid for twice."""
+READING_INTERVAL_S = 10.0
+"""Seconds between two words on how far an old kit's chain is read."""
 ASK_PAUSE_S = 2.0
 """Seconds until an endpoint that gave no answer is asked again."""
 
@@ -77,6 +81,9 @@ class Outcome(Struct, frozen=True, gc=False):
     stage: Stage
     plan: ExitPlan
     """As it was when the run began."""
+    blocks: list[int | None]
+    """Of each of its steps, how many blocks away it was then, at the pace of the chain's last
+    ones; None if that cannot be said."""
     final_s: int
     """When the last challenge that runs ends, chain seconds; 0 if none runs."""
     received: dict[Address, Amount]
@@ -99,6 +106,8 @@ class Task(Struct, frozen=True):
     """Whether to see to the end, or to stop when nothing is due now."""
     confirmation_count: int | None = None
     """In place of the kit's."""
+    fee_ceiling_wei: int = FEE_CEILING_WEI
+    """Wei per gas that are bid at most."""
 
 
 def _nobody_asks(proposal: Proposal) -> Decision:
@@ -124,6 +133,7 @@ class Dispute:
             secret=task.secret,
             confirmation_count=deployment.confirmation_count if depth is None else depth,
             submit=self._take,
+            fee_ceiling_wei=task.fee_ceiling_wei,
             is_known=lambda channel_id: case.state.channels.get(channel_id) is not None,
         )
         self._said: set[str] = set()
@@ -131,27 +141,30 @@ class Dispute:
         """What the past would have us do, until all of it is known; None from then on."""
 
     async def run(self) -> Outcome:
-        """Leave every channel of the kit. Raises GasNotFunded, or KitOutdated at the end."""
+        """Leave every channel of the kit. Raises GasNotFunded, or at the end KitOutdated or
+        NothingToLeave."""
         node = self._state.node
         cursor = node.processed_block_num if node.processed_block_num >= 0 else None
-        blocks = {} if cursor is None else {cursor: node.processed_block_hash}
-        refusal: KitRefused | None = None
+        remembered = {} if cursor is None else {cursor: node.processed_block_hash}
+        refusal: ProtocolError | None = None
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._chain.run, cursor, blocks)
+            nursery.start_soon(self._chain.run, cursor, remembered)
             await self._caught_up()
             plan, stage = self._plan(), Stage.PLANNED
+            blocks = [self._blocks_until(step.after_s) for step in plan.steps]
             if not self._task.dry_run:
+                self._say_plan(plan)
                 try:
                     await self._require_gas(plan)
                     self._let_go()
                     stage = await self._leave()
-                except KitRefused as error:
+                except (KitRefused, NothingToLeave) as error:
                     # Carried out of the nursery by hand: it would come out wrapped in a group.
                     refusal = error
             nursery.cancel_scope.cancel()
         if refusal is not None:
             raise refusal
-        return self._outcome(stage, plan)
+        return self._outcome(stage, plan, blocks)
 
     # --- what happens ---
 
@@ -206,13 +219,27 @@ class Dispute:
                 failed = self._state.transactions[event.intent_id]
                 kind = failed.kind.partition(" ")[0]
                 self._task.say(f"{_short(failed.channel_id)}: no {kind} now: {failed.failure}")
+            case events.ChainLogObserved(log_name="ChallengeRegistered"):
+                until = date_text(event.number)
+                name, turn_num = _short(event.channel_id), event.turn_num
+                self._task.say(f"{name}: ChallengeRegistered, turn {turn_num} until {until}")
             case events.ChainLogObserved():
-                self._task.say(f"{_short(event.channel_id)}: {event.log_name} in the chain")
+                self._task.say(f"{_short(event.channel_id)}: {event.log_name}")
             case _:
                 pass
 
+    def _blocks_until(self, after_s: int) -> int | None:
+        return self._chain.blocks_until(self._now_ms // 1_000 + after_s) if after_s else 0
+
+    def _say_plan(self, plan: ExitPlan) -> None:
+        for step in plan.steps:
+            when = date_text(self._now_ms // 1_000 + step.after_s) if step.after_s else "now"
+            name = _short(step.channel_id)
+            self._task.say(f"{name}: to {step.step} {when}, about {step.gas:,} gas")
+
     def _say_troubles(self) -> None:
-        troubles = {f"{found.what}: {found.next_step}" for found in self._chain.troubles()}
+        # What to do about them is said of a node's configuration: here what is wrong must do.
+        troubles = {found.what for found in self._chain.troubles()}
         for trouble in sorted(troubles - self._said):
             self._task.say(trouble)
         self._said = troubles
@@ -221,10 +248,14 @@ class Dispute:
 
     async def _caught_up(self) -> None:
         """All that the chain did since the kit's block is known."""
+        say_at = trio.current_time() + READING_INTERVAL_S
         while True:
             await trio.sleep(LOOK_INTERVAL_S / 10)
             self._say_troubles()
             processed = self._chain.statistics().processed_block_num
+            if trio.current_time() >= say_at and processed is not None:
+                self._task.say(f"reading what the chain did since: at block {processed}")
+                say_at = trio.current_time() + READING_INTERVAL_S
             is_seen = self._chain.view_age_s(trio.current_time()) < float("inf")
             if is_seen and processed == self._state.node.processed_block_num:
                 return
@@ -271,41 +302,39 @@ class Dispute:
             )
 
     async def _leave(self) -> Stage:
-        """Go on until every wei of ours is in its account, or nothing is due."""
+        """Go on until every wei of ours is in its account, or nothing is due.
+
+        Raises KitOutdated or NothingToLeave for a channel that brings nothing, once the others did.
+        """
         while True:
             self._feed(inputs.Tick())
-            self._begin()
+            refused = self._begin()
             self._say_troubles()
-            stuck = {}
-            running = [channel for channel in self._funded() if not self._is_over(channel)]
-            for channel in running:
-                reason = self._why_stuck(channel)
-                if reason:
-                    stuck[channel.channel_id] = reason
-            if len(stuck) == len(running):
-                for channel_id, reason in stuck.items():
-                    raise KitOutdated(channel_id, reason)
+            running = [channel for channel in self._funded() if not is_withdrawn(channel)]
+            stuck = [
+                refused.get(channel.channel_id) or self._why_stuck(channel) for channel in running
+            ]
+            if all(stuck):
+                for reason in filter(None, stuck):
+                    raise reason
                 return Stage.DONE
-            if not self._task.waits and self._is_idle(running):
+            going = [channel for channel, over in zip(running, stuck, strict=True) if not over]
+            if not self._task.waits and self._is_idle(going):
                 return Stage.WAITING
             await trio.sleep(LOOK_INTERVAL_S)
 
-    def _begin(self) -> None:
+    def _begin(self) -> dict[ChannelId, NothingToLeave]:
+        """Leave whatever is not being left yet; what could not be begun, and why."""
+        refused = {}
         for channel_id in self._case.funded:
             found = newest(self._state.objectives, ObjectiveType.EXIT, channel_id)
             if found is not None and found.is_active:
                 continue
             try:
                 self._feed(inputs.ExitChannel(channel_id))
-            except NothingToLeave:
-                continue
-
-    def _is_over(self, channel: Channel) -> bool:
-        if is_withdrawn(channel):
-            return True
-        found = newest(self._state.objectives, ObjectiveType.EXIT, channel.channel_id)
-        # Nothing is in it for us if it could not be begun.
-        return found is None or not found.is_active
+            except NothingToLeave as refusal:
+                refused[channel_id] = refusal
+        return refused
 
     def _waits(self, kind: ObjectiveType, channel_id: ChannelId) -> WaitingFor | None:
         """What the channel's objective of that kind waits for; None if none is under way."""
@@ -316,13 +345,14 @@ class Dispute:
         context = replace(self._context, now_ms=self._now_ms)
         return waiting_for(self._state, objective, context)
 
-    def _why_stuck(self, channel: Channel) -> str:
-        """Why we can do nothing more about it; empty while we can, or time will."""
-        if self._waits(ObjectiveType.CHALLENGE, channel.channel_id) == WaitingFor.KNOWN_OUTCOME:
-            return "the chain has a newer state, and it is not challenged"
-        if self._waits(ObjectiveType.WITHDRAW, channel.channel_id) == WaitingFor.KNOWN_OUTCOME:
-            return "it ended with a final state that is not in the kit"
-        return ""
+    def _why_stuck(self, channel: Channel) -> ProtocolError | None:
+        """Why we can do nothing more about it; None while we can, or time will."""
+        channel_id, reason = channel.channel_id, ""
+        if self._waits(ObjectiveType.CHALLENGE, channel_id) == WaitingFor.KNOWN_OUTCOME:
+            reason = "the chain has a newer state, and it is not challenged"
+        if self._waits(ObjectiveType.WITHDRAW, channel_id) == WaitingFor.KNOWN_OUTCOME:
+            reason = "it ended with a final state that is not in the kit"
+        return KitOutdated(channel_id, reason) if reason else None
 
     def _is_idle(self, running: Sequence[Channel]) -> bool:
         """Whether nothing is due until challenges run out."""
@@ -345,7 +375,7 @@ class Dispute:
 
     # --- what came of it ---
 
-    def _outcome(self, stage: Stage, plan: ExitPlan) -> Outcome:
+    def _outcome(self, stage: Stage, plan: ExitPlan, blocks: list[int | None]) -> Outcome:
         received: dict[Address, Amount] = {}
         for channel in self._funded():
             asset = funding_terms(channel).asset
@@ -362,6 +392,7 @@ class Dispute:
         return Outcome(
             stage,
             plan,
+            blocks,
             max(ends, default=0),
             received,
             [Sent(t.kind, t.channel_id, t.status, t.tx_hash) for t in sent],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -41,7 +41,7 @@ from protocols.exit_calls import (
     conclude_call,
 )
 from protocols.exit_events import DisputeKitExported
-from protocols.exit_value import exit_value, material_of
+from protocols.exit_value import exit_value_steps, material_of
 from protocols.objectives.dispute_export import kit_members, needs_challenge
 from protocols.objectives.supports import (
     Support,
@@ -61,6 +61,9 @@ from protocols.types import (
 )
 from protocols.voucher import voucher_hash
 
+CHANNEL_STOP_COUNT = 4
+"""Channels between two stops: some milliseconds, most of them for signatures' v."""
+
 
 class Exported(Struct, frozen=True, gc=False):
     """The export as it was recorded, and the rules of the node that a kit's reader goes by."""
@@ -74,9 +77,28 @@ class Exported(Struct, frozen=True, gc=False):
 
 def make_kit(state: NodeState, exported: Exported) -> DisputeKit | None:
     """The kit; None if the node went on since the export, so that more would have to be signed."""
-    node, event = state.node, exported.event
-    channel = state.channels[event.channel_id]
-    members = kit_members(state, channel)
+    steps = kit_steps(state, exported)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            kit: DisputeKit | None = done.value
+            return kit
+
+
+def kit_steps(state: NodeState, exported: Exported) -> Generator[None, None, DisputeKit | None]:
+    """`make_kit`, that stops now and then to let others go first: a large one takes seconds.
+
+    It is about the moment when it was called.
+    """
+    members = kit_members(state, state.channels[exported.event.channel_id])
+    return _kit_steps(state.node, members, exported)
+
+
+def _kit_steps(
+    node: Node, members: Sequence[Channel], exported: Exported
+) -> Generator[None, None, DisputeKit | None]:
+    event = exported.event
     signed = {
         channel_id: (state_hash, signature)
         for channel_id, state_hash, signature in zip(
@@ -84,25 +106,27 @@ def make_kit(state: NodeState, exported: Exported) -> DisputeKit | None:
         )
     }
     channels = []
-    for member in members:
+    for count, member in enumerate(members, start=1):
         made = _channel(node, member, signed)
         if made is None:
             return None
         channels.append(made)
+        if count % CHANNEL_STOP_COUNT == 0:
+            yield
     needing = [m for m in members if needs_challenge(m) and needs_redemption(node, m)]
     if event.sealed and needing:
         return None
     kit = DisputeKit(
         KIT_FORMAT,
         KIT_VERSION,
-        to_hex(channel.channel_id),
+        to_hex(event.channel_id),
         checksum_address(node.address),
         to_hex(destination_of(node.address)),
         event.sealed,
         bool(needing),
         _deployment(node, exported.confirmation_count),
         _moment(node, exported),
-        _worth(node, members),
+        (yield from _worth(node, members)),
         channels,
     )
     return replace(kit, checksum=checksum_of(kit))
@@ -129,10 +153,11 @@ def _moment(node: Node, exported: Exported) -> KitMoment:
     )
 
 
-def _worth(node: Node, members: Sequence[Channel]) -> list[KitWorth] | None:
+def _worth(node: Node, members: Sequence[Channel]) -> Generator[None, None, list[KitWorth] | None]:
     materials = [material_of(m, node.virtual_payment_app) for m in members if m.turns]
+    yield
     try:
-        found = exit_value(node.address, materials)
+        found = yield from exit_value_steps(node.address, materials)
     except TooManyEndings:
         return None
     return [KitWorth(checksum_address(asset), str(found[asset])) for asset in sorted(found)]

@@ -282,11 +282,17 @@ def _with_chain(channel: Channel, said: KitOnChain) -> Channel:
     _require(len(state_hash) in (0, 32), "on_chain.state_hash", "expected 32 bytes or none")
     for name, number in (("turn_num", said.turn_num), ("finalizes_at", said.finalizes_at)):
         _require(0 <= number <= UINT48_MAX, f"on_chain.{name}", "expected a uint48")
+    status = ChainStatus(said.status)
+    if status == ChainStatus.OPEN:
+        stands = any(outcomes) or state_hash or said.finalizes_at
+        _require(not stands, "on_chain", "nothing stands of an open channel")
+    else:
+        _require(said.finalizes_at > 0, "on_chain", "what stands has its time")
     held = _number("on_chain.held", said.held)
     known = Adjudicated(said.turn_num, said.finalizes_at, state_hash, *outcomes)
     return replace(
         channel,
-        chain_status=ChainStatus(said.status),
+        chain_status=status,
         adjudicated=None if known == Adjudicated() else known,
         holdings=(Holding(funding_terms(channel).asset, held),) if held else (),
     )

@@ -18,7 +18,9 @@ from node.cli.options import HERE, AsJson, NodeDir
 from node.cli.output import print_json, say
 
 if TYPE_CHECKING:
-    from node.dispute_run import Outcome
+    from collections.abc import Sequence
+
+    from node.dispute_run import Outcome, Task
     from protocols.dispute_reading import Case
 
 EXPORT_TIMEOUT_S = 120.0
@@ -160,20 +162,34 @@ def run_kit(
         int | None,
         typer.Option(min=0, max=10_000, help="Blocks until what is in one counts; as in the kit."),
     ] = None,
+    fee_ceiling_gwei: Annotated[
+        int, typer.Option(min=1, help="The most that is bid for a unit of gas, gwei.")
+    ] = 500,
     as_json: AsJson = False,
 ) -> None:
     """Leave the kit's channels: challenge, wait, answer, and have all paid to the kit's account.
 
     Needs nothing but the file, an endpoint and a key with some gas. May be stopped and run again.
     """
+    from node.dispute_run import Task
     from node.kit_files import read_kit_file
+    from protocols.crypto import Signer
     from protocols.dispute_kit import decode_kit
     from protocols.dispute_reading import read_kit
     from protocols.error import ProtocolError
 
     try:
         case = read_kit(decode_kit(read_kit_file(file)))
-        outcome = _run(case, urls, key, channel_key, dry_run, wait, confirmations)
+        if not key and not dry_run:
+            advice = f"Name one with --key: {KEY_HELP}"
+            raise CommandFailed("nobody is named who pays for gas", advice, "KEY_MISSING")
+        named = Signer(_secret(channel_key, "channel key")) if channel_key else None
+        # A plan is shown to anybody: its key signs nothing.
+        secret = _secret(key, "gas key") if key else b"\x01" * 32
+        ceiling_wei = fee_ceiling_gwei * 10**9
+        signer = case.signer(named)
+        task = Task(urls, secret, signer, _progress, dry_run, wait, confirmations, ceiling_wei)
+        outcome = _run(case, task)
     except ProtocolError as error:
         raise CommandFailed(
             str(error), error.next_step, error.name(), dict(error.values()), error.retry_safe
@@ -185,33 +201,16 @@ def run_kit(
         _say_outcome(document)
 
 
-def _run(
-    case: Case,
-    urls: list[str],
-    key: str,
-    channel_key: str,
-    dry_run: bool,
-    wait: bool,
-    confirmations: int | None,
-) -> Outcome:
+def _run(case: Case, task: Task) -> Outcome:
     import trio
 
-    from node.dispute_run import Dispute, Task
+    from node.dispute_run import Dispute
     from node.logs import configure_logs
-    from protocols.crypto import Signer
 
     configure_logs(logging.ERROR)
-    if not key and not dry_run:
-        raise CommandFailed(
-            "nobody is named who pays for gas", f"Name one with --key: {KEY_HELP}", "KEY_MISSING"
-        )
-    signer = case.signer(Signer(_secret(channel_key, "channel key")) if channel_key else None)
-    # A plan is shown to anybody: its key signs nothing.
-    secret = _secret(key, "gas key") if key else b"\x01" * 32
-    task = Task(urls, secret, signer, _progress, dry_run, wait, confirmations)
 
     async def run() -> Outcome:
-        await _verify(case, urls)
+        await _verify(case, task.urls)
         return await Dispute(case, task).run()
 
     return trio.run(run)
@@ -235,7 +234,7 @@ def _progress(line: str) -> None:
     sys.stderr.flush()
 
 
-async def _verify(case: Case, urls: list[str]) -> None:
+async def _verify(case: Case, urls: Sequence[str]) -> None:
     """The endpoints serve the kit's chain, with its contracts. Waits while none answers."""
     import trio
 
@@ -274,6 +273,7 @@ async def _verify(case: Case, urls: list[str]) -> None:
 
 
 def _document(case: Case, outcome: Outcome) -> dict[str, Any]:
+    from node.moments import date_text
     from protocols.types import checksum_address, to_hex
 
     now_s = datetime.now(UTC).timestamp()
@@ -286,15 +286,16 @@ def _document(case: Case, outcome: Outcome) -> dict[str, Any]:
             for asset, amount in sorted(outcome.received.items())
         ],
         "worth": _worth(case.kit.worth),
-        "next_at": _moment(outcome.final_s) if outcome.final_s else None,
+        "next_at": date_text(outcome.final_s) if outcome.final_s else None,
         "steps": [
             {
                 "step": step.step,
                 "channel_id": to_hex(step.channel_id),
                 "gas": step.gas,
-                "not_before": _moment(int(now_s) + step.after_s),
+                "not_before": date_text(int(now_s) + step.after_s),
+                "blocks": blocks,
             }
-            for step in outcome.plan.steps
+            for step, blocks in zip(outcome.plan.steps, outcome.blocks, strict=True)
         ],
         "gas": outcome.plan.gas,
         "transactions": [
@@ -309,18 +310,13 @@ def _document(case: Case, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _moment(time_s: int) -> str:
-    try:
-        return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    except (OverflowError, ValueError, OSError):
-        return "never"
-
-
 def _say_outcome(document: dict[str, Any]) -> None:
     if document["stage"] == "planned":
         for number, step in enumerate(document["steps"], start=1):
+            later = f"{step['not_before']} ({step['blocks']} blocks)"
+            when = "now" if step["blocks"] == 0 else later
             name = step["channel_id"][:10]
-            say(f"{number}. {step['step']} {name}: {step['not_before']}, {step['gas']:,} gas")
+            say(f"{number}. {step['step']} {name}: {when}, about {step['gas']:,} gas")
         say(f"About {document['gas']:,} gas in all. Nothing was done.")
         for found in document["worth"] or ():
             say(f"At worst you get {found['amount']} of {found['asset']}, less gas.")

@@ -9,8 +9,9 @@ import trio
 from node.answers import Answer
 from node.rpc.interface import NodeApi
 from node.rpc.params import Hash32Text, Params, parse_hash32
+from node.rpc.slices import in_slices
 from protocols.dispute_kit import DisputeKit
-from protocols.dispute_making import Exported, make_kit
+from protocols.dispute_making import Exported, kit_steps
 from protocols.errors import ProtocolError
 from protocols.exit_errors import KitNotMade
 from protocols.exit_events import DisputeKitExported
@@ -37,7 +38,7 @@ async def dispute_export(node: NodeApi, p: DisputeExportParams) -> DisputeKit:
     channel_id = parse_hash32("channel_id", p.channel_id)
     for _ in range(EXPORT_COUNT_MAX):
         exported = await _export(node, channel_id, sealed=p.sealed)
-        kit = make_kit(node.state, exported)
+        kit = await in_slices(kit_steps(node.state, exported))
         if kit is not None:
             return kit
     raise KitNotMade(channel_id)

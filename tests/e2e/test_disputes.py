@@ -177,6 +177,18 @@ def test_what_keeps_a_kit_from_being_run_is_said_by_name(network: Network, tmp_p
     assert network.channel(alice, channel_id)["status"] == "open"
 
 
+def test_an_endpoint_that_is_down_is_waited_for_and_that_is_said(
+    network: Network, laptop: Laptop, tmp_path: Path
+) -> None:
+    alice, _ = network.nodes
+    channel_id = open_channel(alice, network.bob)
+    export(alice, channel_id, tmp_path / "kit.json")
+    child = laptop.launch(tmp_path / "kit.json", url="http://127.0.0.1:9")
+    until("it says so", lambda: "no endpoint answers yet" in child.stderr_tail())
+    assert child.exit_code is None
+    child.kill()
+
+
 def error_of(laptop: Laptop, kit: Path, *options: str) -> str:
     code, text = ended(laptop.launch(kit, *options))
     assert code == 1

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from msgspec.structs import replace
 
 from protocols import inputs
-from protocols.channel import REDEMPTION_TURN
+from protocols.channel import REDEMPTION_TURN, observed_adjudicated
 from protocols.dispute_kit import DisputeKit
 from protocols.dispute_reading import read_kit
 from protocols.exit_errors import KeyNotOfKit, KitDamaged, KitNeedsKey
 from protocols.types import ChannelId
 from tests.support.actors import ALICE, BOB
 from tests.support.builders import CHANNEL, DEPOSIT
-from tests.support.exit_rig import challenge_with_turn, exit_value_of, paid_to
+from tests.support.exit_rig import challenge_with_turn, exit_value_of, paid_to, wait_out
 from tests.support.exit_web import ExitWeb
-from tests.support.kit_rig import again, export, run, stranger
+from tests.support.kit_rig import StillRunning, again, export, facts_since, run, stranger
 from tests.support.ledger_rig import LEDGER, opened_ledger
-from tests.support.network import Network, opened, pay
+from tests.support.network import CoreNode, Network, opened, pay
 from tests.support.web import BALANCE
 
 PAID, AMOUNT, FEES = 300, 1_000, 3
@@ -133,7 +135,91 @@ def test_an_older_kit_brings_what_is_on_chain_when_it_is_outranked() -> None:
     assert run(network.chain, who) == 700
 
 
+@pytest.mark.parametrize("turn_num", [0, 1])
+def test_a_sealed_payees_kit_answers_who_challenges_with_less(turn_num: int) -> None:
+    network = paid_network()
+    who = stranger(network.bob, export(network.bob, CHANNEL, sealed=True))
+    challenge_with_turn(network, network.alice, CHANNEL, turn_num)
+    assert run(network.chain, who) == 30
+
+
+def test_a_kit_that_is_made_under_a_stale_challenge_answers_it() -> None:
+    network = opened_ledger()
+    network.alice.feed(inputs.PayLedger(LEDGER, 200, "r1"))
+    network.settle()
+    challenge_with_turn(network, network.alice, LEDGER, 1)
+    hear(network, network.bob)
+    kit = export(network.bob, LEDGER)
+    assert kit.channels[0].on_chain.status == "challenged"
+    who = stranger(network.bob, kit)
+    assert observed_adjudicated(who.channel(LEDGER)).turn_num == 1
+    assert run(network.chain, who) == worth_of(kit) == 700
+
+
+def test_a_kit_that_is_made_when_all_is_final_is_paid_out() -> None:
+    network = opened_ledger()
+    network.bob.feed(inputs.ExitChannel(LEDGER))
+    wait_out(network, network.bob, LEDGER)
+    hear(network, network.bob)
+    kit = export(network.bob, LEDGER)
+    assert kit.channels[0].on_chain.status == "expired"
+    assert kit.channels[0].calls == []
+    assert run(network.chain, stranger(network.bob, kit)) == worth_of(kit) == 500
+
+
+def hear(network: Network, node: CoreNode) -> None:
+    """A few blocks come; the node hears of them, and is lost before any answer leaves."""
+    for _ in range(4):
+        network.chain.mine()
+        while network.hear_of_chain(node):
+            pass
+
+
+def test_a_hubs_kit_withstands_stale_challenges_of_what_is_in_it() -> None:
+    web = ExitWeb(2)
+    channel_id = web.opened(PAID, AMOUNT)
+    hub = web.row[1]
+    kit = export(hub, channel_id)
+    who = stranger(hub, kit)
+    challenge_with_turn(web, web.payer, web.ledgers[0], 1)
+    challenge_with_turn(web, web.payer, channel_id, 0)
+    assert run(web.chain, who) == worth_of(kit) == 2 * BALANCE + 1
+
+
 # --- damage ---
+
+
+UNSIGNED: list[tuple[str, dict[str, object]]] = [
+    ("on_chain", {"status": "challenged", "finalizes_at": 1}),
+    ("on_chain", {"status": "expired"}),
+    ("on_chain", {"status": "concluded"}),
+    ("on_chain", {"turn_num": 9}),
+    ("on_chain", {"held": "100000"}),
+    ("on_chain", {"held": "0"}),
+    ("made", {"block_num": 0}),
+    ("made", {"block_num": 10**6}),
+    ("made", {"block_time_s": 2**48 - 1}),
+]
+
+
+@pytest.mark.parametrize(("where", "changes"), UNSIGNED)
+def test_what_nobody_signed_may_make_a_run_fail_and_never_loses_a_wei(
+    where: str, changes: dict[str, object]
+) -> None:
+    network = paid_network()
+    kit = export(network.bob, CHANNEL, sealed=True)
+    channel = kit.channels[0]
+    if where == "made":
+        damaged = replace(kit, made=replace(kit.made, **changes))
+    else:
+        on_chain = replace(channel.on_chain, **changes)
+        damaged = replace(kit, channels=[replace(channel, on_chain=on_chain)], worth=None)
+    with suppress(KitDamaged, StillRunning):
+        run(network.chain, stranger(network.bob, again(damaged)), step_count_max=30)
+    # Whatever it did, the kit as it was written does the rest.
+    network.chain.feeds[BOB.address] = facts_since(network.chain, kit.made.block_num)
+    run(network.chain, stranger(network.bob, kit))
+    assert paid_to(network, network.bob) == 30
 
 
 def test_what_was_changed_is_found_behind_the_checksum() -> None:

@@ -59,7 +59,22 @@ def stranger(owner: CoreNode, kit: DisputeKit, key: Signer | None = None) -> Str
     return found
 
 
-def run(chain: ModelChain, who: Stranger) -> int:
+class StillRunning(AssertionError):
+    """It never came to its end."""
+
+
+def facts_since(chain: ModelChain, block_num: int) -> list[inputs.Input]:
+    """What a follower that begins behind that block hears: all of it is buried by then."""
+    found: list[inputs.Input] = []
+    for block in chain.blocks[block_num:]:
+        found += block.logs
+        found += [replace(log, confirmed=True) for log in block.logs]
+    newest = chain.blocks[-1]
+    found.append(inputs.ChainHead(newest.number, newest.block_hash, newest.time_s))
+    return found
+
+
+def run(chain: ModelChain, who: Stranger, step_count_max: int = STEP_COUNT_MAX) -> int:
     """The kit is run to its end on that chain, all alone; what it brought, smallest unit.
 
     The chain's facts since the kit was made are the first that it hears.
@@ -67,12 +82,13 @@ def run(chain: ModelChain, who: Stranger) -> int:
     address = who.actor.address
     before = chain.paid.get(address, 0)
     stood: set[ChannelId] = set()
-    for _ in range(STEP_COUNT_MAX):
+    for _ in range(step_count_max):
         for channel_id in who.case.funded:
             try:
                 who.feed(inputs.ExitChannel(channel_id))
-            except LeavingRefused:
-                assert is_withdrawn(who.channel(channel_id))
+            except LeavingRefused as refusal:
+                if not is_withdrawn(who.channel(channel_id)):
+                    raise StillRunning(str(refusal)) from refusal
         if all(is_withdrawn(who.channel(known)) for known in who.case.funded):
             return chain.paid.get(address, 0) - before
         _step(chain, who)
@@ -83,7 +99,7 @@ def run(chain: ModelChain, who: Stranger) -> int:
                 _step(chain, who)
             stood |= running
             chain.pass_time(DURATION_S)
-    raise AssertionError("it never came to its end")
+    raise StillRunning("it never came to its end")
 
 
 def _step(chain: ModelChain, who: Stranger) -> None:

@@ -21,7 +21,7 @@ from tests.support.daemons import wait_until
 GAS_WEI = 10**18
 END_TIMEOUT_S = 60.0
 """Until a process that closed its output is gone."""
-_CHALLENGED = re.compile(r"^(0x[0-9a-f]+): ChallengeRegistered", re.MULTILINE)
+_CHALLENGED = re.compile(r"^(0x[0-9a-f]+): ChallengeRegistered,", re.MULTILINE)
 
 
 def export(node: LocalNode, channel_id: str, path: Path, *options: str) -> dict[str, Any]:
@@ -72,10 +72,10 @@ class Laptop:
         """Some gas."""
         fund(self.chain.deployment, self.address, amount_wei)
 
-    def launch(self, kit: Path, *options: str, **environment: str) -> Child:
+    def launch(self, kit: Path, *options: str, url: str = "", **environment: str) -> Child:
         """Start `tally dispute run` on the kit."""
         self.runs += 1
-        named = ("--rpc", self.chain.url, "--key", str(self.key), "--json")
+        named = ("--rpc", url or self.chain.url, "--key", str(self.key), "--json")
         return LocalNode.child_type(
             our_python("node", "dispute", "run", str(kit), *named, *options),
             stderr_path=self.home / f"run-{self.runs}.stderr",

@@ -51,6 +51,25 @@ def test_a_payees_file_says_that_it_needs_a_key(tally, kit, bob_dir, tmp_path) -
     assert "--channel-key" in refused.stderr
 
 
+def test_a_seal_is_told_in_the_log_and_sound_to_an_audit(
+    tally_json, kit, bob_dir, tmp_path
+) -> None:
+    channel_id = json.loads(kit.read_text())["channel_id"]
+    command = ("dispute", "export", channel_id, "--sealed", "--dir", bob_dir)
+    first = tally_json(*command, "-o", tmp_path / "first.json")
+    again = tally_json(*command, "-o", tmp_path / "again.json")
+    assert first["needs_key"] is again["needs_key"] is False
+    states = [
+        json.loads((tmp_path / name).read_text())["channels"][0]["states"]
+        for name in ("first.json", "again.json")
+    ]
+    assert states[0] == states[1]
+    found = tally_json("events", "--channel", channel_id, "--dir", bob_dir)["records"]
+    sealed = [event for event in found if event["name"] == "dispute-kit-exported"]
+    assert [event["payload"]["sealed"] for event in sealed][-2:] == [True, True]
+    assert tally_json("audit", bob_dir / "data")["findings"] == []
+
+
 def test_a_plan_is_shown_without_any_key_and_nothing_is_done(tally, network, kit) -> None:
     result = tally("dispute", "run", kit, "--rpc", network.chain.url, "--dry-run")
     assert result.exit_code == 0, result.output
