@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from node.books import ledger_entries
 from node.books.channel import Change, ChannelBook
 from node.books.entry import Entry
@@ -46,7 +48,8 @@ def _expired(books: Books, event: exit_events.ChallengeExpired) -> Iterable[Entr
     if channel is None or exit_ is None or len(exit_.allocations) < 2:
         return ()
     if channel.is_ledger:
-        return ledger_entries.set_to(books, channel, _vars_of(exit_), "settlement")
+        vars_ = _covered(_vars_of(exit_), channel.held)
+        return ledger_entries.set_to(books, channel, vars_, "settlement")
     return books.settled(channel, exit_.allocations[1].amount)
 
 
@@ -58,6 +61,12 @@ def _vars_of(exit_: SingleAssetExit) -> LedgerVars:
         if share.allocation_type == GUARANTEE
     )
     return LedgerVars(leader.amount, follower.amount, guarantees)
+
+
+def _covered(vars_: LedgerVars, held: int) -> LedgerVars:
+    """What the chain can pay of it: one that was left before both deposited holds less."""
+    leader = min(vars_.leader, held)
+    return replace(vars_, leader=leader, follower=min(vars_.follower, held - leader))
 
 
 def _reclaimed(books: Books, event: exit_events.OutcomeReclaimed) -> Iterable[Entry]:

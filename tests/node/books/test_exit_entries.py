@@ -10,7 +10,9 @@ from protocols.event import Event
 from protocols.types import ZERO_ADDRESS
 from tests.support.audit_exits import leaving_follower, leaving_payee, leaving_payer
 from tests.support.builders import CHANNEL
-from tests.support.ledger_rig import LEDGER
+from tests.support.exit_rig import leave, paid_to, until
+from tests.support.ledger_rig import LEADER_AMOUNT, LEDGER, open_ledger_command
+from tests.support.network import Network
 
 
 def books_of(history: Sequence[Event]) -> Books:
@@ -49,3 +51,18 @@ def test_a_ledger_that_ends_with_what_was_agreed_needs_none() -> None:
         kinds += [entry.kind for entry in books.post(event)]
     assert "settlement" not in kinds
     assert balance(books, channel_account(LEDGER, "ours")) == 0
+
+
+def test_a_ledger_that_is_left_before_the_other_party_deposited_owes_nobody_anything() -> None:
+    network = Network(depth=0)
+    alice = network.alice
+    alice.feed(open_ledger_command())
+    for node in (alice, network.bob):
+        network.deliver(node)
+        network.acknowledge(network.other(node))
+    until(network, alice, lambda: alice.channel(LEDGER).holdings != ())
+    leave(network, alice, LEDGER)
+    assert paid_to(network, alice) == LEADER_AMOUNT
+    books = books_of([event for _, event in alice.log])
+    for part in ("ours", "theirs", "surplus"):
+        assert balance(books, channel_account(LEDGER, part)) == 0
