@@ -28,6 +28,14 @@ from protocols.node_state import NodeState
 from protocols.objectives.base import ObjectiveType, newest, objective_id
 from protocols.types import ChannelId, ObjectiveId, PaymentId
 
+LeavingCommand = inputs.ChallengeChannel | inputs.ExitChannel | inputs.ResumeChannel
+"""Orders about leaving: each begins an objective, or finds it under way."""
+_BEGUN_BY = {
+    inputs.ChallengeChannel: ObjectiveType.CHALLENGE,
+    inputs.ExitChannel: ObjectiveType.EXIT,
+    inputs.ResumeChannel: ObjectiveType.DEFEND,
+}
+
 
 class Requests:
     """Looks up request ids."""
@@ -63,12 +71,8 @@ class Requests:
                 # It was not open yet: the payer gave the opening up.
                 identity = objective_id(ObjectiveType.VIRTUAL_FUND, command.channel_id)
             return Answer(self._creation_of(identity), identity, command.channel_id)
-        if isinstance(command, inputs.ChallengeChannel | inputs.ExitChannel):
-            kind = (
-                ObjectiveType.EXIT
-                if isinstance(command, inputs.ExitChannel)
-                else ObjectiveType.CHALLENGE
-            )
+        if isinstance(command, LeavingCommand):
+            kind = _BEGUN_BY[type(command)]
             found = newest(self._state.objectives, kind, command.channel_id)
             assert found is not None, "the command begins it or finds it under way"
             seq = self._creation_of(found.objective_id)
@@ -110,7 +114,7 @@ class Requests:
             assert isinstance(event, events.RequestRecorded), "the hash covers the command's kind"
             return _ledger_answer(seq, event, channel_id)
         if isinstance(event, events.ObjectiveParamsRecorded) or isinstance(
-            command, inputs.CloseChannel | inputs.ChallengeChannel | inputs.ExitChannel
+            command, inputs.CloseChannel | LeavingCommand
         ):
             seq = self._creation_of(event.objective_id)
         return Answer(seq, event.objective_id, channel_id)

@@ -108,6 +108,8 @@ def crank(state: NodeState, item: inputs.Input, context: Context) -> CrankResult
             waiting_for = _close(draft, item)
         case inputs.ChallengeChannel() | inputs.ExitChannel():
             waiting_for = _leave(draft, item)
+        case inputs.ResumeChannel():
+            waiting_for = _resume(draft, item)
         case inputs.ExportDisputeKit():
             dispute_export.export(draft, item)
         case inputs.ApproveObjective() | inputs.RejectObjective():
@@ -155,6 +157,25 @@ def _leave(draft: Draft, item: inputs.ChallengeChannel | inputs.ExitChannel) -> 
     return crank_channel(draft, channel.channel_id)
 
 
+def _resume(draft: Draft, item: inputs.ResumeChannel) -> WaitingFor:
+    channel_id = item.channel_id
+    channel = draft.state.channels.get(channel_id)
+    if channel is None:
+        raise UnknownChannel(channel_id)
+    resuming.require_resumable(draft.state, channel)
+    leaves = leaving.under_way(draft, ObjectiveType.EXIT, channel_id)
+    if leaves is not None:
+        leaving.complete(draft, leaves, success=False)
+    running = leaving.under_way(draft, ObjectiveType.DEFEND, channel_id)
+    if running is not None:
+        _record_request(draft, item, running.objective_id)
+    else:
+        request_hash = inputs.command_hash(item)
+        leaving.begin(draft, ObjectiveType.DEFEND, channel, item.request_id, request_hash)
+    resuming.propose(draft, channel)
+    return crank_channel(draft, channel_id)
+
+
 def _decide(draft: Draft, item: inputs.ApproveObjective | inputs.RejectObjective) -> WaitingFor:
     objective = draft.state.objectives.get(item.objective_id)
     if objective is None:
@@ -178,6 +199,7 @@ def _record_request(
     item: inputs.CloseChannel
     | inputs.ChallengeChannel
     | inputs.ExitChannel
+    | inputs.ResumeChannel
     | inputs.ApproveObjective
     | inputs.RejectObjective,
     identity: ObjectiveId,

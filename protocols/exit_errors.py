@@ -1,4 +1,4 @@
-"""Why a channel cannot be challenged or left now, and what is wrong with a dispute kit."""
+"""Why a channel cannot be challenged, left or kept now, and what is wrong with a dispute kit."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from protocols.error import ProtocolError
 
 
 class LeavingRefused(ProtocolError):
-    """A wish to leave that would lead to nothing."""
+    """A wish to leave, or not to leave any more, that would lead to nothing."""
 
 
 @dataclass(eq=False)
@@ -28,6 +28,17 @@ class ChannelIsFinal(LeavingRefused):
     next_step = "get paid what is yours with tally exit CHANNEL"
     template = "channel {channel_id} is final on chain: it cannot be challenged any more"
     channel_id: bytes
+
+
+@dataclass(eq=False)
+class NotResumable(LeavingRefused):
+    """The channel cannot go on, or nothing keeps it from going on."""
+
+    code = 1803
+    next_step = "look at it with tally explain CHANNEL"
+    template = "channel {channel_id} cannot be made to go on: {reason}"
+    channel_id: bytes
+    reason: str
 
 
 class KitRefused(ProtocolError):

@@ -96,6 +96,13 @@ class ExitChannel(Input, frozen=True, gc=False):
     request_id: str = ""
 
 
+class ResumeChannel(Input, frozen=True, gc=False):
+    """Leave a ledger no more: if it is challenged it may go on (M20)."""
+
+    channel_id: ChannelId
+    request_id: str = ""
+
+
 class ExportDisputeKit(Input, frozen=True, gc=False):
     """Sign in advance what leaves a channel from another machine (M21)."""
 
@@ -178,6 +185,7 @@ Command = (
     | CloseChannel
     | ChallengeChannel
     | ExitChannel
+    | ResumeChannel
     | ExportDisputeKit
     | SendPayment
     | SendBatch

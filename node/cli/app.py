@@ -15,7 +15,7 @@ from node.cli.devnet import devnet
 from node.cli.diff import diff
 from node.cli.dispute import app as dispute
 from node.cli.events import events
-from node.cli.exit import challenge, exit_channel
+from node.cli.exit import challenge, exit_channel, resume
 from node.cli.explain import explain
 from node.cli.hub import hub
 from node.cli.init import init
@@ -60,6 +60,7 @@ app.command(cls=AmountCommand, rich_help_panel=MONEY)(pay)
 app.command(rich_help_panel=MONEY)(close)
 app.command("exit", rich_help_panel=MONEY)(exit_channel)
 app.command(rich_help_panel=MONEY)(challenge)
+app.command(rich_help_panel=MONEY)(resume)
 app.add_typer(dispute, name="dispute", rich_help_panel=MONEY)
 app.add_typer(ledger, name="ledger", rich_help_panel=MONEY)
 app.command(rich_help_panel=MONEY)(approve)

@@ -1,4 +1,5 @@
-"""`tally exit` and `tally challenge`: end a channel without the others who take part in it."""
+"""`tally exit` and `tally challenge`: end a channel without the others who take part in it; and
+`tally resume`: do not."""
 
 from typing import Annotated, Any
 
@@ -79,3 +80,19 @@ def challenge(
         print_json(answer)
     else:
         say(f"Channel {channel_id} is being challenged. Follow it: tally explain {channel_id[:10]}")
+
+
+@reports_failures
+def resume(
+    channel: ChannelArgument,
+    request_id: RequestId = "",
+    directory: NodeDir = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Leave a ledger no more: if it is challenged, it goes on when the other party agrees."""
+    channel_id = channel_id_of(directory, channel)
+    answer = ask(directory, "channel_resume", channel_id=channel_id, request_id=request_id)
+    if as_json:
+        print_json(answer)
+    else:
+        say(f"Channel {channel_id} is to go on. Follow it: tally explain {channel_id[:10]}")

@@ -28,6 +28,7 @@ from protocols.inputs import (
     OpenVirtual,
     PayLedger,
     RejectObjective,
+    ResumeChannel,
     SendPayment,
 )
 from protocols.types import Address, amount_from_bytes, to_hex
@@ -141,6 +142,11 @@ def challenge_channel(p: params.ChannelLeaveParams) -> Input:
 def exit_channel(p: params.ChannelLeaveParams) -> Input:
     """Leave a channel alone, until everything of ours is in our account."""
     return ExitChannel(parse_hash32("channel_id", p.channel_id), p.request_id)
+
+
+def resume_channel(p: params.ChannelLeaveParams) -> Input:
+    """Leave a ledger no more."""
+    return ResumeChannel(parse_hash32("channel_id", p.channel_id), p.request_id)
 
 
 def send_payment(p: params.PaymentSendParams) -> Input:

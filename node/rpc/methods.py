@@ -185,6 +185,16 @@ COMMANDS = (
         commands.command_result,
     ),
     Command(
+        "channel_resume",
+        "Leave a ledger no more: if it is challenged, it goes on when the other party agrees.",
+        params.ChannelLeaveParams,
+        results.CommandResult,
+        {"channel_id": _LEDGER, "request_id": "resume-1"},
+        (errors.UnknownChannel, exit_errors.NotResumable, errors.RequestIdConflict),
+        commands.resume_channel,
+        commands.command_result,
+    ),
+    Command(
         "ledger_open",
         "Open a ledger with a peer, in which both may deposit: virtual channels run over it.",
         params.LedgerOpenParams,

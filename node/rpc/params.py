@@ -137,7 +137,7 @@ class ChannelCloseParams(Params, frozen=True, forbid_unknown_fields=True, gc=Fal
 
 
 class ChannelLeaveParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
-    """Which channel to leave alone."""
+    """Which channel to leave alone, or to leave no more."""
 
     channel_id: Hash32Text
     request_id: RequestIdText = ""

@@ -10,7 +10,10 @@ leave, whoever began it: it asks the other party for an answer, and here is one.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from protocols.channel import (
+    FINALISED,
     ChainStatus,
     Channel,
     observed_adjudicated,
@@ -18,20 +21,26 @@ from protocols.channel import (
 )
 from protocols.draft import Draft
 from protocols.entities import NodeState
+from protocols.exit_errors import NotResumable
 from protocols.ledger import MOVE, NO_TARGET, Change, parties
 from protocols.ledgers import has_final, sign_and_send
 from protocols.objectives.base import ObjectiveType, newest
-from protocols.types import Address
+from protocols.types import Address, ChannelId, to_hex
 
 
 def is_leaving(state: NodeState, channel: Channel) -> bool:
     """Whether our owner leaves the ledger, or a channel that it carries, on chain (Exit)."""
     carried = () if channel.ledger is None else channel.ledger.current.guarantees
-    for channel_id in (channel.channel_id, *(guarantee.target for guarantee in carried)):
+    concerned = (channel.channel_id, *(guarantee.target for guarantee in carried))
+    return _exit_under_way(state, concerned) is not None
+
+
+def _exit_under_way(state: NodeState, channel_ids: Iterable[ChannelId]) -> ChannelId | None:
+    for channel_id in channel_ids:
         found = newest(state.objectives, ObjectiveType.EXIT, channel_id)
         if found is not None and found.is_active:
-            return True
-    return False
+            return channel_id
+    return None
 
 
 def is_withheld(state: NodeState, channel: Channel) -> bool:
@@ -48,6 +57,31 @@ def may_go_on(state: NodeState, channel: Channel) -> bool:
     is_bound = channel.close_only or ledger.resumption is not None or channel.halt is not None
     is_closing = has_final(channel) or bool(channel.final_requests)
     return not is_bound and not is_closing and not is_leaving(state, channel)
+
+
+def require_resumable(state: NodeState, channel: Channel) -> None:
+    """Raise NotResumable unless our owner leaves a ledger that may still go on."""
+    reason = _why_not_resumed(state, channel)
+    if reason:
+        raise NotResumable(channel.channel_id, reason)
+
+
+def _why_not_resumed(state: NodeState, channel: Channel) -> str:
+    ledger, chain = channel.ledger, observed_chain_status(channel)
+    if ledger is None:
+        return "only a ledger goes on; a challenged payment channel ends"
+    if chain in FINALISED:
+        return f"it is {chain} on chain"
+    if channel.close_only or ledger.resumption is not None:
+        return "records were lost, and it does not go on yet"
+    if has_final(channel) or channel.final_requests:
+        return "it is closing"
+    carried = _exit_under_way(state, [guarantee.target for guarantee in ledger.current.guarantees])
+    if carried is not None:
+        return f"the channel {to_hex(carried)} that it carries is being left"
+    if chain == ChainStatus.OPEN and not is_leaving(state, channel):
+        return "it is neither challenged nor being left"
+    return ""
 
 
 def move_of_nothing(channel: Channel) -> Change:

@@ -29,6 +29,7 @@ COMMANDS: list[Command] = [
     inputs.TakeVoucher(CHANNEL, 5, bytes(65), "r1"),
     inputs.ChallengeChannel(CHANNEL, "r1"),
     inputs.ExitChannel(CHANNEL, "r1"),
+    inputs.ResumeChannel(CHANNEL, "r1"),
     inputs.ExportDisputeKit(CHANNEL, True),
 ]
 SAMPLES = {type(command): command for command in COMMANDS}

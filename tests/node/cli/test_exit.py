@@ -49,3 +49,24 @@ def test_a_plan_is_shown_and_nothing_is_done(tally, tally_json, network, bob_dir
     assert "blocks)" in shown
     assert "Nothing was done" in shown
     assert network.channel(network.bob, channel_id)["status"] == "open"
+
+
+def test_a_ledger_that_was_left_is_resumed(tally, tally_json, network, alice_dir) -> None:
+    terms = {"amount": "500", "counterparty_amount": "300"}
+    opened = network.alice.call("ledger_open", counterparty=network.bob.address, **terms)
+    ledger_id = opened["channel_id"]
+
+    def both_are(status: str) -> bool:
+        return all(network.channel(node, ledger_id)["status"] == status for node in network.nodes)
+
+    wait_until("it is open", lambda: both_are("open"))
+    refused = tally_json("resume", ledger_id, "--dir", alice_dir, exit_code=1)
+    assert refused["error"]["name"] == "NOT_RESUMABLE"
+    tally_json("exit", ledger_id, "--dir", alice_dir)
+    wait_until("it is challenged", lambda: both_are("challenged"))
+    result = tally("resume", ledger_id[:12], "--request-id", "stay", "--dir", alice_dir)
+    assert result.exit_code == 0
+    assert "is to go on" in result.stdout.replace("\n", " ")
+    wait_until("it goes on", lambda: both_are("open"))
+    again = tally_json("resume", ledger_id, "--request-id", "stay", "--dir", alice_dir)
+    assert again["channel_id"] == ledger_id

@@ -6,12 +6,16 @@ import pytest
 
 from protocols import inputs
 from protocols.channel import ChannelStatus, status
+from protocols.errors import UnknownChannel
+from protocols.exit_errors import NotResumable
 from protocols.ledger import MOVE
-from protocols.objectives.base import ObjectiveType
-from tests.support.builders import DURATION_S
+from protocols.objectives.base import ObjectiveType, newest
+from protocols.objectives.resuming import is_leaving
+from tests.support.builders import CHANNEL, DURATION_S
 from tests.support.exit_rig import is_completed, paid_to, step, until, wait_out
+from tests.support.exit_web import ExitWeb
 from tests.support.ledger_rig import LEADER_AMOUNT, LEDGER, ledger_at, opened_ledger
-from tests.support.network import CoreNode, Network
+from tests.support.network import CoreNode, Network, opened
 
 CHALLENGE, DEFEND = ObjectiveType.CHALLENGE, ObjectiveType.DEFEND
 
@@ -168,3 +172,60 @@ def test_a_peer_that_is_not_there_is_asked_nothing() -> None:
     wait_out(network, alice, LEDGER)
     until(network, alice, lambda: is_completed(alice, CHALLENGE, LEDGER))
     assert status(alice.channel(LEDGER)) != ChannelStatus.OPEN
+
+
+@pytest.mark.parametrize("index", [0, 1], ids=["the leader", "the follower"])
+def test_who_left_may_stay_after_all(index: int) -> None:
+    network = ready()
+    leaver, other = who(network, index)
+    challenged_by(network, leaver, inputs.ExitChannel(LEDGER))
+    network.reconnect()
+    blocks(network)
+    assert stands(network)
+    leaver.feed(inputs.ResumeChannel(LEDGER, "stay"))
+    leaver.now_ms += 1_000
+    blocks(network)
+    assert not stands(network)
+    for node in (leaver, other):
+        assert status(node.channel(LEDGER)) == ChannelStatus.OPEN
+    found = newest(leaver.state.objectives, ObjectiveType.EXIT, LEDGER)
+    assert found is not None
+    assert (found.status, found.success) == ("completed", False)
+    assert is_completed(leaver, DEFEND, LEDGER)
+    # It may be left again.
+    leaver.feed(inputs.ExitChannel(LEDGER))
+    until(network, leaver, lambda: stands(network))
+
+
+def test_what_cannot_go_on_is_refused_with_why() -> None:
+    def reason(network: Network) -> str:
+        with pytest.raises(NotResumable) as refused:
+            network.alice.feed(inputs.ResumeChannel(LEDGER))
+        return refused.value.reason
+
+    network = ready()
+    assert reason(network) == "it is neither challenged nor being left"
+    challenged_by(network, network.alice, inputs.ExitChannel(LEDGER))
+    network.alice.feed(inputs.CloseChannel(LEDGER))
+    assert reason(network) == "it is closing"
+    network = ready()
+    challenged_by(network, network.alice, inputs.ExitChannel(LEDGER))
+    network.chain.pass_time(DURATION_S)
+    until(network, network.alice, lambda: is_completed(network.alice, CHALLENGE, LEDGER))
+    assert reason(network) == "it is expired on chain"
+    payments = opened()
+    with pytest.raises(NotResumable, match="only a ledger goes on"):
+        payments.alice.feed(inputs.ResumeChannel(CHANNEL))
+    with pytest.raises(UnknownChannel):
+        payments.alice.feed(inputs.ResumeChannel(LEDGER))
+
+
+def test_a_ledger_stays_challenged_while_a_channel_that_it_carries_is_left() -> None:
+    web = ExitWeb(1)
+    channel_id = web.opened(300)
+    payer, ledger_id = web.payer, web.ledgers[0]
+    payer.feed(inputs.ExitChannel(channel_id))
+    payer.feed(inputs.ChallengeChannel(ledger_id))
+    with pytest.raises(NotResumable, match="that it carries is being left"):
+        payer.feed(inputs.ResumeChannel(ledger_id))
+    assert is_leaving(payer.state, payer.channel(ledger_id))
