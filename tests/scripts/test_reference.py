@@ -17,7 +17,7 @@ from node.rpc.errors import all_faults
 from node.rpc.methods import METHODS
 from protocols.errors import all_errors
 from scripts import reference
-from tests.support.rpc_node import example_values, ready_node, serve
+from tests.support.rpc_node import example_values, ready_for, serve
 
 HEADING = re.compile(r"^### (.+)$", re.MULTILINE)
 EXAMPLE = re.compile(r"```sh\n(curl .*?)```", re.DOTALL)
@@ -81,7 +81,7 @@ def _body(example: str) -> str:
 async def test_every_example_works_as_it_stands(
     nursery: trio.Nursery, tmp_path: Path, example: str
 ) -> None:
-    node = ready_node()
+    node = ready_for(example)
     endpoint = await serve(nursery, node)
     # Made-up ids become the node's own; nobody is there to send a receipt.
     command = example.replace('"receipt"', '"durable"')

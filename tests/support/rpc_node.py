@@ -427,6 +427,14 @@ def ready_node() -> RecordingNode:
     return node
 
 
+def ready_for(example: str) -> RecordingNode:
+    """The same for a method's example; only a ledger that is being left can be resumed."""
+    node = ready_node()
+    if "channel_resume" in example:
+        node.take(inputs.ExitChannel(list(node.state.channels)[1]))
+    return node
+
+
 def example_values(node: RecordingNode) -> dict[str, str]:
     """What stands in the examples of the methods, and what it is at a `ready_node`."""
     state = node.state

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from node.rpc.dispatch import Dispatcher
 from node.rpc.methods import COMMANDS, DOCUMENT, METHODS
-from protocols.inputs import ExitChannel, PeerMessage
-from protocols.types import from_hex
+from protocols.inputs import PeerMessage
 from tests.support.rpc_callers import checked_error, request
 from tests.support.rpc_node import (
     RecordingNode,
     example_values,
     proposal_from_bob,
+    ready_for,
     ready_node,
 )
 
@@ -76,10 +76,8 @@ async def answer_to(node: RecordingNode, message: Any) -> Any:
 
 @pytest.mark.parametrize("name", METHODS)
 async def test_the_example_of_every_method_is_answered_as_described(name: str) -> None:
-    node = ready_node()
+    node = ready_for(name)
     params = real_ids(node, METHODS[name].example)
-    if name == "channel_resume":
-        node.take(ExitChannel(from_hex(params["channel_id"])))
     answer = await answer_to(node, request(name, params))
     assert "result" in answer, answer
     jsonschema.Draft202012Validator(ANSWERED_WITH[name]).validate(answer["result"])
