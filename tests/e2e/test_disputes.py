@@ -132,6 +132,33 @@ def test_a_ledgers_kit_wins_against_a_stale_challenge_though_killed_midway(
     assert wealth(network.chain, bob.address) == before + 3_700
 
 
+def test_a_run_that_is_killed_at_every_step_pays_once_and_all(
+    network: Network, laptop: Laptop, tmp_path: Path
+) -> None:
+    alice, bob = network.nodes
+    channel_id = open_channel(alice, bob)
+    paid = pay(alice, channel_id, 3)
+    path = tmp_path / "kit.json"
+    export(bob, channel_id, path, "--sealed")
+    lose(alice)
+    lose(bob)
+    before = wealth(network.chain, bob.address)
+    for word in ("to redemption", "sent challenge", "ChallengeRegistered"):
+        killed_at(laptop, path, word)
+    laptop.pass_time()
+    for word in ("to transfer", "sent transfer"):
+        killed_at(laptop, path, word)
+    assert received(laptop.finish(laptop.launch(path), 0)) == paid
+    assert wealth(network.chain, bob.address) == before + paid
+
+
+def killed_at(laptop: Laptop, kit: Path, word: str) -> None:
+    """A run, until it says so; one that has nothing to say of it ends by itself or waits."""
+    child = laptop.launch(kit, "--no-wait")
+    until(word, lambda: word in child.stderr_tail(50) or child.exit_code is not None)
+    child.kill()
+
+
 @pytest.mark.parametrize("place", range(4), ids=["payer", "first hub", "second hub", "payee"])
 def test_the_kit_of_each_role_of_a_path_brings_its_exit_value(
     python: WarmPython, tmp_path: Path, place: int

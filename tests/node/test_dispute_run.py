@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import trio
 
 from node.deployment import fund
 from node.dispute_run import Dispute, Outcome, Stage, Task
@@ -51,6 +53,18 @@ def task(network: Network, case: Case, said: list[str], **changes: object) -> Ta
     return Task([network.chain.url], secret, case.signer(None), said.append, **given)
 
 
+@contextmanager
+def nobody_there(network: Network) -> Iterator[None]:
+    """Both nodes are down for a while: a ledger whose parties are there would go on (M20)."""
+    for node in network.nodes:
+        node.stop()
+    try:
+        yield
+    finally:
+        for node in network.nodes:
+            node.start()
+
+
 async def run(network: Network, path: Path, said: list[str], **changes: object) -> Outcome:
     case = case_of(path)
     return await Dispute(case, task(network, case, said, **changes)).run()
@@ -84,16 +98,44 @@ async def test_without_waiting_it_stops_when_nothing_is_due(
     path = tmp_path / "kit.json"
     export(network.bob, ledger_id, path)
     said: list[str] = []
-    found = await run(network, path, said)
-    assert (found.stage, [sent.kind for sent in found.transactions]) == (
-        Stage.WAITING,
-        ["challenge"],
-    )
-    assert found.final_s > 0
-    assert any("ChallengeRegistered" in line for line in said)
-    # Another key, and nothing is made twice.
-    again = await run(network, path, said)
-    assert (again.stage, again.transactions) == (Stage.WAITING, [])
+    with nobody_there(network):
+        found = await run(network, path, said)
+        assert (found.stage, [sent.kind for sent in found.transactions]) == (
+            Stage.WAITING,
+            ["challenge"],
+        )
+        assert found.final_s > 0
+        assert any("ChallengeRegistered" in line for line in said)
+        # Another key, and nothing is made twice.
+        again = await run(network, path, said)
+        assert (again.stage, again.transactions) == (Stage.WAITING, [])
+
+
+async def test_money_waits_for_the_depth_that_is_asked_for(
+    network: Network, tmp_path: Path
+) -> None:
+    ledger_id = paid_ledger(network)
+    path = tmp_path / "kit.json"
+    export(network.bob, ledger_id, path)
+    said: list[str] = []
+    found: list[Outcome] = []
+
+    async def leave() -> None:
+        found.append(await run(network, path, said, waits=True, confirmation_count=3))
+        nursery.cancel_scope.cancel()
+
+    with nobody_there(network):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(leave)
+            has_passed = False
+            while True:
+                await trio.sleep(0.1)
+                if not has_passed and any("ChallengeRegistered" in line for line in said):
+                    has_passed = True
+                    network.chain.call("evm_increaseTime", 86_401)
+                network.chain.call("evm_mine")
+    (outcome,) = found
+    assert (outcome.stage, sum(outcome.received.values())) == (Stage.DONE, 3_700)
 
 
 async def test_a_kit_that_the_chain_outranks_says_so(network: Network, tmp_path: Path) -> None:

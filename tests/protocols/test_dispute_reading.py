@@ -110,6 +110,14 @@ def test_the_kit_of_each_role_of_a_path_brings_its_exit_value(place: int) -> Non
     assert paid_to(web, node) == got
 
 
+def test_the_kit_of_a_paths_payee_redeems_with_its_key() -> None:
+    web = ExitWeb(1)
+    channel_id = web.opened(PAID, AMOUNT)
+    kit = export(web.payee, channel_id)
+    assert kit.needs_key
+    assert run(web.chain, stranger(web.payee, kit, BOB.signer)) == worth_of(kit) == BALANCE + PAID
+
+
 @pytest.mark.parametrize("place", range(4), ids=["payer", "first hub", "second hub", "payee"])
 def test_a_ledgers_kit_brings_what_it_guarantees_as_well(place: int) -> None:
     web = ExitWeb(2)
