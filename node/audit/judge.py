@@ -21,6 +21,7 @@ from node.audit.funds import FundsCheck
 from node.audit.halts import HaltCheck
 from node.audit.heads import HeadCheck
 from node.audit.hub import HubCheck
+from node.audit.kits import KitCheck
 from node.audit.ledgers import LedgerCheck
 from node.audit.outbox import OutboxCheck
 from node.audit.reader import Block, Gap, LogReader, Stored
@@ -57,6 +58,7 @@ def families(
         batches,
         FundsCheck(facts),
         SettlementCheck(facts),
+        KitCheck(facts),
         HubCheck(facts),
         TransactionCheck(facts),
         HaltCheck(facts),

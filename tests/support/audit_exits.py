@@ -8,6 +8,7 @@ from protocols import inputs
 from tests.support.audit_cases import History, as_audited
 from tests.support.builders import CHANNEL
 from tests.support.exit_rig import challenge_with_turn, leave, step, until
+from tests.support.exit_web import ExitWeb
 from tests.support.ledger_rig import LEDGER, opened_ledger
 from tests.support.network import opened, pay
 
@@ -19,6 +20,49 @@ def _payee() -> History:
     network.settle()
     leave(network, network.bob, CHANNEL)
     return list(as_audited([event for _, event in network.bob.log]))
+
+
+@lru_cache
+def _sealed() -> History:
+    network = opened(depth=2)
+    pay(network, 30, 1)
+    network.settle()
+    network.bob.feed(inputs.ExportDisputeKit(CHANNEL))
+    network.bob.feed(inputs.ExportDisputeKit(CHANNEL, sealed=True))
+    return list(as_audited([event for _, event in network.bob.log]))
+
+
+@lru_cache
+def _exported_ledger() -> History:
+    network = opened_ledger()
+    network.alice.feed(inputs.PayLedger(LEDGER, 200, "r1"))
+    network.settle()
+    network.alice.feed(inputs.ExportDisputeKit(LEDGER))
+    return list(as_audited([event for _, event in network.alice.log]))
+
+
+@lru_cache
+def _exported_path() -> History:
+    web = ExitWeb(1)
+    channel_id = web.opened(300)
+    hub = web.row[1]
+    hub.feed(inputs.ExportDisputeKit(channel_id))
+    return list(as_audited([event for _, event in hub.log]))
+
+
+def sealing_payee() -> History:
+    """BOB exported a kit of a channel that pays him, and then a sealed one."""
+    return _sealed()
+
+
+def exporting_leader() -> History:
+    """ALICE exported a kit of the ledger that she leads, after a payment in it."""
+    return _exported_ledger()
+
+
+def exporting_hub() -> History:
+    """A hub exported a kit of a channel that it carries, with both of its ledgers."""
+    return _exported_path()
 
 
 @lru_cache

@@ -21,17 +21,27 @@ from protocols.exit_events import ChallengeExpired, OutcomePaid
 from protocols.types import amount_to_bytes
 from tests.support.audit_cases import History, changed, entries, messages, nth, without
 from tests.support.audit_exits import (
+    exporting_leader,
     leaving_follower,
     leaving_payee,
     leaving_payer,
     resumed_follower,
     resumed_leader,
+    sealing_payee,
 )
 
 
 @pytest.mark.parametrize(
     "history",
-    [leaving_payee, leaving_payer, leaving_follower, resumed_leader, resumed_follower],
+    [
+        leaving_payee,
+        leaving_payer,
+        leaving_follower,
+        resumed_leader,
+        resumed_follower,
+        sealing_payee,
+        exporting_leader,
+    ],
 )
 def test_an_honest_history_of_leaving_passes_every_family(history: Callable[[], History]) -> None:
     facts = Facts()
