@@ -6,27 +6,24 @@ past; those of the chain room are of the moment. What is over leaves the list by
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import NamedTuple
 
 from node.chain.link import ChainTrouble
-from node.moments import date_text
-from protocols.adjudication import ChainStatus, exit_of
+from node.moments import BlocksUntil, date_text
+from protocols.adjudication import exit_of
 from protocols.channel import (
     Channel,
+    challenge_end,
     is_finalised,
     observed_adjudicated,
-    observed_chain_status,
     own_guarantees,
 )
 from protocols.entities import NodeState
 from protocols.objectives.withdraw import TRANSFER, reclaim_kind
 from protocols.transactions import OUTCOME_MISMATCH, Transaction, intent_id, newest_attempt
 from protocols.types import ChannelId, to_hex
-
-BlocksUntil = Callable[[int], int | None]
-"""How many blocks will be mined until that time of the chain, Unix seconds; None if not known."""
 
 
 class Alarm(NamedTuple):
@@ -60,9 +57,7 @@ def alarms_of(state: NodeState) -> Iterator[Alarm]:
 
 def is_unanswerable(channel: Channel) -> bool:
     """Whether a challenge runs that nothing we hold outranks."""
-    if observed_chain_status(channel) != ChainStatus.CHALLENGED:
-        return False
-    ends = observed_adjudicated(channel).finalizes_at
+    ends = challenge_end(channel)
     return bool(ends) and channel.unanswerable_until == ends
 
 
@@ -90,13 +85,28 @@ def _attempt(state: NodeState, kind: str, channel_id: ChannelId, number: int) ->
 
 
 def alarms_of_room(state: NodeState, troubles: Iterable[ChainTrouble]) -> Iterator[Alarm]:
-    """What the chain room says is wrong; what is about a transaction, with its channel."""
+    """What the chain room says is wrong; what is about a transaction, with its channel, what is
+    about the chain, with the channel whose challenge ends first: it is the first at risk."""
     for trouble in troubles:
         known = None
         if trouble.intent_id is not None:
             known = state.transactions.get(trouble.intent_id)
-        place = (None, 0) if known is None else (known.channel_id, known.deadline_s)
+        place = _most_urgent(state) if known is None else (known.channel_id, known.deadline_s)
         yield Alarm(trouble.name, trouble.what, trouble.next_step, *place)
+
+
+def _most_urgent(state: NodeState) -> tuple[ChannelId | None, int]:
+    """The channel whose challenge ends first, and when; (None, 0) if none runs."""
+    unconfirmed = state.unconfirmed
+    running = [
+        (ends, channel_id)
+        for channel_id in {*unconfirmed.disputed, *unconfirmed.channels}
+        if (ends := challenge_end(state.channels[channel_id]))
+    ]
+    if not running:
+        return None, 0
+    ends, channel_id = min(running)
+    return channel_id, ends
 
 
 def alarm_rows(alarms: Iterable[Alarm], blocks_until: BlocksUntil) -> list[dict[str, object]]:
@@ -125,6 +135,7 @@ def _halted(channel: Channel) -> Alarm:
         f"wait for it; if it does not come back, type: tally close {name}. Raise "
         "chain.confirmation_count if this chain replaces blocks so deep",
         channel.channel_id,
+        challenge_end(channel),
     )
 
 

@@ -12,12 +12,17 @@ by ten o'clock, another machine cannot know.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from msgspec import Struct
 
 COUNT_MAX = 2**63 - 1
 """Of a record's number, a block's, and of milliseconds since 1970."""
+
+
+BlocksUntil = Callable[[int], int | None]
+"""How many blocks will be mined until that time of the chain, Unix seconds; None if not known."""
 
 
 class AtRecord(Struct, frozen=True, gc=False):

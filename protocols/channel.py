@@ -323,6 +323,12 @@ def observed_adjudicated(channel: Channel) -> Adjudicated:
     return known
 
 
+def challenge_end(channel: Channel) -> int:
+    """When the challenge that runs ends, as observed, chain seconds; 0 without one."""
+    is_challenged = observed_chain_status(channel) == ChainStatus.CHALLENGED
+    return observed_adjudicated(channel).finalizes_at if is_challenged else 0
+
+
 def is_finalised(channel: Channel) -> bool:
     """True once no state can be registered any more, as of the confirmed logs and blocks."""
     return channel.chain_status in FINALISED

@@ -15,7 +15,7 @@ class ChannelNotOpen(PaymentRefused):
 
     code = 1201
     retry_safe = True
-    next_step = "wait until the channel's status is open"
+    next_step = "wait until the channel's status is open; why it is not: tally explain CHANNEL"
     template = "channel {channel_id} is {status}, not open"
     channel_id: bytes
     status: str
@@ -47,7 +47,7 @@ class ChannelHalted(PaymentRefused):
     """A fork replaced a block in which a fact of the channel counted as confirmed."""
 
     code = 1219
-    next_step = "wait for the chain to show it again; if it does not, close the channel"
+    next_step = "wait for the chain to show it again; if it does not, type: tally close CHANNEL"
     template = "channel {channel_id} is halted: the chain replaced blocks from {fork_block_num} on"
     channel_id: bytes
     fork_block_num: int

@@ -89,7 +89,14 @@ class EndpointLink:
         if self._client is not None or not self._troubles:
             return []
         what = "no chain endpoint answers: " + "; ".join(self._troubles)
-        return [ChainTrouble("no-endpoint", what, "start one of [chain] urls, or add another")]
+        return [
+            ChainTrouble(
+                "no-endpoint",
+                what,
+                "start one of [chain] urls: no restart is needed; or stop the node, add another "
+                "and type: tally run -c DIR --set chain.urls=URL,URL",
+            )
+        ]
 
     async def client(self) -> RpcClient:
         """The connected client, waiting for one as long as it takes."""

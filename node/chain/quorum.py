@@ -88,12 +88,24 @@ class Quorum:
     def troubles(self) -> list[ChainTrouble]:
         """Who was outvoted last, and whether too few agree."""
         found = [
-            ChainTrouble("endpoint-outvoted", what, "take it out of [chain] urls, or mend it")
+            ChainTrouble(
+                "endpoint-outvoted",
+                what,
+                "mend it; or stop the node, leave it out and type: tally run -c DIR --set "
+                "chain.urls=URL,URL",
+            )
             for what in self._outvoted.values()
         ]
         if self._missing:
-            advice = "start the others of [chain] urls, add one, or lower chain.quorum"
-            found.append(ChainTrouble("quorum-missing", self._missing, advice))
+            found.append(
+                ChainTrouble(
+                    "quorum-missing",
+                    self._missing,
+                    "start the others of [chain] urls: no restart is needed; or stop the node, add "
+                    "one and type: tally run -c DIR --set chain.urls=URL,URL,URL, or ask fewer by "
+                    "--set chain.quorum=N",
+                )
+            )
         return found
 
     async def _ask(self, line: EndpointLink, ask: Ask, told: dict[str, Any]) -> None:

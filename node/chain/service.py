@@ -212,7 +212,14 @@ class ChainService:
         found = self._link.troubles() + self._quorum.troubles()
         if self._follower.is_stalled:
             what = f"the newest block of {self._link.endpoint or 'the last endpoint'} is old"
-            found.append(ChainTrouble("chain-stalled", what, "add an endpoint to [chain] urls"))
+            found.append(
+                ChainTrouble(
+                    "chain-stalled",
+                    what,
+                    "stop the node, add an endpoint and type: tally run -c DIR --set "
+                    "chain.urls=URL,URL",
+                )
+            )
         return found if self._manager is None else found + self._manager.troubles()
 
     def blocks_until(self, time_s: int) -> int | None:

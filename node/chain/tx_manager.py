@@ -92,10 +92,17 @@ class TransactionManager:
         """What keeps transactions from being mined that only a person can mend."""
         missing = self._gaps.missing
         found = [] if missing is None else [_gap_trouble(missing, self._maker.sender)]
-        advice = "mend what is in the way; no restart is needed"
         for intent_id, reason in self._said.items():
             if intent_id is not None:
-                found.append(ChainTrouble("transaction-waits", reason, advice, intent_id))
+                found.append(
+                    ChainTrouble(
+                        "transaction-waits",
+                        reason,
+                        "mend what is in the way, no restart is needed; whether it goes on tells: "
+                        "tally objectives",
+                        intent_id,
+                    )
+                )
         return found
 
     async def run(self) -> None:

@@ -9,7 +9,8 @@ from msgspec import Struct
 from node.explain.awaited import awaited
 from node.explain.story import Cast
 from node.explain.words import amount_words, harmless, short_bytes
-from protocols.channel import Channel, ChannelStatus, funding_terms, status
+from node.moments import BlocksUntil, date_text
+from protocols.channel import Channel, ChannelStatus, challenge_end, funding_terms, status
 from protocols.errors import all_errors
 from protocols.objectives.base import Objective, ObjectiveStatus
 from protocols.types import to_hex
@@ -56,15 +57,21 @@ def failure_of(name: str, reason: str, seq: int | None) -> Failure:
     return Failure(harmless(name), harmless(reason), "" if known is None else known.next_step, seq)
 
 
+def _unknown(time_s: int) -> int | None:
+    return None
+
+
 def channel_standing(
     channel: Channel | None,
     cast: Cast,
     objectives: Sequence[tuple[Objective, str]],
     failures: list[Failure],
+    blocks_until: BlocksUntil = _unknown,
 ) -> Standing:
     """Of a channel and its objectives, each with what it waits for by name.
 
-    `channel` is None for one that came to nothing and was forgotten.
+    `channel` is None for one that came to nothing and was forgotten; `blocks_until` tells how many
+    blocks will be mined until a time of the chain.
     """
     waiting = [
         Wait(
@@ -82,7 +89,7 @@ def channel_standing(
     state = status(channel)
     return Standing(
         str(state),
-        _sentence(channel, state, cast, waiting),
+        _sentence(channel, state, cast, waiting, blocks_until),
         waiting,
         failures,
         _next_steps(channel, state, cast, objectives),
@@ -104,8 +111,19 @@ _STATUSES = {
 }
 
 
-def _sentence(channel: Channel, state: ChannelStatus, cast: Cast, waiting: Sequence[Wait]) -> str:
+def _sentence(
+    channel: Channel,
+    state: ChannelStatus,
+    cast: Cast,
+    waiting: Sequence[Wait],
+    blocks_until: BlocksUntil,
+) -> str:
     parts = [_STATUSES[state]]
+    ends = challenge_end(channel)
+    if state == ChannelStatus.CHALLENGED and ends:
+        blocks = blocks_until(ends)
+        left = "" if blocks is None else f", in about {blocks} blocks"
+        parts[0] += f" and ends {date_text(ends)}{left}"
     if cast.kind != "ledger" and channel.vouchers.total:
         paid = amount_words(cast.asset, channel.vouchers.total)
         deposit = amount_words(cast.asset, funding_terms(channel).total)

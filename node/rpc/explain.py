@@ -31,7 +31,7 @@ from node.rpc.results import AddressOut, AmountOut, At, Hash32Out
 from node.rpc.views import known_channel, objective_view
 from protocols import events, ledger_events, payment_events
 from protocols.errors import UnknownChannel, UnknownObjective, UnknownPayment
-from protocols.objectives.base import LEAVING, ObjectiveType, objective_id
+from protocols.objectives.base import LEAVING, ObjectiveType, newest, objective_id
 from protocols.objectives.supports import CHALLENGE, CHECKPOINT, CONCLUDE
 from protocols.objectives.withdraw import TRANSFER
 from protocols.transactions import APPROVE, DEPOSIT, intent_id
@@ -166,6 +166,11 @@ class _Scene:
         self.end = view.seq + 1
         """Behind the last record."""
         self._node = node
+        self._is_past = view is not node
+
+    def blocks_until(self, time_s: int) -> int | None:
+        """How many blocks are left until then; None in the past."""
+        return None if self._is_past else self._node.blocks_until(time_s)
 
     def facts(
         self, entities: Sequence[bytes], from_seq: int, limit: int, end: int | None = None
@@ -330,9 +335,11 @@ def _standing(scene: _Scene, cast: Cast, kinds: Sequence[ObjectiveType]) -> Stan
     objectives = []
     failures: list[Failure] = []
     for kind in kinds:
+        # Of what a channel may need more than once, the newest counts.
+        objective = newest(scene.state.objectives, kind, cast.channel_id)
         identity = objective_id(kind, cast.channel_id) if cast.channel_id else b""
+        identity = identity if objective is None else objective.objective_id
         failures += _failures(scene, identity)
-        objective = scene.state.objectives.get(identity)
         if objective is not None:
             objectives.append((objective, scene.view.waiting_for(identity)))
             reason = objective_view(scene.view, objective).reason
@@ -342,7 +349,7 @@ def _standing(scene: _Scene, cast: Cast, kinds: Sequence[ObjectiveType]) -> Stan
     if channel is not None and channel.virtual is not None and channel.virtual.error_code:
         virtual = channel.virtual
         failures.append(failure_of(virtual.error_code, virtual.reason, None))
-    return channel_standing(channel, cast, objectives, failures)
+    return channel_standing(channel, cast, objectives, failures, scene.blocks_until)
 
 
 def _failures(scene: _Scene, identity: ObjectiveId) -> list[Failure]:

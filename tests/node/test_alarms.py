@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from node import alarms
 from node.alarms import alarm_rows, alarms_of, alarms_of_room
 from node.chain.link import ChainTrouble
 from protocols import events, inputs
@@ -94,6 +99,56 @@ def test_a_challenge_that_nothing_outranks_is_an_alarm_while_it_runs() -> None:
     assert (alarm.deadline_s, f"tally exit {to_hex(CHANNEL)}" in alarm.next_step) == (ends_s, True)
     bob.feed(chain_log("ChallengeCleared", 6, confirmed=False, number=10))
     assert list(alarms_of(bob.state)) == []
+
+
+def challenged() -> CoreNode:
+    """Two challenges run; that of the channel with the earlier deadline is the first at risk."""
+    alice = opened().alice
+    alice.feed(chain_log("ChallengeRegistered", 5, confirmed=False, number=DEADLINE_S, turn_num=1))
+    return alice
+
+
+def test_a_trouble_of_the_chain_names_the_channel_whose_challenge_ends_first() -> None:
+    alice = challenged()
+    troubles = [ChainTrouble("no-endpoint", "none answers", "start one")]
+    (row,) = alarm_rows(alarms_of_room(alice.state, troubles), lambda time_s: 7)
+    assert (row["channel_id"], row["deadline"]) == (to_hex(CHANNEL), "2024-01-01 01:00:00 UTC")
+    assert row["blocks_left"] == 7
+    alice.feed(chain_log("ChallengeCleared", 6, confirmed=False, number=2))
+    assert [one.channel_id for one in alarms_of_room(alice.state, troubles)] == [None]
+
+
+def test_a_halted_channel_under_a_challenge_names_its_deadline() -> None:
+    alice = challenged()
+    alice.feed(inputs.ChainHead(5, block_hash(5)))
+    alice.feed(inputs.ChainReorg(1, block_hash(1), block_hash(1, fork=1)))
+    alice.feed(chain_log("ChallengeRegistered", 5, confirmed=False, number=DEADLINE_S, turn_num=1))
+    assert [one.deadline_s for one in alarms_of(alice.state)] == [DEADLINE_S]
+
+
+def alarm_calls() -> Iterator[ast.Call]:
+    """Every alarm and every trouble that the node's sources make."""
+    for path in sorted(Path(alarms.__file__).parent.rglob("*.py")):
+        for found in ast.walk(ast.parse(path.read_text())):
+            name = getattr(getattr(found, "func", None), "id", "")
+            if isinstance(found, ast.Call) and name in ("Alarm", "ChainTrouble"):
+                yield found
+
+
+def test_every_alarm_says_what_to_type_and_which_channel_it_is_about() -> None:
+    written = [call for call in alarm_calls() if isinstance(call.args[0], ast.Constant)]
+    names = sorted(str(call.args[0].value) for call in written)  # type: ignore[attr-defined]
+    assert names == [
+        "chain-stalled", "challenge-unanswerable", "channel-halted", "endpoint-outvoted",
+        "no-endpoint", "nonce-missing", "outcome-mismatch", "quorum-missing",
+        "transaction-held-back", "transaction-waits",
+    ]  # fmt: skip
+    for call in written:
+        name, next_step = ast.unparse(call.args[0]), ast.unparse(call.args[2])
+        assert any(command in next_step for command in ("tally ", "cast send")), name
+        if getattr(call.func, "id", "") == "Alarm":
+            # Of the chain's troubles `alarms_of_room` knows the channel.
+            assert "channel_id" in ast.unparse(call.args[3]), name
 
 
 def refused(node: CoreNode, reason: str) -> None:

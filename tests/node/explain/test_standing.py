@@ -12,6 +12,8 @@ from protocols import inputs
 from protocols.channel import ChannelStatus
 from protocols.types import ZERO_ADDRESS
 from tests.support.actors import BOB
+from tests.support.builders import CHANNEL, chain_log
+from tests.support.network import opened
 from tests.support.recorded_nodes import RecordedNode, World
 from tests.support.story_nodes import StoryNode
 
@@ -99,3 +101,16 @@ def test_a_named_refusal_comes_with_what_to_do() -> None:
 
 def test_every_status_has_a_sentence() -> None:
     assert set(_STATUSES) == set(ChannelStatus)
+
+
+def test_a_challenge_is_told_with_its_deadline_as_a_date_and_in_blocks() -> None:
+    alice = opened().alice
+    ends_s = 1_704_070_800
+    alice.feed(chain_log("ChallengeRegistered", 5, confirmed=False, number=ends_s, turn_num=1))
+    channel = alice.channel(CHANNEL)
+    told = channel_standing(channel, Cast(BOB.address, bytes(32)), [], [], lambda time_s: 12)
+    assert "ends 2024-01-01 01:00:00 UTC, in about 12 blocks" in told.what
+    assert any(step.startswith("tally exit") for step in told.next_steps)
+    past = channel_standing(channel, Cast(BOB.address, bytes(32)), [], [])
+    assert "ends 2024-01-01 01:00:00 UTC" in past.what
+    assert "blocks" not in past.what
