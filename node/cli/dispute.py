@@ -16,6 +16,7 @@ from node.cli.failures import CommandFailed, reports_failures
 from node.cli.node_call import ask, channel_id_of
 from node.cli.options import HERE, AsJson, NodeDir
 from node.cli.output import print_json, say
+from node.cli.signals import stop_on_sigterm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -213,7 +214,15 @@ def _run(case: Case, task: Task) -> Outcome:
         await _verify(case, task.urls)
         return await Dispute(case, task).run()
 
-    return trio.run(run)
+    stop_on_sigterm()
+    try:
+        return trio.run(run)
+    except (KeyboardInterrupt, BaseExceptionGroup) as error:
+        if isinstance(error, BaseExceptionGroup) and error.subgroup(KeyboardInterrupt) is None:
+            raise
+        raise CommandFailed(
+            "stopped before its end", "Run it again: it goes on where the chain is", "STOPPED"
+        ) from error
 
 
 def _secret(named: str, what: str) -> bytes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -213,7 +215,9 @@ def test_an_endpoint_that_is_down_is_waited_for_and_that_is_said(
     child = laptop.launch(tmp_path / "kit.json", url="http://127.0.0.1:9")
     until("it says so", lambda: "no endpoint answers yet" in child.stderr_tail())
     assert child.exit_code is None
-    child.kill()
+    os.kill(child.process_id, signal.SIGINT)
+    code, text = ended(child)
+    assert (code, json.loads(text)["error"]["name"]) == (1, "STOPPED")
 
 
 def error_of(laptop: Laptop, kit: Path, *options: str) -> str:

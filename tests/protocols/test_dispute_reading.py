@@ -12,9 +12,10 @@ from protocols.channel import REDEMPTION_TURN, observed_adjudicated
 from protocols.dispute_kit import DisputeKit
 from protocols.dispute_reading import read_kit
 from protocols.exit_errors import KeyNotOfKit, KitDamaged, KitNeedsKey
-from protocols.types import ChannelId
+from protocols.types import ChannelId, checksum_address
 from tests.support.actors import ALICE, BOB
-from tests.support.builders import CHANNEL, DEPOSIT
+from tests.support.audit_cases import TOKEN
+from tests.support.builders import CHANNEL, DEPOSIT, open_command
 from tests.support.exit_rig import challenge_with_turn, exit_value_of, paid_to, wait_out
 from tests.support.exit_web import ExitWeb
 from tests.support.kit_rig import StillRunning, again, export, facts_since, run, stranger
@@ -51,6 +52,20 @@ def test_a_sealed_payees_kit_redeems_with_no_key() -> None:
     assert not kit.needs_key
     assert network.bob.channel().signed_by_me(REDEMPTION_TURN)
     assert run(network.chain, stranger(network.bob, kit)) == worth_of(kit) == 30
+
+
+def test_a_token_channels_kit_brings_the_token() -> None:
+    network = Network(depth=2)
+    for node in network.nodes.values():
+        node.assets = frozenset((TOKEN,))
+    network.alice.feed(open_command(asset=TOKEN))
+    network.settle()
+    pay(network, 30, 1)
+    network.settle()
+    kit = export(network.bob, CHANNEL, sealed=True)
+    assert kit.worth is not None
+    assert [(found.asset, found.amount) for found in kit.worth] == [(checksum_address(TOKEN), "30")]
+    assert run(network.chain, stranger(network.bob, kit)) == 30
 
 
 def test_a_payees_kit_that_is_not_sealed_wants_the_right_key() -> None:

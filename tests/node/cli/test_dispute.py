@@ -70,8 +70,10 @@ def test_a_seal_is_told_in_the_log_and_sound_to_an_audit(
     assert tally_json("audit", bob_dir / "data")["findings"] == []
 
 
-def test_a_plan_is_shown_without_any_key_and_nothing_is_done(tally, network, kit) -> None:
-    result = tally("dispute", "run", kit, "--rpc", network.chain.url, "--dry-run")
+@pytest.mark.parametrize("scheme", ["ws", "http"])
+def test_a_plan_is_shown_without_any_key_and_nothing_is_done(tally, network, kit, scheme) -> None:
+    url = f"{scheme}://{network.chain.url.partition('://')[2]}"
+    result = tally("dispute", "run", kit, "--rpc", url, "--dry-run")
     assert result.exit_code == 0, result.output
     shown = result.stdout.replace("\n", " ")
     assert "challenge" in shown
