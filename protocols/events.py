@@ -419,7 +419,7 @@ class TransactionRequested(Event, frozen=True, array_like=True, gc=False):
     NAME = "transaction-requested"
     intent_id: Bytes32
     kind: str
-    """deposit, approve, conclude, challenge, checkpoint, transfer or reclaim."""
+    """deposit, approve, conclude, challenge, checkpoint, transfer, reclaim or fill (of a nonce)."""
     channel_id: ChannelId
     to: Address
     value: Amount32

@@ -379,6 +379,17 @@ class TransactionReplaced(Input, frozen=True, gc=False):
     """underpriced, slow or deadline."""
 
 
+class NonceMissing(Input, frozen=True, gc=False):
+    """A signed transaction of ours waits for nonces that neither the chain nor a pool has."""
+
+    intent_id: Bytes32
+    """Of the transaction that waits."""
+    first_nonce: int
+    count: int
+    deadline_s: int = 0
+    """Of what waits, chain seconds; 0 for none."""
+
+
 class TransactionHeldBack(Input, frozen=True, gc=False):
     """The fee ceiling keeps an intent that has a deadline out of the next blocks."""
 

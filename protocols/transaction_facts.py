@@ -1,4 +1,5 @@
-"""Transaction facts: how higher bids, and bids that the owner's ceiling cuts, become events.
+"""Transaction facts: how higher bids, bids that the owner's ceiling cuts, and nonces that are
+missing become events.
 
 The chain room decides what to bid (it sees the chain's prices and the clock); the core records it,
 and lets bytes out only for an intent that is still open.
@@ -8,8 +9,14 @@ from __future__ import annotations
 
 from protocols import transaction_events as events
 from protocols.draft import Draft
-from protocols.inputs import TransactionHeldBack, TransactionReplaced
-from protocols.transactions import REPLACEMENT_COUNT_MAX, TransactionStatus, is_pending
+from protocols.inputs import NonceMissing, TransactionHeldBack, TransactionReplaced
+from protocols.transactions import (
+    FILLED_NONCE_COUNT_MAX,
+    REPLACEMENT_COUNT_MAX,
+    TransactionStatus,
+    fill_kind,
+    is_pending,
+)
 from protocols.types import ChannelId, amount_to_bytes
 
 
@@ -39,6 +46,29 @@ def receive_replaced(draft: Draft, replaced: TransactionReplaced) -> ChannelId |
         )
     )
     draft.broadcast(draft.state.transactions[replaced.intent_id])
+    return None
+
+
+def receive_missing(draft: Draft, missing: NonceMissing) -> ChannelId | None:
+    """Somebody else used our key, and what it sent is gone: what waits behind it is let through.
+
+    A transaction to ourselves with nothing in it, under the missing nonce: whichever of the two is
+    mined, the gap is closed.
+    """
+    known = draft.state.transactions.get(missing.intent_id)
+    if known is None or known.status != TransactionStatus.SUBMITTED:
+        return None
+    count = min(missing.count, FILLED_NONCE_COUNT_MAX)
+    for nonce in range(missing.first_nonce, missing.first_nonce + count):
+        draft.request_transaction(
+            fill_kind(nonce),
+            known.channel_id,
+            draft.context.me,
+            0,
+            b"",
+            repeats=True,
+            deadline_s=missing.deadline_s,
+        )
     return None
 
 

@@ -20,6 +20,12 @@ APPROVE = "approve"
 DEPOSIT = "deposit"
 """The kind of an intent that adds to a channel's holdings; it goes to the adjudicator."""
 
+FILL = "fill"
+"""The kind of an intent that sends nothing to ourselves; the nonce that is missing stands behind
+it."""
+FILLED_NONCE_COUNT_MAX = 16
+"""Missing nonces that are filled at once; the others are, once these are mined."""
+
 ATTEMPT_COUNT_MAX = 100
 """Attempts in a row that came to nothing, over some sixteen hours, after which a call without a
 deadline is given up. A deposit fails when a stranger's deposit changes the holdings first, which
@@ -89,6 +95,18 @@ class Transaction(Struct, frozen=True, array_like=True, gc=False):
 def intent_id(kind: str, channel_id: ChannelId, attempt: int) -> Bytes32:
     """keccak256("intent|" + kind + "|" + channel id + attempt (4 bytes))."""
     return keccak256(b"intent|" + kind.encode() + b"|" + channel_id + attempt.to_bytes(4, "big"))
+
+
+def fill_kind(nonce: int) -> str:
+    """The kind of the intent that fills that nonce: one need, one intent."""
+    return f"{FILL} {nonce}"
+
+
+def filled_nonce(kind: str) -> int | None:
+    """The nonce that an intent of this kind is to fill; None for any other."""
+    name, _, nonce = kind.partition(" ")
+    is_number = nonce.isascii() and nonce.isdigit() and len(nonce) < 20
+    return int(nonce) if name == FILL and is_number else None
 
 
 def is_mined_from(transaction: Transaction, block_num: int) -> bool:

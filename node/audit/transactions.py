@@ -13,7 +13,7 @@ from protocols.abi import APPROVE_SELECTOR
 from protocols.crypto import keccak256
 from protocols.objectives.base import LEAVING, ObjectiveType, objective_id
 from protocols.transaction_events import TransactionHeldBack, TransactionReplaced
-from protocols.transactions import APPROVE, DEPOSIT, intent_id
+from protocols.transactions import APPROVE, DEPOSIT, filled_nonce, intent_id
 from protocols.types import Bytes32, ChannelId, amount_from_bytes
 
 
@@ -70,6 +70,9 @@ class TransactionCheck(Check):
             return
         if event.kind == APPROVE:
             yield from _approval(event, channel, node.adjudicator)
+        elif filled_nonce(event.kind) is not None:
+            if event.to != self._facts.me or event.data or any(event.value):
+                yield "what fills a nonce sends something, or goes to somebody else"
         elif event.to != node.adjudicator:
             yield "it does not go to the adjudicator"
         earlier_attempts = self._attempts(event.kind, event.channel_id)

@@ -36,6 +36,7 @@ from node.chain.wire import MalformedAnswer, data, quantity, recordable
 from protocols.effects import SubmitTransaction
 from protocols.inputs import (
     Input,
+    NonceMissing,
     TransactionHeldBack,
     TransactionReceipt,
     TransactionRefused,
@@ -47,6 +48,7 @@ from protocols.transactions import (
     OUTCOME_MISMATCH,
     REPLACEMENT_COUNT_MAX,
     REVERTED,
+    filled_nonce,
 )
 from protocols.types import Address, Bytes32, checksum_address, to_hex
 
@@ -59,6 +61,8 @@ NONCE_BITS = 63
 """A count of transactions: the nonces above it must still fit 64 bits."""
 NONCE_TAKEN = "nonce taken by another transaction"
 """Why a signed transaction can never be mined: somebody else uses this key."""
+NONCE_NOT_MISSING = "the nonce is not missing any more"
+"""Why a nonce is not filled."""
 
 log = structlog.get_logger()
 
@@ -130,7 +134,7 @@ class TransactionManager:
             for owned in self._book.in_order()
             if owned.may_broadcast and not await self._watch(owned)
         ]
-        await self._look_for_gap(unmined[0].nonce if unmined else None)
+        await self._look_for_gap(unmined[0] if unmined else None)
         await self._bid_higher(unmined)
         for effect in self._inbox.requests():
             self._take_orders()
@@ -164,6 +168,11 @@ class TransactionManager:
                 self._forget(intent_id)
 
     async def _try_to_sign(self, effect: SubmitTransaction) -> None:
+        missing = filled_nonce(effect.kind)
+        if missing is not None and not await self._is_missing(missing):
+            if self._inbox.finish_request(effect.intent_id):
+                await self._submit(TransactionRefused(effect.intent_id, NONCE_NOT_MISSING))
+            return
         try:
             prepared = await self._maker.prepare(effect, self._moment())
         except WouldRevert as error:
@@ -182,7 +191,8 @@ class TransactionManager:
         self._take_orders()
         if not self._inbox.finish_request(effect.intent_id):
             return
-        signed = self._maker.sign(prepared, self._book.next_nonce(pending_count))
+        nonce = self._book.next_nonce(pending_count) if missing is None else missing
+        signed = self._maker.sign(prepared, nonce)
         now_s, end_s = self._moment().time_s, effect.deadline_s
         owned = OwnedTransaction(effect.intent_id, signed.tx_hash, signed.nonce, signed.raw, end_s)
         owned.began_s = owned.bid_s = now_s
@@ -203,9 +213,18 @@ class TransactionManager:
                 self._forget(owned.intent_id)
         return True
 
-    async def _look_for_gap(self, lowest_unmined: int | None) -> None:
-        """Tell a person when a nonce below ours is missing: only the key's owner can fill it."""
+    async def _is_missing(self, nonce: int) -> bool:
+        """Whether neither the chain nor a pool has a transaction with that nonce, nor have we."""
+        if any(owned.nonce == nonce for owned in self._book.in_order()):
+            return False
         sender = self._maker.sender
+        return await self._count(sender, "latest") <= nonce >= await self._count(sender, "pending")
+
+    async def _look_for_gap(self, waiting: OwnedTransaction | None) -> None:
+        """Tell a person when a nonce below ours is missing, and ask for it to be filled unless its
+        transaction lies in a pool still: then it is its owner's to bid more."""
+        sender = self._maker.sender
+        lowest_unmined = None if waiting is None else waiting.nonce
         mined_count = await self._count(sender, "latest") if lowest_unmined is not None else 0
         missing = self._gaps.look(lowest_unmined, mined_count, trio.current_time())
         if missing is not None:
@@ -215,6 +234,11 @@ class TransactionManager:
                 waiting_nonce=lowest_unmined,
                 next_step=_gap_trouble(missing, sender).next_step,
             )
+            assert waiting is not None, "something waits for it"
+            if await self._is_missing(missing[0]):
+                deadline_s = self._book.urgent_deadline(waiting.nonce)
+                place = (missing[0], len(missing), deadline_s)
+                await self._submit(NonceMissing(waiting.intent_id, *place))
 
     async def _bid_higher(self, unmined: Sequence[OwnedTransaction]) -> None:
         """Sign anew what is not mined in time; what the owner's ceiling forbids is told."""
@@ -367,8 +391,9 @@ def _gap_trouble(missing: range, sender: Address) -> ChainTrouble:
         "nonce-missing",
         f"transactions wait for nonce {missing[0]} of {address}, which somebody else used and the "
         "chain does not have",
-        f"send any transaction with nonce {missing[0]} from {address} (and so on, up to "
-        f"{missing[-1]}), for example: cast send --nonce {missing[0]} --value 0 {address} "
+        "wait: unless what used it still lies in a pool, this node fills it by sending nothing to "
+        f"itself. Else send any transaction with nonce {missing[0]} from {address} (and so on, up "
+        f"to {missing[-1]}), for example: cast send --nonce {missing[0]} --value 0 {address} "
         "--keystore DIR/keystore.json --rpc-url URL; what is signed keeps its nonce, and is mined "
         "after that without a restart",
     )

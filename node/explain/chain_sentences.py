@@ -20,6 +20,7 @@ _CALLS = {
     "checkpoint": "answer a challenge with a newer state",
     "transfer": "be paid what is ours of the finalised channel",
     "reclaim": "get back what the ledger guaranteed",
+    "fill": "use up a nonce that is missing, by sending ourselves nothing",
 }
 """What our transactions are for; other kinds are shown as they are."""
 

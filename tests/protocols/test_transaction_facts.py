@@ -8,7 +8,13 @@ from msgspec.structs import replace
 from protocols import events, inputs
 from protocols.draft import Draft
 from protocols.effects import BroadcastTransaction
-from protocols.transactions import OUT_OF_GAS, REPLACEMENT_COUNT_MAX, TransactionStatus, intent_id
+from protocols.transactions import (
+    FILLED_NONCE_COUNT_MAX,
+    OUT_OF_GAS,
+    REPLACEMENT_COUNT_MAX,
+    TransactionStatus,
+    intent_id,
+)
 from tests.support.actors import ALICE
 from tests.support.builders import ADJUDICATOR, CHANNEL, block_hash, tx_hash
 from tests.support.network import CoreNode
@@ -124,3 +130,31 @@ def test_an_attempt_after_one_that_ran_out_of_gas_is_given_more() -> None:
     assert draft.request_transaction(*call, deadline_s=DEADLINE_S)
     (order,) = draft.effects
     assert (order.gas_margin_percent, order.deadline_s) == (200, DEADLINE_S)
+
+
+def missing(**changes: int) -> inputs.NonceMissing:
+    return replace(inputs.NonceMissing(INTENT, 2, 2, DEADLINE_S), **changes)
+
+
+def test_missing_nonces_are_filled_by_sending_ourselves_nothing_once() -> None:
+    alice = asked()
+    assert names(alice.feed(missing())) == [], "it is not signed yet"
+    alice.feed(SIGNED)
+    alice.feed(missing())
+    orders = alice.submissions
+    assert [(o.kind, o.to, any(o.value), o.data, o.deadline_s) for o in orders] == [
+        ("fill 2", ALICE.address, False, b"", DEADLINE_S),
+        ("fill 3", ALICE.address, False, b"", DEADLINE_S),
+    ]
+    assert alice.feed(missing()).events == ()
+    filled = alice.submissions[0].intent_id
+    alice.feed(inputs.TransactionSigned(filled, tx_hash(7), ALICE.address, 2, b"nothing"))
+    assert alice.state.transactions[filled].nonce == 2
+    assert alice.fold().transactions[filled] == alice.state.transactions[filled]
+
+
+def test_only_so_many_are_filled_at_once() -> None:
+    alice = asked()
+    alice.feed(SIGNED)
+    alice.feed(missing(count=10**6))
+    assert len(alice.submissions) == FILLED_NONCE_COUNT_MAX

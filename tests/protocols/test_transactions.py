@@ -10,6 +10,8 @@ from protocols.transactions import (
     RETRY_AFTER_MS,
     Transaction,
     TransactionStatus,
+    fill_kind,
+    filled_nonce,
     intent_id,
     is_mined_from,
     is_pending,
@@ -118,3 +120,9 @@ def test_the_newest_of_many_attempts_is_found(count: int) -> None:
     assert (newest is None) == (count == 0)
     assert newest is None or int.from_bytes(newest.intent_id, "big") == number
     assert len(looked_up) <= 2 * count.bit_length() + 2
+
+
+def test_a_kind_that_fills_a_nonce_names_it() -> None:
+    assert filled_nonce(fill_kind(7)) == 7
+    for kind in ("fill", "fill x", "fill -1", "fill " + "9" * 20, "transfer", "reclaim 7"):
+        assert filled_nonce(kind) is None

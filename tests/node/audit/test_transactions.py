@@ -10,9 +10,9 @@ from protocols import events
 from protocols.abi import encode_approve_call
 from protocols.crypto import keccak256
 from protocols.transaction_events import TransactionHeldBack, TransactionReplaced
-from protocols.transactions import intent_id
+from protocols.transactions import fill_kind, intent_id
 from protocols.types import amount_to_bytes
-from tests.support.actors import BOB
+from tests.support.actors import ALICE, BOB
 from tests.support.audit_cases import (
     History,
     MakesCheck,
@@ -200,6 +200,22 @@ def test_what_is_held_back_has_a_deadline_and_is_under_way() -> None:
     one(late, "the intent ended before", TransactionHeldBack)
     stranger = replace(held, channel_id=b"\x99" * 32)
     one(inserted(dated, stranger, MINED), "no such intent", TransactionHeldBack)
+
+
+def test_what_fills_a_nonce_sends_nothing_and_to_nobody_else() -> None:
+    _, order = nth(alice(), REQUESTED)
+    kind = fill_kind(3)
+    identity = intent_id(kind, order.channel_id, 0)
+    nothing = (kind, order.channel_id, ALICE.address, bytes(32), b"")
+    filled = events.TransactionRequested(identity, *nothing)
+    assert messages(TransactionCheck, inserted(alice(), filled, MINED)) == []
+    for wrong in (
+        {"to": order.to},
+        {"data": b"\x01"},
+        {"value": amount_to_bytes(1)},
+    ):
+        said = messages(TransactionCheck, inserted(alice(), replace(filled, **wrong), MINED))
+        assert any("what fills a nonce" in message for _, message in said)
 
 
 def test_what_a_fork_took_back_may_be_mined_again() -> None:

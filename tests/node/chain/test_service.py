@@ -12,21 +12,23 @@ import structlog
 import trio
 
 from contracts.loader import load_artifact
-from node.chain import link
+from node.chain import link, nonces
 from node.chain.rpc_client import RECURSION_COUNT_MAX
 from node.chain.service import ChainService, ChainStatistics
 from node.chain.tx_manager import NONCE_TAKEN
 from node.processes import free_port
 from protocols.abi import encode_deposit_call
-from protocols.effects import ReadHoldings
+from protocols.effects import ReadHoldings, SubmitTransaction
 from protocols.inputs import (
     ChainLog,
     ChannelRead,
+    NonceMissing,
     TransactionReceipt,
     TransactionRefused,
     TransactionReplaced,
     TransactionSigned,
 )
+from protocols.transactions import fill_kind
 from protocols.types import parse_address, to_hex
 from tests.support.actors import ALICE
 from tests.support.anvil import start_anvil
@@ -577,6 +579,29 @@ async def test_a_foreign_transaction_before_signing_only_moves_the_nonce() -> No
     assert [item.nonce for item in engine.of(TransactionSigned)] == [1]
 
 
+async def test_a_nonce_that_a_dropped_foreign_transaction_left_open_is_filled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(nonces, "GAP_WAIT_S", 0.2)
+    with chain_world() as world:
+        world.rpc.ask("evm_setAutomine", False)
+        foreign = foreign_transfer(world)
+        engine = Engine()
+        engine.service = world.service(engine)
+        async with running(engine.service):
+            engine.service.request(world.deposit_effect(5))
+            waiting = await engine.first(TransactionSigned)
+            world.rpc.ask("anvil_dropTransaction", foreign)
+            world.rpc.ask("evm_setAutomine", True)
+            missing = await engine.first(NonceMissing)
+            assert missing == NonceMissing(waiting.intent_id, 0, 1)
+            fill = SubmitTransaction(b"\xf1" * 32, fill_kind(0), ALICE.address, bytes(32), b"")
+            engine.service.request(fill)
+            await engine.until(lambda: len(engine.receipts) == 2)
+        assert world.held(5) == 5
+    assert [item.nonce for item in engine.of(TransactionSigned)] == [1, 0]
+
+
 async def test_a_transaction_that_reverts_when_mined_is_reported_as_failed() -> None:
     with chain_world() as world:
         inbox = Inbox()
@@ -627,9 +652,10 @@ async def test_transactions_that_a_deep_fork_dropped_are_sent_again_lowest_nonce
     assert len(engine.receipts) == 3
 
 
-def foreign_transfer(world: World) -> None:
-    """A transaction of Alice's key that this node knows nothing of."""
+def foreign_transfer(world: World) -> str:
+    """A transaction of Alice's key that this node knows nothing of; its hash."""
     world.rpc.ask("anvil_impersonateAccount", ALICE_HEX)
     fields = {"from": ALICE_HEX, "to": "0x" + "11" * 20, "value": "0x1"}
-    world.rpc.ask("eth_sendTransaction", fields)
+    name: str = world.rpc.ask("eth_sendTransaction", fields)
     world.rpc.ask("anvil_stopImpersonatingAccount", ALICE_HEX)
+    return name

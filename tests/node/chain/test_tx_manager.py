@@ -19,12 +19,13 @@ from node.chain.provider import web3_over
 from node.chain.reader import STATUS_SELECTOR
 from node.chain.transactions import TransactionMaker
 from node.chain.tx_inbox import TransactionInbox
-from node.chain.tx_manager import NONCE_TAKEN, TransactionManager
+from node.chain.tx_manager import NONCE_NOT_MISSING, NONCE_TAKEN, TransactionManager
 from protocols.crypto import keccak256
 from protocols.effects import BroadcastTransaction, SubmitTransaction
 from protocols.exit_calls import Finalised, transfer_call
 from protocols.exit_claims import claims_of
 from protocols.inputs import (
+    NonceMissing,
     TransactionHeldBack,
     TransactionReceipt,
     TransactionRefused,
@@ -32,7 +33,7 @@ from protocols.inputs import (
     TransactionSigned,
 )
 from protocols.outcome import Allocation, SingleAssetExit
-from protocols.transactions import OUTCOME_MISMATCH
+from protocols.transactions import OUTCOME_MISMATCH, fill_kind
 from tests.support.actors import ALICE
 from tests.support.chain_room import Engine, Inbox, allowed, until
 from tests.support.simulated_pool import GWEI, SimulatedPool
@@ -458,6 +459,52 @@ async def test_a_nonce_that_a_vanished_transaction_left_open_is_told_with_what_t
         assert (line["log_level"], line["missing_nonce"], line["waiting_nonce"]) == ("error", 5, 7)
         assert "send any transaction with nonce 5 from 0x" in line["next_step"]
         assert "up to 6" in line["next_step"]
+
+
+@pytest.mark.parametrize(("pending_count", "is_gone"), [(5, True), (6, False)])
+async def test_a_missing_nonce_is_to_be_filled_unless_a_pool_has_its_transaction(
+    autojump_clock: MockClock,
+    monkeypatch: pytest.MonkeyPatch,
+    pending_count: int,
+    is_gone: bool,
+) -> None:
+    monkeypatch.setattr(nonces_module, "GAP_WAIT_S", 0.1)
+    async with desk() as it:
+        it.pool.counts = lambda block: 7 if block == "pending" else 5
+        signed = await it.sign(1)
+        it.pool.counts = lambda block: pending_count if block == "pending" else 5
+        with capture_logs() as lines:
+            it.inbox.broadcast(allowed(signed))
+            await until(lambda: gap_lines(lines))
+            await trio.sleep(0.1)
+    told = [NonceMissing(signed.intent_id, 5, 2)] if is_gone else []
+    assert it.heard.of(NonceMissing) == told
+
+
+async def test_a_nonce_is_filled_by_a_transaction_to_ourselves_if_it_is_missing_still(
+    autojump_clock: MockClock,
+) -> None:
+    def fill(nonce: int, number: int) -> SubmitTransaction:
+        name = bytes([number]) * 32
+        return SubmitTransaction(name, fill_kind(nonce), ALICE.address, bytes(32), b"")
+
+    async with desk() as it:
+        it.pool.counts = lambda block: 7 if block == "pending" else 5
+        waiting = await it.sign(1)
+        it.pool.counts = lambda block: 5
+        it.inbox.broadcast(allowed(waiting))
+        it.inbox.request(fill(5, 100))
+        await it.heard.until(lambda: len(it.signed) == 2)
+        filled = it.signed[-1]
+        assert (filled.nonce, waiting.nonce) == (5, 7)
+        it.inbox.broadcast(allowed(filled))
+        await until(lambda: filled.raw in it.pool.sent)
+        # What is mined by now, is in a pool, or is ours already needs nothing.
+        for count, nonce in enumerate((4, 5), start=1):
+            it.inbox.request(fill(nonce, 100 + count))
+            await until(lambda count=count: len(it.heard.of(TransactionRefused)) == count)
+    assert {known.reason for known in it.heard.of(TransactionRefused)} == {NONCE_NOT_MISSING}
+    assert len(it.signed) == 2
 
 
 async def test_a_transaction_that_is_next_in_line_waits_without_an_alarm(
