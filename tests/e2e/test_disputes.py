@@ -70,6 +70,21 @@ def test_a_payers_kit_brings_back_her_deposit(
     assert wealth(network.chain, alice.address) == before + deposit
 
 
+def test_a_payers_kit_gets_what_it_is_worth_where_the_payee_is_there_and_redeems(
+    network: Network, laptop: Laptop, tmp_path: Path
+) -> None:
+    alice, bob = network.nodes
+    channel_id = open_channel(alice, bob)
+    pay(alice, channel_id, 3)
+    kit = export(alice, channel_id, tmp_path / "kit.json")
+    lose(alice)
+    before = wealth(network.chain, alice.address)
+    # Hers, and bob's answer.
+    document = laptop.finish(laptop.launch(tmp_path / "kit.json"), 2)
+    assert received(document) == worth(kit)
+    assert wealth(network.chain, alice.address) == before + worth(kit)
+
+
 def test_a_payees_sealed_kit_needs_no_key_and_takes_no_voucher_any_more(
     network: Network, laptop: Laptop, tmp_path: Path
 ) -> None:

@@ -45,8 +45,8 @@ def case_of(path: Path) -> Case:
 
 
 def task(network: Network, case: Case, said: list[str], **changes: object) -> Task:
-    secret = secrets.token_bytes(32)
     given = {"dry_run": False, "waits": False, **changes}
+    secret = given.pop("secret", None) or secrets.token_bytes(32)
     funded = given.pop("funded", True)
     if funded:
         fund(network.chain.deployment, checksum_address(Signer(secret).address), 10**18)
@@ -109,6 +109,46 @@ async def test_without_waiting_it_stops_when_nothing_is_due(
         # Another key, and nothing is made twice.
         again = await run(network, path, said)
         assert (again.stage, again.transactions) == (Stage.WAITING, [])
+
+
+async def test_what_an_earlier_run_sent_is_waited_for_and_not_sent_twice(
+    network: Network, tmp_path: Path
+) -> None:
+    ledger_id = paid_ledger(network)
+    path = tmp_path / "kit.json"
+    export(network.bob, ledger_id, path)
+    secret = secrets.token_bytes(32)
+    payer = checksum_address(Signer(secret).address)
+    fund(network.chain.deployment, payer, 10**18)
+    said: list[str] = []
+    found: list[Outcome] = []
+
+    async def leave() -> None:
+        found.append(await run(network, path, said, secret=secret, funded=False))
+
+    async def until_said(word: str) -> None:
+        with trio.fail_after(60):
+            while not any(word in line for line in said):
+                await trio.sleep(0.05)
+
+    with nobody_there(network):
+        network.chain.call("evm_setAutomine", False)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(leave)
+                await until_said("sent challenge")
+                # The endpoint has it, and no block holds it when the run is stopped.
+                while network.chain.call("eth_getTransactionCount", payer, "pending") == "0x0":
+                    await trio.sleep(0.05)
+                nursery.cancel_scope.cancel()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(leave)
+                await until_said("wait to be mined")
+                network.chain.call("evm_mine")
+        finally:
+            network.chain.call("evm_setAutomine", True)
+    (outcome,) = found
+    assert (outcome.stage, outcome.transactions) == (Stage.WAITING, [])
 
 
 async def test_money_waits_for_the_depth_that_is_asked_for(
