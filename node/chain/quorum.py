@@ -34,44 +34,20 @@ class Outvoted(Exception):
     """As many endpoints as are needed agree on something else than the one in use tells."""
 
 
-class Quorum:
-    """The endpoints of `urls`, of which `count` must agree, the one in use included."""
+class Votes:
+    """What endpoints told of one question each, counted: no endpoint is asked here."""
 
-    def __init__(
-        self, urls: Sequence[str], count: int, chain_id: int, contracts: Mapping[str, Address]
-    ) -> None:
-        if not 1 <= count <= len(urls):
-            raise ValueError(f"{count} of {len(urls)} endpoints cannot agree")
+    def __init__(self, count: int) -> None:
+        """`count`: how many must agree, the one in use included."""
         self._count = count
-        self._lines = [EndpointLink([url], chain_id, contracts) for url in urls]
-        if count == 1:
-            self._lines = []
         self._missing = ""
         self._outvoted: dict[str, str] = {}
 
-    @property
-    def is_needed(self) -> bool:
-        """Whether more than the endpoint in use is asked at all."""
-        return self._count > 1
-
-    async def run(self) -> None:
-        """Keep a connection to every endpoint; for ever."""
-        async with trio.open_nursery() as nursery:
-            for line in self._lines:
-                nursery.start_soon(line.run)
-
-    async def agrees(self, used_url: str, used_label: str, what: str, ours: Any, ask: Ask) -> bool:
-        """Whether enough endpoints tell what the one in use tells.
+    def agree(self, used_label: str, what: str, ours: Any, told: Mapping[str, Any]) -> bool:
+        """Whether enough of those who `told` something tell what the one in use tells.
 
         Raises `Outvoted` when enough of them agree on something else.
         """
-        if not self.is_needed:
-            return True
-        told: dict[str, Any] = {}
-        async with trio.open_nursery() as nursery:
-            for line in self._lines:
-                if line.urls != (used_url,):
-                    nursery.start_soon(self._ask, line, ask, told)
         votes = Counter([ours, *told.values()])
         liars = [label for label, answer in told.items() if answer != ours]
         if votes[ours] >= self._count:
@@ -108,17 +84,6 @@ class Quorum:
             )
         return found
 
-    async def _ask(self, line: EndpointLink, ask: Ask, told: dict[str, Any]) -> None:
-        with trio.move_on_after(ANSWER_S):
-            client = await line.client()
-            try:
-                answer = await ask(client)
-            except (EndpointDown, RpcError, MalformedAnswer) as error:
-                log.debug("a witness does not answer", endpoint=client.label, reason=str(error))
-                return
-            if answer is not None:
-                told[client.label] = answer
-
     def _judge(self, label: str, what: str, *, is_liar: bool) -> None:
         if not is_liar:
             self._outvoted.pop(label, None)
@@ -137,3 +102,58 @@ class Quorum:
         if self._missing != trouble:
             self._missing = trouble
             log.warning("facts wait for more endpoints to agree", what=what, reason=trouble)
+
+
+class Quorum:
+    """The endpoints of `urls`, of which `count` must agree, the one in use included."""
+
+    def __init__(
+        self, urls: Sequence[str], count: int, chain_id: int, contracts: Mapping[str, Address]
+    ) -> None:
+        if not 1 <= count <= len(urls):
+            raise ValueError(f"{count} of {len(urls)} endpoints cannot agree")
+        self._count = count
+        self._lines = [EndpointLink([url], chain_id, contracts) for url in urls]
+        if count == 1:
+            self._lines = []
+        self._votes = Votes(count)
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether more than the endpoint in use is asked at all."""
+        return self._count > 1
+
+    async def run(self) -> None:
+        """Keep a connection to every endpoint; for ever."""
+        async with trio.open_nursery() as nursery:
+            for line in self._lines:
+                nursery.start_soon(line.run)
+
+    async def agrees(self, used_url: str, used_label: str, what: str, ours: Any, ask: Ask) -> bool:
+        """Whether enough endpoints tell what the one in use tells.
+
+        Raises `Outvoted` when enough of them agree on something else.
+        """
+        if not self.is_needed:
+            return True
+        told: dict[str, Any] = {}
+        async with trio.open_nursery() as nursery:
+            for line in self._lines:
+                if line.urls != (used_url,):
+                    nursery.start_soon(self._ask, line, ask, told)
+        return self._votes.agree(used_label, what, ours, told)
+
+    def troubles(self) -> list[ChainTrouble]:
+        """Who was outvoted last, and whether too few agree."""
+        return self._votes.troubles()
+
+    async def _ask(self, line: EndpointLink, ask: Ask, told: dict[str, Any]) -> None:
+        with trio.move_on_after(ANSWER_S):
+            client = await line.client()
+            try:
+                answer = await ask(client)
+            except (EndpointDown, RpcError, MalformedAnswer) as error:
+                log.debug("a witness does not answer", endpoint=client.label, reason=str(error))
+                return
+            if answer is not None:
+                told[client.label] = answer
