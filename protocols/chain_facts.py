@@ -230,7 +230,8 @@ def receive_reading(draft: Draft, reading: ChannelRead) -> ChannelId | None:
 def receive_head(draft: Draft, head: ChainHead) -> list[ChannelId]:
     """The cursor moves on: a restart reads from the next block, and challenges may have expired.
 
-    The disputed channels, for whoever acts on them.
+    What was observed in these blocks and did not come as confirmed is not in them. The channels
+    that are disputed, or of which something was retracted, for whoever acts on them.
     """
     if head.processed_block_num <= draft.state.node.processed_block_num:
         return []
@@ -238,7 +239,8 @@ def receive_head(draft: Draft, head: ChainHead) -> list[ChannelId]:
     draft.emit(
         events.ChainBlockProcessed(head.processed_block_num, head.processed_block_hash, now_s)
     )
-    disputed = sorted(draft.base.unconfirmed.disputed)
+    refuted = _refute(draft, head.processed_block_num)
+    disputed = sorted({*draft.base.unconfirmed.disputed, *refuted})
     for channel_id in disputed:
         channel = draft.state.channels[channel_id]
         known = channel.adjudicated
@@ -251,6 +253,20 @@ def receive_head(draft: Draft, head: ChainHead) -> list[ChannelId]:
                 ChallengeExpired(channel_id, known.finalizes_at, head.processed_block_num, now_s)
             )
     return disputed
+
+
+def _refute(draft: Draft, block_num: int) -> list[ChannelId]:
+    """All confirmed logs up to that block came: what else was observed there never was, or was in a
+    block that is gone. Whose observed logs are retracted."""
+    found = []
+    for channel_id in sorted(draft.base.unconfirmed.channels):
+        for log in draft.state.channels[channel_id].observed:
+            if log.block_num <= block_num:
+                draft.begin_anew()
+                place = (log.block_num, log.block_hash, log.tx_hash, log.log_index)
+                draft.emit(events.ChainLogRefuted(channel_id, log.log_name, *place))
+                found.append(channel_id)
+    return found
 
 
 def receive_reorg(draft: Draft, reorg: ChainReorg) -> None:

@@ -223,6 +223,14 @@ def _observed(channel: Channel, event: events.ChainLogObserved) -> Channel:
     return replace(channel, observed=(*channel.observed, log))
 
 
+def _refuted(channel: Channel, event: events.ChainLogRefuted) -> Channel:
+    place = (event.block_num, event.block_hash, event.log_index)
+    left = tuple(
+        log for log in channel.observed if (log.block_num, log.block_hash, log.log_index) != place
+    )
+    return replace(channel, observed=left)
+
+
 def confirm(
     channel: Channel,
     log_name: str,
@@ -418,6 +426,7 @@ CHANNEL_REDUCERS: dict[type[events.Event], Callable[[Channel, Any], Channel]] = 
     events.VoucherRefusalReceived: _refusal_received,
     events.VoucherResent: _resent,
     events.ChainLogObserved: _observed,
+    events.ChainLogRefuted: _refuted,
     events.DepositDetected: _deposited,
     events.AllocationUpdated: _allocation_updated,
     events.ChallengeRegistered: _challenged,
@@ -440,6 +449,7 @@ CHANNEL_REDUCERS: dict[type[events.Event], Callable[[Channel, Any], Channel]] = 
 
 OF_CHAIN = (
     events.ChainLogObserved,
+    events.ChainLogRefuted,
     events.DepositDetected,
     events.AllocationUpdated,
     events.ChallengeRegistered,

@@ -490,6 +490,20 @@ class ChainLogObserved(Event, frozen=True, array_like=True, gc=False):
     """OutcomeReclaimed: the channel whose guarantee was given back."""
 
 
+class ChainLogRefuted(Event, frozen=True, array_like=True, gc=False):
+    """A block counts, and what was observed in it is not there: an endpoint made the log up, or a
+    fork took it back while nobody looked. It is retracted."""
+
+    NAME = "chain-log-refuted"
+    channel_id: ChannelId
+    log_name: str
+    block_num: int
+    block_hash: Bytes32
+    """Of the block in which it was observed."""
+    tx_hash: Bytes32
+    log_index: int
+
+
 class HoldingsRead(Event, frozen=True, array_like=True, gc=False):
     """After a cut tail: the chain's word on a channel whose logs may have passed unseen."""
 

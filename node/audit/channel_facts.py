@@ -319,6 +319,9 @@ def _apply_chain(channel: ChannelFacts, event: events.Event) -> None:
                     bytes(32) if event.log_name == "Concluded" else event.state_hash,
                     event.outcome,
                 )
+        case events.ChainLogRefuted():
+            place = (event.block_num, event.tx_hash, event.log_name)
+            channel.observed = [known for known in channel.observed if known != place]
         case events.DepositDetected():
             channel.held[event.asset] = amount_from_bytes(event.now_held)
             before = channel.deposited.get(event.asset, 0)

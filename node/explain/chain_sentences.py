@@ -124,6 +124,17 @@ def _observed(event: events.ChainLogObserved, cast: Cast) -> Telling:
     )
 
 
+def _refuted(event: events.ChainLogRefuted, cast: Cast) -> Telling:
+    return Telling(
+        f"Block {event.block_num} counts, and what was seen of the channel in it is not there: it "
+        "is taken back.",
+        "chain",
+        "us",
+        None,
+        f"not in block {event.block_num}",
+    )
+
+
 def _log(event: events.ChainLogObserved) -> str:
     held = _of_asset(event.asset, event.amount)
     match event.log_name:
@@ -336,6 +347,7 @@ CHAIN_SENTENCES: dict[type[Event], Sentence] = {
     events.TransactionMined: _mined,
     events.TransactionFailed: _failed,
     events.ChainLogObserved: _observed,
+    events.ChainLogRefuted: _refuted,
     events.DepositDetected: _deposit,
     events.AllocationUpdated: _allocation,
     events.ChallengeRegistered: _challenge,

@@ -41,6 +41,7 @@ _CONFIRMED = (
 _FROM_CHAIN = (
     *_CONFIRMED,
     events.ChainLogObserved,
+    events.ChainLogRefuted,
     events.HoldingsRead,
     events.ChainBlockProcessed,
     exit_events.ChallengeExpired,

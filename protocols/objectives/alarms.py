@@ -7,7 +7,7 @@ leader's own proposal is none: it gave that away when it signed, though nobody a
 
 from __future__ import annotations
 
-from protocols.adjudication import Adjudicated
+from protocols.adjudication import Adjudicated, ChainStatus, exit_of
 from protocols.channel import Channel, funding_terms, observed_adjudicated
 from protocols.draft import Draft
 from protocols.exit_events import ChallengeUnanswerable
@@ -22,7 +22,7 @@ def look_at(draft: Draft, channel: Channel, own_turn: int) -> bool:
         return False
     cost = shortfall(channel, known)
     is_newer = channel.ledger is not None and known.turn_num > own_turn
-    if not cost and not is_newer:
+    if not cost and not is_newer and not _is_outdated(channel, known, own_turn):
         return False
     if channel.unanswerable_until != known.finalizes_at:
         draft.emit(
@@ -36,6 +36,17 @@ def look_at(draft: Draft, channel: Channel, own_turn: int) -> bool:
             )
         )
     return True
+
+
+def _is_outdated(channel: Channel, known: Adjudicated, own_turn: int) -> bool:
+    """Whether a ledger ended with an older state, without a guarantee that was agreed since: our
+    answer came too late, and what that guarantee backs is lost."""
+    ledger = channel.ledger
+    if ledger is None or channel.chain_status != ChainStatus.EXPIRED or known.turn_num >= own_turn:
+        return False
+    exit_ = exit_of(known.first_outcome)
+    standing = () if exit_ is None else {share.destination for share in exit_.allocations}
+    return any(guarantee.target not in standing for guarantee in ledger.current.guarantees)
 
 
 def _is_proposed(channel: Channel, known: Adjudicated) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from protocols import inputs
+from protocols import events, inputs
 from protocols.abi import encode_outcome
 from protocols.adjudication import Adjudicated
 from protocols.chain_facts import RECORDED_LOGS
@@ -284,6 +284,32 @@ def test_the_cursor_moves_on_and_never_back() -> None:
         assert names(alice.feed(inputs.ChainHead(number, block_hash(number)))) == []
     assert alice.state.node.processed_block_num == 7
     assert alice.state.node.processed_block_hash == block_hash(7)
+
+
+def test_what_is_not_in_a_block_that_counts_is_retracted_and_the_rest_stays() -> None:
+    bob = opened().bob
+    bob.feed(inputs.ChainHead(1, block_hash(1)))
+    made_up = chain_log("Concluded", 5, confirmed=False, number=9, log_index=3)
+    bob.feed(made_up)
+    bob.feed(deposited(DEPOSIT + 1, 6, confirmed=False))
+    assert observed_chain_status(bob.channel()) == ChainStatus.CONCLUDED
+    assert not bob.feed(inputs.ChainHead(4, block_hash(4))).events[1:]
+    refuted, *_ = bob.feed(inputs.ChainHead(5, block_hash(5))).events[1:]
+    assert refuted == events.ChainLogRefuted(
+        CHANNEL, "Concluded", 5, made_up.block_hash, made_up.tx_hash, 3
+    )
+    assert [log.log_name for log in bob.channel().observed] == ["Deposited"]
+    assert observed_chain_status(bob.channel()) == ChainStatus.OPEN
+    assert bob.fold().digest() == bob.state.digest()
+
+
+def test_a_challenge_that_was_made_up_ends_its_defence_with_the_block() -> None:
+    bob = opened().bob
+    bob.feed(chain_log("ChallengeRegistered", 5, confirmed=False, number=2**40, turn_num=1))
+    assert bob.objective(ObjectiveType.DEFEND).is_active
+    bob.feed(inputs.ChainHead(5, block_hash(5)))
+    assert not bob.objective(ObjectiveType.DEFEND).is_active
+    assert not list(bob.state.unconfirmed.channels)
 
 
 def test_a_reorg_takes_back_what_was_observed_and_leaves_what_was_confirmed() -> None:

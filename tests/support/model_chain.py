@@ -194,14 +194,17 @@ class ModelChain:
         """The next block comes so much later."""
         self.time_s += seconds
 
-    def _execute(self, block: ModelBlock, transaction: ModelTransaction) -> None:
+    def _run(self, transaction: ModelTransaction, now_s: int) -> list[inputs.ChainLog] | None:
+        """What the call does in a block of that time: its logs; None if it reverts."""
         run = {DEPOSIT_SELECTOR: self._deposit, CONCLUDE_AND_TRANSFER_SELECTOR: self._conclude}
         if transaction.to != ADJUDICATOR:
             run = {APPROVE_SELECTOR: self._approve}
         if transaction.to == ADJUDICATOR and transaction.data[:4] not in run:
-            logs = self.disputes.run(transaction.data, block.time_s, self.held)
-        else:
-            logs = run[transaction.data[:4]](transaction)
+            return self.disputes.run(transaction.data, now_s, self.held)
+        return run[transaction.data[:4]](transaction)
+
+    def _execute(self, block: ModelBlock, transaction: ModelTransaction) -> None:
+        logs = self._run(transaction, block.time_s)
         for log in logs or []:
             placed = replace(
                 log,

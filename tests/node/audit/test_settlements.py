@@ -101,6 +101,19 @@ def test_a_challenge_carries_the_state_of_its_hash() -> None:
     says(changed(history, events.ChainLogObserved, index, outcome=b""), "another outcome")
 
 
+def test_a_challenge_that_was_refuted_cannot_be_confirmed() -> None:
+    history = leaving_payee()
+    place = next(seq for seq, e in enumerate(history) if isinstance(e, events.ChallengeRegistered))
+    seen = next(
+        e
+        for e in history
+        if isinstance(e, events.ChainLogObserved) and e.log_name == "ChallengeRegistered"
+    )
+    where = (seen.block_num, seen.block_hash, seen.tx_hash, seen.log_index)
+    refuted = events.ChainLogRefuted(seen.channel_id, seen.log_name, *where)
+    says([*history[:place], refuted, *history[place:]], "confirmed and never observed")
+
+
 def test_what_is_left_behind_is_named_at_the_end() -> None:
     of_payout = (OutcomePaid, events.AllocationUpdated)
     history = [e for e in leaving_payee() if not isinstance(e, of_payout)]

@@ -32,6 +32,14 @@ def test_each_log_of_the_adjudicator_is_told(log_name: str, words: str) -> None:
     assert told.what == f"The chain shows {words} in block 7; it counts when it is confirmed."
 
 
+def test_what_is_not_in_a_block_that_counts_is_told() -> None:
+    event = events.ChainLogRefuted(bytes(32), "Concluded", 7, bytes(32), bytes(32), 0)
+    told = CHAIN_SENTENCES[events.ChainLogRefuted](event, CAST)
+    assert told.what == (
+        "Block 7 counts, and what was seen of the channel in it is not there: it is taken back."
+    )
+
+
 def test_a_payout_goes_to_whom_it_was_paid() -> None:
     told = CHAIN_SENTENCES[events.WithdrawCompleted]
     for who, to in ((ALICE, "us"), (BOB, "peer")):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from protocols import inputs
-from tests.support.builders import chain_log
+from tests.support.builders import DURATION_S, chain_log
+from tests.support.exit_rig import challenge_with_turn
+from tests.support.exit_web import ExitWeb
 from tests.support.ledger_rig import LEDGER, ledger_at, opened_ledger
 
 
@@ -43,3 +47,20 @@ def test_our_own_proposal_that_the_follower_signed_for_the_chain_alone_is_none()
     # Another state of that turn is none that she signed.
     alice.feed(newer(proposal.turn_num, 10**10 + 1, 101, bytes(32)))
     assert len(alice.events_of("challenge-unanswerable")) == 1
+
+
+@pytest.mark.parametrize(("is_carrying", "alarm_count"), [(True, 1), (False, 0)])
+def test_a_ledger_that_ended_without_a_newer_guarantee_is_one(
+    is_carrying: bool, alarm_count: int
+) -> None:
+    web = ExitWeb(0)
+    (ledger_id,) = web.ledgers
+    if is_carrying:
+        web.opened(paid=30)
+    challenge_with_turn(web, web.payee, ledger_id, 1)
+    web.step()
+    web.chain.pass_time(DURATION_S)
+    for _ in range(6):
+        web.step(web.payee)
+    assert web.payee.channel(ledger_id).chain_status == "expired"
+    assert len(web.payee.events_of("challenge-unanswerable")) == alarm_count

@@ -70,6 +70,12 @@ class Chain(ModelChain):
                 before[log.channel_id] = log.amount
 
     @property
+    def unconfirmed_payouts(self) -> int:
+        """What left the adjudicator and is not in `paid` yet."""
+        logs = [log for block in self.blocks[self.confirmed_num :] for log in block.logs]
+        return sum(sum(log.amounts) for log in logs if log.log_name == "OutcomePaid")
+
+    @property
     def confirmed_num(self) -> int:
         """The newest block deep enough to count."""
         return self._confirmed_num

@@ -16,6 +16,9 @@ from protocols.node_state import NodeState, apply
 from protocols.types import Address, Bytes32, Signature
 from tests.simulation.simulator.chain import ChainRoom
 from tests.simulation.simulator.disk import FaultyKeyValue, PowerCut
+from tests.simulation.simulator.endpoints import Endpoints
+from tests.simulation.simulator.forking import ForkingChain
+from tests.simulation.simulator.plan import ENDPOINT_COUNT
 from tests.simulation.simulator.process import START_MS, PlannedFaults, Process
 from tests.simulation.simulator.violation import Violation
 from tests.support.actors import Actor
@@ -97,6 +100,14 @@ class SimulatedNode:
         self.acknowledged_seq = 0
         """Records that were on the disk when the last turn ended."""
         self.endpoint_lost_count = 0
+        self.is_gone = False
+        """Whether it vanished for ever."""
+        self.endpoints: Endpoints | None = None
+        """Where the plan is about leaving."""
+        leaving = world.plan.leaving
+        if leaving is not None:
+            assert isinstance(world.chain, ForkingChain)
+            self.endpoints = Endpoints(world.chain, ENDPOINT_COUNT, leaving.quorum, world.note)
         self._seen_chain_ms = 0
         self._clock_error_ms = 0
 
@@ -131,7 +142,7 @@ class SimulatedNode:
 
     def start(self) -> None:
         """A new process on what the disk kept; if that cannot be, another try later."""
-        if self.process is not None:
+        if self.process is not None or self.is_gone:
             return
         world = self.world
         self._clock_error_ms = world.random.randint(-CLOCK_ERROR_MS, CLOCK_ERROR_MS)
@@ -181,6 +192,12 @@ class SimulatedNode:
         if self.process is not None:
             self._end()
             self._start_later()
+
+    def vanish(self) -> None:
+        """For ever."""
+        self.is_gone = True
+        if self.process is not None:
+            self._end()
 
     def stop(self) -> None:
         """As an owner does, and start again."""

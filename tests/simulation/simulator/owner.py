@@ -56,7 +56,8 @@ class Owners:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self.orders = [Order(number, step) for number, step in enumerate(world.plan.steps, 1)]
+        steps = [step for step in world.plan.steps if step.kind != "steal"]
+        self.orders = [Order(number, step) for number, step in enumerate(steps, 1)]
         self.channels: dict[str, ChannelId] = {}
         """By name in the plan: what was opened under it."""
         self.ends: dict[str, tuple[int, ...]] = {}
@@ -68,7 +69,10 @@ class Owners:
     def are_idle(self, *, patient: bool) -> bool:
         """Whether nobody wants anything more; who is not `patient` stops waiting for others."""
         return all(
-            order.is_over or (not patient and order.asked is not None) for order in self.orders
+            order.is_over
+            or (not patient and order.asked is not None)
+            or self._world.nodes[order.step.who].is_gone
+            for order in self.orders
         )
 
     def add(self, step: Step) -> Order:
@@ -80,9 +84,9 @@ class Owners:
 
     def _attempt(self, order: Order) -> None:
         """Order it, or see what became of it; again a moment later until it is over."""
-        if order.is_over:
-            return
         node = self._world.nodes[order.step.who]
+        if order.is_over or node.is_gone:
+            return
         process = node.process
         if process is not None and order.asked is not process:
             self._ask(order, node, process)
@@ -164,13 +168,19 @@ class Owners:
             case "reject":
                 identity = objective_id(ObjectiveType.VIRTUAL_FUND, channel_id)
                 return inputs.RejectObjective(identity, "changed her mind", request_id)
+            case "exit":
+                return inputs.ExitChannel(channel_id, request_id)
+            case "challenge":
+                return inputs.ChallengeChannel(channel_id, request_id)
         return inputs.CloseChannel(channel_id, request_id)
 
     def _opening(self, order: Order) -> inputs.Input:
         step, world = order.step, self._world
         asset = TOKEN if world.plan.has_token else ZERO_ADDRESS
         path = tuple(world.nodes[place].address for place in step.path[1:])
-        common = (DURATION_S, order.entropy, order.request_id)
+        leaving = world.plan.leaving
+        duration_s = DURATION_S if leaving is None else leaving.duration_s
+        common = (duration_s, order.entropy, order.request_id)
         if step.channel == DIRECT:
             return inputs.OpenChannel(path[-1], asset, DEPOSIT, 0, *common)
         if step.channel == LEDGER:

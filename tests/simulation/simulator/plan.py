@@ -15,6 +15,8 @@ from node.faults import FAULT_POINTS
 from tests.simulation.simulator.disk import UNLOGGED_FAULTS, WRITE_FAULTS
 from tests.simulation.simulator.network import CALM, Weather
 
+LIES = ("hides logs", "invents logs", "stalls", "swallows transactions")
+"""What an endpoint may do."""
 STORY_MS = 40_000
 """Owners order and things go wrong for so long; then everything that is broken is mended."""
 DIRECT, LEDGER, VIRTUAL = "direct", "ledger", "virtual"
@@ -28,6 +30,9 @@ SHAPES = (
     (1, 3, ((DIRECT, 0, 1), (LEDGER, 1, 2), (VIRTUAL, 2, 1))),
     (1, 4, ((LEDGER, 0, 1), (LEDGER, 1, 2), (LEDGER, 3, 2), (VIRTUAL, 0, 3))),
 )
+LEAVING_SHARE = 3
+"""Every so many seeds, one is about leaving alone, on a chain that forks and has prices."""
+ENDPOINT_COUNT = 3
 DEPOSIT = 10_000
 VIRTUAL_AMOUNT = 1_000
 
@@ -37,7 +42,8 @@ class Step(Struct, frozen=True):
 
     at_ms: int
     kind: str
-    """open, pay, batch, voucher, move, close or reject."""
+    """open, pay, batch, voucher, move, close, reject, exit or challenge; or steal: who is gone has
+    an old state of the channel registered."""
     name: str
     """Of the channel."""
     who: int
@@ -56,15 +62,33 @@ class Fault(Struct, frozen=True):
     """One thing that goes wrong."""
 
     kind: str
-    """kill, stop, point, write, unlogged, part, hang-up, endpoint, flip, spoil or cut."""
+    """kill, stop, point, write, unlogged, part, hang-up, endpoint, flip, spoil or cut; or vanish,
+    fork, spike and lie where it is about leaving."""
     who: int
     at_ms: int = 0
     lasts_ms: int = 0
     other: int = 0
     name: str = ""
-    """Of the fault point, or what becomes of the write."""
+    """Of the fault point; what becomes of the write; whether a fork keeps what was in its blocks;
+    what an endpoint does."""
     count: int = 0
-    """Which write, or which passing of the point."""
+    """Which write, or which passing of the point; how many blocks; how many times the
+    price; which endpoint."""
+
+
+class Leaving(Struct, frozen=True):
+    """What a plan about leaving alone has besides."""
+
+    depth: int
+    """Blocks that must lie upon a log."""
+    duration_s: int
+    """Of challenges, in the chain's time: twelve seconds of it are one of the nodes'."""
+    silence_s: int
+    """policy.challenge_after_silence_s of everybody."""
+    patience_s: int
+    """policy.exit_patience_s of everybody."""
+    quorum: int
+    """Endpoints that must agree, of three."""
 
 
 class Plan(Struct, frozen=True):
@@ -81,6 +105,7 @@ class Plan(Struct, frozen=True):
     """Whether the money is a token instead of the chain's own."""
     asks: bool = False
     """Whether owners are asked about proposals of peers."""
+    leaving: Leaving | None = None
 
     def without(self, left_out: frozenset[int]) -> Plan:
         """The plan with some of its steps and faults left out, by their number: steps first."""
@@ -98,7 +123,7 @@ def plan_of(seed: int) -> Plan:
     steps = [step for place, what in enumerate(shape) for step in _life(random, place, *what)]
     # Only an end of every path may lie: between two liars there is nothing to check.
     hostile = random.choice((0, people_count - 1)) if random.random() < 0.2 else -1
-    return Plan(
+    plan = Plan(
         seed,
         people_count,
         tuple(sorted(steps, key=lambda step: step.at_ms)),
@@ -108,6 +133,69 @@ def plan_of(seed: int) -> Plan:
         has_token=random.random() < 0.2,
         asks=random.random() < 0.15,
     )
+    about_leaving = seed % LEAVING_SHARE == LEAVING_SHARE - 1
+    return _with_leaving(plan, Random(f"{seed} leaving")) if about_leaving else plan
+
+
+def _with_leaving(plan: Plan, random: Random) -> Plan:
+    """The same story, in which somebody vanishes, steals or leaves, on an unkind chain."""
+    leaving = Leaving(
+        depth=random.choice((1, 1, 2, 3)),
+        duration_s=random.choice((360, 720, 86_400)),
+        silence_s=random.choice((0, 0, 25)),
+        patience_s=random.choice((5, 20)),
+        quorum=random.choice((1, 2)),
+    )
+    gone = random.choices((0, 1, 2), (3, 6, 1 if plan.people_count > 2 else 0))[0]
+    thieves = random.sample(range(plan.people_count), gone)
+    faults = [Fault("vanish", who, random.randint(8_000, STORY_MS)) for who in thieves]
+    steps = []
+    for opened in [step for step in plan.steps if step.kind == "open"]:
+        inside = range(min(opened.path), max(opened.path) + 1)
+        for vanished in [fault for fault in faults if fault.who in inside]:
+            if random.random() < 0.7:
+                at_ms = vanished.at_ms + random.randint(0, 20_000)
+                choice = random.randrange(100)
+                steps.append(Step(at_ms, "steal", opened.name, vanished.who, amounts=(choice,)))
+        if random.random() < 0.4:
+            kind = random.choice(("exit", "exit", "challenge"))
+            at_ms = random.randint(15_000, STORY_MS)
+            steps.append(Step(at_ms, kind, opened.name, random.choice(inside)))
+    return replace(
+        plan,
+        steps=tuple(sorted((*plan.steps, *steps), key=lambda step: step.at_ms)),
+        faults=(
+            *plan.faults,
+            *faults,
+            *_weather_of_chain(random, plan.people_count, leaving, steps),
+        ),
+        leaving=leaving,
+    )
+
+
+def _weather_of_chain(
+    random: Random, people_count: int, leaving: Leaving, steps: list[Step]
+) -> list[Fault]:
+    faults = []
+    for _ in range(random.choice((0, 1, 2))):
+        count = random.choice((1, 1, 2, 3)) if random.random() < 0.9 else random.randint(4, 8)
+        name = random.choice(("kept", "kept", "lost"))
+        faults.append(Fault("fork", 0, random.randint(3_000, STORY_MS), name=name, count=count))
+    if random.random() < 0.3:
+        lasts_ms, times = random.choice((5_000, 20_000, 60_000)), random.choice((3, 15, 100))
+        at_ms = random.randint(3_000, STORY_MS)
+        thefts = [step.at_ms for step in steps if step.kind == "steal"]
+        if thefts and random.random() < 0.7:
+            # Just when the answer is on its way.
+            at_ms = random.choice(thefts) + random.randint(1_000, 5_000)
+        faults.append(Fault("spike", 0, at_ms, lasts_ms, count=times))
+    if random.random() < 0.5:
+        who, endpoint = random.randrange(people_count), random.randrange(ENDPOINT_COUNT)
+        at_ms, lasts_ms = random.randint(1_000, STORY_MS - 1_000), random.choice((10_000, 60_000))
+        # Whoever listens to one endpoint alone believes it.
+        lies = LIES if leaving.quorum > 1 else LIES[2:]
+        faults.append(Fault("lie", who, at_ms, lasts_ms, name=random.choice(lies), count=endpoint))
+    return faults
 
 
 def _weather(random: Random) -> Weather:

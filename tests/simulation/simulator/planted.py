@@ -42,10 +42,13 @@ from protocols.node_state import NodeState
 from protocols.objectives import guarantees, virtualfund
 from protocols.objectives.base import Objective, WaitingFor
 from protocols.state import FixedPart
+from tests.simulation.simulator import planted_leaving
 from tests.simulation.simulator.disk import FaultyKeyValue
 from tests.simulation.simulator.node import SimulatedNode
 from tests.simulation.simulator.process import Process
 
+WORTH = "nobody loses by leaving"
+FACTS = "only what is buried counts"
 Change = tuple[Any, str, Any]
 """Whose attribute, its name, and what it is for the time being."""
 
@@ -352,5 +355,11 @@ PLANTED = {
     "hub without cover": PlantedBug("hub never loses", _uncovered_hub),
     "voucher counted twice": PlantedBug("vouchers", _counted_twice),
     "receipt for what was not taken": PlantedBug("vouchers", _receipt_for_more),
+    "challenge not answered": PlantedBug("defence in time", planted_leaving.not_answered),
+    "smaller voucher redeemed": PlantedBug(WORTH, planted_leaving.smaller_voucher),
+    "reclaim forgotten": PlantedBug(WORTH, planted_leaving.reclaim_forgotten),
+    "counted before it is buried": PlantedBug(FACTS, planted_leaving.counted_early),
+    "liar believed": PlantedBug(FACTS, planted_leaving.liar_believed),
+    "fork not noticed": PlantedBug(WORTH, planted_leaving.fork_not_noticed),
 }
 """By name."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from node.engine import Engine, replay
 from node.faults import Faults
@@ -20,6 +20,8 @@ from protocols.node_state import NodeState
 from protocols.types import Address, Bytes32
 from tests.simulation.simulator.chain import ChainRoom
 from tests.simulation.simulator.disk import PowerCut
+from tests.simulation.simulator.follower import Cursor, ForkingRoom
+from tests.simulation.simulator.forking import ForkingChain
 from tests.simulation.simulator.snapshots import INTERVAL_RECORD_COUNT
 from tests.simulation.simulator.violation import Violation
 from tests.support.builders import ADJUDICATOR, CHAIN_ID, CONSENSUS_APP, PAYMENT_APP
@@ -91,16 +93,11 @@ class Process:
         self.address = node.actor.address
         self.is_alive = True
         self.turn_is_planned = self._slice_is_planned = False
+        self._started_ms = node.clock_ms()
         self.log = EventLog.open(NOWHERE, kv=node.disk)
         self.log.tail_cut = node.disk.cut
         self.state = self._restored()
-        self.room = ChainRoom(
-            node.world.chain,
-            self.address,
-            self._cursor(),
-            hand_in=self.take,
-            random=node.world.random,
-        )
+        self.room = self._room()
         door = PeerDoor(self)
         self.outbox = Outbox(door, node.chain_door(self.room), node.faults)
         self.engine = Engine(
@@ -152,8 +149,38 @@ class Process:
         if loaded.refused:
             note(f"fell back to {'a snapshot before' if loaded.record_count else 'the whole log'}")
 
-    def _cursor(self) -> int:
-        return self.state.node.processed_block_num if self.log.next_seq else -1
+    def _room(self) -> ChainRoom:
+        node, chain = self.node, self.node.world.chain
+        common: dict[str, Any] = {"hand_in": self.take, "random": node.world.random}
+        number = self.state.node.processed_block_num if self.log.next_seq else -1
+        if not isinstance(chain, ForkingChain):
+            return ChainRoom(chain, self.address, number, **common)
+        assert node.endpoints is not None
+        return ForkingRoom(
+            chain,
+            self.address,
+            self._cursor(number),
+            endpoints=node.endpoints,
+            clock_s=lambda: node.world.schedule.now_ms / 1_000,
+            is_known=lambda channel_id: self.state.channels.get(channel_id) is not None,
+            **common,
+        )
+
+    def _cursor(self, block_num: int) -> Cursor:
+        """What the daemon gathers of the chain at its start."""
+        state, blocks, nonce_min = self.state, dict[int, bytes](), 0
+        if block_num < 0:
+            return Cursor(0, {}, 0)
+        if state.node.processed_block_hash:
+            blocks[block_num] = state.node.processed_block_hash
+        for channel_id in state.unconfirmed.channels:
+            for log in state.channels[channel_id].observed:
+                blocks[log.block_num] = log.block_hash
+        for intent_id in state.unconfirmed.mined:
+            mined = state.transactions[intent_id]
+            blocks[mined.block_num] = mined.block_hash
+            nonce_min = max(nonce_min, mined.nonce + 1)
+        return Cursor(block_num, blocks, nonce_min)
 
     def _begin_log(self) -> None:
         if self.log.next_seq == 0:
@@ -167,12 +194,17 @@ class Process:
     def _context(self, now_ms: int) -> Context:
         node = self.node
         verdict = "ask" if node.world.plan.asks else "allow"
+        leaving, silence_s = node.world.plan.leaving, 0
+        if leaving is not None and node.clock_ms() - self._started_ms >= 1_000 * leaving.silence_s:
+            silence_s = leaving.silence_s
         return Context(
             now_ms,
             node.signer,
             self.address,
-            DURATION_S_MIN,
+            DURATION_S_MIN if leaving is None else leaving.duration_s,
             lambda proposal: Decision(verdict),
+            exit_patience_s=60 if leaving is None else leaving.patience_s,
+            challenge_after_silence_s=silence_s,
             chain_view_age_s=node.chain_view_age_s(),
             assets=frozenset({TOKEN}),
             is_hub=True,

@@ -12,6 +12,7 @@ from functools import partial
 from multiprocessing import get_context
 
 from msgspec import Struct
+from structlog.testing import capture_logs
 
 from tests.simulation.simulator.checkers.all import NO_BUGS
 from tests.simulation.simulator.plan import Plan, plan_of
@@ -40,7 +41,7 @@ class Result(Struct, frozen=True):
 
 def run_plan(plan: Plan, planted: str = "") -> Result:
     """Run one plan, with a bug in the node if one is named."""
-    with PLANTED[planted].plant() if planted else nullcontext():
+    with PLANTED[planted].plant() if planted else nullcontext(), capture_logs():
         world = World(plan)
         checker = what = log = ""
         try:

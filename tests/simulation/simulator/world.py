@@ -19,6 +19,7 @@ from node.store.kv import SNAPSHOTS
 from protocols.channel import Channel, ChannelStatus, status
 from protocols.effects import BroadcastTransaction, ReadHoldings, SubmitTransaction
 from protocols.error import ProtocolError
+from protocols.objectives.base import LEAVING as LEAVING_KINDS
 from protocols.objectives.base import Objective, WaitingFor
 from protocols.objectives.cranks import waiting_for
 from protocols.outcome import destination_of
@@ -28,7 +29,9 @@ from tests.simulation.simulator.checkers.all import CHECKERS
 from tests.simulation.simulator.checkers.base import Checker, News, Step
 from tests.simulation.simulator.checkers.fold import FAMILIES
 from tests.simulation.simulator.checkers.money import is_move
+from tests.simulation.simulator.departures import Departures
 from tests.simulation.simulator.disk import Place
+from tests.simulation.simulator.forking import ForkingChain
 from tests.simulation.simulator.liar import Liar
 from tests.simulation.simulator.network import CALM, Network
 from tests.simulation.simulator.node import SimulatedNode
@@ -41,6 +44,8 @@ from tests.support.timed_web import PEOPLE
 
 CHAIN_DEPTH = 1
 BLOCK_MS = 2_000
+LEAVING_BLOCK_MS = 1_000
+"""Where the plan is about leaving."""
 LOOK_MS = 1_000
 TICK_MS = 5_000
 UNTIL_THE_CHAIN = (
@@ -63,7 +68,10 @@ class World:
         self.met: Counter[str] = Counter()
         """What happened, and how often."""
         people = PEOPLE[: plan.people_count]
-        self.chain = Chain([actor.address for actor in people], CHAIN_DEPTH)
+        followers = [actor.address for actor in people]
+        self.chain = Chain(followers, CHAIN_DEPTH)
+        if plan.leaving is not None:
+            self.chain = ForkingChain(followers, plan.leaving.depth)
         self.network = Network(self.schedule, self.random, plan.weather, self.note)
         self.nodes = [
             SimulatedNode(self, actor, is_honest=place != plan.hostile)
@@ -78,6 +86,9 @@ class World:
             for name in vars(Checker)
             if not name.startswith("_")
         }
+        self.late: dict[Address, bool] = {}
+        """Who could not answer a challenge in time, because it was down or saw nothing of the
+        chain; and whether it lost something by that."""
         self._known: dict[tuple[Address, str], dict[Any, Any]] = {}
         """By node and family: the entities as they were at the last step."""
         self._moves: dict[tuple[Address, ChannelId], list[tuple[int, bool, int]]] = {}
@@ -86,6 +97,10 @@ class World:
         self.is_closing = False
         """Whether the virtual channels were closed already."""
         self.owners = Owners(self)
+        self.departures: Departures | None = None
+        """Where the plan is about leaving."""
+        if isinstance(self.chain, ForkingChain):
+            self.departures = Departures(self, self.chain)
 
     @property
     def trace(self) -> str:
@@ -120,6 +135,9 @@ class World:
             self._close_all(kinds)
             self._rest()
             self.is_closing = True
+        if self.departures is not None:
+            self.departures.leave_all((VIRTUAL, DIRECT, LEDGER), together=False)
+            self._rest()
         for node in self.nodes:
             node.stop()
         self._rest()
@@ -142,6 +160,8 @@ class World:
             node.endpoint_lost_count = 0
             if node.process is not None:
                 node.process.room.is_down = False
+        if self.departures is not None:
+            self.departures.calm()
 
     def is_quiet(self) -> bool:
         """Nothing is on its way, nobody orders, and whoever waits waits for a liar."""
@@ -157,6 +177,8 @@ class World:
             return "the chain is busy"
         for node in self.nodes:
             process = node.process
+            if node.is_gone:
+                continue
             if process is None:
                 return f"{node.actor.name} is down"
             if not node.is_honest:
@@ -166,14 +188,15 @@ class World:
             if self.under_way(node):
                 return f"{node.actor.name} has objectives under way"
             for other in self.nodes:
-                if other.is_honest and process.waits_for(other.address):
+                is_there = other.is_honest and not other.is_gone
+                if is_there and process.waits_for(other.address):
                     return f"{node.actor.name} waits for {other.actor.name}"
         return ""
 
     @property
     def has_failed_people(self) -> bool:
-        """Whether somebody lies, or was made to forget."""
-        return any(node.cut_count or not node.is_honest for node in self.nodes)
+        """Whether somebody lies, is gone, or was made to forget."""
+        return any(n.cut_count or n.is_gone or not n.is_honest for n in self.nodes)
 
     def is_excused(self, node: SimulatedNode, objective: Objective) -> bool:
         """Whether it may wait for ever.
@@ -185,6 +208,11 @@ class World:
         waits for the channels it guarantees.
         """
         channel = node.state.channels[objective.channel_id]
+        if self.departures is not None:
+            if self.departures.is_excused(node, objective, channel):
+                return True
+            if objective.objective_type in LEAVING_KINDS and not node.cut_count:
+                return False
         guarantees = () if channel.ledger is None else channel.ledger.proposed.guarantees
         targets = [node.state.channels.get(guarantee.target) for guarantee in guarantees]
         carried = [target for target in targets if target is not None]
@@ -214,6 +242,11 @@ class World:
     # --- the clockwork ---
 
     def _mine(self) -> None:
+        if self.departures is not None:
+            self.departures.mine()
+            self._ask("mined")
+            self.schedule.after(LEAVING_BLOCK_MS, self._mine)
+            return
         if self.chain.is_busy:
             self.chain.mine()
         self.schedule.after(BLOCK_MS, self._mine)
@@ -258,6 +291,9 @@ class World:
                 self.schedule.after(fault.lasts_ms, partial(self.network.join_again, pair))
             case "endpoint":
                 self._lose_endpoint(node, fault.lasts_ms)
+            case "vanish" | "fork" | "spike" | "lie":
+                assert self.departures is not None
+                self.departures.happen(fault, node)
             case "flip":
                 self._flip(node, node.disk.places())
             case "spoil":
@@ -287,6 +323,9 @@ class World:
 
     def _close_all(self, kinds: tuple[str, ...]) -> None:
         """Whoever has a channel of these kinds open closes it."""
+        if self.departures is not None:
+            self.departures.leave_all(kinds, together=True)
+            return
         for wish in self.plan.steps:
             channel_id = self.owners.channels.get(wish.name)
             if wish.kind != "open" or wish.channel not in kinds or channel_id is None:
@@ -357,6 +396,8 @@ class World:
         step = Step(node, news)
         for family in FAMILIES:
             self._note_changes(step, family)
+        if self.departures is not None:
+            self.departures.remember(node, step.channels)
         for record, event in news:
             if is_move(event):
                 self._note_move(node, event)

@@ -87,6 +87,9 @@ class Checker:
     def forgot(self, node: SimulatedNode) -> None:
         """The disk lost what was acknowledged."""
 
+    def mined(self) -> None:
+        """The chain has one more block; only where the plan is about leaving."""
+
     # --- at the end ---
 
     def rested(self) -> None:

@@ -48,7 +48,7 @@ class Delivery(Checker):
                 continue
             for peer in list(process.state.peers):
                 other = self.world.by_address[peer]
-                if other.is_honest:
+                if other.is_honest and not other.is_gone:
                     count = process.outbox.waiting_count(peer)
                     self.require(count == 0, "not drained", node.actor.name, count)
             count = process.outbox.transaction_count

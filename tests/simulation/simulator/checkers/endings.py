@@ -14,6 +14,8 @@ class Endings(Checker):
         self.require(self.world.is_quiet(), "no rest", self.world.unrest())
         for node in self.world.nodes:
             process = node.process
+            if node.is_gone:
+                continue
             self.require(process is not None, "a node is down", node.actor.name)
             for objective in self.world.under_way(node):
                 self.require(
@@ -25,6 +27,7 @@ class Endings(Checker):
     def ended(self) -> None:
         self.rested()
         for node in self.world.nodes:
-            for identity in list(node.state.agenda.active) if node.is_honest else ():
+            is_there = node.is_honest and not node.is_gone
+            for identity in list(node.state.agenda.active) if is_there else ():
                 reason = self.world.reason(node, node.state.objectives[identity])
                 self.world.note(f"waits in the end for {reason}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from protocols.channel import Channel, funding_terms, supported_final
+from protocols.channel import Channel, funding_terms, is_finalised, supported_final
 from protocols.virtual_paths import is_agreed, is_proposed, stands, virtual_of
 from tests.simulation.simulator.checkers.base import Checker, Step
 
@@ -41,14 +41,14 @@ class Hubs(Checker):
         if exposed:
             covered = is_agreed(state, virtual.left_ledger, channel.channel_id)
             self.require(
-                covered or supported_final(channel) is not None,
+                covered or supported_final(channel) is not None or is_finalised(channel),
                 "the right is guaranteed and the left is not",
                 node.actor.name,
                 channel.channel_id,
             )
 
     def rested(self) -> None:
-        for node in self.world.nodes:
+        for node in self.world.nodes if self.world.departures is None else ():
             # A neighbour that forgot has no record of what it was paid.
             if node.is_honest and not any(other.cut_count for other in self.world.nodes):
                 self._has_its_fees(node)

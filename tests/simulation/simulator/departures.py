@@ -1,0 +1,154 @@
+"""What a plan about leaving alone does with the world.
+
+Who vanishes and steals, what the chain and its endpoints do, and how everybody who is left gets out
+in the end.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from protocols.channel import Channel, ChannelStatus, status
+from protocols.objectives.base import LEAVING, Objective
+from protocols.objectives.supports import newest_turn
+from protocols.types import Address, ChannelId
+from tests.simulation.simulator.endpoints import Manner
+from tests.simulation.simulator.forking import BASE_FEE_WEI, ForkingChain
+from tests.simulation.simulator.plan import Fault, Step
+from tests.simulation.simulator.thief import Thief
+from tests.support.model_chain import BLOCK_TIME_S
+
+if TYPE_CHECKING:
+    from tests.simulation.simulator.node import SimulatedNode
+    from tests.simulation.simulator.world import World
+
+PATIENCE_BLOCK_COUNT = 16
+"""Blocks in which nothing happens, after which the time of running challenges is passed over: more
+than an answer takes."""
+
+
+class Departures:
+    """One run's."""
+
+    def __init__(self, world: World, chain: ForkingChain) -> None:
+        self._world = world
+        self._chain = chain
+        plan = world.plan
+        self.thieves: dict[Address, Thief] = {}
+        for who in {fault.who for fault in plan.faults if fault.kind == "vanish"}:
+            actor = world.nodes[who].actor
+            self.thieves[actor.address] = Thief(actor, chain, world.note)
+        for step in plan.steps:
+            if step.kind == "steal":
+                world.schedule.after(step.at_ms, partial(self._steal, step))
+
+    # --- what happens ---
+
+    def happen(self, fault: Fault, node: SimulatedNode) -> None:
+        """One of the faults that only such plans have."""
+        world, chain = self._world, self._chain
+        match fault.kind:
+            case "vanish":
+                node.vanish()
+            case "fork":
+                if not world.is_calm:
+                    chain.fork(fault.count, keeps=fault.name == "kept")
+                    if fault.count > chain.depth:
+                        world.note("deep fork")
+            case "spike":
+                if not world.is_calm:
+                    chain.base_fee_wei = BASE_FEE_WEI * fault.count
+                    world.schedule.after(fault.lasts_ms, self._calm_prices)
+            case "lie":
+                assert node.endpoints is not None
+                endpoint = node.endpoints.all[fault.count]
+                endpoint.targets = tuple(sorted(world.owners.channels.values()))
+                if not world.is_calm:
+                    endpoint.turn(Manner(fault.name))
+                    world.note(f"endpoint {fault.name}")
+                world.schedule.after(fault.lasts_ms, partial(endpoint.turn, Manner.HONEST))
+
+    def _calm_prices(self) -> None:
+        self._chain.base_fee_wei = BASE_FEE_WEI
+
+    def _steal(self, step: Step) -> None:
+        channel_id = self._world.owners.channels.get(step.name)
+        thief = self.thieves.get(self._world.nodes[step.who].address)
+        if channel_id is not None and thief is not None:
+            thief.steal(channel_id, step.amounts[0])
+
+    def remember(self, node: SimulatedNode, channels: list[Channel]) -> None:
+        """Who will steal keeps what there was."""
+        thief = self.thieves.get(node.address)
+        if thief is not None:
+            for channel in channels:
+                thief.remember(channel)
+
+    def calm(self) -> None:
+        """The chain is kind from now on."""
+        self._calm_prices()
+        for node in self._world.nodes:
+            assert node.endpoints is not None
+            node.endpoints.mend()
+
+    def mine(self) -> None:
+        """One more block; where all wait for a challenge to end, its time is over."""
+        chain = self._chain
+        is_still = not (chain.pool or chain.waiting)
+        is_awaited = self._world.is_calm and is_still and chain.deadline_s
+        if is_awaited and chain.quiet_count >= PATIENCE_BLOCK_COUNT:
+            self._world.note("challenge ran out")
+            chain.pass_time(chain.deadline_s - chain.time_s - BLOCK_TIME_S)
+        chain.mine()
+
+    # --- getting out ---
+
+    def is_excused(self, node: SimulatedNode, objective: Objective, channel: Channel) -> bool:
+        """Whether it may wait for who is gone. Leaving alone needs nobody, but a hostage."""
+        if objective.objective_type in LEAVING:
+            return self.is_hostage(node, channel)
+        guarantees = () if channel.ledger is None else channel.ledger.proposed.guarantees
+        people = {*objective.participants, *channel.fixed.participants}
+        for other in self._world.nodes:
+            for guarantee in guarantees:
+                target = other.state.channels.get(guarantee.target)
+                if target is not None:
+                    people |= {*target.fixed.participants}
+        return any(self._world.by_address[who].is_gone for who in people)
+
+    def is_hostage(self, node: SimulatedNode, channel: Channel) -> bool:
+        """Whether a state that the node signed, and of which it was not given all signatures,
+        stands above all it holds in the adjudicator's record: it can challenge with nothing."""
+        kept = self._chain.disputes.kept.get(channel.channel_id)
+        if kept is None or self._chain.disputes.is_final(channel.channel_id, self._chain.time_s):
+            return False
+        return kept.turn_num > newest_turn(node.state.node, channel) and channel.ledger is None
+
+    def leave_all(self, kinds: tuple[str, ...], *, together: bool) -> None:
+        """Every channel of these kinds is closed, or left by everybody who is there if not all
+        are, or if nothing is done `together` any more."""
+        world = self._world
+        for wish in [step for step in world.plan.steps if step.kind == "open"]:
+            channel_id = world.owners.channels.get(wish.name)
+            if wish.channel not in kinds or channel_id is None:
+                continue
+            present = [who for who in wish.path if not world.nodes[who].is_gone]
+            if together and len(present) == len(wish.path):
+                ends = [wish.path[0], wish.path[-1]]
+                closers = [who for who in ends if self._is_in(who, channel_id)]
+                if closers:
+                    self._order("close", wish, world.random.choice(closers))
+                continue
+            for who in present:
+                if self._is_in(who, channel_id):
+                    self._order("exit", wish, who)
+
+    def _order(self, kind: str, wish: Step, who: int) -> None:
+        self._world.owners.add(Step(self._world.schedule.now_ms, kind, wish.name, who))
+
+    def _is_in(self, who: int, channel_id: ChannelId) -> bool:
+        node = self._world.nodes[who]
+        channel = node.state.channels.get(channel_id)
+        over = (ChannelStatus.CLOSED, ChannelStatus.REJECTED)
+        return node.is_honest and channel is not None and status(channel) not in over
