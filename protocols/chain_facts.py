@@ -52,6 +52,11 @@ RECORDED_LOGS = frozenset(
 """The adjudicator's logs that change what we believe of a channel."""
 
 
+PAYING_LOGS = frozenset(("AllocationUpdated", "OutcomePaid", "OutcomeReclaimed"))
+"""Those of them that only a final channel has; the first of a payout tells what is held after it.
+"""
+
+
 def receive_log(draft: Draft, log: ChainLog) -> ChannelId | None:
     """Record one log of a channel of ours; the channel to crank, or None."""
     channel = draft.state.channels.get(log.channel_id)
@@ -113,7 +118,7 @@ def _concluded_outcome(channel: Channel) -> bytes:
 
 def _confirm(draft: Draft, channel: Channel, log: ChainLog) -> None:
     known = channel.adjudicated
-    is_paying = log.log_name in ("OutcomePaid", "OutcomeReclaimed")
+    is_paying = log.log_name in PAYING_LOGS
     if is_paying and known is not None and channel.chain_status == ChainStatus.CHALLENGED:
         # Only a final channel pays: who reads many blocks at once meets that before the time.
         ends_at = known.finalizes_at

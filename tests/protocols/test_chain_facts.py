@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from protocols import events, inputs
 from protocols.abi import encode_outcome
 from protocols.adjudication import Adjudicated
-from protocols.chain_facts import RECORDED_LOGS
+from protocols.chain_facts import PAYING_LOGS, RECORDED_LOGS
 from protocols.channel import (
     ChainStatus,
     ChannelStatus,
@@ -256,6 +256,16 @@ def test_who_was_paid_follows_from_the_challenged_state() -> None:
     alice.feed(chain_log("OutcomePaid", 12, indices=(0,), amounts=(DEPOSIT,)))
     assert alice.channel().withdrawn == ((ALICE.address, DEPOSIT),)
     assert is_withdrawn(alice.channel())
+
+
+@pytest.mark.parametrize("log_name", sorted(PAYING_LOGS))
+def test_the_first_log_of_a_payout_shows_that_the_time_had_passed(log_name: str) -> None:
+    alice = opened().alice
+    alice.feed(challenge_log())
+    recorded = names(alice.feed(chain_log(log_name, 12, amount=0)))
+    # What is held after it, and who was paid, are told of a channel that is final by then.
+    assert recorded[:2] == ["chain-log-observed", "challenge-expired"]
+    assert alice.channel().chain_status == ChainStatus.EXPIRED
 
 
 def test_two_payouts_of_one_transaction_are_two() -> None:
