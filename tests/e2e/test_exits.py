@@ -265,6 +265,7 @@ def test_a_stale_challenge_is_answered_while_up_and_right_after_a_restart(
     # alice goes back to what was before she paid; bob is up.
     challenge_with_old_state(network, alice, ledger_id)
     until("bob answered", partial(is_answered, bob, ledger_id))
+    until("alice sees it", partial(channel_is, alice, ledger_id, "open"))
     alice.call("ledger_pay", channel_id=ledger_id, amount="1", until="agreed")
     # The answer raised the record on chain: the old state is worth nothing any more.
     second = paid_ledger(network)
