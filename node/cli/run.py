@@ -42,7 +42,7 @@ def _prepared(config: "Config", password: str) -> "tuple[bytes, ReadAhead | None
     with ThreadPoolExecutor(2) as helper:
         unlocking = helper.submit(keys.unlock, config.node.keystore, password)
         reading = helper.submit(read_ahead, config.node.data_dir)
-        # A child process derives the key meanwhile, and another reads; to load the daemon takes as
+        # A child process derives the key meanwhile, and others read; to load the daemon takes as
         # long.
         import node.daemon  # noqa: F401
         from node.store.snapshot_keys import decode_read_ahead

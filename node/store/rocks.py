@@ -102,6 +102,7 @@ class RocksKeyValue:
         `salvage` (with `read_only`) opens in spite of damaged tables and of a damaged end of the
         write-ahead log, for reading what is left.
         """
+        self._is_read_only = read_only
         cache = Cache(BLOCK_CACHE_SIZE_BYTES)
         chosen = options(cache, paranoid=not salvage)
         if salvage:
@@ -203,8 +204,10 @@ class RocksKeyValue:
         self._require_open()
         column = self._columns[family]
         reading = ReadOptions()
-        # The log is read through; in the cache it would take the place of what is looked up.
-        reading.fill_cache(family != kv.LOG)  # type: ignore[call-arg]  # its stub forgets the flag
+        # The log is read through; in the cache it would take the place of what is looked up. Who
+        # opened for reading only reads everything once, and filling is a fifth of its reading.
+        is_kept = family != kv.LOG and not self._is_read_only
+        reading.fill_cache(is_kept)  # type: ignore[call-arg]  # its stub forgets the flag
         if stop is not None:
             reading.set_iterate_upper_bound(stop)
         last: bytes | None = None

@@ -4,7 +4,8 @@ Such a table is not held: its values stay in the store until somebody asks for o
 once when a snapshot is loaded, so that one that was changed is noticed before anything rests on it.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
+from contextlib import suppress
 from hashlib import sha256
 
 import msgspec
@@ -16,6 +17,7 @@ from node.store.snapshots import (
     manifests,
     newest_versions,
     place_of,
+    range_of,
 )
 
 STORED_TABLES = {
@@ -31,9 +33,25 @@ class NotGood(Exception):
     """The snapshot is not to be used; the text says why."""
 
 
-class KeysRead(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What reading a table once leaves."""
+class Part(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Some of a table: the keys whose first byte is `first` or more, and less than `end`."""
 
+    name: bytes
+    """The table's."""
+    first: int = 0
+    end: int = 256
+
+    def between(self) -> tuple[bytes, bytes]:
+        """Between which keys of the store its versions are."""
+        start, stop = range_of(self.name)
+        above = stop if self.end == 256 else self.name + bytes([self.end])
+        return (self.name + bytes([self.first]) if self.first else start), above
+
+
+class KeysRead(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What reading a part of a table once leaves."""
+
+    part: Part
     keys: list[bytes]
     """Bytes each, without the table's name, in the order of the table."""
     places: list[int]
@@ -49,8 +67,8 @@ class ReadAhead(msgspec.Struct, frozen=True, array_like=True):
 
     manifest: Manifest
     """Of the snapshot; of no other does it say anything."""
-    tables: dict[bytes, KeysRead]
-    """By name; who takes one up removes it, for the sake of memory."""
+    parts: list[KeysRead]
+    """In any order, and perhaps not all there are."""
 
 
 encode_read_ahead = msgspec.msgpack.Encoder().encode
@@ -58,12 +76,38 @@ encode_read_ahead = msgspec.msgpack.Encoder().encode
 _decode_read_ahead = msgspec.msgpack.Decoder(ReadAhead).decode
 
 
-def decode_read_ahead(encoded: bytes) -> ReadAhead | None:
-    """What `encode_read_ahead` encoded; None if it is nothing of the kind."""
-    try:
-        return _decode_read_ahead(encoded)
-    except msgspec.DecodeError:
+def decode_read_ahead(encoded: Iterable[bytes]) -> ReadAhead | None:
+    """All that was read of one snapshot; None if there is nothing of the kind."""
+    found: ReadAhead | None = None
+    for one in encoded:
+        with suppress(msgspec.DecodeError):
+            decoded = _decode_read_ahead(one)
+            found = found or ReadAhead(decoded.manifest, [])
+            if decoded.manifest == found.manifest:
+                found.parts.extend(decoded.parts)
+    return found
+
+
+def take_table(read_ahead: ReadAhead, name: bytes) -> KeysRead | None:
+    """A whole table of which every part was read, in its order; None if one is missing.
+
+    What is taken is there no longer, for the sake of memory.
+    """
+    parts = [read for read in read_ahead.parts if read.part.name == name]
+    for read in parts:
+        read_ahead.parts.remove(read)
+    if sum(read.part.end - read.part.first for read in parts) != 256:
         return None
+    if len(parts) == 1:
+        return parts[0]
+    by_place: dict[int, bytes] = {}
+    newer: list[bytes] = []
+    total = 0
+    for read in parts:
+        by_place.update(zip(read.places, read.keys, strict=True))
+        newer += read.newer_keys
+        total += int.from_bytes(read.total, "big")
+    return _in_order(Part(name), by_place, total, newer)
 
 
 def require_place(named_key: bytes, value: bytes) -> int:
@@ -74,7 +118,7 @@ def require_place(named_key: bytes, value: bytes) -> int:
     return place
 
 
-def read_keys(store: KeyValue, name: bytes, record_count: int) -> Generator[None, None, KeysRead]:
+def read_keys(store: KeyValue, part: Part, record_count: int) -> Generator[None, None, KeysRead]:
     """The keys of a table in the snapshot of so many records, in steps of a millisecond or two.
 
     But putting them in order is one step. Raises `NotGood` or `KeyValueDamaged`.
@@ -82,9 +126,9 @@ def read_keys(store: KeyValue, name: bytes, record_count: int) -> Generator[None
     by_place: dict[int, bytes] = {}
     newer: list[bytes] = []
     total = count = 0
-    size, first = len(name), VERSION_HEAD_SIZE_BYTES
+    size, first = len(part.name), VERSION_HEAD_SIZE_BYTES
     to_int = int.from_bytes
-    for block in newest_versions(store, name, record_count, newer):
+    for block in newest_versions(store, part.name, record_count, newer, part.between()):
         # Block by block: a start with many channels spends most of its time here.
         hashes = [sha256(b"%b\x00%b" % (key, value[first:])).digest() for key, value in block]
         total += sum([to_int(hashed, "big") for hashed in hashes])
@@ -94,14 +138,19 @@ def read_keys(store: KeyValue, name: bytes, record_count: int) -> Generator[None
         yield
     if len(by_place) != count:
         raise NotGood("two values have the same place")
+    return _in_order(part, by_place, total, newer)
+
+
+def _in_order(
+    part: Part, by_place: dict[int, bytes], total: int, newer_keys: list[bytes]
+) -> KeysRead:
     places = sorted(by_place)
-    yield
     summed = (total % 2 ** (8 * _SUM_SIZE_BYTES)).to_bytes(_SUM_SIZE_BYTES, "big")
-    return KeysRead([by_place[place] for place in places], places, summed, newer)
+    return KeysRead(part, [by_place[place] for place in places], places, summed, newer_keys)
 
 
-def read_newest_keys(store: KeyValue) -> ReadAhead | None:
-    """The stored tables of the newest snapshot that has a manifest; None if there is none.
+def read_newest_keys(store: KeyValue, parts: Iterable[Part]) -> ReadAhead | None:
+    """These parts of the newest snapshot that has a manifest; None if there is none.
 
     Raises `NotGood` or `KeyValueDamaged`.
     """
@@ -109,8 +158,7 @@ def read_newest_keys(store: KeyValue) -> ReadAhead | None:
     if not found:
         return None
     newest = found[-1]
-    tables = {name: _drained(read_keys(store, name, newest.record_count)) for name in STORED_TABLES}
-    return ReadAhead(newest, tables)
+    return ReadAhead(newest, [_drained(read_keys(store, p, newest.record_count)) for p in parts])
 
 
 def _drained(steps: Generator[None, None, KeysRead]) -> KeysRead:

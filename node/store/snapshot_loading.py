@@ -17,11 +17,12 @@ from node.store.kv import KeyValue, KeyValueDamaged, KeyValueError
 from node.store.log import EventLog
 from node.store.snapshot_keys import (
     STORED_TABLES,
-    KeysRead,
     NotGood,
+    Part,
     ReadAhead,
     read_keys,
     require_place,
+    take_table,
 )
 from node.store.snapshots import (
     VERSION_HEAD_SIZE_BYTES,
@@ -70,7 +71,7 @@ def load_snapshot(
 ) -> Loaded:
     """The newest good snapshot of at most so many records, and why newer ones are not used.
 
-    What was read ahead of it need not be read again; its tables are taken away from there.
+    What was read ahead of it need not be read again, and is taken away from there.
     """
     steps = loading(log, record_count_max, read_ahead)
     while True:
@@ -113,7 +114,7 @@ def _load(
     require_of_this_log(log, manifest)
     try:
         is_its_own = read_ahead is not None and read_ahead.manifest == manifest
-        loaded = _Loading(log, manifest, read_ahead.tables if read_ahead and is_its_own else {})
+        loaded = _Loading(log, manifest, read_ahead if is_its_own else None)
         yield from loaded.load()
     except KeyValueDamaged as error:
         raise NotGood(f"it cannot be read: {error}") from error
@@ -155,9 +156,7 @@ class Pin:
 class _Loading:
     """One snapshot on its way into a state."""
 
-    def __init__(
-        self, log: EventLog, manifest: Manifest, read_ahead: dict[bytes, KeysRead]
-    ) -> None:
+    def __init__(self, log: EventLog, manifest: Manifest, read_ahead: ReadAhead | None) -> None:
         self._ahead = read_ahead
         self._log = log
         self._store = log.store
@@ -190,9 +189,9 @@ class _Loading:
 
     def _stored_table(self, name: bytes) -> Generator[None, None, StoredTable[Any, Any]]:
         """A table of keys alone, in their order. Each value was read once, for the sum."""
-        read = self._ahead.pop(name, None)
+        read = None if self._ahead is None else take_table(self._ahead, name)
         if read is None:
-            read = yield from read_keys(self._store, name, self._manifest.record_count)
+            read = yield from read_keys(self._store, Part(name), self._manifest.record_count)
         self.newer_keys += read.newer_keys
         yield
         decode = msgspec.json.Decoder(VALUE_TYPES[name]).decode

@@ -14,6 +14,7 @@ it costs time.
 from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import sha256
+from operator import itemgetter
 from struct import Struct
 from zlib import crc32
 
@@ -144,16 +145,27 @@ def place_of(named_key: bytes, value: bytes) -> int | None:
 
 
 def newest_versions(
-    store: KeyValue, name: bytes, record_count: int, newer: list[bytes]
+    store: KeyValue,
+    name: bytes,
+    record_count: int,
+    newer: list[bytes],
+    between: tuple[bytes, bytes] | None = None,
 ) -> Iterator[list[tuple[bytes, bytes]]]:
     """(name || key, stored value) of the snapshot of so many records, many at a time, in key order.
 
-    What was removed is left out. The keys of newer versions are added to `newer`. Raises
-    `KeyValueDamaged`.
+    Of the whole table, or of keys from one on to before another. What was removed is left out.
+    The keys of newer versions are added to `newer`. Raises `KeyValueDamaged`.
     """
     newest_seq = seq_key(record_count)
     before, held = b"", b""
-    for block in store.blocks(SNAPSHOTS, *range_of(name)):
+    for block in store.blocks(SNAPSHOTS, *(between or range_of(name))):
+        names = [key[:-SEQ_SIZE_BYTES] for key, _ in block]
+        if _are_single(names, block, before, newest_seq):
+            # Most keys have one version: nothing is to be chosen or left out.
+            single = list(zip(names, map(itemgetter(1), block), strict=True))
+            yield [(before, held), *single[:-1]] if held else single[:-1]
+            before, held = single[-1]
+            continue
         found = []
         for key, value in block:
             if key[-SEQ_SIZE_BYTES:] > newest_seq:
@@ -168,6 +180,19 @@ def newest_versions(
         yield found
     if held:
         yield [(before, held)]
+
+
+def _are_single(
+    names: list[bytes], block: list[tuple[bytes, bytes]], before: bytes, newest_seq: bytes
+) -> bool:
+    """Whether each is the only version of its key, not above that number of records, and of
+    something that is there. `before` is the name before them."""
+    return (
+        names[0] != before
+        and len(set(names)) == len(names)
+        and all(map(itemgetter(1), block))
+        and max([key[-SEQ_SIZE_BYTES:] for key, _ in block]) <= newest_seq
+    )
 
 
 def newest_version(store: KeyValue, name: bytes, key: bytes, record_count: int) -> bytes | None:

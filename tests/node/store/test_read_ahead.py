@@ -1,4 +1,4 @@
-"""The process that reads a large snapshot while the daemon is being loaded."""
+"""The processes that read a large snapshot while the daemon is being loaded."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ def write_log(path: Path) -> NodeState:
     return state
 
 
-def test_a_child_reads_what_the_parent_would(
+def test_children_read_what_the_parent_would(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = write_log(tmp_path / "data")
     monkeypatch.setattr(read_ahead, "SIZE_BYTES_MIN", 1)
-    encoded = read_ahead.read_ahead(tmp_path / "data")
-    found = decode_read_ahead(encoded)
+    found = decode_read_ahead(read_ahead.read_ahead(tmp_path / "data"))
     assert found is not None
     log = EventLog.open(tmp_path / "data")
     try:
-        assert found == read_newest_keys(log.store)
+        everything = [part for child in range(2) for part in read_ahead.parts_of(child)]
+        assert found == read_newest_keys(log.store, everything)
         loaded = load_snapshot(log, log.next_seq, found)
-        assert found.tables == {}, "it was taken up"
+        assert found.parts == [], "it was taken up"
         assert loaded.record_count == log.next_seq
         assert look(loaded.state) == look(state)
     finally:
@@ -52,8 +52,8 @@ def test_a_child_reads_what_the_parent_would(
 
 def test_a_small_store_is_not_worth_a_process(tmp_path: Path) -> None:
     write_log(tmp_path / "data")
-    assert read_ahead.read_ahead(tmp_path / "data") == b""
-    assert read_ahead.read_ahead(tmp_path / "nothing") == b""
+    assert read_ahead.read_ahead(tmp_path / "data") == []
+    assert read_ahead.read_ahead(tmp_path / "nothing") == []
 
 
 def test_a_store_that_does_not_open_gives_nothing(
@@ -62,9 +62,9 @@ def test_a_store_that_does_not_open_gives_nothing(
     """The start that follows opens it too, and says what is wrong."""
     monkeypatch.setattr(read_ahead, "SIZE_BYTES_MIN", 1)
     (tmp_path / "000007.sst").write_bytes(b"no table")
-    assert read_ahead.read_ahead(tmp_path) == b""
+    assert read_ahead.read_ahead(tmp_path) == []
 
 
 def test_without_a_snapshot_nothing_is_handed_over(tmp_path: Path) -> None:
     EventLog.open(tmp_path / "data").close()
-    assert read_ahead.read_newest(tmp_path / "data") == b""
+    assert read_ahead.read_newest(tmp_path / "data", 0) == b""
