@@ -156,6 +156,8 @@ class DisputeKit(Struct, frozen=True, forbid_unknown_fields=True):
     made: KitMoment
     worth: list[KitWorth] | None
     """None if there were too many ways for the channels to end."""
+    limits: list[str]
+    """What it cannot do, in words for whoever finds the file."""
     channels: list[KitChannel]
     """First the one it was exported for."""
     checksum: str = ""

@@ -127,9 +127,20 @@ def _kit_steps(
         _deployment(node, exported.confirmation_count),
         _moment(node, exported),
         (yield from _worth(node, members)),
+        _limits(event, needs_key=bool(needing)),
         channels,
     )
     return replace(kit, checksum=checksum_of(kit))
+
+
+def _limits(event: DisputeKitExported, *, needs_key: bool) -> list[str]:
+    found = ["It holds what was signed until it was made; anything newer is not in it."]
+    if needs_key:
+        found.append("It needs the key of the account to redeem vouchers (--channel-key).")
+    if event.sealed:
+        found.append("It is sealed: the channels in it that pay the account take no voucher since.")
+    found.append("Whoever has it can end the channels in it. All is paid to the account alone.")
+    return found
 
 
 def _deployment(node: Node, confirmation_count: int) -> KitDeployment:

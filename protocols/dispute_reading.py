@@ -65,6 +65,8 @@ from protocols.voucher import Vouchers, voucher_hash
 
 CONFIRMATION_COUNT_MAX = 10_000
 """No chain needs more: a day and a half of Ethereum's blocks."""
+LIMIT_COUNT_MAX = 16
+"""Sentences on what a kit cannot do."""
 BLOCK_NUM_MAX = 2**63 - 1
 CHAIN_ID_MAX = 2**64 - 1
 FORMAT_VERSION = 1
@@ -127,6 +129,7 @@ def read_kit(kit: DisputeKit) -> Case:
 
 def _read(kit: DisputeKit) -> Case:
     account = parse_address(kit.account)
+    _require(len(kit.limits) <= LIMIT_COUNT_MAX, "limits", "there are too many")
     _require(from_hex(kit.destination) == destination_of(account), "destination", "not of account")
     state = NodeState()
     _found_node(state, kit, account)
@@ -153,6 +156,8 @@ def _case(
     _require(to_hex(channels[0].channel_id) == kit.channel_id, "channel_id", "it is not the first")
     funded = tuple(channel.channel_id for channel in channels if channel.virtual is None)
     _require(bool(funded), "channels", "none has holdings of its own")
+    for channel in channels:
+        _check_guarantees(state, channel)
     needing = tuple(
         channel.channel_id
         for channel in channels
@@ -162,6 +167,23 @@ def _case(
     _require(not (kit.sealed and needing), "sealed", "a redemption is not signed")
     _check_worth(kit, state, channels)
     return Case(kit, state, account, signatures, funded, needing)
+
+
+def _check_guarantees(state: NodeState, channel: Channel) -> None:
+    """What a ledger guarantees names the ledger as its own, on the side where it stands."""
+    if channel.ledger is None:
+        return
+    mine = destination_of(channel.me)
+    for guarantee in channel.ledger.current.guarantees:
+        target = state.channels.get(guarantee.target)
+        if target is None:
+            continue
+        virtual = target.virtual
+        _require(virtual is not None, "path", "a ledger funds it, and it has none")
+        assert virtual is not None
+        is_left = guarantee.left == mine
+        named = virtual.right_ledger if is_left else virtual.left_ledger
+        _require(named == channel.channel_id, "path", "another ledger funds it")
 
 
 def _require(holds: bool, what: str, reason: str) -> None:

@@ -71,7 +71,10 @@ def kit_members(state: NodeState, channel: Channel) -> list[Channel]:
     for ledger in [known for known in found.values() if known.virtual is None]:
         for target_id, left in _guaranteed(ledger).items():
             target = state.channels.get(target_id)
-            if target is not None and may_gain(ledger, left, target):
+            # One that was forgotten and not told again is the other party's to bring to an end.
+            if target is None or target.virtual is None:
+                continue
+            if may_gain(ledger, left, target):
                 found[target_id] = target
     return [
         known

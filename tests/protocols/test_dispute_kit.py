@@ -21,6 +21,7 @@ from protocols.dispute_kit import (
 from protocols.dispute_reading import read_kit
 from protocols.exit_errors import KitDamaged, KitTooNew
 from tests.support.builders import CHANNEL
+from tests.support.exit_web import ExitWeb
 from tests.support.kit_rig import export
 from tests.support.network import opened, pay
 
@@ -93,7 +94,18 @@ HARMLESS = {
 chain id and the contracts are compared with the endpoint's."""
 
 
-def test_each_field_that_counts_is_checked_behind_the_checksum(kit: DisputeKit) -> None:
+@pytest.fixture(scope="module")
+def payers_kit() -> DisputeKit:
+    """Of a virtual channel, with the ledger that funds it."""
+    web = ExitWeb(0)
+    return export(web.payer, web.opened(30))
+
+
+@pytest.mark.parametrize("name", ["kit", "payers_kit"])
+def test_each_field_that_counts_is_checked_behind_the_checksum(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    kit: DisputeKit = request.getfixturevalue(name)
     document = json.loads(encode_kit(kit))
     assert len(_leaves(document)) > 50
     for path in _leaves(document):
@@ -109,7 +121,7 @@ def test_each_field_that_counts_is_checked_behind_the_checksum(kit: DisputeKit) 
             case = read_kit(decode_kit(encode_kit(changed)))
         except (KitDamaged, KitTooNew):
             continue
-        is_of_chain = "on_chain" in path or path[0] == "deployment"
+        is_of_chain = "on_chain" in path or path[0] in ("deployment", "limits")
         assert tuple(path) in HARMLESS or is_of_chain or path == ("checksum",), path
         # Whatever else is wrong, everything is paid to the account that signed.
         assert case.kit.destination == kit.destination

@@ -13,7 +13,7 @@ from protocols.types import from_hex, parse_address
 from tests.support.builders import CHANNEL
 from tests.support.kit_rig import export
 from tests.support.ledger_rig import LEDGER, opened_ledger
-from tests.support.network import CoreNode, opened
+from tests.support.network import CoreNode, opened, pay
 
 
 def recorded(node: CoreNode, channel_id: bytes) -> Exported:
@@ -34,6 +34,18 @@ def test_a_kit_of_a_ledger_has_both_of_its_calls_and_its_agreed_state() -> None:
     assert (kit.made.log_seq, kit.deployment.confirmation_count) == (len(network.bob.log) - 1, 2)
     assert kit.worth is not None
     assert [found.amount for found in kit.worth] == ["700"]
+
+
+def test_what_a_kit_cannot_do_stands_in_it() -> None:
+    network = opened(depth=2)
+    pay(network, 30, 1)
+    network.settle()
+    words = " ".join(export(network.bob, CHANNEL).limits)
+    assert "--channel-key" in words
+    assert "sealed" not in words
+    words = " ".join(export(network.bob, CHANNEL, sealed=True).limits)
+    assert "--channel-key" not in words
+    assert "sealed" in words
 
 
 def test_signatures_carry_the_v_that_recovers_their_signer() -> None:
