@@ -12,15 +12,17 @@ from typing import NamedTuple
 
 from node.chain.link import ChainTrouble
 from node.moments import BlocksUntil, date_text
-from protocols.adjudication import exit_of
+from protocols.adjudication import ChainStatus, exit_of
 from protocols.channel import (
     Channel,
     challenge_end,
     is_finalised,
     observed_adjudicated,
+    observed_chain_status,
     own_guarantees,
 )
 from protocols.entities import NodeState
+from protocols.objectives.base import ObjectiveType
 from protocols.objectives.withdraw import TRANSFER, reclaim_kind
 from protocols.transactions import OUTCOME_MISMATCH, Transaction, intent_id, newest_attempt
 from protocols.types import ChannelId, to_hex
@@ -53,6 +55,19 @@ def alarms_of(state: NodeState) -> Iterator[Alarm]:
             yield _unanswerable(channel)
         if is_finalised(channel) and _is_mismatched(state, channel):
             yield _mismatched(channel)
+    for identity in sorted(state.agenda.active):
+        objective = state.objectives[identity]
+        if objective.objective_type == ObjectiveType.CHALLENGE:
+            channel = state.channels[objective.channel_id]
+            if _is_outranked(channel):
+                yield _outranked(channel)
+
+
+def _is_outranked(channel: Channel) -> bool:
+    """Whether the chain has seen a newer state of an open ledger than we could challenge with."""
+    if channel.ledger is None or observed_chain_status(channel) != ChainStatus.OPEN:
+        return False
+    return observed_adjudicated(channel).turn_num > channel.ledger.turn_num
 
 
 def is_unanswerable(channel: Channel) -> bool:
@@ -147,6 +162,21 @@ def _held_back(transaction: Transaction) -> Alarm:
         "what the chain asks; if the balance limits the bid, send coin to the node's address",
         transaction.channel_id,
         transaction.deadline_s,
+    )
+
+
+def _outranked(channel: Channel) -> Alarm:
+    ledger, name = channel.ledger, to_hex(channel.channel_id)
+    assert ledger is not None
+    return Alarm(
+        "exit-blocked",
+        f"the chain has seen turn {observed_adjudicated(channel).turn_num} of this ledger, and the "
+        f"newest that this node holds with both signatures is turn {ledger.turn_num}: nothing can "
+        "be registered by us. Records were lost, or the other party signed a proposal of ours for "
+        "the chain alone",
+        "if another machine or a newer backup of yours knows that turn, leave from there; else it "
+        f"takes the other party: tally close {name}",
+        channel.channel_id,
     )
 
 

@@ -140,7 +140,7 @@ def test_every_alarm_says_what_to_type_and_which_channel_it_is_about() -> None:
     names = sorted(str(call.args[0].value) for call in written)  # type: ignore[attr-defined]
     assert names == [
         "chain-stalled", "challenge-unanswerable", "channel-halted", "endpoint-outvoted",
-        "no-endpoint", "nonce-missing", "outcome-mismatch", "quorum-missing",
+        "exit-blocked", "no-endpoint", "nonce-missing", "outcome-mismatch", "quorum-missing",
         "transaction-held-back", "transaction-waits",
     ]  # fmt: skip
     for call in written:
@@ -183,3 +183,28 @@ def newest_transfer(node: CoreNode) -> bytes:
     found = [e for e in node.events_of("transaction-requested") if e.kind == "transfer"]
     intent: bytes = found[-1].intent_id
     return intent
+
+
+def test_a_newer_state_on_chain_than_ours_blocks_an_exit_and_is_an_alarm() -> None:
+    alice = opened_ledger().alice
+    seen = chain_log("Checkpointed", 100, confirmed=False, channel_id=LEDGER, number=7)
+    alice.feed(seen)
+    assert list(alarms_of(alice.state)) == [], "nobody wants to leave"
+    alice.feed(inputs.ExitChannel(LEDGER))
+    (alarm,) = alarms_of(alice.state)
+    assert (alarm.name, alarm.channel_id) == ("exit-blocked", LEDGER)
+    assert "turn 7" in alarm.what
+    assert f"tally close {to_hex(LEDGER)}" in alarm.next_step
+    assert list(alarms_of(alice.fold())) == [alarm]
+    # A challenge with it ends it: then there is something to wait for.
+    alice.feed(
+        chain_log(
+            "ChallengeRegistered",
+            101,
+            confirmed=False,
+            channel_id=LEDGER,
+            number=10**10,
+            turn_num=7,
+        )
+    )
+    assert "exit-blocked" not in [known.name for known in alarms_of(alice.state)]
