@@ -211,11 +211,7 @@ class Dispute:
                 sent = self._state.transactions[event.intent_id]
                 kind, channel_id = sent.kind.partition(" ")[0], sent.channel_id
                 self._task.say(f"{_short(channel_id)}: sent {kind} 0x{event.tx_hash.hex()}")
-            case events.TransactionMined(succeeded=False):
-                failed = self._state.transactions[event.intent_id]
-                kind = failed.kind.partition(" ")[0]
-                self._task.say(f"{_short(failed.channel_id)}: {kind} failed: {failed.failure}")
-            case events.TransactionFailed():
+            case events.TransactionMined(succeeded=False) | events.TransactionFailed():
                 failed = self._state.transactions[event.intent_id]
                 kind = failed.kind.partition(" ")[0]
                 self._task.say(f"{_short(failed.channel_id)}: no {kind} now: {failed.failure}")
@@ -346,8 +342,10 @@ class Dispute:
         return waiting_for(self._state, objective, context)
 
     def _why_stuck(self, channel: Channel) -> ProtocolError | None:
-        """Why we can do nothing more about it; None while we can, or time will."""
+        """Why we can do nothing more about it; None while we can, or time or a fork may."""
         channel_id, reason = channel.channel_id, ""
+        if channel.observed:
+            return None
         if self._waits(ObjectiveType.CHALLENGE, channel_id) == WaitingFor.KNOWN_OUTCOME:
             reason = "the chain has a newer state, and it is not challenged"
         if self._waits(ObjectiveType.WITHDRAW, channel_id) == WaitingFor.KNOWN_OUTCOME:
