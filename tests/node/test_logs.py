@@ -25,3 +25,13 @@ def test_lines_are_json_on_standard_error_and_leave_standard_output_alone() -> N
     assert entry["count"] == 3
     assert entry["level"] == "info"
     assert entry["timestamp"].endswith("Z")
+
+
+def test_a_command_that_says_so_hears_of_errors_alone() -> None:
+    program = PROGRAM.replace("configure_logs()", "configure_logs(40)")
+    program = program.replace("debug", "error")
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    (line,) = done.stderr.splitlines()
+    assert json.loads(line)["level"] == "error"

@@ -75,6 +75,19 @@ async def test_a_deposit_is_observed_and_at_once_confirmed_at_depth_0() -> None:
         assert log.asset == bytes(20)
 
 
+async def test_what_an_account_can_pay_for_is_read_from_the_chain() -> None:
+    with chain_world() as world:
+        inbox = Inbox()
+        service = world.service(inbox)
+        async with running(service):
+            funds = await service.funds(ALICE.address)
+            nobody = await service.funds(b"\x77" * 20)
+            said = world.rpc.ask("eth_getBalance", ALICE_HEX, "latest")
+    assert funds.balance_wei == int(said, 16) > 0
+    assert funds.gas_price_wei > 0
+    assert (nobody.balance_wei, nobody.unmined_count) == (0, 0)
+
+
 async def test_a_deposit_waits_for_three_blocks_at_depth_3() -> None:
     with chain_world() as world:
         inbox = Inbox()
