@@ -6,7 +6,8 @@
     python scripts/bench.py --only audit    the audit of a million events
     python scripts/bench.py --only memory   what a live channel costs its hub, three daemons
     python scripts/bench.py --only restart  starts with 100,000 channels, pauses for snapshots
-    python scripts/bench.py --only watching what an idle node with 1,000 channels takes
+    python scripts/bench.py --only watching what an idle node with 1,000 channels takes, and how
+                                            soon a node answers when many channels are challenged
     python scripts/bench.py --runs 3        the middle of three
     python scripts/bench.py --json          one document
 
@@ -29,6 +30,7 @@ if __name__ == "__main__":
     sys.path[0] = str(ROOT)
 
 from scripts.benchmarks import audits, growth, history, limits, machine, report, store  # noqa: E402
+from scripts.benchmarks.answering import AnsweringPlan, measure_answers  # noqa: E402
 from scripts.benchmarks.memory import MemoryPlan, hub_bytes_per_channel  # noqa: E402
 from scripts.benchmarks.paths import PathPlan, measure_delayed, measure_paths  # noqa: E402
 from scripts.benchmarks.pauses import PausePlan, measure_pauses  # noqa: E402
@@ -62,6 +64,7 @@ class Plan:
     memory: MemoryPlan = field(default_factory=MemoryPlan)
     restart: RestartPlan = field(default_factory=RestartPlan)
     watching: WatchingPlan = field(default_factory=WatchingPlan)
+    answering: AnsweringPlan = field(default_factory=AnsweringPlan)
     pauses: PausePlan = field(default_factory=PausePlan)
 
 
@@ -154,6 +157,12 @@ def run(plan: Plan, workspace: Path) -> report.Run:
         percent, blocks = measure_watching(_subfolder(workspace, "watching"), plan.watching)
         figures["watching_percent"] = percent
         details["blocks_watched"] = blocks
+        _say(f"answers to {plan.answering.channels} stale challenges")
+        answered = measure_answers(_subfolder(workspace, "answering"), plan.answering)
+        figures["answer_p99_s"] = answered.p99_s
+        details["answer_p50_s"] = answered.p50_s
+        details["answer_mined_p50_blocks"] = answered.p50_blocks
+        details["answer_mined_p99_blocks"] = answered.p99_blocks
     _say("the limits again")
     with pressure.running():
         after = limits.measure(workspace, plan.effort)

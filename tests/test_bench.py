@@ -19,6 +19,7 @@ from protocols import events
 from protocols.node_state import NodeState
 from scripts import bench
 from scripts.benchmarks import growth, history, limits, machine, report, sound_logs, store
+from scripts.benchmarks.answering import AnsweringPlan
 from scripts.benchmarks.limits import Effort, Parts
 from scripts.benchmarks.machine import Pressure, PressureMeter
 from scripts.benchmarks.memory import RETENTION, MemoryPlan
@@ -175,6 +176,7 @@ def test_every_aim_has_its_limit_and_its_share() -> None:
         "replay_of_states_per_s": ("L7", 0.04, False),
         "time_travel_ms": (250.0, 1.0, True),
         "watching_percent": (10.0, 1.0, True),
+        "answer_p99_s": (2.0, 1.0, True),
         "audit_per_s": ("L8a", 0.80, False),
         "audit_million_s": (120.0, 1.0, True),
     }
@@ -355,7 +357,7 @@ def test_batches_ledgers_and_hubs_are_measured_between_three_daemons(tmp_path: P
     elsewhere |= {"growth_over_channels", "growth_over_history"}
     elsewhere |= {"restart_s", "restart_mb", "memory_over_history", "snapshot_pause_ms"}
     elsewhere |= {"time_travel_ms", "replay_of_states_per_s", "audit_per_s", "audit_million_s"}
-    elsewhere |= {"append_p50_ms", "proof_ms", "watching_percent"}
+    elsewhere |= {"append_p50_ms", "proof_ms", "watching_percent", "answer_p99_s"}
     assert names == {aim.name for aim in report.AIMS} - set(FIGURES) - elsewhere
     # So few payments that a clock of processor time may not have moved at all.
     too_small = {"hub_bytes_per_channel", "voucher_payer_us", "voucher_payee_us"}
@@ -380,10 +382,12 @@ def test_restarts_and_pauses_are_measured_on_a_log_that_ended_by_a_crash(tmp_pat
         ),
         pauses=PausePlan(channels=60, batches=60),
         watching=WatchingPlan(channels=20, settle_s=0.0, watch_s=3.0),
+        answering=AnsweringPlan(channels=2),
     )
     run = bench.run(plan, tmp_path)
     names = [
         "restart_s", "restart_mb", "memory_over_history", "snapshot_pause_ms", "watching_percent",
+        "answer_p99_s",
     ]  # fmt: skip
     assert [line.aim.name for line in run.lines()] == names
     # Of three seconds an idle node may take less than what is counted in hundredths.

@@ -48,6 +48,10 @@ class OwnedTransaction:
     """Whether the core has stopped to care: then only the nonce matters."""
     reported_block_hash: Bytes32 | None = None
     """The block of the receipt that was handed over last."""
+    was_looked_at: bool = False
+    """Whether it was sent, or found mined, since it was let out."""
+    is_mined: bool = False
+    """Whether it was mined when it was last looked at."""
 
     @property
     def tx_hashes(self) -> tuple[Bytes32, ...]:
@@ -60,6 +64,7 @@ class OwnedTransaction:
         self.earlier, self.deadline_s = effect.earlier, effect.deadline_s
         self.settled, self.reported_block_hash = False, None
         self.offered_at, self.held_back = -math.inf, False
+        self.was_looked_at = False
 
 
 class NonceBook:

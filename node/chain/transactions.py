@@ -104,6 +104,14 @@ class Signed(NamedTuple):
     nonce: int
 
 
+class _Prices(NamedTuple):
+    """What a block tells of gas."""
+
+    block_num: int
+    block_gas: int
+    market: Market
+
+
 class TransactionMaker:
     """Prepares and signs transactions of one key on one chain."""
 
@@ -122,6 +130,7 @@ class TransactionMaker:
         self._chain_id = chain_id
         self._error_names = _error_names(abi)
         self.sender: Address = parse_address(self._account.address)
+        self._prices: _Prices | None = None
 
     async def prepare(self, effect: SubmitTransaction, moment: Moment) -> Prepared:
         """Simulate the call and price it.
@@ -137,9 +146,8 @@ class TransactionMaker:
             raise MalformedAnswer(f"{type(error).__name__}: {error}") from error
 
     async def _prepare(self, effect: SubmitTransaction, moment: Moment) -> Prepared:
-        block = await self._web3.eth.get_block("latest")
-        if block["number"] < moment.block_num:
-            raise EndpointBehind(block["number"], moment.block_num)
+        prices = await self._prices_at(moment)
+        market = prices.market
         value_wei = int.from_bytes(effect.value, "big")
         balance = await self._web3.eth.get_balance(self._account.address)
         balance_wei = within(balance, "balance", 256)
@@ -162,9 +170,7 @@ class TransactionMaker:
         except ContractLogicError as error:
             raise WouldRevert(self._reason(error)) from error
         gas = within(estimate, "gas estimate", GAS_BITS)
-        block_gas = within(block["gasLimit"], "block gas limit", GAS_BITS)
-        gas_limit = min(gas * (100 + effect.gas_margin_percent) // 100, block_gas)
-        market = await self._market(block)
+        gas_limit = min(gas * (100 + effect.gas_margin_percent) // 100, prices.block_gas)
         if market.base_fee_wei > self.fee_ceiling_wei and not effect.deadline_s:
             # Once signed its nonce would block every later one.
             raise AboveCeiling(market.base_fee_wei, self.fee_ceiling_wei)
@@ -177,6 +183,19 @@ class TransactionMaker:
             needed_wei = value_wei + gas_limit * fees.max_fee_wei
             raise GasNotCovered(self.sender, balance_wei, needed_wei)
         return Prepared(effect.to, value_wei, effect.data, gas_limit, fees)
+
+    async def _prices_at(self, moment: Moment) -> _Prices:
+        """What the newest block tells, asked once a block: many may have to be answered in one."""
+        known = self._prices
+        if known is not None and known.block_num == moment.block_num:
+            return known
+        block = await self._web3.eth.get_block("latest")
+        block_num = block["number"]
+        if block_num < moment.block_num:
+            raise EndpointBehind(block_num, moment.block_num)
+        block_gas = within(block["gasLimit"], "block gas limit", GAS_BITS)
+        self._prices = _Prices(block_num, block_gas, await self._market(block))
+        return self._prices
 
     async def market(self) -> Market:
         """What the newest block asks, and what endpoints suggest for its maker. Raises

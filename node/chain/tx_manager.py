@@ -91,6 +91,8 @@ class TransactionManager:
         self._gaps = GapWatch()
         self._said: dict[Bytes32 | None, str] = {}
         self._signed_at = 0.0
+        self._looked = (-1, 0.0)
+        """The newest block and our clock when everything was looked at."""
 
     def troubles(self) -> list[ChainTrouble]:
         """What keeps transactions from being mined that only a person can mend."""
@@ -129,13 +131,17 @@ class TransactionManager:
 
     async def _look_around(self) -> None:
         self._take_orders()
-        unmined = [
-            owned
-            for owned in self._book.in_order()
-            if owned.may_broadcast and not await self._watch(owned)
-        ]
-        await self._look_for_gap(unmined[0] if unmined else None)
-        await self._bid_higher(unmined)
+        is_due = self._is_look_due()
+        for owned in self._book.in_order():
+            # Between two blocks only what is new is sent: who has many to answer must be quick.
+            if owned.may_broadcast and (is_due or not owned.was_looked_at):
+                owned.is_mined = await self._watch(owned)
+                owned.was_looked_at = True
+        if is_due:
+            waiting = [one for one in self._book.in_order() if one.may_broadcast]
+            unmined = [one for one in waiting if not one.is_mined]
+            await self._look_for_gap(unmined[0] if unmined else None)
+            await self._bid_higher(unmined)
         for effect in self._inbox.requests():
             self._take_orders()
             if self._book.waits_for_disk() and not self._gave_up_waiting():
@@ -144,6 +150,15 @@ class TransactionManager:
                 self._inbox.finish_request(effect.intent_id)
             else:
                 await self._try_to_sign(effect)
+
+    def _is_look_due(self) -> bool:
+        """Whether a block came, or time passed, since everything was looked at."""
+        block_num, now = self._moment().block_num, trio.current_time()
+        looked_num, looked_at = self._looked
+        if block_num == looked_num and now < looked_at + WATCH_INTERVAL_S:
+            return False
+        self._looked = (block_num, now)
+        return True
 
     def _take_orders(self) -> None:
         """Broadcasts come first: the nonces they own must be known before one is given away."""

@@ -183,3 +183,14 @@ async def test_a_deadline_that_is_near_bids_the_ceiling_or_what_the_balance_cove
 async def test_an_attempt_may_be_given_more_gas() -> None:
     generous = replace(EFFECT, gas_margin_percent=200)
     assert (await maker_of(SimulatedPool()).prepare(generous, NOW)).gas_limit == 150_000
+
+
+async def test_a_block_is_asked_for_its_prices_once() -> None:
+    pool = SimulatedPool()
+    maker = maker_of(pool)
+    first = await maker.prepare(EFFECT, NOW)
+    pool.tip_wei = 2 * GWEI
+    assert (await maker.prepare(EFFECT, NOW)).fees == first.fees
+    # Of a block that is older than what the endpoint shows nothing is remembered.
+    later = await maker.prepare(EFFECT, NOW._replace(block_num=NOW.block_num - 1))
+    assert later.fees.priority_fee_wei == 2 * GWEI
