@@ -207,7 +207,8 @@ def execute(run: Run) -> tuple[bool, float, str]:
     )
     took_s = time.monotonic() - started
     if done.returncode != 0:
-        sys.stdout.write(done.stdout[-4000:] + done.stderr[-4000:])
+        # All of it: hours of work may have found one seed, and named it anywhere.
+        sys.stdout.write(done.stdout + done.stderr)
     return done.returncode == 0, took_s, done.stdout
 
 
