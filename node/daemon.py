@@ -303,8 +303,6 @@ class Daemon:
         """Where to read on, the blocks above it that we acted on, so that a fork there is noticed,
         and the first nonce above those that were used there."""
         node = self.state.node
-        if node.processed_block_num < 0:
-            return None, {}, 0
         blocks: dict[int, bytes] = {}
         if node.processed_block_hash:
             blocks[node.processed_block_num] = node.processed_block_hash
@@ -317,7 +315,9 @@ class Daemon:
             mined = self.state.transactions[intent_id]
             blocks[mined.block_num] = mined.block_hash
             nonce_min = max(nonce_min, mined.nonce + 1)
-        return node.processed_block_num, blocks, nonce_min
+        # Before the first block counts, too, some may have been acted upon.
+        is_new = node.processed_block_num < 0
+        return None if is_new else node.processed_block_num, blocks, nonce_min
 
     async def _stop_on_signal(self, scope: trio.CancelScope) -> None:
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:

@@ -169,7 +169,7 @@ class Process:
     def _cursor(self, block_num: int) -> Cursor:
         """What the daemon gathers of the chain at its start."""
         state, blocks, nonce_min = self.state, dict[int, bytes](), 0
-        if block_num < 0:
+        if not self.log.next_seq:
             return Cursor(0, {}, 0)
         if state.node.processed_block_hash:
             blocks[block_num] = state.node.processed_block_hash
@@ -180,7 +180,7 @@ class Process:
             mined = state.transactions[intent_id]
             blocks[mined.block_num] = mined.block_hash
             nonce_min = max(nonce_min, mined.nonce + 1)
-        return Cursor(block_num, blocks, nonce_min)
+        return Cursor(max(0, block_num), blocks, nonce_min)
 
     def _begin_log(self) -> None:
         if self.log.next_seq == 0:
