@@ -22,7 +22,7 @@ from node.waiters import Telling, Waiters
 from protocols import events, inputs
 from protocols.crank import awaits_end_of_batch, crank
 from protocols.draft import Context, CrankResult
-from protocols.effects import Effect
+from protocols.effects import Effect, outbox_key
 from protocols.entities import NodeState
 from protocols.errors import ProtocolError
 from protocols.ledger_events import LedgerUpdateProposed, LedgerUpdateSigned
@@ -243,7 +243,11 @@ class Step:
         if isinstance(event, Telling):
             self._answers.extend(self._desk.waiters.on_event(event))
         if isinstance(event, SETTLING):
-            self.batch.clear_effects(self._desk.outbox.settled_keys(event))
+            keys = self._desk.outbox.settled_keys(event)
+            self.batch.clear_effects(keys)
+            if not isinstance(event, events.PeerAcknowledged):
+                # What was ordered in this very batch is over, too: a fork and what follows it.
+                self._effects = [e for e in self._effects if outbox_key(e) not in keys]
             self._settled.append(event)
 
     def _command(self, queued: Queued, done: Done) -> None:

@@ -156,6 +156,15 @@ async def test_after_a_restart_the_follower_is_told_which_blocks_we_acted_on(
     assert cursor == (0, {0: block_hash(0), observed.block_num: observed.block_hash}, 0)
 
 
+async def test_blocks_acted_on_before_any_counts_are_remembered_too(tmp_path: Path) -> None:
+    config = config_in(tmp_path)
+    await fed(config, open_command(), deposited(confirmed=False))
+    daemon = Daemon(config, ALICE.secret)
+    cursor = daemon._chain_cursor()
+    daemon.log.close()
+    assert cursor == (None, {1: block_hash(1)}, 0)
+
+
 def test_a_quorum_above_the_endpoints_there_are_is_refused(tmp_path: Path) -> None:
     config = config_in(tmp_path)
     config = replace(config, chain=replace(config.chain, quorum=2))

@@ -275,6 +275,24 @@ async def test_an_intent_stays_in_the_outbox_from_its_order_to_its_receipt() -> 
     assert rig.outbox.transaction_count == 0
 
 
+async def test_what_a_fork_orders_again_and_the_same_batch_settles_does_not_leave() -> None:
+    rig = Rig()
+    await rig.answer(open_command())
+    await rig.take(rig.said(BOB, signed(state(0), BOB)))
+    (order,) = rig.journal.of("request")
+    await rig.take(inputs.TransactionSigned(order.intent_id, b"h" * 32, ALICE.address, 0, b"raw"))
+    mined = inputs.TransactionReceipt(
+        order.intent_id, b"h" * 32, 1, b"b" * 32, 50_000, 10**9, succeeded=True
+    )
+    await rig.take(mined)
+    rig.journal.clear()
+    fork = inputs.ChainReorg(1, b"b" * 32, b"c" * 32)
+    await rig.take(fork, replace(mined, block_num=2, block_hash=b"d" * 32))
+    assert rig.journal.of("broadcast") == []
+    assert all(isinstance(e, SendMessage) for e in rig.stored_effects())
+    assert rig.outbox.transaction_count == 0
+
+
 async def test_a_second_state_for_a_turn_raises_the_alarm_and_nothing_is_written() -> None:
     rig = Rig()
     batch = rig.log.begin(START_MS)

@@ -64,10 +64,7 @@ FOUND = {
     1869: "a peer asks for a head that stands on a flipped byte",
     3478: "a ledger closes across a guarantee that is on its way",
     3898: "a payee loses its newest records while the channel opens",
-    293: "a ledger ends without a guarantee, because its party came back too late",
-    740: "a log stays seen, of a block that a fork replaced before any was processed",
-    794: "a log that an endpoint made up stays seen after a restart",
-    1097: "a hostage: the other signature of a postfund is kept back",
+    3824: "a fork orders a reading again, and its batch holds the answer",
     7561: "a ledger that is to close loses records while it carries a channel",
 }
 """Seeds beyond the fixed ones that broke a rule once, and what they met."""

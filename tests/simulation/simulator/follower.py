@@ -20,9 +20,8 @@ from protocols.effects import BroadcastTransaction, ReadHoldings, SubmitTransact
 from protocols.types import Address, Bytes32, ChannelId
 from tests.simulation.simulator.chain import LATE_SHARE, REPEATED_SHARE, ChainRoom
 from tests.simulation.simulator.endpoints import Endpoint, Endpoints
-from tests.simulation.simulator.forking import ForkingChain
+from tests.simulation.simulator.forking import BLOCK_S, ForkingChain
 from tests.simulation.simulator.sender import Sender
-from tests.support.model_chain import BLOCK_TIME_S
 
 REPORT_S = 10.0
 """Seconds between reports of a risen cursor when no log gives reason to."""
@@ -101,7 +100,7 @@ class ForkingRoom(ChainRoom):
             self._take_back(window)
         self._report(window)
         head = window.head
-        moment = Moment(head.number, max(head.timestamp_s, 1), float(BLOCK_TIME_S))
+        moment = Moment(head.number, max(head.timestamp_s, 1), float(BLOCK_S))
         is_heard = not self._endpoints.used.swallows
         self._sender.look(moment, self._forking.depth, is_heard=is_heard)
         due, self._due[:] = list(self._due), []

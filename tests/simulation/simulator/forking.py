@@ -30,6 +30,8 @@ from tests.support.model_chain import (
 )
 
 GWEI = 10**9
+BLOCK_S = 1
+"""From block to block: the chain's time and the nodes' pass alike."""
 BASE_FEE_WEI = 10 * GWEI
 TIP_WEI = 1 * GWEI
 
@@ -174,6 +176,7 @@ class ForkingChain(Chain):
 
     def mine(self) -> None:
         """One more block, with what bids enough."""
+        self.time_s += BLOCK_S - BLOCK_TIME_S
         self._before.append(
             _Before(
                 dict(self.deposited),
@@ -216,7 +219,7 @@ class ForkingChain(Chain):
         self.counts, self.paid = dict(before.counts), dict(before.paid)
         self.paid_from = dict(before.paid_from)
         self._confirmed_num = min(self._confirmed_num, len(self.blocks))
-        self.time_s = first.time_s - BLOCK_TIME_S
+        self.time_s = first.time_s - BLOCK_S
         self._fork += 1
         for transaction in [each for block in replaced for each in block.transactions]:
             self.receipts.pop(transaction.tx_hash, None)

@@ -123,7 +123,9 @@ class SimulatedNode:
     # --- what a process is given ---
 
     def clock_ms(self) -> int:
-        return START_MS + self.world.schedule.now_ms + self._clock_error_ms
+        departures = self.world.departures
+        passed_over_ms = 0 if departures is None else departures.passed_over_ms
+        return START_MS + self.world.schedule.now_ms + passed_over_ms + self._clock_error_ms
 
     def chain_view_age_s(self) -> int:
         return (self.world.schedule.now_ms - self._seen_chain_ms) // 1_000

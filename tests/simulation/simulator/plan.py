@@ -82,7 +82,7 @@ class Leaving(Struct, frozen=True):
     depth: int
     """Blocks that must lie upon a log."""
     duration_s: int
-    """Of challenges, in the chain's time: twelve seconds of it are one of the nodes'."""
+    """Of challenges."""
     silence_s: int
     """policy.challenge_after_silence_s of everybody."""
     patience_s: int
@@ -141,7 +141,7 @@ def _with_leaving(plan: Plan, random: Random) -> Plan:
     """The same story, in which somebody vanishes, steals or leaves, on an unkind chain."""
     leaving = Leaving(
         depth=random.choice((1, 1, 2, 3)),
-        duration_s=random.choice((360, 720, 86_400)),
+        duration_s=random.choice((30, 60, 7_200)),
         silence_s=random.choice((0, 0, 25)),
         patience_s=random.choice((5, 20)),
         quorum=random.choice((1, 2)),

@@ -27,17 +27,18 @@ def not_answered() -> list[Change]:
 
 def smaller_voucher() -> list[Change]:
     """A payee redeems its first voucher instead of its largest."""
-    whole = supports._redemption
+    whole = supports.newest_support
 
     def less(draft: Draft, channel: Channel) -> Any:
         vouchers = channel.vouchers
-        if vouchers.total > 1 and not channel.signed_by_me(REDEMPTION_TURN):
+        is_due = supports.redeems(draft.state.node, channel)
+        if is_due and vouchers.total > 1 and not channel.signed_by_me(REDEMPTION_TURN):
             signer = SIGNERS[channel.fixed.participants[0]]
             signature = sign_voucher(channel.channel_id, 1, signer)
             channel = replace(channel, vouchers=replace(vouchers, total=1, signature=signature))
         return whole(draft, channel)
 
-    return [(supports, "_redemption", less)]
+    return [(supports, "newest_support", less)]
 
 
 def reclaim_forgotten() -> list[Change]:
