@@ -63,8 +63,8 @@ FOUND = {
     595: "a payer loses its newest records while the channel opens",
     1869: "a peer asks for a head that stands on a flipped byte",
     3478: "a ledger closes across a guarantee that is on its way",
-    3898: "a payee loses its newest records while the channel opens",
     3824: "a fork orders a reading again, and its batch holds the answer",
+    3898: "a payee loses its newest records while the channel opens",
     7561: "a ledger that is to close loses records while it carries a channel",
 }
 """Seeds beyond the fixed ones that broke a rule once, and what they met."""
