@@ -20,9 +20,11 @@ from protocols.channel import (
     observed_adjudicated,
     observed_chain_status,
     own_guarantees,
+    supported_final,
 )
 from protocols.entities import NodeState
 from protocols.objectives.base import ObjectiveType
+from protocols.objectives.supports import newest_turn
 from protocols.objectives.withdraw import TRANSFER, reclaim_kind
 from protocols.transactions import OUTCOME_MISMATCH, Transaction, intent_id, newest_attempt
 from protocols.types import ChannelId, to_hex
@@ -59,15 +61,16 @@ def alarms_of(state: NodeState) -> Iterator[Alarm]:
         objective = state.objectives[identity]
         if objective.objective_type == ObjectiveType.CHALLENGE:
             channel = state.channels[objective.channel_id]
-            if _is_outranked(channel):
-                yield _outranked(channel)
+            if _is_outranked(state, channel):
+                yield _outranked(state, channel)
 
 
-def _is_outranked(channel: Channel) -> bool:
-    """Whether the chain has seen a newer state of an open ledger than we could challenge with."""
-    if channel.ledger is None or observed_chain_status(channel) != ChainStatus.OPEN:
+def _is_outranked(state: NodeState, channel: Channel) -> bool:
+    """Whether the chain has seen a newer state of an open channel than we could challenge with."""
+    is_open = observed_chain_status(channel) == ChainStatus.OPEN
+    if not is_open or supported_final(channel) is not None:
         return False
-    return observed_adjudicated(channel).turn_num > channel.ledger.turn_num
+    return observed_adjudicated(channel).turn_num > newest_turn(state.node, channel)
 
 
 def is_unanswerable(channel: Channel) -> bool:
@@ -165,14 +168,13 @@ def _held_back(transaction: Transaction) -> Alarm:
     )
 
 
-def _outranked(channel: Channel) -> Alarm:
-    ledger, name = channel.ledger, to_hex(channel.channel_id)
-    assert ledger is not None
+def _outranked(state: NodeState, channel: Channel) -> Alarm:
+    name, own_turn = to_hex(channel.channel_id), newest_turn(state.node, channel)
     return Alarm(
         "exit-blocked",
-        f"the chain has seen turn {observed_adjudicated(channel).turn_num} of this ledger, and the "
-        f"newest that this node holds with both signatures is turn {ledger.turn_num}: nothing can "
-        "be registered by us. Records were lost, or the other party signed a proposal of ours for "
+        f"the chain has seen turn {observed_adjudicated(channel).turn_num} of it, and the newest "
+        f"that this node holds with all signatures is turn {own_turn}: nothing can be registered "
+        "by us. Records were lost, or the other party signed a proposal or a voucher of ours for "
         "the chain alone",
         "if another machine or a newer backup of yours knows that turn, leave from there; else it "
         f"takes the other party: tally close {name}",

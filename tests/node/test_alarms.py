@@ -208,3 +208,16 @@ def test_a_newer_state_on_chain_than_ours_blocks_an_exit_and_is_an_alarm() -> No
         )
     )
     assert "exit-blocked" not in [known.name for known in alarms_of(alice.state)]
+
+
+def test_a_payer_whose_payee_put_a_redemption_on_record_alone_is_told_that_she_cannot_leave() -> (
+    None
+):
+    alice = opened().alice
+    alice.feed(inputs.ExitChannel(CHANNEL))
+    alice.feed(chain_log("Checkpointed", 100, confirmed=False, number=2))
+    alice.submissions.clear()
+    alice.feed(inputs.Tick())
+    (alarm,) = alarms_of(alice.state)
+    assert (alarm.name, alarm.channel_id) == ("exit-blocked", CHANNEL)
+    assert "turn 2 of it" in alarm.what

@@ -8,6 +8,7 @@ a model of the chain; the main ones are told again with daemons in tests/e2e/tes
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from tests.support.story_world import ROLES, StoryWorld
 from tests.support.vanishing import ELSEWHERE, VANISHINGS, Vanishing, awaits
 
 SEED_COUNT = times(1)
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def _cases() -> list[tuple[Story, str, int]]:
@@ -129,3 +131,25 @@ def test_every_waiting_point_in_the_code_has_a_story() -> None:
 def test_there_are_at_least_forty_stories_each_with_a_name_of_its_own() -> None:
     names = [story.name for story in STORIES]
     assert len(names) == len(set(names)) >= 40
+
+
+def _listed(heading: str) -> list[list[str]]:
+    """The rows of the table under that heading of docs/adversaries.md."""
+    page = (ROOT / "docs" / "adversaries.md").read_text()
+    section = page.split(f"## {heading}\n")[1].split("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[1:]]
+
+
+def _people(roles: Iterable[str]) -> str:
+    known = [role for role in ROLES if role in set(roles)]
+    return "every role" if known == list(ROLES) else ", ".join(known)
+
+
+def test_the_page_lists_every_story_and_no_other() -> None:
+    assert _listed("What others do") == [[s.name, _people(s.honest)] for s in STORIES]
+    waiting: dict[tuple[str, str], set[str]] = {}
+    for story in VANISHINGS:
+        waiting.setdefault((story.kind, f"`{story.awaited}`"), set()).add(story.honest)
+    expected = [[*place, _people(roles)] for place, roles in waiting.items()]
+    assert _listed("Everybody else vanishes") == expected
