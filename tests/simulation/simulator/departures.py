@@ -137,7 +137,7 @@ class Departures:
         kept = self._chain.disputes.kept.get(channel.channel_id)
         if kept is None or self._chain.disputes.is_final(channel.channel_id, self._chain.time_s):
             return False
-        return kept.turn_num > newest_turn(node.state.node, channel) and channel.ledger is None
+        return kept.turn_num > newest_turn(node.state.node, channel)
 
     def leave_all(self, kinds: tuple[str, ...], *, together: bool) -> None:
         """Every channel of these kinds is closed, or left by everybody who is there if not all
