@@ -41,7 +41,7 @@ def test_the_command_tree_is_complete() -> None:
         *("status", "channels", "objectives", "events", "call", "audit", "version"),
         *("ledger", "quote", "hub", "backup", "restore", "recovery"),
         *("diff", "explain", "simulate", "books", "timeline", "prove", "verify-proof"),
-        *("challenge", "exit"),
+        *("challenge", "exit", "resume", "dispute"),
     }
 
 
