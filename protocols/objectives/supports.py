@@ -167,7 +167,8 @@ def request_challenge(draft: Draft, channel: Channel) -> None:
     """Have our newest state registered; the clock starts, or starts again."""
     found = newest_support(draft, channel)
     assert found is not None, "the caller looked for it"
-    wish = draft.context.signer(challenge_message(found.state_hash))
+    context, message = draft.context, challenge_message(found.state_hash)
+    wish = context.for_chain(message, context.signer(message), context.me)
     data = challenge_call(found.candidate, found.proof, wish)
     request(draft, CHALLENGE, channel, data, _deadline(channel))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from node.whatif import assumptions as assume
 from node.whatif import simulation as room
@@ -17,7 +18,7 @@ from tests.support.actors import ALICE, BOB
 from tests.support.builders import CHANNEL, DEPOSIT, open_command
 from tests.support.network import Network, opened, pay
 from tests.support.web import Web
-from tests.support.whatif_nodes import names, run, simulated, simulation_of
+from tests.support.whatif_nodes import names, rules_of, run, simulated, simulation_of
 
 HOUR_S = 3_600
 OPEN = assume.Open(BOB.address, DEPOSIT, ZERO_ADDRESS)
@@ -302,3 +303,25 @@ def test_the_node_goes_on_and_the_simulation_does_not_see_it() -> None:
     assert found == expected
     assert network.alice.channel().vouchers.total == 3 * number
     assert network.alice.actor is ALICE
+
+
+@pytest.mark.parametrize("place", ["alice", "bob"])
+def test_a_channel_that_is_being_left_can_be_simulated(place: str) -> None:
+    network = opened()
+    pay(network, 30, 1)
+    network.settle()
+    node = getattr(network, place)
+    node.feed(inputs.ExitChannel(CHANNEL))
+    (step,) = simulated(node, assume.Wait(60), others_answer=False)
+    assert step.refusal is None
+    assert {found.objective_type for found in step.awaited} == {"Exit", "Challenge"}
+
+
+def test_an_exit_that_the_policy_begins_can_be_simulated() -> None:
+    network = opened()
+    network.alice.feed(inputs.CloseChannel(CHANNEL))
+    rules = replace(rules_of(network.alice), challenge_after_silence_s=HOUR_S)
+    simulation = room.Simulation(network.alice.state, rules, others_answer=False)
+    (step,) = run(simulation, assume.Wait(2 * HOUR_S))
+    assert step.refusal is None
+    assert [found.order.kind for found in step.submitted] == ["challenge"]
