@@ -41,6 +41,17 @@ class NotResumable(LeavingRefused):
     reason: str
 
 
+@dataclass(eq=False)
+class ChallengeImpossible(LeavingRefused):
+    """What is assumed of a challenge cannot be: the adjudicator would refuse it, or none runs."""
+
+    code = 1804
+    next_step = "look at it with tally explain CHANNEL, and assume what can be"
+    template = "channel {channel_id} cannot be challenged so: {reason}"
+    channel_id: bytes
+    reason: str
+
+
 class KitRefused(ProtocolError):
     """A dispute kit that cannot be used as it is."""
 

@@ -26,7 +26,8 @@ _DURATION = re.compile(r"([0-9]{1,9})([smhd])", re.ASCII)
 FORMS = (
     "wait 2h; silence PEER 2h; chain-silence 2h; no-deposit CHANNEL 2h; pay CHANNEL 5eth; "
     "open PEER 1eth; open-ledger PEER 1eth; close CHANNEL; approve OBJECTIVE; reject OBJECTIVE; "
-    "restart; lost PEER; lost PEER 3; deposited CHANNEL 1eth; concluded CHANNEL; challenged CHANNEL"
+    "exit CHANNEL; restart; lost PEER; lost PEER 3; deposited CHANNEL 1eth; concluded CHANNEL; "
+    "challenged CHANNEL; challenged CHANNEL 1; challenge-expires CHANNEL"
 )
 
 
@@ -47,8 +48,9 @@ def simulate(
 
     An ASSUMPTION is one of: wait 2h; silence PEER 2h; chain-silence 2h; no-deposit CHANNEL 2h;
     pay CHANNEL 5eth; open PEER 1eth; open-ledger PEER 1eth; close CHANNEL; approve OBJECTIVE;
-    reject OBJECTIVE; restart; lost PEER; lost PEER 3 (the third message from there on);
-    deposited CHANNEL 1eth; concluded CHANNEL; challenged CHANNEL.
+    reject OBJECTIVE; exit CHANNEL; restart; lost PEER; lost PEER 3 (the third message from there
+    on); deposited CHANNEL 1eth; concluded CHANNEL; challenged CHANNEL; challenged CHANNEL 1 (with
+    the other party's state of turn 1); challenge-expires CHANNEL (nobody answers until then).
     Peers answer and the chain mines, unless it is assumed otherwise.
     """
     found = ask(
@@ -131,6 +133,18 @@ def _lost(words: list[str], directory: Path) -> dict[str, Any]:
     return {**_with_peer("message_lost")(words, directory), "number": int(words[1])}
 
 
+def _challenged(words: list[str], directory: Path) -> dict[str, Any]:
+    """With the oldest state that all signed, or that of a turn."""
+    found = _with_channel("challenged")(words, directory)
+    return found if len(words) == 1 else {**found, "turn_num": _number(words[1], "turn")}
+
+
+def _number(text: str, name: str) -> int:
+    if not text.isdecimal() or not text.isascii() or len(text) > 14:
+        raise typer.BadParameter(f"{text[:40]!r} is the number of no {name}")
+    return int(text)
+
+
 def _no_deposit(words: list[str], directory: Path) -> dict[str, Any]:
     return {**_with_channel("no_deposit")(words, directory), "duration_s": duration_s(words[1])}
 
@@ -150,7 +164,9 @@ _FORMS: dict[str, tuple[Callable[[list[str], Path], dict[str, Any]], int, int]] 
     "lost": (_lost, 1, 2),
     "deposited": (_of_channel("deposited"), 2, 3),
     "concluded": (_with_channel("concluded"), 1, 1),
-    "challenged": (_with_channel("challenged"), 1, 1),
+    "challenged": (_challenged, 1, 2),
+    "challenge-expires": (_with_channel("challenge_expires"), 1, 1),
+    "exit": (_with_channel("exit"), 1, 1),
 }
 """By first word: how the rest is read, and how many words there are at least and at most."""
 
@@ -180,11 +196,18 @@ def _say_step(text: str, step: dict[str, Any]) -> None:
         again = " again" if order["again"] else ""
         value = format_of(NATIVE, int(order["value"]))
         where = short(order["channel_id"])
-        say(f"  submits{again}: {order['function']} with {value}, for channel {where}")
+        what = f"{order['function']} with {value}, for channel {where}{_terms(order)}"
+        say(f"  submits{again}: {what}")
     for waiting in step["waiting"]:
         where = short(waiting["channel_id"])
         say(f"  waits: {waiting['objective_type']} of {where} for {waiting['waiting_for']}")
     say("")
+
+
+def _terms(order: dict[str, Any]) -> str:
+    """What a transaction takes, and by when it must be mined."""
+    gas = "" if order["gas"] is None else f", about {order['gas']:,} gas"
+    return gas if order["deadline"] is None else f"{gas}, by {order['deadline']}"
 
 
 def short_word(word: str) -> str:

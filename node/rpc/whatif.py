@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import trio
 from msgspec import Meta, Struct
 
+from node.moments import date_text
 from node.rpc.bounds import PATH_COUNT_MAX
 from node.rpc.errors import InvalidParams, SimulationNotPossible, SimulationTooLarge, error_object
 from node.rpc.interface import NodeApi
@@ -33,6 +34,7 @@ from node.whatif.errors import NotPossible, TooLarge
 from node.whatif.limits import ASSUMPTION_COUNT_MAX, DURATION_S_MAX, EVENT_COUNT_MAX, TIME_S_MAX
 from node.whatif.worth import ChannelWorth, TotalWorth, Worth, worth_of
 from protocols.events import json_payload
+from protocols.exit_calls import CONCLUDE_SELECTOR
 from protocols.transactions import APPROVE, DEPOSIT
 from protocols.types import Address, amount_from_bytes, checksum_address, to_hex
 
@@ -55,6 +57,8 @@ Kind = Literal[
     "deposited",
     "concluded",
     "challenged",
+    "challenge_expires",
+    "exit",
 ]
 
 FUNCTIONS = {
@@ -69,10 +73,11 @@ class AssumptionParams(Struct, frozen=True, forbid_unknown_fields=True, gc=False
     """One thing that is assumed to happen. Each kind takes the fields that it names.
 
     wait, chain_silence: duration_s. silence: peer, duration_s. no_deposit: channel_id, duration_s.
-    payment, deposited: channel_id, amount. close, concluded, challenged: channel_id. approve,
-    reject: objective_id. messages_lost: peer. message_lost: peer, number. restart: nothing.
-    open_channel: peer, amount, and asset, path, over_ledger, fees if wanted. open_ledger: peer,
-    amount, and counterparty_amount, asset if wanted.
+    payment, deposited: channel_id, amount. close, exit, concluded, challenge_expires: channel_id.
+    challenged: channel_id, and turn_num if wanted. approve, reject: objective_id. messages_lost:
+    peer. message_lost: peer, number. restart: nothing. open_channel: peer, amount, and asset, path,
+    over_ledger, fees if wanted. open_ledger: peer, amount, and counterparty_amount, asset if
+    wanted.
     """
 
     kind: Kind
@@ -84,6 +89,8 @@ class AssumptionParams(Struct, frozen=True, forbid_unknown_fields=True, gc=False
     """Seconds that pass."""
     number: Annotated[int, Meta(ge=1, le=EVENT_COUNT_MAX)] | None = None
     """Which message to the peer is lost: 1 is the next that leaves."""
+    turn_num: Annotated[int, Meta(ge=0, lt=2**48)] | None = None
+    """The turn of the state that the other party challenges with; 0, the oldest, unless given."""
     counterparty_amount: AmountText | None = None
     """What the other party of a ledger would deposit."""
     asset: AddressText | None = None
@@ -143,6 +150,10 @@ class SimulatedTransaction(Struct, frozen=True, gc=False):
     """Wei."""
     channel_id: Hash32Out
     again: bool
+    gas: int | None
+    """About what it takes; null where nobody measured it."""
+    deadline: str | None
+    """By when it must be mined to be of use, UTC; null if that does not matter."""
 
 
 class SimulatedWaiting(Struct, frozen=True, gc=False):
@@ -302,6 +313,10 @@ class _Fields:
         """Which one."""
         return self._read("number", lambda place, value: int(value))
 
+    def turn_num(self) -> int:
+        """The oldest if it is left out."""
+        return self._or("turn_num", lambda place, value: int(value), 0)
+
     def accounts(self) -> tuple[Address, ...]:
         """The path; empty if it is left out."""
         return self._or("path", _all(parse_account), ())
@@ -359,7 +374,9 @@ _KINDS: dict[str, Callable[[_Fields], assume.Assumption]] = {
     "message_lost": lambda f: assume.MessageLost(f.account(), f.number()),
     "deposited": lambda f: assume.Deposited(f.identity("channel_id"), f.amount()),
     "concluded": lambda f: assume.Concluded(f.identity("channel_id")),
-    "challenged": lambda f: assume.Challenged(f.identity("channel_id")),
+    "challenged": lambda f: assume.Challenged(f.identity("channel_id"), f.turn_num()),
+    "challenge_expires": lambda f: assume.ChallengeExpires(f.identity("channel_id")),
+    "exit": lambda f: assume.Exit(f.identity("channel_id")),
 }
 
 
@@ -417,12 +434,16 @@ def _message(sent: report.Sent) -> SimulatedMessage:
 
 def _transaction(submitted: report.Submitted) -> SimulatedTransaction:
     order = submitted.order
+    kind = order.kind.partition(" ")[0]
+    function = "conclude" if order.data[:4] == CONCLUDE_SELECTOR else FUNCTIONS.get(kind, kind)
     return SimulatedTransaction(
-        FUNCTIONS.get(order.kind, order.kind),
+        function,
         checksum_address(order.to),
         str(amount_from_bytes(order.value)),
         to_hex(submitted.channel_id),
         submitted.is_again,
+        submitted.gas,
+        date_text(order.deadline_s) if order.deadline_s else None,
     )
 
 

@@ -107,6 +107,20 @@ class Concluded(Assumption, frozen=True, gc=False):
 
 
 class Challenged(Assumption, frozen=True, gc=False):
-    """Somebody challenges a channel."""
+    """The other party challenges a channel with its state of a turn."""
+
+    channel_id: ChannelId
+    turn_num: int = 0
+    """0 is the prefund, the oldest that all signed."""
+
+
+class ChallengeExpires(Assumption, frozen=True, gc=False):
+    """Nobody answers the challenge that runs until its time has passed."""
+
+    channel_id: ChannelId
+
+
+class Exit(Assumption, frozen=True, gc=False):
+    """We leave a channel alone."""
 
     channel_id: ChannelId

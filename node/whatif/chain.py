@@ -1,41 +1,48 @@
 """The chain as a simulation assumes it: what is asked of it is mined at once, and confirmed.
 
 What the chain says bears no signature of anybody's, so it is handed to the crank as the chain room
-would. Gas is not reckoned: it depends on the day.
+would. What comes of calls in a dispute is said by `disputes`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import count
 from typing import Any
 
 from msgspec.structs import replace
 
+from node.whatif.disputes import Said, answer_to, is_final, registered
 from protocols import inputs
 from protocols.abi import encode_deposit_call
+from protocols.adjudication import exit_of
 from protocols.channel import (
     PREFUND_TURN,
     ChainStatus,
     Channel,
+    challenge_end,
     confirmed_holdings,
     funding_terms,
     is_supported,
+    observed_adjudicated,
     observed_chain_status,
     observed_holdings,
+    own_guarantees,
     supported_final,
 )
 from protocols.crypto import keccak256
 from protocols.effects import SubmitTransaction
 from protocols.entities import NodeState
+from protocols.exit_errors import ChallengeImpossible
+from protocols.objectives.supports import CHALLENGE, CHECKPOINT, CONCLUDE
+from protocols.objectives.withdraw import TRANSFER, reclaim_kind
 from protocols.outcome import total
-from protocols.transactions import APPROVE, DEPOSIT, intent_id, is_pending
+from protocols.state import State
+from protocols.transactions import APPROVE, DEPOSIT, REVERTED, intent_id, is_pending
 from protocols.types import ZERO_ADDRESS, Address, Bytes32, ChannelId, amount_to_bytes
 
 _AMOUNT = slice(100, 132)
 """The last word of a deposit's call data."""
-
-CONCLUDE = "conclude"
 
 
 class AssumedChain:
@@ -59,13 +66,45 @@ class AssumedChain:
         tx_hash = keccak256(b"assumed transaction|" + order.intent_id)
         sender = state.node.address
         yield inputs.TransactionSigned(order.intent_id, tx_hash, sender, 0, b"")
-        channel = state.channels[channel_id]
+        channel, succeeded = state.channels[channel_id], True
         if order.kind == DEPOSIT:
             yield from self.deposited(channel, deposit_of(order), tx_hash)
         elif order.kind == CONCLUDE:
-            yield from self.concluded(channel, tx_hash, now_s)
+            succeeded = not is_final(channel, now_s)
+            if succeeded:
+                yield from self.concluded(channel, tx_hash, now_s)
+        else:
+            answer = answer_to(state, channel, order.kind, now_s)
+            succeeded = answer is not None
+            yield from self._logs(channel, answer or (), tx_hash)
         place = (self._block_num, self._block_hash())
-        yield inputs.TransactionReceipt(order.intent_id, tx_hash, *place, 0, 0, True)
+        failure = "" if succeeded else REVERTED
+        yield inputs.TransactionReceipt(order.intent_id, tx_hash, *place, 0, 0, succeeded, failure)
+        if order.kind not in (APPROVE, DEPOSIT):
+            yield self.head(now_s)
+
+    def head(self, now_s: int) -> inputs.ChainHead:
+        """All up to the newest block is confirmed, and it is of that time."""
+        return inputs.ChainHead(self._block_num, self._block_hash(), now_s)
+
+    def confirmed(self, state: NodeState) -> Iterator[inputs.ChainLog]:
+        """What was seen before and is in no confirmed block stays where it is."""
+        for channel_id in list(state.unconfirmed.channels):
+            for log in state.channels[channel_id].observed:
+                place = (log.block_num, log.block_hash, log.tx_hash, 0, log.log_index)
+                found = inputs.ChainLog(log.log_name, channel_id, *place, True)
+                yield replace(
+                    found,
+                    asset=log.asset,
+                    amount=log.amount,
+                    number=log.number,
+                    turn_num=log.turn_num,
+                    candidate_state_hash=log.state_hash,
+                    candidate_outcome=log.outcome,
+                    indices=log.indices,
+                    amounts=log.amounts,
+                    target=log.target,
+                )
 
     def deposited(
         self, channel: Channel, amount: int, tx_hash: Bytes32 | None = None
@@ -81,7 +120,7 @@ class AssumedChain:
         """The final state's outcome is paid out, as far as the holdings go."""
         final = supported_final(channel)
         yield from self._log(channel, "Concluded", 0, tx_hash, number=now_s)
-        if final is None:
+        if final is None or channel.virtual is not None:
             return
         (exit_,) = channel.state(final).outcome
         held = confirmed_holdings(channel, exit_.asset)
@@ -91,19 +130,21 @@ class AssumedChain:
         places = tuple(range(len(amounts)))
         yield from self._log(channel, "OutcomePaid", 2, tx_hash, indices=places, amounts=amounts)
 
-    def challenged(self, channel: Channel, now_s: int, by: Address) -> Iterator[inputs.Input]:
-        """A challenge with the newest supported state is registered."""
-        ends = now_s + channel.fixed.challenge_duration
-        turn_num = max(0, channel.supported_turn)
-        yield from self._log(
-            channel,
-            "ChallengeRegistered",
-            0,
-            None,
-            number=ends,
-            turn_num=turn_num,
-            challenger=by,
-        )
+    def challenged(
+        self, channel: Channel, candidate: State, now_s: int, by: Address
+    ) -> Iterator[inputs.Input]:
+        """A challenge with that state is registered. Raises ChallengeImpossible."""
+        answer = registered(channel, candidate, now_s, by)
+        if answer is None:
+            reason = f"the adjudicator takes no state of turn {candidate.turn_num} any more"
+            raise ChallengeImpossible(channel.channel_id, reason)
+        yield from self._logs(channel, answer, None)
+
+    def _logs(
+        self, channel: Channel, said: Iterable[Said], tx_hash: Bytes32 | None
+    ) -> Iterator[inputs.Input]:
+        for place, one in enumerate(said):
+            yield from self._log(channel, one.log_name, place, tx_hash, **one.values)
 
     def _log(
         self,
@@ -133,13 +174,31 @@ def deposit_of(order: SubmitTransaction) -> int:
 
 def orders_under_way(state: NodeState, channel_id: ChannelId) -> Iterator[SubmitTransaction]:
     """What the node asked of the chain for that channel and has no answer to."""
-    for kind in (APPROVE, DEPOSIT, CONCLUDE):
+    for kind in _kinds(state.channels[channel_id]):
         for attempt in count():
             known = state.transactions.get(intent_id(kind, channel_id, attempt))
             if known is None:
                 break
             if is_pending(known):
-                yield _order(state, known.intent_id, kind, state.channels[channel_id])
+                order = _order(state, known.intent_id, kind, state.channels[channel_id])
+                yield replace(order, deadline_s=known.deadline_s)
+
+
+def _kinds(channel: Channel) -> Iterator[str]:
+    yield from (APPROVE, DEPOSIT, CONCLUDE, CHALLENGE, CHECKPOINT, TRANSFER)
+    exit_ = exit_of(observed_adjudicated(channel).outcome)
+    if exit_ is not None:
+        for place in own_guarantees(channel, exit_):
+            yield reclaim_kind(exit_.allocations[place].destination)
+
+
+def is_head_due(state: NodeState, now_s: int) -> bool:
+    """Whether a challenge's time has passed and no confirmed block of then was seen."""
+    for channel_id in {*state.unconfirmed.disputed, *state.unconfirmed.channels}:
+        channel = state.channels[channel_id]
+        if channel.chain_status != ChainStatus.EXPIRED and 0 < challenge_end(channel) <= now_s:
+            return True
+    return False
 
 
 def _order(state: NodeState, intent: Bytes32, kind: str, channel: Channel) -> SubmitTransaction:

@@ -15,6 +15,7 @@ from protocols import events, messages
 from protocols.channel import (
     POSTFUND_TURN,
     PREFUND_TURN,
+    REDEMPTION_TURN,
     Channel,
     SignedTurn,
     funding_terms,
@@ -101,6 +102,8 @@ def pay_us(draft: Draft, channel: Channel, amount: int, payment_id: bytes) -> No
 def _direct(draft: Draft, channel: Channel) -> list[ChannelId]:
     for turn in channel.turns:
         is_mine = bool(turn.signatures[channel.my_index])
+        if channel.ledger is None and turn.turn_num == REDEMPTION_TURN:
+            continue  # The payee's own, for the chain.
         if is_mine and not turn.is_signed_by_all() and turn.turn_num not in channel.refused_turns:
             _signed(draft, channel.channel_id, turn, (1 - channel.my_index,))
     channel = draft.state.channels[channel.channel_id]

@@ -38,6 +38,8 @@ class Submitted(Struct, frozen=True, gc=False):
     order: SubmitTransaction
     channel_id: ChannelId
     is_again: bool = False
+    gas: int | None = None
+    """About what it takes; None where nobody measured it."""
 
 
 class Awaited(Struct, frozen=True, gc=False):

@@ -18,10 +18,13 @@ from node.whatif.chain import (
     AssumedChain,
     awaits_conclusion_by_other,
     deposit_of,
+    is_head_due,
     missing_deposit,
     orders_under_way,
 )
 from node.whatif.copying import still, working_copy
+from node.whatif.costs import gas_of
+from node.whatif.disputes import redeems_now, shown_by_other
 from node.whatif.errors import NotPossible, TooLarge
 from node.whatif.limits import (
     EVENT_COUNT_MAX,
@@ -32,7 +35,7 @@ from node.whatif.limits import (
 from node.whatif.placeholders import keyless
 from node.whatif.report import Awaited, Recorded, Sent, Step, Submitted
 from protocols import inputs, messages
-from protocols.channel import funding_terms
+from protocols.channel import REDEMPTION_TURN, challenge_end, funding_terms
 from protocols.crank import awaits_end_of_batch, crank
 from protocols.crypto import keccak256
 from protocols.draft import Context, CrankResult, Draft
@@ -40,9 +43,11 @@ from protocols.effects import Effect, SendMessage, SubmitTransaction
 from protocols.entities import NodeState
 from protocols.error import ProtocolError
 from protocols.errors import UnknownChannel
+from protocols.exit_errors import ChallengeImpossible
 from protocols.node_state import apply
 from protocols.objectives.base import ObjectiveStatus
 from protocols.objectives.cranks import crank_channel, waiting_for
+from protocols.transactions import APPROVE, DEPOSIT
 from protocols.types import Address, Bytes32, ChannelId
 
 Going = Iterator[None]
@@ -71,6 +76,7 @@ class Simulation:
         self._others_answer = others_answer
         self._chain = AssumedChain(self.before)
         self._silent: set[Address] = set()
+        self._all_silent = False
         self._chain_is_silent = False
         self._no_deposit: set[ChannelId] = set()
         self._losing: dict[Address, int] = {}
@@ -149,6 +155,10 @@ class Simulation:
                 yield from self._feed(self._opening(assumption))
             case assume.Close():
                 yield from self._feed(inputs.CloseChannel(assumption.channel_id))
+            case assume.Exit():
+                yield from self._feed(inputs.ExitChannel(assumption.channel_id))
+            case assume.ChallengeExpires():
+                yield from self._expiry(assumption.channel_id)
             case assume.Decide():
                 kind = inputs.ApproveObjective if assumption.approves else inputs.RejectObjective
                 yield from self._feed(kind(assumption.objective_id))
@@ -204,9 +214,31 @@ class Simulation:
         elif isinstance(assumption, assume.Concluded):
             facts = self._chain.concluded(channel, None, now_s)
         else:
-            facts = self._chain.challenged(channel, now_s, channel.counterparty)
+            candidate = shown_by_other(self.state, channel, assumption.turn_num)
+            facts = self._chain.challenged(channel, candidate, now_s, channel.counterparty)
         for fact in facts:
             yield from self._feed(fact)
+        if not isinstance(assumption, assume.Deposited):
+            yield from self._confirm_all()
+
+    def _confirm_all(self) -> Going:
+        """All that was seen is confirmed, in a block of now."""
+        for fact in list(self._chain.confirmed(self.state)):
+            self._chain.next_block(self.state, fact.channel_id)
+            yield from self._feed(fact)
+        yield from self._feed(self._chain.head(self._now_ms // 1_000))
+
+    def _expiry(self, channel_id: ChannelId) -> Going:
+        """Everybody else is silent until the challenge's time has passed."""
+        self._channel(channel_id)
+        ends_at = challenge_end(self.state.channels[channel_id])
+        if not ends_at:
+            raise ChallengeImpossible(channel_id, "no challenge of it runs")
+        self._all_silent = True
+        yield from self._pass(max(0, ends_at - self._now_ms // 1_000))
+        self._all_silent = False
+        self._chain.next_block(self.state, channel_id)
+        yield from self._confirm_all()
 
     def _again(self, waiting: list[Address]) -> None:
         """A session begins anew: what the peer has not acknowledged leaves again."""
@@ -218,7 +250,7 @@ class Simulation:
                 sent = known.get(sequence, Sent(address, sequence, "", 0))
                 self._step.sent.append(replace(sent, is_again=True, is_lost=False))
         for order, channel_id in self._orders.values():
-            self._step.submitted.append(Submitted(order, channel_id, is_again=True))
+            self._step.submitted.append(self._submitted(order, channel_id, is_again=True))
 
     def _reconnect(self) -> Going:
         """Sessions that broke begin anew: all from the lost message on leaves again."""
@@ -248,7 +280,7 @@ class Simulation:
                 self._context = replace(self._context, chain_view_age_s=age_s)
             count = self._event_count
             yield from self._feed(inputs.Tick())
-            if self._event_count > count:
+            if self._event_count > count or is_head_due(self.state, self._now_ms // 1_000):
                 yield from self._settle()
 
     # --- the crank ---
@@ -303,7 +335,13 @@ class Simulation:
         elif isinstance(effect, SubmitTransaction):
             channel_id = self.state.transactions[effect.intent_id].channel_id
             self._orders[effect.intent_id] = (effect, channel_id)
-            self._step.submitted.append(Submitted(effect, channel_id))
+            self._step.submitted.append(self._submitted(effect, channel_id))
+
+    def _submitted(
+        self, order: SubmitTransaction, channel_id: ChannelId, *, is_again: bool = False
+    ) -> Submitted:
+        gas = gas_of(self.state.channels[channel_id], order.kind)
+        return Submitted(order, channel_id, is_again, gas)
 
     def _is_lost(self, peer: Address, sequence: int) -> bool:
         """Whether a message that leaves now does not arrive; the session may break with it."""
@@ -328,7 +366,8 @@ class Simulation:
     # --- everybody else ---
 
     def _is_there(self, peer: Address) -> bool:
-        return peer not in self._silent and peer not in self._lost
+        is_silent = self._all_silent or peer in self._silent
+        return not is_silent and peer not in self._lost
 
     def _settle(self) -> Going:
         """Everybody answers, until nothing is left to answer."""
@@ -369,9 +408,14 @@ class Simulation:
 
     def _chain_answers(self) -> Going:
         now_s = self._now_ms // 1_000
+        if is_head_due(self.state, now_s):
+            self._chain.next_block(self.state, b"")
+            yield from self._confirm_all()
         for order, channel_id in list(self._orders.values()):
             self._count_deposit(order, channel_id)
             del self._orders[order.intent_id]
+            if order.kind not in (APPROVE, DEPOSIT) and self.state.unconfirmed.channels:
+                yield from self._confirm_all()
             for fact in self._chain.mined(self.state, order, channel_id, now_s):
                 yield from self._feed(fact)
         for channel_id in {**self._watched, **self.touched}:
@@ -383,6 +427,8 @@ class Simulation:
                 self._chain.next_block(self.state, channel_id)
                 for fact in self._chain.deposited(channel, missing):
                     yield from self._feed(fact)
+            elif redeems_now(self.state, channel, now_s):
+                yield from self._on_chain(assume.Challenged(channel_id, REDEMPTION_TURN))
             elif awaits_conclusion_by_other(channel):
                 self._chain.next_block(self.state, channel_id)
                 for fact in self._chain.concluded(channel, None, now_s):

@@ -13,11 +13,13 @@ from msgspec import Struct
 
 from node.whatif.limits import LINKED_CHANNEL_COUNT_MAX
 from node.whatif.simulation import Simulation
-from protocols.channel import Channel, funding_terms
+from protocols.adjudication import exit_of
+from protocols.channel import Channel, confirmed_holdings, funding_terms, is_finalised
 from protocols.entities import NodeState
 from protocols.errors import TooManyEndings
 from protocols.exit_value import Material, exit_value_steps, material_of
 from protocols.ledger import ADD
+from protocols.outcome import GUARANTEE, SingleAssetExit, destination_of
 from protocols.types import Address, Amount, ChannelId
 
 
@@ -167,9 +169,13 @@ def _worth(
         channel = state.channels.get(channel_id)
         if channel is None or not channel.turns or party not in channel.fixed.participants:
             continue
-        materials.append(material_of(channel, app))
         asset = funding_terms(channel).asset
         out = sum(amount for recipient, amount in channel.withdrawn if recipient == party)
+        standing = _standing(channel)
+        if standing is None:
+            materials.append(material_of(channel, app))
+        else:
+            out += _payable(standing, party, confirmed_holdings(channel, asset))
         paid[asset] = paid.get(asset, 0) + out
         yield
     try:
@@ -177,3 +183,27 @@ def _worth(
     except TooManyEndings:
         return None
     return {asset: values.get(asset, 0) + paid.get(asset, 0) for asset in {*values, *paid}}
+
+
+def _standing(channel: Channel) -> SingleAssetExit | None:
+    """What is left to be paid of a channel that is final on chain, whatever was signed.
+
+    None before, and while guarantees wait in it: then what is signed says what it is worth.
+    """
+    known = channel.adjudicated
+    if known is None or channel.virtual is not None or not is_finalised(channel):
+        return None
+    exit_ = exit_of(known.outcome)
+    if exit_ is None or any(share.allocation_type == GUARANTEE for share in exit_.allocations):
+        return None
+    return exit_
+
+
+def _payable(exit_: SingleAssetExit, party: Address, held: Amount) -> Amount:
+    """The party's shares, as far as the holdings go: earlier ones come first."""
+    found, mine = 0, destination_of(party)
+    for share in exit_.allocations:
+        affordable = min(share.amount, held)
+        held -= affordable
+        found += affordable if share.destination == mine else 0
+    return found

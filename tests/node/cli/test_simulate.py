@@ -42,6 +42,9 @@ NOWHERE = Path("/nowhere")
         (f"lost {PEER} 3", {"kind": "message_lost", "peer": PEER, "number": 3}),
         (f"concluded {SOME}", {"kind": "concluded", "channel_id": SOME}),
         (f"challenged {SOME}", {"kind": "challenged", "channel_id": SOME}),
+        (f"challenged {SOME} 1", {"kind": "challenged", "channel_id": SOME, "turn_num": 1}),
+        (f"challenge-expires {SOME}", {"kind": "challenge_expires", "channel_id": SOME}),
+        (f"exit {SOME}", {"kind": "exit", "channel_id": SOME}),
     ],
 )
 def test_words_become_what_the_node_is_told(text: str, expected: dict[str, Any]) -> None:
@@ -61,6 +64,8 @@ def test_words_become_what_the_node_is_told(text: str, expected: dict[str, Any])
         "silence 2h",
         f"lost {PEER} third",
         f"lost {PEER} 1 2",
+        f"challenged {SOME} first",
+        f"challenged {SOME} -1",
         "silence nobody 2h",
         f"open {PEER}",
         f"open {PEER} much",

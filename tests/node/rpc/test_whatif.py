@@ -82,6 +82,23 @@ async def test_an_opening_shows_the_transaction_and_what_is_waited_for() -> None
     assert done.worst_case.totals[0].paid_in == "9"
 
 
+async def test_leaving_shows_calls_with_their_gas_and_their_deadline() -> None:
+    node = RecordingNode()
+    channel_id = to_hex(open_ledger(node))
+    challenged = {"kind": "challenged", "channel_id": channel_id}
+    left, seen = (await asked(node, {"kind": "exit", "channel_id": channel_id}, challenged)).steps
+    (order,) = left.transactions
+    assert (order.function, order.gas, order.deadline) == ("challenge", 105_000, None)
+    assert seen.refusal is not None
+    assert seen.refusal.name == "CHALLENGE_IMPOSSIBLE"
+    paid = {"kind": "payment", "channel_id": channel_id, "amount": "5"}
+    (_, answered) = (await asked(node, paid, challenged)).steps
+    (order,) = answered.transactions
+    assert (order.function, order.gas) == ("checkpoint", 68_000)
+    assert order.deadline is not None
+    assert order.deadline.endswith(" UTC")
+
+
 async def test_a_refusal_is_told_as_the_node_tells_it() -> None:
     node = RecordingNode()
     channel_id = to_hex(open_payment_channel(node))
@@ -110,7 +127,9 @@ SAMPLES: tuple[dict[str, Any], ...] = (
     {"kind": "message_lost", "peer": BOBS, "number": 1},
     {"kind": "deposited", "channel_id": SOME, "amount": "5"},
     {"kind": "concluded", "channel_id": SOME},
-    {"kind": "challenged", "channel_id": SOME},
+    {"kind": "challenged", "channel_id": SOME, "turn_num": 1},
+    {"kind": "challenge_expires", "channel_id": SOME},
+    {"kind": "exit", "channel_id": SOME},
 )
 
 

@@ -26,7 +26,10 @@ SAMPLES: tuple[assume.Assumption, ...] = (
     assume.Deposited(CHANNEL, 5),
     assume.Concluded(CHANNEL),
     assume.Challenged(CHANNEL),
+    assume.ChallengeExpires(CHANNEL),
+    assume.Exit(CHANNEL),
 )
+REFUSED = {assume.Decide: "UNKNOWN_OBJECTIVE", assume.ChallengeExpires: "CHALLENGE_IMPOSSIBLE"}
 
 
 def test_there_is_a_sample_of_each() -> None:
@@ -37,4 +40,5 @@ def test_there_is_a_sample_of_each() -> None:
 @pytest.mark.parametrize("place", ["alice", "bob"])
 def test_each_is_folded_from_either_side(assumption: assume.Assumption, place: str) -> None:
     (step,) = simulated(getattr(opened(), place), assumption)
-    assert step.refusal is None or step.refusal.name() == "UNKNOWN_OBJECTIVE"
+    refused = "" if step.refusal is None else step.refusal.name()
+    assert refused == REFUSED.get(type(assumption), "")
