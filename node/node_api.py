@@ -284,6 +284,11 @@ class NodeApi:
             "at": {"seq": self.seq},
         }
 
+    @property
+    def fee_ceiling_wei(self) -> int:
+        """The most that is ever bid for a unit of gas."""
+        return self._config.chain.fee_ceiling_gwei * 10**9
+
     def blocks_until(self, time_s: int) -> int | None:
         """Blocks that will be mined until then, Unix seconds; None before the first head."""
         return self._chain.blocks_until(time_s)

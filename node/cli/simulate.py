@@ -27,7 +27,8 @@ FORMS = (
     "wait 2h; silence PEER 2h; chain-silence 2h; no-deposit CHANNEL 2h; pay CHANNEL 5eth; "
     "open PEER 1eth; open-ledger PEER 1eth; close CHANNEL; approve OBJECTIVE; reject OBJECTIVE; "
     "exit CHANNEL; restart; lost PEER; lost PEER 3; deposited CHANNEL 1eth; concluded CHANNEL; "
-    "challenged CHANNEL; challenged CHANNEL 1; challenge-expires CHANNEL"
+    "challenged CHANNEL; challenged CHANNEL 1; challenge-expires CHANNEL; "
+    "gas-price 50gwei"
 )
 
 
@@ -50,7 +51,8 @@ def simulate(
     pay CHANNEL 5eth; open PEER 1eth; open-ledger PEER 1eth; close CHANNEL; approve OBJECTIVE;
     reject OBJECTIVE; exit CHANNEL; restart; lost PEER; lost PEER 3 (the third message from there
     on); deposited CHANNEL 1eth; concluded CHANNEL; challenged CHANNEL; challenged CHANNEL 1 (with
-    the other party's state of turn 1); challenge-expires CHANNEL (nobody answers until then).
+    the other party's state of turn 1); challenge-expires CHANNEL (nobody answers until then);
+    gas-price 50gwei (from there on).
     Peers answer and the chain mines, unless it is assumed otherwise.
     """
     found = ask(
@@ -145,6 +147,10 @@ def _number(text: str, name: str) -> int:
     return int(text)
 
 
+def _gas_price(words: list[str], directory: Path) -> dict[str, Any]:
+    return {"kind": "gas_price", "amount": str(amount_in(NATIVE, " ".join(words)))}
+
+
 def _no_deposit(words: list[str], directory: Path) -> dict[str, Any]:
     return {**_with_channel("no_deposit")(words, directory), "duration_s": duration_s(words[1])}
 
@@ -167,6 +173,7 @@ _FORMS: dict[str, tuple[Callable[[list[str], Path], dict[str, Any]], int, int]] 
     "challenged": (_challenged, 1, 2),
     "challenge-expires": (_with_channel("challenge_expires"), 1, 1),
     "exit": (_with_channel("exit"), 1, 1),
+    "gas-price": (_gas_price, 1, 2),
 }
 """By first word: how the rest is read, and how many words there are at least and at most."""
 
@@ -207,7 +214,9 @@ def _say_step(text: str, step: dict[str, Any]) -> None:
 def _terms(order: dict[str, Any]) -> str:
     """What a transaction takes, and by when it must be mined."""
     gas = "" if order["gas"] is None else f", about {order['gas']:,} gas"
-    return gas if order["deadline"] is None else f"{gas}, by {order['deadline']}"
+    cost = "" if order["cost"] is None else f" for {format_of(NATIVE, int(order['cost']))}"
+    by = "" if order["deadline"] is None else f", by {order['deadline']}"
+    return f"{gas}{cost}{by}" + (", held back by the fee ceiling" if order["held_back"] else "")
 
 
 def short_word(word: str) -> str:

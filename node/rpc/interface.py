@@ -125,6 +125,10 @@ class NodeApi(NodeView, Protocol):
     def fees_of_request(self, request_id: str) -> tuple[int, ...] | None:
         """The fees of the virtual channel that was opened under that request id, if one was."""
 
+    @property
+    def fee_ceiling_wei(self) -> int:
+        """The most that is ever bid for a unit of gas."""
+
     def blocks_until(self, time_s: int) -> int | None:
         """Blocks that the chain will mine until then, Unix seconds, at the pace of its last ones;
         None while none was seen."""

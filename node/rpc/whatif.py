@@ -59,6 +59,7 @@ Kind = Literal[
     "challenged",
     "challenge_expires",
     "exit",
+    "gas_price",
 ]
 
 FUNCTIONS = {
@@ -77,7 +78,7 @@ class AssumptionParams(Struct, frozen=True, forbid_unknown_fields=True, gc=False
     challenged: channel_id, and turn_num if wanted. approve, reject: objective_id. messages_lost:
     peer. message_lost: peer, number. restart: nothing. open_channel: peer, amount, and asset, path,
     over_ledger, fees if wanted. open_ledger: peer, amount, and counterparty_amount, asset if
-    wanted.
+    wanted. gas_price: amount, wei for a unit of gas.
     """
 
     kind: Kind
@@ -154,6 +155,10 @@ class SimulatedTransaction(Struct, frozen=True, gc=False):
     """About what it takes; null where nobody measured it."""
     deadline: str | None
     """By when it must be mined to be of use, UTC; null if that does not matter."""
+    cost: AmountOut | None
+    """About, wei, at the gas price that is assumed; null if none is."""
+    held_back: bool
+    """True if that price is above chain.fee_ceiling_gwei: it is not mined."""
 
 
 class SimulatedWaiting(Struct, frozen=True, gc=False):
@@ -241,6 +246,7 @@ async def node_simulate(node: NodeApi, p: NodeSimulateParams) -> SimulationView:
     assumed = [_assumption(f"assumptions[{i}]", one) for i, one in enumerate(p.assumptions)]
     view = await node_at(node, p.at)
     seq, simulation = view.seq, view.simulation(others_answer=p.others == "answer")
+    simulation.fee_ceiling_wei = node.fee_ceiling_wei
     steps: list[SimulatedStep] = []
     deadline = trio.current_time() + TIME_S_MAX
     try:
@@ -376,6 +382,7 @@ _KINDS: dict[str, Callable[[_Fields], assume.Assumption]] = {
     "concluded": lambda f: assume.Concluded(f.identity("channel_id")),
     "challenged": lambda f: assume.Challenged(f.identity("channel_id"), f.turn_num()),
     "challenge_expires": lambda f: assume.ChallengeExpires(f.identity("channel_id")),
+    "gas_price": lambda f: assume.GasPrice(f.amount()),
     "exit": lambda f: assume.Exit(f.identity("channel_id")),
 }
 
@@ -444,6 +451,8 @@ def _transaction(submitted: report.Submitted) -> SimulatedTransaction:
         submitted.is_again,
         submitted.gas,
         date_text(order.deadline_s) if order.deadline_s else None,
+        _text(submitted.cost_wei),
+        submitted.is_held_back,
     )
 
 

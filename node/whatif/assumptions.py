@@ -124,3 +124,9 @@ class Exit(Assumption, frozen=True, gc=False):
     """We leave a channel alone."""
 
     channel_id: ChannelId
+
+
+class GasPrice(Assumption, frozen=True, gc=False):
+    """From here on the chain asks that much for a unit of gas."""
+
+    price_wei: int

@@ -49,14 +49,15 @@ class AssumedChain:
     """Numbers blocks and transactions that will never be."""
 
     def __init__(self, state: NodeState) -> None:
-        self._block_num = max(0, state.node.processed_block_num)
+        self.block_num = max(0, state.node.processed_block_num)
+        """The newest."""
 
     def next_block(self, state: NodeState, channel_id: ChannelId) -> None:
         """One more block, above all that is known of the channel."""
         channel = state.channels.get(channel_id)
         known = -1 if channel is None else channel.confirmed_up_to[0]
         seen = [] if channel is None else [log.block_num for log in channel.observed]
-        self._block_num = max(self._block_num, known, *seen) + 1
+        self.block_num = max(self.block_num, known, *seen) + 1
 
     def mined(
         self, state: NodeState, order: SubmitTransaction, channel_id: ChannelId, now_s: int
@@ -77,7 +78,7 @@ class AssumedChain:
             answer = answer_to(state, channel, order.kind, now_s)
             succeeded = answer is not None
             yield from self._logs(channel, answer or (), tx_hash)
-        place = (self._block_num, self._block_hash())
+        place = (self.block_num, self._block_hash())
         failure = "" if succeeded else REVERTED
         yield inputs.TransactionReceipt(order.intent_id, tx_hash, *place, 0, 0, succeeded, failure)
         if order.kind not in (APPROVE, DEPOSIT):
@@ -85,7 +86,7 @@ class AssumedChain:
 
     def head(self, now_s: int) -> inputs.ChainHead:
         """All up to the newest block is confirmed, and it is of that time."""
-        return inputs.ChainHead(self._block_num, self._block_hash(), now_s)
+        return inputs.ChainHead(self.block_num, self._block_hash(), now_s)
 
     def confirmed(self, state: NodeState) -> Iterator[inputs.ChainLog]:
         """What was seen before and is in no confirmed block stays where it is."""
@@ -156,15 +157,15 @@ class AssumedChain:
     ) -> Iterator[inputs.Input]:
         """Seen, then confirmed."""
         if tx_hash is None:
-            number = self._block_num.to_bytes(8, "big")
+            number = self.block_num.to_bytes(8, "big")
             tx_hash = keccak256(b"assumed transaction|" + channel.channel_id + number)
-        place = (self._block_num, self._block_hash(), tx_hash, 0, log_index)
+        place = (self.block_num, self._block_hash(), tx_hash, 0, log_index)
         for confirmed in (False, True):
             log = inputs.ChainLog(log_name, channel.channel_id, *place, confirmed)
             yield replace(log, **values)
 
     def _block_hash(self) -> Bytes32:
-        return keccak256(b"assumed block|" + self._block_num.to_bytes(8, "big"))
+        return keccak256(b"assumed block|" + self.block_num.to_bytes(8, "big"))
 
 
 def deposit_of(order: SubmitTransaction) -> int:

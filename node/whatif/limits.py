@@ -24,3 +24,6 @@ them by guarantees."""
 
 TIME_S_MAX = 20.0
 """Seconds of a simulation; one that takes longer, on a node with much under way, is refused."""
+
+BLOCK_TIME_S = 12
+"""Seconds between two assumed blocks, where a deadline is told in blocks: Ethereum's."""

@@ -40,6 +40,10 @@ class Submitted(Struct, frozen=True, gc=False):
     is_again: bool = False
     gas: int | None = None
     """About what it takes; None where nobody measured it."""
+    cost_wei: int | None = None
+    """That times the price that is assumed; None if none is."""
+    is_held_back: bool = False
+    """The chain asks more than the owner lets the node bid: it is not mined."""
 
 
 class Awaited(Struct, frozen=True, gc=False):

@@ -27,6 +27,7 @@ from node.whatif.costs import gas_of
 from node.whatif.disputes import redeems_now, shown_by_other
 from node.whatif.errors import NotPossible, TooLarge
 from node.whatif.limits import (
+    BLOCK_TIME_S,
     EVENT_COUNT_MAX,
     ROUND_COUNT_MAX,
     TICK_COUNT_MAX,
@@ -71,6 +72,10 @@ class Simulation:
         """Channels that others may owe an answer in."""
         self.paid_in: dict[Address, int] = {}
         """By asset: what our wallet would deposit."""
+        self.fee_ceiling_wei: int | None = None
+        """The most that the node may bid for a unit of gas; None if nobody says."""
+        self._gas_price_wei: int | None = None
+        """What the chain asks for one, as far as that is assumed."""
         self._context = keyless(context)
         self._now_ms = context.now_ms
         self._others_answer = others_answer
@@ -157,6 +162,9 @@ class Simulation:
                 yield from self._feed(inputs.CloseChannel(assumption.channel_id))
             case assume.Exit():
                 yield from self._feed(inputs.ExitChannel(assumption.channel_id))
+            case assume.GasPrice():
+                self._gas_price_wei = assumption.price_wei
+                self._again([])
             case assume.ChallengeExpires():
                 yield from self._expiry(assumption.channel_id)
             case assume.Decide():
@@ -340,8 +348,25 @@ class Simulation:
     def _submitted(
         self, order: SubmitTransaction, channel_id: ChannelId, *, is_again: bool = False
     ) -> Submitted:
-        gas = gas_of(self.state.channels[channel_id], order.kind)
-        return Submitted(order, channel_id, is_again, gas)
+        gas, price = gas_of(self.state.channels[channel_id], order.kind), self._gas_price_wei
+        cost_wei = None if gas is None or price is None else gas * price
+        return Submitted(order, channel_id, is_again, gas, cost_wei, self._is_held_back())
+
+    def _is_held_back(self) -> bool:
+        """Whether the chain asks more than the node may bid."""
+        price, ceiling = self._gas_price_wei, self.fee_ceiling_wei
+        return price is not None and ceiling is not None and price > ceiling
+
+    def _hold_back(self) -> Going:
+        """Nothing of ours is mined; what has a deadline is noticed, once."""
+        now_s = self._now_ms // 1_000
+        for order, _ in list(self._orders.values()):
+            blocks_left = max(0, order.deadline_s - now_s) // BLOCK_TIME_S
+            place = (self._chain.block_num, blocks_left)
+            price, ceiling = self._gas_price_wei or 0, self.fee_ceiling_wei or 0
+            yield from self._feed(
+                inputs.TransactionHeldBack(order.intent_id, price, ceiling, *place)
+            )
 
     def _is_lost(self, peer: Address, sequence: int) -> bool:
         """Whether a message that leaves now does not arrive; the session may break with it."""
@@ -406,11 +431,8 @@ class Simulation:
             asset = funding_terms(self.state.channels[channel_id]).asset
             self.paid_in[asset] = self.paid_in.get(asset, 0) + amount
 
-    def _chain_answers(self) -> Going:
-        now_s = self._now_ms // 1_000
-        if is_head_due(self.state, now_s):
-            self._chain.next_block(self.state, b"")
-            yield from self._confirm_all()
+    def _mine(self, now_s: int) -> Going:
+        """All that we ordered is in a block of now, and confirmed."""
         for order, channel_id in list(self._orders.values()):
             self._count_deposit(order, channel_id)
             del self._orders[order.intent_id]
@@ -418,6 +440,13 @@ class Simulation:
                 yield from self._confirm_all()
             for fact in self._chain.mined(self.state, order, channel_id, now_s):
                 yield from self._feed(fact)
+
+    def _chain_answers(self) -> Going:
+        now_s = self._now_ms // 1_000
+        if is_head_due(self.state, now_s):
+            self._chain.next_block(self.state, b"")
+            yield from self._confirm_all()
+        yield from self._hold_back() if self._is_held_back() else self._mine(now_s)
         for channel_id in {**self._watched, **self.touched}:
             channel = self.state.channels.get(channel_id)
             if channel is None or not channel.turns or not self._is_there(channel.counterparty):

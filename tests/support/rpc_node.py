@@ -220,6 +220,10 @@ class RecordingNode:
         known = self.known_payment
         return known if payment_id == known.payment_id and known.seq <= last_seq else None
 
+    @property
+    def fee_ceiling_wei(self) -> int:
+        return 500 * 10**9
+
     def blocks_until(self, time_s: int) -> int | None:
         """A block each two seconds, once there is any."""
         return None if self.chain_time_s is None else (time_s - self.chain_time_s) // 2

@@ -99,6 +99,16 @@ async def test_leaving_shows_calls_with_their_gas_and_their_deadline() -> None:
     assert order.deadline.endswith(" UTC")
 
 
+async def test_a_fee_spike_says_what_calls_cost_and_what_the_ceiling_holds_back() -> None:
+    node = RecordingNode()
+    channel_id = to_hex(open_ledger(node))
+    left = {"kind": "exit", "channel_id": channel_id}
+    for price, is_held_back in ((node.fee_ceiling_wei, False), (node.fee_ceiling_wei + 1, True)):
+        _, step = (await asked(node, {"kind": "gas_price", "amount": str(price)}, left)).steps
+        (order,) = step.transactions
+        assert (order.cost, order.held_back) == (str(105_000 * price), is_held_back)
+
+
 async def test_a_refusal_is_told_as_the_node_tells_it() -> None:
     node = RecordingNode()
     channel_id = to_hex(open_payment_channel(node))
@@ -130,6 +140,7 @@ SAMPLES: tuple[dict[str, Any], ...] = (
     {"kind": "challenged", "channel_id": SOME, "turn_num": 1},
     {"kind": "challenge_expires", "channel_id": SOME},
     {"kind": "exit", "channel_id": SOME},
+    {"kind": "gas_price", "amount": "5"},
 )
 
 

@@ -28,6 +28,7 @@ SAMPLES: tuple[assume.Assumption, ...] = (
     assume.Challenged(CHANNEL),
     assume.ChallengeExpires(CHANNEL),
     assume.Exit(CHANNEL),
+    assume.GasPrice(5),
 )
 REFUSED = {assume.Decide: "UNKNOWN_OBJECTIVE", assume.ChallengeExpires: "CHALLENGE_IMPOSSIBLE"}
 

@@ -9,6 +9,7 @@ from node.whatif.disputes import answer_to, may_redeem, redeems_now, shown_by_ot
 from protocols import inputs
 from protocols.channel import REDEMPTION_TURN
 from protocols.exit_errors import ChallengeImpossible
+from protocols.exit_plan import GAS
 from tests.support.actors import BOB
 from tests.support.builders import CHANNEL, DEPOSIT, DURATION_S
 from tests.support.exit_rig import leave, paid_to, until
@@ -160,3 +161,35 @@ def test_what_the_adjudicator_would_refuse_reverts(kind: str) -> None:
     alice = paid_network().alice
     channel = alice.channel()
     assert answer_to(alice.state, channel, kind, 0) is None
+
+
+def test_a_fee_spike_holds_an_answer_back_until_it_is_over() -> None:
+    simulation = simulation_of(paid_network().bob)
+    simulation.fee_ceiling_wei = 500
+    _, challenged, waited, after = run(
+        simulation,
+        assume.GasPrice(501),
+        assume.Challenged(CHANNEL),
+        assume.Wait(60),
+        assume.GasPrice(500),
+    )
+    assert [found.is_held_back for found in challenged.submitted] == [True]
+    assert names(challenged).count("transaction-held-back") == 1
+    assert names(waited) == []
+    assert [(one.is_again, one.is_held_back) for one in after.submitted] == [(True, False)]
+    assert [one.cost_wei for one in after.submitted] == [500 * GAS["redemption"]]
+    assert names(after).count("challenge-registered") == 1
+
+
+def test_an_answer_that_is_held_back_too_long_is_lost() -> None:
+    simulation = simulation_of(paid_network().bob)
+    simulation.fee_ceiling_wei = 500
+    *_, expired = run(
+        simulation,
+        assume.GasPrice(501),
+        assume.Challenged(CHANNEL),
+        assume.ChallengeExpires(CHANNEL),
+    )
+    assert "challenge-expired" in names(expired)
+    assert "challenge-unanswerable" in names(expired)
+    assert worth(simulation).totals[0].after == 0
