@@ -28,7 +28,7 @@ FORMS = (
     "open PEER 1eth; open-ledger PEER 1eth; close CHANNEL; approve OBJECTIVE; reject OBJECTIVE; "
     "exit CHANNEL; restart; lost PEER; lost PEER 3; deposited CHANNEL 1eth; concluded CHANNEL; "
     "challenged CHANNEL; challenged CHANNEL 1; challenge-expires CHANNEL; "
-    "gas-price 50gwei"
+    "gas-price 50gwei; reorg 3"
 )
 
 
@@ -52,7 +52,7 @@ def simulate(
     reject OBJECTIVE; exit CHANNEL; restart; lost PEER; lost PEER 3 (the third message from there
     on); deposited CHANNEL 1eth; concluded CHANNEL; challenged CHANNEL; challenged CHANNEL 1 (with
     the other party's state of turn 1); challenge-expires CHANNEL (nobody answers until then);
-    gas-price 50gwei (from there on).
+    gas-price 50gwei (from there on); reorg 3 (the newest three blocks are replaced).
     Peers answer and the chain mines, unless it is assumed otherwise.
     """
     found = ask(
@@ -174,6 +174,11 @@ _FORMS: dict[str, tuple[Callable[[list[str], Path], dict[str, Any]], int, int]] 
     "challenge-expires": (_with_channel("challenge_expires"), 1, 1),
     "exit": (_with_channel("exit"), 1, 1),
     "gas-price": (_gas_price, 1, 2),
+    "reorg": (
+        lambda words, directory: {"kind": "reorg", "number": _number(words[0], "block")},
+        1,
+        1,
+    ),
 }
 """By first word: how the rest is read, and how many words there are at least and at most."""
 

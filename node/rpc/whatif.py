@@ -60,6 +60,7 @@ Kind = Literal[
     "challenge_expires",
     "exit",
     "gas_price",
+    "reorg",
 ]
 
 FUNCTIONS = {
@@ -78,7 +79,7 @@ class AssumptionParams(Struct, frozen=True, forbid_unknown_fields=True, gc=False
     challenged: channel_id, and turn_num if wanted. approve, reject: objective_id. messages_lost:
     peer. message_lost: peer, number. restart: nothing. open_channel: peer, amount, and asset, path,
     over_ledger, fees if wanted. open_ledger: peer, amount, and counterparty_amount, asset if
-    wanted. gas_price: amount, wei for a unit of gas.
+    wanted. gas_price: amount, wei for a unit of gas. reorg: number, of blocks.
     """
 
     kind: Kind
@@ -89,7 +90,7 @@ class AssumptionParams(Struct, frozen=True, forbid_unknown_fields=True, gc=False
     duration_s: Annotated[int, Meta(ge=0, le=DURATION_S_MAX)] | None = None
     """Seconds that pass."""
     number: Annotated[int, Meta(ge=1, le=EVENT_COUNT_MAX)] | None = None
-    """Which message to the peer is lost: 1 is the next that leaves."""
+    """Which message to the peer is lost: 1 is the next that leaves. reorg: how many blocks."""
     turn_num: Annotated[int, Meta(ge=0, lt=2**48)] | None = None
     """The turn of the state that the other party challenges with; 0, the oldest, unless given."""
     counterparty_amount: AmountText | None = None
@@ -382,6 +383,7 @@ _KINDS: dict[str, Callable[[_Fields], assume.Assumption]] = {
     "concluded": lambda f: assume.Concluded(f.identity("channel_id")),
     "challenged": lambda f: assume.Challenged(f.identity("channel_id"), f.turn_num()),
     "challenge_expires": lambda f: assume.ChallengeExpires(f.identity("channel_id")),
+    "reorg": lambda f: assume.Reorg(f.number()),
     "gas_price": lambda f: assume.GasPrice(f.amount()),
     "exit": lambda f: assume.Exit(f.identity("channel_id")),
 }

@@ -130,3 +130,9 @@ class GasPrice(Assumption, frozen=True, gc=False):
     """From here on the chain asks that much for a unit of gas."""
 
     price_wei: int
+
+
+class Reorg(Assumption, frozen=True, gc=False):
+    """The newest blocks that the node saw anything in are replaced by others."""
+
+    block_count: int

@@ -31,7 +31,7 @@ from protocols.channel import (
     supported_final,
 )
 from protocols.crypto import keccak256
-from protocols.effects import SubmitTransaction
+from protocols.effects import ReadHoldings, SubmitTransaction
 from protocols.entities import NodeState
 from protocols.exit_errors import ChallengeImpossible
 from protocols.objectives.supports import CHALLENGE, CHECKPOINT, CONCLUDE
@@ -87,6 +87,29 @@ class AssumedChain:
     def head(self, now_s: int) -> inputs.ChainHead:
         """All up to the newest block is confirmed, and it is of that time."""
         return inputs.ChainHead(self.block_num, self._block_hash(), now_s)
+
+    def fork(self, state: NodeState, block_count: int) -> inputs.ChainReorg:
+        """So many of the newest blocks that anything was seen in are replaced."""
+        seen = [
+            log.block_num
+            for channel_id in state.unconfirmed.channels
+            for log in state.channels[channel_id].observed
+        ]
+        mined = state.unconfirmed.mined.values()
+        self.block_num = max(self.block_num, state.node.processed_block_num, *seen, *mined)
+        first = max(1, self.block_num - block_count + 1)
+        old, number = self._block_hash(), first.to_bytes(8, "big")
+        return inputs.ChainReorg(first, old, keccak256(b"assumed fork|" + number + old))
+
+    def reading(self, state: NodeState, question: ReadHoldings) -> inputs.ChannelRead:
+        """All that counted is in the new blocks as well."""
+        channel = state.channels[question.channel_id]
+        held = confirmed_holdings(channel, question.asset)
+        if channel.halt is not None:
+            held = max(held, channel.halt.held)
+        ends_at = 0 if channel.adjudicated is None else channel.adjudicated.finalizes_at
+        place = (self.block_num, self._block_hash())
+        return inputs.ChannelRead(channel.channel_id, question.asset, held, *place, ends_at)
 
     def confirmed(self, state: NodeState) -> Iterator[inputs.ChainLog]:
         """What was seen before and is in no confirmed block stays where it is."""

@@ -40,7 +40,7 @@ from protocols.channel import REDEMPTION_TURN, challenge_end, funding_terms
 from protocols.crank import awaits_end_of_batch, crank
 from protocols.crypto import keccak256
 from protocols.draft import Context, CrankResult, Draft
-from protocols.effects import Effect, SendMessage, SubmitTransaction
+from protocols.effects import Effect, ReadHoldings, SendMessage, SubmitTransaction
 from protocols.entities import NodeState
 from protocols.error import ProtocolError
 from protocols.errors import UnknownChannel
@@ -90,6 +90,8 @@ class Simulation:
         """By peer whose session broke: the number of the message that was lost."""
         self._orders: dict[Bytes32, tuple[SubmitTransaction, ChannelId]] = {}
         """What was submitted and is not mined."""
+        self._questions: list[ReadHoldings] = []
+        """What the chain was asked and has not answered."""
         self._sent: dict[Address, list[Sent]] = {}
         """What was sent here and not acknowledged."""
         for channel_id in self._watched:
@@ -162,6 +164,8 @@ class Simulation:
                 yield from self._feed(inputs.CloseChannel(assumption.channel_id))
             case assume.Exit():
                 yield from self._feed(inputs.ExitChannel(assumption.channel_id))
+            case assume.Reorg():
+                yield from self._fork(assumption.block_count)
             case assume.GasPrice():
                 self._gas_price_wei = assumption.price_wei
                 self._again([])
@@ -235,6 +239,18 @@ class Simulation:
             self._chain.next_block(self.state, fact.channel_id)
             yield from self._feed(fact)
         yield from self._feed(self._chain.head(self._now_ms // 1_000))
+
+    def _fork(self, block_count: int) -> Going:
+        """What was seen in these blocks is taken back, and what was mined in them waits again."""
+        self.touched.update(dict.fromkeys(self.state.unconfirmed.channels))
+        # Of what counted the chain is asked: its calls need not be mined anew.
+        mined = set(self.state.unconfirmed.mined)
+        yield from self._feed(self._chain.fork(self.state, block_count))
+        for channel_id in {**self._watched, **self.touched}:
+            if channel_id in self.state.channels:
+                for order in orders_under_way(self.state, channel_id):
+                    if order.intent_id in mined:
+                        self._orders[order.intent_id] = (order, channel_id)
 
     def _expiry(self, channel_id: ChannelId) -> Going:
         """Everybody else is silent until the challenge's time has passed."""
@@ -344,6 +360,8 @@ class Simulation:
             channel_id = self.state.transactions[effect.intent_id].channel_id
             self._orders[effect.intent_id] = (effect, channel_id)
             self._step.submitted.append(self._submitted(effect, channel_id))
+        elif isinstance(effect, ReadHoldings):
+            self._questions.append(effect)
 
     def _submitted(
         self, order: SubmitTransaction, channel_id: ChannelId, *, is_again: bool = False
@@ -443,6 +461,8 @@ class Simulation:
 
     def _chain_answers(self) -> Going:
         now_s = self._now_ms // 1_000
+        while self._questions:
+            yield from self._feed(self._chain.reading(self.state, self._questions.pop()))
         if is_head_due(self.state, now_s):
             self._chain.next_block(self.state, b"")
             yield from self._confirm_all()

@@ -45,6 +45,7 @@ NOWHERE = Path("/nowhere")
         (f"challenged {SOME} 1", {"kind": "challenged", "channel_id": SOME, "turn_num": 1}),
         (f"challenge-expires {SOME}", {"kind": "challenge_expires", "channel_id": SOME}),
         (f"exit {SOME}", {"kind": "exit", "channel_id": SOME}),
+        ("reorg 3", {"kind": "reorg", "number": 3}),
         ("gas-price 50gwei", {"kind": "gas_price", "amount": "50000000000"}),
     ],
 )
@@ -73,6 +74,7 @@ def test_words_become_what_the_node_is_told(text: str, expected: dict[str, Any])
         "close 0x12",
         "restart now",
         "gas-price high",
+        "reorg deep",
     ],
 )
 def test_other_words_are_bad_usage(text: str) -> None:

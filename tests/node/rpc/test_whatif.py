@@ -141,6 +141,7 @@ SAMPLES: tuple[dict[str, Any], ...] = (
     {"kind": "challenge_expires", "channel_id": SOME},
     {"kind": "exit", "channel_id": SOME},
     {"kind": "gas_price", "amount": "5"},
+    {"kind": "reorg", "number": 1},
 )
 
 

@@ -29,6 +29,7 @@ SAMPLES: tuple[assume.Assumption, ...] = (
     assume.ChallengeExpires(CHANNEL),
     assume.Exit(CHANNEL),
     assume.GasPrice(5),
+    assume.Reorg(1),
 )
 REFUSED = {assume.Decide: "UNKNOWN_OBJECTIVE", assume.ChallengeExpires: "CHALLENGE_IMPOSSIBLE"}
 

@@ -193,3 +193,33 @@ def test_an_answer_that_is_held_back_too_long_is_lost() -> None:
     assert "challenge-expired" in names(expired)
     assert "challenge-unanswerable" in names(expired)
     assert worth(simulation).totals[0].after == 0
+
+
+def seen_network() -> Network:
+    """Alice leaves: her challenge is seen, and not confirmed."""
+    network = paid_network()
+    network.alice.feed(inputs.ExitChannel(CHANNEL))
+    until(network, network.alice, lambda: bool(network.alice.channel().observed))
+    return network
+
+
+def test_a_fork_takes_back_what_is_not_confirmed_and_it_is_mined_again() -> None:
+    alice = seen_network().alice
+    alone = simulation_of(alice, others_answer=False)
+    (step,) = run(alone, assume.Reorg(1))
+    assert names(step) == ["chain-reorged"]
+    assert alone.state.channels[CHANNEL].observed == ()
+    assert {found.waiting_for for found in step.awaited} >= {"challenge-registration"}
+    simulation = simulation_of(alice)
+    (again,) = run(simulation, assume.Reorg(1))
+    assert names(again)[0] == "chain-reorged"
+    assert "channel-halted" not in names(again)
+    assert "challenge-registered" in names(again)
+
+
+def test_a_fork_below_what_counted_halts_until_the_chain_has_it_again() -> None:
+    alice = paid_network().alice
+    (halted,) = simulated(alice, assume.Reorg(1_000), others_answer=False)
+    assert names(halted) == ["chain-reorged", "channel-halted"]
+    (lifted,) = simulated(alice, assume.Reorg(1_000))
+    assert names(lifted)[2:] == ["holdings-read", "channel-halt-lifted"]
