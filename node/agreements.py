@@ -16,6 +16,7 @@ from protocols.error import ProtocolError
 from protocols.ledger import MOVE, Ledger, Proposed, parties
 from protocols.ledger_errors import LedgerPaymentNotMade, LedgerUpdateForgotten
 from protocols.ledger_events import (
+    LedgerCountersignatureSeen,
     LedgerPaymentRefusalReceived,
     LedgerRefusalReceived,
     LedgerRestored,
@@ -31,6 +32,7 @@ from protocols.types import ChannelId
 Deciding = (
     LedgerUpdateConfirmed
     | LedgerUpdateSigned
+    | LedgerCountersignatureSeen
     | LedgerUpdateRefused
     | LedgerRefusalReceived
     | LedgerPaymentRefusalReceived
@@ -85,7 +87,7 @@ class Agreements:
         ledger = channel.ledger
         assert ledger is not None, "only a ledger has ledger events"
         match event:
-            case LedgerUpdateConfirmed() | LedgerUpdateSigned():
+            case LedgerUpdateConfirmed() | LedgerUpdateSigned() | LedgerCountersignatureSeen():
                 for proposal in ledger.queue[: event.turn_num - ledger.turn_num]:
                     name = proposal.change.request_id
                     if name in waiting and _is_ours(channel, ledger, proposal):

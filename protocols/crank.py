@@ -16,6 +16,7 @@ from protocols import (
     events,
     handed,
     inputs,
+    ledger_answers,
     ledger_following,
     ledger_payments,
     payments,
@@ -229,6 +230,9 @@ def _end_of_batch(draft: Draft) -> None:
 def _chain(draft: Draft, item: inputs.Input) -> WaitingFor:
     channel_id: ChannelId | None = None
     match item:
+        case inputs.ChainLog(log_name="CheckpointSigned"):
+            for concerned in ledger_answers.see_countersignature(draft, item):
+                crank_channel(draft, concerned)
         case inputs.ChainLog():
             channel_id = chain_facts.receive_log(draft, item)
             if channel_id is not None:

@@ -69,6 +69,22 @@ def sign(digest_hash32: bytes, secret: bytes) -> bytes:
     return _sign(digest_hash32, _secret_buffer(secret))
 
 
+def with_low_s(signature: bytes) -> bytes:
+    """The same signature with the lower of the two s that it exists with, the only one taken here.
+
+    Contracts take both, so what was read from the chain may hold the other. Unchanged if it is no
+    signature at all.
+    """
+    s = signature[32:64]
+    if len(signature) != SIGNATURE_SIZE_BYTES or signature[64] not in _V_VALUES or s <= _S_MAX:
+        return signature
+    lower = SECP256K1_ORDER - int.from_bytes(s, "big")
+    if lower <= 0:
+        return signature
+    v = sum(_V_VALUES) - signature[64]
+    return signature[:32] + lower.to_bytes(32, "big") + bytes((v,))
+
+
 class Signer:
     """A secp256k1 key that signs message hashes. Shows its address, never its secret."""
 

@@ -9,7 +9,7 @@ import msgspec
 from protocols.crypto import keccak256
 from protocols.log_head import LogHead
 from protocols.messages import Body
-from protocols.types import Address, Bytes32, ChannelId, ObjectiveId, PaymentId
+from protocols.types import Address, Bytes32, ChannelId, ObjectiveId, PaymentId, Signature
 
 
 class Input(msgspec.Struct, frozen=True, gc=False):
@@ -279,7 +279,7 @@ class ChainLog(Input, frozen=True, gc=False):
 
     log_name: str
     """Deposited, AllocationUpdated, ChallengeRegistered, ChallengeCleared, Checkpointed, Concluded,
-    Reclaimed, or our contracts' OutcomePaid and OutcomeReclaimed."""
+    Reclaimed, or our contracts' OutcomePaid, OutcomeReclaimed and CheckpointSigned."""
     channel_id: ChannelId
     block_num: int
     block_hash: Bytes32
@@ -300,12 +300,14 @@ class ChainLog(Input, frozen=True, gc=False):
     turn_num: int = 0
     challenger: Address = b"\x00" * 20
     candidate_state_hash: bytes = b""
-    """These of ChallengeRegistered."""
+    """These of ChallengeRegistered; turn and hash of CheckpointSigned too."""
     candidate_is_final: bool = False
     candidate_outcome: bytes = b""
     """Encoded; empty where no state that we could know has this shape."""
     target: bytes = b""
     """OutcomeReclaimed: the channel whose guarantee was given back."""
+    signatures: tuple[Signature, ...] = ()
+    """CheckpointSigned: what the caller gave, in its order, strangers' too."""
 
 
 class ChannelRead(Input, frozen=True, gc=False):

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from protocols import ledger_resuming, messages
 from protocols.channel import Channel, known_signer
+from protocols.crypto import with_low_s
 from protocols.draft import Draft
+from protocols.inputs import ChainLog
 from protocols.ledger import MOVE, inverse
 from protocols.ledger_errors import CountersignatureWrong, ProposalQueueExhausted
-from protocols.ledger_events import LedgerRefusalReceived, LedgerUpdateConfirmed
+from protocols.ledger_events import (
+    LedgerCountersignatureSeen,
+    LedgerRefusalReceived,
+    LedgerUpdateConfirmed,
+)
 from protocols.ledger_payments import propose_asked
 from protocols.ledger_queue import is_own_change, is_settled
 from protocols.ledger_reducers import ledger_of
 from protocols.ledgers import concerned, has_final, require_role, sign_and_send
-from protocols.objectives import guarantees
+from protocols.objectives import guarantees, resuming
 from protocols.types import ChannelId
 
 
@@ -41,6 +47,39 @@ def receive_countersignature(
     propose_asked(draft, channel.channel_id)
     ledger_resuming.advance(draft, channel.channel_id)
     return concerned(channel, ledger, turn_num)
+
+
+def see_countersignature(draft: Draft, log: ChainLog) -> list[ChannelId]:
+    """The chain shows that the follower signed a proposal of ours, which it may have kept from us,
+    or refused: it is agreed (ADR 0068). The channels it concerns, the ledger first.
+
+    A log that shows nothing new leads to nothing: anybody may call the adjudicator, and put any
+    signatures there beside those that count.
+    """
+    channel = draft.state.channels.get(log.channel_id)
+    if channel is None or channel.ledger is None or channel.my_index != 0:
+        return []
+    ledger = channel.ledger
+    index = log.turn_num - ledger.turn_num - 1
+    if not 0 <= index < len(ledger.queue):
+        return []
+    state_hash = ledger.queue[index].state_hash
+    follower = known_signer(channel, 1)
+    if state_hash != log.candidate_state_hash or follower is None:
+        return []
+    given = map(with_low_s, log.signatures)
+    signature = next((one for one in given if follower.verify(state_hash, one)), None)
+    if signature is None:
+        return []
+    where = (log.block_num, log.tx_hash)
+    draft.emit(
+        LedgerCountersignatureSeen(log.channel_id, log.turn_num, state_hash, signature, *where)
+    )
+    if not resuming.is_leaving(draft.state, channel):
+        propose_asked(draft, log.channel_id)
+    ledger_resuming.advance(draft, log.channel_id)
+    others = concerned(channel, ledger, log.turn_num)
+    return [log.channel_id, *(other for other in others if other != log.channel_id)]
 
 
 def receive_refusal(draft: Draft, channel: Channel, body: messages.LedgerRefusal) -> None:

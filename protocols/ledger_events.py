@@ -2,13 +2,13 @@
 
 An update is recorded as its change; the whole state is what the fold makes of it, and `state_hash`
 says which state that must be (ADR 0035). Each of these facts is one message to or from the other
-party. `request_id` is empty unless an owner asked for the update.
+party, but for what the chain shows. `request_id` is empty unless an owner asked for the update.
 """
 
 from __future__ import annotations
 
 from protocols.event import Event
-from protocols.types import Amount32, ChannelId, Destination, Signature, StateHash
+from protocols.types import Amount32, Bytes32, ChannelId, Destination, Signature, StateHash
 
 
 class LedgerUpdateProposed(Event, frozen=True, array_like=True, gc=False):
@@ -70,6 +70,20 @@ class LedgerUpdateConfirmed(Event, frozen=True, array_like=True, gc=False):
     turn_num: int
     state_hash: StateHash
     signature: Signature
+
+
+class LedgerCountersignatureSeen(Event, frozen=True, array_like=True, gc=False):
+    """The chain shows that the follower countersigned a proposal of ours, whatever it told us: that
+    state and all before it are agreed."""
+
+    NAME = "ledger-countersignature-seen"
+    channel_id: ChannelId
+    turn_num: int
+    state_hash: StateHash
+    signature: Signature
+    block_num: int
+    """Of the checkpoint that carried it. The signature counts whatever becomes of the block."""
+    tx_hash: Bytes32
 
 
 class LedgerUpdateRefused(Event, frozen=True, array_like=True, gc=False):

@@ -27,7 +27,7 @@ from protocols.ledger import (
     shifted,
 )
 from protocols.ledger_errors import LedgerUpdateForgotten
-from protocols.ledger_standing import Share
+from protocols.ledger_standing import Share, Standing
 from protocols.state import FixedPart
 from protocols.types import Amount, ChannelId, Signature, TurnNum
 
@@ -39,12 +39,28 @@ def with_proposed(ledger: Ledger, proposal: Proposed, fixed: FixedPart) -> Ledge
     """
     change = proposal.change
     shift = deltas(change, fixed)
-    share = Share(-min(shift[0], 0), -min(shift[1], 0), int(change.kind == ADD))
-    standing = ledger_standing.with_change(
-        ledger.standing, astuple(change), proposal.turn_num, share
-    )
+    standing = _with_change(ledger.standing, proposal, shift)
     proposed = shifted(ledger.proposed, change, shift)
     return replace(ledger, proposed=proposed, queue=(*ledger.queue, proposal), standing=standing)
+
+
+def _with_change(standing: Standing, proposal: Proposed, shift: tuple[int, int]) -> Standing:
+    change = proposal.change
+    share = Share(-min(shift[0], 0), -min(shift[1], 0), int(change.kind == ADD))
+    return ledger_standing.with_change(standing, astuple(change), proposal.turn_num, share)
+
+
+def with_standing_anew(ledger: Ledger, fixed: FixedPart) -> Ledger:
+    """The ledger with what its queue takes found by walking the queue: for one of which a refused
+    change was agreed all the same, so that what was to undo it undoes nothing."""
+    standing = ledger_standing.EMPTY
+    for proposal in ledger.queue:
+        change, turn_num = proposal.change, proposal.turn_num
+        standing = _with_change(standing, proposal, deltas(change, fixed))
+        if proposal.refusal:
+            key, undoing = astuple(change), astuple(inverse(change))
+            standing = ledger_standing.with_refused(standing, key, turn_num, undoing)
+    return replace(ledger, standing=standing)
 
 
 def with_agreed(
@@ -217,12 +233,13 @@ def secured(ledger: Ledger) -> Secured:
     """The agreed balances without what the queue takes, and before what it gives.
 
     Who proposes no more than this can always undo what is refused: an inverse never finds that
-    what it gives back was spent on by a later proposal (M8).
+    what it gives back was spent on by a later proposal (M8). Nothing is left of a side whose later
+    proposals leaned on an undoing, once the follower agreed on chain to what it had refused.
     """
     taken, current = ledger.standing.taken, ledger.current
     return Secured(
-        current.leader - taken.leader,
-        current.follower - taken.follower,
+        max(0, current.leader - taken.leader),
+        max(0, current.follower - taken.follower),
         len(current.guarantees) + taken.room,
     )
 

@@ -14,6 +14,7 @@ from protocols.channel import POSTFUND_TURN, Channel, funding_terms
 from protocols.event import Event
 from protocols.ledger import Change, Ledger, Proposed, Resumption, opened, restored, resumed
 from protocols.ledger_events import (
+    LedgerCountersignatureSeen,
     LedgerPaymentAsked,
     LedgerPaymentRefusalReceived,
     LedgerPaymentRefused,
@@ -32,6 +33,7 @@ from protocols.ledger_queue import (
     with_asked,
     with_proposed,
     with_refused,
+    with_standing_anew,
     with_wish_refused,
     without_waiting,
 )
@@ -83,6 +85,13 @@ def _proposed(channel: Channel, event: LedgerUpdateProposed | LedgerUpdateReceiv
 
 def _agreed(channel: Channel, event: LedgerUpdateSigned | LedgerUpdateConfirmed) -> Channel:
     ledger = with_agreed(ledger_of(channel), event.turn_num, event.signature, channel.fixed)
+    return replace(channel, ledger=ledger, supported_turn=event.turn_num)
+
+
+def _seen(channel: Channel, event: LedgerCountersignatureSeen) -> Channel:
+    ledger = with_agreed(ledger_of(channel), event.turn_num, event.signature, channel.fixed)
+    # What it had refused may be agreed by it: an inverse behind that is a change of its own then.
+    ledger = with_standing_anew(ledger, channel.fixed)
     return replace(channel, ledger=ledger, supported_turn=event.turn_num)
 
 
@@ -160,6 +169,7 @@ LEDGER_REDUCERS: dict[type[Event], Callable[[Channel, Any], Channel]] = {
     LedgerUpdateReceived: _proposed,
     LedgerUpdateSigned: _agreed,
     LedgerUpdateConfirmed: _agreed,
+    LedgerCountersignatureSeen: _seen,
     LedgerUpdateRefused: _refused,
     LedgerRefusalReceived: _refused,
     LedgerPaymentAsked: _asked,

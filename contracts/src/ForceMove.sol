@@ -26,6 +26,15 @@ abstract contract ForceMove is StatusWords, NonReentrant {
     event Checkpointed(bytes32 indexed channelId, uint48 newTurnNumRecord);
     event Concluded(bytes32 indexed channelId, uint48 finalizesAt);
 
+    /// Ours (ADR 0068): what the checkpoint was made with. Who signed that state without an answer
+    /// takes the others' signatures from here, and can challenge with it.
+    event CheckpointSigned(
+        bytes32 indexed channelId,
+        uint48 turnNum,
+        bytes32 stateHash,
+        Signature[] sigs
+    );
+
     /// Asks the channel's app; signatures are recovered here. A dry run of challenge.
     function stateIsSupported(
         FixedPart calldata fixedPart,
@@ -73,7 +82,7 @@ abstract contract ForceMove is StatusWords, NonReentrant {
         (uint48 turnNumRecord, uint48 finalizesAt, ) = _unpack(_word(channelId));
         _requireNotFinalized(finalizesAt);
         require(turnNum > turnNumRecord, 'turnNumRecord not increased.');
-        _requireSupported(channelId, fixedPart, proof, candidate);
+        (bytes32 stateHash, ) = _requireSupported(channelId, fixedPart, proof, candidate);
 
         _setWord(channelId, _pack(turnNum, 0, NO_STATE));
         if (finalizesAt != 0) {
@@ -81,6 +90,7 @@ abstract contract ForceMove is StatusWords, NonReentrant {
         } else {
             emit Checkpointed(channelId, turnNum);
         }
+        emit CheckpointSigned(channelId, turnNum, stateHash, candidate.sigs);
     }
 
     /// Finalises the channel at once with a final state that everybody signed.

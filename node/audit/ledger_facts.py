@@ -24,7 +24,11 @@ GUARANTEE_METADATA_SIZE_BYTES = 64
 """Left's and right's destination."""
 
 ProposalEvent = ledger_events.LedgerUpdateProposed | ledger_events.LedgerUpdateReceived
-AgreementEvent = ledger_events.LedgerUpdateSigned | ledger_events.LedgerUpdateConfirmed
+AgreementEvent = (
+    ledger_events.LedgerUpdateSigned
+    | ledger_events.LedgerUpdateConfirmed
+    | ledger_events.LedgerCountersignatureSeen
+)
 RefusalEvent = ledger_events.LedgerUpdateRefused | ledger_events.LedgerRefusalReceived
 AskedEvent = ledger_events.LedgerPaymentAsked | ledger_events.LedgerPaymentRequested
 WishRefusalEvent = ledger_events.LedgerPaymentRefused | ledger_events.LedgerPaymentRefusalReceived
@@ -223,7 +227,11 @@ class LedgerFacts:
                 self.queue.append(Proposal(event.turn_num, change, event.state_hash))
                 if change.kind == ADD:
                     self.additions[change.target] = change
-            case ledger_events.LedgerUpdateSigned() | ledger_events.LedgerUpdateConfirmed():
+            case (
+                ledger_events.LedgerUpdateSigned()
+                | ledger_events.LedgerUpdateConfirmed()
+                | ledger_events.LedgerCountersignatureSeen()
+            ):
                 self._agree(event.turn_num)
             case ledger_events.LedgerUpdateRefused() | ledger_events.LedgerRefusalReceived():
                 refused = self.proposal(event.turn_num)

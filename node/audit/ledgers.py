@@ -15,6 +15,7 @@ from node.audit.ledger_facts import (
     Book,
     Change,
     LedgerFacts,
+    Proposal,
     ProposalEvent,
     RefusalEvent,
     WishRefusalEvent,
@@ -61,7 +62,11 @@ class LedgerCheck(Check):
         match event:
             case ledger_events.LedgerUpdateProposed() | ledger_events.LedgerUpdateReceived():
                 yield from self._proposed(channel, ledger, event)
-            case ledger_events.LedgerUpdateSigned() | ledger_events.LedgerUpdateConfirmed():
+            case (
+                ledger_events.LedgerUpdateSigned()
+                | ledger_events.LedgerUpdateConfirmed()
+                | ledger_events.LedgerCountersignatureSeen()
+            ):
                 yield from self._agreed(channel, ledger, event)
             case ledger_events.LedgerUpdateRefused() | ledger_events.LedgerRefusalReceived():
                 yield from _refused(channel, ledger, event)
@@ -129,11 +134,9 @@ class LedgerCheck(Check):
             return
         if proposal.state_hash != event.state_hash:
             yield f"the state proposed at that turn is 0x{proposal.state_hash.hex()}"
-        if proposal.is_refused:
-            yield f"turn {event.turn_num} was refused for ever (M8)"
-        for refused in ledger.refused_standing(event.turn_num):
-            if refused is not proposal:
-                yield f"turn {refused.turn_num} was refused and is not undone up to there (M8)"
+        if not isinstance(event, ledger_events.LedgerCountersignatureSeen):
+            # Whoever signs for the chain what it refused breaks its word, not this log.
+            yield from _unsettled(ledger, proposal)
         follower = channel.participants[FOLLOWER]
         what = f"turn {event.turn_num}"
         yield Signed(what, event.state_hash, event.signature, follower)
@@ -221,6 +224,14 @@ class LedgerCheck(Check):
 def has_final(channel: ChannelFacts) -> bool:
     """Whether a final state of the channel is known, signed by whomever."""
     return any(state.is_final for state in channel.states.values())
+
+
+def _unsettled(ledger: LedgerFacts, proposal: Proposal) -> Iterator[str]:
+    if proposal.is_refused:
+        yield f"turn {proposal.turn_num} was refused for ever (M8)"
+    for refused in ledger.refused_standing(proposal.turn_num):
+        if refused is not proposal:
+            yield f"turn {refused.turn_num} was refused and is not undone up to there (M8)"
 
 
 def _takes_from_follower(ledger: LedgerFacts, change: Change) -> bool:

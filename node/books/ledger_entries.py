@@ -33,7 +33,11 @@ if TYPE_CHECKING:
 _amount = int.from_bytes
 
 _Proposal = ledger_events.LedgerUpdateProposed | ledger_events.LedgerUpdateReceived
-_Agreement = ledger_events.LedgerUpdateSigned | ledger_events.LedgerUpdateConfirmed
+_Agreement = (
+    ledger_events.LedgerUpdateSigned
+    | ledger_events.LedgerUpdateConfirmed
+    | ledger_events.LedgerCountersignatureSeen
+)
 _Refusal = ledger_events.LedgerUpdateRefused | ledger_events.LedgerRefusalReceived
 
 
@@ -263,6 +267,7 @@ POSTS: dict[type[events.Event], Callable[[Books, ChannelBook, Any], Iterable[Ent
     ledger_events.LedgerUpdateReceived: _proposed,
     ledger_events.LedgerUpdateSigned: _agreed,
     ledger_events.LedgerUpdateConfirmed: _agreed,
+    ledger_events.LedgerCountersignatureSeen: _agreed,
     ledger_events.LedgerUpdateRefused: _refused,
     ledger_events.LedgerRefusalReceived: _refused,
     ledger_events.LedgerRestored: _restored,

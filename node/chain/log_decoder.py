@@ -74,6 +74,16 @@ def _outcome_paid(arguments: Arguments, _: ChannelId) -> Fields:
     return {"asset_index": arguments["assetIndex"], "indices": indices, "amounts": amounts}
 
 
+def _checkpoint_signed(arguments: Arguments, _: ChannelId) -> Fields:
+    return {
+        "turn_num": arguments["turnNum"],
+        "candidate_state_hash": bytes(arguments["stateHash"]),
+        "signatures": tuple(
+            bytes(each["r"]) + bytes(each["s"]) + bytes([each["v"]]) for each in arguments["sigs"]
+        ),
+    }
+
+
 def _outcome_reclaimed(arguments: Arguments, _: ChannelId) -> Fields:
     asset_index, target = arguments["assetIndex"], bytes(arguments["target"])
     return {"asset_index": asset_index, "amount": arguments["rightShare"], "target": target}
@@ -89,6 +99,7 @@ _READERS: dict[str, Callable[[Arguments, ChannelId], Fields]] = {
     "Reclaimed": _reclaimed,
     "OutcomePaid": _outcome_paid,
     "OutcomeReclaimed": _outcome_reclaimed,
+    "CheckpointSigned": _checkpoint_signed,
 }
 
 

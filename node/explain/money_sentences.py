@@ -255,6 +255,17 @@ def _update_confirmed(event: ledger_events.LedgerUpdateConfirmed, cast: Cast) ->
     )
 
 
+def _countersignature_seen(event: ledger_events.LedgerCountersignatureSeen, cast: Cast) -> Telling:
+    return Telling(
+        f"The chain shows that {_name(cast)} countersigned turn {event.turn_num}: it and all "
+        "before it are agreed.",
+        "chain",
+        "us",
+        _other(cast),
+        f"shows turn {event.turn_num} countersigned",
+    )
+
+
 def _update_refused(event: ledger_events.LedgerUpdateRefused, cast: Cast) -> Telling:
     why = f"{harmless(event.error_code)}: {harmless(event.reason)}"
     return Telling(
@@ -362,6 +373,7 @@ MONEY_SENTENCES: dict[type[Event], Sentence] = {
     ledger_events.LedgerUpdateReceived: _update_received,
     ledger_events.LedgerUpdateSigned: _update_signed,
     ledger_events.LedgerUpdateConfirmed: _update_confirmed,
+    ledger_events.LedgerCountersignatureSeen: _countersignature_seen,
     ledger_events.LedgerUpdateRefused: _update_refused,
     ledger_events.LedgerRefusalReceived: _refusal_received,
     ledger_events.LedgerUpdateResent: _update_resent,

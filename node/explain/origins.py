@@ -40,6 +40,7 @@ _CONFIRMED = (
 )
 _FROM_CHAIN = (
     *_CONFIRMED,
+    ledger_events.LedgerCountersignatureSeen,
     events.ChainLogObserved,
     events.ChainLogRefuted,
     events.HoldingsRead,
@@ -147,7 +148,12 @@ def _follows(event: Event) -> tuple[object, ...]:
         return (("refused", event.channel_id),)
     if isinstance(event, ledger_events.LedgerUpdateSigned | ledger_events.LedgerUpdateRefused):
         return (("received", event.channel_id, event.turn_num),)
-    if isinstance(event, ledger_events.LedgerUpdateConfirmed | ledger_events.LedgerRefusalReceived):
+    if isinstance(
+        event,
+        ledger_events.LedgerUpdateConfirmed
+        | ledger_events.LedgerCountersignatureSeen
+        | ledger_events.LedgerRefusalReceived,
+    ):
         return (("proposed", event.channel_id, event.turn_num),)
     if isinstance(event, ledger_events.LedgerPaymentRefusalReceived):
         return (("asked", event.channel_id, event.request_id),)

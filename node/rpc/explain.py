@@ -53,6 +53,7 @@ _Update = ledger_events.LedgerUpdateProposed | ledger_events.LedgerUpdateReceive
 _Judged = (
     ledger_events.LedgerUpdateSigned
     | ledger_events.LedgerUpdateConfirmed
+    | ledger_events.LedgerCountersignatureSeen
     | ledger_events.LedgerUpdateRefused
     | ledger_events.LedgerRefusalReceived
 )

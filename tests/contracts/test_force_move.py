@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.contract_calls import RevertedError
+from tests.support.contract_tables import frozen
 from tests.support.nitro_chain import ALICE, BOB, DURATION_S, HUB, MALLORY, Nitro
 from tests.support.nitro_signing import (
     Actor,
@@ -202,6 +203,24 @@ def test_a_checkpoint_clears_a_challenge(nitro: Nitro, ledger: Channel) -> None:
     assert receipt.named("ChallengeCleared") == [cleared]
     assert receipt.named("Checkpointed") == []
     assert nitro.status(ledger) == (6, 0, NO_STATE)
+
+
+def test_a_checkpoint_tells_the_signatures_it_was_made_with(nitro: Nitro, ledger: Channel) -> None:
+    signed = ledger.signed(turn(6), [BOB, MALLORY, ALICE])
+    receipt = nitro.adjudicator.send("checkpoint", ledger.fixed_part, [], signed)
+    told = {
+        "channelId": ledger.channel_id,
+        "turnNum": 6,
+        "stateHash": state_hash(ledger.channel_id, turn(6)),
+        "sigs": frozen(signed[1]),
+    }
+    assert [frozen(event["sigs"]) for event in receipt.named("CheckpointSigned")] == [told["sigs"]]
+    assert [{**event, "sigs": told["sigs"]} for event in receipt.named("CheckpointSigned")] == [
+        told
+    ]
+    names = [event.name for event in receipt.events]
+    # Behind Nitro's: whoever reads in order knows the record when it learns who signed.
+    assert names == ["Checkpointed", "CheckpointSigned"]
 
 
 def test_a_checkpoint_without_a_challenge_raises_the_record(nitro: Nitro, ledger: Channel) -> None:

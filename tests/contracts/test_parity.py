@@ -60,6 +60,7 @@ OUR_FUNCTIONS = {"firstFingerprintOf"}
 OUR_EVENTS = {
     "OutcomePaid": "OutcomePaid(bytes32,uint256,uint256[],uint256[])",
     "OutcomeReclaimed": "OutcomeReclaimed(bytes32,uint256,bytes32,uint256)",
+    "CheckpointSigned": "CheckpointSigned(bytes32,uint48,bytes32,(uint8,bytes32,bytes32)[])",
 }
 INDEXED = {
     "Deposited": ["destination"],
@@ -74,7 +75,7 @@ def test_the_adjudicators_functions_are_nitros_and_one_of_ours() -> None:
     assert found.keys() - SELECTORS.keys() == OUR_FUNCTIONS
 
 
-def test_the_adjudicators_events_are_nitros_and_two_of_ours() -> None:
+def test_the_adjudicators_events_are_nitros_and_three_of_ours() -> None:
     found = topics(load_artifact("NitroAdjudicator").abi)
     assert {name: found[name] for name in TOPICS} == TOPICS
     ours = {name: keccak(signature.encode()).hex() for name, signature in OUR_EVENTS.items()}

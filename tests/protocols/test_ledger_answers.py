@@ -5,14 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from protocols import messages
+from protocols.crypto import SECP256K1_ORDER
 from protocols.events import MessageDropped
-from protocols.ledger import inverse
+from protocols.inputs import ChainLog, ExitChannel
+from protocols.ledger import LedgerVars, inverse, ledger_state
+from protocols.ledger_errors import LedgerFundsInsufficient
+from protocols.ledger_queue import is_own_change, secured
+from protocols.ledgers import free_balance
+from protocols.types import ZERO_ADDRESS
 from protocols.virtual_errors import FeeTooLow
 from tests.support.actors import ALICE, BOB
+from tests.support.builders import chain_log
 from tests.support.ledger_rig import (
     LEDGER,
+    LEDGER_FIXED,
     START,
     Verdicts,
     add,
@@ -227,3 +236,123 @@ def test_a_countersignature_lets_a_wish_of_the_follower_go_ahead(leader: CoreNod
         << "ledger-update-confirmed, ledger-update-proposed, send LedgerProposal"
     )
     assert ledger_at(leader).queue[0].change == move_back(40, "rent")
+
+
+# --- what the chain shows ---
+
+
+def checkpoint_signed(*signatures: bytes, turn_num: int = 2, result: LedgerVars) -> ChainLog:
+    """A checkpoint of the ledger with the state that leads to `result`."""
+    state_hash = ledger_state(LEDGER_FIXED, ZERO_ADDRESS, result, turn_num).state_hash()
+    return chain_log(
+        "CheckpointSigned",
+        50,
+        confirmed=False,
+        channel_id=LEDGER,
+        turn_num=turn_num,
+        candidate_state_hash=state_hash,
+        signatures=signatures,
+    )
+
+
+def bobs(turn_num: int, result: LedgerVars) -> bytes:
+    return countersignature(turn_num, result).signature
+
+
+def test_a_countersignature_on_chain_agrees_as_a_message_would(leader: CoreNode) -> None:
+    propose_all(leader, move(5), move(6), move(7))
+    agreed = result_of(move(5), move(6))
+    junk, stranger = bytes(65), countersignature(3, agreed, by=ALICE).signature
+    log = checkpoint_signed(junk, stranger, bobs(3, agreed), turn_num=3, result=agreed)
+    assert names(leader.feed(log)) == ["ledger-countersignature-seen"]
+    ledger = ledger_at(leader)
+    assert (ledger.turn_num, ledger.current, ledger.signatures[1]) == (3, agreed, bobs(3, agreed))
+    assert [waiting.turn_num for waiting in ledger.queue] == [4]
+    # Seen again at depth, and told by the follower at last: nothing new.
+    assert names(leader.feed(replace(log, confirmed=True))) == []
+    said = Said(BOB, countersignature(3, agreed))
+    assert names(leader.feed(said)) == ["message-received", "message-repeated"]
+    assert ledger_at(leader) == ledger
+    assert ledger_at(leader) == leader.fold().channels[LEDGER].ledger
+
+
+def test_the_higher_s_of_the_same_signature_counts_too(leader: CoreNode) -> None:
+    # ecrecover takes both, so a follower could hide behind the one that nobody signs with.
+    propose(leader, move(5))
+    given = bobs(2, result_of(move(5)))
+    s = SECP256K1_ORDER - int.from_bytes(given[32:64], "big")
+    other = given[:32] + s.to_bytes(32, "big") + bytes((55 - given[64],))
+    leader.feed(checkpoint_signed(other, result=result_of(move(5))))
+    assert ledger_at(leader).signatures[1] == given
+
+
+@pytest.mark.parametrize(
+    ("signatures", "turn_num", "result"),
+    [
+        ((), 2, result_of(move(5))),
+        ((bytes(65), b"", bytes(64)), 2, result_of(move(5))),
+        ((countersignature(2, result_of(move(5)), by=ALICE).signature,), 2, result_of(move(5))),
+        ((bobs(2, result_of(move(6))),), 2, result_of(move(6))),
+        ((bobs(3, result_of(move(5))),), 3, result_of(move(5))),
+        ((bobs(1, START),), 1, START),
+        ((bobs(2**48 - 1, START),), 2**48 - 1, START),
+    ],
+)
+def test_a_checkpoint_that_shows_nothing_new_leads_to_nothing(
+    signatures: tuple[bytes, ...], turn_num: int, result: LedgerVars, leader: CoreNode
+) -> None:
+    propose(leader, move(5))
+    before = ledger_at(leader)
+    log = checkpoint_signed(*signatures, turn_num=turn_num, result=result)
+    assert names(leader.feed(log)) == []
+    assert ledger_at(leader) == before
+    assert names(leader.feed(replace(log, channel_id=bytes(32)))) == []
+
+
+def test_a_follower_learns_nothing_from_a_checkpoint(network: Network) -> None:
+    propose(network.alice, move(5))
+    log = checkpoint_signed(bobs(2, result_of(move(5))), result=result_of(move(5)))
+    assert names(network.bob.feed(log)) == []
+
+
+def test_what_was_refused_and_is_signed_on_chain_is_agreed_and_its_inverse_a_change_of_its_own(
+    leader: CoreNode,
+) -> None:
+    propose(leader, move(5))
+    leader.feed(Said(BOB, refusal(2)))
+    assert [waiting.change for waiting in ledger_at(leader).queue] == [move(5), inverse(move(5))]
+    leader.feed(checkpoint_signed(bobs(2, result_of(move(5))), result=result_of(move(5))))
+    ledger = ledger_at(leader)
+    assert (ledger.turn_num, ledger.current) == (2, result_of(move(5)))
+    (undoing,) = ledger.queue
+    assert is_own_change(ledger, undoing)
+    assert secured(ledger).follower == result_of(move(5)).follower - 5
+    leader.feed(Said(BOB, countersignature(3, START)))
+    assert (ledger_at(leader).turn_num, ledger_at(leader).current) == (3, START)
+    assert ledger_at(leader) == leader.fold().channels[LEDGER].ledger
+
+
+def test_nothing_is_free_where_later_proposals_leaned_on_what_undid_a_refused_one(
+    leader: CoreNode,
+) -> None:
+    propose(leader, move(START.leader))
+    leader.feed(Said(BOB, refusal(2)))
+    propose(leader, move(START.leader))
+    taken = result_of(move(START.leader))
+    leader.feed(checkpoint_signed(bobs(2, taken), result=taken))
+    assert secured(ledger_at(leader)).leader == 0
+    assert free_balance(leader.state.channels[LEDGER]) == 0
+    with pytest.raises(LedgerFundsInsufficient):
+        propose(leader, move(1))
+
+
+def test_a_wish_is_met_once_the_chain_shows_an_agreement_but_not_by_who_leaves(
+    leader: CoreNode,
+) -> None:
+    propose_all(leader, move(5))
+    log = checkpoint_signed(bobs(2, result_of(move(5))), result=result_of(move(5)))
+    leader.feed(ExitChannel(LEDGER))
+    assert "ledger-countersignature-seen" in names(leader.feed(log))
+    # The exit goes on with what both signed now.
+    assert leader.state.channels[LEDGER].supported_turn == 2
+    assert leader.submissions[-1].kind == "challenge"

@@ -26,7 +26,11 @@ SIGNED = (
 )
 PROPOSED = (ledger_events.LedgerUpdateProposed, ledger_events.LedgerUpdateReceived)
 Proposed = ledger_events.LedgerUpdateProposed | ledger_events.LedgerUpdateReceived
-AGREED = (ledger_events.LedgerUpdateSigned, ledger_events.LedgerUpdateConfirmed)
+AGREED = (
+    ledger_events.LedgerUpdateSigned,
+    ledger_events.LedgerUpdateConfirmed,
+    ledger_events.LedgerCountersignatureSeen,
+)
 ISSUED = (events.VoucherIssued, payment_events.VoucherCreated)
 OVER = (ObjectiveStatus.COMPLETED, ObjectiveStatus.REJECTED)
 

@@ -122,7 +122,15 @@ class ModelAdjudicator:
             return None
         self.kept[channel_id] = Kept(state.turn_num)
         name = "ChallengeCleared" if known.finalizes_at else "Checkpointed"
-        return [chain_log(name, 0, channel_id=channel_id, number=state.turn_num)]
+        signed = chain_log(
+            "CheckpointSigned",
+            0,
+            channel_id=channel_id,
+            turn_num=state.turn_num,
+            candidate_state_hash=state.state_hash(),
+            signatures=tuple(map(_raw, candidate[1])),
+        )
+        return [chain_log(name, 0, channel_id=channel_id, number=state.turn_num), signed]
 
     def _conclude(self, data: bytes, now_s: int) -> Logs:
         fixed_values, candidate = decode([FIXED, SIGNED], data)

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tests.support.contract_tables import Case, Row, Rows, frozen, next_time, status_of
+from tests.support.contract_tables import (
+    Case,
+    Change,
+    Key,
+    Row,
+    Rows,
+    frozen,
+    next_time,
+    status_of,
+)
 from tests.support.nitro_chain import ALICE, BOB, HUB, MALLORY, Nitro
 from tests.support.nitro_signing import (
     Actor,
@@ -192,6 +201,19 @@ CHALLENGES: Rows = {
 }
 
 
+def checkpoint_signed(
+    channel: Channel, turn_num: int, signers: Sequence[Actor] = PEOPLE
+) -> dict[str, Any]:
+    """What our adjudicator tells of a checkpoint with a turn (ADR 0068)."""
+    _, signatures = channel.signed(turn(turn_num), signers)
+    return {
+        "channelId": channel.channel_id,
+        "turnNum": turn_num,
+        "stateHash": state_hash(channel.channel_id, turn(turn_num)),
+        "sigs": frozen(signatures),
+    }
+
+
 def checkpoint(
     situation: Situation,
     turn_num: int,
@@ -206,7 +228,9 @@ def checkpoint(
             return Case(call, reason=reason, channels=(channel.channel_id,))
         name = "ChallengeCleared" if situation[0] == "challenged" else "Checkpointed"
         told = {"channelId": channel.channel_id, "newTurnNumRecord": turn_num}
-        return Case(call, 0, None, [(name, told)], {status_of(channel): (turn_num, 0, NO_STATE)})
+        signed = checkpoint_signed(channel, turn_num, signers)
+        changes: dict[Key, Change] = {status_of(channel): (turn_num, 0, NO_STATE)}
+        return Case(call, 0, None, [(name, told), ("CheckpointSigned", signed)], changes)
 
     return build
 
@@ -224,6 +248,8 @@ CHECKPOINTS: Rows = {
     "finalised": checkpoint(("finalised", 5), 6, FINALIZED),
     "concluded": checkpoint(("concluded", 5), 6, FINALIZED),
     "with a state that not all signed": checkpoint(UNSEEN, 5, UNSUPPORTED, [BOB]),
+    "with a stranger's signature first": checkpoint(UNSEEN, 5, None, [MALLORY, BOB, ALICE]),
+    "with one signature twice": checkpoint(UNSEEN, 5, None, [BOB, ALICE, BOB]),
 }
 
 

@@ -147,6 +147,32 @@ def takes_the_proposal_alone(world: StoryWorld, me: WebNode) -> None:
     world.steps(4)
 
 
+def checkpoints_the_proposal_alone(world: StoryWorld, me: WebNode) -> None:
+    """We lead and propose; the follower signs for a checkpoint and tells us nothing."""
+    ledger_id, cheat = _led_by(world, me)
+    proposed = _propose(world, me, ledger_id, cheat)
+    world.weigh_again()
+    world.checkpoint(proposed)
+    world.steps(4)
+
+
+def clears_by_the_proposal_alone(world: StoryWorld, me: WebNode) -> None:
+    """We lead, propose and leave; the follower clears our challenge by what it signed secretly, and
+    a fork drops that once."""
+    ledger_id, cheat = _led_by(world, me)
+    proposed = _propose(world, me, ledger_id, cheat)
+    world.weigh_again()
+    me.feed(inputs.ExitChannel(ledger_id))
+    world.steps(2)
+    assert world.kept(ledger_id).finalizes_at, "our challenge stands"
+    world.checkpoint(proposed)
+    world.step()
+    world.chain.reorg(1, keeps=False)
+    world.steps(2)
+    world.checkpoint(proposed)
+    world.steps(4)
+
+
 def takes_no_proposal(world: StoryWorld, me: WebNode) -> None:
     """We lead and propose; the follower registers what was agreed before."""
     ledger_id, cheat = _led_by(world, me)

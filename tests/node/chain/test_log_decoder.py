@@ -112,6 +112,28 @@ def test_outcome_reclaimed_carries_the_right_partys_share() -> None:
     assert (log.asset_index, log.amount) == (1, 250)
 
 
+def test_a_checkpoint_carries_the_signatures_it_was_made_with() -> None:
+    r, s, t = b"\x01" * 32, b"\x02" * 32, b"\x03" * 32
+    log = decoded(
+        "CheckpointSigned(bytes32,uint48,bytes32,(uint8,bytes32,bytes32)[])",
+        ["uint48", "bytes32", "(uint8,bytes32,bytes32)[]"],
+        [7, b"\x77" * 32, [(27, r, s), (28, t, r)]],
+    )
+    assert (log.turn_num, log.candidate_state_hash) == (7, b"\x77" * 32)
+    assert log.signatures == (r + s + b"\x1b", t + r + b"\x1c")
+    assert log.number == 0
+
+
+def test_a_checkpoints_signature_with_a_v_wider_than_its_type_is_malformed() -> None:
+    log = raw_log(
+        "CheckpointSigned(bytes32,uint48,bytes32,(uint8,bytes32,bytes32)[])",
+        ["uint48", "bytes32", "(uint256,bytes32,bytes32)[]"],
+        [7, b"\x77" * 32, [(256, bytes(32), bytes(32))]],
+    )
+    with pytest.raises(MalformedAnswer, match="CheckpointSigned"):
+        DECODER.decode(log)
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_a_challenge_carries_the_hash_of_the_state_it_was_made_with(seed: int) -> None:
     state = random_state(Random(seed))
