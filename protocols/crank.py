@@ -13,10 +13,10 @@ from protocols import (
     approvals,
     batches,
     chain_facts,
+    checkpoints,
     events,
     handed,
     inputs,
-    ledger_answers,
     ledger_following,
     ledger_payments,
     payments,
@@ -231,7 +231,7 @@ def _chain(draft: Draft, item: inputs.Input) -> WaitingFor:
     channel_id: ChannelId | None = None
     match item:
         case inputs.ChainLog(log_name="CheckpointSigned"):
-            for concerned in ledger_answers.see_countersignature(draft, item):
+            for concerned in checkpoints.receive(draft, item):
                 crank_channel(draft, concerned)
         case inputs.ChainLog():
             channel_id = chain_facts.receive_log(draft, item)

@@ -49,15 +49,10 @@ def receive_countersignature(
     return concerned(channel, ledger, turn_num)
 
 
-def see_countersignature(draft: Draft, log: ChainLog) -> list[ChannelId]:
+def see_countersignature(draft: Draft, channel: Channel, log: ChainLog) -> list[ChannelId]:
     """The chain shows that the follower signed a proposal of ours, which it may have kept from us,
-    or refused: it is agreed (ADR 0068). The channels it concerns, the ledger first.
-
-    A log that shows nothing new leads to nothing: anybody may call the adjudicator, and put any
-    signatures there beside those that count.
-    """
-    channel = draft.state.channels.get(log.channel_id)
-    if channel is None or channel.ledger is None or channel.my_index != 0:
+    or refused: it is agreed. The channels it concerns; none if nothing new is shown."""
+    if channel.ledger is None or channel.my_index != 0:
         return []
     ledger = channel.ledger
     index = log.turn_num - ledger.turn_num - 1

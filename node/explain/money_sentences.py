@@ -261,7 +261,7 @@ def _countersignature_seen(event: ledger_events.LedgerCountersignatureSeen, cast
         "before it are agreed.",
         "chain",
         "us",
-        _other(cast),
+        None,
         f"shows turn {event.turn_num} countersigned",
     )
 
