@@ -31,7 +31,7 @@ GAS = {
     "conclude": 110_000,
     "challenge": 105_000,
     "redemption": 165_000,
-    "checkpoint": 68_000,
+    "checkpoint": 72_000,
     "reclaim": 62_000,
     "transfer": 72_000,
 }

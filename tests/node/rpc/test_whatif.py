@@ -94,7 +94,7 @@ async def test_leaving_shows_calls_with_their_gas_and_their_deadline() -> None:
     paid = {"kind": "payment", "channel_id": channel_id, "amount": "5"}
     (_, answered) = (await asked(node, paid, challenged)).steps
     (order,) = answered.transactions
-    assert (order.function, order.gas) == ("checkpoint", 68_000)
+    assert (order.function, order.gas) == ("checkpoint", 72_000)
     assert order.deadline is not None
     assert order.deadline.endswith(" UTC")
 
