@@ -4,8 +4,8 @@
 
 Who signs such a state in secret could checkpoint it, and leave us with nothing to challenge with:
 what we hold is below the record, and of what the record stands for we lack a signature (ADR 0068).
-Only ledgers, whose states are known by their hash before anybody answers. A signature counts whatever becomes of
-the block that showed it, so the log is taken in as soon as it is observed.
+Only ledgers, whose states are known by their hash before anybody answers. A signature counts
+whatever becomes of the block that showed it, so the log is taken in as soon as it is observed.
 """
 
 from __future__ import annotations
