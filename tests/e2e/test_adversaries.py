@@ -23,6 +23,7 @@ from node.keys import unlock
 from node.store.log import EventLog
 from protocols.channel import Channel
 from protocols.crypto import Signer
+from protocols.events import ChallengeCleared
 from protocols.exit_calls import challenge_call, redemption
 from protocols.exit_value import exit_value, material_of
 from protocols.ledger import ledger_state
@@ -127,6 +128,12 @@ def signer_of(cheat: LocalNode) -> Signer:
     """The cheat's key."""
     password = (cheat.directory.parent / "password").read_text().strip()
     return Signer(unlock(cheat.directory / "keystore.json", password))
+
+
+def saw_cleared(node: LocalNode, channel_id: str) -> bool:
+    """Whether the node knows of the answer too: before that it refuses to be paid (M11)."""
+    cleared = [event for event in events_of(node) if isinstance(event, ChallengeCleared)]
+    return any(event.channel_id == from_hex(channel_id) for event in cleared)
 
 
 def register(chain: Devnet, cheat: LocalNode, state: SignedState, *proof: SignedState) -> None:
@@ -327,6 +334,7 @@ def test_a_ledger_is_challenged_under_a_live_virtual_channel(path: Path3) -> Non
     for ledger_id, cheat, early in zip(path.ledgers, (alice, bob), path.early, strict=True):
         register(path.chain, cheat, early)
         until("the hub answers", partial(is_answered, hub, ledger_id))
+        until("the cheat saw it", partial(saw_cleared, cheat, ledger_id))
     pay(alice, path.channel_id, 1)
     assert channel_is(hub, path.channel_id, "open")
     for cheat in (alice, bob):
