@@ -21,6 +21,7 @@ from node.rpc import (
     explain,
     follow,
     params,
+    payment_stories,
     payments,
     proofs,
     queries,
@@ -422,11 +423,11 @@ QUERIES = (
     Query(
         "payment_explain",
         "A payment's story: made, listed, refused or receipted, and by which voucher it is proved.",
-        explain.PaymentExplainParams,
-        explain.PaymentStory,
+        payment_stories.PaymentExplainParams,
+        payment_stories.PaymentStory,
         {"payment_id": "0x" + "0a" * 32},
         (errors.UnknownPayment,),
-        explain.payment_explain,
+        payment_stories.payment_explain,
     ),
     Query(
         "node_recovery",
