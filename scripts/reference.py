@@ -23,6 +23,7 @@ if __name__ == "__main__":
 
 from node.explain import standing, story  # noqa: E402
 from node.rpc import (  # noqa: E402
+    assumptions,
     backups,
     diff,
     disputes,
@@ -62,6 +63,7 @@ ROOMS = (
     exits,
     disputes,
     dispute_kit,
+    assumptions,
     whatif,
     proofs,
 )
