@@ -40,7 +40,8 @@ from node.rpc import (  # noqa: E402
     whatif,
 )
 from node.rpc.errors import all_faults  # noqa: E402
-from node.rpc.methods import DOCUMENT, METHODS, Command, Query  # noqa: E402
+from node.rpc.method import Command, Query  # noqa: E402
+from node.rpc.methods import DOCUMENT, METHODS  # noqa: E402
 from protocols import dispute_kit  # noqa: E402
 from protocols.errors import all_errors  # noqa: E402
 
