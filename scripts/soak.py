@@ -145,7 +145,7 @@ RUNS = (
     ),
     pytest_run(
         "kills",
-        "SIGKILL at every write, sync and send of opening, paying and closing, each node and kind",
+        "SIGKILL at every write, sync and send of opening, paying, closing, answering and leaving",
         2,
         "-n",
         "2",

@@ -33,18 +33,17 @@ from protocols.state import challenge_message
 from protocols.types import from_hex, to_hex
 from tests.e2e.test_exits import (
     DURATION_S,
-    challenge_with_old_state,
     go_on,
     is_answered,
     leave,
     paid_ledger,
-    pass_time,
     pay,
     wealth,
 )
 from tests.support.daemons import LocalNode, Network, open_channel, running_network
 from tests.support.e2e_rig import audit_notes, channel_is, until
 from tests.support.lying_endpoints import endpoints
+from tests.support.old_states import challenge_with_old_state, pass_time
 from tests.support.warm_python import WarmPython, begun_by
 
 pytestmark = pytest.mark.e2e

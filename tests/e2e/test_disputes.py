@@ -20,7 +20,6 @@ from tests.e2e.test_exits import (
     AMOUNT,
     DURATION_S,
     FEE,
-    challenge_with_old_state,
     free_in_ledgers,
     paid_ledger,
     pay,
@@ -29,6 +28,7 @@ from tests.e2e.test_exits import (
 from tests.support.daemons import Network, open_channel, running_network, wait_until
 from tests.support.e2e_rig import until
 from tests.support.laptop import Laptop, ended, export, lose, received, wealth
+from tests.support.old_states import challenge_with_old_state
 from tests.support.warm_python import WarmPython, begun_by
 
 pytestmark = pytest.mark.e2e

@@ -18,16 +18,9 @@ from node.cli.demo_virtual import open_ledgers
 from node.cli.options import NATIVE
 from node.deployment import balance_wei
 from node.devnet import Devnet
-from node.keys import unlock
-from node.store.log import EventLog
-from protocols.crypto import Signer
-from protocols.exit_calls import challenge_call
-from protocols.node_state import NodeState, apply_all
-from protocols.signed_state import SignedState
-from protocols.state import challenge_message
-from protocols.types import from_hex, to_hex
 from tests.support.daemons import LocalNode, Network, open_channel, running_network
 from tests.support.e2e_rig import Purse, amount_of, audit_notes, channel_is, until
+from tests.support.old_states import challenge_with_old_state, pass_time
 from tests.support.warm_python import WarmPython, begun_by
 
 pytestmark = pytest.mark.e2e
@@ -49,12 +42,6 @@ def pay(node: LocalNode, channel_id: str, count: int) -> int:
             "payment_send", channel_id=channel_id, amount=str(amount_of(number)), until="receipt"
         )
     return sum(map(amount_of, range(count)))
-
-
-def pass_time(chain: Devnet, seconds: int) -> None:
-    """The chain's clock moves on, and a block is mined there."""
-    chain.call("evm_increaseTime", seconds)
-    chain.call("evm_mine")
 
 
 def kinds(node: LocalNode, channel_id: str) -> dict[str, str]:
@@ -215,30 +202,6 @@ def go_on(chain: Devnet, node: LocalNode, channel_id: str) -> None:
 
 
 # --- stale challenges ---
-
-
-def challenge_with_old_state(network: Network, cheat: LocalNode, ledger_id: str) -> None:
-    """The peer registers the ledger's postfund, of before any payment, by a transaction alone."""
-    state = NodeState()
-    log = EventLog.open(cheat.log_path, read_only=True)
-    try:
-        apply_all(state, ((event, record.time_ms) for record, event in log.read_events()))
-    finally:
-        log.close()
-    channel = state.channels[from_hex(ledger_id)]
-    postfund = channel.turn(1)
-    assert postfund is not None
-    password = (cheat.directory.parent / "password").read_text().strip()
-    secret = unlock(cheat.directory / "keystore.json", password)
-    wish = Signer(secret)(challenge_message(postfund.state_hash))
-    signed = SignedState(channel.state(postfund), postfund.signatures)
-    order = {
-        "from": network.chain.call("eth_accounts")[0],
-        "to": network.chain.deployment.addresses["adjudicator"],
-        "data": to_hex(challenge_call(signed, (), wish)),
-        "gas": hex(1_000_000),
-    }
-    network.chain.call("eth_sendTransaction", order)
 
 
 def is_answered(node: LocalNode, channel_id: str) -> bool:

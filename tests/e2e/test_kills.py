@@ -1,22 +1,23 @@
 """Daemons killed at any write, sync and send of a channel's life: right balances, nothing twice.
 
-A seeded forty in the suite. With `TALLY_SOAK` above 1 every boundary: for each part of each kind of
-life, each node and each point, the first time it is passed, the second, and so on until the part
-ends before the node dies.
+A seeded forty in the suite, in lives of every kind, one in each part of a life. With `TALLY_SOAK`
+above 1 every boundary: for each part of each kind of life, each node and each point, the first time
+it is passed, the second, and so on until the part ends before the node dies.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import count, product
+from itertools import count, cycle, islice
 from pathlib import Path
 from random import Random
 
 import pytest
 
 from node.faults import FAULT_POINTS
-from tests.support.kill_rig import KINDS, PHASES, Kill, Mortals, mortals
+from tests.support.kill_lives import LIVES, OWN_PARTS, Kill, live, names_in
+from tests.support.kill_rig import Mortals, mortals
 from tests.support.soak import times
 
 pytestmark = pytest.mark.e2e
@@ -31,43 +32,55 @@ PASSED_COUNT_MAX = 200
 IS_SOAK = times(1) > 1
 
 
-def places() -> list[tuple[str, str, str, str]]:
-    """Kind of life, part of it, node, point: all there are."""
-    return [
-        (kind, phase, who, point)
-        for kind, phase, point in product(KINDS, PHASES, FAULT_POINTS)
-        for who in (("alice", "hub", "bob") if kind == "virtual" else ("alice", "bob"))
-        # Payments pass between the ends alone.
-        if (who, phase) != ("hub", "paying")
-    ]
-
-
-def drawn(part: int) -> Iterator[Kill]:
-    """Kills by chance, for ever."""
-    chance, found = Random(f"20241121 {part}"), places()
-    while True:
-        yield Kill(*chance.choice(found), chance.choice(EARLY))
+def drawn(part: int) -> Iterator[tuple[str, list[Kill]]]:
+    """Lives, of each kind in turn, with a kill by chance in every part of them; for ever."""
+    chance = Random(f"20241121 {part}")
+    for kind in islice(cycle(LIVES), part, None, PART_COUNT):
+        yield (
+            kind,
+            [
+                Kill(
+                    life_part,
+                    chance.choice(names_in(kind, life_part)),
+                    chance.choice(FAULT_POINTS),
+                    chance.choice(EARLY),
+                )
+                for life_part in LIVES[kind]
+            ],
+        )
 
 
 def a_seeded_share(part: int, world: Mortals) -> None:
     """Its part of the forty."""
-    for kill in drawn(part):
+    for kind, kills in drawn(part):
         if world.kill_count >= KILL_COUNT // PART_COUNT:
             break
-        world.live(kill)
+        live(world, kind, kills)
+
+
+def places() -> list[tuple[str, str, str, str]]:
+    """Kind of life, part of it, node, point: all there are."""
+    return [
+        (kind, part, who, point)
+        for kind, parts in OWN_PARTS.items()
+        for part in parts
+        for who in names_in(kind, part)
+        for point in FAULT_POINTS
+    ]
 
 
 def every_time(place: tuple[str, str, str, str], world: Mortals) -> None:
     """Kill at the first time the point is passed there, at the second, and so on."""
+    kind, part, who, point = place
     for passed in count(1):
         assert passed < PASSED_COUNT_MAX, "it never ends unharmed"
-        if not world.live(Kill(*place, passed)):
+        if not live(world, kind, [Kill(part, who, point, passed)]):
             break
     assert world.kill_count >= 1, "nobody ever passes there"
 
 
-SUITE = [partial(a_seeded_share, part) for part in range(PART_COUNT)]
-SOAK = [partial(every_time, place) for place in places()]
+SUITE = [pytest.param(partial(a_seeded_share, part), id=str(part)) for part in range(PART_COUNT)]
+SOAK = [pytest.param(partial(every_time, place), id=", ".join(place)) for place in places()]
 
 
 @pytest.mark.parametrize("kills", SOAK if IS_SOAK else SUITE)

@@ -31,8 +31,7 @@ def test_a_loss_restricts_every_channel(event: events.Event, kept_count: int) ->
     alice = network.alice
     alice.record(event)
     assert alice.channel(LEDGER).close_only
-    proved = isinstance(event, HeldHeadCompared)
-    assert ledger_at(alice).resumption == Resumption(is_head_lost=proved)
+    assert ledger_at(alice).resumption == Resumption()
     assert alice.state.node.tail_cut_count == 1
     assert alice.state.node.kept_count == kept_count
 

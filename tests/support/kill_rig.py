@@ -1,7 +1,6 @@
 """Three daemons of which one at a time kills itself at a named point of its way, and is revived.
 
-What is done meanwhile is one part of a channel's life: opening, paying or closing, of a direct
-channel, a virtual one over the hub, or a ledger.
+What is done meanwhile is a part of a channel's life (`kill_lives`).
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import Any
 import trio
 
 from node.cli.demo_chain import transactions_of
-from node.cli.demo_nodes import is_at_rest, is_open, names_on_path, running_path
+from node.cli.demo_nodes import is_open, names_on_path, running_path
 from node.cli.demo_progress import demo_progress
 from node.cli.demo_report import DemoPlan
 from node.cli.demo_virtual import close_ledgers, open_ledgers
@@ -28,27 +27,12 @@ from node.cli.options import NATIVE
 from node.deployment import balance_wei
 from node.devnet import Devnet
 from node.rpc.call import RpcError
-from tests.support.e2e_rig import NODE_GONE, STEP_TIMEOUT_S, connected, paid, pay, until
+from tests.support.e2e_rig import NODE_GONE, STEP_TIMEOUT_S, connected, pay, until
 
 FEE = 7
-AMOUNT = 10_000
 PAYMENT_COUNT = 12
-KINDS = ("direct", "virtual", "ledger")
-PHASES = ("opening", "paying", "closing")
-
-
-@dataclass(frozen=True)
-class Kill:
-    """Who dies when it passes a point for the k-th time, in which part of which life."""
-
-    kind: str
-    phase: str
-    who: str
-    point: str
-    count: int
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.phase}: {self.who} at {self.point}:{self.count}"
+ROOM_WEI = 10**9
+"""In a ledger that stands in for one that was left: far above what all channels over it hold."""
 
 
 @dataclass
@@ -75,19 +59,14 @@ class Mortals:
         """The node of that name."""
         return next(node for node in self.nodes if node.name == name)
 
-    def live(self, kill: Kill) -> bool:
-        """One channel's whole life with the kill in its phase; whether anybody was killed."""
-        self.life_count += 1
-        before = self.kill_count
-        life = Life(self, kill.kind, f"{self.life_count} {kill}")
-        victim = self.named(kill.who)
-        for phase in PHASES:
-            if phase == kill.phase:
-                self._arm(victim, f"{kill.point}:{kill.count}")
-            getattr(life, phase)()
+    @contextmanager
+    def armed(self, name: str, fault: str) -> Iterator[None]:
+        """The node dies when it passes the fault, if it does before the block ends."""
+        before, victim = self.kill_count, self.named(name)
+        self._arm(victim, fault)
+        yield
         if self.kill_count == before:
             self._disarm(victim)
-        return self.kill_count > before
 
     def _arm(self, node: LocalNode, fault: str) -> None:
         until(
@@ -177,72 +156,19 @@ class Mortals:
             self.revive()
             await trio.sleep(0.02)
 
+    def open_room(self, left: LocalNode, right: LocalNode, name: str) -> str:
+        """A ledger like that of the beginning between two neighbours, for channels over it."""
+        terms = {"amount": str(ROOM_WEI), "request_id": name}
+        opened = self.call(left, "ledger_open", counterparty=right.address, **terms)
+        ledger_id = str(opened["channel_id"])
+        for node in (left, right):
+            self.until(f"{node.name}'s ledger is open", partial(is_open, node, ledger_id))
+        return ledger_id
+
     def gain(self, **amounts: int) -> None:
         """What a life moves between the nodes."""
         for name, amount in amounts.items():
             self.gained[name] = self.gained.get(name, 0) + amount
-
-
-@dataclass
-class Life:
-    """One channel from its opening to its end."""
-
-    mortals: Mortals
-    kind: str
-    name: str
-    """Begins every request id, so that a call that is repeated is one."""
-    channel_id: str = ""
-
-    @property
-    def parties(self) -> list[LocalNode]:
-        """Who has a part in the channel."""
-        nodes = self.mortals.nodes
-        return nodes if self.kind == "virtual" else [nodes[0], nodes[-1]]
-
-    def opening(self) -> None:
-        """From the call until everybody holds it to be open."""
-        world = self.mortals
-        terms: dict[str, Any] = {"amount": str(AMOUNT), "request_id": f"open {self.name}"}
-        if self.kind == "virtual":
-            terms |= {"path": [node.address for node in world.nodes[1:]], "fees": [str(FEE)]}
-        else:
-            terms["counterparty"] = world.bob.address
-        method = "ledger_open" if self.kind == "ledger" else "channel_open"
-        self.channel_id = str(world.call(world.alice, method, **terms)["channel_id"])
-        for node in self.parties:
-            world.until(f"{node.name} has it open", partial(is_open, node, self.channel_id))
-
-    def paying(self) -> None:
-        """Alice pays `PAYMENT_COUNT` times."""
-        world = self.mortals
-        if self.kind != "ledger":
-            world.pay(self.channel_id)
-        else:
-            for number in range(PAYMENT_COUNT):
-                named = {"channel_id": self.channel_id, "request_id": f"pay {number} {self.name}"}
-                world.call(world.alice, "ledger_pay", amount=str(number + 1), **named)
-            for node in self.parties:
-                world.until("all of it is agreed", partial(self._is_agreed, node))
-        fee = FEE if self.kind == "virtual" else 0
-        world.gain(alice=-paid(PAYMENT_COUNT) - fee, hub=fee, bob=paid(PAYMENT_COUNT))
-
-    def _is_agreed(self, node: LocalNode) -> bool:
-        ledger = node.call("channel_get", channel_id=self.channel_id)["ledger"]
-        left = AMOUNT - paid(PAYMENT_COUNT)
-        expected = left if node is self.mortals.alice else paid(PAYMENT_COUNT)
-        return int(ledger["balance"]) == expected and not ledger["update_count"]
-
-    def closing(self) -> None:
-        """Bob closes, until everybody has settled; both hold the same to be paid."""
-        world = self.mortals
-        named = {"channel_id": self.channel_id, "request_id": f"close {self.name}"}
-        world.call(world.bob, "channel_close", **named)
-        for node in self.parties:
-            world.until(f"{node.name} has settled", partial(is_at_rest, node, self.channel_id))
-        if self.kind != "ledger":
-            for node in (world.alice, world.bob):
-                view = world.call(node, "channel_get", channel_id=self.channel_id)
-                assert view["paid"] == view["receipted"] == str(paid(PAYMENT_COUNT))
 
 
 @contextmanager
