@@ -35,6 +35,8 @@ class Departures:
         self._chain = chain
         plan = world.plan
         self._next_jump_num = 0
+        self._spikes: list[Fault] = []
+        """Prices that rise as soon as something urgent is on its way."""
         self.passed_over_ms = 0
         """Time that nobody lived through: the nodes' clocks show it all the same."""
         self.thieves: dict[Address, Thief] = {}
@@ -59,9 +61,9 @@ class Departures:
                     if fault.count > chain.depth:
                         world.note("deep fork")
             case "spike":
-                if not world.is_calm:
-                    chain.base_fee_wei = BASE_FEE_WEI * fault.count
-                    world.schedule.after(fault.lasts_ms, self._calm_prices)
+                self._spikes.append(fault)
+                if fault.name != "answer":
+                    self._raise_prices()
             case "lie":
                 assert node.endpoints is not None
                 endpoint = node.endpoints.all[fault.count]
@@ -70,6 +72,14 @@ class Departures:
                     endpoint.turn(Manner(fault.name))
                     world.note(f"endpoint {fault.name}")
                 world.schedule.after(fault.lasts_ms, partial(endpoint.turn, Manner.HONEST))
+
+    def _raise_prices(self) -> None:
+        if self._world.is_calm:
+            return
+        fault = self._spikes.pop()
+        self._world.note("spike")
+        self._chain.base_fee_wei = BASE_FEE_WEI * fault.count
+        self._world.schedule.after(fault.lasts_ms, self._calm_prices)
 
     def _calm_prices(self) -> None:
         self._chain.base_fee_wei = BASE_FEE_WEI
@@ -97,6 +107,8 @@ class Departures:
     def mine(self) -> None:
         """One more block; where all wait for a challenge to end, its time is over."""
         chain = self._chain
+        if self._spikes and any(bid.deadline_s for bid in chain.waiting.values()):
+            self._raise_prices()
         is_still = not (chain.pool or chain.waiting)
         is_awaited = self._world.is_calm and is_still and chain.deadline_s
         is_quiet = chain.quiet_count >= PATIENCE_BLOCK_COUNT

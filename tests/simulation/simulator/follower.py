@@ -61,20 +61,18 @@ class ForkingRoom(ChainRoom):
         self._due: list[inputs.Input] = []
         self._reported_num = self._first_num
         self._reported_s = clock_s()
-        self._sender = Sender(
-            chain, me, cursor.nonce_min, hand_in=self._due.append, clock_s=clock_s
-        )
+        self.sender = Sender(chain, me, cursor.nonce_min, hand_in=self._due.append, clock_s=clock_s)
         self.seen_num = 0
         """The newest block it has read."""
 
     def request(self, effect: SubmitTransaction) -> None:
-        self._sender.inbox.request(effect)
+        self.sender.inbox.request(effect)
 
     def broadcast(self, effect: BroadcastTransaction) -> None:
-        self._sender.inbox.broadcast(effect)
+        self.sender.inbox.broadcast(effect)
 
     def settle(self, intent_id: Bytes32) -> None:
-        self._sender.inbox.settle(intent_id)
+        self.sender.inbox.settle(intent_id)
 
     @property
     def is_idle(self) -> bool:
@@ -84,7 +82,7 @@ class ForkingRoom(ChainRoom):
             and window.head.hash == chain.header(len(chain.blocks)).hash
             and window.cursor.number >= chain.confirmed_num
         )
-        return is_level and not self._questions and self._sender.is_idle
+        return is_level and not self._questions and self.sender.is_idle
 
     def look(self, *, is_punctual: bool) -> None:
         if self.is_down or (not is_punctual and self._random.random() < LATE_SHARE):
@@ -102,7 +100,7 @@ class ForkingRoom(ChainRoom):
         head = window.head
         moment = Moment(head.number, max(head.timestamp_s, 1), float(BLOCK_S))
         is_heard = not self._endpoints.used.swallows
-        self._sender.look(moment, self._forking.depth, is_heard=is_heard)
+        self.sender.look(moment, self._forking.depth, is_heard=is_heard)
         due, self._due[:] = list(self._due), []
         for item in due:
             self._hand_in(item)

@@ -42,6 +42,7 @@ class Bid(Struct, frozen=True):
     transaction: ModelTransaction
     nonce: int
     fees: Fees
+    deadline_s: int
 
     @property
     def name(self) -> Bytes32:
@@ -128,7 +129,7 @@ class ForkingChain(Chain):
         name = tx_hash(len(self.bids), index=1)
         value = int.from_bytes(order.value, "big")
         signed = ModelTransaction(order.intent_id, name, sender, order.to, value, order.data)
-        found = self.bids[name] = Bid(signed, nonce, fees)
+        found = self.bids[name] = Bid(signed, nonce, fees, order.deadline_s)
         return found
 
     def raised(self, old: Bid, fees: Fees) -> Bid:
@@ -136,7 +137,7 @@ class ForkingChain(Chain):
         was = old.transaction
         name = tx_hash(len(self.bids), index=1)
         signed = ModelTransaction(was.intent_id, name, was.sender, was.to, was.value, was.data)
-        found = self.bids[name] = Bid(signed, old.nonce, fees)
+        found = self.bids[name] = Bid(signed, old.nonce, fees, old.deadline_s)
         return found
 
     def send(self, name: Bytes32) -> None:

@@ -70,7 +70,7 @@ class Fault(Struct, frozen=True):
     other: int = 0
     name: str = ""
     """Of the fault point; what becomes of the write; whether a fork keeps what was in its blocks;
-    what an endpoint does."""
+    what an endpoint does; "answer" if prices rise when something urgent is on its way."""
     count: int = 0
     """Which write, or which passing of the point; how many blocks; how many times the
     price; which endpoint."""
@@ -184,11 +184,10 @@ def _weather_of_chain(
     if random.random() < 0.3:
         lasts_ms, times = random.choice((5_000, 20_000, 60_000)), random.choice((3, 15, 100))
         at_ms = random.randint(3_000, STORY_MS)
-        thefts = [step.at_ms for step in steps if step.kind == "steal"]
+        name, thefts = "", [step.at_ms for step in steps if step.kind == "steal"]
         if thefts and random.random() < 0.7:
-            # Just when the answer is on its way.
-            at_ms = random.choice(thefts) + random.randint(1_000, 5_000)
-        faults.append(Fault("spike", 0, at_ms, lasts_ms, count=times))
+            name, at_ms = "answer", random.choice(thefts)
+        faults.append(Fault("spike", 0, at_ms, lasts_ms, name=name, count=times))
     if random.random() < 0.5:
         who, endpoint = random.randrange(people_count), random.randrange(ENDPOINT_COUNT)
         at_ms, lasts_ms = random.randint(1_000, STORY_MS - 1_000), random.choice((10_000, 60_000))

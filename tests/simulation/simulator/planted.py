@@ -356,6 +356,7 @@ PLANTED = {
     "voucher counted twice": PlantedBug("vouchers", _counted_twice),
     "receipt for what was not taken": PlantedBug("vouchers", _receipt_for_more),
     "challenge not answered": PlantedBug("defence in time", planted_leaving.not_answered),
+    "bids never rise": PlantedBug("bids rise in time", planted_leaving.bids_never_rise),
     "smaller voucher redeemed": PlantedBug(WORTH, planted_leaving.smaller_voucher),
     "reclaim forgotten": PlantedBug(WORTH, planted_leaving.reclaim_forgotten),
     "counted before it is buried": PlantedBug(FACTS, planted_leaving.counted_early),

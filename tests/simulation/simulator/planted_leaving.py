@@ -13,6 +13,7 @@ from protocols.channel import REDEMPTION_TURN, Channel
 from protocols.draft import Draft
 from protocols.objectives import defend, supports, withdraw
 from protocols.voucher import sign_voucher
+from tests.simulation.simulator import sender
 from tests.simulation.simulator.follower import ForkingRoom
 from tests.support.timed_web import PEOPLE
 
@@ -66,3 +67,8 @@ def liar_believed() -> list[Change]:
 def fork_not_noticed() -> list[Change]:
     """What was seen in blocks that are gone stays."""
     return [(chain_facts, "receive_reorg", lambda draft, reorg: None)]
+
+
+def bids_never_rise() -> list[Change]:
+    """What was bid once is bid for ever."""
+    return [(sender, "next_bid", lambda standing, market, moment, ceiling_wei: None)]

@@ -6,7 +6,7 @@ an endpoint there is asked of the simulated chain here. Signed bytes are the tra
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from node.chain.fees import Fees, Market, Moment, Standing, is_held_back, next_bid, step_at, wanted
 from node.chain.nonces import NonceBook, OwnedTransaction
@@ -15,7 +15,7 @@ from node.chain.tx_manager import DISK_WAIT_S_MAX, NONCE_TAKEN
 from protocols import inputs
 from protocols.effects import SubmitTransaction
 from protocols.transactions import REPLACEMENT_COUNT_MAX
-from protocols.types import Address
+from protocols.types import Address, Bytes32
 from tests.simulation.simulator.forking import GWEI, TIP_WEI, ForkingChain
 
 CEILING_WEI = 500 * GWEI
@@ -47,6 +47,17 @@ class Sender:
         """Whether nothing waits that the core cares for."""
         owned = [each for each in self._book.in_order() if not each.settled]
         return not (owned or self.inbox.requests() or self.inbox._broadcasts)
+
+    def outbid(self) -> Iterator[tuple[Bytes32, int]]:
+        """What was let out, has to be mined in time and bids less than is asked: intent and bid."""
+        asked_wei, now_s = self._chain.base_fee_wei, self._chain.time_s
+        for owned in self._book.in_order():
+            bid_wei = self._chain.bids[owned.tx_hash].fees.max_fee_wei
+            deadline_s = self._book.urgent_deadline(owned.nonce)
+            is_open = owned.may_broadcast and not owned.settled
+            is_unmined = owned.nonce >= self._chain.counts.get(self._me, 0)
+            if is_open and is_unmined and now_s < deadline_s and bid_wei < asked_wei:
+                yield owned.intent_id, bid_wei
 
     def look(self, moment: Moment, depth: int, *, is_heard: bool) -> None:
         """Send, bid higher, sign; what an endpoint that `is_heard` not swallows is never mined."""

@@ -10,7 +10,7 @@ from tests.simulation.simulator.checkers.endings import Endings
 from tests.simulation.simulator.checkers.fold import Fold
 from tests.simulation.simulator.checkers.guarantees import Guarantees
 from tests.simulation.simulator.checkers.hubs import Hubs
-from tests.simulation.simulator.checkers.leaving import Defence, Facts, Worth
+from tests.simulation.simulator.checkers.leaving import Bids, Defence, Facts, Worth
 from tests.simulation.simulator.checkers.money import Conservation, Deposits
 from tests.simulation.simulator.checkers.requests import Requests
 from tests.simulation.simulator.checkers.signing import Signing
@@ -31,6 +31,7 @@ CHECKERS: tuple[type[Checker], ...] = (
     Requests,
     Facts,
     Defence,
+    Bids,
     Worth,
     Endings,
     Delivery,

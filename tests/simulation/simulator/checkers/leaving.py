@@ -12,8 +12,9 @@ from protocols.exit_events import ChallengeUnanswerable, OutcomePaid, OutcomeRec
 from protocols.exit_value import exit_value, material_of
 from protocols.objectives.supports import redeems
 from protocols.transaction_events import TransactionHeldBack
-from protocols.types import Address, ChannelId, amount_from_bytes
+from protocols.types import Address, Bytes32, ChannelId, amount_from_bytes
 from tests.simulation.simulator.checkers.base import Checker, Step
+from tests.simulation.simulator.follower import ForkingRoom
 from tests.simulation.simulator.forking import ForkingChain
 from tests.simulation.simulator.sender import CEILING_WEI
 from tests.support.builders import PAYMENT_APP
@@ -27,6 +28,8 @@ ANSWER_BLOCK_COUNT = 12
 """Blocks that a node has to see, after which a stale challenge must have been answered."""
 FAILURE_COUNT_MAX = 8
 """Attempts at one call that may fail one after the other."""
+OUTBID_BLOCK_COUNT_MAX = 6
+"""Blocks that a node may see before it answers to a price above its bid."""
 
 
 class Worth(Checker):
@@ -108,7 +111,7 @@ class Defence(Checker):
         if channel is None or not kept.state_hash.strip(b"\0") or not is_stale(node, channel, kept):
             self._seen.pop(where, None)
         elif kept.finalizes_at > chain.time_s:
-            self._seen[where] = self._seen.get(where, 0) + 1 if self._may_act(node, chain) else 0
+            self._seen[where] = self._seen.get(where, 0) + 1 if may_act(node, chain) else 0
         else:
             count = self._seen.pop(where, 0)
             if where in self._judged:
@@ -124,12 +127,6 @@ class Defence(Checker):
                 count,
                 channel_id,
             )
-
-    def _may_act(self, node: SimulatedNode, chain: ForkingChain) -> bool:
-        process = node.process
-        if process is None or process.room.is_down or chain.base_fee_wei > CEILING_WEI:
-            return False
-        return getattr(process.room, "seen_num", 0) >= len(chain.blocks) - 2
 
     def stepped(self, step: Step) -> None:
         for _, event in step.news:
@@ -152,6 +149,43 @@ class Defence(Checker):
         self.world.note("call failed")
         few = count <= FAILURE_COUNT_MAX
         self.require(few, f"{node.actor.name} tries again and again to", known.kind, count)
+
+
+def may_act(node: SimulatedNode, chain: ForkingChain) -> bool:
+    """Whether the node is up, sees the chain, and may pay what it asks."""
+    process = node.process
+    if process is None or process.room.is_down or chain.base_fee_wei > CEILING_WEI:
+        return False
+    return getattr(process.room, "seen_num", 0) >= len(chain.blocks) - 2
+
+
+class Bids(Checker):
+    """Who has to be mined before a deadline, and is outbid, bids more (the owner's limit aside)."""
+
+    name = "bids rise in time"
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._outbid: dict[tuple[Address, Bytes32, int], int] = {}
+        """By node, intent and bid: blocks that the node saw since."""
+
+    def mined(self) -> None:
+        chain = self.world.chain
+        assert isinstance(chain, ForkingChain)
+        before, self._outbid = self._outbid, {}
+        for node in self.world.nodes:
+            if not node.is_honest or not may_act(node, chain):
+                continue
+            assert node.process is not None
+            assert isinstance(node.process.room, ForkingRoom)
+            for intent_id, bid_wei in node.process.room.sender.outbid():
+                if bid_wei * 9 // 8 >= CEILING_WEI:
+                    continue
+                key = (node.address, intent_id, bid_wei)
+                count = self._outbid[key] = before.get(key, 0) + 1
+                self.world.note("outbid")
+                few = count <= OUTBID_BLOCK_COUNT_MAX
+                self.require(few, f"{node.actor.name} is outbid and bids no more", bid_wei, count)
 
 
 def is_stale(node: SimulatedNode, channel: Channel, kept: Kept) -> bool:
