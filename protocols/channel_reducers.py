@@ -28,7 +28,7 @@ from protocols.channel import (
 )
 from protocols.halt_events import ChannelHalted, ChannelHaltLifted
 from protocols.halt_reducers import halted, lifted, word_read
-from protocols.ledger import Resumption
+from protocols.ledger import begun_anew
 from protocols.ledger_reducers import LEDGER_REDUCERS
 from protocols.sharing import shared
 from protocols.state import FixedPart, state_from_encoding
@@ -357,7 +357,7 @@ def restricted(channel: Channel, turn_offset: int = 0) -> Channel:
     minimum = next_own_final_turn(channel) + FINAL_TURN_COUNT_MAX + turn_offset
     ledger = channel.ledger
     if ledger is not None:
-        ledger = replace(ledger, resumption=Resumption())
+        ledger = replace(ledger, resumption=begun_anew(ledger.resumption))
     return replace(channel, close_only=True, final_turn_min=minimum, ledger=ledger)
 
 

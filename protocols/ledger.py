@@ -145,6 +145,9 @@ class Resumption(Struct, frozen=True, array_like=True, gc=False):
     jump_signature: bytes = b""
     asked_again: bool = False
     """Whether the other party asked after we signed it: it lost the move, which is made again."""
+    is_head_lost: bool = False
+    """Whether it once showed a head that our log lost, while we may only close: whatever it shows
+    later, the two do not agree."""
 
 
 class Ledger(Struct, frozen=True, array_like=True, gc=False):
@@ -335,6 +338,11 @@ def vars_of(state: State) -> LedgerVars:
     return vars_
 
 
+def begun_anew(said: Resumption | None) -> Resumption:
+    """Nothing that was said before a loss counts, but that the other party showed what we lost."""
+    return Resumption(is_head_lost=said is not None and said.is_head_lost)
+
+
 def restored(
     ledger: Ledger, state: State, state_hash: StateHash, signatures: tuple[Signature, Signature]
 ) -> Ledger:
@@ -349,7 +357,7 @@ def restored(
         vars_,
         vars_,
         refused_payments=known,
-        resumption=Resumption(),
+        resumption=begun_anew(ledger.resumption),
         resumed_turn=ledger.resumed_turn,
     )
 

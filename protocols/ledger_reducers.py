@@ -128,11 +128,13 @@ def _resumption_told(channel: Channel, event: LedgerResumptionTold) -> Channel:
 def _resumption_heard(channel: Channel, event: LedgerResumptionHeard) -> Channel:
     ledger = ledger_of(channel)
     said = ledger.resumption or Resumption()
+    is_head_lost = said.is_head_lost or (channel.close_only and not event.agrees)
     heard = replace(
         said,
         heard_turn=event.turn_num,
         heard_hash=event.state_hash,
-        head_agrees=event.agrees,
+        head_agrees=event.agrees and not is_head_lost,
+        is_head_lost=is_head_lost,
         owes_answer=said.owes_answer or not event.is_answer,
         asked_again=said.asked_again or not event.is_answer,
     )

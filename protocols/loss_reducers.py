@@ -13,6 +13,7 @@ from protocols.entities import NODE_KEY, NodeState, Reducer
 from protocols.event import Event
 from protocols.ledger_events import LedgerRestored
 from protocols.ledger_reducers import ledger_of
+from protocols.types import Address
 
 OFFSET_SIZE_BYTES = 4
 """Of a head's root: whoever lost another history goes on at other final turns (M6)."""
@@ -36,6 +37,19 @@ def _compared(state: NodeState, event: resumption_events.HeldHeadCompared, time_
         compared_cut=state.node.tail_cut_count,
         lost_root=peer.lost_root if event.agrees else event.root,
     )
+    if not event.agrees:
+        _remember_in_ledgers(state, event.peer)
+
+
+def _remember_in_ledgers(state: NodeState, peer: Address) -> None:
+    """The peer may show no head later, or an older one: what it showed is not forgotten."""
+    for channel_id in state.ledgers.get(peer) or ():
+        channel = state.channels[channel_id]
+        ledger = channel.ledger
+        if ledger is None or ledger.resumption is None or not channel.close_only:
+            continue
+        said = replace(ledger.resumption, head_agrees=False, is_head_lost=True)
+        state.channels[channel_id] = replace(channel, ledger=replace(ledger, resumption=said))
 
 
 def _lost(state: NodeState, kept_count: int, turn_offset: int) -> None:

@@ -112,10 +112,10 @@ def _of_ledger(channel: Channel, ledger: Ledger) -> tuple[Recovery, str]:
     reason, said = why_not_resumed(channel), ledger.resumption
     if reason:
         return Recovery.CLOSE_ONLY, reason
+    if said is not None and said.is_head_lost:
+        return Recovery.DISAGREES, "the other party holds a head that our log lost: close it"
     if said is None or said.heard_turn < 0:
         return Recovery.WAITING, "the other party has not answered"
-    if not said.head_agrees:
-        return Recovery.DISAGREES, "the other party holds a head that our log lost: close it"
     if (said.heard_turn, said.heard_hash) != (ledger.turn_num, ledger.state_hash):
         return Recovery.DISAGREES, f"the other party says turn {said.heard_turn}"
     return Recovery.WAITING, "the move that makes it go on is on its way"

@@ -23,6 +23,7 @@ if __name__ == "__main__":
 
 from node.explain import standing, story  # noqa: E402
 from node.rpc import (  # noqa: E402
+    assumptions,
     backups,
     diff,
     disputes,
@@ -30,6 +31,7 @@ from node.rpc import (  # noqa: E402
     explain,
     follow,
     params,
+    payment_stories,
     payments,
     proofs,
     recovery,
@@ -38,7 +40,8 @@ from node.rpc import (  # noqa: E402
     whatif,
 )
 from node.rpc.errors import all_faults  # noqa: E402
-from node.rpc.methods import DOCUMENT, METHODS, Command, Query  # noqa: E402
+from node.rpc.method import Command, Query  # noqa: E402
+from node.rpc.methods import DOCUMENT, METHODS  # noqa: E402
 from protocols import dispute_kit  # noqa: E402
 from protocols.errors import all_errors  # noqa: E402
 
@@ -54,12 +57,14 @@ ROOMS = (
     recovery,
     diff,
     explain,
+    payment_stories,
     follow,
     standing,
     story,
     exits,
     disputes,
     dispute_kit,
+    assumptions,
     whatif,
     proofs,
 )

@@ -107,6 +107,8 @@ class ChannelFacts:
     """Of a payer's channel: each is used once."""
     has_final_request: bool = False
     is_close_only: bool = False
+    is_head_lost: bool = False
+    """A ledger: whether the other party showed a head that our log lost, while it only closes."""
     completed: set[str] = field(default_factory=set)
     """Types of objectives that ended with success."""
     rejected: set[str] = field(default_factory=set)
@@ -257,7 +259,9 @@ def _apply_to_ledger(channel: ChannelFacts, event: LEDGER_EVENTS) -> None:
         channel.is_close_only = True
         channel.ledger.forget_resumption()
     elif isinstance(event, resumption_events.LedgerResumed):
-        channel.is_close_only = False
+        channel.is_close_only = channel.is_head_lost = False
+    elif isinstance(event, resumption_events.LedgerResumptionHeard):
+        channel.is_head_lost |= channel.is_close_only and not event.agrees
 
 
 def _apply_payment(channel: ChannelFacts, event: events.Event) -> bool:

@@ -105,8 +105,7 @@ class Facts:
             case events.LogTailCut() | events.NodeRestored():
                 self._lost()
             case resumption_events.HeldHeadCompared():
-                if not event.explained:
-                    self._lost()
+                self._compared(event)
             case events.ChainReorged():
                 self.fork_block_num = event.fork_block_num
                 for channel in self.channels.values():
@@ -117,6 +116,15 @@ class Facts:
                 if known is not None:
                     apply_to_channel(known, event, self.me)
                     self._open_ledger(known, event)
+
+    def _compared(self, event: resumption_events.HeldHeadCompared) -> None:
+        if not event.explained:
+            self._lost()
+        if event.agrees:
+            return
+        for channel in self.channels.values():
+            if channel.ledger is not None and event.peer in channel.participants:
+                channel.is_head_lost |= channel.is_close_only
 
     def _lost(self) -> None:
         """Records are lost: every channel may only be closed (M27)."""

@@ -119,5 +119,5 @@ def _agreement(channel: ChannelFacts, ledger: LedgerFacts) -> Iterator[str]:
     known = state_of(ledger.fixed, ledger.asset, ledger.agreed, ledger.turn_num)
     if (turn_num, state_hash) != (ledger.turn_num, known.state_hash()):
         yield f"the other party said turn {turn_num}: the two do not agree (M27)"
-    if channel.is_close_only and not agrees:
+    if channel.is_close_only and (channel.is_head_lost or not agrees):
         yield "the other party holds a head that our log does not contain (M27)"

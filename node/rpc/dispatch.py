@@ -27,7 +27,8 @@ from node.rpc.envelope import (
 )
 from node.rpc.errors import AnswerTimedOut, AnswerTooLarge, MethodNotFound, RpcFault
 from node.rpc.interface import NodeApi
-from node.rpc.methods import DECODERS, METHODS, Command
+from node.rpc.method import Command
+from node.rpc.methods import DECODERS, METHODS
 from protocols.errors import ProtocolError
 from protocols.inputs import Input
 

@@ -1,67 +1,31 @@
-"""What if: assumptions as callers write them, and the simulation as they read it.
+"""What if: a simulation as callers ask for it and read it.
 
 The simulation runs on a copy, in slices: between two of them the node goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import trio
 from msgspec import Meta, Struct
 
 from node.moments import date_text
-from node.rpc.bounds import PATH_COUNT_MAX
-from node.rpc.errors import InvalidParams, SimulationNotPossible, SimulationTooLarge, error_object
+from node.rpc.assumptions import AssumptionParams, assumption_of
+from node.rpc.errors import SimulationNotPossible, SimulationTooLarge, error_object
 from node.rpc.interface import NodeApi
-from node.rpc.params import (
-    AddressText,
-    AmountText,
-    Hash32Text,
-    MomentText,
-    Params,
-    parse_account,
-    parse_amount,
-    parse_hash32,
-)
+from node.rpc.params import MomentText, Params
 from node.rpc.queries import node_at
 from node.rpc.results import AddressOut, AmountOut, At, Hash32Out
 from node.rpc.slices import in_slices
-from node.whatif import assumptions as assume
 from node.whatif import report
 from node.whatif.errors import NotPossible, TooLarge
-from node.whatif.limits import ASSUMPTION_COUNT_MAX, DURATION_S_MAX, EVENT_COUNT_MAX, TIME_S_MAX
+from node.whatif.limits import ASSUMPTION_COUNT_MAX, TIME_S_MAX
 from node.whatif.worth import ChannelWorth, TotalWorth, Worth, worth_of
 from protocols.events import json_payload
 from protocols.exit_calls import CONCLUDE_SELECTOR
 from protocols.transactions import APPROVE, DEPOSIT
-from protocols.types import Address, amount_from_bytes, checksum_address, to_hex
-
-Result = TypeVar("Result")
-
-Kind = Literal[
-    "wait",
-    "silence",
-    "chain_silence",
-    "no_deposit",
-    "payment",
-    "open_channel",
-    "open_ledger",
-    "close",
-    "approve",
-    "reject",
-    "restart",
-    "messages_lost",
-    "message_lost",
-    "deposited",
-    "concluded",
-    "challenged",
-    "challenge_expires",
-    "exit",
-    "gas_price",
-    "reorg",
-]
+from protocols.types import amount_from_bytes, checksum_address, to_hex
 
 FUNCTIONS = {
     APPROVE: "approve",
@@ -69,40 +33,6 @@ FUNCTIONS = {
     "conclude": "concludeAndTransferAllAssets",
 }
 """By the kind of an order: what it calls."""
-
-
-class AssumptionParams(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """One thing that is assumed to happen. Each kind takes the fields that it names.
-
-    wait, chain_silence: duration_s. silence: peer, duration_s. no_deposit: channel_id, duration_s.
-    payment, deposited: channel_id, amount. close, exit, concluded, challenge_expires: channel_id.
-    challenged: channel_id, and turn_num if wanted. approve, reject: objective_id. messages_lost:
-    peer. message_lost: peer, number. restart: nothing. open_channel: peer, amount, and asset, path,
-    over_ledger, fees if wanted. open_ledger: peer, amount, and counterparty_amount, asset if
-    wanted. gas_price: amount, wei for a unit of gas. reorg: number, of blocks.
-    """
-
-    kind: Kind
-    peer: AddressText | None = None
-    channel_id: Hash32Text | None = None
-    objective_id: Hash32Text | None = None
-    amount: AmountText | None = None
-    duration_s: Annotated[int, Meta(ge=0, le=DURATION_S_MAX)] | None = None
-    """Seconds that pass."""
-    number: Annotated[int, Meta(ge=1, le=EVENT_COUNT_MAX)] | None = None
-    """Which message to the peer is lost: 1 is the next that leaves. reorg: how many blocks."""
-    turn_num: Annotated[int, Meta(ge=0, lt=2**48)] | None = None
-    """The turn of the state that the other party challenges with; 0, the oldest, unless given."""
-    counterparty_amount: AmountText | None = None
-    """What the other party of a ledger would deposit."""
-    asset: AddressText | None = None
-    """The zero address is the chain's own currency."""
-    path: Annotated[list[AddressText], Meta(max_length=PATH_COUNT_MAX)] | None = None
-    """The intermediaries between us and the peer, in order: over ledgers."""
-    over_ledger: bool | None = None
-    """Over our own ledger with the peer."""
-    fees: Annotated[list[AmountText], Meta(max_length=PATH_COUNT_MAX)] | None = None
-    """By intermediary."""
 
 
 class NodeSimulateParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -244,7 +174,7 @@ async def node_simulate(node: NodeApi, p: NodeSimulateParams) -> SimulationView:
 
     Raises InvalidParams, MomentAhead, MomentBeforeLog, SimulationTooLarge or SimulationNotPossible.
     """
-    assumed = [_assumption(f"assumptions[{i}]", one) for i, one in enumerate(p.assumptions)]
+    assumed = [assumption_of(f"assumptions[{i}]", one) for i, one in enumerate(p.assumptions)]
     view = await node_at(node, p.at)
     seq, simulation = view.seq, view.simulation(others_answer=p.others == "answer")
     simulation.fee_ceiling_wei = node.fee_ceiling_wei
@@ -263,140 +193,6 @@ async def node_simulate(node: NodeApi, p: NodeSimulateParams) -> SimulationView:
     except NotPossible as error:
         raise SimulationNotPossible(str(error)) from error
     return SimulationView(steps, _worst_case(worth), At(seq))
-
-
-# --- what is assumed ---
-
-
-class _Fields:
-    """The fields of one assumption: what a kind needs is there, and nothing it does not know."""
-
-    def __init__(self, place: str, given: AssumptionParams) -> None:
-        self._place = place
-        self._given = given
-        self._unread = {
-            name
-            for name in given.__struct_fields__
-            if name != "kind" and getattr(given, name) is not None
-        }
-
-    def _read(self, name: str, parse: Callable[[str, Any], Result]) -> Result:
-        value = getattr(self._given, name)
-        place = f"{self._place}.{name}"
-        if value is None:
-            raise InvalidParams(place, f"{self._given.kind} needs it")
-        self._unread.discard(name)
-        return parse(place, value)
-
-    def _or(self, name: str, parse: Callable[[str, Any], Result], otherwise: Result) -> Result:
-        is_there = getattr(self._given, name) is not None
-        return self._read(name, parse) if is_there else otherwise
-
-    def account(self, name: str = "peer") -> Address:
-        """An address that must be given."""
-        return self._read(name, parse_account)
-
-    def amount(self) -> int:
-        """The amount."""
-        return self._read("amount", parse_amount)
-
-    def amount_or(self, name: str) -> int:
-        """An amount that is 0 if it is left out."""
-        return self._or(name, parse_amount, 0)
-
-    def asset(self) -> Address:
-        """The chain's own currency if it is left out."""
-        return self._or("asset", parse_account, bytes(20))
-
-    def identity(self, name: str) -> bytes:
-        """The id of a channel or an objective."""
-        return self._read(name, parse_hash32)
-
-    def duration_s(self) -> int:
-        """How long."""
-        return self._read("duration_s", lambda place, value: int(value))
-
-    def number(self) -> int:
-        """Which one."""
-        return self._read("number", lambda place, value: int(value))
-
-    def turn_num(self) -> int:
-        """The oldest if it is left out."""
-        return self._or("turn_num", lambda place, value: int(value), 0)
-
-    def accounts(self) -> tuple[Address, ...]:
-        """The path; empty if it is left out."""
-        return self._or("path", _all(parse_account), ())
-
-    def fees(self) -> tuple[int, ...]:
-        """Likewise."""
-        return self._or("fees", _all(parse_amount), ())
-
-    def flag(self, name: str) -> bool:
-        """False if it is left out."""
-        return self._or(name, lambda place, value: bool(value), otherwise=False)
-
-    def finish(self) -> None:
-        """Raise InvalidParams for a field that the kind does not take."""
-        for name in sorted(self._unread):
-            raise InvalidParams(f"{self._place}.{name}", f"{self._given.kind} takes none")
-
-
-def _all(parse: Callable[[str, str], Result]) -> Callable[[str, list[str]], tuple[Result, ...]]:
-    return lambda place, values: tuple(parse(place, value) for value in values)
-
-
-def _open_channel(f: _Fields) -> assume.Assumption:
-    via = f.accounts()
-    return assume.Open(
-        f.account(),
-        f.amount(),
-        f.asset(),
-        via=via,
-        over_ledgers=f.flag("over_ledger") or bool(via),
-        fees=f.fees(),
-    )
-
-
-def _open_ledger(f: _Fields) -> assume.Assumption:
-    theirs = f.amount_or("counterparty_amount")
-    return assume.Open(
-        f.account(), f.amount(), f.asset(), is_ledger=True, counterparty_amount=theirs
-    )
-
-
-_KINDS: dict[str, Callable[[_Fields], assume.Assumption]] = {
-    "wait": lambda f: assume.Wait(f.duration_s()),
-    "silence": lambda f: assume.Silence(f.account(), f.duration_s()),
-    "chain_silence": lambda f: assume.ChainSilence(f.duration_s()),
-    "no_deposit": lambda f: assume.NoDeposit(f.identity("channel_id"), f.duration_s()),
-    "payment": lambda f: assume.Payment(f.identity("channel_id"), f.amount()),
-    "open_channel": _open_channel,
-    "open_ledger": _open_ledger,
-    "close": lambda f: assume.Close(f.identity("channel_id")),
-    "approve": lambda f: assume.Decide(f.identity("objective_id"), approves=True),
-    "reject": lambda f: assume.Decide(f.identity("objective_id"), approves=False),
-    "restart": lambda f: assume.Restart(),
-    "messages_lost": lambda f: assume.MessagesLost(f.account()),
-    "message_lost": lambda f: assume.MessageLost(f.account(), f.number()),
-    "deposited": lambda f: assume.Deposited(f.identity("channel_id"), f.amount()),
-    "concluded": lambda f: assume.Concluded(f.identity("channel_id")),
-    "challenged": lambda f: assume.Challenged(f.identity("channel_id"), f.turn_num()),
-    "challenge_expires": lambda f: assume.ChallengeExpires(f.identity("channel_id")),
-    "reorg": lambda f: assume.Reorg(f.number()),
-    "gas_price": lambda f: assume.GasPrice(f.amount()),
-    "exit": lambda f: assume.Exit(f.identity("channel_id")),
-}
-
-
-def _assumption(place: str, given: AssumptionParams) -> assume.Assumption:
-    read = _Fields(place, given)
-    found = _KINDS[given.kind](read)
-    read.finish()
-    return found
-
-
-# --- what would follow ---
 
 
 def _step(given: AssumptionParams, step: report.Step) -> SimulatedStep:

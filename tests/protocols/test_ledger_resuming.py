@@ -12,6 +12,7 @@ from protocols.channel import ChannelStatus, status
 from protocols.ledger import RESTORED_TURN_JUMP, ledger_state
 from protocols.ledger_events import LedgerUpdateProposed, LedgerUpdateSigned
 from protocols.log_head import LogHead
+from protocols.recovery import Recovery, recoveries
 from protocols.resumption_events import LedgerJumpSigned, LedgerResumed
 from protocols.types import ZERO_ADDRESS
 from tests.support.actors import ALICE, BOB, IRENE, Actor
@@ -305,6 +306,35 @@ def test_a_peer_that_holds_no_head_gets_what_one_gets_that_shows_the_head_we_tel
         del alice.log[count:]
     assert len(signed[0]) == 1
     assert signed[0] == signed[1]
+
+
+@pytest.mark.parametrize("way", ["note", "answer"])
+@pytest.mark.parametrize("later", ["none", "older"])
+def test_who_showed_a_head_that_was_lost_and_then_shows_none_does_not_agree(
+    way: str, later: str, network: Network
+) -> None:
+    """What was shown once is not taken back by silence, nor by the next loss (M27)."""
+    paid(network)
+    alice = network.alice
+    before, count = head_of(alice, 3), len(alice.log)
+    alice.feed(inputs.PeerHead(BOB.address, head_of(network.bob)))
+    lost = head_of(alice)
+    del alice.log[count:]
+    alice.state = alice.fold()
+    alice.lose_tail()
+    network.reconnect()
+    if way == "note":
+        alice.feed(inputs.HeldHead(BOB.address, lost, False))
+    else:
+        alice.feed(Said(BOB, told(2, (move(100),), lost)))
+    head = None if later == "none" else before
+    for _ in range(2):
+        alice.feed(Said(BOB, told(2, (move(100),), head)))
+        stays_closed(network, alice)
+        (found,) = recoveries(alice.state)
+        assert found.recovery == Recovery.DISAGREES
+        alice.lose_tail()
+        network.reconnect()
 
 
 # --- lying peers ---

@@ -31,7 +31,8 @@ def test_a_loss_restricts_every_channel(event: events.Event, kept_count: int) ->
     alice = network.alice
     alice.record(event)
     assert alice.channel(LEDGER).close_only
-    assert ledger_at(alice).resumption == Resumption()
+    proved = isinstance(event, HeldHeadCompared)
+    assert ledger_at(alice).resumption == Resumption(is_head_lost=proved)
     assert alice.state.node.tail_cut_count == 1
     assert alice.state.node.kept_count == kept_count
 

@@ -30,6 +30,13 @@ from node.moments import AtRecord, AtTime, Moment, utc_text
 from node.payment_answers import PaymentCommand, first_answer
 from node.rpc.call import RpcEndpoint
 from node.rpc.interface import NodeView, Wanted
+from node.rpc.method import (
+    CHANNEL_EXAMPLE,
+    LEDGER_EXAMPLE,
+    OBJECTIVE_EXAMPLE,
+    PAID_CHANNEL_EXAMPLE,
+    SIGNATURE_EXAMPLE,
+)
 from node.rpc.server import RpcServer
 from node.store.batch import INDEXED_FIELDS
 from node.whatif.simulation import Simulation
@@ -447,11 +454,11 @@ def example_values(node: RecordingNode) -> dict[str, str]:
         key for key in state.objectives if state.objectives[key].status == "unapproved"
     )
     return {
-        "0x" + "ab" * 64 + "1b": to_hex(sign_voucher(paid, 1_000, BOB.signer)),
-        "0x" + "ab" * 32: to_hex(channel),
-        "0x" + "cd" * 32: to_hex(objective_id),
-        "0x" + "ef" * 32: to_hex(ledger),
-        "0x" + "ba" * 32: to_hex(paid),
+        SIGNATURE_EXAMPLE: to_hex(sign_voucher(paid, 1_000, BOB.signer)),
+        CHANNEL_EXAMPLE: to_hex(channel),
+        OBJECTIVE_EXAMPLE: to_hex(objective_id),
+        LEDGER_EXAMPLE: to_hex(ledger),
+        PAID_CHANNEL_EXAMPLE: to_hex(paid),
     }
 
 

@@ -12,7 +12,7 @@ from node.audit.ledgers import LedgerCheck
 from node.audit.resumptions import ResumptionCheck
 from protocols import events, inputs, resumption_events
 from protocols.ledger import RESTORED_TURN_JUMP
-from tests.support.actors import BOB, IVAN
+from tests.support.actors import ALICE, BOB, IVAN
 from tests.support.audit_cases import History, changed, messages, nth, says, without
 from tests.support.ledger_rig import LEDGER, opened_ledger
 from tests.support.lost_records import head_of, looks_into_its_log
@@ -110,6 +110,20 @@ def test_nothing_is_signed_before_the_two_agree(of: Callable[[], History], kind:
     ):
         other = [replace(e, **fields) if isinstance(e, HEARD) else e for e in told]
         says(ResumptionCheck, other, words, nth(other, kind)[0])
+
+
+@pytest.mark.parametrize(("of", "kind"), [(leader, JUMPED), (follower, RESUMED)])
+def test_a_head_that_was_lost_is_not_outweighed_by_what_is_shown_later(
+    of: Callable[[], History], kind: Any
+) -> None:
+    told = of()
+    seq, heard = nth(told, HEARD)
+    told.insert(seq, replace(heard, agrees=False))
+    words = "a head that our log does not contain"
+    says(ResumptionCheck, told, words, nth(told, kind)[0])
+    peer = BOB if kind is JUMPED else ALICE
+    told[seq] = COMPARED(peer.address, 90, bytes(32), bytes(65), False, True)
+    assert any(words in said for _, said in messages(ResumptionCheck, told))
 
 
 def test_only_the_leader_makes_the_move_and_only_once_signed_it_counts() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.rpc.dispatch import Dispatcher
-from node.rpc.methods import COMMANDS, DOCUMENT, METHODS
+from node.rpc.methods import DOCUMENT, METHODS
 from protocols.inputs import PeerMessage
 from tests.support.rpc_callers import checked_error, request
 from tests.support.rpc_node import (
@@ -116,24 +116,6 @@ async def test_any_json_is_answered_in_form(message: Any) -> None:
     answer = await answer_to(ready_node(), message)
     for one in answer if isinstance(answer, list) else [answer]:
         assert checked_error(one)["code"] in (-32600, -32601, -32602, -32005)
-
-
-def test_a_command_and_a_query_are_told_apart_by_what_they_carry() -> None:
-    assert {command.name for command in COMMANDS} == {
-        "channel_challenge",
-        "channel_exit",
-        "channel_open",
-        "channel_resume",
-        "channel_close",
-        "ledger_open",
-        "ledger_pay",
-        "payment_send",
-        "payment_batch",
-        "voucher_create",
-        "voucher_receive",
-        "objective_approve",
-        "objective_reject",
-    }
 
 
 def test_the_proposal_of_the_tests_waits_for_the_owner() -> None:
