@@ -174,8 +174,8 @@ def _outranked(state: NodeState, channel: Channel) -> Alarm:
         "exit-blocked",
         f"the chain has seen turn {observed_adjudicated(channel).turn_num} of it, and the newest "
         f"that this node holds with all signatures is turn {own_turn}: nothing can be registered "
-        "by us. Records were lost, or the other party signed a proposal or a voucher of ours for "
-        "the chain alone",
+        "by us. Records were lost, and the other party raised the turn on chain by what we signed "
+        "in them",
         "if another machine or a newer backup of yours knows that turn, leave from there; else it "
         f"takes the other party: tally close {name}",
         channel.channel_id,

@@ -230,7 +230,7 @@ def _end_of_batch(draft: Draft) -> None:
 def _chain(draft: Draft, item: inputs.Input) -> WaitingFor:
     channel_id: ChannelId | None = None
     match item:
-        case inputs.ChainLog(log_name="CheckpointSigned"):
+        case inputs.ChainLog() if item.log_name in checkpoints.CHECKPOINT_LOGS:
             for concerned in checkpoints.receive(draft, item):
                 crank_channel(draft, concerned)
         case inputs.ChainLog():

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from protocols.abi import decode_outcome
 from protocols.adjudication import Adjudicated, ChainStatus
 from protocols.channel import (
+    POSTFUND_TURN,
     PREFUND_TURN,
     REDEMPTION_TURN,
     Channel,
@@ -46,6 +47,7 @@ from protocols.node_state import apply
 from protocols.objectives.dispute_export import needs_challenge
 from protocols.objectives.supports import held_support, needs_redemption
 from protocols.outcome import destination_of, total
+from protocols.redemptions import redeemed_by
 from protocols.signed_state import SignedState
 from protocols.state import FixedPart, challenge_message, state_from_encoding
 from protocols.types import (
@@ -347,10 +349,15 @@ def _check_redemption(channel: Channel) -> None:
     turn = channel.turn(REDEMPTION_TURN)
     if turn is None or channel.ledger is not None:
         return
-    postfund = next((t for t in channel.turns if t.turn_num == 1), None)
-    if postfund is None or not channel.vouchers.total:
-        raise KitDamaged("turn 2", "there is nothing to redeem")
+    postfund = channel.turn(POSTFUND_TURN)
     vouchers = channel.vouchers
+    is_payee = channel.my_index == channel.payee_index
+    if postfund is None or (is_payee and not vouchers.total):
+        raise KitDamaged("turn 2", "there is nothing to redeem")
+    if not is_payee:
+        # The payee showed it on chain: which voucher it chose is not ours to say.
+        redeemed_by(channel.state(turn), channel.state(postfund))
+        return
     proof = SignedState(channel.state(postfund), postfund.signatures)
     expected = redemption(proof, vouchers.total, vouchers.signature)
     _require(expected.state_hash() == turn.state_hash, "turn 2", "it redeems another voucher")

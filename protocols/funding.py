@@ -66,7 +66,8 @@ def require_safe(draft: Draft, channel: Channel) -> None:
     if channel.close_only:
         raise ChannelCloseOnly(channel.channel_id)
     # A channel that was paid out holds nothing either, and opens no more: that is said first.
-    is_redeemed = channel.signed_by_me(REDEMPTION_TURN)
+    # Redeemed by the payee, or shown on chain by it: a larger voucher is worth nothing any more.
+    is_redeemed = channel.turn(REDEMPTION_TURN) is not None
     is_final = channel.supported_turn > POSTFUND_TURN or signed_final(channel, channel.my_index)
     if is_redeemed or is_final:
         raise ChannelClosing(channel.channel_id)

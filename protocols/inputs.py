@@ -279,7 +279,8 @@ class ChainLog(Input, frozen=True, gc=False):
 
     log_name: str
     """Deposited, AllocationUpdated, ChallengeRegistered, ChallengeCleared, Checkpointed, Concluded,
-    Reclaimed, or our contracts' OutcomePaid, OutcomeReclaimed and CheckpointSigned."""
+    Reclaimed, or our contracts' OutcomePaid, OutcomeReclaimed, CheckpointSigned and
+    CheckpointProved."""
     channel_id: ChannelId
     block_num: int
     block_hash: Bytes32
@@ -300,14 +301,20 @@ class ChainLog(Input, frozen=True, gc=False):
     turn_num: int = 0
     challenger: Address = b"\x00" * 20
     candidate_state_hash: bytes = b""
-    """These of ChallengeRegistered; turn and hash of CheckpointSigned too."""
+    """These of ChallengeRegistered; turn and hash of the checkpoints' too."""
     candidate_is_final: bool = False
     candidate_outcome: bytes = b""
     """Encoded; empty where no state that we could know has this shape."""
     target: bytes = b""
     """OutcomeReclaimed: the channel whose guarantee was given back."""
     signatures: tuple[Signature, ...] = ()
-    """CheckpointSigned: what the caller gave, in its order, strangers' too."""
+    """CheckpointSigned, CheckpointProved: what the caller gave, in its order, strangers' too."""
+    candidate: bytes = b""
+    """CheckpointProved: the state, encoded; empty where no state that we could know has this shape.
+    """
+    proof: tuple[tuple[bytes, tuple[Signature, ...]], ...] = ()
+    """CheckpointProved: the states shown beside it, encoded, and their signatures; empty if one of
+    them is none that we could know."""
 
 
 class ChannelRead(Input, frozen=True, gc=False):

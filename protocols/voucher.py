@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from protocols.abi import encode_signature, encode_voucher
 from protocols.crypto import KnownSigner, keccak256
+from protocols.errors import InvalidSignature
 from protocols.types import (
     Amount,
     Bytes32,
@@ -126,6 +127,19 @@ def redemption_app_data(amount: Amount, signature: Signature) -> bytes:
     28 raises `InvalidSignature`.
     """
     return amount_to_bytes(amount) + encode_signature(signature)
+
+
+def redeemed_voucher(app_data: bytes) -> tuple[Amount, Signature]:
+    """The voucher in a redemption's app data, as the contracts read it.
+
+    Raises `InvalidWidth`, or `InvalidSignature` for a v outside 27 and 28; whose signature it is,
+    is not looked at.
+    """
+    require_width("app_data", app_data, 128)
+    v = int.from_bytes(app_data[32:64], "big")
+    if v not in (27, 28):
+        raise InvalidSignature(f"v is {v}, expected 27 or 28")
+    return int.from_bytes(app_data[:32], "big"), app_data[64:] + bytes((v,))
 
 
 def receipt_hash(channel_id: ChannelId, amount: Amount, root: Bytes32) -> Bytes32:

@@ -35,6 +35,14 @@ abstract contract ForceMove is StatusWords, NonReentrant {
         Signature[] sigs
     );
 
+    /// Ours (ADR 0069): a checkpoint whose candidate needed a proof, with all that somebody else
+    /// needs to challenge with that candidate. Not everybody signed it, so not everybody has it.
+    event CheckpointProved(
+        bytes32 indexed channelId,
+        SignedVariablePart[] proof,
+        SignedVariablePart candidate
+    );
+
     /// Asks the channel's app; signatures are recovered here. A dry run of challenge.
     function stateIsSupported(
         FixedPart calldata fixedPart,
@@ -90,7 +98,11 @@ abstract contract ForceMove is StatusWords, NonReentrant {
         } else {
             emit Checkpointed(channelId, turnNum);
         }
-        emit CheckpointSigned(channelId, turnNum, stateHash, candidate.sigs);
+        if (proof.length == 0) {
+            emit CheckpointSigned(channelId, turnNum, stateHash, candidate.sigs);
+        } else {
+            emit CheckpointProved(channelId, proof, candidate);
+        }
     }
 
     /// Finalises the channel at once with a final state that everybody signed.

@@ -23,6 +23,7 @@ contract VirtualPaymentApp is IForceMoveApp {
     uint48 private constant PREFUND_TURN = 0;
     uint48 private constant POSTFUND_TURN = 1;
     uint48 private constant REDEMPTION_TURN = 2;
+    uint256 private constant VOUCHER_SIZE = 128;
 
     /// The payer's promise as it stands in a redemption's app data. Amounts are cumulative.
     struct VoucherAmountAndSignature {
@@ -89,6 +90,8 @@ contract VirtualPaymentApp is IForceMoveApp {
         FixedPart calldata fixedPart,
         bytes calldata appData
     ) private pure returns (uint256) {
+        // Whoever challenges with a redemption pays for all of it: nothing rides along.
+        require(appData.length == VOUCHER_SIZE, 'bad voucher length');
         VoucherAmountAndSignature memory voucher = abi.decode(
             appData,
             (VoucherAmountAndSignature)

@@ -9,13 +9,16 @@ from node.audit.entry import Entry
 from node.audit.facts import Facts
 from node.verify.claims import Said, Signed
 from protocols import events
-from protocols.crypto import keccak256
+from protocols.crypto import keccak256, with_low_s
 from protocols.errors import ProtocolError
 from protocols.nonce import has_prefix
 from protocols.state import FixedPart, State, state_from_encoding
 from protocols.types import ZERO_ADDRESS
+from protocols.voucher import voucher_hash
 
 PREFUND_TURN, POSTFUND_TURN, REDEMPTION_TURN, FIRST_FINAL_TURN = 0, 1, 2, 3
+VOUCHER_SIZE_BYTES = 128
+"""Of a voucher in app data: amount, v, r, s."""
 
 _STATE_EVENTS = (
     events.StateStored
@@ -129,7 +132,7 @@ class StateCheck(Check):
         yield from _names_its_state(channel, channel.states.get(event.state_hash), event)
 
 
-def _stored(channel: ChannelFacts, event: events.StateStored, *, is_ledger: bool) -> Iterator[str]:
+def _stored(channel: ChannelFacts, event: events.StateStored, *, is_ledger: bool) -> Iterator[Said]:
     if keccak256(event.encoded_state) != event.state_hash:
         yield "the state hash is not that of the encoded state"
     if event.state_hash in channel.states:
@@ -147,23 +150,42 @@ def _stored(channel: ChannelFacts, event: events.StateStored, *, is_ledger: bool
     first_final = POSTFUND_TURN + 1 if is_ledger else FIRST_FINAL_TURN
     if state.is_final != (turn_num >= first_final):
         yield f"turn {turn_num} is {'' if state.is_final else 'not '}final (M7)"
-    if turn_num == REDEMPTION_TURN and not is_ledger and not _redeems(channel, state):
-        yield "turn 2 is the redemption's alone (M7)"
+    if turn_num == REDEMPTION_TURN and not is_ledger:
+        yield from _redeems(channel, state)
     prefund = channel.prefund()
     if turn_num == POSTFUND_TURN and (prefund is None or prefund.outcome != state.outcome):
         yield "the postfund does not carry the prefund's outcome (M5)"
 
 
-def _redeems(channel: ChannelFacts, state: State) -> bool:
-    """Whether we, the payee, redeem the largest voucher that we accepted, and no other (M20)."""
-    amount, opening = state.app_data[:32], channel.deposits()
-    is_ours = channel.my_index == len(channel.participants) - 1
-    if not is_ours or len(state.app_data) != 128 or not opening:
-        return False
-    total = int.from_bytes(amount, "big")
-    split = (opening[0] - total, total)
-    shares = tuple(share.amount for exit_ in state.outcome for share in exit_.allocations)
-    return total == channel.total > 0 and shares == split
+def _redeems(channel: ChannelFacts, state: State) -> Iterator[Said]:
+    """Why it is not what the payee redeems: the largest voucher that we accepted (M20), or what the
+    payee showed on chain of the vouchers that were given to it."""
+    prefund, data = channel.prefund(), state.app_data
+    if prefund is None or len(data) != VOUCHER_SIZE_BYTES:
+        yield "turn 2 is the redemption's alone (M7)"
+        return
+    total, v = int.from_bytes(data[:32], "big"), data[63:64]
+    deposit = channel.deposits()[0]
+    is_payee = channel.my_index == len(channel.participants) - 1
+    if is_payee and not total == channel.total > 0:
+        yield f"it redeems {total}, our largest accepted voucher is {channel.total} (M20)"
+    amounts = [share.amount for exit_ in state.outcome for share in exit_.allocations]
+    if amounts != [deposit - total, total] or _shape(state) != _shape(prefund):
+        yield "it moves more than the voucher's amount (M1)"
+    message = voucher_hash(channel.channel_id, total)
+    signature = with_low_s(data[64:] + v)
+    yield Signed("the voucher redeemed", message, signature, channel.participants[0])
+
+
+def _shape(state: State) -> list[object]:
+    """What a redemption keeps of its postfund: all but the amounts."""
+    return [
+        (
+            (exit_.asset, exit_.asset_type, exit_.asset_metadata),
+            [(s.destination, s.allocation_type, s.metadata) for s in exit_.allocations],
+        )
+        for exit_ in state.outcome
+    ]
 
 
 def _names_its_state(

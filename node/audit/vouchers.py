@@ -117,8 +117,8 @@ def may_pay(facts: Facts, channel: ChannelFacts, *, is_ours: bool) -> Iterator[s
         )
     if channel.signed_final():
         yield "we signed a final state before (M12)"
-    if REDEMPTION_TURN in channel.signed_by_me:
-        yield "we signed the redemption before (M11)"
+    if any(known.turn_num == REDEMPTION_TURN for known in channel.states.values()):
+        yield "the channel was redeemed before (M11)"
     if is_ours and channel.has_final_request:
         yield "the payee asked to close before (M12)"
     carrier, virtual = facts.carrier(channel), channel.virtual

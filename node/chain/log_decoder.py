@@ -78,10 +78,28 @@ def _checkpoint_signed(arguments: Arguments, _: ChannelId) -> Fields:
     return {
         "turn_num": arguments["turnNum"],
         "candidate_state_hash": bytes(arguments["stateHash"]),
-        "signatures": tuple(
-            bytes(each["r"]) + bytes(each["s"]) + bytes([each["v"]]) for each in arguments["sigs"]
-        ),
+        "signatures": _signatures(arguments["sigs"]),
     }
+
+
+def _checkpoint_proved(arguments: Arguments, channel_id: ChannelId) -> Fields:
+    candidate = arguments["candidate"]
+    encoded = _encoded_state(channel_id, candidate["variablePart"])
+    proof = [
+        (_encoded_state(channel_id, shown["variablePart"]), _signatures(shown["sigs"]))
+        for shown in arguments["proof"]
+    ]
+    return {
+        "turn_num": candidate["variablePart"]["turnNum"],
+        "candidate_state_hash": keccak256(encoded) if encoded else b"",
+        "signatures": _signatures(candidate["sigs"]),
+        "candidate": encoded,
+        "proof": tuple(proof) if all(shown for shown, _ in proof) else (),
+    }
+
+
+def _signatures(given: Sequence[Mapping[str, Any]]) -> tuple[bytes, ...]:
+    return tuple(bytes(each["r"]) + bytes(each["s"]) + bytes([each["v"]]) for each in given)
 
 
 def _outcome_reclaimed(arguments: Arguments, _: ChannelId) -> Fields:
@@ -100,6 +118,7 @@ _READERS: dict[str, Callable[[Arguments, ChannelId], Fields]] = {
     "OutcomePaid": _outcome_paid,
     "OutcomeReclaimed": _outcome_reclaimed,
     "CheckpointSigned": _checkpoint_signed,
+    "CheckpointProved": _checkpoint_proved,
 }
 
 
@@ -166,19 +185,25 @@ def _state_hash(channel_id: ChannelId, candidate: Mapping[str, Any]) -> tuple[by
 
     Nothing where no state we could know has this shape.
     """
+    encoded = _encoded_state(channel_id, candidate)
+    if not encoded:
+        return b"", b""
+    return keccak256(encoded), encode_outcome(tuple(map(_exit, candidate["outcome"])))
+
+
+def _encoded_state(channel_id: ChannelId, candidate: Mapping[str, Any]) -> bytes:
+    """A state as it was signed; nothing where no state we could know has this shape."""
     try:
-        outcome = tuple(_exit(exit_) for exit_ in candidate["outcome"])
-        encoded = encode_state(
+        return encode_state(
             channel_id,
             bytes(candidate["appData"]),
-            outcome,
+            tuple(map(_exit, candidate["outcome"])),
             candidate["turnNum"],
             candidate["isFinal"],
         )
     except EncodingError:
         # A stranger's channel may hold sums or sizes that this node never signs.
-        return b"", b""
-    return keccak256(encoded), encode_outcome(outcome)
+        return b""
 
 
 def _exit(exit_: Mapping[str, Any]) -> SingleAssetExit:

@@ -16,7 +16,7 @@ from node.explain.words import (
     span,
 )
 from protocols import events, virtual_events
-from protocols.channel import POSTFUND_TURN, PREFUND_TURN
+from protocols.channel import POSTFUND_TURN, PREFUND_TURN, REDEMPTION_TURN
 from protocols.event import Event
 from protocols.types import Address, amount_from_bytes, from_hex
 
@@ -47,10 +47,11 @@ _MESSAGES = {
 
 
 def turn_name(turn_num: int, *, is_final: bool) -> str:
-    """prefund, postfund, final state or running state, with its turn."""
+    """prefund, postfund, redemption, final state or running state, with its turn."""
     if is_final:
         return f"final state (turn {turn_num})"
-    named = {PREFUND_TURN: "prefund", POSTFUND_TURN: "postfund"}
+    # A ledger records what it is between its ends as changes: only a payment channel has a turn 2.
+    named = {PREFUND_TURN: "prefund", POSTFUND_TURN: "postfund", REDEMPTION_TURN: "redemption"}
     return f"{named.get(turn_num, 'state')} (turn {turn_num})"
 
 
@@ -134,6 +135,9 @@ def _state_signed(event: events.StateSigned, cast: Cast) -> Telling:
 def _state_received(event: events.StateReceived, cast: Cast) -> Telling:
     name = turn_name(event.turn_num, is_final=event.is_final)
     who = cast.person(event.signer)
+    if event.turn_num == REDEMPTION_TURN and not event.is_final:
+        told = f"The chain showed the {name} that {who} signed: we can challenge with it."
+        return Telling(told, _actor(event.signer, cast), None, label=f"shows {name}")
     return Telling(
         f"The signature of {'us' if who == 'we' else who} on the {name} arrived.",
         _actor(event.signer, cast),

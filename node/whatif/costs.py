@@ -19,7 +19,7 @@ def gas_of(channel: Channel, kind: str) -> int | None:
         is_native = funding_terms(channel).asset == ZERO_ADDRESS
         return DEPOSIT_GAS if is_native else TOKEN_DEPOSIT_GAS
     step = kind.partition(" ")[0]
-    if step == "challenge" and channel.ledger is None and channel.signed_by_me(REDEMPTION_TURN):
+    if step == "challenge" and channel.ledger is None and channel.turn(REDEMPTION_TURN):
         step = "redemption"
     if step not in GAS:
         return None

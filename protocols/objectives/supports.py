@@ -2,6 +2,7 @@
 
     ledger: what both agreed on last     payment channel: the postfund, or the prefund
     payee of a payment channel: the redemption of its largest voucher (M20)
+    the others of it: that redemption, once the payee showed it on chain (ADR 0069)
 
 Signing the redemption is a step of its own: it closes the channel to further vouchers (M11). A
 final state is concluded and never challenged with (M7).
@@ -62,7 +63,7 @@ def newest_turn(node: Node, channel: Channel) -> int:
     """The highest turn that we can have registered; -1 if we hold no state signed by all."""
     if channel.ledger is not None:
         return channel.ledger.turn_num
-    if redeems(node, channel):
+    if redeems(node, channel) or holds_redemption(node, channel):
         return REDEMPTION_TURN
     return next((turn for turn in (POSTFUND_TURN, PREFUND_TURN) if is_supported(channel, turn)), -1)
 
@@ -73,6 +74,17 @@ def redeems(node: Node, channel: Channel) -> bool:
         channel.fixed.app_definition == node.virtual_payment_app
         and channel.my_index == channel.payee_index
         and channel.vouchers.total > 0
+        and is_supported(channel, POSTFUND_TURN)
+    )
+
+
+def holds_redemption(node: Node, channel: Channel) -> bool:
+    """Whether the payee signed a redemption that we have: each participant may register it."""
+    turn = channel.turn(REDEMPTION_TURN)
+    return (
+        channel.fixed.app_definition == node.virtual_payment_app
+        and turn is not None
+        and bool(turn.signatures[channel.payee_index])
         and is_supported(channel, POSTFUND_TURN)
     )
 
@@ -120,13 +132,14 @@ def held_support(node: Node, channel: Channel, for_chain: ForChain) -> Support |
     if channel.ledger is not None:
         return _ledgers(channel, for_chain)
     turn = channel.turn(turn_num)
-    if turn is None or not turn.signatures[channel.my_index]:
+    signer = channel.payee_index if turn_num == REDEMPTION_TURN else channel.my_index
+    if turn is None or not turn.signatures[signer]:
         return None
     signed = signed_for_chain(for_chain, channel, turn)
     if turn_num != REDEMPTION_TURN:
         return Support(signed, turn.state_hash)
     postfund = channel.turn(POSTFUND_TURN)
-    assert postfund is not None, "a payee with vouchers has the postfund"
+    assert postfund is not None, "what was redeemed was opened"
     return Support(signed, turn.state_hash, (signed_for_chain(for_chain, channel, postfund),))
 
 

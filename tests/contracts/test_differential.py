@@ -101,6 +101,7 @@ DIFFERENCES: dict[str, tuple[int, str | None]] = {
     "redemption: a final state": (30, ACCEPTED),
     "redemption: a payee who opened with money": (30, ACCEPTED),
     "redemption: a voucher above the deposit": (30, PANIC_MATHS),
+    "redemption: something behind the voucher": (69, ACCEPTED),
 }
 
 

@@ -39,12 +39,16 @@ DELETED_AT_ONCE_GAS, DELETED_LATER_GAS = 19_900, 4_800
 """Refunds that Nitro's get for deleting a status word that M2 keeps."""
 PAYOUT_LOG_GAS = 375 + 2 * 375 + 8 * 288
 """The log that M4 adds for a payout to two: two topics and nine words."""
+PROVED_LOG_GAS = 375 + 2 * 375 + 8 * 2_400
+"""The log that M20 adds for a redemption between two, with its postfund: two topics, 75 words."""
 
 
 def mend_gas(path: str, mend: str) -> int:
     """What a mend costs on a path that pays."""
     if mend == "M4":
         return PAYOUT_LOG_GAS
+    if mend == "M20":
+        return PROVED_LOG_GAS
     assert mend == "M2"
     return DELETED_AT_ONCE_GAS if path.startswith("conclude") else DELETED_LATER_GAS
 
@@ -160,12 +164,17 @@ def measure_a_virtual_channel(nitro: Nitro) -> dict[str, int]:
     redemption = state(moved, 2, voucher_data(virtual.channel_id, 3, ALICE))
     ledger_gas = challenge_gas(nitro, ledger, last)
     virtual_gas = challenge_gas(nitro, virtual, redemption, postfund)
+    direct = nitro.payment_channel(ALICE, BOB)
+    direct_redemption = state(moved, 2, voucher_data(direct.channel_id, 3, ALICE))
+    proof, redeemed = direct.signed(postfund), direct.signed(direct_redemption, [BOB])
+    checkpoint = nitro.adjudicator.send("checkpoint", direct.fixed_part, [proof], redeemed)
     nitro.rpc.pass_time(ledger.challenge_duration_s + 1)
     target = (state_hash(virtual.channel_id, redemption), moved)
     reclaimed = nitro.adjudicator.send("reclaim", nitro.reclaim_arguments(ledger, last, 2, target))
     return {
         "challenge with one guarantee": ledger_gas,
         "challenge with a voucher": virtual_gas,
+        "checkpoint with a voucher": checkpoint.gas_used,
         "reclaim": reclaimed.gas_used,
     }
 

@@ -57,10 +57,16 @@ TOPICS = {
     "Concluded": "4f465027a3d06ea73dd12be0f5c5fc0a34e21f19d6eaed4834a7a944edabc901",
 }
 OUR_FUNCTIONS = {"firstFingerprintOf"}
+SIGNED = (
+    "(((address,(uint8,bytes),(bytes32,uint256,uint8,bytes)[])[],bytes,uint48,bool),"
+    "(uint8,bytes32,bytes32)[])"
+)
+"""SignedVariablePart."""
 OUR_EVENTS = {
     "OutcomePaid": "OutcomePaid(bytes32,uint256,uint256[],uint256[])",
     "OutcomeReclaimed": "OutcomeReclaimed(bytes32,uint256,bytes32,uint256)",
     "CheckpointSigned": "CheckpointSigned(bytes32,uint48,bytes32,(uint8,bytes32,bytes32)[])",
+    "CheckpointProved": f"CheckpointProved(bytes32,{SIGNED}[],{SIGNED})",
 }
 INDEXED = {
     "Deposited": ["destination"],
@@ -75,7 +81,7 @@ def test_the_adjudicators_functions_are_nitros_and_one_of_ours() -> None:
     assert found.keys() - SELECTORS.keys() == OUR_FUNCTIONS
 
 
-def test_the_adjudicators_events_are_nitros_and_three_of_ours() -> None:
+def test_the_adjudicators_events_are_nitros_and_four_of_ours() -> None:
     found = topics(load_artifact("NitroAdjudicator").abi)
     assert {name: found[name] for name in TOPICS} == TOPICS
     ours = {name: keccak(signature.encode()).hex() for name, signature in OUR_EVENTS.items()}

@@ -210,9 +210,7 @@ def test_a_newer_state_on_chain_than_ours_blocks_an_exit_and_is_an_alarm() -> No
     assert "exit-blocked" not in [known.name for known in alarms_of(alice.state)]
 
 
-def test_a_payer_whose_payee_put_a_redemption_on_record_alone_is_told_that_she_cannot_leave() -> (
-    None
-):
+def test_a_payer_who_was_not_shown_the_redemption_on_record_is_told_that_she_cannot_leave() -> None:
     alice = opened().alice
     alice.feed(inputs.ExitChannel(CHANNEL))
     alice.feed(chain_log("Checkpointed", 100, confirmed=False, number=2))

@@ -16,6 +16,7 @@ from protocols.voucher import (
     covered_by,
     lists,
     receipt_hash,
+    redeemed_voucher,
     redemption_app_data,
     sign_totals,
     sign_voucher,
@@ -163,3 +164,19 @@ def test_a_receipt_covers_so_many_payments_or_all_within_its_total() -> None:
     vouchers = Vouchers(pending=pending(True, True, True))
     for total, count, covered in ((2, 2, 2), (2, 0, 2), (3, 0, 3), (0, 0, 0), (9, 0, 3), (3, 1, 1)):
         assert len(covered_by(vouchers, total, count)) == covered
+
+
+@given(amounts)
+def test_a_redemptions_app_data_gives_the_voucher_back(amount: int) -> None:
+    signature = sign_voucher(CHANNEL, amount, ALICE.signer)
+    assert redeemed_voucher(redemption_app_data(amount, signature)) == (amount, signature)
+
+
+def test_app_data_that_no_contract_reads_holds_no_voucher() -> None:
+    data = redemption_app_data(5, sign_voucher(CHANNEL, 5, ALICE.signer))
+    for length in (0, 127, 129, 160):
+        with pytest.raises(InvalidWidth):
+            redeemed_voucher((data + bytes(32))[:length])
+    for v in (0, 26, 29, 2**8 + 27, 2**255):
+        with pytest.raises(InvalidSignature):
+            redeemed_voucher(data[:32] + v.to_bytes(32, "big") + data[64:])

@@ -18,8 +18,8 @@ from tests.support.nitro_signing import NATIVE, Channel, Outcome
 Key = tuple[Any, ...]
 Change = int | tuple[int, int, int]
 
-OUR_EVENTS = ("OutcomePaid", "OutcomeReclaimed", "CheckpointSigned")
-"""Events that Nitro's contracts do not have (ADR 0034, ADR 0068)."""
+OUR_EVENTS = ("OutcomePaid", "OutcomeReclaimed", "CheckpointSigned", "CheckpointProved")
+"""Events that Nitro's contracts do not have (ADR 0034, ADR 0068, ADR 0069)."""
 
 INTERNAL_C = b"\xcc" * 32
 INTERNAL_X = b"\xee" * 32

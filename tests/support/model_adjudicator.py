@@ -122,13 +122,18 @@ class ModelAdjudicator:
             return None
         self.kept[channel_id] = Kept(state.turn_num)
         name = "ChallengeCleared" if known.finalizes_at else "Checkpointed"
+        told: dict[str, Any] = {}
+        if proof:
+            shown = [(_state(fixed, each).encode(), tuple(map(_raw, each[1]))) for each in proof]
+            told = {"candidate": state.encode(), "proof": tuple(shown)}
         signed = chain_log(
-            "CheckpointSigned",
+            "CheckpointProved" if proof else "CheckpointSigned",
             0,
             channel_id=channel_id,
             turn_num=state.turn_num,
             candidate_state_hash=state.state_hash(),
             signatures=tuple(map(_raw, candidate[1])),
+            **told,
         )
         return [chain_log(name, 0, channel_id=channel_id, number=state.turn_num), signed]
 
@@ -232,6 +237,8 @@ def _is_supported(fixed: FixedPart, proof: Sequence[Any], candidate: Any) -> boo
     if len(proof) != 1 or postfund.turn_num != 1 or _signers(postfund, proof[0]) != everybody:
         return False
     if state.turn_num != 2 or state.is_final or fixed.participants[-1] not in signers:
+        return False
+    if len(state.app_data) != 128:
         return False
     ((amount, voucher),) = decode([f"(uint256,{SIGNATURE})"], state.app_data)
     message = keccak256(eth_encode(["bytes32", "uint256"], [fixed.channel_id(), amount]))

@@ -201,6 +201,14 @@ CHALLENGES: Rows = {
 }
 
 
+def checkpoint_proved(
+    channel: Channel, proof: Sequence[SignedVariablePart], candidate: SignedVariablePart
+) -> dict[str, Any]:
+    """What our adjudicator tells of a checkpoint with a proof (ADR 0069)."""
+    told = {"proof": frozen(proof), "candidate": frozen(candidate)}
+    return {"channelId": channel.channel_id, **told}
+
+
 def checkpoint_signed(
     channel: Channel, turn_num: int, signers: Sequence[Actor] = PEOPLE
 ) -> dict[str, Any]:

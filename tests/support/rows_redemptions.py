@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from tests.support.contract_tables import Case, Row, Rows, token_of
+from tests.support.contract_tables import Case, Change, Key, Row, Rows, status_of, token_of
 from tests.support.nitro_chain import ALICE, BOB, HUB, MALLORY, Nitro
 from tests.support.nitro_signing import (
     GUARANTEE,
@@ -19,7 +19,7 @@ from tests.support.nitro_signing import (
     state,
     voucher_data,
 )
-from tests.support.rows_force_move import challenged
+from tests.support.rows_force_move import NO_STATE, challenged, checkpoint_proved
 
 DEPOSIT = 1_000
 
@@ -41,6 +41,8 @@ class Redemption:
     is_final: bool = False
     signers: tuple[Actor, ...] = (BOB,)
     proof_copies: int = 1
+    surplus: bytes = b""
+    """Behind the voucher, in the app data."""
 
     @property
     def proof(self) -> list[SignedVariablePart]:
@@ -51,7 +53,7 @@ class Redemption:
     @property
     def candidate(self) -> SignedVariablePart:
         channel_id = self.voucher_channel_id or self.channel.channel_id
-        data = voucher_data(channel_id, self.voucher_amount, self.voucher_signer)
+        data = voucher_data(channel_id, self.voucher_amount, self.voucher_signer) + self.surplus
         outcome = payment(DEPOSIT - 30, 30, self.asset) if self.outcome is None else self.outcome
         return self.channel.signed(state(outcome, self.turn, data, self.is_final), self.signers)
 
@@ -182,6 +184,7 @@ REFUSED: dict[str, tuple[Callable[[Redemption], Redemption], str]] = {
         "redemption not signed by Bob",
     ),
     "two states as proof": (changed(proof_copies=2), "bad proof length"),
+    "something behind the voucher": (changed(surplus=bytes(32)), "bad voucher length"),
 }
 
 
@@ -246,6 +249,55 @@ def after_a_smaller_one(nitro: Nitro) -> Case:
     return challenged(nitro, channel, larger.candidate, BOB, larger.proof, reason)
 
 
+def checkpointed(situation: str = "unseen") -> Row:
+    """A checkpoint with a redemption, which tells all of it (ADR 0069)."""
+
+    def build(nitro: Nitro) -> Case:
+        made = Redemption(nitro.payment_channel(ALICE, HUB, BOB))
+        channel = made.channel
+        if situation == "challenged":
+            nitro.challenge(channel, *made.proof)
+        call = ("checkpoint", channel.fixed_part, made.proof, made.candidate)
+        name = "ChallengeCleared" if situation == "challenged" else "Checkpointed"
+        told = {"channelId": channel.channel_id, "newTurnNumRecord": 2}
+        proved = checkpoint_proved(channel, made.proof, made.candidate)
+        changes: dict[Key, Change] = {status_of(channel): (2, 0, NO_STATE)}
+        return Case(call, 0, None, [(name, told), ("CheckpointProved", proved)], changes)
+
+    return build
+
+
+def checkpointed_redemption(nitro: Nitro) -> Redemption:
+    made = Redemption(nitro.payment_channel(ALICE, HUB, BOB))
+    nitro.adjudicator.send("checkpoint", made.channel.fixed_part, made.proof, made.candidate)
+    return made
+
+
+def after_a_checkpoint(challenger: Actor) -> Row:
+    """A challenge with the redemption that was checkpointed."""
+
+    def build(nitro: Nitro) -> Case:
+        made = checkpointed_redemption(nitro)
+        return challenged(nitro, made.channel, made.candidate, challenger, made.proof)
+
+    return build
+
+
+def postfund_after_a_checkpoint(nitro: Nitro) -> Case:
+    made = checkpointed_redemption(nitro)
+    return challenged(nitro, made.channel, *made.proof, ALICE, reason="turnNumRecord decreased.")
+
+
+def second_checkpoint(nitro: Nitro) -> Case:
+    """A redemption clears once: no turn of the app is above its own."""
+    made = checkpointed_redemption(nitro)
+    nitro.challenge(made.channel, made.candidate, made.proof, ALICE)
+    larger = replace(made, voucher_amount=40, outcome=payment(960, 40))
+    call = ("checkpoint", made.channel.fixed_part, larger.proof, larger.candidate)
+    reason = "turnNumRecord not increased."
+    return Case(call, reason=reason, channels=(made.channel.channel_id,))
+
+
 NO_PROOF = "bad candidate turnNum; |proof|=0"
 ROWS: Rows = {
     "the prefund, signed by all": opening(0),
@@ -260,5 +312,11 @@ ROWS: Rows = {
     "a redemption signed by all": redemption("native", signers=(ALICE, HUB, BOB)),
     "a redemption of a token": redemption("token"),
     "a larger voucher after a redemption": after_a_smaller_one,
+    "a checkpoint with a redemption": checkpointed(),
+    "a checkpoint with a redemption, of the challenged postfund": checkpointed("challenged"),
+    "by the payer, a redemption after its checkpoint": after_a_checkpoint(ALICE),
+    "by a hub, a redemption after its checkpoint": after_a_checkpoint(HUB),
+    "the postfund after the redemption's checkpoint": postfund_after_a_checkpoint,
+    "a second checkpoint with a redemption": second_checkpoint,
     **{name: refused(*row) for name, row in REFUSED.items()},
 }

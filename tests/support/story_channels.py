@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from protocols import inputs, messages
-from protocols.channel import supported_final
+from protocols.channel import POSTFUND_TURN, REDEMPTION_TURN, supported_final
+from protocols.exit_calls import redemption
 from protocols.objectives.closing import final_outcome
 from protocols.signed_state import SignedState
 from protocols.state import State
@@ -105,6 +106,57 @@ def redeems_in_the_last_block(world: StoryWorld, me: WebNode) -> None:
     world.challenge(state, world.payee, proof)
     world.steps(2)
     assert world.kept(world.virtual).turn_num == 2
+
+
+def payee_checkpoints_its_redemption(world: StoryWorld, me: WebNode) -> None:
+    """The payee raises the record to its redemption and challenges with nothing: nothing that we
+    were given is as new."""
+    for kept in world.redemptions.values():
+        world.checkpoint(*kept[-1])
+    world.steps(4)
+
+
+def payee_clears_by_its_redemption(world: StoryWorld, me: WebNode) -> None:
+    """We leave with the postfund, and the payee clears our challenge by a redemption; a fork drops
+    that, and the redemption of another voucher clears it in the end."""
+    own = [known for known in world.redemptions if known in me.state.channels]
+    for channel_id in own:
+        me.feed(inputs.ExitChannel(channel_id))
+    world.steps(2)
+    for channel_id in own:
+        assert world.kept(channel_id).finalizes_at, "our challenge stands"
+        world.checkpoint(*world.redemptions[channel_id][0])
+    world.step()
+    world.chain.reorg(1, keeps=False)
+    world.steps(2)
+    for channel_id in own:
+        world.checkpoint(*world.redemptions[channel_id][-1])
+    world.steps(4)
+    for channel_id in own:
+        # Below the record there is nothing more to clear by: what stands now stands to the end.
+        assert world.kept(channel_id).turn_num == REDEMPTION_TURN
+
+
+def ends_keep_the_postfund(world: StoryWorld, me: WebNode) -> None:
+    """Everybody else signs one more channel's postfund and keeps that from us; then the payee
+    checkpoints a redemption of it."""
+    channel_id = world.open(AMOUNT, b"kept")
+    channels = me.state.channels
+    world.until(
+        lambda: channel_id in channels and me.channel(channel_id).signed_by_me(POSTFUND_TURN)
+    )
+    postfund = me.channel(channel_id).turn(POSTFUND_TURN)
+    assert postfund is not None
+    assert not all(postfund.signatures)
+    world.weigh_again()
+    state = me.channel(channel_id).state(postfund)
+    signed = SignedState(state, tuple(one.actor.signer(postfund.state_hash) for one in world.row))
+    voucher = sign_voucher(channel_id, 10, world.payer.actor.signer)
+    redeemed = redemption(signed, 10, voucher)
+    nobody = (b"",) * (len(world.row) - 1)
+    payees = world.payee.actor.signer(redeemed.state_hash())
+    world.checkpoint(SignedState(redeemed, (*nobody, payees)), signed)
+    world.steps(4)
 
 
 def ends_collude_against_hubs(world: StoryWorld, me: WebNode) -> None:

@@ -8,8 +8,11 @@ from msgspec.structs import replace
 from node.audit.states import StateCheck
 from protocols import events
 from protocols.crypto import keccak256
+from protocols.exit_calls import redemption
 from protocols.outcome import Allocation, SingleAssetExit
+from protocols.signed_state import SignedState
 from protocols.state import FixedPart, State, state_from_encoding
+from protocols.voucher import sign_voucher
 from tests.support.actors import ALICE, BOB, IVAN
 from tests.support.audit_cases import (
     History,
@@ -239,6 +242,38 @@ def test_a_final_state_pays_the_largest_voucher() -> None:
     history[nth(history, STORED, 2)[0]] = stored(empty)
     history[nth(history, SIGNED, 2)[0]] = signed(empty)
     one(history, "it pays None", SIGNED, 2)
+
+
+def shown(history: History, amount: int, **fields: object) -> History:
+    """Before her final state the payer sees a redemption that the payee put on chain."""
+    postfund = state_of(history, 1)
+    voucher = sign_voucher(postfund.channel_id, amount, ALICE.signer)
+    state = redemption(SignedState(postfund, ()), amount, voucher)
+    state = replace(state, **fields)
+    given = events.StateReceived(
+        state.channel_id,
+        state.turn_num,
+        state.state_hash(),
+        BOB.address,
+        BOB.signer(state.state_hash()),
+        state.is_final,
+    )
+    return inserted(inserted(history, given, STORED, 2), stored(state), STORED, 2)
+
+
+def test_a_redemption_that_the_payee_showed_moves_one_voucher_and_nothing_else() -> None:
+    assert messages(StateCheck, shown(alice(), 3)) == []
+    good = state_of(shown(alice(), 3), 2)
+    for fields, words in (
+        ({"app_data": b""}, "the redemption's alone (M7)"),
+        ({"app_data": good.app_data + bytes(32)}, "the redemption's alone (M7)"),
+        ({"outcome": splitting(good, 4).outcome}, "more than the voucher's amount (M1)"),
+        ({"outcome": good.outcome * 2}, "more than the voucher's amount (M1)"),
+        ({"app_data": good.app_data[:-1] + b"\x01"}, "the voucher redeemed"),
+    ):
+        one(shown(alice(), 3, **fields), words, STORED, 2)
+    # Our own is of the largest voucher that we accepted.
+    one(shown(bob(), 3), "it redeems 3, our largest accepted voucher is", STORED, 2)
 
 
 def test_the_payer_signs_the_final_state_first() -> None:

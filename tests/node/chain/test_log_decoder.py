@@ -134,6 +134,46 @@ def test_a_checkpoints_signature_with_a_v_wider_than_its_type_is_malformed() -> 
         DECODER.decode(log)
 
 
+def proved(candidate: State, *proof: State) -> ChainLog:
+    """The input for a checkpoint of the candidate's channel with that proof."""
+    signed = []
+    for number, state in enumerate((candidate, *proof)):
+        variable = (outcome_values(state.outcome), state.app_data, state.turn_num, state.is_final)
+        signed.append((variable, [(27 + number, bytes([number] * 32), bytes(32))]))
+    return decoded(
+        f"CheckpointProved(bytes32,{SIGNED}[],{SIGNED})",
+        [f"{SIGNED}[]", SIGNED],
+        [signed[1:], signed[0]],
+    )
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_checkpoint_with_a_proof_carries_both_whole(seed: int) -> None:
+    random = Random(seed)
+    candidate, first = random_state(random), random_state(random)
+    log = proved(candidate, first)
+    shown = [
+        encode(
+            ["bytes32", "bytes", OUTCOME, "uint48", "bool"],
+            [CHANNEL, one.app_data, outcome_values(one.outcome), one.turn_num, one.is_final],
+        )
+        for one in (candidate, first)
+    ]
+    assert (log.candidate, log.candidate_state_hash) == (shown[0], keccak256(shown[0]))
+    assert log.turn_num == candidate.turn_num
+    assert log.signatures == (bytes(64) + b"\x1b",)
+    assert log.proof == ((shown[1], (b"\x01" * 32 + bytes(32) + b"\x1c",)),)
+
+
+def test_a_strangers_checkpoint_that_no_node_would_sign_still_decodes() -> None:
+    exits = (SingleAssetExit(bytes(20), (Allocation(bytes(32), 1),)),)
+    small = State(FixedPart((b"\x01" * 20,), 1, bytes(20), 1), b"", exits, 4, True)
+    huge = State(small.fixed, b"\x01" * 140_000, exits, 4, True)
+    log = proved(huge, small)
+    assert (log.turn_num, log.candidate, log.candidate_state_hash) == (4, b"", b"")
+    assert proved(small, huge).proof == ()
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_a_challenge_carries_the_hash_of_the_state_it_was_made_with(seed: int) -> None:
     state = random_state(Random(seed))
