@@ -258,7 +258,7 @@ def shown(history: History, amount: int, **fields: object) -> History:
         BOB.signer(state.state_hash()),
         state.is_final,
     )
-    return inserted(inserted(history, given, STORED, 2), stored(state), STORED, 2)
+    return inserted(inserted(history, stored(state), STORED, 2), given, STORED, 3)
 
 
 def test_a_redemption_that_the_payee_showed_moves_one_voucher_and_nothing_else() -> None:
