@@ -1,8 +1,8 @@
 """The adjudicator's logs, decoded by its ABI into `ChainLog` inputs.
 
-web3 reads the ABI; this module says which argument goes into which field. A log of another
-contract, or of an event this node has no use for, decodes to None. Imported when the room runs:
-it brings web3 along.
+`event_shapes` reads a log by the ABI; this module says which argument goes into which field. A log
+of another contract, or of an event this node has no use for, decodes to None. Imported when the
+room runs: it brings the libraries of the ABI along.
 Source: the events of contracts/src (ForceMove.sol, AssetHolder.sol).
 """
 
@@ -11,20 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from eth_abi.exceptions import DecodingError
-from eth_utils.abi import event_abi_to_log_topic
-from hexbytes import HexBytes
-from web3 import Web3
-from web3.exceptions import Web3Exception
-from web3.types import LogReceipt
-
+from node.chain.event_shapes import EventShape
 from node.chain.wire import MalformedAnswer, RawLog
 from protocols.abi import encode_outcome, encode_state
 from protocols.crypto import keccak256
 from protocols.errors import EncodingError
 from protocols.inputs import ChainLog
 from protocols.outcome import Allocation, SingleAssetExit
-from protocols.types import Address, ChannelId, checksum_address
+from protocols.types import Address, ChannelId
 
 Arguments = Mapping[str, Any]
 Fields = dict[str, Any]
@@ -126,15 +120,14 @@ class LogDecoder:
     """Decodes the logs of one adjudicator."""
 
     def __init__(self, abi: Sequence[Mapping[str, Any]], adjudicator: Address) -> None:
-        contract = Web3().eth.contract(address=checksum_address(adjudicator), abi=abi)  # type: ignore[call-overload]
         self._adjudicator = adjudicator
-        self._events: dict[bytes, tuple[str, Any]] = {}
-        for item in abi:
-            name = item.get("name")
-            if item.get("type") == "event" and name in _READERS:
-                topic = event_abi_to_log_topic(item)  # type: ignore[arg-type]
-                self._events[topic] = (name, contract.events[name]())
-        missing = _READERS.keys() - {name for name, _ in self._events.values()}
+        shapes = [
+            EventShape(item)
+            for item in abi
+            if item.get("type") == "event" and item.get("name") in _READERS
+        ]
+        self._events = {shape.topic: shape for shape in shapes}
+        missing = _READERS.keys() - {shape.name for shape in shapes}
         if missing:
             raise ValueError(f"the adjudicator's ABI lacks the events {sorted(missing)}")
 
@@ -143,15 +136,10 @@ class LogDecoder:
 
         Raises `MalformedAnswer` when it does not fit its event's ABI.
         """
-        known = self._events.get(log.topics[0]) if log.topics else None
-        if known is None or log.address != self._adjudicator:
+        shape = self._events.get(log.topics[0]) if log.topics else None
+        if shape is None or log.address != self._adjudicator:
             return None
-        name, event = known
-        try:
-            arguments = event.process_log(_for_web3(log))["args"]
-        except (DecodingError, Web3Exception, ValueError, OverflowError) as error:
-            # OverflowError: a pointer beyond what a stream can be sought to.
-            raise MalformedAnswer(f"a {name} log that does not decode: {error}") from error
+        name, arguments = shape.name, shape.arguments(log)
         channel_id = log.topics[1]
         return ChainLog(
             log_name=name,
@@ -164,20 +152,6 @@ class LogDecoder:
             confirmed=False,
             **_READERS[name](arguments, channel_id),
         )
-
-
-def _for_web3(log: RawLog) -> LogReceipt:
-    return LogReceipt(
-        address=checksum_address(log.address),  # type: ignore[typeddict-item]
-        topics=[HexBytes(topic) for topic in log.topics],
-        data=HexBytes(log.data),
-        blockNumber=log.block_num,  # type: ignore[typeddict-item]
-        blockHash=HexBytes(log.block_hash),
-        transactionHash=HexBytes(log.tx_hash),
-        transactionIndex=log.tx_index,
-        logIndex=log.log_index,
-        removed=False,
-    )
 
 
 def _state_hash(channel_id: ChannelId, candidate: Mapping[str, Any]) -> tuple[bytes, bytes]:

@@ -50,6 +50,8 @@ class OwnedTransaction:
     """The block of the receipt that was handed over last."""
     was_looked_at: bool = False
     """Whether it was sent, or found mined, since it was let out."""
+    may_be_mined: bool = True
+    """Whether it may have left: false from its signature here until it is sent."""
     is_mined: bool = False
     """Whether it was mined when it was last looked at."""
 

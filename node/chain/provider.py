@@ -68,5 +68,9 @@ def _for_web3(error: RpcError) -> dict[str, Any]:
 
 
 def web3_over(caller: Caller) -> AsyncWeb3[Any]:
-    """An AsyncWeb3 whose every request goes through `caller`."""
-    return AsyncWeb3(TrioProvider(caller))
+    """An AsyncWeb3 whose every request goes through `caller`, and nothing else does.
+
+    Without web3's middleware: it asks for the chain's id before every call, which this room did
+    when it connected, and looks up names, which addresses here are not.
+    """
+    return AsyncWeb3(TrioProvider(caller), middleware=[])

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import trio
 from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
 from eth_account import Account
@@ -17,10 +18,10 @@ from eth_account.signers.local import LocalAccount
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from hexbytes import HexBytes
 from web3 import AsyncWeb3
-from web3.exceptions import ContractCustomError, ContractLogicError
+from web3.exceptions import ContractCustomError, ContractLogicError, Web3Exception
 from web3.types import BlockData, TxParams, Wei
 
-from node.chain.errors import ChainError
+from node.chain.errors import ChainError, RpcError
 from node.chain.fees import Fees, Market, Moment, step_at, wanted
 from node.chain.wire import MalformedAnswer, within
 from protocols.effects import SubmitTransaction
@@ -32,6 +33,10 @@ BASE_FEE_BITS = 248
 """A base fee whose cap still fits the transaction's 256 bits. Above it an endpoint is wrong."""
 GAS_BITS = 63
 """Gas, with its margin, fits the transaction's 64 bits."""
+SELECTOR_SIZE = 4
+"""Bytes of call data that name the function."""
+KNOWN_SHAPE_COUNT_MAX = 256
+"""Shapes of calls whose gas is remembered; all are forgotten when there are more."""
 PRIORITY_FEE_WEI_MAX = 50 * 10**9
 """Wei per gas. An endpoint's suggestion above 50 gwei is a mistake or an attack."""
 
@@ -131,6 +136,8 @@ class TransactionMaker:
         self._error_names = _error_names(abi)
         self.sender: Address = parse_address(self._account.address)
         self._prices: _Prices | None = None
+        self._asking = trio.Lock()
+        self._gas_by_shape: dict[tuple[Address, bytes, int], int] = {}
 
     async def prepare(self, effect: SubmitTransaction, moment: Moment) -> Prepared:
         """Simulate the call and price it.
@@ -164,12 +171,7 @@ class TransactionMaker:
                 "data": HexBytes(effect.data),
             }
         )
-        try:
-            await self._web3.eth.call(call)
-            estimate = await self._web3.eth.estimate_gas(call)
-        except ContractLogicError as error:
-            raise WouldRevert(self._reason(error)) from error
-        gas = within(estimate, "gas estimate", GAS_BITS)
+        gas = await self._gas_of(call, effect)
         gas_limit = min(gas * (100 + effect.gas_margin_percent) // 100, prices.block_gas)
         if market.base_fee_wei > self.fee_ceiling_wei and not effect.deadline_s:
             # Once signed its nonce would block every later one.
@@ -186,16 +188,19 @@ class TransactionMaker:
 
     async def _prices_at(self, moment: Moment) -> _Prices:
         """What the newest block tells, asked once a block: many may have to be answered in one."""
-        known = self._prices
-        if known is not None and known.block_num == moment.block_num:
+        async with self._asking:
+            known = self._prices
+            if known is None or known.block_num != moment.block_num:
+                known = self._prices = await self._prices_now(moment)
             return known
+
+    async def _prices_now(self, moment: Moment) -> _Prices:
         block = await self._web3.eth.get_block("latest")
         block_num = block["number"]
         if block_num < moment.block_num:
             raise EndpointBehind(block_num, moment.block_num)
         block_gas = within(block["gasLimit"], "block gas limit", GAS_BITS)
-        self._prices = _Prices(block_num, block_gas, await self._market(block))
-        return self._prices
+        return _Prices(block_num, block_gas, await self._market(block))
 
     async def market(self) -> Market:
         """What the newest block asks, and what endpoints suggest for its maker. Raises
@@ -232,6 +237,40 @@ class TransactionMaker:
         suggested_wei = within(await self._web3.eth.max_priority_fee, "priority fee", 256)
         base_fee_wei = within(block.get("baseFeePerGas", Wei(0)), "base fee", BASE_FEE_BITS)
         return Market(base_fee_wei, min(suggested_wei, PRIORITY_FEE_WEI_MAX))
+
+    async def _gas_of(self, call: TxParams, effect: SubmitTransaction) -> int:
+        """Gas with which the call works now.
+
+        An estimate makes an endpoint try a call twenty times. What the last call of the same shape
+        took mostly does for the next one, which one trial with exactly that much gas shows.
+        """
+        shape = (effect.to, effect.data[:SELECTOR_SIZE], len(effect.data))
+        known = self._gas_by_shape.get(shape)
+        if known is not None:
+            try:
+                await self._web3.eth.call({**call, "gas": known})
+            except (Web3Exception, RpcError):
+                # Whatever it is, the estimate tells better.
+                self._gas_by_shape.pop(shape, None)
+            else:
+                return known
+        try:
+            estimate = await self._web3.eth.estimate_gas(call)
+        except ContractLogicError as error:
+            raise WouldRevert(await self._why(call, error)) from error
+        gas = within(estimate, "gas estimate", GAS_BITS)
+        if len(self._gas_by_shape) >= KNOWN_SHAPE_COUNT_MAX:
+            self._gas_by_shape.clear()
+        self._gas_by_shape[shape] = gas
+        return gas
+
+    async def _why(self, call: TxParams, error: ContractLogicError) -> str:
+        """What the contract says: some endpoints tell it to a call alone, not to an estimate."""
+        try:
+            await self._web3.eth.call(call)
+        except ContractLogicError as said:
+            error = said
+        return self._reason(error)
 
     def _reason(self, error: ContractLogicError) -> str:
         """The contract's own words where it has some, else the name of its error."""

@@ -20,6 +20,8 @@ class TransactionInbox:
         self._broadcasts: dict[Bytes32, BroadcastTransaction] = {}
         self._settled: dict[Bytes32, None] = {}
         self._news = trio.Event()
+        self.news_count = 0
+        """How often somebody should have looked around."""
 
     def request(self, effect: SubmitTransaction) -> None:
         """Get this intent's call signed."""
@@ -59,10 +61,12 @@ class TransactionInbox:
         return list(taken)
 
     def wake(self) -> None:
-        """Let the manager look around now."""
-        self._news.set()
+        """Let whoever waits look around now."""
+        self.news_count += 1
+        news, self._news = self._news, trio.Event()
+        news.set()
 
-    async def wait(self) -> None:
-        """Return at the next `wake`, or at once if there was one since the last wait."""
-        await self._news.wait()
-        self._news = trio.Event()
+    async def wait(self, seen_count: int) -> None:
+        """Return once there is more news than `seen_count`, a `news_count` of before."""
+        while self.news_count == seen_count:
+            await self._news.wait()

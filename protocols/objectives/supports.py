@@ -40,7 +40,7 @@ from protocols.ledger import ledger_outcome, ledger_state
 from protocols.objectives.states import sign
 from protocols.signed_state import SignedState
 from protocols.state import challenge_message
-from protocols.transactions import Transaction, TransactionStatus, was_vain
+from protocols.transactions import Transaction, TransactionStatus, is_pending, was_vain
 from protocols.types import Address, Bytes32, Signature, StateHash
 from protocols.voucher import voucher_hash
 
@@ -176,8 +176,22 @@ def _is_fresh(transaction: Transaction, processed_block_num: int) -> bool:
     return is_mined and transaction.block_num > processed_block_num
 
 
+def _is_asked_for(draft: Draft, kind: str, channel: Channel) -> bool:
+    """Whether such a call is under way: then no other follows, and none need be built.
+
+    Every fact of a challenged channel cranks its answer again, and building one costs signatures.
+    What is not signed yet is signed all the same: from then on the channel takes no more.
+    """
+    if kind == CHALLENGE and needs_redemption(draft.state.node, channel):
+        return False
+    _, newest = draft.latest_transaction(kind, channel.channel_id)
+    return newest is not None and is_pending(newest)
+
+
 def request_challenge(draft: Draft, channel: Channel) -> None:
     """Have our newest state registered; the clock starts, or starts again."""
+    if _is_asked_for(draft, CHALLENGE, channel):
+        return
     found = newest_support(draft, channel)
     assert found is not None, "the caller looked for it"
     context, message = draft.context, challenge_message(found.state_hash)
@@ -188,6 +202,8 @@ def request_challenge(draft: Draft, channel: Channel) -> None:
 
 def request_checkpoint(draft: Draft, channel: Channel) -> None:
     """Stop a challenge with an older state by our newest one."""
+    if _is_asked_for(draft, CHECKPOINT, channel):
+        return
     found = newest_support(draft, channel)
     assert found is not None, "the caller looked for it"
     data = checkpoint_call(found.candidate, found.proof)
@@ -196,6 +212,8 @@ def request_checkpoint(draft: Draft, channel: Channel) -> None:
 
 def request_conclusion(draft: Draft, channel: Channel) -> None:
     """End the channel at once by its final state; a channel with holdings is paid out by it too."""
+    if _is_asked_for(draft, CONCLUDE, channel):
+        return
     final = supported_final(channel)
     assert final is not None, "the caller looked for it"
     signed = signed_for_chain(draft.context.for_chain, channel, final)

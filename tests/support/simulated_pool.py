@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import trio
@@ -32,6 +32,7 @@ class SimulatedPool:
         self.down = False
         self.blamed: list[str] = []
         self.overrides: dict[str, Callable[[list[Any]], Any]] = {}
+        self.slow_overrides: dict[str, Callable[[list[Any]], Awaitable[Any]]] = {}
 
     async def client(self) -> SimulatedPool:
         """Itself, once it is up."""
@@ -45,6 +46,8 @@ class SimulatedPool:
         await trio.lowlevel.checkpoint()
         if self.down:
             raise EndpointDown("sim://pool", "down")
+        if method in self.slow_overrides:
+            return await self.slow_overrides[method](params)
         if method in self.overrides:
             return self.overrides[method](params)
         return self._answer(method, params)
@@ -85,6 +88,8 @@ class SimulatedPool:
                     raise self.call_error
                 return "0x"
             case "eth_estimateGas":
+                if self.call_error is not None:
+                    raise self.call_error
                 return hex(50_000)
             case "eth_maxPriorityFeePerGas":
                 return hex(self.tip_wei)

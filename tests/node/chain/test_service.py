@@ -654,7 +654,7 @@ async def test_transactions_that_a_deep_fork_dropped_are_sent_again_lowest_nonce
             world.mine(10)
             for number in (1, 2, 3):
                 engine.service.request(world.deposit_effect(number))
-            await engine.until(lambda: len(engine.receipts) == 3)
+            await engine.until(lambda: len(engine.receipts) == len(engine.observed) == 3)
             for number in (1, 2, 3):
                 # Settled intents keep their place: later nonces wait for them.
                 engine.service.settle(channel(number))

@@ -69,6 +69,29 @@ async def test_the_signed_bytes_say_what_was_asked_and_are_ours() -> None:
     assert bytes.fromhex(sender[2:]) == ALICE.address
 
 
+async def test_gas_that_did_for_a_call_of_the_same_shape_is_tried_and_not_estimated() -> None:
+    pool, tried = SimulatedPool(), []
+    needed = 50_000
+
+    def call(params: list[Any]) -> str:
+        tried.append(int(params[0]["gas"], 16))
+        if tried[-1] < needed:
+            raise RpcError("eth_call", -32000, "out of gas")
+        return "0x"
+
+    estimated: list[int] = []
+    pool.overrides["eth_call"] = call
+    pool.overrides["eth_estimateGas"] = lambda params: hex(estimated.append(needed) or needed)  # type: ignore[func-returns-value]
+    maker = maker_of(pool)
+    limits = [(await maker.prepare(EFFECT, NOW)).gas_limit for _ in range(2)]
+    assert (limits, estimated, tried) == ([62_500] * 2, [50_000], [50_000])
+    needed = 60_000
+    assert (await maker.prepare(EFFECT, NOW)).gas_limit == 75_000
+    assert (estimated, tried) == ([50_000, 60_000], [50_000] * 2)
+    await maker.prepare(replace(EFFECT, data=b"\x01\x02\x03"), NOW)
+    assert len(estimated) == 3, "another shape"
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [

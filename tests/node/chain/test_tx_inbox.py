@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import trio
+import trio.testing
 
 from node.chain.tx_inbox import TransactionInbox
 from protocols.effects import BroadcastTransaction, SubmitTransaction
@@ -48,7 +49,17 @@ async def test_waiting_ends_at_once_when_something_came_before() -> None:
     inbox = TransactionInbox()
     inbox.request(request(1))
     with trio.fail_after(30):
-        await inbox.wait()
+        await inbox.wait(0)
     with trio.move_on_after(0.05) as scope:
-        await inbox.wait()
+        await inbox.wait(inbox.news_count)
     assert scope.cancelled_caught
+
+
+async def test_all_who_wait_hear_of_it() -> None:
+    inbox = TransactionInbox()
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(inbox.wait, 0)
+            nursery.start_soon(inbox.wait, 0)
+            await trio.testing.wait_all_tasks_blocked()
+            inbox.wake()

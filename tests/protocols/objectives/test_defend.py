@@ -9,6 +9,7 @@ from protocols import inputs
 from protocols.abi import encode_outcome
 from protocols.channel import ChannelStatus, status
 from protocols.ledger import ledger_outcome
+from protocols.objectives import supports
 from protocols.objectives.base import ObjectiveType, newest, newest_round
 from tests.support.actors import ALICE, BOB
 from tests.support.builders import CHANNEL, DEPOSIT, block_hash, chain_log, consent, final, signed
@@ -87,6 +88,20 @@ def test_the_payee_redeems_its_largest_voucher_and_the_payer_does_nothing() -> N
     until(network, network.bob, lambda: is_completed(network.bob, DEFEND, CHANNEL))
     until(network, network.bob, lambda: paid_to(network, network.bob) == 30)
     until(network, network.alice, lambda: paid_to(network, network.alice) == DEPOSIT - 30)
+
+
+def test_an_answer_that_is_under_way_is_not_built_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = opened(depth=2)
+    pay(network, 30, 1)
+    network.settle()
+    bob, built = network.bob, []
+    stale = chain_log("ChallengeRegistered", 9, confirmed=False, number=10**10, turn_num=1)
+    bob.feed(stale)
+    assert kinds(bob) == ["challenge"]
+    monkeypatch.setattr(supports, "held_support", lambda *given: built.append(given))
+    bob.feed(inputs.Tick())
+    bob.feed(replace(stale, confirmed=True))
+    assert (kinds(bob), built) == (["challenge"], [])
 
 
 def test_whoever_holds_a_final_state_of_all_concludes() -> None:

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 
 from node.chain.fees import Fees, Market, Moment, Standing, is_held_back, next_bid, step_at, wanted
 from node.chain.nonces import NonceBook, OwnedTransaction
+from node.chain.tx_desk import DISK_WAIT_S_MAX
 from node.chain.tx_inbox import TransactionInbox
-from node.chain.tx_manager import DISK_WAIT_S_MAX, NONCE_TAKEN
+from node.chain.tx_manager import NONCE_TAKEN
 from protocols import inputs
 from protocols.effects import SubmitTransaction
 from protocols.transactions import REPLACEMENT_COUNT_MAX
