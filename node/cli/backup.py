@@ -78,7 +78,8 @@ def _copy_at_rest(data: Path, target: Path) -> None:
     from node.backups import require_target
     from node.store import backup as copies
     from node.store.errors import LogMissing
-    from node.store.log import EventLog, take_lock
+    from node.store.lock import take_lock
+    from node.store.log import EventLog
 
     if not (data / "CURRENT").exists():
         raise LogMissing(str(data))

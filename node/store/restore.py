@@ -15,7 +15,8 @@ from pathlib import Path
 from node.store import backup
 from node.store.backup import Copied, Manifest
 from node.store.errors import LogDamaged, LogMissing, LogNotOpened, RestoreRefused
-from node.store.log import EventLog, take_lock
+from node.store.lock import take_lock
+from node.store.log import EventLog
 
 FORCE_WORDS = "lose newer records"
 """What an owner has to say to restore over a log that is as long as the backup, or longer."""

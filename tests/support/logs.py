@@ -1,9 +1,14 @@
 """Small logs for tests: what an engine would write, without an engine."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from node.store.errors import LogDamaged
 from node.store.kv import KeyValue
 from node.store.log import EventLog
+from node.store.memory import MemoryKeyValue
 from node.store.record import FORMAT_VERSION
 from protocols.effects import SendMessage
 from protocols.events import NodeCreated, VoucherIssued
@@ -20,6 +25,9 @@ GENESIS = NodeCreated(
     consensus_app=b"\xac" * 20,
     node_address=b"\xaa" * 20,
 )
+
+Reopen = Callable[[EventLog], EventLog]
+"""Closes a log and opens it again."""
 
 
 def payment(number: int, *, channel_id: bytes = CHANNEL, request_id: str = "") -> VoucherIssued:
@@ -61,6 +69,24 @@ def make_log(
     log = EventLog.open(path or Path(), kv=kv)
     fill(log, count, by=by)
     return log
+
+
+def change(store: MemoryKeyValue, family: str, key: bytes, value: bytes | None) -> None:
+    """Put another value, or none, into the store below a log."""
+    batch = store.new_batch()
+    if value is None:
+        batch.delete(key, family)
+    else:
+        batch.put(key, value, family)
+    store.write(batch)
+
+
+def refused(store: MemoryKeyValue) -> LogDamaged:
+    """How reading all of it is refused."""
+    with pytest.raises(LogDamaged) as caught:
+        for _ in EventLog.open(Path(), kv=store).read_events():
+            pass
+    return caught.value
 
 
 def flip(file: Path, offset: int, mask: int = 0x01) -> None:
