@@ -177,7 +177,7 @@ async def node_simulate(node: NodeApi, p: NodeSimulateParams) -> SimulationView:
     assumed = [assumption_of(f"assumptions[{i}]", one) for i, one in enumerate(p.assumptions)]
     view = await node_at(node, p.at)
     seq, simulation = view.seq, view.simulation(others_answer=p.others == "answer")
-    simulation.fee_ceiling_wei = node.fee_ceiling_wei
+    simulation.course.orders.fee_ceiling_wei = node.fee_ceiling_wei
     steps: list[SimulatedStep] = []
     deadline = trio.current_time() + TIME_S_MAX
     try:

@@ -64,7 +64,7 @@ Worths = dict[Address, Amount] | None
 
 def worth_of(simulation: Simulation) -> Generator[None, None, Worth]:
     """The answer when it is done; stops now and then before."""
-    before, after = simulation.before, simulation.state
+    before, after = simulation.course.before, simulation.course.state
     me = after.node.address
     rows: list[ChannelWorth] = []
     funded = _funded(simulation)
@@ -92,7 +92,7 @@ def worth_of(simulation: Simulation) -> Generator[None, None, Worth]:
             asset,
             _of(worth_before, asset),
             _of(worth_after, asset),
-            simulation.paid_in.get(asset, 0),
+            simulation.chain.paid_in.get(asset, 0),
         )
         for asset in assets
     )
@@ -106,15 +106,15 @@ def _of(worth: Worths, asset: Address) -> Amount | None:
 def _funded(simulation: Simulation) -> list[ChannelId]:
     """The channels concerned that the chain knows; for virtual ones the ledgers that carry them."""
     found: dict[ChannelId, None] = {}
-    for channel_id in simulation.touched:
-        channel = simulation.state.channels.get(channel_id)
+    for channel_id in simulation.course.touched:
+        channel = simulation.course.state.channels.get(channel_id)
         if channel is None or not channel.turns:
             continue
         if channel.virtual is None:
             found[channel_id] = None
             continue
         for ledger_id in (channel.virtual.left_ledger, channel.virtual.right_ledger):
-            ledger = simulation.state.channels.get(ledger_id) if ledger_id else None
+            ledger = simulation.course.state.channels.get(ledger_id) if ledger_id else None
             if ledger is not None and ledger.turns:
                 found[ledger_id] = None
     return list(found)

@@ -63,7 +63,7 @@ async def test_what_is_assumed_of_a_past_moment_happens_by_its_clock_and_on_a_co
     steps = [step for step in simulation.steps(paid) if step is not None]
     assert [step.refusal for step in steps] == [None, None]
     assert steps[0].time_ms == rig.log.time_at(seq)
-    assert simulation.state.channels[channel_id].vouchers.total == 14
+    assert simulation.course.state.channels[channel_id].vouchers.total == 14
     assert view.state.digest() == before
 
 

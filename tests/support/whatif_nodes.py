@@ -10,7 +10,7 @@ from node.whatif.report import Step
 from node.whatif.simulation import Simulation
 from node.whatif.worth import Worth, worth_of
 from protocols.draft import Context
-from tests.support.network import CoreNode
+from tests.support.network import CoreNode, Network, opened, pay
 
 
 def rules_of(node: CoreNode) -> Context:
@@ -75,3 +75,11 @@ def worth(simulation: Simulation) -> Worth:
         except StopIteration as done:
             found: Worth = done.value
             return found
+
+
+def paid_network(amount: int = 30) -> Network:
+    """A channel in which alice paid once; money counts two blocks deep."""
+    network = opened(depth=2)
+    pay(network, amount, 1)
+    network.settle()
+    return network

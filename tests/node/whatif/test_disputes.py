@@ -9,23 +9,15 @@ from node.whatif.disputes import answer_to, may_redeem, redeems_now, shown_by_ot
 from protocols import inputs
 from protocols.channel import REDEMPTION_TURN
 from protocols.exit_errors import ChallengeImpossible
-from protocols.exit_plan import GAS
 from tests.support.actors import BOB
 from tests.support.builders import CHANNEL, DEPOSIT, DURATION_S
 from tests.support.exit_rig import leave, paid_to, until
 from tests.support.ledger_rig import LEDGER, opened_ledger
-from tests.support.network import CoreNode, Network, opened, pay
+from tests.support.network import CoreNode, opened
 from tests.support.web import BALANCE, Web
-from tests.support.whatif_nodes import names, run, simulated, simulation_of, worth
+from tests.support.whatif_nodes import names, paid_network, run, simulated, simulation_of, worth
 
 DAY = assume.Wait(DURATION_S + 60)
-
-
-def paid_network(amount: int = 30) -> Network:
-    network = opened(depth=2)
-    pay(network, amount, 1)
-    network.settle()
-    return network
 
 
 def kinds(node: CoreNode, *assumed: assume.Assumption) -> list[list[str]]:
@@ -56,7 +48,7 @@ def test_a_simulated_exit_pays_what_a_real_one_does() -> None:
     simulation = simulation_of(network.bob)
     run(simulation, assume.Exit(CHANNEL), DAY)
     leave(network, network.bob, CHANNEL)
-    ((paid_address, amount),) = simulation.state.channels[CHANNEL].withdrawn
+    ((paid_address, amount),) = simulation.course.state.channels[CHANNEL].withdrawn
     assert (paid_address, amount) == (BOB.address, paid_to(network, network.bob))
 
 
@@ -161,65 +153,3 @@ def test_what_the_adjudicator_would_refuse_reverts(kind: str) -> None:
     alice = paid_network().alice
     channel = alice.channel()
     assert answer_to(alice.state, channel, kind, 0) is None
-
-
-def test_a_fee_spike_holds_an_answer_back_until_it_is_over() -> None:
-    simulation = simulation_of(paid_network().bob)
-    simulation.fee_ceiling_wei = 500
-    _, challenged, waited, after = run(
-        simulation,
-        assume.GasPrice(501),
-        assume.Challenged(CHANNEL),
-        assume.Wait(60),
-        assume.GasPrice(500),
-    )
-    assert [found.is_held_back for found in challenged.submitted] == [True]
-    assert names(challenged).count("transaction-held-back") == 1
-    assert names(waited) == []
-    assert [(one.is_again, one.is_held_back) for one in after.submitted] == [(True, False)]
-    assert [one.cost_wei for one in after.submitted] == [500 * GAS["redemption"]]
-    assert names(after).count("challenge-registered") == 1
-
-
-def test_an_answer_that_is_held_back_too_long_is_lost() -> None:
-    simulation = simulation_of(paid_network().bob)
-    simulation.fee_ceiling_wei = 500
-    *_, expired = run(
-        simulation,
-        assume.GasPrice(501),
-        assume.Challenged(CHANNEL),
-        assume.ChallengeExpires(CHANNEL),
-    )
-    assert "challenge-expired" in names(expired)
-    assert "challenge-unanswerable" in names(expired)
-    assert worth(simulation).totals[0].after == 0
-
-
-def seen_network() -> Network:
-    """Alice leaves: her challenge is seen, and not confirmed."""
-    network = paid_network()
-    network.alice.feed(inputs.ExitChannel(CHANNEL))
-    until(network, network.alice, lambda: bool(network.alice.channel().observed))
-    return network
-
-
-def test_a_fork_takes_back_what_is_not_confirmed_and_it_is_mined_again() -> None:
-    alice = seen_network().alice
-    alone = simulation_of(alice, others_answer=False)
-    (step,) = run(alone, assume.Reorg(1))
-    assert names(step) == ["chain-reorged"]
-    assert alone.state.channels[CHANNEL].observed == ()
-    assert {found.waiting_for for found in step.awaited} >= {"challenge-registration"}
-    simulation = simulation_of(alice)
-    (again,) = run(simulation, assume.Reorg(1))
-    assert names(again)[0] == "chain-reorged"
-    assert "channel-halted" not in names(again)
-    assert "challenge-registered" in names(again)
-
-
-def test_a_fork_below_what_counted_halts_until_the_chain_has_it_again() -> None:
-    alice = paid_network().alice
-    (halted,) = simulated(alice, assume.Reorg(1_000), others_answer=False)
-    assert names(halted) == ["chain-reorged", "channel-halted"]
-    (lifted,) = simulated(alice, assume.Reorg(1_000))
-    assert names(lifted)[2:] == ["holdings-read", "channel-halt-lifted"]

@@ -90,7 +90,7 @@ def _a_ledgers_life(web: Web, pick: Callable[[Web], WebNode]) -> None:
 def test_a_hub_that_is_silent_holds_up_all_behind_it() -> None:
     web = web_of(frozenset())
     simulation = simulation_of(web.payer)
-    simulation._silent.add(web.row[2].actor.address)
+    simulation.course.sessions.silent.add(web.row[2].actor.address)
     *via, end = (one.actor.address for one in web.row[1:])
     opening = assume.Open(end, 1_000, ZERO_ADDRESS, via=tuple(via), fees=(3, 5))
     (step,) = run(simulation, opening)
