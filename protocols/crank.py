@@ -174,6 +174,9 @@ def _resume(draft: Draft, item: inputs.ResumeChannel) -> WaitingFor:
         request_hash = inputs.command_hash(item)
         leaving.begin(draft, ObjectiveType.DEFEND, channel, item.request_id, request_hash)
     resuming.propose(draft, channel)
+    if channel.my_index == 0:
+        # What the follower wished before we left waits still.
+        ledger_payments.propose_asked(draft, channel_id)
     return crank_channel(draft, channel_id)
 
 

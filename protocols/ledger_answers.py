@@ -14,11 +14,12 @@ from protocols.ledger_events import (
     LedgerRefusalReceived,
     LedgerUpdateConfirmed,
 )
+from protocols.ledger_leaving import is_leaving
 from protocols.ledger_payments import propose_asked
 from protocols.ledger_queue import is_own_change, is_settled
 from protocols.ledger_reducers import ledger_of
 from protocols.ledgers import concerned, has_final, require_role, sign_and_send
-from protocols.objectives import guarantees, resuming
+from protocols.objectives import guarantees
 from protocols.types import ChannelId
 
 
@@ -55,6 +56,9 @@ def see_countersignature(draft: Draft, channel: Channel, log: ChainLog) -> list[
     if channel.ledger is None or channel.my_index != 0:
         return []
     ledger = channel.ledger
+    said = ledger.resumption
+    if said is not None and said.jump_turn == log.turn_num:
+        return ledger_resuming.see_countersignature(draft, channel, log)
     index = log.turn_num - ledger.turn_num - 1
     if not 0 <= index < len(ledger.queue):
         return []
@@ -70,7 +74,7 @@ def see_countersignature(draft: Draft, channel: Channel, log: ChainLog) -> list[
     draft.emit(
         LedgerCountersignatureSeen(log.channel_id, log.turn_num, state_hash, signature, *where)
     )
-    if not resuming.is_leaving(draft.state, channel):
+    if not is_leaving(draft.state, channel):
         propose_asked(draft, log.channel_id)
     ledger_resuming.advance(draft, log.channel_id)
     others = concerned(channel, ledger, log.turn_num)

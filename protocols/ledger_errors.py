@@ -157,7 +157,7 @@ class NotALedger(LedgerRefused):
 
 @dataclass(eq=False)
 class LedgerNotRunning(LedgerRefused):
-    """The ledger is not open: unfunded, closing, disputed or close-only."""
+    """The ledger is not open: unfunded, closing, being left, disputed or close-only."""
 
     code = 1516
     template = "ledger {channel_id} takes no changes: {reason}"

@@ -200,7 +200,7 @@ def _judge(draft: Draft, channel: Channel, proposal: Proposed, accepted: _Accept
     change = proposal.change
     if change == resuming.move_of_nothing(channel) and resuming.may_go_on(draft.state, channel):
         return True
-    require_running(channel, change.kind)
+    require_running(draft.state, channel, change.kind)
     if change.kind == MOVE:
         _require_asked(channel, change, accepted.request_ids)
         return True

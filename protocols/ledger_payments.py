@@ -5,6 +5,7 @@ from __future__ import annotations
 from protocols import messages
 from protocols.channel import Channel
 from protocols.draft import Draft
+from protocols.entities import NodeState
 from protocols.errors import UnknownChannel
 from protocols.inputs import PayLedger
 from protocols.ledger import MOVE, NO_TARGET, QUEUE_COUNT_MAX, Change, Ledger, parties
@@ -44,7 +45,7 @@ def pay(draft: Draft, command: PayLedger) -> None:
         raise UnknownChannel(command.channel_id)
     if not is_ledger(draft, channel):
         raise NotALedger(command.channel_id)
-    require_payable(channel, command)
+    require_payable(draft.state, channel, command)
     if channel.my_index == 0:
         leader, follower = parties(channel.fixed)
         change = Change(
@@ -60,9 +61,9 @@ def pay(draft: Draft, command: PayLedger) -> None:
     )
 
 
-def require_payable(channel: Channel, command: PayLedger) -> Ledger:
+def require_payable(state: NodeState, channel: Channel, command: PayLedger) -> Ledger:
     """The ledger, if it takes that payment of ours now; else raises a LedgerRefused."""
-    ledger = require_running(channel, MOVE)
+    ledger = require_running(state, channel, MOVE)
     _require_new_request(ledger, command.amount, command.request_id)
     free = free_balance(channel)
     if command.amount > free:
@@ -75,8 +76,8 @@ def receive_payment_request(
 ) -> None:
     """The follower wants to pay us: propose the move as soon as the ledger allows it.
 
-    A ledger that closes meanwhile, or is challenged, takes no payments: what crossed the news is
-    refused by name. Raises a LedgerRefused for a request that no ledger could ever answer.
+    A ledger that closes meanwhile, is challenged or is left takes no payments: what crossed the
+    news is refused by name. Raises a LedgerRefused for a request that no ledger could ever answer.
     """
     ledger = require_role(channel, leads=True)
     amount, balance = amount_from_bytes(body.amount), ledger.current.follower
@@ -85,7 +86,7 @@ def receive_payment_request(
         # The follower counts no money of a state that we do not know to be agreed.
         raise LedgerFundsInsufficient(amount, balance)
     try:
-        require_running(channel, MOVE)
+        require_running(draft.state, channel, MOVE)
     except LedgerNotRunning as refusal:
         _refuse_request(draft, channel, body, refusal)
         return

@@ -16,8 +16,10 @@ from __future__ import annotations
 
 from protocols import log_losses, messages
 from protocols.channel import ChainStatus, Channel, known_signer, observed_chain_status
+from protocols.crypto import with_low_s
 from protocols.draft import Draft
 from protocols.errors import UnexpectedMessage
+from protocols.inputs import ChainLog
 from protocols.ledger import (
     MOVE,
     NO_TARGET,
@@ -189,6 +191,19 @@ def receive_jump(draft: Draft, channel: Channel, body: messages.LedgerProposal) 
         messages.LedgerCountersignature(channel.channel_id, turn_num, signature),
         LedgerResumed(channel.channel_id, turn_num, state_hash, body.signature, signature),
     )
+
+
+def see_countersignature(draft: Draft, channel: Channel, log: ChainLog) -> list[ChannelId]:
+    """The chain shows that the follower signed the move, which it may have kept from us."""
+    said, follower = ledger_of(channel).resumption, known_signer(channel, 1)
+    if said is None or said.jump_hash != log.candidate_state_hash or follower is None:
+        return []
+    for signature in map(with_low_s, log.signatures):
+        if follower.verify(said.jump_hash, signature):
+            hashes = said.jump_hash, said.jump_signature
+            draft.emit(LedgerResumed(log.channel_id, log.turn_num, *hashes, signature))
+            return [log.channel_id]
+    return []
 
 
 def receive_countersignature(

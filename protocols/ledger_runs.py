@@ -116,7 +116,7 @@ def pay_run(state: NodeState, run: Sequence[PayLedger], context: Context) -> Cra
             MOVE, NO_TARGET, command.amount, leader, follower, request_id=command.request_id
         )
         try:
-            ledger = require_payable(channel, command)
+            ledger = require_payable(state, channel, command)
             if len(ledger.queue) >= QUEUE_COUNT_MAX:
                 break
             body, fact = signed_update(channel, ledger, change, context.signer)
@@ -183,7 +183,7 @@ def answer_run(state: NodeState, context: Context) -> CrankResult:
     sent: dict[Address, int] = {}
     for channel_id in sorted(state.unanswered):
         channel = state.channels[channel_id]
-        if not _is_plainly_right(channel):
+        if not _is_plainly_right(state, channel):
             break
         last = ledger_of(channel).queue[-1]
         signature = context.signer(last.state_hash)
@@ -193,12 +193,12 @@ def answer_run(state: NodeState, context: Context) -> CrankResult:
     return CrankResult(tuple(facts), tuple(effects))
 
 
-def _is_plainly_right(channel: Channel) -> bool:
+def _is_plainly_right(state: NodeState, channel: Channel) -> bool:
     """Whether all that the leader proposed are moves to us (M15) in a ledger that runs."""
     ledger = channel.ledger
     if ledger is None or not ledger.queue or channel.final_requests:
         return False
-    if why_not_running(channel, MOVE):
+    if why_not_running(state, channel, MOVE):
         return False
     leader, _ = parties(channel.fixed)
     return all(

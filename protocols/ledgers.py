@@ -20,6 +20,7 @@ from typing import TypeVar
 from protocols import messages
 from protocols.channel import FINALISED, ChainStatus, Channel, observed_chain_status
 from protocols.draft import Draft
+from protocols.entities import NodeState
 from protocols.errors import UnexpectedMessage
 from protocols.ledger import (
     ADD,
@@ -41,6 +42,7 @@ from protocols.ledger_errors import (
     TooManyProposalsWaiting,
 )
 from protocols.ledger_events import LedgerUpdateProposed, LedgerUpdateReceived
+from protocols.ledger_leaving import is_being_left
 from protocols.ledger_queue import find_proposed, secured
 from protocols.types import (
     Address,
@@ -60,11 +62,11 @@ def is_ledger(draft: Draft, channel: Channel) -> bool:
     return channel.fixed.app_definition == draft.state.node.consensus_app
 
 
-def why_not_running(channel: Channel, kind: str) -> str:
+def why_not_running(state: NodeState, channel: Channel, kind: str) -> str:
     """Why the ledger takes no change of that kind now; empty if it does.
 
-    A ledger that closes or is challenged still gives guarantees back (M16), until its final state
-    is signed: who signed that signs no running state any more (M8).
+    A ledger that closes, is challenged or is left still gives guarantees back (M16), until its
+    final state is signed: who signed that signs no running state any more (M8).
     """
     if channel.ledger is None:
         return "it is not funded"
@@ -83,6 +85,8 @@ def why_not_running(channel: Channel, kind: str) -> str:
         return "it is challenged"
     if kind != REMOVE and channel.final_requests:
         return "it is closing"
+    if kind != REMOVE and is_being_left(state, channel):
+        return "it is being left"
     return ""
 
 
@@ -94,9 +98,9 @@ def has_final(channel: Channel) -> bool:
     return False
 
 
-def require_running(channel: Channel, kind: str) -> Ledger:
+def require_running(state: NodeState, channel: Channel, kind: str) -> Ledger:
     """The ledger, if it takes a change of that kind now; else raises LedgerNotRunning."""
-    reason = why_not_running(channel, kind)
+    reason = why_not_running(state, channel, kind)
     ledger = channel.ledger
     if reason or ledger is None:
         raise LedgerNotRunning(channel.channel_id, reason)
@@ -155,7 +159,7 @@ def choose(draft: Draft, peer: Address, asset: Address, amount: int, fee: int) -
         count = max(count, secured(ledger).guarantee_count)
         if (follows, count) >= found_place or count >= draft.context.guarantee_count_max:
             continue
-        if not why_not_running(channel, ADD) and free_balance(channel) >= amount + fee:
+        if not why_not_running(draft.state, channel, ADD) and free_balance(channel) >= amount + fee:
             found, found_place = channel, (follows, count)
     return found
 
@@ -165,7 +169,7 @@ def propose(draft: Draft, channel: Channel, change: Change) -> TurnNum:
 
     Raises a LedgerRefused; nothing is signed then.
     """
-    ledger = require_running(channel, change.kind)
+    ledger = require_running(draft.state, channel, change.kind)
     if channel.my_index != 0:
         raise InvalidLedgerChange("only the leader proposes")
     if len(ledger.queue) >= QUEUE_COUNT_MAX:

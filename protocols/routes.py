@@ -204,7 +204,7 @@ def _open_ledgers(draft: Draft, peer: Address, asset: Address) -> list[Channel]:
         for known in ledgers.ledgers_with(draft, peer)
         if known.ledger is not None
         and known.ledger.asset == asset
-        and not ledgers.why_not_running(known, ADD)
+        and not ledgers.why_not_running(draft.state, known, ADD)
     ]
 
 

@@ -27,6 +27,7 @@ from protocols.channel import (
 )
 from protocols.draft import Draft
 from protocols.entities import NodeState
+from protocols.ledger_leaving import is_leaving
 from protocols.objectives import alarms, resuming
 from protocols.objectives.base import Objective, WaitingFor
 from protocols.objectives.leaving import complete
@@ -65,7 +66,7 @@ def crank(draft: Draft, objective: Objective) -> WaitingFor:
         # The chain has seen a newer state than we hold: ours would be refused.
         return WaitingFor.KNOWN_OUTCOME
     is_clearing = status == ChainStatus.OPEN != channel.chain_status
-    if is_clearing and not resuming.is_leaving(draft.state, channel):
+    if is_clearing and not is_leaving(draft.state, channel):
         return WaitingFor.CHALLENGE_CLEARANCE
     if resuming.may_go_on(draft.state, channel):
         # The peer is there again, and both signed something newer (M20).

@@ -7,6 +7,7 @@ from protocols.channel import Channel, supported_final
 from protocols.draft import Draft
 from protocols.ledger import Change
 from protocols.ledger_errors import LedgerRefused
+from protocols.ledger_leaving import is_being_left
 from protocols.objectives.base import Objective
 from protocols.objectives.virtual_states import send_state
 from protocols.types import ChannelId
@@ -25,6 +26,8 @@ def propose_removal(
         return
     virtual = virtual_of(channel)
     count = virtual.removal_refusal_count
+    if count and is_being_left(draft.state, ledger_channel):
+        return  # The chain settles it; one more could buy the follower a challenge's time.
     pause_ms = REMOVAL_PAUSE_MS << min(count, 32) if count else 0
     if draft.context.now_ms < objective.created_ms + pause_ms:
         return

@@ -10,8 +10,6 @@ leave, whoever began it: it asks the other party for an answer, and here is one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from protocols.channel import (
     FINALISED,
     ChainStatus,
@@ -23,24 +21,9 @@ from protocols.draft import Draft
 from protocols.entities import NodeState
 from protocols.exit_errors import NotResumable
 from protocols.ledger import MOVE, NO_TARGET, Change, parties
+from protocols.ledger_leaving import exit_under_way, is_leaving
 from protocols.ledgers import has_final, sign_and_send
-from protocols.objectives.base import ObjectiveType, newest
-from protocols.types import Address, ChannelId, to_hex
-
-
-def is_leaving(state: NodeState, channel: Channel) -> bool:
-    """Whether our owner leaves the ledger, or a channel that it carries, on chain (Exit)."""
-    carried = () if channel.ledger is None else channel.ledger.current.guarantees
-    concerned = (channel.channel_id, *(guarantee.target for guarantee in carried))
-    return _exit_under_way(state, concerned) is not None
-
-
-def _exit_under_way(state: NodeState, channel_ids: Iterable[ChannelId]) -> ChannelId | None:
-    for channel_id in channel_ids:
-        found = newest(state.objectives, ObjectiveType.EXIT, channel_id)
-        if found is not None and found.is_active:
-            return channel_id
-    return None
+from protocols.types import Address, to_hex
 
 
 def is_withheld(state: NodeState, channel: Channel) -> bool:
@@ -76,7 +59,7 @@ def _why_not_resumed(state: NodeState, channel: Channel) -> str:
         return "records were lost, and it does not go on yet"
     if has_final(channel) or channel.final_requests:
         return "it is closing"
-    carried = _exit_under_way(state, [guarantee.target for guarantee in ledger.current.guarantees])
+    carried = exit_under_way(state, [guarantee.target for guarantee in ledger.current.guarantees])
     if carried is not None:
         return f"the channel {to_hex(carried)} that it carries is being left"
     if chain == ChainStatus.OPEN and not is_leaving(state, channel):

@@ -106,7 +106,7 @@ def choose_right(draft: Draft, state: State, place: int, fees: tuple[int, ...]) 
         for known in ledgers.ledgers_with(draft, peer)
         if known.ledger is not None
         and known.ledger.asset == asset
-        and not ledgers.why_not_running(known, ADD)
+        and not ledgers.why_not_running(draft.state, known, ADD)
     ]
     if not open_ones:
         raise HopWithoutLedger(place + 1, peer, asset)
@@ -130,7 +130,11 @@ def require_left(
     if channel is None or not _is_between(channel, left, draft.context.me):
         raise HopWithoutLedger(place, draft.context.me, asset)
     ledger = channel.ledger
-    if ledger is None or ledger.asset != asset or ledgers.why_not_running(channel, ADD):
+    if (
+        ledger is None
+        or ledger.asset != asset
+        or ledgers.why_not_running(draft.state, channel, ADD)
+    ):
         raise HopWithoutLedger(place, draft.context.me, asset)
     rest = secured(ledger)
     free = rest.follower if channel.my_index == 0 else rest.leader
@@ -149,6 +153,6 @@ def require_any_left(draft: Draft, state: State) -> None:
     for channel in ledgers.ledgers_with(draft, state.fixed.participants[place - 1]):
         ledger = channel.ledger
         is_in_asset = ledger is not None and ledger.asset == asset
-        if is_in_asset and not ledgers.why_not_running(channel, ADD):
+        if is_in_asset and not ledgers.why_not_running(draft.state, channel, ADD):
             return
     raise HopWithoutLedger(place, draft.context.me, asset)

@@ -487,3 +487,41 @@ def test_a_ledger_that_is_not_open_is_not_spoken_of(network: Network) -> None:
     fresh = Network()
     fresh.bob.feed(Said(ALICE, told(2)))
     assert faults(fresh)[-1].startswith("UNKNOWN_CHANNEL")
+
+
+# --- what the chain shows ---
+
+
+def test_a_move_that_the_follower_signed_for_the_chain_alone_resumes_it(network: Network) -> None:
+    paid(network)
+    alice = network.alice
+    alice.lose_tail()
+    network.reconnect()
+    while not alice.events_of("ledger-jump-signed"):
+        for node in (alice, network.bob):
+            if network.waiting(node):
+                network.deliver(node)
+                network.acknowledge(network.other(node))
+            node.feed(END)
+    (jumped,) = alice.events_of("ledger-jump-signed")
+    number = jumped.turn_num
+    alice.feed(chain_log("Checkpointed", 50, confirmed=False, channel_id=LEDGER, number=number))
+    log = chain_log(
+        "CheckpointSigned",
+        50,
+        confirmed=False,
+        channel_id=LEDGER,
+        turn_num=number,
+        candidate_state_hash=jumped.state_hash,
+        signatures=(ALICE.signer(jumped.state_hash),),
+    )
+    alice.feed(log)
+    assert not alice.events_of("ledger-resumed"), "nobody else signed it"
+    theirs = BOB.signer(jumped.state_hash)
+    alice.feed(replace(log, candidate_state_hash=bytes(32), signatures=(theirs,)))
+    assert not alice.events_of("ledger-resumed"), "that is another state"
+    alice.feed(replace(log, signatures=(bytes(65), theirs)))
+    assert ledger_at(alice).turn_num == number
+    alice.feed(inputs.ExitChannel(LEDGER))
+    assert alice.submissions[-1].kind == "challenge"
+    assert alice.fold().digest() == alice.state.digest()

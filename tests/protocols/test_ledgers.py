@@ -187,7 +187,7 @@ def test_the_queue_of_a_leader_is_bounded_and_has_room_for_every_inverse(
 
 def reasons(node: CoreNode) -> list[str]:
     channel = node.channel(LEDGER)
-    return [why_not_running(channel, kind) for kind in (ADD, MOVE, REMOVE)]
+    return [why_not_running(node.state, channel, kind) for kind in (ADD, MOVE, REMOVE)]
 
 
 def test_an_open_ledger_takes_every_change(leader: CoreNode) -> None:

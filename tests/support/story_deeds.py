@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from protocols import inputs
+from protocols import inputs, messages
 from protocols.ledger import after, ledger_state
 from protocols.signed_state import SignedState
 from protocols.transactions import ATTEMPT_COUNT_MAX
-from protocols.types import ChannelId
+from protocols.types import ChannelId, amount_to_bytes
+from tests.support.network import Said
 from tests.support.story_world import StoryWorld
 from tests.support.web import WebNode
 
@@ -173,6 +174,29 @@ def clears_by_the_proposal_alone(world: StoryWorld, me: WebNode) -> None:
     world.steps(4)
 
 
+def wishes_on_while_we_leave(world: StoryWorld, me: WebNode) -> None:
+    """We lead, propose and leave; the follower wishes for payments all along, and clears our
+    challenge by whatever we sign."""
+    ledger_id, cheat = _led_by(world, me)
+    _propose(world, me, ledger_id, cheat)
+    world.weigh_again()
+    me.feed(inputs.ExitChannel(ledger_id))
+    world.steps(2)
+    clearing_count = 0
+    for number in range(4):
+        one = amount_to_bytes(1)
+        wish = messages.LedgerPaymentRequest(ledger_id, one, f"wish {number}")
+        me.feed(Said(cheat.actor, wish))
+        me.feed(inputs.EndOfBatch())
+        for signed in _unanswered(me, ledger_id, cheat):
+            world.checkpoint(signed)
+            clearing_count += 1
+        world.steps(3)
+    assert clearing_count == 1, "what had waited when we left"
+    assert len(me.events_of("ledger-payment-refused")) == 4
+    assert world.kept(ledger_id).finalizes_at, "our challenge stands"
+
+
 def takes_no_proposal(world: StoryWorld, me: WebNode) -> None:
     """We lead and propose; the follower registers what was agreed before."""
     ledger_id, cheat = _led_by(world, me)
@@ -191,11 +215,20 @@ def _led_by(world: StoryWorld, me: WebNode) -> tuple[ChannelId, WebNode]:
 
 def _propose(world: StoryWorld, me: WebNode, ledger_id: ChannelId, cheat: WebNode) -> SignedState:
     me.feed(inputs.PayLedger(ledger_id, 77, "not answered"))
+    (signed,) = _unanswered(me, ledger_id, cheat)
+    return signed
+
+
+def _unanswered(me: WebNode, ledger_id: ChannelId, cheat: WebNode) -> list[SignedState]:
+    """What we proposed in that ledger, with the follower's signature that we do not have."""
     channel, ledger = me.channel(ledger_id), me.ledger(ledger_id)
-    (proposal,) = ledger.queue
-    vars_ = after(ledger.current, proposal.change, channel.fixed)
-    state = ledger_state(channel.fixed, ledger.asset, vars_, proposal.turn_num)
-    return SignedState(state, (proposal.signature, cheat.actor.signer(state.state_hash())))
+    vars_, found = ledger.current, []
+    for proposal in ledger.queue:
+        vars_ = after(vars_, proposal.change, channel.fixed)
+        state = ledger_state(channel.fixed, ledger.asset, vars_, proposal.turn_num)
+        theirs = cheat.actor.signer(state.state_hash())
+        found.append(SignedState(state, (proposal.signature, theirs)))
+    return found
 
 
 def both_sides_at_once(world: StoryWorld, me: WebNode) -> None:

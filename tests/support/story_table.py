@@ -77,6 +77,8 @@ def _of_ledgers() -> tuple[Story, ...]:
               ledgers.checkpoints_the_proposal_alone, LEAVES, leads=True),
         Story("the follower clears our challenge by a proposal that it never answered", ROLES,
               ledgers.clears_by_the_proposal_alone, LEAVES, leads=True),
+        Story("the follower wishes for payments while we leave", ROLES,
+              ledgers.wishes_on_while_we_leave, LEAVES, leads=True),
         Story("the follower registers what was agreed before our proposal", ROLES,
               ledgers.takes_no_proposal, leads=True),
         Story("neighbours on both sides go back, and the payer too", HUBS,
