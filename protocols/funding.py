@@ -47,6 +47,18 @@ def carrying_ledger(state: NodeState, channel: Channel) -> Channel | None:
     )
 
 
+def sees_chain(draft: Draft, channel: Channel) -> bool:
+    """Whether our view of the chain is young enough to act on in the channel: what was done to it
+    there before, we know of, and what is done from now on, we have time to answer."""
+    age_s = draft.context.chain_view_age_s
+    return age_s is not None and age_s <= chain_view_age_s_max(channel)
+
+
+def chain_view_age_s_max(channel: Channel) -> int:
+    """The oldest view of the chain that is safe to act on in the channel, seconds."""
+    return channel.fixed.challenge_duration // CHAIN_VIEW_SHARE
+
+
 def is_funded(state: NodeState, channel: Channel) -> bool:
     """Whether everything the channel may pay out is there: deposited, or guaranteed to us."""
     if channel.virtual is None:
@@ -91,9 +103,9 @@ def _require_undisputed(draft: Draft, channel: Channel) -> None:
     on_chain = observed_chain_status(channel)
     if on_chain != ChainStatus.OPEN:
         raise ChannelDisputed(channel.channel_id, on_chain)
-    limit_s = channel.fixed.challenge_duration // CHAIN_VIEW_SHARE
+    if sees_chain(draft, channel):
+        return
     age_s = draft.context.chain_view_age_s
     if age_s is None:
         raise ChainNotSeenYet(channel.channel_id)
-    if age_s > limit_s:
-        raise ChainViewStale(age_s, limit_s)
+    raise ChainViewStale(age_s, chain_view_age_s_max(channel))

@@ -184,3 +184,15 @@ class LedgerUpdateForgotten(LedgerRefused):
     next_step = "nothing was paid: pay again, under another request id"
     template = "turn {turn_num} was not agreed before records were lost"
     turn_num: int
+
+
+@dataclass(eq=False)
+class LedgerChainUnseen(LedgerRefused):
+    """M11: who does not see the chain does not know whether the ledger is still there."""
+
+    code = 1519
+    retry_safe = True
+    next_step = "wait for the chain endpoint to answer"
+    template = "no view of the chain younger than {limit_s} s, so {channel_id} does not change"
+    channel_id: bytes
+    limit_s: int

@@ -11,6 +11,7 @@ from protocols.channel import FINALISED, Channel, known_signer, observed_chain_s
 from protocols.draft import Draft
 from protocols.error import ProtocolError
 from protocols.errors import EquivocationRefused
+from protocols.funding import sees_chain
 from protocols.ledger import (
     ADD,
     MOVE,
@@ -111,7 +112,8 @@ def answer_all(draft: Draft) -> list[tuple[ChannelId, int]]:
     found: list[tuple[ChannelId, int]] = []
     for channel_id in sorted(draft.unanswered):
         channel = draft.state.channels[channel_id]
-        if may_answer(channel):
+        # Unseen on chain, the ledger, or a channel that it is to carry, may be over.
+        if may_answer(channel) and sees_chain(draft, channel):
             draft.begin_anew()
             concerned_ids = _answer(draft, channel)
             found += [(concerned_id, len(draft.events) - 1) for concerned_id in concerned_ids]

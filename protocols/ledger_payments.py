@@ -12,7 +12,6 @@ from protocols.ledger import MOVE, NO_TARGET, QUEUE_COUNT_MAX, Change, Ledger, p
 from protocols.ledger_errors import (
     InvalidLedgerChange,
     LedgerFundsInsufficient,
-    LedgerNotRunning,
     LedgerRefused,
     NotALedger,
     TooManyProposalsWaiting,
@@ -31,6 +30,7 @@ from protocols.ledgers import (
     proposed_moves,
     require_role,
     require_running,
+    require_seen,
 )
 from protocols.types import ChannelId, amount_from_bytes, amount_to_bytes
 
@@ -77,7 +77,8 @@ def receive_payment_request(
     """The follower wants to pay us: propose the move as soon as the ledger allows it.
 
     A ledger that closes meanwhile, is challenged or is left takes no payments: what crossed the
-    news is refused by name. Raises a LedgerRefused for a request that no ledger could ever answer.
+    news is refused by name, and so is what may come by a ledger that was paid out already, unseen.
+    Raises a LedgerRefused for a request that no ledger could ever answer.
     """
     ledger = require_role(channel, leads=True)
     amount, balance = amount_from_bytes(body.amount), ledger.current.follower
@@ -87,7 +88,8 @@ def receive_payment_request(
         raise LedgerFundsInsufficient(amount, balance)
     try:
         require_running(draft.state, channel, MOVE)
-    except LedgerNotRunning as refusal:
+        require_seen(draft, channel)
+    except LedgerRefused as refusal:
         _refuse_request(draft, channel, body, refusal)
         return
     draft.emit(LedgerPaymentRequested(channel.channel_id, body.amount, body.request_id))
@@ -95,7 +97,7 @@ def receive_payment_request(
 
 
 def _refuse_request(
-    draft: Draft, channel: Channel, body: messages.LedgerPaymentRequest, refusal: LedgerNotRunning
+    draft: Draft, channel: Channel, body: messages.LedgerPaymentRequest, refusal: LedgerRefused
 ) -> None:
     channel_id, request_id = channel.channel_id, body.request_id
     name, reason = refusal.name(), str(refusal)[: messages.TEXT_LENGTH_MAX]

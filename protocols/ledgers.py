@@ -22,6 +22,7 @@ from protocols.channel import FINALISED, ChainStatus, Channel, observed_chain_st
 from protocols.draft import Draft
 from protocols.entities import NodeState
 from protocols.errors import UnexpectedMessage
+from protocols.funding import chain_view_age_s_max, sees_chain
 from protocols.ledger import (
     ADD,
     MOVE,
@@ -36,6 +37,7 @@ from protocols.ledger import (
 from protocols.ledger_encoding import ledger_state_hash
 from protocols.ledger_errors import (
     InvalidLedgerChange,
+    LedgerChainUnseen,
     LedgerFundsInsufficient,
     LedgerNotRunning,
     TooManyGuarantees,
@@ -107,6 +109,12 @@ def require_running(state: NodeState, channel: Channel, kind: str) -> Ledger:
     return ledger
 
 
+def require_seen(draft: Draft, channel: Channel) -> None:
+    """Raise LedgerChainUnseen if the ledger may have ended on chain without our knowing."""
+    if not sees_chain(draft, channel):
+        raise LedgerChainUnseen(channel.channel_id, chain_view_age_s_max(channel))
+
+
 def require_role(channel: Channel, *, leads: bool) -> Ledger:
     """The ledger, if we have the role that the message is for."""
     if (channel.my_index == 0) != leads:
@@ -172,6 +180,8 @@ def propose(draft: Draft, channel: Channel, change: Change) -> TurnNum:
     ledger = require_running(draft.state, channel, change.kind)
     if channel.my_index != 0:
         raise InvalidLedgerChange("only the leader proposes")
+    if change.kind != MOVE:
+        require_seen(draft, channel)
     if len(ledger.queue) >= QUEUE_COUNT_MAX:
         raise TooManyProposalsWaiting(len(ledger.queue))
     if change.kind != MOVE and find_proposed(ledger, change.target) is not None:

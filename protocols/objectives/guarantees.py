@@ -2,7 +2,8 @@
 
 The ledgers ask (`protocols.ledgers`); whose guarantee may be added or removed when is known here.
 Everything that a judgement needs was told before the change is proposed (`virtual_states`), so no
-change ever waits: it is right now, or it is refused by name and undone (M8).
+change ever waits for anybody: it is right now, or it is refused by name and undone (M8). Only while
+we do not see the chain is nothing answered (ADR 0070).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from protocols.channel import (
     supported_final,
 )
 from protocols.draft import Draft
+from protocols.funding import sees_chain
 from protocols.ledger import ADD, Change, Proposed
 from protocols.ledger_errors import ProposalNotExpected
 from protocols.objectives.giving_up import fund_id, give_up, with_hop
@@ -34,7 +36,8 @@ from protocols.virtual_paths import (
 
 
 def judge(draft: Draft, ledger_channel: Channel, proposal: Proposed) -> bool:
-    """Whether we, the follower, countersign a guarantee's addition or removal: True if we do.
+    """Whether we, the follower, countersign a guarantee's addition or removal: True if we do now,
+    False for a removal that waits until we see the chain: it may have ended the channel otherwise.
 
     Raises ProposalNotExpected, GuaranteeMissing or RemovalNotAllowed for one we never sign.
     """
@@ -51,6 +54,7 @@ def judge(draft: Draft, ledger_channel: Channel, proposal: Proposed) -> bool:
             raise ProposalNotExpected("the guarantee has other values than was agreed")
     else:
         _require_removal(draft, channel, place, change)
+        return sees_chain(draft, channel)
     return True
 
 

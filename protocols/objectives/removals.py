@@ -5,6 +5,7 @@ from __future__ import annotations
 from protocols import ledgers
 from protocols.channel import Channel, supported_final
 from protocols.draft import Draft
+from protocols.funding import sees_chain
 from protocols.ledger import Change
 from protocols.ledger_errors import LedgerRefused
 from protocols.ledger_leaving import is_being_left
@@ -24,6 +25,8 @@ def propose_removal(
     ledger_channel = draft.state.channels[ledger_id]
     if ledger_channel.my_index != 0 or not is_proposed(draft.state, ledger_id, change.target):
         return
+    if not sees_chain(draft, channel):
+        return  # The chain may have ended the channel otherwise.
     virtual = virtual_of(channel)
     count = virtual.removal_refusal_count
     if count and is_being_left(draft.state, ledger_channel):

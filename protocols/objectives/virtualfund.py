@@ -27,7 +27,7 @@ from protocols.channel import (
 )
 from protocols.draft import Draft
 from protocols.errors import StateRefused
-from protocols.ledger_errors import LedgerRefused, TooManyProposalsWaiting
+from protocols.ledger_errors import LedgerChainUnseen, LedgerRefused, TooManyProposalsWaiting
 from protocols.objectives import unwinding
 from protocols.objectives.base import Objective, ObjectiveStatus, WaitingFor
 from protocols.objectives.giving_up import give_up, tell_hubs_postfund, with_hop
@@ -151,8 +151,8 @@ def _propose(draft: Draft, channel: Channel, ledger_id: ChannelId, place: int) -
     try:
         require_addition(draft, channel, place)
         ledgers.propose(draft, ledger_channel, addition(channel, place))
-    except TooManyProposalsWaiting:
-        return
+    except (TooManyProposalsWaiting, LedgerChainUnseen):
+        return  # It may pass, and the opening has its time.
     except LedgerRefused as refusal:
         give_up(draft, channel, refusal.name(), with_hop(channel.my_index, str(refusal)))
 

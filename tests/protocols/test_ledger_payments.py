@@ -11,6 +11,7 @@ from protocols import inputs, messages
 from protocols.error import ProtocolError
 from protocols.errors import UnknownChannel
 from protocols.events import MessageDropped
+from protocols.funding import CHAIN_VIEW_SHARE
 from protocols.ledger import QUEUE_COUNT_MAX, LedgerVars, RefusedPayment
 from protocols.ledger_errors import (
     InvalidLedgerChange,
@@ -20,7 +21,7 @@ from protocols.ledger_errors import (
     TooManyProposalsWaiting,
 )
 from tests.support.actors import ALICE, BOB
-from tests.support.builders import CHANNEL, final_request, open_command
+from tests.support.builders import CHANNEL, DURATION_S, final_request, open_command
 from tests.support.ledger_rig import (
     LEDGER,
     START,
@@ -310,3 +311,27 @@ def test_a_leader_learns_by_what_name_its_payment_was_refused(network: Network) 
         (refused,) = ledger_at(node).refused_payments
         assert refused == RefusedPayment("rent", 50, True, "LEDGER_NOT_RUNNING")
         assert ledger_at(node).current == START
+
+
+def test_a_leader_that_does_not_see_the_chain_takes_no_payment(network: Network) -> None:
+    limit_s = DURATION_S // CHAIN_VIEW_SHARE
+    for number, age_s in enumerate((None, limit_s + 1)):
+        network.alice.chain_view_age_s = age_s
+        network.bob.feed(pay(50, f"rent {number}"))
+        network.settle()
+        told = network.bob.events_of("ledger-payment-refusal-received")
+        assert [event.error_code for event in told] == ["LEDGER_CHAIN_UNSEEN"] * (number + 1)
+    network.alice.chain_view_age_s = limit_s
+    network.bob.feed(pay(50))
+    network.settle()
+    assert ledger_at(network.bob).current == LedgerVars(1_050, 450)
+
+
+def test_a_follower_takes_a_payment_once_it_sees_the_chain(network: Network) -> None:
+    network.bob.chain_view_age_s = None
+    network.alice.feed(pay(30))
+    network.settle()
+    assert ledger_at(network.alice).current == START
+    network.bob.chain_view_age_s = 0
+    network.settle()
+    assert ledger_at(network.alice).current == LedgerVars(970, 530)
