@@ -108,7 +108,8 @@ def after_log(known: Adjudicated, log: ObservedLog) -> Adjudicated:
         case "OutcomePaid":
             return _changed(known, _paid(exit_of(known.outcome), log))
         case "OutcomeReclaimed":
-            return _changed(known, _reclaimed(exit_of(known.outcome), log))
+            # Whoever gave it back, and when: our share may be more than it was.
+            return replace(_changed(known, _reclaimed(exit_of(known.outcome), log)), is_left=False)
         case _:
             return known
 

@@ -28,7 +28,7 @@ from protocols.channel import (
 )
 from protocols.draft import Draft
 from protocols.exit_calls import Finalised, reclaim_call, transfer_call
-from protocols.objectives.base import Objective, ObjectiveType, WaitingFor, newest
+from protocols.objectives.base import Objective, ObjectiveType, WaitingFor
 from protocols.objectives.challenge import may_challenge
 from protocols.objectives.leaving import begin, complete
 from protocols.objectives.supports import request
@@ -40,10 +40,10 @@ TRANSFER, RECLAIM = "transfer", "reclaim"
 
 
 def start_if_due(draft: Draft, channel: Channel) -> None:
-    """Begin once the channel is final, with something of ours in it that nobody paid out."""
-    if channel.virtual is not None or not is_finalised(channel) or is_withdrawn(channel):
-        return
-    if newest(draft.state.objectives, ObjectiveType.WITHDRAW, channel.channel_id) is None:
+    """Begin when the channel is final, with something of ours in it that nobody paid out; again
+    when there is more of that: a guarantee that others gave back, or a fork that took a payout.
+    """
+    if channel.virtual is None and is_finalised(channel) and not is_withdrawn(channel):
         begin(draft, ObjectiveType.WITHDRAW, channel)
 
 

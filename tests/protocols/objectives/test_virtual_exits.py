@@ -145,3 +145,19 @@ def test_strangers_who_reclaim_and_transfer_for_us_change_nothing_but_the_gas() 
     assert left <= worths[0]
     assert right <= worths[1]
     assert one.channel(channel_id).chain_status == ChainStatus.EXPIRED
+
+
+def test_what_others_give_back_of_a_forgotten_channel_is_paid_to_us() -> None:
+    """A hub that lost the records of a channel (M27) has left the ledger; then the payer reclaims."""
+    web = ExitWeb(1)
+    channel_id = web.opened(PAID, AMOUNT)
+    payer, hub, payee = web.row
+    ledger_id = web.ledgers[0]
+    hub.state.channels.pop(channel_id)
+    hub.feed(inputs.ExitChannel(ledger_id))
+    web.run([hub], lambda: is_completed(hub, ObjectiveType.WITHDRAW, ledger_id))
+    before = paid_to(web, hub)
+    payer.feed(inputs.ExitChannel(channel_id))
+    web.run([payer, payee, hub], lambda: is_completed(payer, ObjectiveType.WITHDRAW, ledger_id))
+    web.run([hub], lambda: paid_to(web, hub) == before + PAID)
+    assert is_completed(hub, ObjectiveType.WITHDRAW, ledger_id)
