@@ -148,7 +148,7 @@ def test_strangers_who_reclaim_and_transfer_for_us_change_nothing_but_the_gas() 
 
 
 def test_what_others_give_back_of_a_forgotten_channel_is_paid_to_us() -> None:
-    """A hub that lost the records of a channel (M27) has left the ledger; then the payer reclaims."""
+    """A hub that lost the records of a channel (M27) left the ledger, then the payer reclaims."""
     web = ExitWeb(1)
     channel_id = web.opened(PAID, AMOUNT)
     payer, hub, payee = web.row
