@@ -47,7 +47,8 @@ OUT_OF_GAS = "out of gas"
 GAS_MARGIN_PERCENT = 25
 """Added to an estimate: what a call costs depends on storage that may change before it is mined."""
 GAS_MARGIN_PERCENT_MAX = 200
-"""The same for an attempt after one that ran out of gas."""
+"""The same for an attempt after one that was mined and failed: it ran out of gas, or a receiver
+burnt in the block what it left alone in the estimate, and the contract refused to go on."""
 
 RETRY_AFTER_MS = 5_000
 """Pause after the first failed attempt, doubled after each further one. What made it fail, a
@@ -164,8 +165,8 @@ def may_follow(
 
 def gas_margin_percent(newest: Transaction | None) -> int:
     """What the attempt after `newest` adds to the estimate of its gas."""
-    ran_out = newest is not None and newest.failure == OUT_OF_GAS
-    return GAS_MARGIN_PERCENT_MAX if ran_out else GAS_MARGIN_PERCENT
+    has_failed = newest is not None and newest.failure in (OUT_OF_GAS, REVERTED)
+    return GAS_MARGIN_PERCENT_MAX if has_failed else GAS_MARGIN_PERCENT
 
 
 def is_pending(transaction: Transaction) -> bool:

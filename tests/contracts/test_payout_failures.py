@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from protocols.transactions import GAS_MARGIN_PERCENT, GAS_MARGIN_PERCENT_MAX
 from tests.support.contract_calls import RevertedError
 from tests.support.nitro_chain import ALICE, BOB, Nitro
 from tests.support.nitro_signing import (
@@ -258,3 +259,21 @@ def test_our_events_alone_tell_the_outcome_through_partial_and_failing_payouts(
     assert (nitro.rpc.balance(ALICE.address), nitro.rpc.balance(BOB.address)) == (8, 9)
     assert nitro.holdings(INTERNAL_X, asset) == 4
     assert nitro.adjudicator.call("firstFingerprintOf", ledger.channel_id) == word[2]
+
+
+def test_a_receiver_that_burns_gas_in_a_block_and_in_no_estimate_fails_one_attempt(
+    nitro: Nitro, ledger: Channel
+) -> None:
+    """A participant's account may carry code (EIP-7702) that tells the two apart."""
+    receiver, destination = contract_receiver(nitro, "test/RevertingReceiver")
+    receiver.send("behave", ACCEPT)
+    nitro.deposit(ledger.channel_id, 10)
+    outcome = outcome_of(simple(destination, 4), simple(A, 6))
+    final = ledger.signed(state(outcome, 4, is_final=True))
+    call = ("concludeAndTransferAllAssets", ledger.fixed_part, final)
+    estimate = nitro.adjudicator.estimate(*call)
+    receiver.send("behave", BURN_ALL_GAS)
+    with pytest.raises(RevertedError):
+        nitro.adjudicator.send(*call, gas=estimate * (100 + GAS_MARGIN_PERCENT) // 100)
+    nitro.adjudicator.send(*call, gas=estimate * (100 + GAS_MARGIN_PERCENT_MAX) // 100)
+    assert nitro.rpc.balance(ALICE.address) == 6

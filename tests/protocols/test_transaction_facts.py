@@ -12,6 +12,7 @@ from protocols.transactions import (
     FILLED_NONCE_COUNT_MAX,
     OUT_OF_GAS,
     REPLACEMENT_COUNT_MAX,
+    REVERTED,
     TransactionStatus,
     intent_id,
 )
@@ -119,12 +120,12 @@ def test_what_has_no_deadline_is_held_back_without_an_alarm() -> None:
     assert names(asked(0).feed(HELD)) == []
 
 
-def test_an_attempt_after_one_that_ran_out_of_gas_is_given_more() -> None:
+@pytest.mark.parametrize("failure", [OUT_OF_GAS, REVERTED])
+def test_an_attempt_after_one_that_was_mined_and_failed_is_given_more_gas(failure: str) -> None:
     alice = asked()
     alice.feed(SIGNED)
-    ran_out = replace(receipt(tx_hash(1)), succeeded=False, failure=OUT_OF_GAS)
-    alice.feed(ran_out)
-    assert alice.state.transactions[INTENT].failure == OUT_OF_GAS
+    alice.feed(replace(receipt(tx_hash(1)), succeeded=False, failure=failure))
+    assert alice.state.transactions[INTENT].failure == failure
     draft = Draft(alice.state, replace(alice.context(), now_ms=alice.context().now_ms + 60_000))
     call = ("challenge", CHANNEL, ADJUDICATOR, 0, b"")
     assert draft.request_transaction(*call, deadline_s=DEADLINE_S)

@@ -151,16 +151,26 @@ class Contract:
         values = decode([type_of(each) for each in outputs], answer)
         return values[0] if len(values) == 1 else values
 
-    def send(
-        self, name: str, *arguments: Any, value: int = 0, sender: str | None = None, gas: int = 0
-    ) -> Receipt:
-        """Send a transaction and wait for it. Without `gas` the chain says how much."""
-        fields = {
+    def estimate(self, name: str, *arguments: Any) -> int:
+        """The gas that the call needs by what the chain says now."""
+        answer: str = self.rpc.ask("eth_estimateGas", self._fields(name, arguments, 0, None))
+        return int(answer, 16)
+
+    def _fields(
+        self, name: str, arguments: tuple[Any, ...], value: int, sender: str | None
+    ) -> dict[str, str]:
+        return {
             "from": sender or self.sender,
             "to": self.address,
             "value": hex(value),
             "data": "0x" + self.data(name, *arguments).hex(),
         }
+
+    def send(
+        self, name: str, *arguments: Any, value: int = 0, sender: str | None = None, gas: int = 0
+    ) -> Receipt:
+        """Send a transaction and wait for it. Without `gas` the chain says how much."""
+        fields = self._fields(name, arguments, value, sender)
         fields["gas"] = hex(gas) if gas else self.rpc.ask("eth_estimateGas", fields)
         raw = self.rpc._mine(fields)
         block = self.rpc.ask("eth_getBlockByNumber", raw["blockNumber"], False)
