@@ -1,5 +1,9 @@
 """Callers that wait until a payment of theirs in a ledger is agreed, or refused for good.
 
+A leader's payment that was refused is no more than promised to come to nothing: the follower could
+sign it in secret and challenge with it, until it countersigned what undoes it. Only then is the
+caller told that nothing was paid, and may pay by other means.
+
 As with other waiting (`waiters`), who can hear nothing any more is answered as the command alone
 would be, and a caller that goes away leaves nothing but its place.
 """
@@ -18,13 +22,12 @@ from protocols.ledger_errors import LedgerPaymentNotMade, LedgerUpdateForgotten
 from protocols.ledger_events import (
     LedgerCountersignatureSeen,
     LedgerPaymentRefusalReceived,
-    LedgerRefusalReceived,
     LedgerRestored,
     LedgerUpdateConfirmed,
     LedgerUpdateRefused,
     LedgerUpdateSigned,
 )
-from protocols.ledger_queue import is_own_change
+from protocols.ledger_queue import is_own_change, is_settled
 from protocols.node_state import NodeState
 from protocols.resumption_events import LedgerResumed
 from protocols.types import ChannelId
@@ -34,7 +37,6 @@ Deciding = (
     | LedgerUpdateSigned
     | LedgerCountersignatureSeen
     | LedgerUpdateRefused
-    | LedgerRefusalReceived
     | LedgerPaymentRefusalReceived
     | LedgerRestored
     | LedgerResumed
@@ -63,11 +65,12 @@ class Agreements:
         if channel is None or ledger is None:
             return answer
         by_leader = channel.my_index == 0
-        for refused in ledger.refused_payments:
+        may_count = any(_may_count(channel, known, answer.request_id) for known in ledger.queue)
+        for refused in () if may_count else ledger.refused_payments:
             if refused.request_id == answer.request_id and refused.by_leader == by_leader:
                 return LedgerPaymentNotMade(refused.request_id, refused.error_code)
         wished = any(asked.request_id == answer.request_id for asked in ledger.asked)
-        proposed = any(
+        proposed = may_count or any(
             _is_ours(channel, ledger, proposal) and proposal.change.request_id == answer.request_id
             for proposal in ledger.queue
         )
@@ -88,12 +91,17 @@ class Agreements:
         assert ledger is not None, "only a ledger has ledger events"
         match event:
             case LedgerUpdateConfirmed() | LedgerUpdateSigned() | LedgerCountersignatureSeen():
+                is_undone = is_settled(ledger, event.turn_num)
                 for proposal in ledger.queue[: event.turn_num - ledger.turn_num]:
                     name = proposal.change.request_id
                     if name in waiting and _is_ours(channel, ledger, proposal):
                         for done, answer in self._no_longer_waiting(event.channel_id, name):
                             yield done, replace(answer, agreed=True)
-            case LedgerUpdateRefused() | LedgerRefusalReceived():
+                    elif _may_count(channel, proposal, name):
+                        # Signed in secret and not undone, it may have been made: the ledger tells.
+                        told = self._refused if is_undone else self._unanswered
+                        yield from told(event.channel_id, name, proposal.refusal)
+            case LedgerUpdateRefused():
                 refused = ledger.queue[event.turn_num - ledger.turn_num - 1]
                 if _is_ours(channel, ledger, refused) and not _is_met(channel, ledger, refused):
                     name = refused.change.request_id
@@ -110,6 +118,9 @@ class Agreements:
     def _refused(self, channel_id: ChannelId, name: str, error_code: str) -> Told:
         for done, _ in self._no_longer_waiting(channel_id, name):
             yield done, LedgerPaymentNotMade(name, error_code)
+
+    def _unanswered(self, channel_id: ChannelId, name: str, _: str) -> Told:
+        yield from self._no_longer_waiting(channel_id, name)
 
     def give_up(self, channel_id: ChannelId) -> Told:
         """The ledger decides on nothing any more: they are answered without an agreement."""
@@ -131,6 +142,15 @@ def _is_ours(channel: Channel, ledger: Ledger, proposal: Proposed) -> bool:
     if change.kind != MOVE or change.left != parties(channel.fixed)[channel.my_index]:
         return False
     return is_own_change(ledger, proposal)
+
+
+def _may_count(channel: Channel, proposal: Proposed, name: str) -> bool:
+    """Whether a proposal in the queue is a payment of that name that we lead and that the follower
+    refused: we signed it, and nothing that both signed undoes it yet."""
+    leader, _ = parties(channel.fixed)
+    change = proposal.change
+    is_payment = change.kind == MOVE and change.left == leader and change.request_id == name
+    return channel.my_index == 0 and bool(proposal.refusal) and is_payment
 
 
 def _is_met(channel: Channel, ledger: Ledger, refused: Proposed) -> bool:

@@ -167,7 +167,8 @@ class LedgerNotRunning(LedgerRefused):
 
 @dataclass(eq=False)
 class LedgerPaymentNotMade(LedgerRefused):
-    """The other party refused the move: a proposal by its turn, or a wish by its request id."""
+    """The other party refused the move, and it cannot count any more: a proposal by its turn, once
+    what undoes it is agreed, or a wish by its request id."""
 
     code = 1517
     next_step = "nothing was paid: look at the ledger, and pay under another request id"

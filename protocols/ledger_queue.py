@@ -7,6 +7,8 @@ whatever is refused.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 from msgspec.structs import astuple, replace
 
@@ -85,8 +87,24 @@ def with_agreed(
         current=current,
         queue=rest,
         asked=_still_asked(ledger, agreed, fixed) if ledger.asked else (),
+        refused_payments=_still_refused(ledger, agreed) if ledger.refused_payments else (),
         standing=standing,
     )
+
+
+def _still_refused(ledger: Ledger, agreed: Sequence[Proposed]) -> tuple[RefusedPayment, ...]:
+    """Without what the follower refused and signed all the same, as the chain showed."""
+    refusals, known = OpenRefusals(), ledger.refused_payments
+    for proposal in agreed:
+        if proposal.refusal:
+            refusals.add(proposal.change)
+        else:
+            refusals.settle(proposal.change)
+    if not refusals:
+        return known
+    refused = [p.change for p in agreed if p.refusal]
+    made = {change.request_id for change in refused if refusals.settle(inverse(change))}
+    return tuple(one for one in known if not (one.by_leader and one.request_id in made))
 
 
 def _still_asked(

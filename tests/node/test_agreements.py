@@ -8,12 +8,15 @@ from node.answers import Answer
 from node.limits import WAITER_COUNT_MAX
 from protocols import inputs, messages
 from protocols.error import ProtocolError
-from protocols.ledger import LedgerVars
+from protocols.ledger import LedgerVars, ledger_state
 from protocols.ledger_errors import LedgerPaymentNotMade
+from protocols.types import ZERO_ADDRESS
 from tests.support.actors import ALICE, BOB
+from tests.support.builders import chain_log
 from tests.support.engine_rig import Rig, opened_ledger
 from tests.support.ledger_rig import (
     LEDGER,
+    LEDGER_FIXED,
     START,
     countersignature,
     move_back,
@@ -49,17 +52,44 @@ async def test_a_leader_is_answered_when_the_follower_signed() -> None:
     assert agreed(waiting[2]) == [True]
 
 
-async def test_a_payment_that_the_follower_refuses_is_an_error() -> None:
+async def test_a_payment_that_the_follower_refuses_is_an_error_once_it_cannot_count() -> None:
     rig = await opened_ledger(ALICE)
     waiting = asked(rig, "rent")
     await rig.work()
     await rig.take(rig.said(BOB, refusal(2)))
+    # Who signs turn 2 in secret and challenges with it is paid.
+    more = asked(rig, "rent")
+    await rig.work()
+    assert waiting == more == []
+    await rig.take(rig.said(BOB, countersignature(3, START)))
     (error,) = waiting
+    assert str(more[0]) == str(error)
     assert isinstance(error, LedgerPaymentNotMade)
     assert (error.request_id, error.error_code) == ("rent", "FEE_TOO_LOW")
     again = asked(rig, "rent")
     await rig.work()
     assert str(again[0]) == str(error)
+
+
+async def test_a_refused_payment_that_the_chain_shows_signed_is_no_error() -> None:
+    rig = await opened_ledger(ALICE)
+    waiting = asked(rig, "rent")
+    await rig.work()
+    await rig.take(rig.said(BOB, refusal(2)))
+    paid = LedgerVars(999, 501)
+    await rig.take(
+        chain_log(
+            "CheckpointSigned",
+            50,
+            confirmed=False,
+            channel_id=LEDGER,
+            turn_num=2,
+            candidate_state_hash=ledger_state(LEDGER_FIXED, ZERO_ADDRESS, paid, 2).state_hash(),
+            signatures=(countersignature(2, paid).signature,),
+        )
+    )
+    assert agreed(waiting) == [False]
+    assert agreed([await rig.answer(pay("rent"), "agreed")]) == [False]
 
 
 async def test_who_asks_again_waits_too_and_later_hears_no_more_than_of_the_record() -> None:

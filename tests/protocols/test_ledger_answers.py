@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from protocols import messages
+from protocols import inputs, messages
 from protocols.crypto import SECP256K1_ORDER
 from protocols.events import MessageDropped
 from protocols.inputs import ChainLog, ExitChannel
@@ -329,6 +329,22 @@ def test_what_was_refused_and_is_signed_on_chain_is_agreed_and_its_inverse_a_cha
     assert secured(ledger).follower == result_of(move(5)).follower - 5
     leader.feed(Said(BOB, countersignature(3, START)))
     assert (ledger_at(leader).turn_num, ledger_at(leader).current) == (3, START)
+    assert ledger_at(leader) == leader.fold().channels[LEDGER].ledger
+
+
+def test_a_payment_that_was_refused_and_is_signed_on_chain_is_not_said_to_be_refused(
+    leader: CoreNode,
+) -> None:
+    for name in ("rent", "gas"):
+        leader.feed(inputs.PayLedger(LEDGER, 5, name))
+        leader.feed(Said(BOB, refusal(ledger_at(leader).proposed_turn)))
+    refused = [payment.request_id for payment in ledger_at(leader).refused_payments]
+    assert refused == ["rent", "gas"]
+    # Turn 2 pays the rent, 3 undoes that, 4 pays the gas.
+    paid = result_of(move(5))
+    leader.feed(checkpoint_signed(bobs(4, paid), turn_num=4, result=paid))
+    assert ledger_at(leader).current == paid
+    assert [payment.request_id for payment in ledger_at(leader).refused_payments] == ["rent"]
     assert ledger_at(leader) == leader.fold().channels[LEDGER].ledger
 
 
