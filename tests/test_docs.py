@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from scripts.benchmarks.report import AIMS, Aim
-from tests.support import console_sessions
+from tests.support import console_sessions, warm_tally
 from tests.support.console_sessions import Command
+from tests.support.warm_python import WarmPython
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -31,11 +32,18 @@ def name(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
-def run(session: list[Command], folder: Path) -> subprocess.CompletedProcess[str]:
+def run(
+    session: list[Command], folder: Path, python: WarmPython | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the session; with an interpreter that forks, its `tally` is a fork of that."""
     (folder / "outputs").mkdir()
     (folder / "session").mkdir()
     environment = {key: value for key, value in os.environ.items() if not key.startswith("TALLY_")}
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    places = [str(Path(sys.executable).parent), os.environ["PATH"]]
+    if python is not None:
+        environment |= warm_tally.make_command(folder / "bin", python.door)
+        places.insert(0, str(folder / "bin"))
+    environment["PATH"] = os.pathsep.join(places)
     return subprocess.run(
         ["bash", "-c", console_sessions.script(session, folder / "outputs")],
         cwd=folder / "session",
@@ -54,8 +62,10 @@ def session(*lines: str) -> list[Command]:
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("page", SESSIONS, ids=name)
-def test_what_a_page_tells_to_type_works(page: Path, tmp_path: Path) -> None:
-    done = run(console_sessions.commands(page.read_text()), tmp_path)
+def test_what_a_page_tells_to_type_works(page: Path, python: WarmPython, tmp_path: Path) -> None:
+    # The first page is run as a newcomer does, each of its programs started from nothing.
+    is_first = page == ROOT / "README.md"
+    done = run(console_sessions.commands(page.read_text()), tmp_path, None if is_first else python)
     outputs = "".join(path.read_text() for path in sorted((tmp_path / "outputs").iterdir()))
     assert done.returncode == 0, done.stdout + done.stderr + outputs
 

@@ -22,6 +22,8 @@ from tests.simulation.simulator.run import Summary, run_plan, run_seed
 ROOT = Path(__file__).resolve().parent.parent.parent
 SEED_COUNT = 200
 PART_COUNT = 2
+COMPARED = (19, 26, 48, 68, 77)
+"""Seeds that are run in two processes, whose hashes differ: a seed means one run."""
 FAULTS = (
     "kill",
     "stop",
@@ -73,42 +75,28 @@ FOUND = {
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(PART_COUNT))
 def test_no_seed_breaks_a_rule_and_every_fault_is_met(part: int) -> None:
-    summary = Summary()
+    summary, traces = Summary(), {}
     for seed in range(part, SEED_COUNT, PART_COUNT):
-        summary.add(run_seed(seed))
+        result = run_seed(seed)
+        summary.add(result)
+        if seed in COMPARED:
+            traces[seed] = result.trace
     assert [(f.seed, f.checker, f.what) for f in summary.failures] == []
     assert [fault for fault in FAULTS if not summary.met[fault]] == []
     assert [kind.name for kind in CHECKERS if not summary.checked[kind.name]] == []
+    # A seed means one run, in every process.
+    assert traces_elsewhere([*traces]) == repr([*traces.values()])
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", FOUND, ids=FOUND.get)
-def test_what_a_seed_once_found_stays_mended(seed: int) -> None:
-    result = run_seed(seed)
-    assert (result.checker, result.what) == ("", "")
-
-
-def first_caught(planted: str) -> tuple[int, str, str]:
-    for seed in range(SEED_COUNT):
-        result = run_seed(seed, planted)
-        if result.checker:
-            return seed, result.checker, result.what
-    raise AssertionError(f"{planted}: {SEED_COUNT} seeds did not notice")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("planted", PLANTED)
-def test_a_planted_bug_is_caught_by_its_checker(planted: str) -> None:
-    _, checker, what = first_caught(planted)
-    assert checker == PLANTED[planted].caught_by, what
-
-
-def traces(hash_seed: str) -> str:
+def traces_elsewhere(seeds: list[int]) -> str:
+    """The runs of these seeds in a process of their own, whose hashes have another seed."""
     program = (
         "from tests.simulation.simulator.run import run_seed;"
-        "print([run_seed(seed).trace for seed in (19, 26, 48, 68, 77)])"
+        f"print([run_seed(seed).trace for seed in {seeds}], end='')"
     )
-    environment = dict(os.environ, PYTHONHASHSEED=hash_seed, PYTHONPATH=str(ROOT))
+    own_seed = os.environ.get("PYTHONHASHSEED", "random")
+    other_seed = "2" if own_seed == "1" else "1"
+    environment = dict(os.environ, PYTHONHASHSEED=other_seed, PYTHONPATH=str(ROOT))
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=ROOT,
@@ -122,8 +110,26 @@ def traces(hash_seed: str) -> str:
 
 
 @pytest.mark.slow
-def test_a_seed_means_one_run_in_every_process() -> None:
-    assert traces("1") == traces("2")
+@pytest.mark.parametrize("seed", FOUND, ids=FOUND.get)
+def test_what_a_seed_once_found_stays_mended(seed: int) -> None:
+    result = run_seed(seed)
+    assert (result.checker, result.what) == ("", "")
+
+
+def first_caught(planted: str) -> tuple[int, str, str]:
+    """The seed that the page names comes first: some are caught late among the fixed ones."""
+    for seed in (named_seeds()[planted], *range(SEED_COUNT)):
+        result = run_seed(seed, planted)
+        if result.checker:
+            return seed, result.checker, result.what
+    raise AssertionError(f"{planted}: {SEED_COUNT} seeds did not notice")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("planted", PLANTED)
+def test_a_planted_bug_is_caught_by_its_checker(planted: str) -> None:
+    _, checker, what = first_caught(planted)
+    assert checker == PLANTED[planted].caught_by, what
 
 
 def test_a_failing_plan_is_made_smaller_and_still_fails() -> None:
@@ -202,8 +208,15 @@ def rows_of_the_page() -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
+def named_seeds() -> dict[str, int]:
+    """Of each planted bug the seed that the page names."""
+    rows = [row for row in rows_of_the_page() if len(row) == 3 and row[2].isdigit()]
+    return {row[0]: int(row[2]) for row in rows}
+
+
 def test_the_page_lists_every_rule_and_every_planted_bug() -> None:
     rows = rows_of_the_page()
+    assert set(named_seeds().values()) <= set(range(SEED_COUNT))
     bugs = {row[0]: row[1] for row in rows if len(row) == 3 and row[2].isdigit()}
     assert bugs == {name: bug.caught_by for name, bug in PLANTED.items()}
     rules = {row[0] for row in rows if len(row) == 2}

@@ -5,7 +5,7 @@ machine, and the end-to-end tests start hundreds. Here one interpreter per test 
 a daemon imports and forks for each start. What runs then is the same command line in a process of
 its own: its own directory, session, memory and end; it can be stopped, killed and waited for like
 any other. Their keys are opened without the child that would load its libraries anew. The demo's
-tests start theirs cold.
+tests start theirs cold. A shell's `tally` can be such a fork, too (`warm_tally`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
@@ -31,6 +32,8 @@ from node.unused_curves import leave_out
 
 Running = TypeVar("Running")
 
+DOOR_VARIABLE = "WARM_PYTHON_DOOR"
+"""Environment variable of a process that is a fork, for those it starts."""
 READY_TIMEOUT_S = 60.0
 _NUMBER = struct.Struct("<q")
 _REQUEST_SIZE_BYTES_MAX = 1 << 20
@@ -99,22 +102,18 @@ def _read_number(report: socket.socket) -> int:
     return number
 
 
-class WarmPython:
-    """The interpreter that forks, and our end of the line to it."""
+class WarmLine:
+    """An end of a line to an interpreter that forks."""
 
-    def __init__(self, stderr_path: Path) -> None:
-        ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with its, stderr_path.open("ab") as stderr:
-            self._process = subprocess.Popen(
-                [*our_python("tests.support.warm_python"), str(its.fileno())],
-                stdin=subprocess.DEVNULL,
-                stderr=stderr,
-                env=our_environment(),
-                pass_fds=[its.fileno()],
-                start_new_session=True,
-                preexec_fn=end_with_parent,
-            )
-        self._line = ours
+    def __init__(self, line: socket.socket) -> None:
+        self._line = line
+
+    @classmethod
+    def to(cls, door: str) -> WarmLine:
+        """A line of our own, through its door."""
+        line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        line.connect(door)
+        return cls(line)
 
     def start(
         self, arguments: Sequence[str], environment: Mapping[str, str], stderr: IO[bytes]
@@ -129,6 +128,35 @@ class WarmPython:
             self._line.sendmsg([request], [rights])
         return WarmProcess(ours, open(reading, encoding="utf-8"))
 
+
+class WarmPython(WarmLine):
+    """The interpreter that forks, and our end of the line to it."""
+
+    def __init__(self, stderr_path: Path) -> None:
+        ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        super().__init__(ours)
+        # Nobody else may come in, and the path of a socket must be short.
+        self._hall = tempfile.TemporaryDirectory(prefix="warm-")
+        self.door = f"{self._hall.name}/door"
+        """Where other processes reach it: a socket in the file system."""
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        listener.bind(self.door)
+        listener.listen()
+        with its, listener, stderr_path.open("ab") as stderr:
+            self._process = subprocess.Popen(
+                [
+                    *our_python("tests.support.warm_python"),
+                    str(its.fileno()),
+                    str(listener.fileno()),
+                ],
+                stdin=subprocess.DEVNULL,
+                stderr=stderr,
+                env=our_environment(),
+                pass_fds=[its.fileno(), listener.fileno()],
+                start_new_session=True,
+                preexec_fn=end_with_parent,
+            )
+
     def stop(self) -> None:
         """End the interpreter; the processes it forked end with it, if any is left."""
         self._line.close()
@@ -137,6 +165,7 @@ class WarmPython:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._hall.cleanup()
 
 
 @contextmanager
@@ -149,10 +178,7 @@ def warm_python(directory: Path) -> Iterator[WarmPython]:
         python.stop()
 
 
-@contextmanager
-def started_by(python: WarmPython) -> Iterator[None]:
-    """`LocalNode` starts its daemons by a fork of `python` for as long as the block lasts."""
-
+def _children_of(python: WarmLine) -> type[Child]:
     class WarmChild(Child):
         def _start(
             self, stderr: IO[bytes], environment: Mapping[str, str] | None
@@ -164,8 +190,14 @@ def started_by(python: WarmPython) -> Iterator[None]:
             started: subprocess.Popen[str] = process
             return started
 
+    return WarmChild
+
+
+@contextmanager
+def started_by(python: WarmPython) -> Iterator[None]:
+    """`LocalNode` starts its daemons by a fork of `python` for as long as the block lasts."""
     cold = LocalNode.child_type
-    LocalNode.child_type = WarmChild
+    LocalNode.child_type = _children_of(python)
     try:
         with keys_opened_here():
             yield
@@ -204,14 +236,21 @@ def _ask_ourselves(request: bytes) -> subprocess.CompletedProcess[bytes]:
 # --- what runs in the interpreter that forks ---
 
 
-def _serve(line: socket.socket) -> None:
-    """Fork for every request until the line closes; tell of every end."""
+def _serve(first: socket.socket, listener: socket.socket) -> None:
+    """Fork for every request until the first line closes; tell of every end."""
+    lines = {first.fileno(): first}
     reports: dict[int, tuple[int, socket.socket]] = {}
     poller = select.poll()
-    poller.register(line, select.POLLIN)
+    for known in (first, listener):
+        poller.register(known, select.POLLIN)
     while True:
         for descriptor, _ in poller.poll():
-            if descriptor != line.fileno():
+            if descriptor == listener.fileno():
+                line, _ = listener.accept()
+                lines[line.fileno()] = line
+                poller.register(line, select.POLLIN)
+                continue
+            if descriptor not in lines:
                 process_id, report = reports.pop(descriptor)
                 poller.unregister(descriptor)
                 os.close(descriptor)
@@ -219,14 +258,19 @@ def _serve(line: socket.socket) -> None:
                 _tell(report, os.waitstatus_to_exitcode(status))
                 report.close()
                 continue
+            line = lines[descriptor]
             data, handed, _, _ = socket.recv_fds(line, _REQUEST_SIZE_BYTES_MAX, 3)
             if not data:
-                return
+                if line is first:
+                    return
+                poller.unregister(descriptor)
+                lines.pop(descriptor).close()
+                continue
             report = socket.socket(fileno=handed[0])
             process_id = os.fork()
             if process_id == 0:
-                line.close()
-                report.close()
+                for open_here in (*lines.values(), listener, report):
+                    open_here.close()
                 _become(*json.loads(data), *handed[1:])
             watched = os.pidfd_open(process_id)
             reports[watched] = (process_id, report)
@@ -255,6 +299,8 @@ def _become(
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = ["tally", *arguments]
+    if DOOR_VARIABLE in environment:
+        _share(environment[DOOR_VARIABLE])
     code = 1
     try:
         from node.cli import main
@@ -271,6 +317,17 @@ def _become(
         os._exit(code)
 
 
+def _share(door: str) -> None:
+    """What this process starts is a fork as well, and the keys it makes take no second each."""
+    LocalNode.child_type = _children_of(WarmLine.to(door))
+    create = keys.create
+
+    def create_weak(path: Path, password: str, **given: Any) -> bytes:
+        return create(path, password, **{**given, "scrypt_n": keys.SCRYPT_N_WEAK})
+
+    keys.create = create_weak
+
+
 def _main() -> None:
     import gc
     import importlib
@@ -281,7 +338,7 @@ def _main() -> None:
         importlib.import_module(name)
     # What is loaded stays: a fork that collects garbage would copy every page of it.
     gc.freeze()
-    _serve(socket.socket(fileno=int(sys.argv[1])))
+    _serve(*(socket.socket(fileno=int(number)) for number in sys.argv[1:]))
 
 
 if __name__ == "__main__":
