@@ -16,7 +16,7 @@ from random import Random
 import pytest
 
 from node.faults import FAULT_POINTS
-from tests.support.kill_lives import LIVES, OWN_PARTS, Kill, live, names_in
+from tests.support.kill_lives import LIVES, ON_CHAIN_ALONE, OWN_PARTS, Kill, live, names_in
 from tests.support.kill_rig import Mortals, mortals
 from tests.support.soak import times
 
@@ -76,7 +76,8 @@ def every_time(place: tuple[str, str, str, str], world: Mortals) -> None:
         assert passed < PASSED_COUNT_MAX, "it never ends unharmed"
         if not live(world, kind, [Kill(part, who, point, passed)]):
             break
-    assert world.kill_count >= 1, "nobody ever passes there"
+    may_be_silent = (kind, part) in ON_CHAIN_ALONE and point.endswith("-send")
+    assert may_be_silent or world.kill_count >= 1, "nobody ever passes there"
 
 
 SUITE = [pytest.param(partial(a_seeded_share, part), id=str(part)) for part in range(PART_COUNT)]

@@ -39,6 +39,8 @@ OWN_PARTS = {
     **dict.fromkeys(("left ledger", "left virtual", "left path"), ("leaving",)),
 }
 """Those that no other kind has: what comes before and after is a part of another's life."""
+ON_CHAIN_ALONE = (("answered ledger", "answering"), ("left ledger", "leaving"))
+"""Kinds and parts in which nobody has to send a peer anything."""
 
 
 @dataclass(frozen=True)

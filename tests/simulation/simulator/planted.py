@@ -16,8 +16,7 @@ from node.engine import Engine
 from node.outbox import Outbox
 from node.requests import Requests
 from node.step import Queued, Step
-from node.store import log as store_log
-from node.store import snapshot_loading
+from node.store import log_reading, snapshot_loading
 from node.store.batch import Batch, turn_key
 from node.store.kv import OUTBOX, SIGNED_TURNS
 from node.store.log import EventLog
@@ -151,7 +150,7 @@ def _damage_not_noticed() -> list[Change]:
     def unlinked(entries: Any, seq: int, chain: bytes) -> list[Record]:
         return [decode_record(value[CHAIN_SIZE_BYTES:]) for _, value in entries]
 
-    return [(store_log, "linked_records", unlinked)]
+    return [(log_reading, "linked_records", unlinked)]
 
 
 def _outbox_cleared_on_send() -> list[Change]:
