@@ -10,7 +10,6 @@ import gc
 import json
 import math
 import os
-import secrets
 import signal
 import sys
 import time
@@ -33,10 +32,8 @@ from node.faults import Faults, faults_from
 from node.heads import Heads
 from node.limits import (
     OUTBOX_MESSAGE_COUNT_MAX,
-    RESTORED_TURN_OFFSET_MAX,
     TICK_INTERVAL_S,
     VERIFY_WAIT_S,
-    challenge_duration_s_min,
 )
 from node.logs import configure_logs
 from node.misbehaviour import INTERVAL_S, Misbehaviour
@@ -46,13 +43,14 @@ from node.p2p.service import PeerService
 from node.routes import Routes
 from node.rpc.server import RpcServer
 from node.rpc.token import read_token
+from node.start import StartRefused, begin_log, chain_cursor, require_safe
 from node.store import backup
 from node.store.log import EventLog
 from node.store.snapshot_keys import ReadAhead
 from node.store.snapshot_loading import load_snapshot
 from node.store.snapshot_writing import remove_newer
 from node.terms import terms_from
-from protocols import events, inputs, peer_sessions
+from protocols import inputs, peer_sessions
 from protocols.crypto import Signer
 from protocols.draft import Context, Draft
 from protocols.node_state import NodeState
@@ -66,30 +64,12 @@ GARBAGE_THRESHOLD_COUNT = 50_000
 """New containers between two looks for reference circles. The values of the core hold none, and at
 Python's 700 the looking was 5 % of a payment's way."""
 
-LOG_FORMAT_VERSION = 1
-"""What `node-created` says of itself; a newer log is refused."""
-
-
-class StartRefused(Exception):
-    """The node cannot start safely; the message says why and what to do."""
-
 
 class Daemon:
     """One node: its rooms, made from one configuration and one key."""
 
     def __init__(self, config: Config, secret: bytes, read_ahead: ReadAhead | None = None) -> None:
-        minimum = challenge_duration_s_min(config.chain.confirmation_count)
-        if config.policy.challenge_duration_s_min < minimum:
-            raise StartRefused(
-                f"policy.challenge_duration_s_min = {config.policy.challenge_duration_s_min} is "
-                f"too short for {config.chain.confirmation_count} confirmations: a challenge could "
-                f"not be answered in time. Set it to {minimum} or more"
-            )
-        if config.chain.quorum > len(config.chain.urls):
-            raise StartRefused(
-                f"chain.quorum = {config.chain.quorum} is more than the {len(config.chain.urls)} "
-                "endpoints of chain.urls. Lower it, or add endpoints"
-            )
+        require_safe(config)
         self.config = config
         self.signer = Signer(secret)
         self._terms = terms_from(config, self.signer)
@@ -158,7 +138,7 @@ class Daemon:
         )
         self.heads = Heads(self.log, self.state, self.peers, _Doorstep(self))
         self.engine.on_head = self.heads.signed
-        self._begin_log()
+        begin_log(self.log, self.state, config, self.signer.address, self.engine.record)
         self.outbox.load(effect for _, effect in self.log.outbox())
         self.api = NodeApi(
             config,
@@ -189,57 +169,6 @@ class Daemon:
             took_ms=int((time.monotonic() - started) * 1000),
         )
         return loaded.state, loaded.record_count
-
-    def _begin_log(self) -> None:
-        """Record 0 of a new log, or the check that an old one is about this node; a cut tail."""
-        chain = self.config.chain
-        created = events.NodeCreated(
-            LOG_FORMAT_VERSION,
-            chain.chain_id,
-            chain.adjudicator,
-            chain.virtual_payment_app,
-            chain.consensus_app,
-            self.signer.address,
-        )
-        if self.log.next_seq == 0:
-            self.engine.record(created)
-            return
-        node = self.state.node
-        pinned = {
-            "chain_id": (node.chain_id, chain.chain_id),
-            "adjudicator": (to_hex(node.adjudicator), to_hex(chain.adjudicator)),
-            "virtual_payment_app": (
-                to_hex(node.virtual_payment_app),
-                to_hex(chain.virtual_payment_app),
-            ),
-            "consensus_app": (to_hex(node.consensus_app), to_hex(chain.consensus_app)),
-            "node key": (to_hex(node.address), to_hex(self.signer.address)),
-        }
-        for what, (logged, configured) in pinned.items():
-            if logged != configured:
-                raise StartRefused(
-                    f"the log in {self.config.node.data_dir} is about {what} {logged}, the "
-                    f"configuration says {configured}. Use the log's own, or another data_dir"
-                )
-        self._record_restore()
-        cut = self.log.tail_cut
-        if cut is not None:
-            log.error("log tail cut", file=cut.file_name, size_bytes=cut.size_bytes)
-            self.engine.record(events.LogTailCut(self.log.next_seq, cut.size_bytes, cut.file_name))
-
-    def _record_restore(self) -> None:
-        """If the log is a backup that no record tells of yet: M27, before anything leaves."""
-        data_dir = self.config.node.data_dir
-        manifest = backup.read_manifest(data_dir)
-        if manifest is None:
-            return
-        log.error("log restored from a backup", records=manifest.records, made_ms=manifest.time_ms)
-        chain_hash = bytes.fromhex(manifest.chain_hash[2:])
-        offset = secrets.randbelow(RESTORED_TURN_OFFSET_MAX)
-        self.engine.record(
-            events.NodeRestored(manifest.records, chain_hash, manifest.time_ms, offset)
-        )
-        backup.forget_manifest(data_dir)
 
     def _context(self, now_ms: int) -> Context:
         age_s = self.chain.view_age_s(trio.current_time()) if _in_trio() else float("inf")
@@ -287,7 +216,7 @@ class Daemon:
                 nursery.start_soon(self.heads.run)
                 listen = self.config.p2p.listen
                 p2p_port = await _start_listening(nursery, "p2p", listen, self.peers.run)
-                await nursery.start(self.chain.run, *self._chain_cursor())
+                await nursery.start(self.chain.run, *chain_cursor(self.state))
                 self.outbox.resume_transactions()
                 listen = self.config.rpc.listen
                 server = RpcServer(self.api, self._token, listen)
@@ -298,26 +227,6 @@ class Daemon:
             clean = True
         finally:
             self._close(clean=clean)
-
-    def _chain_cursor(self) -> tuple[int | None, dict[int, bytes], int]:
-        """Where to read on, the blocks above it that we acted on, so that a fork there is noticed,
-        and the first nonce above those that were used there."""
-        node = self.state.node
-        blocks: dict[int, bytes] = {}
-        if node.processed_block_hash:
-            blocks[node.processed_block_num] = node.processed_block_hash
-        unconfirmed = self.state.unconfirmed
-        for channel_id in unconfirmed.channels:
-            for log_ in self.state.channels[channel_id].observed:
-                blocks[log_.block_num] = log_.block_hash
-        nonce_min = 0
-        for intent_id in unconfirmed.mined:
-            mined = self.state.transactions[intent_id]
-            blocks[mined.block_num] = mined.block_hash
-            nonce_min = max(nonce_min, mined.nonce + 1)
-        # Before the first block counts, too, some may have been acted upon.
-        is_new = node.processed_block_num < 0
-        return None if is_new else node.processed_block_num, blocks, nonce_min
 
     async def _stop_on_signal(self, scope: trio.CancelScope) -> None:
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:

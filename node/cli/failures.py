@@ -25,7 +25,7 @@ EXIT_USAGE = 2
 EXIT_FINDINGS = 3
 
 _ROOM_ERRORS = (
-    ("node.daemon", "StartRefused"),
+    ("node.start", "StartRefused"),
     ("node.store.errors", "StoreError"),
     ("node.chain.errors", "ChainError"),
 )

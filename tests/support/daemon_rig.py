@@ -27,6 +27,8 @@ from node.config import (
 from node.daemon import Daemon
 from node.rpc.call import RpcEndpoint
 from node.rpc.token import create_token
+from node.store.log import EventLog
+from protocols import events, inputs
 from protocols.types import Address
 from tests.support.actors import ALICE, Actor
 from tests.support.builders import ADJUDICATOR, CHAIN_ID, CONSENSUS_APP, PAYMENT_APP
@@ -69,6 +71,32 @@ def config_in(
     if not config.token_path.exists():
         create_token(config.token_path)
     return config
+
+
+def recorded(config: Config) -> list[events.Event]:
+    """Everything in a stopped daemon's log."""
+    log = EventLog.open(config.node.data_dir, read_only=True)
+    try:
+        return [event for _, event in log.read_events()]
+    finally:
+        log.close()
+
+
+def begin_and_leave(config: Config) -> None:
+    """A daemon starts, and the power fails."""
+    Daemon(config, ALICE.secret).log.close()
+
+
+async def fed(config: Config, *items: inputs.Input) -> None:
+    """A daemon takes these in, and then the power fails."""
+    daemon = Daemon(config, ALICE.secret)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(daemon.engine.run)
+        for item in items:
+            await daemon.engine(item)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    daemon.log.close()
 
 
 class RunningDaemon:
