@@ -1,13 +1,13 @@
 """`tally approve` and `tally reject`: the owner's word on what a peer proposed."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from node.cli.failures import reports_failures
 from node.cli.node_call import ask, objective_id_of
 from node.cli.options import HERE, AsJson, NodeDir, RequestId
-from node.cli.output import print_json, say
+from node.cli.output import tell
 
 Objective = Annotated[str, typer.Argument(help="The objective, by its id or its beginning.")]
 
@@ -22,10 +22,7 @@ def approve(
     """Accept what a peer proposed."""
     objective_id = objective_id_of(directory, objective)
     answer = ask(directory, "objective_approve", objective_id=objective_id, request_id=request_id)
-    if as_json:
-        print_json(answer)
-    else:
-        say(f"Approved objective {answer['objective_id']} (record {answer['seq']}).")
+    _tell("Approved", answer, as_json=as_json)
 
 
 @reports_failures
@@ -44,7 +41,9 @@ def reject(
         reason=reason,
         request_id=request_id,
     )
-    if as_json:
-        print_json(answer)
-    else:
-        say(f"Rejected objective {answer['objective_id']} (record {answer['seq']}).")
+    _tell("Rejected", answer, as_json=as_json)
+
+
+def _tell(done: str, answer: dict[str, Any], *, as_json: bool) -> None:
+    line = f"{done} objective {answer['objective_id']} (record {answer['seq']})."
+    tell(answer, line, as_json=as_json)

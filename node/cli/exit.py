@@ -1,6 +1,7 @@
 """`tally exit` and `tally challenge`: end a channel without the others who take part in it; and
 `tally resume`: do not."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -8,7 +9,7 @@ import typer
 from node.cli.failures import reports_failures
 from node.cli.node_call import ask, channel_id_of
 from node.cli.options import HERE, AsJson, NodeDir, RequestId
-from node.cli.output import print_json, say
+from node.cli.output import print_json, say, tell
 from node.cli.wait import wait_for_objective
 
 WAIT_TIMEOUT_S = 120.0
@@ -52,7 +53,7 @@ def _show_plan(plan: dict[str, Any], *, as_json: bool) -> None:
         print_json(plan)
         return
     for number, step in enumerate(plan["steps"], start=1):
-        name = f"{step['channel_id'][:10]}"
+        name = step["channel_id"][:10]
         say(f"{number}. {step['step']} {name}: {_when(step)}, about {step['gas']:,} gas")
     say(f"About {plan['gas']:,} gas in all. Nothing was done.")
     for found in plan["worth"] or ():
@@ -74,12 +75,8 @@ def challenge(
     as_json: AsJson = False,
 ) -> None:
     """Register your newest state of a channel on chain: the others have until its end to answer."""
-    channel_id = channel_id_of(directory, channel)
-    answer = ask(directory, "channel_challenge", channel_id=channel_id, request_id=request_id)
-    if as_json:
-        print_json(answer)
-    else:
-        say(f"Channel {channel_id} is being challenged. Follow it: tally explain {channel_id[:10]}")
+    answer = _ask(directory, "channel_challenge", channel, request_id)
+    _tell("is being challenged", answer, as_json=as_json)
 
 
 @reports_failures
@@ -90,9 +87,17 @@ def resume(
     as_json: AsJson = False,
 ) -> None:
     """Leave a ledger no more: if it is challenged, it goes on when the other party agrees."""
+    answer = _ask(directory, "channel_resume", channel, request_id)
+    _tell("is to go on", answer, as_json=as_json)
+
+
+def _ask(directory: Path, method: str, channel: str, request_id: str) -> dict[str, Any]:
     channel_id = channel_id_of(directory, channel)
-    answer = ask(directory, "channel_resume", channel_id=channel_id, request_id=request_id)
-    if as_json:
-        print_json(answer)
-    else:
-        say(f"Channel {channel_id} is to go on. Follow it: tally explain {channel_id[:10]}")
+    answer: dict[str, Any] = ask(directory, method, channel_id=channel_id, request_id=request_id)
+    return answer
+
+
+def _tell(done: str, answer: dict[str, Any], *, as_json: bool) -> None:
+    name = answer["channel_id"]
+    line = f"Channel {name} {done}. Follow it: tally explain {name[:10]}"
+    tell(answer, line, as_json=as_json)

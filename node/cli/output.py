@@ -38,6 +38,14 @@ def say(text: str) -> None:
     console().print(text, markup=False)
 
 
+def tell(document: object, text: str, *, as_json: bool) -> None:
+    """What a command did: the whole answer for a program, a line for a person."""
+    if as_json:
+        print_json(document)
+    else:
+        say(text)
+
+
 def titled(title: str, at: str | None, seq: int) -> str:
     """The title of what is shown of a moment in the past, or of now."""
     return title if at is None else f"{title} as of record {seq}"

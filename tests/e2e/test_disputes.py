@@ -52,6 +52,16 @@ def worth(kit: dict[str, Any]) -> int:
     return int(found["amount"])
 
 
+def finish_with(
+    laptop: Laptop, kit: Path, address: str, amount: int, challenge_count: int = 1
+) -> None:
+    """Run the kit to its end: it says that so much came, and so much is in the account."""
+    before = wealth(laptop.chain, address)
+    document = laptop.finish(laptop.launch(kit), challenge_count)
+    assert received(document) == amount
+    assert wealth(laptop.chain, address) == before + amount
+
+
 def test_a_payers_kit_brings_back_her_deposit(
     network: Network, laptop: Laptop, tmp_path: Path
 ) -> None:
@@ -63,11 +73,8 @@ def test_a_payers_kit_brings_back_her_deposit(
     assert worth(kit) == deposit - paid
     lose(alice)
     lose(bob)
-    before = wealth(network.chain, alice.address)
-    document = laptop.finish(laptop.launch(tmp_path / "kit.json"), 1)
     # Nobody was there to redeem: she loses at worst what she paid.
-    assert received(document) == deposit
-    assert wealth(network.chain, alice.address) == before + deposit
+    finish_with(laptop, tmp_path / "kit.json", alice.address, deposit)
 
 
 def test_a_payers_kit_gets_what_it_is_worth_where_the_payee_is_there_and_redeems(
@@ -78,11 +85,8 @@ def test_a_payers_kit_gets_what_it_is_worth_where_the_payee_is_there_and_redeems
     pay(alice, channel_id, 3)
     kit = export(alice, channel_id, tmp_path / "kit.json")
     lose(alice)
-    before = wealth(network.chain, alice.address)
     # Hers, and bob's answer.
-    document = laptop.finish(laptop.launch(tmp_path / "kit.json"), 2)
-    assert received(document) == worth(kit)
-    assert wealth(network.chain, alice.address) == before + worth(kit)
+    finish_with(laptop, tmp_path / "kit.json", alice.address, worth(kit), challenge_count=2)
 
 
 def test_a_payees_sealed_kit_needs_no_key_and_takes_no_voucher_any_more(
@@ -98,10 +102,7 @@ def test_a_payees_sealed_kit_needs_no_key_and_takes_no_voucher_any_more(
     assert not sent["receipted"]
     lose(alice)
     lose(bob)
-    before = wealth(network.chain, bob.address)
-    document = laptop.finish(laptop.launch(tmp_path / "kit.json"), 1)
-    assert received(document) == paid
-    assert wealth(network.chain, bob.address) == before + paid
+    finish_with(laptop, tmp_path / "kit.json", bob.address, paid)
 
 
 def test_a_payees_kit_that_is_not_sealed_runs_with_its_key(
@@ -197,13 +198,10 @@ def test_the_kit_of_each_role_of_a_path_brings_its_exit_value(
         assert worth(kit) == expected
         for other in nodes:
             lose(other)
-        before = wealth(chain, node.address)
-        count = len(kit["channels"])
-        document = laptop.finish(laptop.launch(file), count)
         # Nobody was there to redeem against the payer: what she paid came back to her.
         expected += paid if place == 0 else 0
-        assert received(document) == expected
-        assert wealth(chain, node.address) == before + expected
+        count = len(kit["channels"])
+        finish_with(laptop, file, node.address, expected, challenge_count=count)
 
 
 def test_what_keeps_a_kit_from_being_run_is_said_by_name(network: Network, tmp_path: Path) -> None:

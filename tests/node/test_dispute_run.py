@@ -40,6 +40,14 @@ def network(python: WarmPython, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield running
 
 
+@pytest.fixture
+def kit(network: Network, tmp_path: Path) -> tuple[str, Path]:
+    """A ledger in which alice paid bob, and bob's kit of it."""
+    ledger_id, path = paid_ledger(network), tmp_path / "kit.json"
+    export(network.bob, ledger_id, path)
+    return ledger_id, path
+
+
 def case_of(path: Path) -> Case:
     return read_kit(decode_kit(path.read_bytes()))
 
@@ -71,11 +79,9 @@ async def run(network: Network, path: Path, said: list[str], **changes: object) 
 
 
 async def test_a_plan_is_made_of_what_the_chain_did_since_and_nothing_is_done(
-    network: Network, tmp_path: Path
+    network: Network, kit: tuple[str, Path]
 ) -> None:
-    ledger_id = paid_ledger(network)
-    path = tmp_path / "kit.json"
-    export(network.bob, ledger_id, path)
+    ledger_id, path = kit
     said: list[str] = []
     planned = await run(network, path, said, dry_run=True, funded=False)
     assert planned.stage == Stage.PLANNED
@@ -92,11 +98,9 @@ async def test_a_plan_is_made_of_what_the_chain_did_since_and_nothing_is_done(
 
 
 async def test_without_waiting_it_stops_when_nothing_is_due(
-    network: Network, tmp_path: Path
+    network: Network, kit: tuple[str, Path]
 ) -> None:
-    ledger_id = paid_ledger(network)
-    path = tmp_path / "kit.json"
-    export(network.bob, ledger_id, path)
+    _, path = kit
     said: list[str] = []
     with nobody_there(network):
         found = await run(network, path, said)
@@ -112,11 +116,9 @@ async def test_without_waiting_it_stops_when_nothing_is_due(
 
 
 async def test_what_an_earlier_run_sent_is_waited_for_and_not_sent_twice(
-    network: Network, tmp_path: Path
+    network: Network, kit: tuple[str, Path]
 ) -> None:
-    ledger_id = paid_ledger(network)
-    path = tmp_path / "kit.json"
-    export(network.bob, ledger_id, path)
+    _, path = kit
     secret = secrets.token_bytes(32)
     payer = checksum_address(Signer(secret).address)
     fund(network.chain.deployment, payer, 10**18)
@@ -152,11 +154,9 @@ async def test_what_an_earlier_run_sent_is_waited_for_and_not_sent_twice(
 
 
 async def test_money_waits_for_the_depth_that_is_asked_for(
-    network: Network, tmp_path: Path
+    network: Network, kit: tuple[str, Path]
 ) -> None:
-    ledger_id = paid_ledger(network)
-    path = tmp_path / "kit.json"
-    export(network.bob, ledger_id, path)
+    _, path = kit
     said: list[str] = []
     found: list[Outcome] = []
 
@@ -178,10 +178,10 @@ async def test_money_waits_for_the_depth_that_is_asked_for(
     assert (outcome.stage, sum(outcome.received.values())) == (Stage.DONE, 3_700)
 
 
-async def test_a_kit_that_the_chain_outranks_says_so(network: Network, tmp_path: Path) -> None:
-    ledger_id = paid_ledger(network)
-    path = tmp_path / "kit.json"
-    export(network.bob, ledger_id, path)
+async def test_a_kit_that_the_chain_outranks_says_so(
+    network: Network, kit: tuple[str, Path]
+) -> None:
+    ledger_id, path = kit
     assert json.loads(path.read_text())["channel_id"] == ledger_id
     network.alice.call("ledger_pay", channel_id=ledger_id, amount="50", until="agreed")
     # The answer to a stale challenge brings the newer state to the chain, and bob goes on.

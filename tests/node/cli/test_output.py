@@ -14,6 +14,15 @@ def test_a_json_document_is_all_that_is_printed(capsys: pytest.CaptureFixture[st
     assert err == ""
 
 
+def test_what_was_done_is_a_line_for_a_person_and_a_document_for_a_program(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    output.tell({"seq": 3}, "Done [record 3].", as_json=False)
+    assert capsys.readouterr().out == "Done [record 3].\n"
+    output.tell({"seq": 3}, "Done [record 3].", as_json=True)
+    assert json.loads(capsys.readouterr().out) == {"seq": 3}
+
+
 def test_a_table_shows_every_cell_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     output.print_table("Title", ("a", "b"), [["[red]x[/red]", 5], ["y", 17]], "nothing")
     out = capsys.readouterr().out
