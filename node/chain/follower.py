@@ -2,7 +2,8 @@
 
 It subscribes first and reads what it missed afterwards, so that nothing falls between. Blocks are
 joined by parent hash; one that does not fit means that the chain forked, which is an input of its
-own. A slow poll covers what notifications miss. While no endpoint answers it waits. It knows
+own. A log that is called removed makes it look at once whether its block still stands, and is never
+believed. A slow poll covers what notifications miss. While no endpoint answers it waits. It knows
 which contract it watches, and nothing of channels.
 
 Each log is delivered once for each time its block joins the chain: again only after a `ChainReorg`
@@ -21,11 +22,13 @@ from msgspec.structs import replace
 
 from node.chain.errors import EndpointDown, RpcError
 from node.chain.link import EndpointLink
+from node.chain.news import News, Tidings
+from node.chain.patience import Patience
 from node.chain.quorum import Outvoted, Quorum
 from node.chain.reader import ChainReader, Decoder
-from node.chain.rpc_client import RpcClient, Subscription
+from node.chain.rpc_client import RpcClient
 from node.chain.window import REMEMBERED_BELOW_CURSOR_COUNT, ConfirmationWindow
-from node.chain.wire import Header, MalformedAnswer, header
+from node.chain.wire import BlockName, Header, MalformedAnswer
 from node.limits import BLOCK_TIME_S
 from protocols.inputs import ChainHead, ChainLog, ChainReorg, ChannelRead, Input
 from protocols.types import Address, Bytes32, ChannelId, to_hex
@@ -44,25 +47,12 @@ STRETCH_BLOCK_COUNT_MAX = 500
 FIRST_LOOK_BACK_BLOCK_COUNT = 7_200
 """Where a new node begins below the head: a day of Ethereum's blocks, so that a deposit made while
 our endpoint was down is found."""
-RPC_ERROR_COUNT_MAX = 5
-"""Refused calls in a row after which another endpoint is tried."""
-RATE_LIMIT_PAUSE_S_MIN = 1.0
-"""Seconds to leave an endpoint alone that says we ask too often, doubling from here unless it says
-how long."""
-RATE_LIMIT_PAUSE_S_MAX = 60.0
-"""The longest of these pauses."""
-SLOW_ANSWER_S = 5.0
-"""Seconds for its newest block, above which an answer is slow."""
-SLOW_ANSWER_COUNT_MAX = 3
-"""Slow answers in a row after which another endpoint is preferred."""
 STALLED_BLOCK_COUNT = 10
 """Blocks that should have come since the newest one before an endpoint counts as stalled."""
 STALLED_S_MIN = 120.0
 """And at least so many seconds."""
 QUORUM_PAUSE_S = 2.0
 """Seconds until endpoints that disagree on old blocks are asked again."""
-RPC_ERROR_PAUSE_S = 0.2
-"""Seconds before asking again after a refused call: most often a block that was just replaced."""
 
 CONFIRMED_REPLACED = "the chain replaced confirmed blocks; raise [chain] confirmation_count"
 
@@ -176,64 +166,66 @@ class ChainFollower:
     async def _follow(
         self, client: RpcClient, reader: ChainReader, processed_block_num: int | None
     ) -> None:
-        try:
-            subscription = await client.subscribe("newHeads")
-        except RpcError as error:
-            log.info("no block notifications, polling", endpoint=client.label, reason=str(error))
-            subscription = None
-        known: Header | None = None
-        errors_in_a_row = limits_in_a_row = slow_in_a_row = 0
+        news = News(client, self._adjudicator)
+        await news.begin()
+        patience = Patience(self._link, client)
+        tidings = Tidings()
         while True:
             try:
                 asked_at = trio.current_time()
-                newest = known or await reader.latest()
-                is_slow = trio.current_time() - asked_at > SLOW_ANSWER_S
-                slow_in_a_row = slow_in_a_row + 1 if is_slow else 0
-                if slow_in_a_row >= SLOW_ANSWER_COUNT_MAX:
-                    self._link.blame(client, "answers slowly")
-                known = None
+                newest = tidings.newest or await reader.latest()
+                patience.took(trio.current_time() - asked_at)
+                before = self.head
                 if self._window is None:
                     await self._begin(reader, newest, processed_block_num)
                 if self._window is not None:
                     await self._advance(reader, self._window, newest)
+                    await self._look_at(reader, self._window, tidings.removed)
                 if self.is_stalled:
                     self._link.blame(client, f"its newest block, {newest.number}, is old")
-                errors_in_a_row = limits_in_a_row = 0
+                if tidings == Tidings():
+                    await news.polled(found_untold=before is not None and self.head != before)
+                patience.served()
                 self._link.proved_useful()
             except RpcError as error:
-                if error.asks_to_wait:
-                    limits_in_a_row += 1
-                    await self._leave_alone(client, error, limits_in_a_row)
-                    continue
-                errors_in_a_row += 1
-                if errors_in_a_row >= RPC_ERROR_COUNT_MAX:
-                    reason = f"keeps refusing: {error}"
-                    self._link.blame(client, reason)
-                    raise EndpointDown(client.label, reason) from error
-                await trio.sleep(RPC_ERROR_PAUSE_S)
+                # The newest block is asked for anew; what was taken back is told only once.
+                tidings = tidings._replace(newest=None)
+                await patience.refused(error)
             else:
-                known = await self._news(client, subscription)
+                tidings = await news.next(self._wait_s(news))
 
-    async def _leave_alone(self, client: RpcClient, error: RpcError, count: int) -> None:
-        """We ask too often: another endpoint, if there is one, else a pause that grows."""
-        self._link.blame(client, f"asks to slow down: {error}")
-        pause_s = RATE_LIMIT_PAUSE_S_MIN * 2 ** min(count - 1, 10)
-        pause_s = min(max(pause_s, error.retry_after_s), RATE_LIMIT_PAUSE_S_MAX)
-        log.warning("the chain endpoint asks to slow down", endpoint=client.label, pause_s=pause_s)
-        with trio.move_on_after(pause_s):
-            await client.closed.wait()
+    def _wait_s(self, news: News) -> float:
+        wait_s = POLL_S if news.tells_blocks else POLL_WITHOUT_SUBSCRIPTION_S
+        return min(wait_s, HEAD_REPORT_INTERVAL_S) if self._report_is_due_later() else wait_s
 
-    async def _news(self, client: RpcClient, subscription: Subscription | None) -> Header | None:
-        """The next notified block, or None when it is time to ask."""
-        wait_s = POLL_WITHOUT_SUBSCRIPTION_S if subscription is None else POLL_S
-        if self._report_is_due_later():
-            wait_s = min(wait_s, HEAD_REPORT_INTERVAL_S)
-        with trio.move_on_after(wait_s):
-            if subscription is not None:
-                return header(await subscription.newest())
-            await client.closed.wait()
-            raise EndpointDown(client.label, client.closed_reason)
-        return None
+    async def _look_at(
+        self, reader: ChainReader, window: ConfirmationWindow, removed: tuple[BlockName, ...]
+    ) -> None:
+        """Whether blocks that we hold, and of which a log was called removed, still stand.
+
+        The endpoint's newest block was joined a moment ago: what is a parent of it is only in doubt
+        if the endpoint shows another block of that height.
+        """
+        for number, name in removed:
+            held = window.at(number)
+            if held is None or held.hash != name:
+                continue
+            standing = await reader.at(number)
+            if standing in (None, held) or not await self._stands(reader, standing):
+                continue
+            await self._join(reader, window, standing)
+
+    async def _stands(self, reader: ChainReader, block: Header) -> bool:
+        """Whether enough endpoints have this block at its height."""
+        if self._quorum is None:
+            return True
+
+        async def ask(client: RpcClient) -> Bytes32 | None:
+            found = await reader.over(client).at(block.number)
+            return None if found is None else found.hash
+
+        what = f"block {block.number}"
+        return await self._quorum.agrees(self._link.url, reader.label, what, block.hash, ask)
 
     async def _begin(
         self, reader: ChainReader, newest: Header, processed_block_num: int | None
@@ -354,11 +346,15 @@ class ChainFollower:
         path = [newest]
         while not _fits(window, path[-1]):
             if path[-1].number <= window.lowest.number:
+                if not await self._stands(reader, path[-1]):
+                    return
                 await self._forget_all(reader, window, path[-1])
                 continue
             path.append(await reader.parent_of(path[-1]))
         ancestor = window.at(path[-1].number - 1)
         assert ancestor is not None
+        if ancestor.number < window.cursor.number and not await self._stands(reader, path[-1]):
+            return
         if ancestor != window.head:
             fork = window.rewind(ancestor)
             if fork.below_cursor:

@@ -107,9 +107,12 @@ class HttpClient:
             raise EndpointDown(self.label, self.closed_reason)
         return result_of(method, decoded)
 
-    async def subscribe(self, kind: str) -> Subscription | None:
+    async def subscribe(self, kind: str, *params: Any) -> Subscription | None:
         """HTTP cannot be told anything unasked: None."""
         return None
+
+    async def unsubscribe(self, subscription: Subscription) -> None:
+        """There is none."""
 
     def close(self, reason: str) -> None:
         """Give the endpoint up."""

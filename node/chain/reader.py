@@ -74,7 +74,9 @@ class ChainReader:
 
     async def logs_in(self, block: Header) -> tuple[ChainLog, ...]:
         """The adjudicator's logs in exactly this block."""
-        raw = await self._logs({"blockHash": to_hex(block.hash)})
+        raw, removed = await self._logs({"blockHash": to_hex(block.hash)})
+        if removed:
+            raise RpcError("eth_getLogs", 0, f"block {block.number} was replaced meanwhile")
         strangers = [item for item in raw if item.block_hash != block.hash]
         if strangers:
             raise MalformedAnswer(f"logs of block {block.number} name another block")
@@ -82,7 +84,8 @@ class ChainReader:
 
     async def logs_between(self, from_block_num: int, to_block_num: int) -> tuple[ChainLog, ...]:
         """The adjudicator's logs in these blocks, both included."""
-        raw = await self._logs({"fromBlock": hex(from_block_num), "toBlock": hex(to_block_num)})
+        where = {"fromBlock": hex(from_block_num), "toBlock": hex(to_block_num)}
+        raw, _ = await self._logs(where)
         if any(not from_block_num <= item.block_num <= to_block_num for item in raw):
             raise MalformedAnswer(f"logs outside of blocks {from_block_num} to {to_block_num}")
         return self._decoded(raw)
@@ -124,8 +127,16 @@ class ChainReader:
         answer = await self._client.call("eth_call", [order, {"blockHash": to_hex(block.hash)}])
         return data(answer, "a view's answer", 32)
 
-    async def _logs(self, where: dict[str, Any]) -> list[RawLog]:
-        return logs(await self._client.call("eth_getLogs", [{"address": self._address, **where}]))
+    async def _logs(self, where: dict[str, Any]) -> tuple[list[RawLog], list[RawLog]]:
+        """The logs that are part of the chain, and those that are called removed: they do not
+        count, and may not lie in a block that the endpoint shows as part of its chain."""
+        answer = await self._client.call("eth_getLogs", [{"address": self._address, **where}])
+        raw, removed = logs(answer)
+        for number, name in sorted({(item.block_num, item.block_hash) for item in removed}):
+            block = await self.at(number)
+            if block is not None and block.hash == name:
+                raise MalformedAnswer(f"a log of block {number}, which stands, is called removed")
+        return raw, removed
 
     def _decoded(self, raw: list[RawLog]) -> tuple[ChainLog, ...]:
         decoded = (self._decoder.decode(item) for item in raw)

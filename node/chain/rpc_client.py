@@ -67,8 +67,12 @@ class RpcClient(Protocol):
     async def call(self, method: str, params: list[Any]) -> Any:
         """The result, as JSON values. Raises `RpcError` and `EndpointDown`."""
 
-    async def subscribe(self, kind: str) -> Subscription | None:
-        """Start `eth_subscribe(kind)`; None where the transport has none. Raises like `call`."""
+    async def subscribe(self, kind: str, *params: Any) -> Subscription | None:
+        """Start `eth_subscribe(kind, *params)`; None where the transport has none. Raises like
+        `call`."""
+
+    async def unsubscribe(self, subscription: Subscription) -> None:
+        """End it, whether the endpoint still knows it or not. Raises `EndpointDown`."""
 
     def close(self, reason: str) -> None:
         """Give the connection up; calls in flight raise `EndpointDown` with this reason."""
@@ -106,32 +110,27 @@ class Subscription:
     def __init__(self, label: str) -> None:
         self._label = label
         self._waiting: deque[Any] = deque(maxlen=NOTIFICATION_COUNT_MAX)
-        self._news = trio.Event()
         self._closed_reason: str | None = None
+        self.on_news: Callable[[], None] = lambda: None
+        """Called when something came, or nothing more will."""
 
     def push(self, notification: Any) -> None:
         """Hand over one notification; the oldest is dropped when nobody takes them."""
         self._waiting.append(notification)
-        self._news.set()
+        self.on_news()
 
     def close(self, reason: str) -> None:
         """Nothing more will come."""
         self._closed_reason = reason
-        self._news.set()
+        self.on_news()
 
-    async def newest(self) -> Any:
-        """Wait for at least one notification, drop all but the newest, return it.
-
-        Raises `EndpointDown` when the connection is gone and nothing is left.
-        """
-        while not self._waiting:
-            if self._closed_reason is not None:
-                raise EndpointDown(self._label, self._closed_reason)
-            self._news = trio.Event()
-            await self._news.wait()
-        notification = self._waiting[-1]
+    def take(self) -> list[Any]:
+        """All that waits, oldest first; `EndpointDown` when nothing does and nothing will."""
+        if not self._waiting and self._closed_reason is not None:
+            raise EndpointDown(self._label, self._closed_reason)
+        taken = list(self._waiting)
         self._waiting.clear()
-        return notification
+        return taken
 
 
 @dataclass
@@ -210,14 +209,25 @@ class WebSocketClient:
         assert pending.answer is not None
         return result_of(method, pending.answer)
 
-    async def subscribe(self, kind: str) -> Subscription | None:
-        """Start `eth_subscribe(kind)`; what beats its answer is kept and comes first."""
-        pending = await self._request("eth_subscribe", [kind], subscribes=True)
+    async def subscribe(self, kind: str, *params: Any) -> Subscription | None:
+        """Start `eth_subscribe(kind, *params)`; what beats its answer is kept and comes first."""
+        pending = await self._request("eth_subscribe", [kind, *params], subscribes=True)
         assert pending.answer is not None
         result_of("eth_subscribe", pending.answer)
         if pending.subscription is None:
             raise EndpointDown(self.label, "eth_subscribe answered without an id")
         return pending.subscription
+
+    async def unsubscribe(self, subscription: Subscription) -> None:
+        """End it, whether the endpoint still knows it or not."""
+        names = [name for name, known in self._subscriptions.items() if known is subscription]
+        for name in names:
+            del self._subscriptions[name]
+            try:
+                await self.call("eth_unsubscribe", [name])
+            except RpcError:
+                # It forgot it before we did.
+                continue
 
     def close(self, reason: str) -> None:
         """Give the connection up."""

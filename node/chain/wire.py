@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from protocols.types import Address, Bytes32
 
@@ -35,6 +35,13 @@ class Header:
     timestamp_s: int = field(default=0, compare=False)
     """Unix time of the block. 0, older than any chain, where it was not read. Not compared: the
     hash covers it, so one block with two times is an endpoint's lie and no fork."""
+
+
+class BlockName(NamedTuple):
+    """Which block, and which one of its height."""
+
+    number: int
+    hash: Bytes32
 
 
 @dataclass(frozen=True)
@@ -103,15 +110,36 @@ def header(value: Any) -> Header:
     )
 
 
-def logs(value: Any) -> list[RawLog]:
-    """The answer of `eth_getLogs`, in the chain's order whatever order it came in.
-
-    A log marked as removed is left out: it belongs to a block that is gone.
-    """
+def logs(value: Any) -> tuple[list[RawLog], list[RawLog]]:
+    """The answer of `eth_getLogs` in the chain's order whatever order it came in: what is part of
+    the chain, and what it calls removed."""
     if not isinstance(value, list):
         raise MalformedAnswer(f"logs are no list: {str(value)[:80]}")
-    parsed = [_log(item) for item in value if not _object(item, "log").get("removed")]
-    return sorted(parsed, key=lambda log: (log.block_num, log.log_index))
+    there: list[RawLog] = []
+    removed: list[RawLog] = []
+    for item in value:
+        fields = _object(item, "log")
+        (removed if _is_removed(fields) else there).append(_log(fields))
+    there.sort(key=lambda log: (log.block_num, log.log_index))
+    return there, removed
+
+
+def removed_block(value: Any) -> BlockName | None:
+    """The block of a notified log that is called removed; None for one that was added."""
+    fields = _object(value, "log")
+    if not _is_removed(fields):
+        return None
+    number = quantity(fields.get("blockNumber"), "log block number")
+    return BlockName(number, data(fields.get("blockHash"), "log block hash", 32))
+
+
+def _is_removed(fields: dict[str, Any]) -> bool:
+    removed = fields.get("removed")
+    if removed is None:
+        return False
+    if not isinstance(removed, bool):
+        raise MalformedAnswer(f"a log is neither removed nor not: {str(removed)[:80]}")
+    return removed
 
 
 def _log(fields: dict[str, Any]) -> RawLog:

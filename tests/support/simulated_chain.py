@@ -175,6 +175,7 @@ class SimulatedClient:
         self.before_call: Callable[[str], None] = lambda method: None
         self.overrides: dict[str, Callable[[Any], Any]] = {}
         self._subscriptions: list[Subscription] = []
+        self.log_subscriptions: list[Subscription] = []
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         task_status.started()
@@ -193,23 +194,49 @@ class SimulatedClient:
             return self.overrides[method](params)
         return self.chain.answer(method, params)
 
-    async def subscribe(self, kind: str) -> Subscription | None:
+    async def subscribe(self, kind: str, *params: Any) -> Subscription | None:
         await trio.lowlevel.checkpoint()
         if self.closed.is_set():
             raise EndpointDown(self.label, self.closed_reason)
         if not self.subscribes:
             return None
         subscription = Subscription(self.label)
+        if kind == "logs":
+            assert params == ({"address": "0x" + ADJUDICATOR.hex()},)
+            self.log_subscriptions.append(subscription)
+            return subscription
         self._subscriptions.append(subscription)
         self.chain.listeners.append(subscription.push)
         return subscription
+
+    async def unsubscribe(self, subscription: Subscription) -> None:
+        await trio.lowlevel.checkpoint()
+        if subscription in self.log_subscriptions:
+            self.log_subscriptions.remove(subscription)
+        else:
+            self._subscriptions.remove(subscription)
+            self._forget(subscription)
+
+    def tell(self, log: Json) -> None:
+        """One log to everybody who subscribed to logs."""
+        for subscription in self.log_subscriptions:
+            subscription.push(log)
+
+    def fall_silent(self) -> None:
+        """From now on nobody who subscribed is told of anything."""
+        for subscription in self._subscriptions:
+            self._forget(subscription)
+
+    def _forget(self, subscription: Subscription) -> None:
+        if subscription.push in self.chain.listeners:
+            self.chain.listeners.remove(subscription.push)
 
     def close(self, reason: str) -> None:
         if not self.closed.is_set():
             self.closed_reason = reason
             self.closed.set()
-            for subscription in self._subscriptions:
-                self.chain.listeners.remove(subscription.push)
+            self.fall_silent()
+            for subscription in (*self._subscriptions, *self.log_subscriptions):
                 subscription.close(reason)
 
 

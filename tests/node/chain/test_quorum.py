@@ -202,6 +202,20 @@ async def test_a_reading_that_others_deny_is_not_believed() -> None:
         assert it.link.url != it.link.urls[0]
 
 
+async def test_a_fork_below_what_counts_needs_the_quorum_to_take_anything_back() -> None:
+    chain = chain_of(1, 2, 3, 4)
+    forked = SimulatedChain()
+    forked.blocks, forked.known, forked.logs = chain.blocks[:], dict(chain.known), dict(chain.logs)
+    async with room([forked, chain, chain], 2) as it:
+        await it.heard.until(lambda: len(it.heard.confirmed) == 3)
+        forked.fork(3, [()] * 4)
+        await until(lambda: it.troubles() == ["endpoint-outvoted"])
+        chain.extend(5)
+        await it.heard.until(lambda: len(it.heard.confirmed) == 4)
+        assert told(it.heard.confirmed) == [1, 2, 3, 4]
+        assert [fork.fork_block_num for fork in it.heard.of(ChainReorg)] == [4]
+
+
 @pytest.mark.parametrize("count", [0, 3])
 def test_a_quorum_that_cannot_be_is_refused(count: int) -> None:
     with pytest.raises(ValueError, match="cannot agree"):

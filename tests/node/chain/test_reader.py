@@ -98,6 +98,27 @@ async def test_logs_of_another_block_are_not_believed() -> None:
         await reader_of(chain, eth_getLogs=strangers).logs_between(2, 3)
 
 
+async def test_a_removed_log_of_a_block_that_is_gone_is_not_counted() -> None:
+    chain = SimulatedChain()
+    gone = [{**log, "removed": True} for log in chain.logs[chain.extend(1)["hash"]]]
+    chain.fork(1, [[2]])
+    there = chain.logs[chain.blocks[-1]["hash"]]
+    reader = reader_of(chain, eth_getLogs=[*gone, *there])
+    assert [log.channel_id for log in await reader.logs_between(1, 1)] == [channel(2)]
+    with pytest.raises(RpcError, match="block 1 was replaced meanwhile"):
+        await reader.logs_in(chain.head)
+
+
+async def test_a_log_cannot_be_removed_from_a_block_that_stands() -> None:
+    chain = SimulatedChain()
+    lies = [{**log, "removed": True} for log in chain.logs[chain.extend(1)["hash"]]]
+    reader = reader_of(chain, eth_getLogs=lies)
+    with pytest.raises(MalformedAnswer, match="block 1, which stands, is called removed"):
+        await reader.logs_in(chain.head)
+    with pytest.raises(MalformedAnswer, match="is called removed"):
+        await reader.logs_between(0, 1)
+
+
 async def test_logs_of_no_use_are_left_out() -> None:
     class Deaf:
         def decode(self, log: RawLog) -> ChainLog | None:

@@ -14,7 +14,13 @@ from trio_websocket import WebSocketConnection
 
 from node.chain import rpc_client
 from node.chain.errors import EndpointDown, RpcError
-from node.chain.rpc_client import Subscription, WebSocketClient, decode_object, result_of
+from node.chain.rpc_client import (
+    NOTIFICATION_COUNT_MAX,
+    Subscription,
+    WebSocketClient,
+    decode_object,
+    result_of,
+)
 from tests.support.simulated_chain import (
     Handler,
     SimulatedChain,
@@ -98,9 +104,32 @@ async def test_a_notification_that_beats_the_answer_to_its_subscription_is_kept(
     async with client_of(hasty) as client:
         subscription = await client.subscribe("newHeads")
         assert subscription is not None
-        assert await subscription.newest() == "early"
+        assert subscription.take() == ["early"]
+        told = trio.Event()
+        subscription.on_news = told.set
         read.set()
-        assert await subscription.newest() == "late"
+        await told.wait()
+        assert subscription.take() == ["late"]
+        assert subscription.take() == []
+
+
+async def test_a_subscription_has_its_own_parameters_and_can_be_ended() -> None:
+    async def serve(connection: WebSocketConnection) -> None:
+        request = await asked(connection)
+        assert request["params"] == ["logs", {"address": "0x11"}]
+        await say(connection, id=request["id"], result="0x1")
+        request = await asked(connection)
+        assert (request["method"], request["params"]) == ("eth_unsubscribe", ["0x1"])
+        await say(connection, **notification("0x1", "too late"))
+        await say(connection, id=request["id"], error={"code": -32000, "message": "not found"})
+        await trio.sleep_forever()
+
+    async with client_of(serve) as client:
+        subscription = await client.subscribe("logs", {"address": "0x11"})
+        assert subscription is not None
+        await client.unsubscribe(subscription)
+        assert subscription.take() == []
+        await client.unsubscribe(subscription)
 
 
 async def test_a_refused_subscription_says_so() -> None:
@@ -134,7 +163,7 @@ async def test_a_cut_connection_fails_what_is_in_flight_and_everything_after() -
         with pytest.raises(EndpointDown, match="cut"):
             await client.call("anything", [])
         with pytest.raises(EndpointDown, match="cut"):
-            await subscription.newest()
+            subscription.take()
 
 
 async def test_silence_is_an_endpoint_that_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,14 +286,16 @@ async def test_a_server_that_never_finishes_the_handshake_is_given_up(
             await nursery.start(WebSocketClient(url).run)
 
 
-async def test_only_the_newest_waiting_notification_is_given_out() -> None:
+def test_the_oldest_waiting_notifications_give_way() -> None:
     subscription = Subscription("ws://h:1")
     for number in range(1000):
         subscription.push(number)
-    assert await subscription.newest() == 999
-    with trio.move_on_after(0.05) as scope:
-        await subscription.newest()
-    assert scope.cancelled_caught
+    assert subscription.take() == list(range(1000 - NOTIFICATION_COUNT_MAX, 1000))
+    subscription.push("last")
+    subscription.close("cut")
+    assert subscription.take() == ["last"]
+    with pytest.raises(EndpointDown, match="cut"):
+        subscription.take()
 
 
 def test_errors_of_any_shape_become_rpc_errors() -> None:

@@ -100,20 +100,40 @@ def test_what_is_no_block_is_refused(value: object) -> None:
 def test_logs_come_out_in_the_chains_order_whatever_order_they_came_in() -> None:
     later = {**LOG, "blockNumber": "0x11", "logIndex": "0x0"}
     earlier = {**LOG, "logIndex": "0x1"}
-    found = [(log.block_num, log.log_index) for log in wire.logs([later, LOG, earlier])]
+    found = [(log.block_num, log.log_index) for log in wire.logs([later, LOG, earlier])[0]]
     assert found == [(16, 1), (16, 3), (17, 0)]
 
 
 def test_a_log_is_read_whole() -> None:
-    (log,) = wire.logs([LOG])
+    (log,), removed = wire.logs([LOG])
+    assert removed == []
     assert log.address == b"\xad" * 20
     assert log.topics == (b"\x11" * 32,)
     assert log.data == b"\x01\x02"
     assert (log.tx_hash, log.tx_index, log.log_index) == (b"\xcc" * 32, 2, 3)
 
 
-def test_a_removed_log_belongs_to_a_block_that_is_gone() -> None:
-    assert wire.logs([{**LOG, "removed": True}]) == []
+def test_a_log_that_is_called_removed_is_told_apart() -> None:
+    there, (removed,) = wire.logs([LOG, {**LOG, "removed": True, "logIndex": "0x9"}])
+    assert [log.log_index for log in there] == [3]
+    assert removed.log_index == 9
+
+
+def test_a_notified_log_names_its_block_if_it_was_taken_back() -> None:
+    assert wire.removed_block(LOG) is None
+    assert wire.removed_block({**LOG, "removed": None, "blockNumber": None}) is None
+    block = wire.removed_block({**LOG, "removed": True})
+    assert block == wire.BlockName(int(LOG["blockNumber"], 16), bytes.fromhex(LOG["blockHash"][2:]))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, [], {**LOG, "removed": 1}, {**LOG, "removed": "true"},
+     {**LOG, "removed": True, "blockNumber": None}, {**LOG, "removed": True, "blockHash": "0x1"}],
+)  # fmt: skip
+def test_a_notified_log_of_no_shape_is_refused(value: object) -> None:
+    with pytest.raises(MalformedAnswer):
+        wire.removed_block(value)
 
 
 @pytest.mark.parametrize(
