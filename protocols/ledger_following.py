@@ -141,8 +141,9 @@ class _Accepted:
 def _answer(draft: Draft, channel: Channel) -> list[ChannelId]:
     """Sign the highest turn that ends a prefix in which nothing refused is left standing.
 
-    While our owner leaves, nothing behind a refused change is signed, not even what undoes it: with
-    every newer state the other party could clear our challenge, and it may propose for ever.
+    While our owner leaves, or the ledger cannot go on, nothing behind a refused change is signed,
+    not even what undoes it: with every newer state the other party could clear our challenge, and
+    it may propose for ever.
     """
     ledger, is_withheld = ledger_of(channel), resuming.is_withheld(draft.state, channel)
     refusals, accepted = OpenRefusals(), _Accepted(len(ledger.current.guarantees))

@@ -27,9 +27,17 @@ from protocols.types import Address, to_hex
 
 
 def is_withheld(state: NodeState, channel: Channel) -> bool:
-    """Whether we sign nothing that would end a challenge: our owner leaves, and not together."""
+    """Whether we sign nothing that would end a challenge: our owner leaves, and not together, or
+    the ledger cannot go on behind it."""
     is_challenged = observed_chain_status(channel) == ChainStatus.CHALLENGED
-    return is_challenged and not channel.final_requests and is_leaving(state, channel)
+    may_end = not _is_bound(channel) and not is_leaving(state, channel)
+    return is_challenged and not channel.final_requests and not may_end
+
+
+def _is_bound(channel: Channel) -> bool:
+    """Whether nothing new is agreed on in the ledger, until what was lost or forked is settled."""
+    lost = channel.ledger is not None and channel.ledger.resumption is not None
+    return channel.close_only or lost or channel.halt is not None
 
 
 def may_go_on(state: NodeState, channel: Channel) -> bool:
@@ -37,9 +45,8 @@ def may_go_on(state: NodeState, channel: Channel) -> bool:
     ledger = channel.ledger
     if ledger is None or observed_chain_status(channel) != ChainStatus.CHALLENGED:
         return False
-    is_bound = channel.close_only or ledger.resumption is not None or channel.halt is not None
     is_closing = has_final(channel) or bool(channel.final_requests)
-    return not is_bound and not is_closing and not is_leaving(state, channel)
+    return not _is_bound(channel) and not is_closing and not is_leaving(state, channel)
 
 
 def require_resumable(state: NodeState, channel: Channel) -> None:

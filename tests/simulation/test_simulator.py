@@ -63,6 +63,7 @@ FAULTS = (
 """What the fixed seeds meet, in each part of them."""
 FOUND = {
     595: "a payer loses its newest records while the channel opens",
+    1463: "a follower that lost records challenges, and its leader would go on",
     1869: "a peer asks for a head that stands on a flipped byte",
     3478: "a ledger closes across a guarantee that is on its way",
     3824: "a fork orders a reading again, and its batch holds the answer",

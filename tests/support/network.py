@@ -34,6 +34,9 @@ from tests.support.purity import Purity
 
 START_MS = 1_704_067_200_000
 
+ROUND_COUNT_MAX = 1_000
+"""Rounds of messages and blocks after which two nodes that are not at rest never will be."""
+
 HISTORY_COUNT = 4
 """Answers a node can lose with a tail: as many are remembered."""
 
@@ -295,8 +298,7 @@ class Network:
 
     def settle(self) -> None:
         """Everything is delivered, mined and confirmed, until nothing is left to do."""
-        busy = True
-        while busy:
+        for _ in range(ROUND_COUNT_MAX):
             busy = False
             for node in self.nodes.values():
                 while waiting := self.waiting(node):
@@ -311,6 +313,9 @@ class Network:
             if self.chain.is_busy:
                 self.chain.mine()
                 busy = True
+            if not busy:
+                return
+        raise AssertionError("they never come to rest")
 
     def tick(self) -> None:
         """Time is looked at by both."""

@@ -94,6 +94,22 @@ def test_who_leaves_signs_nothing_that_would_keep_it(index: int) -> None:
     assert paid_to(network, leaver) == (800, 700)[index]
 
 
+def test_a_follower_that_lost_records_is_not_asked_and_cleared_for_ever() -> None:
+    """It refuses the move, and does not sign what undoes it: with every newer state the leader
+    could clear its challenge, and it would challenge again (seed 1463)."""
+    network = ready()
+    bob = network.bob
+    challenged_by(network, bob, inputs.ChallengeChannel(LEDGER))
+    bob.lose_tail()
+    network.reconnect()
+    blocks(network, 12)
+    assert stands(network)
+    sent = [e.kind for n in (network.alice, bob) for e in n.events_of("transaction-requested")]
+    assert (sent.count("challenge"), sent.count("checkpoint")) == (1, 0)
+    network.chain.pass_time(DURATION_S)
+    until(network, bob, lambda: is_completed(bob, CHALLENGE, LEDGER))
+
+
 def test_a_challenged_leader_that_leaves_as_well_proposes_nothing() -> None:
     network = ready()
     challenged_by(network, network.bob, inputs.ChallengeChannel(LEDGER))
