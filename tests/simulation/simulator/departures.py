@@ -144,8 +144,11 @@ class Departures:
         return any(self._world.by_address[who].is_gone for who in people)
 
     def is_hostage(self, node: SimulatedNode, channel: Channel) -> bool:
-        """Whether a state that the node signed, and of which it was not given all signatures,
-        stands above all it holds in the adjudicator's record: it can challenge with nothing."""
+        """Whether the node lost what it signed, and the adjudicator's record stands above all it
+        holds: it can challenge with nothing. Who lost no record has all that it needs from there.
+        """
+        if not channel.close_only:
+            return False
         kept = self._chain.disputes.kept.get(channel.channel_id)
         if kept is None or self._chain.disputes.is_final(channel.channel_id, self._chain.time_s):
             return False

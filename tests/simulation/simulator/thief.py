@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from protocols.channel import POSTFUND_TURN, Channel, is_supported
 from protocols.crypto import restore_v
-from protocols.exit_calls import challenge_call, redemption
+from protocols.exit_calls import challenge_call, checkpoint_call, redemption
 from protocols.ledger import after, ledger_state
 from protocols.signed_state import SignedState
 from protocols.state import challenge_message
@@ -22,6 +22,10 @@ from tests.support.builders import tx_hash
 
 Theft = tuple[SignedState, tuple[SignedState, ...]]
 """What is to stand on chain, and its proof."""
+
+
+KEPT_BACK_EVERY = 4
+"""One theft in so many is a checkpoint."""
 
 
 class Thief:
@@ -78,14 +82,21 @@ class Thief:
         known[message] = (signed, (proof,))
 
     def steal(self, channel_id: ChannelId, choice: int) -> None:
-        """Register one of them, mostly an old one."""
+        """Register one of them, mostly an old one; or raise the record to the newest and be silent,
+        so that who leaves has nothing of that turn."""
         known = list(self._thefts.get(channel_id, {}).values())
         if not known:
             return
-        theft, proof = known[0] if choice < 50 else known[choice % len(known)]
-        candidate = self._for_chain(theft)
-        wish = self._actor.signer(challenge_message(candidate.state.state_hash()))
-        data = challenge_call(candidate, tuple(map(self._for_chain, proof)), wish)
+        keeps_back = choice % KEPT_BACK_EVERY == 0
+        first = known[-1] if keeps_back else known[0]
+        theft, shown = first if choice < 50 else known[choice % len(known)]
+        candidate, proof = self._for_chain(theft), tuple(map(self._for_chain, shown))
+        if keeps_back:
+            data = checkpoint_call(candidate, proof)
+            self._note("state kept back" if proof else "record raised")
+        else:
+            wish = self._actor.signer(challenge_message(candidate.state.state_hash()))
+            data = challenge_call(candidate, proof, wish)
         self._chain.pool.append(of_stranger(tx_hash(len(self._chain.blocks), choice + 10), data))
         self._note("theft tried")
 

@@ -69,10 +69,6 @@ class Worth(Checker):
                 if material.voucher is not None:
                     material = replace(material, states=tuple(kept))
                 materials.append(replace(material, held=held if is_direct else 0))
-            departures = self.world.departures
-            if departures is not None and departures.is_hostage(node, channel):
-                self.world.note("held hostage by a state kept back")
-                return
         worth = sum(exit_value(node.address, materials).values())
         paid = chain.paid.get(node.address, 0)
         if paid < worth and node.address in self.world.late:

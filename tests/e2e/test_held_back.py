@@ -1,0 +1,108 @@
+"""States that somebody signs for the chain alone: the record rises, and we leave all the same.
+
+With real daemons on a real chain, by the real contracts' events: who is honest was never sent the
+state that stands on record, reads it from the chain and challenges with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from node.devnet import Devnet
+from protocols.exit_calls import checkpoint_call, redemption
+from protocols.ledger import after, ledger_state
+from protocols.signed_state import SignedState
+from protocols.types import to_hex
+from tests.e2e.test_adversaries import Scales, channel_of, signer_of, turn_of
+from tests.e2e.test_exits import leave, paid_ledger, pay
+from tests.support.daemons import LocalNode, Network, open_channel, running_network
+from tests.support.e2e_rig import channel_is, until
+from tests.support.warm_python import WarmPython, begun_by
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def network(python: WarmPython, tmp_path: Path) -> Iterator[Network]:
+    with begun_by(python, running_network(tmp_path)) as running:
+        yield running
+
+
+def checkpoint(chain: Devnet, state: SignedState, *proof: SignedState) -> None:
+    """The record is raised, by somebody else's transaction; it must not revert."""
+    order = {
+        "from": chain.call("eth_accounts")[0],
+        "to": chain.deployment.addresses["adjudicator"],
+        "data": to_hex(checkpoint_call(state, proof)),
+        "gas": hex(1_000_000),
+    }
+    receipt = chain.call("eth_getTransactionReceipt", chain.call("eth_sendTransaction", order))
+    assert receipt["status"] == "0x1"
+
+
+def redeemed(payee: LocalNode, channel_id: str) -> tuple[SignedState, SignedState]:
+    """The redemption of the payee's largest voucher, which it keeps to itself, and its proof."""
+    vouchers, proof = channel_of(payee, channel_id).vouchers, turn_of(payee, channel_id, 1)
+    state = redemption(proof, vouchers.total, vouchers.signature)
+    return SignedState(state, (b"", signer_of(payee)(state.state_hash()))), proof
+
+
+def turn_on_record(node: LocalNode, channel_id: str) -> int:
+    """The record as the node's log confirms it."""
+    known = channel_of(node, channel_id).adjudicated
+    return 0 if known is None else known.turn_num
+
+
+def test_a_payee_that_checkpoints_its_redemption_does_not_hold_the_payer(network: Network) -> None:
+    alice, bob = network.nodes
+    channel_id = open_channel(alice, bob)
+    pay(alice, channel_id, 3)
+    scales = Scales(network.chain, alice)
+    kept_back = redeemed(bob, channel_id)
+    bob.kill()
+    checkpoint(network.chain, *kept_back)
+    until("she saw it", lambda: turn_on_record(alice, channel_id) == 2)
+    leave(network, alice, channel_id)
+    scales.holds()
+
+
+def test_a_payee_that_clears_her_challenge_by_its_redemption_gains_one_more_challenges_time(
+    network: Network,
+) -> None:
+    alice, bob = network.nodes
+    channel_id = open_channel(alice, bob)
+    pay(alice, channel_id, 3)
+    scales = Scales(network.chain, alice)
+    kept_back = redeemed(bob, channel_id)
+    bob.kill()
+    alice.call("channel_exit", channel_id=channel_id)
+    until("hers stands", partial(channel_is, alice, channel_id, "challenged"))
+    checkpoint(network.chain, *kept_back)
+    until("it is cleared", lambda: turn_on_record(alice, channel_id) == 2)
+    leave(network, alice, channel_id)
+    scales.holds()
+
+
+def test_a_follower_that_checkpoints_what_it_never_answered_does_not_hold_the_leader(
+    network: Network,
+) -> None:
+    alice, bob = network.nodes
+    ledger_id = paid_ledger(network)
+    bob.kill()
+    alice.call("ledger_pay", channel_id=ledger_id, amount="300")
+    scales = Scales(network.chain, alice)
+    channel = channel_of(alice, ledger_id)
+    ledger = channel.ledger
+    assert ledger is not None
+    (proposal,) = ledger.queue
+    vars_ = after(ledger.current, proposal.change, channel.fixed)
+    state = ledger_state(channel.fixed, ledger.asset, vars_, proposal.turn_num)
+    theirs = signer_of(bob)(proposal.state_hash)
+    checkpoint(network.chain, SignedState(state, (proposal.signature, theirs)))
+    until("she saw it", lambda: turn_on_record(alice, ledger_id) == proposal.turn_num)
+    leave(network, alice, ledger_id)
+    scales.holds()
