@@ -30,6 +30,7 @@ from protocols.channel import (
     is_withdrawn,
     observed_adjudicated,
 )
+from protocols.checkpoints import CHECKPOINT_LOGS
 from protocols.crank import crank
 from protocols.crypto import Signer
 from protocols.dispute_reading import Case
@@ -37,11 +38,18 @@ from protocols.draft import Context, Decision, Proposal
 from protocols.effects import BroadcastTransaction, Effect, ReadHoldings, SubmitTransaction
 from protocols.error import ProtocolError
 from protocols.event import Event
-from protocols.exit_errors import GasNotFunded, KitOutdated, KitRefused, NothingToLeave
+from protocols.exit_errors import (
+    GasNotFunded,
+    KitNeedsKey,
+    KitOutdated,
+    KitRefused,
+    NothingToLeave,
+)
 from protocols.exit_plan import ExitPlan, PlannedStep, plan_exit
 from protocols.node_state import apply
 from protocols.objectives.base import Objective, ObjectiveType, WaitingFor, newest
 from protocols.objectives.cranks import waiting_for
+from protocols.objectives.supports import newest_turn
 from protocols.transactions import is_pending
 from protocols.types import Address, Amount, Bytes32, ChannelId, Signature
 
@@ -108,6 +116,8 @@ class Task(Struct, frozen=True):
     """In place of the kit's."""
     fee_ceiling_wei: int = FEE_CEILING_WEI
     """Wei per gas that are bid at most."""
+    has_key: bool = False
+    """Whether `signer` signs anything, and not only what the kit holds signed."""
 
 
 def _nobody_asks(proposal: Proposal) -> Decision:
@@ -137,12 +147,15 @@ class Dispute:
             is_known=lambda channel_id: case.state.channels.get(channel_id) is not None,
         )
         self._said: set[str] = set()
+        self._keyless: set[ChannelId] = set()
+        """Channels of which the chain has a state that could be challenged with, by who has the
+        account's key: nobody could sign for it in advance."""
         self._held: list[Effect] | None = []
         """What the past would have us do, until all of it is known; None from then on."""
 
     async def run(self) -> Outcome:
-        """Leave every channel of the kit. Raises GasNotFunded, or at the end KitOutdated or
-        NothingToLeave."""
+        """Leave every channel of the kit. Raises GasNotFunded, or at the end KitOutdated,
+        KitNeedsKey or NothingToLeave."""
         node = self._state.node
         cursor = node.processed_block_num if node.processed_block_num >= 0 else None
         remembered = {} if cursor is None else {cursor: node.processed_block_hash}
@@ -175,6 +188,8 @@ class Dispute:
     def _feed(self, item: inputs.Input) -> None:
         """As an engine's step, with nothing to write: no answer of ours leaves but to the chain."""
         self._now_ms = max(self._now_ms, time.time_ns() // 1_000_000)
+        if isinstance(item, inputs.ChainLog) and self._is_beyond_kit(item):
+            return
         result = crank(self._state, item, replace(self._context, now_ms=self._now_ms))
         for event in result.events:
             apply(self._state, event, self._now_ms)
@@ -183,6 +198,23 @@ class Dispute:
             self._tell(event)
         for effect in result.effects:
             self._hand_over(effect)
+
+    def _is_beyond_kit(self, log: inputs.ChainLog) -> bool:
+        """Whether the log shows a state of a payment channel that takes the account's key: without
+        it the state stays unknown, so that all other channels of the kit go on."""
+        channel = self._state.channels.get(log.channel_id)
+        if self._task.has_key or log.log_name not in CHECKPOINT_LOGS or channel is None:
+            return False
+        turn = channel.turn(log.turn_num)
+        is_final = turn is not None and turn.is_final
+        newest_held = newest_turn(self._state.node, channel)
+        if channel.ledger is not None or is_final or log.turn_num <= newest_held:
+            return False
+        if log.channel_id not in self._keyless:
+            self._keyless.add(log.channel_id)
+            needed = KitNeedsKey(self._case.account, log.channel_id)
+            self._task.say(f"{_short(log.channel_id)}: {needed}: {needed.next_step}")
+        return True
 
     def _let_go(self) -> None:
         """From here on transactions leave. One that the past called for and that is of no use any
@@ -300,7 +332,8 @@ class Dispute:
     async def _leave(self) -> Stage:
         """Go on until every wei of ours is in its account, or nothing is due.
 
-        Raises KitOutdated or NothingToLeave for a channel that brings nothing, once the others did.
+        Raises KitOutdated, KitNeedsKey or NothingToLeave for a channel that brings nothing, once
+        the others did.
         """
         while True:
             self._feed(inputs.Tick())
@@ -347,6 +380,8 @@ class Dispute:
         if channel.observed:
             return None
         if self._waits(ObjectiveType.CHALLENGE, channel_id) == WaitingFor.KNOWN_OUTCOME:
+            if channel_id in self._keyless:
+                return KitNeedsKey(self._case.account, channel_id)
             reason = "the chain has a newer state, and it is not challenged"
         if self._waits(ObjectiveType.WITHDRAW, channel_id) == WaitingFor.KNOWN_OUTCOME:
             reason = "it ended with a final state that is not in the kit"

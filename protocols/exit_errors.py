@@ -80,11 +80,12 @@ class KitTooNew(KitRefused):
 
 @dataclass(eq=False)
 class KitNeedsKey(KitRefused):
-    """A payee's kit that was not sealed: its redemption has to be signed when it runs (M21)."""
+    """A signature that nobody could make in advance: of a payee's redemption, if its kit was not
+    sealed (M21), or for a redemption that the payee checkpointed after the kit was made."""
 
     code = 1903
     next_step = "name the key of the kit's account with --channel-key, or export the kit --sealed"
-    template = "the channel key of {account} is needed to redeem in channel {channel_id}"
+    template = "the channel key of {account} is needed to leave channel {channel_id}"
     account: bytes
     channel_id: bytes
 

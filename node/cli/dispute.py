@@ -147,7 +147,7 @@ def run_kit(
         typer.Option(
             "--channel-key",
             metavar="KEY",
-            help="The account's own key, for a payee's kit that is not sealed: likewise.",
+            help="The account's own key, where KIT_NEEDS_KEY asks for it: likewise.",
         ),
     ] = "",
     dry_run: Annotated[
@@ -189,7 +189,8 @@ def run_kit(
         secret = _secret(key, "gas key") if key else b"\x01" * 32
         ceiling_wei = fee_ceiling_gwei * 10**9
         signer = case.signer(named)
-        task = Task(urls, secret, signer, _progress, dry_run, wait, confirmations, ceiling_wei)
+        options = dry_run, wait, confirmations, ceiling_wei, named is not None
+        task = Task(urls, secret, signer, _progress, *options)
         outcome = _run(case, task)
     except ProtocolError as error:
         raise CommandFailed(

@@ -18,9 +18,11 @@ from protocols.ledger import after, ledger_state
 from protocols.signed_state import SignedState
 from protocols.types import to_hex
 from tests.e2e.test_adversaries import Scales, channel_of, signer_of, turn_of
-from tests.e2e.test_exits import leave, paid_ledger, pay
+from tests.e2e.test_disputes import error_of
+from tests.e2e.test_exits import DURATION_S, leave, paid_ledger, pay
 from tests.support.daemons import LocalNode, Network, open_channel, running_network
 from tests.support.e2e_rig import channel_is, until
+from tests.support.laptop import Laptop, export, lose, received
 from tests.support.warm_python import WarmPython, begun_by
 
 pytestmark = pytest.mark.e2e
@@ -106,3 +108,25 @@ def test_a_follower_that_checkpoints_what_it_never_answered_does_not_hold_the_le
     until("she saw it", lambda: turn_on_record(alice, ledger_id) == proposal.turn_num)
     leave(network, alice, ledger_id)
     scales.holds()
+
+
+def test_a_payers_kit_leaves_with_what_the_payee_checkpointed_if_it_has_her_key(
+    network: Network, tmp_path: Path
+) -> None:
+    alice, bob = network.nodes
+    channel_id = open_channel(alice, bob)
+    pay(alice, channel_id, 3)
+    path = tmp_path / "kit.json"
+    kit = export(alice, channel_id, path)
+    kept_back = redeemed(bob, channel_id)
+    password = (alice.directory.parent / "password").read_text().strip()
+    keystore = tmp_path / "alice.keystore"
+    keystore.write_text((alice.directory / "keystore.json").read_text())
+    lose(alice)
+    lose(bob)
+    checkpoint(network.chain, *kept_back)
+    laptop = Laptop(tmp_path / "laptop", network.chain, DURATION_S)
+    laptop.fund()
+    assert error_of(laptop, path) == "KIT_NEEDS_KEY"
+    child = laptop.launch(path, "--channel-key", str(keystore), TALLY_PASSWORD=password)
+    assert received(laptop.finish(child, 1)) == int(kit["worth"][0]["amount"])

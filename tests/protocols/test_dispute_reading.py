@@ -9,14 +9,21 @@ from msgspec.structs import replace
 
 from protocols import inputs
 from protocols.channel import REDEMPTION_TURN, observed_adjudicated
-from protocols.dispute_kit import DisputeKit
+from protocols.dispute_kit import DisputeKit, KitState
 from protocols.dispute_reading import read_kit
 from protocols.exit_errors import KeyNotOfKit, KitDamaged, KitNeedsKey
-from protocols.types import ChannelId, checksum_address
+from protocols.types import ChannelId, checksum_address, to_hex
 from tests.support.actors import ALICE, BOB
 from tests.support.audit_cases import TOKEN
 from tests.support.builders import CHANNEL, DEPOSIT, open_command
-from tests.support.exit_rig import challenge_with_turn, exit_value_of, paid_to, wait_out
+from tests.support.exit_rig import (
+    challenge_with_turn,
+    checkpoint_redemption,
+    exit_value_of,
+    paid_to,
+    until,
+    wait_out,
+)
 from tests.support.exit_web import ExitWeb
 from tests.support.kit_rig import StillRunning, again, export, facts_since, run, stranger
 from tests.support.ledger_rig import LEDGER, opened_ledger
@@ -44,6 +51,49 @@ def test_a_payers_kit_brings_back_what_nobody_redeems() -> None:
     assert not kit.needs_key
     assert worth_of(kit) == DEPOSIT - 30
     assert run(network.chain, stranger(network.alice, kit)) == DEPOSIT
+
+
+def test_a_payers_kit_leaves_with_the_redemption_that_the_payee_checkpointed() -> None:
+    network = paid_network()
+    early = export(network.alice, CHANNEL)
+    checkpoint_redemption(network, CHANNEL)
+    until(network, network.alice, lambda: holds_redemption(network))
+    # One made now holds her signature for it; one from before takes her key.
+    late = export(network.alice, CHANNEL)
+    assert late.channels[0].challenge is not None
+    assert late.channels[0].challenge.turn_num == REDEMPTION_TURN
+    with pytest.raises(KitNeedsKey):
+        run(network.chain, stranger(network.alice, early))
+    assert worth_of(late) == DEPOSIT - 30
+    assert run(network.chain, stranger(network.alice, late)) == DEPOSIT - 30
+
+
+def test_a_payers_kit_from_before_the_checkpoint_runs_with_her_key() -> None:
+    network = paid_network()
+    kit = export(network.alice, CHANNEL)
+    checkpoint_redemption(network, CHANNEL)
+    assert run(network.chain, stranger(network.alice, kit, ALICE.signer)) == DEPOSIT - 30
+
+
+def test_a_kits_redemption_moves_one_voucher_and_nothing_else() -> None:
+    network = paid_network()
+    checkpoint_redemption(network, CHANNEL)
+    until(network, network.alice, lambda: holds_redemption(network))
+    kit = export(network.alice, CHANNEL)
+    channel = kit.channels[0]
+    turn = network.alice.channel().turn(REDEMPTION_TURN)
+    assert turn is not None
+    state = network.alice.channel().state(turn)
+    forged = replace(state, app_data=state.app_data[:-1] + bytes([state.app_data[-1] ^ 1]))
+    signatures = ["0x", to_hex(BOB.signer(forged.state_hash()))]
+    said = KitState(2, False, to_hex(forged.state_hash()), to_hex(forged.encode()), signatures)
+    states = [said if known.turn_num == 2 else known for known in channel.states]
+    with pytest.raises(KitDamaged):
+        read_kit(again(replace(kit, channels=[replace(channel, states=states)])))
+
+
+def holds_redemption(network: Network) -> bool:
+    return network.alice.channel().turn(REDEMPTION_TURN) is not None
 
 
 def test_a_sealed_payees_kit_redeems_with_no_key() -> None:

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import Protocol
 
 from protocols import inputs
-from protocols.exit_calls import challenge_call
+from protocols.channel import POSTFUND_TURN
+from protocols.exit_calls import challenge_call, checkpoint_call, redemption
 from protocols.exit_value import exit_value, material_of
 from protocols.objectives.base import ObjectiveType, newest
 from protocols.signed_state import SignedState
 from protocols.state import challenge_message
 from protocols.types import ChannelId
-from tests.support.actors import ALICE
+from tests.support.actors import ALICE, BOB
 from tests.support.builders import ADJUDICATOR, DURATION_S, PAYMENT_APP, tx_hash
 from tests.support.model_chain import ModelChain, ModelTransaction
 from tests.support.network import CoreNode, Network
@@ -97,4 +98,17 @@ def challenge_with_turn(
     wish = ALICE.signer(challenge_message(turn.state_hash))
     data = challenge_call(old, (), wish)
     name = tx_hash(len(network.chain.blocks), index=3)
+    network.chain.pool.append(ModelTransaction(b"", name, b"\x98" * 20, ADJUDICATOR, 0, data))
+
+
+def checkpoint_redemption(network: Network, channel_id: ChannelId) -> None:
+    """The payee raises the record to its redemption in the next block; its node knows nothing."""
+    payee = network.bob.channel(channel_id)
+    postfund = payee.turn(POSTFUND_TURN)
+    assert postfund is not None
+    proof = SignedState(payee.state(postfund), postfund.signatures)
+    state = redemption(proof, payee.vouchers.total, payee.vouchers.signature)
+    signed = SignedState(state, (b"", BOB.signer(state.state_hash())))
+    data = checkpoint_call(signed, (proof,))
+    name = tx_hash(len(network.chain.blocks), index=4)
     network.chain.pool.append(ModelTransaction(b"", name, b"\x98" * 20, ADJUDICATOR, 0, data))
