@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -55,6 +56,7 @@ def found(
     *facts: ChainFact,
     known: KnownFrom | None = None,
     wanted: frozenset[bytes] = frozenset((CHANNEL, OTHER)),
+    channel: Any = None,
 ) -> list[str]:
     """What is said of these logs, where these facts are recorded."""
     gathered = ChainFactsCheck()
@@ -62,7 +64,7 @@ def found(
     gathered.processed = 50, LAST_NUM, bytes(32)
     gathered.known_from = {CHANNEL: known or KnownFrom(10, 20)}
     ground = Facts()
-    ground.channels = {CHANNEL: cast(Any, None)}
+    ground.channels = {CHANNEL: channel}
     ground.tx_hashes = {b"intent": OUR_TX}
     faults = trio.run(unrecorded, cast(ChainReader, reader), gathered, ground, wanted)
     return [fault.message for fault in faults]
@@ -86,6 +88,39 @@ def test_what_the_log_must_have_is_missed(log: ChainLog, is_missed: bool) -> Non
     said = found(Reader([log]))
     assert len(said) == is_missed
     assert all(f"{log.log_name} of channel 0x{CHANNEL.hex()}" in message for message in said)
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_missed"),
+    [
+        ({}, True),
+        ({"turn_nums": (0, 1, 2)}, False),
+        ({"my_index": 1}, False),
+        ({"supported_turn": 0}, False),
+        ({"supported_turn": None}, False),
+        ({"is_close_only": True}, False),
+        ({"ledger": object()}, False),
+    ],
+)
+def test_a_redemption_that_the_chain_showed_is_in_the_log(
+    fields: dict[str, Any], is_missed: bool
+) -> None:
+    known = {
+        "participants": (b"\x01" * 20, b"\x02" * 20),
+        "my_index": 0,
+        "supported_turn": 1,
+        "is_close_only": False,
+        "ledger": None,
+        "turn_nums": (0, 1),
+        **fields,
+    }
+    turn_nums = known.pop("turn_nums")
+    states = {bytes((turn,)): SimpleNamespace(turn_num=turn) for turn in turn_nums}
+    channel = SimpleNamespace(**known, states=states)
+    said = found(Reader([on_chain(30, "CheckpointProved")]), channel=channel)
+    assert len(said) == is_missed
+    assert all("CheckpointProved" in message for message in said)
+    assert found(Reader([on_chain(20, "CheckpointProved")]), channel=channel) == []
 
 
 def test_what_is_recorded_is_not_missed() -> None:
