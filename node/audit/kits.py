@@ -62,10 +62,9 @@ def _is_newest(channel: ChannelFacts, turn_num: int, state_hash: bytes) -> bool:
         except ProtocolError:
             return False  # The family of ledgers says why none can stand so.
         return (turn_num, state_hash) == (ledger.turn_num, agreed.state_hash())
-    redeemed = [h for h, known in channel.states.items() if known.turn_num == REDEMPTION_TURN]
-    redemption = redeemed[0] if redeemed else None
-    if redemption is not None:
-        return (turn_num, state_hash) == (REDEMPTION_TURN, redemption)
+    for found, known in channel.states.items():
+        if known.turn_num == REDEMPTION_TURN:
+            return (turn_num, state_hash) == (REDEMPTION_TURN, found)
     everybody = {*channel.fixed.participants}
     supported = {
         known.turn_num: found

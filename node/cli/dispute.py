@@ -16,6 +16,7 @@ from node.cli.failures import CommandFailed, reports_failures
 from node.cli.node_call import ask, channel_id_of
 from node.cli.options import HERE, AsJson, NodeDir
 from node.cli.output import print_json, say
+from node.cli.plan import say_plan
 from node.cli.signals import stop_on_sigterm
 
 if TYPE_CHECKING:
@@ -302,6 +303,7 @@ def _document(case: Case, outcome: Outcome) -> dict[str, Any]:
                 "step": step.step,
                 "channel_id": to_hex(step.channel_id),
                 "gas": step.gas,
+                "after_s": step.after_s,
                 "not_before": date_text(int(now_s) + step.after_s),
                 "blocks": blocks,
             }
@@ -322,14 +324,7 @@ def _document(case: Case, outcome: Outcome) -> dict[str, Any]:
 
 def _say_outcome(document: dict[str, Any]) -> None:
     if document["stage"] == "planned":
-        for number, step in enumerate(document["steps"], start=1):
-            later = f"{step['not_before']} ({step['blocks']} blocks)"
-            when = "now" if step["blocks"] == 0 else later
-            name = step["channel_id"][:10]
-            say(f"{number}. {step['step']} {name}: {when}, about {step['gas']:,} gas")
-        say(f"About {document['gas']:,} gas in all. Nothing was done.")
-        for found in document["worth"] or ():
-            say(f"At worst you get {found['amount']} of {found['asset']}, less gas.")
+        say_plan(document)
         return
     for found in document["received"]:
         say(f"{document['account']} got {found['amount']} of {found['asset']}.")

@@ -10,6 +10,7 @@ from node.cli.failures import reports_failures
 from node.cli.node_call import ask, channel_id_of
 from node.cli.options import HERE, AsJson, NodeDir, RequestId
 from node.cli.output import print_json, say, tell
+from node.cli.plan import say_plan
 from node.cli.wait import wait_for_objective
 
 WAIT_TIMEOUT_S = 120.0
@@ -35,7 +36,11 @@ def exit_channel(
     """Leave a channel alone: challenge, wait for its time, and be paid all that is yours."""
     channel_id = channel_id_of(directory, channel)
     if dry_run:
-        _show_plan(ask(directory, "channel_exit_plan", channel_id=channel_id), as_json=as_json)
+        plan = ask(directory, "channel_exit_plan", channel_id=channel_id)
+        if as_json:
+            print_json(plan)
+        else:
+            say_plan(plan)
         return
     answer = ask(directory, "channel_exit", channel_id=channel_id, request_id=request_id)
     if wait:
@@ -46,25 +51,6 @@ def exit_channel(
         say(f"Channel {channel_id} is left: all that is yours was paid out.")
     else:
         say(f"Channel {channel_id} is being left. Its steps: tally explain {channel_id[:10]}")
-
-
-def _show_plan(plan: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        print_json(plan)
-        return
-    for number, step in enumerate(plan["steps"], start=1):
-        name = step["channel_id"][:10]
-        say(f"{number}. {step['step']} {name}: {_when(step)}, about {step['gas']:,} gas")
-    say(f"About {plan['gas']:,} gas in all. Nothing was done.")
-    for found in plan["worth"] or ():
-        say(f"At worst you get {found['amount']} of {found['asset']}, less gas.")
-
-
-def _when(step: dict[str, Any]) -> str:
-    if step["after_s"] == 0:
-        return "now"
-    blocks = "" if step["blocks"] is None else f" ({step['blocks']} blocks)"
-    return f"{step['not_before']}{blocks}"
 
 
 @reports_failures
