@@ -17,8 +17,8 @@ from node.limits import (
     PAST_STATE_COUNT_MAX,
 )
 from node.moments import AtBlock, AtRecord, AtTime, Moment, utc_text
+from node.slices import in_slices
 from node.store.log import EventLog
-from node.store.snapshot_loading import Loaded
 from node.store.snapshot_loading import loading as load_in_steps
 from protocols import events
 from protocols.moment_errors import MomentAhead, MomentBeforeLog
@@ -122,14 +122,7 @@ class History:
         return counts
 
     async def _fold(self, seq: int) -> NodeState:
-        loading = load_in_steps(self._log, seq + 1)
-        while True:
-            try:
-                next(loading)
-            except StopIteration as done:
-                loaded: Loaded = done.value
-                break
-            await trio.lowlevel.checkpoint()
+        loaded = await in_slices(load_in_steps(self._log, seq + 1))
         state = loaded.state
         for dated in self._log.dated_blocks(loaded.record_count, seq + 1):
             apply_all(state, dated)

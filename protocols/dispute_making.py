@@ -33,7 +33,6 @@ from protocols.dispute_kit import (
     checksum_of,
 )
 from protocols.entities import Node, NodeState
-from protocols.errors import TooManyEndings
 from protocols.exit_calls import (
     challenge_call,
     checkpoint_call,
@@ -41,7 +40,7 @@ from protocols.exit_calls import (
     conclude_call,
 )
 from protocols.exit_events import DisputeKitExported
-from protocols.exit_value import exit_value_steps, material_of
+from protocols.exit_plan import worth_of_channels
 from protocols.objectives.dispute_export import kit_members, needs_challenge
 from protocols.objectives.supports import (
     Support,
@@ -75,21 +74,11 @@ class Exported(Struct, frozen=True, gc=False):
     confirmation_count: int
 
 
-def make_kit(state: NodeState, exported: Exported) -> DisputeKit | None:
-    """The kit; None if the node went on since the export, so that more would have to be signed."""
-    steps = kit_steps(state, exported)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            kit: DisputeKit | None = done.value
-            return kit
-
-
 def kit_steps(state: NodeState, exported: Exported) -> Generator[None, None, DisputeKit | None]:
-    """`make_kit`, that stops now and then to let others go first: a large one takes seconds.
+    """The kit; None if the node went on since the export, so that more would have to be signed.
 
-    It is about the moment when it was called.
+    It stops now and then to let others go first, since a large one takes seconds, and is about the
+    moment when it was called.
     """
     members = kit_members(state, state.channels[exported.event.channel_id])
     return _kit_steps(state.node, members, exported)
@@ -165,11 +154,8 @@ def _moment(node: Node, exported: Exported) -> KitMoment:
 
 
 def _worth(node: Node, members: Sequence[Channel]) -> Generator[None, None, list[KitWorth] | None]:
-    materials = [material_of(m, node.virtual_payment_app) for m in members if m.turns]
-    yield
-    try:
-        found = yield from exit_value_steps(node.address, materials)
-    except TooManyEndings:
+    found = yield from worth_of_channels(node, members)
+    if found is None:
         return None
     return [KitWorth(checksum_address(asset), str(found[asset])) for asset in sorted(found)]
 
@@ -192,7 +178,7 @@ def _channel(
         str(fixed.channel_nonce),
         checksum_address(fixed.app_definition),
         fixed.challenge_duration,
-        [_state(found) for found in _states(node, channel)],
+        [_state(found) for found in _states(node, channel, held)],
         _voucher(channel),
         _path(channel),
         challenge,
@@ -201,11 +187,11 @@ def _channel(
     )
 
 
-def _states(node: Node, channel: Channel) -> list[SignedState]:
+def _states(node: Node, channel: Channel, held: Support | None) -> list[SignedState]:
     """All that is known of its states; of a ledger what was agreed last as well, once."""
     found = {turn.turn_num: signed_for_chain(restore_v, channel, turn) for turn in channel.turns}
     if channel.ledger is not None:
-        agreed = held_support(node, channel, restore_v)
+        agreed = held or held_support(node, channel, restore_v)
         assert agreed is not None, "a ledger has an agreed state"
         found[agreed.candidate.state.turn_num] = agreed.candidate
     return [found[turn_num] for turn_num in sorted(found)]

@@ -91,12 +91,13 @@ def worth_steps(
     now and then to let others go first, and tells of the moment when it was called.
     """
     named = dict.fromkeys(step.channel_id for step in plan.steps)
-    return _worth_steps(state.node, [state.channels[channel_id] for channel_id in named])
+    return worth_of_channels(state.node, [state.channels[channel_id] for channel_id in named])
 
 
-def _worth_steps(
+def worth_of_channels(
     node: Node, channels: Sequence[Channel]
 ) -> Generator[None, None, dict[Address, Amount] | None]:
+    """The same for channels that are given: all together, as they are in the list."""
     materials = []
     for count, channel in enumerate(channels, start=1):
         if channel.turns:

@@ -45,6 +45,7 @@ from protocols.outcome import (
 from protocols.settlement import payouts
 from protocols.signed_state import SignedState as SignedState
 from protocols.state import FixedPart
+from protocols.steps import finished
 from protocols.types import Address, Amount, ChannelId, Destination
 
 LOOKED_AT_COUNT_MAX = 250_000
@@ -137,13 +138,7 @@ def exit_value(me: Address, materials: Sequence[Material]) -> dict[Address, Amou
     of each other may end in the product of their endings. Raises TooManyEndings above
     `LOOKED_AT_COUNT_MAX`.
     """
-    steps = exit_value_steps(me, materials)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            found: dict[Address, Amount] = done.value
-            return found
+    return finished(exit_value_steps(me, materials))
 
 
 def exit_value_steps(

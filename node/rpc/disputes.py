@@ -9,7 +9,7 @@ import trio
 from node.answers import Answer
 from node.rpc.interface import NodeApi
 from node.rpc.params import Hash32Text, Params, parse_hash32
-from node.rpc.slices import in_slices
+from node.slices import in_slices
 from protocols.dispute_kit import DisputeKit
 from protocols.dispute_making import Exported, kit_steps
 from protocols.errors import ProtocolError

@@ -10,8 +10,8 @@ from node.moments import date_text
 from node.rpc import params, results
 from node.rpc.interface import NodeApi
 from node.rpc.params import parse_hash32
-from node.rpc.slices import in_slices
 from node.rpc.views import known_channel
+from node.slices import in_slices
 from protocols.errors import UnknownChannel
 from protocols.exit_plan import plan_exit, worth_steps
 from protocols.objectives.exits import require_exit

@@ -17,7 +17,7 @@ from node.rpc.interface import NodeApi
 from node.rpc.params import MomentText, Params
 from node.rpc.queries import node_at
 from node.rpc.results import AddressOut, AmountOut, At, Hash32Out
-from node.rpc.slices import in_slices
+from node.slices import in_slices
 from node.whatif import report
 from node.whatif.errors import NotPossible, TooLarge
 from node.whatif.limits import ASSUMPTION_COUNT_MAX, TIME_S_MAX

@@ -33,6 +33,7 @@ from node.store.snapshots import (
 )
 from protocols.digest import NamedTable, Sums, term
 from protocols.entities import VALUE_TYPES, NodeState
+from protocols.steps import finished
 from protocols.table import StoredTable
 
 _to_int = int.from_bytes  # Most significant byte first, unless it is told otherwise.
@@ -73,13 +74,7 @@ def load_snapshot(
 
     What was read ahead of it need not be read again, and is taken away from there.
     """
-    steps = loading(log, record_count_max, read_ahead)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            loaded: Loaded = done.value
-            return loaded
+    return finished(loading(log, record_count_max, read_ahead))
 
 
 def loading(

@@ -6,9 +6,10 @@ from msgspec.structs import replace
 
 from protocols import inputs
 from protocols.crypto import recover_address
-from protocols.dispute_making import Exported, make_kit
+from protocols.dispute_making import Exported, kit_steps
 from protocols.exit_calls import CHALLENGE_SELECTOR, CHECKPOINT_SELECTOR
 from protocols.exit_events import DisputeKitExported
+from protocols.steps import finished
 from protocols.types import from_hex, parse_address
 from tests.support.builders import CHANNEL
 from tests.support.kit_rig import export
@@ -68,7 +69,7 @@ def test_signatures_carry_the_v_that_recovers_their_signer() -> None:
 def test_what_was_signed_for_an_older_state_makes_no_kit() -> None:
     network = opened_ledger()
     exported = recorded(network.bob, LEDGER)
-    assert make_kit(network.bob.state, exported) is not None
+    assert finished(kit_steps(network.bob.state, exported)) is not None
     network.alice.feed(inputs.PayLedger(LEDGER, 200, "r1"))
     network.settle()
-    assert make_kit(network.bob.state, exported) is None
+    assert finished(kit_steps(network.bob.state, exported)) is None

@@ -9,6 +9,7 @@ import pytest
 from protocols import inputs
 from protocols.exit_plan import GAS, ExitPlan, plan_exit, worth_steps
 from protocols.objectives.base import ObjectiveType
+from protocols.steps import finished
 from protocols.types import Address, Amount
 from tests.support.actors import ALICE
 from tests.support.builders import CHANNEL, DURATION_S, final, signed
@@ -22,13 +23,7 @@ NOW_S = 1_700_000_000
 
 def worth_of(node: CoreNode, plan: ExitPlan) -> dict[Address, Amount] | None:
     """What it comes to, however often it stops."""
-    going = worth_steps(node.state, plan)
-    while True:
-        try:
-            next(going)
-        except StopIteration as done:
-            found: dict[Address, Amount] | None = done.value
-            return found
+    return finished(worth_steps(node.state, plan))
 
 
 def test_a_payee_redeems_waits_and_is_paid() -> None:

@@ -8,11 +8,12 @@ from protocols import inputs
 from protocols.channel import is_withdrawn
 from protocols.crypto import Signer
 from protocols.dispute_kit import DisputeKit, checksum_of, decode_kit, encode_kit
-from protocols.dispute_making import Exported, make_kit
+from protocols.dispute_making import Exported, kit_steps
 from protocols.dispute_reading import Case, read_kit
 from protocols.draft import Context
 from protocols.exit_errors import LeavingRefused
 from protocols.exit_events import DisputeKitExported
+from protocols.steps import finished
 from protocols.types import ChannelId
 from tests.support.actors import Actor
 from tests.support.builders import DURATION_S
@@ -28,7 +29,7 @@ def export(node: CoreNode, channel_id: ChannelId, *, sealed: bool = False) -> Di
     event = result.events[-1]
     assert isinstance(event, DisputeKitExported)
     exported = Exported(event, len(node.log) - 1, b"\x07" * 32, node.now_ms, 2)
-    kit = make_kit(node.state, exported)
+    kit = finished(kit_steps(node.state, exported))
     assert kit is not None
     return decode_kit(encode_kit(kit))
 

@@ -10,6 +10,7 @@ from node.whatif.report import Step
 from node.whatif.simulation import Simulation
 from node.whatif.worth import Worth, worth_of
 from protocols.draft import Context
+from protocols.steps import finished
 from tests.support.network import CoreNode, Network, opened, pay
 
 
@@ -68,13 +69,7 @@ def names(step: Step, *, assumed: bool | None = None) -> list[str]:
 
 def worth(simulation: Simulation) -> Worth:
     """What leaving is worth, without stops."""
-    steps = worth_of(simulation)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            found: Worth = done.value
-            return found
+    return finished(worth_of(simulation))
 
 
 def paid_network(amount: int = 30) -> Network:

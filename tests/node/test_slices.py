@@ -7,7 +7,7 @@ from collections.abc import Generator
 import pytest
 import trio
 
-from node.rpc.slices import in_slices
+from node.slices import in_slices
 
 
 async def test_others_go_whenever_it_stops_and_its_answer_comes_back() -> None:
