@@ -36,7 +36,6 @@ from protocols.ledger_errors import (
     ProposalNotExpected,
     ProposalSignatureWrong,
 )
-from protocols.ledger_leaving import is_being_left
 from protocols.ledger_reducers import ledger_of
 from protocols.ledgers import has_final
 from protocols.resumption_events import (
@@ -88,8 +87,7 @@ def advance(draft: Draft, channel_id: ChannelId) -> None:
     if ledger.resumption.owes_answer:
         _tell(draft, channel, is_answer=True)
     channel = draft.state.channels[channel_id]
-    is_ready = leads and _agrees(channel) and not _has_jumped(ledger_of(channel))
-    if is_ready and not is_being_left(draft.state, channel):
+    if leads and _agrees(channel) and not _has_jumped(ledger_of(channel)):
         _jump(draft, channel)
 
 
@@ -173,8 +171,6 @@ def _jump(draft: Draft, channel: Channel) -> None:
 def receive_jump(draft: Draft, channel: Channel, body: messages.LedgerProposal) -> None:
     """The follower's side: sign the move if both agree, and go on. Raises a LedgerRefused."""
     reason = why_not_resumed(channel)
-    if not reason and is_being_left(draft.state, channel):
-        reason = "it is being left"
     if reason:
         raise LedgerNotRunning(channel.channel_id, reason)
     ledger = ledger_of(channel)

@@ -489,19 +489,6 @@ def test_a_ledger_that_is_not_open_is_not_spoken_of(network: Network) -> None:
     assert faults(fresh)[-1].startswith("UNKNOWN_CHANNEL")
 
 
-@pytest.mark.parametrize("cut", ["alice", "bob"])
-@pytest.mark.parametrize("leaver", ["alice", "bob"])
-def test_who_leaves_signs_no_move_that_resumes_it(cut: str, leaver: str, network: Network) -> None:
-    paid(network)
-    getattr(network, cut).lose_tail()
-    node: CoreNode = getattr(network, leaver)
-    node.feed(inputs.ExitChannel(LEDGER))
-    node.submissions.clear()
-    come_together(network)
-    assert not node.events_of("ledger-jump-signed")
-    assert not node.events_of("ledger-resumed")
-
-
 # --- what the chain shows ---
 
 
