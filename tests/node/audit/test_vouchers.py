@@ -7,6 +7,9 @@ from msgspec.structs import replace
 
 from node.audit.vouchers import VoucherCheck
 from protocols import events, ledger_events, payment_events, virtual_events
+from protocols.exit_calls import redemption
+from protocols.signed_state import SignedState
+from protocols.state import FixedPart, state_from_encoding
 from protocols.types import ZERO_ADDRESS, amount_from_bytes, amount_to_bytes
 from protocols.voucher import receipt_hash, sign_voucher, voucher_hash
 from tests.support.actors import ALICE, BOB, IVAN
@@ -122,6 +125,23 @@ def test_no_payment_follows_our_final_state() -> None:
     history.append(late)
     one(history, "we signed a final state before (M12)", ISSUED, -1)
     one(history, "is concluded on chain", ISSUED, -1)
+
+
+def test_no_payment_follows_a_redemption_that_the_payee_showed() -> None:
+    stored = [event for event in alice() if isinstance(event, events.StateStored)]
+    _, created = nth(alice(), events.ChannelCreated)
+    fixed = FixedPart(
+        created.participants,
+        created.channel_nonce,
+        created.app_definition,
+        created.challenge_duration,
+    )
+    postfund = SignedState(state_from_encoding(fixed, stored[1].encoded_state), ())
+    state = redemption(postfund, 1, sign_voucher(channel_id(), 1, ALICE.signer))
+    shown = events.StateStored(channel_id(), state.state_hash(), state.encode())
+    history = inserted(alice(), shown, ISSUED, 1)
+    one(history, "the channel was redeemed before (M11)", ISSUED, 1)
+    assert not any(seq < nth(history, ISSUED, 1)[0] for seq, _ in messages(VoucherCheck, history))
 
 
 def test_after_a_refusal_of_the_final_state_it_counts_no_more() -> None:
