@@ -61,6 +61,8 @@ FAULTS = (
     "endpoint swallows transactions",
 )
 """What the fixed seeds meet, in each part of them."""
+RARE = {"bids rise in time": 1}
+"""Rules that few of the fixed seeds come to, and the part of them in which one does."""
 FOUND = {
     595: "a payer loses its newest records while the channel opens",
     1463: "a follower that lost records challenges, and its leader would go on",
@@ -84,7 +86,8 @@ def test_no_seed_breaks_a_rule_and_every_fault_is_met(part: int) -> None:
             traces[seed] = result.trace
     assert [(f.seed, f.checker, f.what) for f in summary.failures] == []
     assert [fault for fault in FAULTS if not summary.met[fault]] == []
-    assert [kind.name for kind in CHECKERS if not summary.checked[kind.name]] == []
+    unchecked = {kind.name for kind in CHECKERS if not summary.checked[kind.name]}
+    assert [name for name in unchecked if RARE.get(name, part) == part] == []
     # A seed means one run, in every process.
     assert traces_elsewhere([*traces]) == repr([*traces.values()])
 
