@@ -17,6 +17,7 @@ from node.answers import BackupAnswer, BackupRefused
 from node.limits import BACKUP_FLUSH_WAIT_S
 from node.store import backup
 from node.store.backup import Manifest
+from node.store.durable import sync_directory
 from node.store.kv import KeyValueError
 from node.store.log import EventLog
 
@@ -77,9 +78,9 @@ class Backups:
             raise BackupRefused(f"the copy failed: {error}") from error
         data.chmod(0o700)
         backup.write_manifest(data, manifest)
-        backup.sync_directory(partial)
+        sync_directory(partial)
         partial.rename(target)
-        backup.sync_directory(target.parent)
+        sync_directory(target.parent)
         return answer_of(target, manifest)
 
 

@@ -7,6 +7,7 @@ import secrets
 import stat
 from pathlib import Path
 
+from node.store.durable import sync_directory
 from protocols.dispute_kit import KIT_SIZE_BYTES_MAX
 from protocols.exit_errors import KitDamaged
 
@@ -38,11 +39,7 @@ class KitFile:
         else:
             os.link(self._draft, self._path)
             self._draft.unlink()
-        folder = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_directory(self._path.parent)
 
     def discard(self) -> None:
         """Leave nothing behind but what was written."""

@@ -77,6 +77,7 @@ def _copy_at_rest(data: Path, target: Path) -> None:
     from node.answers import BackupRefused
     from node.backups import require_target
     from node.store import backup as copies
+    from node.store.durable import sync_directory
     from node.store.errors import LogMissing
     from node.store.lock import take_lock
     from node.store.log import EventLog
@@ -105,7 +106,7 @@ def _copy_at_rest(data: Path, target: Path) -> None:
                 log.close()
             copies.write_manifest(copy, manifest)
             partial.rename(target)
-            copies.sync_directory(target.parent)
+            sync_directory(target.parent)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
@@ -114,7 +115,7 @@ def _copy_at_rest(data: Path, target: Path) -> None:
 
 
 def _copy_keys(config: Any, target: Path) -> list[str]:
-    from node.store.backup import sync_directory, sync_file
+    from node.store.durable import sync_directory, sync_file
 
     sources = (config.path, config.node.keystore, config.token_path)
     found = []

@@ -8,7 +8,6 @@ right: that is the commands'.
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from node.store.durable import replace_file, sync_directory, sync_file
 from node.store.errors import BackupUnusable, LogDamaged, LogMissing
 from node.store.log import EventLog
 from protocols.events import NodeCreated
@@ -73,13 +73,8 @@ def manifest_of(log: EventLog, time_ms: int) -> Manifest:
 
 def write_manifest(data: Path, manifest: Manifest) -> None:
     """Put the manifest into a copied data directory, synced."""
-    temporary = data / (MANIFEST_NAME + ".new")
-    with temporary.open("wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(data / MANIFEST_NAME)
-    sync_directory(data)
+    content = msgspec.json.format(msgspec.json.encode(manifest)) + b"\n"
+    replace_file(data / MANIFEST_NAME, content)
 
 
 def read_manifest(data: Path) -> Manifest | None:
@@ -196,21 +191,3 @@ def require_in_place(data: Path) -> None:
     incoming = incoming_of(data)
     if incoming.exists() and not (data / "CURRENT").exists():
         raise BackupUnusable(str(incoming), "a restore was interrupted: run tally restore again")
-
-
-def sync_file(path: Path) -> None:
-    """Wait until the file's bytes are on the disk."""
-    _sync(path, os.O_RDONLY)
-
-
-def sync_directory(path: Path) -> None:
-    """Wait until the names in the directory are on the disk."""
-    _sync(path, os.O_RDONLY | os.O_DIRECTORY)
-
-
-def _sync(path: Path, flags: int) -> None:
-    descriptor = os.open(path, flags)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -8,7 +8,6 @@ crash right after the start would otherwise make it forgotten, and M27 with it.
 """
 
 import json
-import os
 import re
 import time
 from collections.abc import Iterable, Iterator
@@ -16,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from node.store import wal
+from node.store.durable import replace_file, sync_directory
 from node.store.errors import LogDamaged
 from node.store.record import CHAIN_SIZE_BYTES, SEQ_SIZE_BYTES
 
@@ -146,13 +146,7 @@ def _damaged(file: Path, data: bytes, found: wal.Walk) -> LogDamaged:
 
 def remember(path: Path, cut: TailCut) -> None:
     """Keep `cut` on disk, synced, until `forget`."""
-    temporary = path / (MARKER_NAME + ".new")
-    with temporary.open("w", encoding="ascii") as file:
-        json.dump(asdict(cut), file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path / MARKER_NAME)
-    _sync_directory(path)
+    replace_file(path / MARKER_NAME, json.dumps(asdict(cut)).encode("ascii"))
 
 
 def remembered(path: Path) -> TailCut | None:
@@ -166,12 +160,4 @@ def remembered(path: Path) -> TailCut | None:
 def forget(path: Path) -> None:
     """The log records the cut now."""
     (path / MARKER_NAME).unlink(missing_ok=True)
-    _sync_directory(path)
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_directory(path)
