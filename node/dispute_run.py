@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from node.chain.errors import EndpointDown, RpcError
 from node.chain.service import FEE_CEILING_WEI, ChainService
 from node.chain.wire import MalformedAnswer
-from node.moments import date_text
+from node.dispute_words import word_on, word_on_need, word_on_step
 from protocols import events, inputs
 from protocols.channel import (
     Channel,
@@ -37,7 +37,6 @@ from protocols.dispute_reading import Case
 from protocols.draft import Context, Decision, Proposal
 from protocols.effects import BroadcastTransaction, Effect, ReadHoldings, SubmitTransaction
 from protocols.error import ProtocolError
-from protocols.event import Event
 from protocols.exit_errors import (
     GasNotFunded,
     KitNeedsKey,
@@ -166,7 +165,8 @@ class Dispute:
             plan, stage = self._plan(), Stage.PLANNED
             blocks = [self._blocks_until(step.after_s) for step in plan.steps]
             if not self._task.dry_run:
-                self._say_plan(plan)
+                for step in plan.steps:
+                    self._task.say(word_on_step(step, self._now_ms // 1_000))
                 try:
                     await self._require_gas(plan)
                     self._let_go()
@@ -195,7 +195,9 @@ class Dispute:
             apply(self._state, event, self._now_ms)
             if isinstance(event, events.TransactionMined | events.TransactionFailed):
                 self._chain.settle(event.intent_id)
-            self._tell(event)
+            said = word_on(event, self._state)
+            if said is not None:
+                self._task.say(said)
         for effect in result.effects:
             self._hand_over(effect)
 
@@ -213,7 +215,7 @@ class Dispute:
         if log.channel_id not in self._keyless:
             self._keyless.add(log.channel_id)
             needed = KitNeedsKey(self._case.account, log.channel_id)
-            self._task.say(f"{_short(log.channel_id)}: {needed}: {needed.next_step}")
+            self._task.say(word_on_need(log.channel_id, needed))
         return True
 
     def _let_go(self) -> None:
@@ -237,33 +239,8 @@ class Dispute:
             case _:
                 pass  # A message: there is nobody to hear it.
 
-    def _tell(self, event: Event) -> None:
-        match event:
-            case events.TransactionSubmitted():
-                sent = self._state.transactions[event.intent_id]
-                kind, channel_id = sent.kind.partition(" ")[0], sent.channel_id
-                self._task.say(f"{_short(channel_id)}: sent {kind} 0x{event.tx_hash.hex()}")
-            case events.TransactionMined(succeeded=False) | events.TransactionFailed():
-                failed = self._state.transactions[event.intent_id]
-                kind = failed.kind.partition(" ")[0]
-                self._task.say(f"{_short(failed.channel_id)}: no {kind} now: {failed.failure}")
-            case events.ChainLogObserved(log_name="ChallengeRegistered"):
-                until = date_text(event.number)
-                name, turn_num = _short(event.channel_id), event.turn_num
-                self._task.say(f"{name}: ChallengeRegistered, turn {turn_num} until {until}")
-            case events.ChainLogObserved():
-                self._task.say(f"{_short(event.channel_id)}: {event.log_name}")
-            case _:
-                pass
-
     def _blocks_until(self, after_s: int) -> int | None:
         return self._chain.blocks_until(self._now_ms // 1_000 + after_s) if after_s else 0
-
-    def _say_plan(self, plan: ExitPlan) -> None:
-        for step in plan.steps:
-            when = date_text(self._now_ms // 1_000 + step.after_s) if step.after_s else "now"
-            name = _short(step.channel_id)
-            self._task.say(f"{name}: to {step.step} {when}, about {step.gas:,} gas")
 
     def _say_troubles(self) -> None:
         # What to do about them is said of a node's configuration: here what is wrong must do.
@@ -430,7 +407,3 @@ class Dispute:
             received,
             [Sent(t.kind, t.channel_id, t.status, t.tx_hash) for t in sent],
         )
-
-
-def _short(channel_id: ChannelId) -> str:
-    return f"0x{channel_id.hex()[:8]}"
