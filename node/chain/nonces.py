@@ -52,6 +52,8 @@ class OwnedTransaction:
     """Whether it was sent, or found mined, since it was let out."""
     may_be_mined: bool = True
     """Whether it may have left: false from its signature here until it is sent."""
+    sent_num: int = -1
+    """The newest block when it was sent first; -1 before that."""
     is_mined: bool = False
     """Whether it was mined when it was last looked at."""
 

@@ -43,7 +43,15 @@ class Votes:
         self._missing = ""
         self._outvoted: dict[str, str] = {}
 
-    def agree(self, used_label: str, what: str, ours: Any, told: Mapping[str, Any]) -> bool:
+    def agree(
+        self,
+        used_label: str,
+        what: str,
+        ours: Any,
+        told: Mapping[str, Any],
+        *,
+        may_wait: bool = False,
+    ) -> bool:
         """Whether enough of those who `told` something tell what the one in use tells.
 
         Raises `Outvoted` when enough of them agree on something else.
@@ -51,14 +59,15 @@ class Votes:
         votes = Counter([ours, *told.values()])
         liars = [label for label, answer in told.items() if answer != ours]
         if votes[ours] >= self._count:
-            self._missing = ""
+            self._missing = self._missing if may_wait else ""
             for label in told:
                 self._judge(label, what, is_liar=label in liars)
             return True
         if any(votes[answer] >= self._count for answer in votes):
             self._judge(used_label, what, is_liar=True)
             raise Outvoted(f"outvoted by {', '.join(liars)} on {what}")
-        self._say_missing(what, [used_label, *told], liars)
+        if not may_wait:
+            self._say_missing(what, [used_label, *told], liars)
         return False
 
     def troubles(self) -> list[ChainTrouble]:
@@ -114,9 +123,14 @@ class Quorum:
             raise ValueError(f"{count} of {len(urls)} endpoints cannot agree")
         self._count = count
         self._lines = [EndpointLink([url], chain_id, contracts) for url in urls]
-        if count == 1:
+        if len(urls) == 1:
             self._lines = []
         self._votes = Votes(count)
+
+    @property
+    def lines(self) -> tuple[EndpointLink, ...]:
+        """A connection to each endpoint; none where there is only one."""
+        return tuple(self._lines)
 
     @property
     def is_needed(self) -> bool:
@@ -124,15 +138,25 @@ class Quorum:
         return self._count > 1
 
     async def run(self) -> None:
-        """Keep a connection to every endpoint; for ever."""
+        """Keep a connection to every endpoint, if there are several; for ever."""
         async with trio.open_nursery() as nursery:
             for line in self._lines:
                 nursery.start_soon(line.run)
 
-    async def agrees(self, used_url: str, used_label: str, what: str, ours: Any, ask: Ask) -> bool:
+    async def agrees(
+        self,
+        used_url: str,
+        used_label: str,
+        what: str,
+        ours: Any,
+        ask: Ask,
+        *,
+        may_wait: bool = False,
+    ) -> bool:
         """Whether enough endpoints tell what the one in use tells.
 
-        Raises `Outvoted` when enough of them agree on something else.
+        Raises `Outvoted` when enough of them agree on something else. That too few answer is an
+        alarm, unless it `may_wait`: then it is what happens before all of them know.
         """
         if not self.is_needed:
             return True
@@ -141,7 +165,7 @@ class Quorum:
             for line in self._lines:
                 if line.urls != (used_url,):
                     nursery.start_soon(self._ask, line, ask, told)
-        return self._votes.agree(used_label, what, ours, told)
+        return self._votes.agree(used_label, what, ours, told, may_wait=may_wait)
 
     def troubles(self) -> list[ChainTrouble]:
         """Who was outvoted last, and whether too few agree."""

@@ -271,5 +271,6 @@ class ChainService:
             moment=self._moment,
             submit=self._submit,
             nonce_min=nonce_min,
+            quorum=self._quorum,
         )
         return _Loaded(LogDecoder(abi, self._adjudicator), manager)

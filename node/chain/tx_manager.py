@@ -17,10 +17,13 @@ import trio
 from web3.exceptions import Web3Exception
 
 from node.chain.bidding import Bidder
+from node.chain.broadcasting import SWALLOWED_BLOCK_COUNT, Broadcaster
 from node.chain.errors import EndpointDown, RpcError
 from node.chain.fees import Moment
 from node.chain.link import ChainTrouble, EndpointLink
 from node.chain.nonces import GapWatch, OwnedTransaction
+from node.chain.quorum import Outvoted, Quorum
+from node.chain.rpc_client import RpcClient
 from node.chain.side_by_side import side_by_side
 from node.chain.signing import IntentSigner
 from node.chain.transactions import TransactionMaker
@@ -33,6 +36,10 @@ from protocols.types import Address, checksum_address, to_hex
 
 WATCH_INTERVAL_S = 3.0
 """Seconds between looks at unmined transactions when no block arrives."""
+UNFOUND_BLOCK_COUNT = 2
+"""Blocks after which an endpoint that has a block must find the transactions in it."""
+NO_RECEIPT = "no receipt"
+"""The vote of an endpoint that has the block and not the transaction."""
 NONCE_TAKEN = "nonce taken by another transaction"
 """Why a signed transaction can never be mined: somebody else uses this key."""
 
@@ -52,8 +59,11 @@ class TransactionManager:
         moment: Callable[[], Moment],
         submit: Callable[[Input], Awaitable[None]],
         nonce_min: int = 0,
+        quorum: Quorum | None = None,
     ) -> None:
         self._link = link
+        self._quorum = quorum
+        self._broadcaster = Broadcaster(link, quorum.lines if quorum is not None else ())
         self._sender = maker.sender
         self._inbox = inbox
         self._depth = confirmation_count
@@ -70,11 +80,12 @@ class TransactionManager:
         """What keeps transactions from being mined that only a person can mend."""
         missing = self._gaps.missing
         found = [] if missing is None else [_gap_trouble(missing, self._sender)]
-        return found + self._desk.troubles()
+        return found + self._desk.troubles() + self._broadcaster.troubles()
 
     async def run(self) -> None:
         """Work for ever; an endpoint's trouble is a wait."""
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._broadcaster.run)
             nursery.start_soon(self._keep_at, self._signer.sign_all)
             nursery.start_soon(self._keep_at, self._watch_all)
 
@@ -110,6 +121,7 @@ class TransactionManager:
             waiting = [one for one in self._desk.book.in_order() if one.may_broadcast]
             unmined = [one for one in waiting if not one.is_mined]
             await self._look_for_gap(unmined[0] if unmined else None)
+            await self._look_for_swallowed(unmined)
             await self._bidder.bid_higher(unmined)
 
     def _is_look_due(self) -> bool:
@@ -140,6 +152,13 @@ class TransactionManager:
                 place = (missing[0], len(missing), deadline_s)
                 await self._submit(NonceMissing(waiting.intent_id, *place))
 
+    async def _look_for_swallowed(self, unmined: Sequence[OwnedTransaction]) -> None:
+        """Find endpoints that do not know what they were given; the lowest nonce tells."""
+        due_num = self._desk.moment().block_num - SWALLOWED_BLOCK_COUNT
+        sent = [owned for owned in unmined if 0 <= owned.sent_num <= due_num]
+        if sent:
+            await self._broadcaster.look_for(sent[0].tx_hash)
+
     async def _watch(self, looked_at: Sequence[OwnedTransaction]) -> None:
         """Mined: report it, and forget it once buried. Not mined: send it (again)."""
         names = [owned.tx_hash for owned in looked_at]
@@ -157,18 +176,55 @@ class TransactionManager:
             owned.was_looked_at = owned.tx_hash == name
 
     async def _receipt(self, owned: OwnedTransaction) -> TransactionReceipt | None:
-        return await self._reader.receipt(owned) if owned.may_be_mined else None
+        """What the chain did with it, once that counts."""
+        if not owned.may_be_mined:
+            return None
+        client = await self._link.client()
+        found = await self._reader.receipt(owned)
+        if found is None or self._quorum is None or not self._quorum.is_needed:
+            return found
+        if found.block_hash == owned.reported_block_hash and not self._is_buried(found):
+            return found
+        try:
+            return found if await self._agree_on(client, owned, found) else None
+        except Outvoted as error:
+            self._link.blame(client, str(error))
+            return None
+
+    async def _agree_on(
+        self, used: RpcClient, owned: OwnedTransaction, ours: TransactionReceipt
+    ) -> bool:
+        """Whether enough endpoints have the same receipt in the same block."""
+        assert self._quorum is not None
+        age = self._desk.moment().block_num - ours.block_num
+
+        async def ask(client: RpcClient) -> TransactionReceipt | str | None:
+            reader = TransactionReader(client, self._sender)
+            if not await reader.has_block(ours.block_num, ours.block_hash):
+                return None
+            found = await reader.receipt(owned)
+            # Some show a block a moment before they find what is in it.
+            return (NO_RECEIPT if age >= UNFOUND_BLOCK_COUNT else None) if found is None else found
+
+        what = f"transaction {to_hex(ours.tx_hash)}"
+        return await self._quorum.agrees(self._link.url, used.label, what, ours, ask, may_wait=True)
+
+    def _is_buried(self, receipt: TransactionReceipt) -> bool:
+        return self._desk.moment().block_num - receipt.block_num >= self._depth
 
     async def _report(self, owned: OwnedTransaction, receipt: TransactionReceipt) -> None:
         is_new = owned.reported_block_hash != receipt.block_hash
         owned.reported_block_hash = receipt.block_hash
         if is_new and not owned.settled:
             await self._submit(receipt)
-        if self._desk.moment().block_num - receipt.block_num >= self._depth:
+        if self._is_buried(receipt):
             self._desk.forget(owned.intent_id)
 
     async def _send(self, owned: OwnedTransaction) -> None:
         owned.may_be_mined = True
+        if owned.sent_num < 0 < self._desk.moment().block_num:
+            owned.sent_num = self._desk.moment().block_num
+        self._broadcaster.offer(owned.tx_hash, owned.raw)
         try:
             await self._link.call("eth_sendRawTransaction", [to_hex(owned.raw)])
         except RpcError as error:
@@ -186,7 +242,8 @@ class TransactionManager:
             return
         buried_num = max(0, self._desk.moment().block_num - self._depth)
         if await self._reader.count(hex(buried_num)) <= owned.nonce:
-            self._desk.say(owned.intent_id, f"not taken yet: {error}")
+            if not self._broadcaster.was_taken(owned.tx_hash):
+                self._desk.say(owned.intent_id, f"not taken yet: {error}")
         elif await self._reader.receipt(owned) is None:
             name = to_hex(owned.tx_hash)
             log.error("transaction lost", tx_hash=name, nonce=owned.nonce, reason=NONCE_TAKEN)

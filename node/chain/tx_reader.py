@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
-from node.chain.link import EndpointLink
 from node.chain.nonces import OwnedTransaction
 from node.chain.transactions import opened
-from node.chain.wire import MalformedAnswer, data, quantity
+from node.chain.wire import MalformedAnswer, data, header, quantity
 from protocols.inputs import TransactionReceipt
 from protocols.transactions import OUT_OF_GAS, REVERTED
 from protocols.types import Address, Bytes32, to_hex
@@ -16,22 +15,34 @@ NONCE_BITS = 63
 """A count of transactions: the nonces above it must still fit 64 bits."""
 
 
-class TransactionReader:
-    """Asks `link` about the sender's transactions. All methods raise `EndpointDown`, `RpcError` and
-    `MalformedAnswer`."""
+class Caller(Protocol):
+    """What this module needs of a link or a client."""
 
-    def __init__(self, link: EndpointLink, sender: Address) -> None:
-        self._link = link
+    async def call(self, method: str, params: list[Any]) -> Any:
+        """The result, as JSON values. Raises `RpcError` and `EndpointDown`."""
+
+
+class TransactionReader:
+    """Asks `caller` about the sender's transactions. All methods raise `EndpointDown`, `RpcError`
+    and `MalformedAnswer`."""
+
+    def __init__(self, caller: Caller, sender: Address) -> None:
+        self._caller = caller
         self._sender = to_hex(sender)
+
+    async def has_block(self, block_num: int, block_hash: Bytes32) -> bool:
+        """Whether this block is part of the chain that is shown."""
+        answer = await self._caller.call("eth_getBlockByNumber", [hex(block_num), False])
+        return answer is not None and header(answer).hash == block_hash
 
     async def count(self, block: str) -> int:
         """How many transactions of the sender there are up to that block, or "pending"."""
-        answer = await self._link.call("eth_getTransactionCount", [self._sender, block])
+        answer = await self._caller.call("eth_getTransactionCount", [self._sender, block])
         return quantity(answer, "transaction count", NONCE_BITS)
 
     async def knows(self, tx_hash: Bytes32) -> bool:
         """Whether the transaction is mined or lies in the endpoint's pool."""
-        return await self._link.call("eth_getTransactionByHash", [to_hex(tx_hash)]) is not None
+        return await self._caller.call("eth_getTransactionByHash", [to_hex(tx_hash)]) is not None
 
     async def receipt(self, owned: OwnedTransaction) -> TransactionReceipt | None:
         """The receipt of whichever of its transactions was mined, or None."""
@@ -45,7 +56,7 @@ class TransactionReader:
         self, owned: OwnedTransaction, tx_hash: Bytes32
     ) -> TransactionReceipt | None:
         name = to_hex(tx_hash)
-        answer: Any = await self._link.call("eth_getTransactionReceipt", [name])
+        answer: Any = await self._caller.call("eth_getTransactionReceipt", [name])
         if answer is None:
             return None
         if not isinstance(answer, dict) or answer.get("transactionHash") != name:

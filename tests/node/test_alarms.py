@@ -140,8 +140,8 @@ def test_every_alarm_says_what_to_type_and_which_channel_it_is_about() -> None:
     names = sorted(str(call.args[0].value) for call in written)  # type: ignore[attr-defined]
     assert names == [
         "chain-stalled", "challenge-unanswerable", "channel-halted", "endpoint-outvoted",
-        "exit-blocked", "no-endpoint", "nonce-missing", "outcome-mismatch", "quorum-missing",
-        "transaction-held-back", "transaction-waits",
+        "endpoint-swallows", "exit-blocked", "no-endpoint", "nonce-missing", "outcome-mismatch",
+        "quorum-missing", "transaction-held-back", "transaction-waits",
     ]  # fmt: skip
     for call in written:
         name, next_step = ast.unparse(call.args[0]), ast.unparse(call.args[2])

@@ -146,6 +146,7 @@ class World:
         adjudicator: Address | None = None,
         clock_s: Callable[[], float] = time.time,
         is_known: Callable[[bytes], bool] = lambda channel_id: True,
+        quorum: int = 1,
     ) -> ChainService:
         """Alice's chain room."""
         return ChainService(
@@ -157,6 +158,7 @@ class World:
             submit=submit,
             clock_s=clock_s,
             is_known=is_known,
+            quorum=quorum,
         )
 
 

@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from protocols.crypto import keccak256
+from protocols.types import to_hex
+
 STALL_S_MAX = 60.0
 """Far longer than any story needs."""
 
@@ -28,6 +31,11 @@ class Endpoint:
         self.upstream = upstream.replace("ws://", "http://")
         self.hides_logs = False
         """A lie: the chain has no logs at all."""
+        self.swallows = False
+        """It keeps transactions for itself, and says that it sent them."""
+        self.invents_receipts = False
+        """It tells that whatever it swallowed is mined, in the newest block there is."""
+        self.swallowed: list[str] = []
         self.works = threading.Event()
         """Unset: whoever asks waits."""
         self.works.set()
@@ -56,13 +64,36 @@ class Endpoint:
         """What it says to one request."""
         self.works.wait(STALL_S_MAX)
         asked = json.loads(body)
+        if self.swallows and asked["method"] == "eth_sendRawTransaction":
+            self.swallowed.append(to_hex(keccak256(bytes.fromhex(asked["params"][0][2:]))))
+            return json.dumps({**asked, "result": self.swallowed[-1]}).encode()
+        found = self._true_answer(body)
+        if asked["method"] == "eth_getLogs" and self.hides_logs:
+            told = json.loads(found)
+            self.hidden_count += len(told["result"])
+            return json.dumps({**told, "result": []}).encode()
+        is_receipt = asked["method"] == "eth_getTransactionReceipt"
+        if is_receipt and self.invents_receipts and asked["params"][0] in self.swallowed:
+            return json.dumps({**asked, "result": self._invented(asked["params"][0])}).encode()
+        return found
+
+    def _invented(self, name: str) -> dict[str, Any]:
+        call = {"jsonrpc": "2.0", "id": 1, "method": "eth_getBlockByNumber"}
+        asked = json.dumps({**call, "params": ["latest", False]}).encode()
+        block = json.loads(self._true_answer(asked))["result"]
+        return {
+            "transactionHash": name,
+            "blockNumber": block["number"],
+            "blockHash": block["hash"],
+            "gasUsed": "0xb3b0",
+            "effectiveGasPrice": "0x77359400",
+            "status": "0x1",
+        }
+
+    def _true_answer(self, body: bytes) -> bytes:
         order = urllib.request.Request(self.upstream, body, {"Content-Type": "application/json"})
         with urllib.request.urlopen(order, timeout=STALL_S_MAX) as answered:
             found: bytes = answered.read()
-        if self.hides_logs and asked["method"] == "eth_getLogs":
-            told = json.loads(found)
-            self.hidden_count += len(told["result"])
-            found = json.dumps({**told, "result": []}).encode()
         return found
 
 

@@ -14,7 +14,7 @@ from node.chain import quorum as quorum_module
 from node.chain.errors import RpcError
 from node.chain.follower import ChainFollower
 from node.chain.link import BACKOFF_S_MIN, EndpointLink
-from node.chain.quorum import Quorum
+from node.chain.quorum import Outvoted, Quorum, Votes
 from protocols.inputs import ChainReorg, ChannelRead
 from tests.support.chain_room import Inbox, until
 from tests.support.simulated_chain import (
@@ -214,6 +214,17 @@ async def test_a_fork_below_what_counts_needs_the_quorum_to_take_anything_back()
         await it.heard.until(lambda: len(it.heard.confirmed) == 4)
         assert told(it.heard.confirmed) == [1, 2, 3, 4]
         assert [fork.fork_block_num for fork in it.heard.of(ChainReorg)] == [4]
+
+
+def test_what_may_wait_for_votes_is_no_alarm_and_mends_none() -> None:
+    votes = Votes(2)
+    assert not votes.agree("a", "a receipt", 1, {"b": 2}, may_wait=True)
+    assert votes.troubles() == []
+    assert not votes.agree("a", "blocks", 1, {})
+    assert votes.agree("a", "a receipt", 1, {"b": 1}, may_wait=True)
+    assert [trouble.name for trouble in votes.troubles()] == ["quorum-missing"]
+    with pytest.raises(Outvoted):
+        votes.agree("a", "a receipt", 1, {"b": 2, "c": 2}, may_wait=True)
 
 
 @pytest.mark.parametrize("count", [0, 3])

@@ -641,7 +641,7 @@ async def test_sending_survives_an_endpoint_that_goes_away_in_the_middle() -> No
                 for _ in range(5):
                     await trio.sleep(0.1)
                     proxy.cut()
-                await engine.until(lambda: len(engine.receipts) == 20)
+                await engine.until(lambda: len(engine.receipts) == len(engine.confirmed) == 20)
     assert sorted(item.nonce for item in engine.of(TransactionSigned)) == list(range(20))
     assert sorted(numbers(engine.confirmed)) == list(range(1, 21))
 
