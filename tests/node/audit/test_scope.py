@@ -60,6 +60,7 @@ def test_each_channel_of_an_honest_log_is_sound(
 ) -> None:
     write(history(), tmp_path)
     created = [e.channel_id for e in history() if isinstance(e, events.ChannelCreated)]
+    assert created
     for channel_id in created:
         report = audit(tmp_path, plan=AuditPlan(channel_id=channel_id))
         assert report.findings == []
@@ -86,6 +87,7 @@ def test_a_channels_transactions_and_objectives_concern_it() -> None:
     scope, other = Scope(channel_id=channel_id), Scope(channel_id=b"\x05" * 32)
     kinds = (events.TransactionRequested, events.TransactionMined, events.ObjectiveCompleted)
     entries = [decode_entry(encode_record(seq, 5, None, e)) for seq, e in enumerate(alice())]
+    assert {type(entry.event) for entry in entries} >= {*kinds, events.NodeCreated}
     for entry in entries:
         if isinstance(entry.event, kinds):
             assert scope.covers(entry), entry
