@@ -29,6 +29,7 @@ from node.chain.reader import ChainReader, Decoder
 from node.chain.rpc_client import RpcClient
 from node.chain.window import REMEMBERED_BELOW_CURSOR_COUNT, ConfirmationWindow
 from node.chain.wire import BlockName, Header, MalformedAnswer
+from node.chain.witnesses import Witnesses
 from node.limits import BLOCK_TIME_S
 from protocols.inputs import ChainHead, ChainLog, ChainReorg, ChannelRead, Input
 from protocols.types import Address, Bytes32, ChannelId, to_hex
@@ -83,7 +84,7 @@ class ChainFollower:
         self._on_head = on_head
         self._clock_s = clock_s
         self._is_known = is_known
-        self._quorum = quorum if quorum is not None and quorum.is_needed else None
+        self._witnesses = Witnesses(link, quorum)
         self._window: ConfirmationWindow | None = None
         self._remembered: dict[int, Bytes32] = {}
         self._unread: dict[ChannelId, Address] = {}
@@ -211,21 +212,9 @@ class ChainFollower:
             if held is None or held.hash != name:
                 continue
             standing = await reader.at(number)
-            if standing in (None, held) or not await self._stands(reader, standing):
+            if standing in (None, held) or not await self._witnesses.tell_block(reader, standing):
                 continue
             await self._join(reader, window, standing)
-
-    async def _stands(self, reader: ChainReader, block: Header) -> bool:
-        """Whether enough endpoints have this block at its height."""
-        if self._quorum is None:
-            return True
-
-        async def ask(client: RpcClient) -> Bytes32 | None:
-            found = await reader.over(client).at(block.number)
-            return None if found is None else found.hash
-
-        what = f"block {block.number}"
-        return await self._quorum.agrees(self._link.url, reader.label, what, block.hash, ask)
 
     async def _begin(
         self, reader: ChainReader, newest: Header, processed_block_num: int | None
@@ -242,7 +231,7 @@ class ChainFollower:
         if remembered != base.hash:
             log.error(CONFIRMED_REPLACED, processed_block_num=base.number)
             base = await self._base_below(reader, Header(base.number, remembered, bytes(32)))
-        self._window = ConfirmationWindow(self._depth, base, waits=self._quorum is not None)
+        self._window = ConfirmationWindow(self._depth, base, waits=self._witnesses.are_needed)
         self._reported_num = base.number
         log.info("following the chain", from_block_num=base.number, head_block_num=newest.number)
 
@@ -271,29 +260,11 @@ class ChainFollower:
     async def _confirm(self, reader: ChainReader, window: ConfirmationWindow) -> None:
         """Hand over what lies deep enough, once enough endpoints tell the same of it."""
         ripe = window.ripe
-        if self._quorum is None or ripe == window.cursor:
+        if not self._witnesses.are_needed or ripe == window.cursor:
             return
-        if await self._agree(reader, window, ripe, window.logs_above_cursor(ripe)):
+        logs = window.logs_above_cursor(ripe)
+        if await self._witnesses.tell_logs(reader, window.cursor, ripe, logs):
             await self._deliver(window.confirm())
-
-    async def _agree(
-        self,
-        reader: ChainReader,
-        window: ConfirmationWindow,
-        last: Header,
-        logs: tuple[ChainLog, ...],
-    ) -> bool:
-        """Whether enough endpoints have these logs between the cursor and that block."""
-        if self._quorum is None:
-            return True
-        first_num = window.cursor.number + 1
-
-        async def ask(client: RpcClient) -> tuple[Bytes32, tuple[ChainLog, ...]] | None:
-            return await reader.over(client).told(first_num, last.number)
-
-        what = f"blocks {first_num} to {last.number}"
-        ours = (last.hash, logs)
-        return await self._quorum.agrees(self._link.url, reader.label, what, ours, ask)
 
     async def _take_back(self) -> None:
         """The endpoint in use told what others deny: forget all of it that does not count yet."""
@@ -311,7 +282,8 @@ class ChainFollower:
         for channel_id, asset in list(self._unread.items()):
             try:
                 held, finalizes_at = await reader.reading(asset, channel_id, cursor, head)
-                if not await self._agree_on(reader, asset, channel_id, (held, finalizes_at)):
+                at, ours = (cursor, head), (held, finalizes_at)
+                if not await self._witnesses.tell_reading(reader, asset, channel_id, at, ours):
                     return
             except RpcError as error:
                 # Following must go on; the next look at the head asks again.
@@ -326,19 +298,6 @@ class ChainFollower:
             reading = (held, cursor.number, cursor.hash, finalizes_at)
             await self._submit(ChannelRead(channel_id, asset, *reading))
 
-    async def _agree_on(
-        self, reader: ChainReader, asset: Address, channel_id: ChannelId, ours: tuple[int, int]
-    ) -> bool:
-        if self._quorum is None or self._window is None:
-            return True
-        cursor, head = self._window.cursor, self._window.head
-
-        async def ask(client: RpcClient) -> tuple[int, int]:
-            return await reader.over(client).reading(asset, channel_id, cursor, head)
-
-        what = f"channel {to_hex(channel_id)}"
-        return await self._quorum.agrees(self._link.url, reader.label, what, ours, ask)
-
     async def _join(self, reader: ChainReader, window: ConfirmationWindow, newest: Header) -> None:
         """Find where `newest` leaves our chain, retract what it replaces, read what it adds."""
         if newest.number < window.lowest.number:
@@ -346,14 +305,16 @@ class ChainFollower:
         path = [newest]
         while not _fits(window, path[-1]):
             if path[-1].number <= window.lowest.number:
-                if not await self._stands(reader, path[-1]):
+                if not await self._witnesses.tell_block(reader, path[-1]):
                     return
                 await self._forget_all(reader, window, path[-1])
                 continue
             path.append(await reader.parent_of(path[-1]))
         ancestor = window.at(path[-1].number - 1)
         assert ancestor is not None
-        if ancestor.number < window.cursor.number and not await self._stands(reader, path[-1]):
+        if ancestor.number < window.cursor.number and not await self._witnesses.tell_block(
+            reader, path[-1]
+        ):
             return
         if ancestor != window.head:
             fork = window.rewind(ancestor)
@@ -413,7 +374,7 @@ class ChainFollower:
         if last is None or await reader.at(last_num) != last:
             raise RpcError("eth_getLogs", 0, f"block {last_num} was replaced meanwhile")
         known = window.logs_above_cursor(window.head)
-        if not await self._agree(reader, window, last, (*known, *logs)):
+        if not await self._witnesses.tell_logs(reader, window.cursor, last, (*known, *logs)):
             await trio.sleep(QUORUM_PAUSE_S)
             return
         for block in await self._remembered_in(reader, first_num, last_num):
