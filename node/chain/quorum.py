@@ -41,7 +41,7 @@ class Votes:
         """`count`: how many must agree, the one in use included."""
         self._count = count
         self._missing = ""
-        self._outvoted: dict[str, str] = {}
+        self._outvoted: dict[tuple[str, str], str] = {}
 
     def agree(
         self,
@@ -94,11 +94,13 @@ class Votes:
         return found
 
     def _judge(self, label: str, what: str, *, is_liar: bool) -> None:
+        # The first word is the kind of fact: truth about blocks mends no lie about a transaction.
+        named = (label, what.split(maxsplit=1)[0].removesuffix("s"))
         if not is_liar:
-            self._outvoted.pop(label, None)
-        elif label not in self._outvoted:
+            self._outvoted.pop(named, None)
+        elif named not in self._outvoted:
             trouble = f"{label} tells something else than {self._count} others on {what}"
-            self._outvoted[label] = trouble
+            self._outvoted[named] = trouble
             log.error("a chain endpoint is outvoted", endpoint=label, what=what)
 
     def _say_missing(self, what: str, answered: list[str], liars: list[str]) -> None:

@@ -216,6 +216,16 @@ async def test_a_fork_below_what_counts_needs_the_quorum_to_take_anything_back()
         assert [fork.fork_block_num for fork in it.heard.of(ChainReorg)] == [4]
 
 
+def test_truth_about_blocks_does_not_mend_a_lie_about_a_transaction() -> None:
+    votes = Votes(2)
+    assert votes.agree("a", "transaction 0x01", 1, {"b": 1, "c": 2})
+    assert votes.agree("a", "blocks 1 to 2", 1, {"b": 1, "c": 1})
+    (trouble,) = votes.troubles()
+    assert trouble.what == "c tells something else than 2 others on transaction 0x01"
+    assert votes.agree("a", "transaction 0x02", 1, {"b": 1, "c": 1})
+    assert votes.troubles() == []
+
+
 def test_what_may_wait_for_votes_is_no_alarm_and_mends_none() -> None:
     votes = Votes(2)
     assert not votes.agree("a", "a receipt", 1, {"b": 2}, may_wait=True)
