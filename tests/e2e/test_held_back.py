@@ -42,8 +42,9 @@ def checkpoint(chain: Devnet, state: SignedState, *proof: SignedState) -> None:
         "data": to_hex(checkpoint_call(state, proof)),
         "gas": hex(1_000_000),
     }
-    receipt = chain.call("eth_getTransactionReceipt", chain.call("eth_sendTransaction", order))
-    assert receipt["status"] == "0x1"
+    name = chain.call("eth_sendTransaction", order)
+    until("it is mined", lambda: chain.call("eth_getTransactionReceipt", name) is not None)
+    assert chain.call("eth_getTransactionReceipt", name)["status"] == "0x1"
 
 
 def redeemed(payee: LocalNode, channel_id: str) -> tuple[SignedState, SignedState]:
