@@ -18,6 +18,7 @@ class SimulatedPool:
     """Stands where a link stands: answers what signing and watching transactions ask."""
 
     def __init__(self) -> None:
+        self.url = self.label = "sim://pool"
         self.head_num = 10
         self.mined: dict[str, Json] = {}
         self.pool: set[str] = set()

@@ -12,7 +12,9 @@ from trio.testing import MockClock
 
 from node.chain import nonces as nonces_module
 from node.chain import tx_manager as manager_module
+from node.chain.broadcasting import SWALLOWED_BLOCK_COUNT, Broadcaster
 from node.chain.errors import RpcError
+from node.chain.quorum import Outvoted
 from node.chain.tx_manager import NONCE_TAKEN
 from protocols.inputs import (
     NonceMissing,
@@ -296,3 +298,96 @@ async def test_what_a_fork_took_back_is_reported_again_when_it_is_mined_again(
         await until(lambda: it.pool.pool)
         it.pool.mine(signed.tx_hash, fork=1)
         await it.heard.until(lambda: len(it.heard.of(TransactionReceipt)) == 2)
+
+
+async def test_what_is_not_mined_three_blocks_after_it_was_sent_is_asked_for_everywhere(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bytes] = []
+
+    async def look_for(self: Broadcaster, tx_hash: bytes) -> None:
+        asked.append(tx_hash)
+
+    monkeypatch.setattr(Broadcaster, "look_for", look_for)
+    engine = Engine()
+    async with desk(engine) as it:
+        engine.service = it.inbox  # type: ignore[assignment]
+        first, _ = await it.sign(1), await it.sign(2)
+        await until(lambda: len(it.pool.pool) == 2)
+        it.pool.head_num += SWALLOWED_BLOCK_COUNT - 1
+        await trio.sleep(0.2)
+        assert asked == []
+        it.pool.head_num += 1
+        await trio.sleep(0.2)
+        assert set(asked) == {first.tx_hash}
+
+
+async def test_a_refusal_is_no_trouble_while_another_endpoint_has_the_transaction(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: set[bytes] = set()
+    monkeypatch.setattr(Broadcaster, "was_taken", lambda self, name: name in taken)
+    async with desk() as it:
+        signed = await it.sign(1)
+        taken.add(signed.tx_hash)
+        it.pool.send_error = RpcError("eth_sendRawTransaction", -32000, "busy")
+        it.inbox.broadcast(allowed(signed))
+        await until(lambda: len(it.pool.sent) >= 3)
+        assert it.manager.troubles() == []
+        taken.clear()
+        await until(it.manager.troubles)
+        # Whoever has it: another transaction that lies deep in the chain has its nonce for good.
+        taken.add(signed.tx_hash)
+        it.pool.counts = lambda block: 1
+        refused = await it.heard.first(TransactionRefused)
+        assert refused.reason == NONCE_TAKEN
+
+
+class Council:
+    """A quorum that says what a test wants; keeps what it was asked."""
+
+    is_needed = True
+
+    def __init__(self) -> None:
+        self.says: bool | Outvoted = False
+        self.asked: list[str] = []
+
+    async def agrees(
+        self, url: str, label: str, what: str, ours: object, ask: object, *, may_wait: bool
+    ) -> bool:
+        await trio.lowlevel.checkpoint()
+        assert may_wait
+        self.asked.append(what)
+        if isinstance(self.says, Outvoted):
+            raise self.says
+        return self.says
+
+
+async def test_a_receipt_counts_once_the_quorum_has_it_and_is_asked_for_again_when_it_is_buried(
+    autojump_clock: MockClock,
+) -> None:
+    council = Council()
+    async with desk(depth=3) as it:
+        it.manager._quorum = council  # type: ignore[assignment]
+        signed = await it.sign(1)
+        it.inbox.broadcast(allowed(signed))
+        await until(lambda: it.pool.pool)
+        it.pool.mine(signed.tx_hash)
+        council.says = Outvoted("two others have none")
+        await until(lambda: it.pool.blamed)
+        council.says = False
+        await trio.sleep(0.2)
+        assert it.heard.of(TransactionReceipt) == []
+        assert set(it.pool.sent) == {signed.raw}, "and it is sent on"
+        council.says = True
+        await it.heard.first(TransactionReceipt)
+        asked_count = len(council.asked)
+        await trio.sleep(0.2)
+        assert len(council.asked) == asked_count
+        council.says = False
+        it.pool.head_num += 3
+        await until(lambda: len(council.asked) > asked_count)
+        assert it.manager._desk.book.in_order() != [], "not forgotten on one endpoint's word"
+        council.says = True
+        await until(lambda: it.manager._desk.book.in_order() == [])
+    assert len(it.heard.of(TransactionReceipt)) == 1
