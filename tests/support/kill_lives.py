@@ -80,7 +80,10 @@ def live(world: Mortals, kind: str, kills: Sequence[Kill]) -> bool:
         else:
             with world.armed(kill.who, f"{kill.point}:{kill.count}"):
                 getattr(life, part)()
-    return world.kill_count > before
+    was_killed = world.kill_count > before
+    if kind == "left path":
+        world.ledgers[-1] = world.open_room(*world.nodes[1:], f"replace {life.name}")
+    return was_killed
 
 
 @dataclass
@@ -183,7 +186,6 @@ class Life:
         if left != self.channel_id:
             for node in world.nodes[1:]:
                 world.until(f"{node.name} is paid out", partial(is_over, node, left))
-            world.ledgers[-1] = world.open_room(*world.nodes[1:], f"replace {self.name}")
 
     def _let_challenges_expire(self, who: LocalNode, waited: set[str]) -> None:
         """Time passes once all that is to be challenged stands, and again for what stands anew.
