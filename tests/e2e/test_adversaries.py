@@ -21,9 +21,9 @@ from node.cli.demo_progress import demo_progress
 from node.devnet import Devnet
 from node.keys import unlock
 from node.store.log import EventLog
-from protocols.channel import Channel
+from protocols.channel import REDEMPTION_TURN, Channel
 from protocols.crypto import Signer
-from protocols.events import ChallengeCleared
+from protocols.events import ChainLogObserved, ChallengeCleared
 from protocols.exit_calls import challenge_call, redemption
 from protocols.exit_value import exit_value, material_of
 from protocols.ledger import ledger_state
@@ -133,6 +133,16 @@ def saw_cleared(node: LocalNode, channel_id: str) -> bool:
     """Whether the node knows of the answer too: before that it refuses to be paid (M11)."""
     cleared = [event for event in events_of(node) if isinstance(event, ChallengeCleared)]
     return any(event.channel_id == from_hex(channel_id) for event in cleared)
+
+
+def saw_redeemed(node: LocalNode, channel_id: str) -> bool:
+    """Whether the node saw a redemption of the channel on chain."""
+    logs = [event for event in events_of(node) if isinstance(event, ChainLogObserved)]
+    return any(
+        (log.channel_id, log.log_name, log.turn_num)
+        == (from_hex(channel_id), "ChallengeRegistered", REDEMPTION_TURN)
+        for log in logs
+    )
 
 
 def register(chain: Devnet, cheat: LocalNode, state: SignedState, *proof: SignedState) -> None:
@@ -357,6 +367,8 @@ def test_the_hub_vanishes_with_payments_outstanding(path: Path3) -> None:
     both = [Scales(path.chain, node) for node in (alice, bob)]
     for scales, ledger_id in zip(both, path.ledgers, strict=True):
         scales.node.call("channel_exit", channel_id=ledger_id)
+    # A day passes as soon as the payer waits for it: the payee needs a moment of it.
+    until("the payee redeemed", partial(saw_redeemed, bob, path.channel_id))
     for scales, ledger_id in zip(both, path.ledgers, strict=True):
         go_on(path.chain, scales.node, ledger_id)
     assert both[1].worth >= 900 + path.paid
