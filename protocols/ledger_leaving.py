@@ -25,9 +25,14 @@ def is_being_left(state: NodeState, channel: Channel) -> bool:
     channel_id = channel.channel_id
     if _is_under_way(state, ObjectiveType.EXIT, channel_id):
         return True
-    if not _is_under_way(state, ObjectiveType.CHALLENGE, channel_id):
+    if not challenge_under_way(state, channel_id):
         return False
     return exit_under_way(state, _carried(channel)) is not None
+
+
+def challenge_under_way(state: NodeState, channel_id: ChannelId) -> bool:
+    """Whether we challenge the channel, or are about to."""
+    return _is_under_way(state, ObjectiveType.CHALLENGE, channel_id)
 
 
 def exit_under_way(state: NodeState, channel_ids: Iterable[ChannelId]) -> ChannelId | None:

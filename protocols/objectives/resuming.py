@@ -21,15 +21,19 @@ from protocols.draft import Draft
 from protocols.entities import NodeState
 from protocols.exit_errors import NotResumable
 from protocols.ledger import MOVE, NO_TARGET, Change, parties
-from protocols.ledger_leaving import exit_under_way, is_leaving
+from protocols.ledger_leaving import challenge_under_way, exit_under_way, is_leaving
 from protocols.ledgers import has_final, sign_and_send
 from protocols.types import Address, to_hex
 
 
 def is_withheld(state: NodeState, channel: Channel) -> bool:
     """Whether we sign nothing that would end a challenge: our owner leaves, and not together, or
-    the ledger cannot go on behind it."""
-    is_challenged = observed_chain_status(channel) == ChainStatus.CHALLENGED
+    the ledger cannot go on behind it.
+
+    Ours may be in a block that the other party saw before us.
+    """
+    is_seen = observed_chain_status(channel) == ChainStatus.CHALLENGED
+    is_challenged = is_seen or challenge_under_way(state, channel.channel_id)
     may_end = not _is_bound(channel) and not is_leaving(state, channel)
     return is_challenged and not channel.final_requests and not may_end
 

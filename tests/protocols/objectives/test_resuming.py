@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from protocols import inputs
@@ -92,6 +94,34 @@ def test_who_leaves_signs_nothing_that_would_keep_it(index: int) -> None:
     network.chain.pass_time(DURATION_S)
     until(network, leaver, lambda: is_completed(leaver, ObjectiveType.EXIT, LEDGER))
     assert paid_to(network, leaver) == (800, 700)[index]
+
+
+@pytest.mark.parametrize("command", [inputs.ExitChannel, inputs.ChallengeChannel])
+def test_nothing_is_undone_while_our_challenge_is_not_seen_yet(command: type[Any]) -> None:
+    """The leader saw it first, and would clear it with the inverse of its move."""
+    network = ready()
+    alice, bob = network.alice, network.bob
+    if command is inputs.ChallengeChannel:
+        bob.lose_tail()
+    bob.feed(command(LEDGER))
+    # Signed, sent and mined; bob hears of it only that it is signed.
+    network.work_on_chain(bob)
+    network.hear_of_chain(bob)
+    network.work_on_chain(bob)
+    network.chain.mine()
+    assert stands(network)
+    while network.hear_of_chain(alice):
+        pass
+    network.reconnect()
+    for _ in range(4):
+        for sender in (alice, bob):
+            sender.feed(inputs.EndOfBatch())
+            while network.waiting(sender):
+                network.deliver(sender)
+                network.acknowledge(network.other(sender))
+    assert [e.turn_num for e in bob.events_of("ledger-update-refused")] == [3]
+    assert [e.turn_num for e in bob.events_of("ledger-update-received")][-2:] == [3, 4]
+    assert 4 not in [e.turn_num for e in bob.events_of("ledger-update-signed")]
 
 
 def test_a_follower_that_lost_records_is_not_asked_and_cleared_for_ever() -> None:
