@@ -65,7 +65,8 @@ class ObservedLog(Struct, frozen=True, array_like=True, gc=False):
     """ChallengeRegistered, Concluded: what finalises, encoded; b"" where that is not known."""
     indices: tuple[int, ...] = ()
     amounts: tuple[int, ...] = ()
-    """OutcomePaid: which allocations were paid, and how much each."""
+    """OutcomePaid: which allocations were paid, and how much each. Concluded: all amounts of the
+    outcome, where the chain told them."""
     target: bytes = b""
     """OutcomeReclaimed: whose guarantee it was; its right share is `amount`."""
 

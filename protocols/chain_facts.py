@@ -8,16 +8,15 @@ Logs of channels that are not ours, and logs that were recorded before, lead to 
 from __future__ import annotations
 
 from protocols import events, halts
-from protocols.abi import encode_outcome
 from protocols.adjudication import ChainStatus, exit_of
 from protocols.chain_reducers import mined_from
 from protocols.channel import (
     Channel,
     confirmed_holdings,
     funding_terms,
-    signed_final,
     supported_final,
 )
+from protocols.conclusions import concluded_with
 from protocols.draft import Draft
 from protocols.exit_events import ChallengeExpired, OutcomePaid, OutcomeReclaimed
 from protocols.inputs import (
@@ -82,9 +81,10 @@ def _is_observed(channel: Channel, log: ChainLog) -> bool:
 def _observe(draft: Draft, channel: Channel, log: ChainLog) -> None:
     # AllocationUpdated names the asset by its place in the outcome, Deposited by its address.
     asset = log.asset if log.log_name == "Deposited" else funding_terms(channel).asset
-    outcome = log.candidate_outcome
+    outcome, amounts = log.candidate_outcome, log.amounts
     if log.log_name == "Concluded":
-        outcome = _concluded_outcome(channel)
+        conclusion = concluded_with(channel, amounts)
+        outcome, amounts = conclusion.outcome, conclusion.amounts
     draft.emit(
         events.ChainLogObserved(
             log.channel_id,
@@ -101,19 +101,10 @@ def _observe(draft: Draft, channel: Channel, log: ChainLog) -> None:
             log.candidate_state_hash,
             outcome,
             log.indices,
-            tuple(map(amount_to_bytes, log.amounts)),
+            tuple(map(amount_to_bytes, amounts)),
             log.target,
         )
     )
-
-
-def _concluded_outcome(channel: Channel) -> bytes:
-    """What the channel was concluded with: no final state counts that we did not sign.
-
-    All may have signed before we heard so. Empty if a cut tail made us forget it.
-    """
-    final = supported_final(channel) or signed_final(channel, channel.my_index)
-    return b"" if final is None else encode_outcome(channel.state(final).outcome)
 
 
 def _confirm(draft: Draft, channel: Channel, log: ChainLog) -> None:

@@ -485,7 +485,8 @@ class ChainLogObserved(Event, frozen=True, array_like=True, gc=False):
     """ChallengeRegistered, Concluded: what finalises, ABI-encoded; empty if it is not known."""
     indices: tuple[int, ...] = ()
     amounts: tuple[Amount32, ...] = ()
-    """OutcomePaid: which allocations were paid, and how much each."""
+    """OutcomePaid: which allocations were paid, and how much each. Concluded: by which amounts the
+    chain told the outcome, in its order; none where it did not, and we take our newest."""
     target: bytes = b""
     """OutcomeReclaimed: the channel whose guarantee was given back."""
 

@@ -280,7 +280,7 @@ class ChainLog(Input, frozen=True, gc=False):
     log_name: str
     """Deposited, AllocationUpdated, ChallengeRegistered, ChallengeCleared, Checkpointed, Concluded,
     Reclaimed, or our contracts' OutcomePaid, OutcomeReclaimed, CheckpointSigned and
-    CheckpointProved."""
+    CheckpointProved. Their OutcomeConcluded is part of Concluded."""
     channel_id: ChannelId
     block_num: int
     block_hash: Bytes32
@@ -297,7 +297,8 @@ class ChainLog(Input, frozen=True, gc=False):
     asset_index: int = 0
     indices: tuple[int, ...] = ()
     amounts: tuple[int, ...] = ()
-    """OutcomePaid: allocations paid and how much."""
+    """OutcomePaid: allocations paid and how much. Concluded: the amounts of all allocations of the
+    final state, asset by asset; none where the adjudicator does not tell them."""
     turn_num: int = 0
     challenger: Address = b"\x00" * 20
     candidate_state_hash: bytes = b""

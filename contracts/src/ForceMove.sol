@@ -11,6 +11,7 @@ import {
     SignedVariablePart
 } from './NitroTypes.sol';
 import {NonReentrant} from './NonReentrant.sol';
+import {OutcomeMaths} from './OutcomeMaths.sol';
 import {StatusWords} from './StatusWords.sol';
 
 /// How a channel's last word gets on chain: alone by challenge, in defence by checkpoint, and
@@ -42,6 +43,10 @@ abstract contract ForceMove is StatusWords, NonReentrant {
         SignedVariablePart[] proof,
         SignedVariablePart candidate
     );
+
+    /// Ours (ADR 0072): with what the channel was concluded: the amount of every allocation, asset by
+    /// asset, in the outcome's order. Who holds another final state, or none, knows by it what stands.
+    event OutcomeConcluded(bytes32 indexed channelId, uint256[] amounts);
 
     /// Asks the channel's app; signatures are recovered here. A dry run of challenge.
     function stateIsSupported(
@@ -137,6 +142,7 @@ abstract contract ForceMove is StatusWords, NonReentrant {
         word = _pack(0, finalizesAt, _fingerprint(bytes32(0), outcomeHash));
         _setWord(channelId, word);
         emit Concluded(channelId, finalizesAt);
+        emit OutcomeConcluded(channelId, OutcomeMaths.amountsOf(candidate.variablePart.outcome));
     }
 
     function _requireTurnForChallenge(bytes32 channelId, uint48 turnNum) private view {

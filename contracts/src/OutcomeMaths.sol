@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {Allocation, AllocationTypes, Guarantee} from './NitroTypes.sol';
+import {Allocation, AllocationTypes, Guarantee, SingleAssetExit} from './NitroTypes.sol';
 
 /// Pure arithmetic on allocations: what a channel's holdings can pay, and what a guarantee gives
 /// back. Earlier allocations have priority over later ones.
@@ -52,6 +52,27 @@ library OutcomeMaths {
             if (allocations[i].allocationType == AllocationTypes.GUARANTEE) return true;
         }
         return false;
+    }
+
+    /// The amounts of all allocations, asset by asset, in their order.
+    function amountsOf(
+        SingleAssetExit[] calldata outcome
+    ) internal pure returns (uint256[] memory amounts) {
+        uint256 count = 0;
+        // Counters of what lies in calldata do not overflow.
+        unchecked {
+            for (uint256 i = 0; i < outcome.length; ++i) {
+                count += outcome[i].allocations.length;
+            }
+            amounts = new uint256[](count);
+            count = 0;
+            for (uint256 i = 0; i < outcome.length; ++i) {
+                Allocation[] calldata allocations = outcome[i].allocations;
+                for (uint256 j = 0; j < allocations.length; ++j) {
+                    amounts[count++] = allocations[j].amount;
+                }
+            }
+        }
     }
 
     /// What the right party of a guarantee gains: the second allocation of the channel it backs.

@@ -7,14 +7,17 @@ that was confirmed, less what was paid, with what was given back (M4).
 from collections.abc import Iterator
 from typing import get_args
 
+from msgspec.structs import replace
+
 from node.audit.channel_facts import ChannelFacts
 from node.audit.checks import Check, Fault, Ground
 from node.audit.entry import Entry
 from node.audit.facts import Facts
 from node.audit.standing import find_guarantee
 from protocols import events, exit_events
-from protocols.abi import encode_outcome
-from protocols.outcome import destination_of
+from protocols.abi import decode_outcome, encode_outcome
+from protocols.errors import ProtocolError
+from protocols.outcome import Outcome, SingleAssetExit, destination_of, total
 from protocols.types import amount_from_bytes
 
 _SETTLING_EVENTS = (
@@ -78,10 +81,34 @@ def _observed(channel: ChannelFacts, event: events.ChainLogObserved) -> Iterator
         state = channel.states[event.state_hash]
         if event.outcome != encode_outcome(state.outcome) or event.turn_num != state.turn_num:
             yield "the challenge carries another outcome or turn than the state of its hash"
-    if event.log_name == "Concluded" and event.outcome:
+    if event.log_name == "Concluded" and event.amounts:
+        amounts = [amount_from_bytes(amount) for amount in event.amounts]
+        if not _makes(channel, amounts, event.outcome):
+            yield "the outcome of the conclusion is not what the chain told of it"
+    elif event.log_name == "Concluded" and event.outcome:
         finals = [s for s in channel.states.values() if s.is_final]
         if event.outcome not in [encode_outcome(final.outcome) for final in finals]:
             yield "the outcome of the conclusion is no final state's of this log"
+
+
+def _makes(channel: ChannelFacts, amounts: list[int], encoded: bytes) -> bool:
+    """Whether the outcome is the one that the channel began with, divided by these amounts."""
+    openings = [state.outcome for state in channel.states.values() if state.turn_num == 0]
+    try:
+        outcome = decode_outcome(encoded)
+    except ProtocolError:
+        return False
+    found = [share.amount for exit_ in outcome for share in exit_.allocations]
+    return found == amounts and any(_undivided(outcome) == _undivided(one) for one in openings)
+
+
+def _undivided(outcome: Outcome) -> list[tuple[int, SingleAssetExit]]:
+    """Each asset's sum, and everything else of its shares."""
+    found = []
+    for exit_ in outcome:
+        shares = tuple(replace(share, amount=0) for share in exit_.allocations)
+        found.append((total(exit_), replace(exit_, allocations=shares)))
+    return found
 
 
 def _challenged(channel: ChannelFacts, event: events.ChallengeRegistered) -> Iterator[str]:

@@ -55,6 +55,10 @@ def _concluded(arguments: Arguments, _: ChannelId) -> Fields:
     return {"number": arguments["finalizesAt"]}
 
 
+def _outcome_concluded(arguments: Arguments, _: ChannelId) -> Fields:
+    return {"amounts": tuple(arguments["amounts"])}
+
+
 def _reclaimed(arguments: Arguments, _: ChannelId) -> Fields:
     return {"asset_index": arguments["assetIndex"]}
 
@@ -111,6 +115,7 @@ _READERS: dict[str, Callable[[Arguments, ChannelId], Fields]] = {
     "Reclaimed": _reclaimed,
     "OutcomePaid": _outcome_paid,
     "OutcomeReclaimed": _outcome_reclaimed,
+    "OutcomeConcluded": _outcome_concluded,
     "CheckpointSigned": _checkpoint_signed,
     "CheckpointProved": _checkpoint_proved,
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from node.chain.conclusions import joined
 from node.chain.errors import RpcError
 from node.chain.rpc_client import RpcClient
 from node.chain.wire import Header, MalformedAnswer, RawLog, data, header, logs
@@ -140,4 +141,4 @@ class ChainReader:
 
     def _decoded(self, raw: list[RawLog]) -> tuple[ChainLog, ...]:
         decoded = (self._decoder.decode(item) for item in raw)
-        return tuple(item for item in decoded if item is not None)
+        return tuple(joined(item for item in decoded if item is not None))

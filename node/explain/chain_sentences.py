@@ -147,7 +147,8 @@ def _log(event: events.ChainLogObserved) -> str:
         case "ChallengeCleared" | "Checkpointed":
             return f"turn {event.number} on record, no challenge"
         case "Concluded":
-            return "the conclusion"
+            shares = " and ".join(_of_asset(event.asset, amount) for amount in event.amounts)
+            return f"the conclusion, with {shares}" if shares else "the conclusion"
         case "OutcomePaid":
             return "what was paid out"
         case "OutcomeReclaimed":

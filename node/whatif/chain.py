@@ -143,16 +143,17 @@ class AssumedChain:
     ) -> Iterator[inputs.Input]:
         """The final state's outcome is paid out, as far as the holdings go."""
         final = supported_final(channel)
-        yield from self._log(channel, "Concluded", 0, tx_hash, number=now_s)
-        if final is None or channel.virtual is not None:
+        exits = () if final is None else channel.state(final).outcome
+        told = tuple(share.amount for exit_ in exits for share in exit_.allocations)
+        yield from self._log(channel, "Concluded", 0, tx_hash, number=now_s, amounts=told)
+        if not exits or channel.virtual is not None:
             return
-        (exit_,) = channel.state(final).outcome
+        (exit_,) = exits
         held = confirmed_holdings(channel, exit_.asset)
         left = max(0, held - total(exit_))
         yield from self._log(channel, "AllocationUpdated", 1, tx_hash, amount=left)
-        amounts = tuple(share.amount for share in exit_.allocations)
-        places = tuple(range(len(amounts)))
-        yield from self._log(channel, "OutcomePaid", 2, tx_hash, indices=places, amounts=amounts)
+        places = tuple(range(len(told)))
+        yield from self._log(channel, "OutcomePaid", 2, tx_hash, indices=places, amounts=told)
 
     def challenged(
         self, channel: Channel, candidate: State, now_s: int, by: Address

@@ -255,6 +255,9 @@ def test_conclude_finalises_at_once(nitro: Nitro, ledger: Channel, challenged: b
     assert receipt.named("Concluded") == [
         {"channelId": ledger.channel_id, "finalizesAt": receipt.timestamp_s}
     ]
+    assert receipt.named("OutcomeConcluded") == [
+        {"channelId": ledger.channel_id, "amounts": (6, 4)}
+    ]
 
 
 def test_conclude_needs_a_final_state(nitro: Nitro, ledger: Channel) -> None:

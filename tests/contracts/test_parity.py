@@ -65,6 +65,7 @@ SIGNED = (
 OUR_EVENTS = {
     "OutcomePaid": "OutcomePaid(bytes32,uint256,uint256[],uint256[])",
     "OutcomeReclaimed": "OutcomeReclaimed(bytes32,uint256,bytes32,uint256)",
+    "OutcomeConcluded": "OutcomeConcluded(bytes32,uint256[])",
     "CheckpointSigned": "CheckpointSigned(bytes32,uint48,bytes32,(uint8,bytes32,bytes32)[])",
     "CheckpointProved": f"CheckpointProved(bytes32,{SIGNED}[],{SIGNED})",
 }
@@ -81,7 +82,7 @@ def test_the_adjudicators_functions_are_nitros_and_one_of_ours() -> None:
     assert found.keys() - SELECTORS.keys() == OUR_FUNCTIONS
 
 
-def test_the_adjudicators_events_are_nitros_and_four_of_ours() -> None:
+def test_the_adjudicators_events_are_nitros_and_five_of_ours() -> None:
     found = topics(load_artifact("NitroAdjudicator").abi)
     assert {name: found[name] for name in TOPICS} == TOPICS
     ours = {name: keccak(signature.encode()).hex() for name, signature in OUR_EVENTS.items()}

@@ -49,6 +49,7 @@ def test_conclude_and_transfer_pays_everybody_exactly(nitro: Nitro, ledger: Chan
     assert nitro.holdings(ledger.channel_id) == 0
     assert [event.name for event in receipt.events] == [
         "Concluded",
+        "OutcomeConcluded",
         "AllocationUpdated",
         "OutcomePaid",
     ]
@@ -83,6 +84,7 @@ def test_several_assets_are_paid_at_once(nitro: Nitro, ledger: Channel) -> None:
     receipt = nitro.adjudicator.send("concludeAndTransferAllAssets", ledger.fixed_part, final)
     assert nitro.rpc.balance(BOB.address) == 4
     assert nitro.token.call("balanceOf", BOB.address) == 7
+    assert [event["amounts"] for event in receipt.named("OutcomeConcluded")] == [(6, 4, 7)]
     assert [event["assetIndex"] for event in receipt.named("OutcomePaid")] == [0, 1]
     assert stands(nitro, ledger, after(outcome, receipt))
 

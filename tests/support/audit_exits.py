@@ -5,9 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 
 from protocols import inputs
+from protocols.objectives.base import ObjectiveType
 from tests.support.audit_cases import History, as_audited
 from tests.support.builders import CHANNEL
-from tests.support.exit_rig import challenge_with_turn, leave, step, until
+from tests.support.conclusions import concluded_with_refused
+from tests.support.exit_rig import challenge_with_turn, is_completed, leave, step, until
 from tests.support.exit_web import ExitWeb
 from tests.support.ledger_rig import LEDGER, opened_ledger
 from tests.support.network import opened, pay
@@ -75,6 +77,13 @@ def _payer() -> History:
 
 
 @lru_cache
+def _told() -> History:
+    network, alice = concluded_with_refused()
+    until(network, alice, lambda: is_completed(alice, ObjectiveType.WITHDRAW, CHANNEL))
+    return list(as_audited([event for _, event in alice.log]))
+
+
+@lru_cache
 def _ledger() -> History:
     network = opened_ledger()
     network.alice.feed(inputs.PayLedger(LEDGER, 200, "r1"))
@@ -119,6 +128,11 @@ def leaving_payee() -> History:
 def leaving_payer() -> History:
     """She paid 30, nobody redeemed it, and she took everything back."""
     return list(_payer())
+
+
+def told_payer() -> History:
+    """She forgot a payment, and the payee concluded with the final state that it had refused."""
+    return list(_told())
 
 
 def leaving_follower() -> History:

@@ -18,8 +18,11 @@ from tests.support.nitro_signing import NATIVE, Channel, Outcome
 Key = tuple[Any, ...]
 Change = int | tuple[int, int, int]
 
-OUR_EVENTS = ("OutcomePaid", "OutcomeReclaimed", "CheckpointSigned", "CheckpointProved")
-"""Events that Nitro's contracts do not have (ADR 0034, ADR 0068, ADR 0069)."""
+OUR_EVENTS = (
+    *("OutcomePaid", "OutcomeReclaimed", "OutcomeConcluded"),
+    *("CheckpointSigned", "CheckpointProved"),
+)
+"""Events that Nitro's contracts do not have (ADR 0034, ADR 0068, ADR 0069, ADR 0072)."""
 
 INTERNAL_C = b"\xcc" * 32
 INTERNAL_X = b"\xee" * 32

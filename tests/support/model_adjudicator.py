@@ -146,7 +146,8 @@ class ModelAdjudicator:
         if _signers(state, candidate) != set(fixed.participants):
             return None
         self.kept[channel_id] = Kept(0, now_s, bytes(32), state.outcome)
-        return [chain_log("Concluded", 0, channel_id=channel_id, number=now_s)]
+        told = {"number": now_s, "amounts": amounts_of(state.outcome)}
+        return [chain_log("Concluded", 0, channel_id=channel_id, **told)]
 
     def _transfer(self, data: bytes, now_s: int, held: dict[ChannelId, int]) -> Logs:
         kinds = ["uint256", "bytes32", "bytes", "bytes32", "uint256[]"]
@@ -224,6 +225,11 @@ class ModelAdjudicator:
 def encoded(outcome: Outcome) -> bytes:
     """The outcome as the contracts take it."""
     return eth_encode([OUTCOME_TYPE], [outcome_values(outcome)])
+
+
+def amounts_of(outcome: Outcome) -> tuple[int, ...]:
+    """What a conclusion tells of it, as a node reads the two logs of one."""
+    return tuple(share.amount for exit_ in outcome for share in exit_.allocations)
 
 
 def _is_supported(fixed: FixedPart, proof: Sequence[Any], candidate: Any) -> bool:

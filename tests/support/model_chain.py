@@ -22,7 +22,7 @@ from protocols.outcome import Allocation, SingleAssetExit, total
 from protocols.state import FixedPart, State
 from protocols.types import ZERO_ADDRESS, Address, ChannelId
 from tests.support.builders import ADJUDICATOR, block_hash, chain_log, tx_hash
-from tests.support.model_adjudicator import Kept, ModelAdjudicator, external
+from tests.support.model_adjudicator import Kept, ModelAdjudicator, amounts_of, external
 
 START_S = 1_700_000_000
 """The chain's time before its first block."""
@@ -268,7 +268,9 @@ class ModelChain:
         amounts = [(i, a.amount) for i, a in enumerate(exit_.allocations) if a.amount]
         common: dict[str, Any] = {"channel_id": channel_id}
         return [
-            chain_log("Concluded", 0, number=self.time_s, **common),
+            chain_log(
+                "Concluded", 0, number=self.time_s, amounts=amounts_of(final.outcome), **common
+            ),
             chain_log("AllocationUpdated", 0, amount=self.held[channel_id], **common),
             chain_log(
                 "OutcomePaid",

@@ -192,7 +192,8 @@ class World:
         outcome = node.state.channels[channel_id].state(final).outcome[0]
         amounts = tuple(allocation.amount for allocation in outcome.allocations)
         self.held[channel_id] -= sum(amounts)
-        self.log_to_all("Concluded", channel_id, tx_hash, 0, number=1_704_067_300)
+        told = {"number": 1_704_067_300, "amounts": amounts}
+        self.log_to_all("Concluded", channel_id, tx_hash, 0, **told)
         left = self.held[channel_id]
         self.log_to_all("AllocationUpdated", channel_id, tx_hash, 1, amount=left)
         indices = tuple(range(len(amounts)))

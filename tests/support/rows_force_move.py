@@ -19,6 +19,7 @@ from tests.support.nitro_chain import ALICE, BOB, HUB, MALLORY, Nitro
 from tests.support.nitro_signing import (
     Actor,
     Channel,
+    Outcome,
     SignedVariablePart,
     VariablePart,
     fingerprint,
@@ -201,6 +202,15 @@ CHALLENGES: Rows = {
 }
 
 
+def concluded(channel: Channel, at: int, outcome: Outcome) -> list[tuple[str, dict[str, Any]]]:
+    """What our adjudicator tells of a conclusion: when, and with what (ADR 0072)."""
+    amounts = tuple(share[1] for _, _, shares in outcome for share in shares)
+    return [
+        ("Concluded", {"channelId": channel.channel_id, "finalizesAt": at}),
+        ("OutcomeConcluded", {"channelId": channel.channel_id, "amounts": amounts}),
+    ]
+
+
 def checkpoint_proved(
     channel: Channel, proof: Sequence[SignedVariablePart], candidate: SignedVariablePart
 ) -> dict[str, Any]:
@@ -276,9 +286,8 @@ def conclude(
         if reason is not None:
             return Case(call, reason=reason, channels=(channel.channel_id,))
         at = next_time(nitro)
-        told = {"channelId": channel.channel_id, "finalizesAt": at}
         word = (0, at, fingerprint(bytes(32), OUTCOME))
-        return Case(call, 0, None, [("Concluded", told)], {status_of(channel): word})
+        return Case(call, 0, None, concluded(channel, at, OUTCOME), {status_of(channel): word})
 
     return build
 

@@ -38,6 +38,7 @@ from tests.support.nitro_signing import (
     state_hash,
 )
 from tests.support.payouts import NO_STATE_HASH, conclude, standing, with_amounts
+from tests.support.rows_force_move import concluded
 
 Share = tuple[bytes, int]
 
@@ -241,7 +242,7 @@ def pay_all(
         if how == "conclude":
             final = channel.signed(state(outcome, 9, is_final=True))
             call = ("concludeAndTransferAllAssets", channel.fixed_part, final)
-            payouts.events = [("Concluded", {"channelId": channel.channel_id, "finalizesAt": at})]
+            payouts.events = concluded(channel, at, outcome)
         if paid is None:
             return Case(call, reason=reason, channels=(channel.channel_id,))
         for index, ((_, held, _), amounts) in enumerate(zip(assets, paid, strict=True)):

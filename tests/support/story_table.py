@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.support import story_channels as channels
+from tests.support import story_conclusions as conclusions
 from tests.support import story_deeds as ledgers
 from tests.support import story_payouts as payouts
 from tests.support.model_chain import ModelChain
@@ -150,6 +151,10 @@ def _of_channels() -> tuple[Story, ...]:
               channels.keeps_our_final),
         Story("we lost the end of our log and are challenged", ROLES,
               channels.restored_and_challenged, ANSWERS),
+        Story("we forgot a payment, and the payee concludes with what it refused", (PAYER,),
+              conclusions.concludes_with_the_refused),
+        Story("we forgot a final state, and somebody concludes with it", ROLES,
+              conclusions.concludes_with_the_forgotten),
     )  # fmt: skip
 
 

@@ -141,8 +141,8 @@ VANISHINGS = tuple(
 ELSEWHERE = {
     (ObjectiveType.CHALLENGE, WaitingFor.KNOWN_OUTCOME): "records were lost: nothing of ours is "
     "as new as what the chain knows, only the other party can end it",
-    (ObjectiveType.WITHDRAW, WaitingFor.KNOWN_OUTCOME): "records were lost: the final state is "
-    "forgotten, only who holds it can have it paid out",
+    (ObjectiveType.WITHDRAW, WaitingFor.KNOWN_OUTCOME): "records were lost, and the chain told of "
+    "the end before we knew the channel again: only who holds that state can have it paid out",
     (ObjectiveType.WITHDRAW, WaitingFor.FINALIZATION): "a fork below the confirmation depth took "
     "the end of the channel back: the channel is halted",
 }

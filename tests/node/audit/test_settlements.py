@@ -17,6 +17,7 @@ from node.audit.settlements import SettlementCheck
 from node.audit.snapshots import SnapshotCheck
 from node.verify.claims import faults
 from protocols import events
+from protocols.abi import encode_outcome
 from protocols.exit_events import ChallengeExpired, OutcomePaid
 from protocols.types import amount_to_bytes
 from tests.support.audit_cases import History, changed, entries, messages, nth, without
@@ -28,7 +29,9 @@ from tests.support.audit_exits import (
     resumed_follower,
     resumed_leader,
     sealing_payee,
+    told_payer,
 )
+from tests.support.builders import DEPOSIT, split
 
 
 @pytest.mark.parametrize(
@@ -41,6 +44,7 @@ from tests.support.audit_exits import (
         resumed_follower,
         sealing_payee,
         exporting_leader,
+        told_payer,
     ],
 )
 def test_an_honest_history_of_leaving_passes_every_family(history: Callable[[], History]) -> None:
@@ -99,6 +103,25 @@ def test_a_challenge_carries_the_state_of_its_hash() -> None:
     )
     index = sum(isinstance(e, events.ChainLogObserved) for e in history[:seq])
     says(changed(history, events.ChainLogObserved, index, outcome=b""), "another outcome")
+
+
+def test_a_conclusion_leaves_what_the_chain_told_of_it() -> None:
+    history = told_payer()
+    seen = [event for event in history if isinstance(event, events.ChainLogObserved)]
+    index = next(n for n, event in enumerate(seen) if event.log_name == "Concluded")
+    lies = {
+        "none": {"outcome": b""},
+        "another": {"amounts": tuple(map(amount_to_bytes, (DEPOSIT, 0)))},
+        "a higher sum": {
+            "amounts": tuple(map(amount_to_bytes, (DEPOSIT, 1))),
+            "outcome": encode_outcome(split(1, total=DEPOSIT + 1)),
+        },
+    }
+    for fields in lies.values():
+        spoilt = changed(history, events.ChainLogObserved, index, **fields)
+        says(spoilt, "is not what the chain told of it")
+    guessed = changed(history, events.ChainLogObserved, index, amounts=(), outcome=bytes(64))
+    says(guessed, "no final state's of this log")
 
 
 def test_a_challenge_that_was_refuted_cannot_be_confirmed() -> None:

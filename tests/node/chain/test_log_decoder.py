@@ -193,6 +193,15 @@ def test_a_challenge_carries_the_hash_of_the_state_it_was_made_with(seed: int) -
     assert log.challenger == bytes(20)
 
 
+def test_outcome_concluded_carries_the_amounts_of_all_allocations() -> None:
+    for amounts in ([], [0], [2**256 - 1, 0, 7]):
+        log = decoded("OutcomeConcluded(bytes32,uint256[])", ["uint256[]"], [amounts])
+        assert log.amounts == tuple(amounts)
+    short = raw_log("OutcomeConcluded(bytes32,uint256[])", ["uint256", "uint256"], [32, 9])
+    with pytest.raises(MalformedAnswer, match="OutcomeConcluded"):
+        DECODER.decode(short)
+
+
 def test_a_strangers_challenge_that_no_node_would_sign_still_decodes() -> None:
     allocation = Allocation(bytes(32), 1)
     exits = (SingleAssetExit(bytes(20), (allocation,)),)

@@ -32,6 +32,15 @@ def test_each_log_of_the_adjudicator_is_told(log_name: str, words: str) -> None:
     assert told.what == f"The chain shows {words} in block 7; it counts when it is confirmed."
 
 
+def test_a_conclusion_is_told_with_the_amounts_that_the_chain_told() -> None:
+    event = events.ChainLogObserved(
+        *(bytes(32), "Concluded", 7, bytes(32), bytes(32), 0, 0, bytes(20), bytes(32), 9),
+        amounts=(amount_to_bytes(6), amount_to_bytes(4)),
+    )
+    told = CHAIN_SENTENCES[events.ChainLogObserved](event, CAST)
+    assert "the conclusion, with 6 wei and 4 wei in block 7" in told.what
+
+
 def test_what_is_not_in_a_block_that_counts_is_told() -> None:
     event = events.ChainLogRefuted(bytes(32), "Concluded", 7, bytes(32), bytes(32), 0)
     told = CHAIN_SENTENCES[events.ChainLogRefuted](event, CAST)

@@ -80,6 +80,19 @@ def test_an_order_of_another_kind_deposits_nothing() -> None:
     assert deposit_of(order) == 0
 
 
+def test_a_conclusion_tells_what_the_channel_is_concluded_with() -> None:
+    network = opened()
+    pay(network, 30, 1)
+    network.settle()
+    network.alice.feed(inputs.CloseChannel(CHANNEL))
+    network.settle()
+    channel = network.alice.channel()
+    logs = AssumedChain(network.alice.state).concluded(channel, None, 7)
+    concluded = next(logs)
+    assert isinstance(concluded, inputs.ChainLog)
+    assert concluded.amounts == (DEPOSIT - 30, 30)
+
+
 @pytest.mark.parametrize("ticks", [0, 3])
 def test_a_conclusion_without_a_final_state_pays_nobody(ticks: int) -> None:
     network = opened()

@@ -21,7 +21,7 @@ from protocols.outcome import Outcome
 from protocols.types import Address, Bytes32, ChannelId
 from tests.simulation.simulator.chain import Chain
 from tests.support.builders import ADJUDICATOR, chain_log, tx_hash
-from tests.support.model_adjudicator import Kept, external
+from tests.support.model_adjudicator import Kept, amounts_of, external
 from tests.support.model_chain import (
     BLOCK_TIME_S,
     START_S,
@@ -267,7 +267,9 @@ class ForkingChain(Chain):
         common: dict[str, Any] = {"channel_id": channel_id}
         paid = {"indices": tuple(amounts), "amounts": tuple(amounts.values())}
         return [
-            chain_log("Concluded", 0, number=self.time_s, **common),
+            chain_log(
+                "Concluded", 0, number=self.time_s, amounts=amounts_of(final.outcome), **common
+            ),
             chain_log("AllocationUpdated", 0, amount=self.held[channel_id], **common),
             chain_log("OutcomePaid", 0, **paid, **common),
         ]
