@@ -14,7 +14,8 @@ from node.cli.demo_chain import transactions_of
 from node.cli.demo_run import make_nodes
 from node.deployment import balance_wei
 from node.rpc.call import RpcError, RpcUnreachable
-from protocols.types import from_hex
+from protocols.events import ChainLogObserved
+from protocols.types import amount_from_bytes, from_hex
 from tests.support.daemons import LocalNode, Network, open_channel, running_network
 from tests.support.e2e_rig import (
     STEP_TIMEOUT_S,
@@ -31,6 +32,7 @@ from tests.support.e2e_rig import (
     paid,
     pay,
     received,
+    records,
     until,
 )
 from tests.support.warm_python import WarmPython, begun_by
@@ -67,6 +69,17 @@ def close(closer: LocalNode, other: LocalNode, channel_id: str) -> None:
         until(f"{node.name} sees the money paid out", partial(at_rest, node, channel_id))
 
 
+def concluded_with(node: LocalNode, channel_id: str) -> list[int]:
+    """What the chain told of the conclusion, as the node recorded it: each share, smallest unit."""
+    (seen,) = [
+        event
+        for event in records(node)
+        if isinstance(event, ChainLogObserved)
+        and (event.log_name, event.channel_id) == ("Concluded", from_hex(channel_id))
+    ]
+    return [amount_from_bytes(amount) for amount in seen.amounts]
+
+
 def test_a_hundred_payments_end_on_chain_to_the_wei(network: Network) -> None:
     purse = Purse(network)
     channel_id = open_channel(network.alice, network.bob)
@@ -75,6 +88,7 @@ def test_a_hundred_payments_end_on_chain_to_the_wei(network: Network) -> None:
     close(network.alice, network.bob, channel_id)
     assert purse.moved() == (-paid(PAYMENT_COUNT), paid(PAYMENT_COUNT))
     assert [t.kind for t in purse.transactions] == ["deposit", "concludeAndTransferAllAssets"]
+    assert concluded_with(network.bob, channel_id)[1] == paid(PAYMENT_COUNT)
 
 
 def test_the_payee_may_close(network: Network) -> None:
