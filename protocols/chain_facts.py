@@ -242,6 +242,8 @@ def receive_head(draft: Draft, head: ChainHead) -> list[ChannelId]:
         known = channel.adjudicated
         if channel.chain_status != ChainStatus.CHALLENGED or known is None:
             continue
+        if channel.unread:
+            continue  # The challenge may be in a block that is gone: the chain is asked first.
         # All confirmed logs up to this block came before it: nobody answered.
         if 0 < known.finalizes_at <= now_s:
             draft.begin_anew()

@@ -233,6 +233,22 @@ def test_a_confirmed_block_at_the_deadline_finalises_the_channel_once() -> None:
     assert "challenge-expired" not in names(alice.feed(head(12, 5_001)))
 
 
+@pytest.mark.parametrize("ends_at", [0, 5_000], ids=["gone", "mined again"])
+def test_a_challenge_in_a_replaced_block_does_not_expire_before_the_chain_was_asked(
+    ends_at: int,
+) -> None:
+    """Else a channel that is open on chain is withdrawn from for ever (seed 19748)."""
+    alice = opened().alice
+    alice.feed(challenge_log(10))
+    alice.feed(head(10, 4_000))
+    alice.feed(inputs.ChainReorg(9, block_hash(9), block_hash(9, fork=1)))
+    assert "challenge-expired" not in names(alice.feed(head(11, 5_000)))
+    alice.feed(inputs.ChannelRead(CHANNEL, ZERO_ADDRESS, DEPOSIT, 11, block_hash(11), ends_at))
+    assert ("challenge-expired" in names(alice.feed(head(12, 5_001)))) == bool(ends_at)
+    begun = [event.objective_type for event in alice.events_of("objective-created")]
+    assert (ObjectiveType.WITHDRAW in begun) == bool(ends_at)
+
+
 def test_a_challenge_that_was_cleared_or_only_seen_does_not_expire() -> None:
     alice = opened().alice
     alice.feed(challenge_log())

@@ -14,6 +14,7 @@ from protocols.objectives.base import LEAVING, Objective
 from protocols.objectives.supports import newest_turn
 from protocols.types import Address, ChannelId
 from tests.simulation.simulator.endpoints import Manner
+from tests.simulation.simulator.follower import ForkingRoom
 from tests.simulation.simulator.forking import BASE_FEE_WEI, BLOCK_S, ForkingChain
 from tests.simulation.simulator.plan import Fault, Step
 from tests.simulation.simulator.thief import Thief
@@ -109,13 +110,18 @@ class Departures:
         chain = self._chain
         if self._spikes and any(bid.deadline_s for bid in chain.waiting.values()):
             self._raise_prices()
-        is_still = not (chain.pool or chain.waiting)
+        is_still = not (chain.pool or chain.waiting or self._is_sending())
         is_awaited = self._world.is_calm and is_still and chain.deadline_s
         is_quiet = chain.quiet_count >= PATIENCE_BLOCK_COUNT
         if is_awaited and is_quiet and len(chain.blocks) >= self._next_jump_num:
             self._next_jump_num = len(chain.blocks) + PATIENCE_BLOCK_COUNT
             self._jump(chain.deadline_s - chain.time_s - BLOCK_S)
         chain.mine()
+
+    def _is_sending(self) -> bool:
+        """Whether somebody who is up has ordered a transaction that no block holds yet."""
+        rooms = (node.process.room for node in self._world.nodes if node.process is not None)
+        return any(not room.sender.is_idle for room in rooms if isinstance(room, ForkingRoom))
 
     def _jump(self, left_s: int) -> None:
         """So much time is passed over for everybody; in two steps, because some wait for half."""
