@@ -8,7 +8,7 @@ Logs of channels that are not ours, and logs that were recorded before, lead to 
 from __future__ import annotations
 
 from protocols import events, halts
-from protocols.adjudication import ChainStatus, exit_of
+from protocols.adjudication import ChainStatus, ObservedLog, exit_of
 from protocols.chain_reducers import mined_from
 from protocols.channel import (
     Channel,
@@ -63,19 +63,30 @@ def receive_log(draft: Draft, log: ChainLog) -> ChannelId | None:
         return None
     if (log.block_num, log.log_index) <= channel.confirmed_up_to:
         return None
-    if not _is_observed(channel, log):
-        _observe(draft, channel, log)
+    seen = _observed(channel, log)
+    if seen is not None and log.confirmed and not _agrees(channel, seen, log):
+        _emit_refuted(draft, log.channel_id, seen)
+        seen = None
+    if seen is None:
+        _observe(draft, draft.state.channels[log.channel_id], log)
     if log.confirmed:
         _confirm(draft, draft.state.channels[log.channel_id], log)
         halts.lift(draft, log.channel_id)
     return log.channel_id
 
 
-def _is_observed(channel: Channel, log: ChainLog) -> bool:
-    return any(
-        (known.block_hash, known.log_index) == (log.block_hash, log.log_index)
-        for known in channel.observed
-    )
+def _observed(channel: Channel, log: ChainLog) -> ObservedLog | None:
+    for known in channel.observed:
+        if (known.block_hash, known.log_index) == (log.block_hash, log.log_index):
+            return known
+    return None
+
+
+def _agrees(channel: Channel, seen: ObservedLog, log: ChainLog) -> bool:
+    """Whether an endpoint told at depth 0 with what the channel was concluded, as it counts now."""
+    if log.log_name != "Concluded":
+        return True
+    return seen.amounts == concluded_with(channel, log.amounts).amounts
 
 
 def _observe(draft: Draft, channel: Channel, log: ChainLog) -> None:
@@ -261,10 +272,14 @@ def _refute(draft: Draft, block_num: int) -> list[ChannelId]:
         for log in draft.state.channels[channel_id].observed:
             if log.block_num <= block_num:
                 draft.begin_anew()
-                place = (log.block_num, log.block_hash, log.tx_hash, log.log_index)
-                draft.emit(events.ChainLogRefuted(channel_id, log.log_name, *place))
+                _emit_refuted(draft, channel_id, log)
                 found.append(channel_id)
     return found
+
+
+def _emit_refuted(draft: Draft, channel_id: ChannelId, log: ObservedLog) -> None:
+    place = (log.block_num, log.block_hash, log.tx_hash, log.log_index)
+    draft.emit(events.ChainLogRefuted(channel_id, log.log_name, *place))
 
 
 def receive_reorg(draft: Draft, reorg: ChainReorg) -> None:

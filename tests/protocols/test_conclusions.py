@@ -18,6 +18,7 @@ from tests.support.conclusions import conclude, concluded_with_refused, forgetfu
 from tests.support.exit_rig import is_completed, paid_to, until
 from tests.support.ledger_rig import LEDGER, LEDGER_FIXED, opened_ledger
 from tests.support.network import opened
+from tests.support.playbook import names
 
 WITHDRAW = ObjectiveType.WITHDRAW
 
@@ -85,3 +86,16 @@ def test_what_the_log_records_tells_a_told_outcome_from_a_guess() -> None:
         (seen,) = alice.events_of("chain-log-observed")[-1:]
         assert len(seen.amounts) == kept
         assert seen.outcome == encode_outcome(split(5 if kept else 30))
+
+
+def test_amounts_that_an_endpoint_made_up_are_taken_back_once_the_block_counts() -> None:
+    alice = forgetful_payer(20, 30)
+    lie = chain_log("Concluded", 9, confirmed=False, number=7, amounts=(DEPOSIT - 25, 25))
+    alice.feed(lie)
+    truth = replace(lie, confirmed=True, amounts=(DEPOSIT - 20, 20))
+    first = ["chain-log-refuted", "chain-log-observed", "channel-concluded"]
+    assert names(alice.feed(truth))[:3] == first
+    known = alice.channel().adjudicated
+    assert known is not None
+    assert known.outcome == encode_outcome(split(20))
+    assert alice.fold().digest() == alice.state.digest()
