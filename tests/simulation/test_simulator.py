@@ -72,6 +72,7 @@ FOUND = {
     3898: "a payee loses its newest records while the channel opens",
     7561: "a ledger that is to close loses records while it carries a channel",
     13196: "a challenge waits for its half time while the world passes time over",
+    13889: "the same loop, in which its answers fail one after the other",
     19748: "a deep fork takes a challenge back while its node is down",
 }
 """Seeds beyond the fixed ones that broke a rule once, and what they met."""
