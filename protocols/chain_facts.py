@@ -7,6 +7,8 @@ Logs of channels that are not ours, and logs that were recorded before, lead to 
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from protocols import events, halts
 from protocols.adjudication import ChainStatus, ObservedLog, exit_of
 from protocols.chain_reducers import mined_from
@@ -83,37 +85,49 @@ def _observed(channel: Channel, log: ChainLog) -> ObservedLog | None:
 
 
 def _agrees(channel: Channel, seen: ObservedLog, log: ChainLog) -> bool:
-    """Whether an endpoint told at depth 0 with what the channel was concluded, as it counts now."""
-    if log.log_name != "Concluded":
-        return True
-    return seen.amounts == concluded_with(channel, log.amounts).amounts
+    """Whether an endpoint told at depth 0 what now counts: it may lie about a log in a true block.
+
+    What a conclusion left may be our own guess, which is no better now.
+    """
+    found = _as_observed(channel, log)
+    if log.log_name == "Concluded":
+        found = replace(found, outcome=seen.outcome)
+    return seen == found
 
 
-def _observe(draft: Draft, channel: Channel, log: ChainLog) -> None:
+def _as_observed(channel: Channel, log: ChainLog) -> ObservedLog:
     # AllocationUpdated names the asset by its place in the outcome, Deposited by its address.
     asset = log.asset if log.log_name == "Deposited" else funding_terms(channel).asset
     outcome, amounts = log.candidate_outcome, log.amounts
     if log.log_name == "Concluded":
         conclusion = concluded_with(channel, amounts)
         outcome, amounts = conclusion.outcome, conclusion.amounts
+    place = (log.block_num, log.block_hash, log.tx_hash, log.log_index)
+    candidate = (log.turn_num, log.candidate_state_hash, outcome)
+    paid = (log.indices, amounts, log.target)
+    return ObservedLog(log.log_name, *place, asset, log.amount, log.number, *candidate, *paid)
+
+
+def _observe(draft: Draft, channel: Channel, log: ChainLog) -> None:
+    seen = _as_observed(channel, log)
     draft.emit(
         events.ChainLogObserved(
             log.channel_id,
-            log.log_name,
-            log.block_num,
-            log.block_hash,
-            log.tx_hash,
+            seen.log_name,
+            seen.block_num,
+            seen.block_hash,
+            seen.tx_hash,
             log.tx_index,
-            log.log_index,
-            asset,
-            amount_to_bytes(log.amount),
-            log.number,
-            log.turn_num,
-            log.candidate_state_hash,
-            outcome,
-            log.indices,
-            tuple(map(amount_to_bytes, amounts)),
-            log.target,
+            seen.log_index,
+            seen.asset,
+            amount_to_bytes(seen.amount),
+            seen.number,
+            seen.turn_num,
+            seen.state_hash,
+            seen.outcome,
+            seen.indices,
+            tuple(map(amount_to_bytes, seen.amounts)),
+            seen.target,
         )
     )
 

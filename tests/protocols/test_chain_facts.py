@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
@@ -336,6 +338,30 @@ def test_a_challenge_that_was_made_up_ends_its_defence_with_the_block() -> None:
     bob.feed(inputs.ChainHead(5, block_hash(5)))
     assert not bob.objective(ObjectiveType.DEFEND).is_active
     assert not list(bob.state.unconfirmed.channels)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"turn_num": 90},
+        {"number": 2**40},
+        {"candidate_state_hash": bytes(32)},
+        {"candidate_outcome": b""},
+        {"tx_hash": b"\x77" * 32},
+    ],
+    ids=lambda lie: next(iter(lie)),
+)
+def test_what_an_endpoint_told_falsely_of_a_true_log_does_not_count(lie: dict[str, Any]) -> None:
+    """A lie at depth 0 must not outlive what others agree on when the block counts."""
+    alice, honest = opened().alice, opened().alice
+    alice.feed(replace(challenge_log(confirmed=False), **lie))
+    recorded = names(alice.feed(challenge_log()))
+    assert recorded[:3] == ["chain-log-refuted", "chain-log-observed", "challenge-registered"]
+    honest.feed(challenge_log(confirmed=False))
+    assert names(honest.feed(challenge_log()))[0] == "challenge-registered"
+    assert alice.channel().adjudicated == honest.channel().adjudicated
+    assert alice.channel().observed == ()
+    assert alice.fold().digest() == alice.state.digest()
 
 
 def test_a_reorg_takes_back_what_was_observed_and_leaves_what_was_confirmed() -> None:

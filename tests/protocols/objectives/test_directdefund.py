@@ -94,7 +94,7 @@ def test_the_payer_who_closes_passes_every_pause_point() -> None:
         >> Said(BOB, signed(final(30), BOB))
         << f"message-received, state-received, {SIGNED_BY_ALL}"
         << "transaction-requested, objective-cranked, submit conclude, wait conclusion"
-        >> chain_log("Concluded", 9, confirmed=False)
+        >> replace(concluded, confirmed=False)
         << "chain-log-observed, wait withdrawal"
         >> concluded
         << "channel-concluded, wait withdrawal"
