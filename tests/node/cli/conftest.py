@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 import typer.testing
 from typer.main import get_command
 from typer.testing import CliRunner, Result
@@ -28,9 +30,18 @@ typer.testing._get_command = functools.cache(get_command)
 def run_tally(*arguments: object, **environment: str) -> Result:
     """Run a command in this process, with nothing but the given TALLY_* settings."""
     cleared: dict[str, str | None] = {"TALLY_DIR": None, "TALLY_PASSWORD": None, "COLUMNS": None}
-    return CliRunner().invoke(
-        app, [str(argument) for argument in arguments], env={**cleared, **environment}
-    )
+    words = [str(argument) for argument in arguments]
+    with pytest.MonkeyPatch.context() as patch:
+        # A logger that is cached writes to this command's standard error, closed by then, for ever.
+        patch.setattr(structlog, "configure", partial(_configured, structlog.configure))
+        try:
+            return CliRunner().invoke(app, words, env={**cleared, **environment})
+        finally:
+            structlog.reset_defaults()
+
+
+def _configured(configure: Callable[..., None], **given: Any) -> None:
+    configure(**{**given, "cache_logger_on_first_use": False})
 
 
 @pytest.fixture(scope="session")
