@@ -380,7 +380,7 @@ def test_restarts_and_pauses_are_measured_on_a_log_that_ended_by_a_crash(tmp_pat
         restart=RestartPlan(
             channels=50, touched=5, history_channels=5, short_vouchers=2, long_vouchers=4
         ),
-        pauses=PausePlan(channels=60, batches=60),
+        pauses=PausePlan(channels=60, batches=300),
         watching=WatchingPlan(channels=20, settle_s=0.0, watch_s=3.0),
         answering=AnsweringPlan(channels=2),
     )
