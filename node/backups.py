@@ -7,7 +7,6 @@ of the copy are those of the log at that moment.
 
 from __future__ import annotations
 
-import shutil
 import time
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from node.answers import BackupAnswer, BackupRefused
 from node.limits import BACKUP_FLUSH_WAIT_S
 from node.store import backup
 from node.store.backup import Manifest
-from node.store.durable import sync_directory
 from node.store.kv import KeyValueError
 from node.store.log import EventLog
 
@@ -42,33 +40,29 @@ class Backups:
         if self._is_busy:
             raise BackupRefused("another backup is being made")
         self._is_busy = True
-        partial = target.with_name(target.name + backup.PARTIAL_SUFFIX)
         try:
-            partial.mkdir(mode=0o700)
-            try:
-                return await self._copy(partial, target)
-            except BaseException:
-                shutil.rmtree(partial, ignore_errors=True)
-                raise
+            with backup.made_whole(target) as partial:
+                manifest = await self._copy(partial)
+            return answer_of(target, manifest)
         except FileExistsError as error:
             raise BackupRefused(
-                f"{partial} is there: remove what an interrupted backup left"
+                f"{error.filename} is there: remove what an interrupted backup left"
             ) from error
         except OSError as error:
             raise BackupRefused(f"{error.filename or target}: {error.strerror}") from error
         finally:
             self._is_busy = False
 
-    async def _copy(self, partial: Path, target: Path) -> BackupAnswer:
+    async def _copy(self, partial: Path) -> Manifest:
         disk = self._log.disk()
         disk.begin_flush()
         for _ in range(FLUSH_POLL_COUNT):
             if not disk.is_flushing():
                 break
             await trio.sleep(FLUSH_POLL_S)
-        return self._take(partial, target)
+        return self._take(partial)
 
-    def _take(self, partial: Path, target: Path) -> BackupAnswer:
+    def _take(self, partial: Path) -> Manifest:
         """The copy itself. It has no await: no record comes between it and its manifest."""
         data = partial / backup.DATA_NAME
         manifest = backup.manifest_of(self._log, time.time_ns() // 1_000_000)
@@ -78,10 +72,7 @@ class Backups:
             raise BackupRefused(f"the copy failed: {error}") from error
         data.chmod(0o700)
         backup.write_manifest(data, manifest)
-        sync_directory(partial)
-        partial.rename(target)
-        sync_directory(target.parent)
-        return answer_of(target, manifest)
+        return manifest
 
 
 def answer_of(target: Path, manifest: Manifest) -> BackupAnswer:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -77,7 +77,6 @@ def _copy_at_rest(data: Path, target: Path) -> None:
     from node.answers import BackupRefused
     from node.backups import require_target
     from node.store import backup as copies
-    from node.store.durable import sync_directory
     from node.store.errors import LogMissing
     from node.store.lock import take_lock
     from node.store.log import EventLog
@@ -85,31 +84,22 @@ def _copy_at_rest(data: Path, target: Path) -> None:
     if not (data / "CURRENT").exists():
         raise LogMissing(str(data))
     lock = take_lock(data)
-    partial = target.with_name(target.name + copies.PARTIAL_SUFFIX)
     try:
-        try:
-            require_target(target, data)
-            partial.mkdir(mode=0o700)
-        except BackupRefused as error:
-            raise CommandFailed(str(error), "Name a new directory", "BACKUP_NOT_MADE") from error
-        except FileExistsError as error:
-            raise CommandFailed(
-                f"{partial} is there", "Remove what an interrupted backup left", "BACKUP_NOT_MADE"
-            ) from error
-        try:
+        require_target(target, data)
+        with copies.made_whole(target) as partial:
             copy = partial / copies.DATA_NAME
             copies.copy_files(data, copy)
-            log = EventLog.open(copy, read_only=True)
-            try:
+            with closing(EventLog.open(copy, read_only=True)) as log:
                 manifest = copies.manifest_of(log, time.time_ns() // 1_000_000)
-            finally:
-                log.close()
             copies.write_manifest(copy, manifest)
-            partial.rename(target)
-            sync_directory(target.parent)
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
+    except BackupRefused as error:
+        raise CommandFailed(str(error), "Name a new directory", "BACKUP_NOT_MADE") from error
+    except FileExistsError as error:
+        raise CommandFailed(
+            f"{error.filename} is there",
+            "Remove what an interrupted backup left",
+            "BACKUP_NOT_MADE",
+        ) from error
     finally:
         os.close(lock)
 

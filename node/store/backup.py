@@ -9,6 +9,8 @@ right: that is the commands'.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -137,6 +139,25 @@ def verified(backup: Path) -> Manifest:
 
 
 # --- files ---
+
+
+@contextmanager
+def made_whole(target: Path) -> Iterator[Path]:
+    """A new directory that takes the name `target` once the block is through, synced, or is gone.
+
+    Raises FileExistsError if an interrupted one lies there.
+    """
+    partial = target.with_name(target.name + PARTIAL_SUFFIX)
+    partial.mkdir(mode=0o700)
+    try:
+        yield partial
+        sync_directory(partial)
+        partial.rename(target)
+        sync_directory(target.parent)
+    except BaseException:
+        # A full disk, a damaged log, Ctrl-C: whatever it was, half a copy must not look like one.
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,28 @@ def test_a_copy_of_a_log_that_is_written_on_is_the_log_as_it_was(tmp_path: Path)
     copy.close()
 
 
+def test_a_directory_takes_its_name_when_it_is_whole(tmp_path: Path) -> None:
+    with backup.made_whole(tmp_path / "copy") as partial:
+        (partial / "file").write_bytes(b"all of it")
+        assert not (tmp_path / "copy").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["copy"]
+    assert (tmp_path / "copy").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("error", [KeyError, KeyboardInterrupt])
+def test_half_a_directory_is_gone_whatever_stopped_it(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    def stopped() -> None:
+        with backup.made_whole(tmp_path / "copy") as partial:
+            (partial / "file").write_bytes(b"half of it")
+            raise error
+
+    with pytest.raises(error):
+        stopped()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_copy_that_cannot_be_made_is_an_error_of_the_store(tmp_path: Path) -> None:
     log = make_log(tmp_path / "live", 2)
     (tmp_path / "taken").mkdir()
