@@ -30,6 +30,7 @@ from protocols.inputs import (
     TransactionRefused,
     TransactionSigned,
 )
+from protocols.observation_reducers import observed_log
 from protocols.outcome import address_of_destination, is_external
 from protocols.transactions import (
     Transaction,
@@ -70,7 +71,7 @@ def receive_log(draft: Draft, log: ChainLog) -> ChannelId | None:
         _emit_refuted(draft, log.channel_id, seen)
         seen = None
     if seen is None:
-        _observe(draft, draft.state.channels[log.channel_id], log)
+        draft.emit(_as_observed(draft.state.channels[log.channel_id], log))
     if log.confirmed:
         _confirm(draft, draft.state.channels[log.channel_id], log)
         halts.lift(draft, log.channel_id)
@@ -89,46 +90,36 @@ def _agrees(channel: Channel, seen: ObservedLog, log: ChainLog) -> bool:
 
     What a conclusion left may be our own guess, which is no better now.
     """
-    found = _as_observed(channel, log)
+    found = observed_log(_as_observed(channel, log))
     if log.log_name == "Concluded":
         found = replace(found, outcome=seen.outcome)
     return seen == found
 
 
-def _as_observed(channel: Channel, log: ChainLog) -> ObservedLog:
+def _as_observed(channel: Channel, log: ChainLog) -> events.ChainLogObserved:
     # AllocationUpdated names the asset by its place in the outcome, Deposited by its address.
     asset = log.asset if log.log_name == "Deposited" else funding_terms(channel).asset
     outcome, amounts = log.candidate_outcome, log.amounts
     if log.log_name == "Concluded":
         conclusion = concluded_with(channel, amounts)
         outcome, amounts = conclusion.outcome, conclusion.amounts
-    place = (log.block_num, log.block_hash, log.tx_hash, log.log_index)
-    candidate = (log.turn_num, log.candidate_state_hash, outcome)
-    paid = (log.indices, amounts, log.target)
-    return ObservedLog(log.log_name, *place, asset, log.amount, log.number, *candidate, *paid)
-
-
-def _observe(draft: Draft, channel: Channel, log: ChainLog) -> None:
-    seen = _as_observed(channel, log)
-    draft.emit(
-        events.ChainLogObserved(
-            log.channel_id,
-            seen.log_name,
-            seen.block_num,
-            seen.block_hash,
-            seen.tx_hash,
-            log.tx_index,
-            seen.log_index,
-            seen.asset,
-            amount_to_bytes(seen.amount),
-            seen.number,
-            seen.turn_num,
-            seen.state_hash,
-            seen.outcome,
-            seen.indices,
-            tuple(map(amount_to_bytes, seen.amounts)),
-            seen.target,
-        )
+    return events.ChainLogObserved(
+        log.channel_id,
+        log.log_name,
+        log.block_num,
+        log.block_hash,
+        log.tx_hash,
+        log.tx_index,
+        log.log_index,
+        asset,
+        amount_to_bytes(log.amount),
+        log.number,
+        log.turn_num,
+        log.candidate_state_hash,
+        outcome,
+        log.indices,
+        tuple(map(amount_to_bytes, amounts)),
+        log.target,
     )
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from protocols import events, transaction_events
-from protocols.channel_reducers import retracted
 from protocols.entities import NODE_KEY, NodeState, Reducer
+from protocols.observation_reducers import retracted
 from protocols.transactions import (
     APPROVE,
     REVERTED,

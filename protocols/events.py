@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from protocols import (
+    chain_events,
     exit_events,
     halt_events,
     head_events,
@@ -26,6 +27,21 @@ from protocols import (
     resumption_events,
     transaction_events,
     virtual_events,
+)
+from protocols.chain_events import (
+    ChainBlockProcessed as ChainBlockProcessed,
+)
+from protocols.chain_events import (
+    ChainLogObserved as ChainLogObserved,
+)
+from protocols.chain_events import (
+    ChainLogRefuted as ChainLogRefuted,
+)
+from protocols.chain_events import (
+    ChainReorged as ChainReorged,
+)
+from protocols.chain_events import (
+    HoldingsRead as HoldingsRead,
 )
 from protocols.crypto import keccak256
 from protocols.event import Event as Event
@@ -49,6 +65,18 @@ from protocols.payment_events import (
 )
 from protocols.payment_events import (
     VoucherResent as VoucherResent,
+)
+from protocols.transaction_events import (
+    TransactionFailed as TransactionFailed,
+)
+from protocols.transaction_events import (
+    TransactionMined as TransactionMined,
+)
+from protocols.transaction_events import (
+    TransactionRequested as TransactionRequested,
+)
+from protocols.transaction_events import (
+    TransactionSubmitted as TransactionSubmitted,
 )
 from protocols.types import (
     Address,
@@ -410,134 +438,6 @@ class PeerMisbehaved(Event, frozen=True, array_like=True, gc=False):
     count: int
 
 
-# --- ours: the chain ---
-
-
-class TransactionRequested(Event, frozen=True, array_like=True, gc=False):
-    """An intent: this call must reach the chain, unless somebody else's made it unnecessary."""
-
-    NAME = "transaction-requested"
-    intent_id: Bytes32
-    kind: str
-    """deposit, approve, conclude, challenge, checkpoint, transfer, reclaim or fill (of a nonce)."""
-    channel_id: ChannelId
-    to: Address
-    value: Amount32
-    data: bytes
-    deadline_s: int = 0
-    """Unix seconds of the chain by which it must be mined; 0 for none."""
-
-
-class TransactionSubmitted(Event, frozen=True, array_like=True, gc=False):
-    """Signed, with the nonce it owns; from here on the raw bytes may be broadcast, many times."""
-
-    NAME = "transaction-submitted"
-    intent_id: Bytes32
-    tx_hash: Bytes32
-    sender: Address
-    nonce: int
-    raw: bytes
-
-
-class TransactionMined(Event, frozen=True, array_like=True, gc=False):
-    NAME = "transaction-mined"
-    intent_id: Bytes32
-    tx_hash: Bytes32
-    block_num: int
-    block_hash: Bytes32
-    gas_used: int
-    gas_price: Amount32
-    """Effective price, wei per gas."""
-    succeeded: bool
-    failure: str = ""
-    """Why it did not succeed: reverted, or out of gas."""
-
-
-class TransactionFailed(Event, frozen=True, array_like=True, gc=False):
-    """The intent ended without effect: refused before sending, or dropped for good."""
-
-    NAME = "transaction-failed"
-    intent_id: Bytes32
-    reason: str
-
-
-class ChainLogObserved(Event, frozen=True, array_like=True, gc=False):
-    """A log of the adjudicator about our channel, at depth 0: defence acts on it, money waits."""
-
-    NAME = "chain-log-observed"
-    channel_id: ChannelId
-    log_name: str
-    block_num: int
-    block_hash: Bytes32
-    tx_hash: Bytes32
-    tx_index: int
-    log_index: int
-    asset: Address
-    amount: Amount32
-    """Deposited, AllocationUpdated: holdings after it. OutcomeReclaimed: right's share. Else 0."""
-    number: int = 0
-    """ChallengeRegistered, Concluded: finalizes_at. Cleared, Checkpointed: turn record. Else 0."""
-    turn_num: int = 0
-    """ChallengeRegistered: of the state it carries."""
-    state_hash: bytes = b""
-    """ChallengeRegistered: of that state; empty if no state of ours can look like it."""
-    outcome: bytes = b""
-    """ChallengeRegistered, Concluded: what finalises, ABI-encoded; empty if it is not known."""
-    indices: tuple[int, ...] = ()
-    amounts: tuple[Amount32, ...] = ()
-    """OutcomePaid: which allocations were paid, and how much each. Concluded: by which amounts the
-    chain told the outcome, in its order; none where it did not, and we take our newest."""
-    target: bytes = b""
-    """OutcomeReclaimed: the channel whose guarantee was given back."""
-
-
-class ChainLogRefuted(Event, frozen=True, array_like=True, gc=False):
-    """A block counts, and what was observed in it is not there: an endpoint made the log up, or a
-    fork took it back while nobody looked. It is retracted."""
-
-    NAME = "chain-log-refuted"
-    channel_id: ChannelId
-    log_name: str
-    block_num: int
-    block_hash: Bytes32
-    """Of the block in which it was observed."""
-    tx_hash: Bytes32
-    log_index: int
-
-
-class HoldingsRead(Event, frozen=True, array_like=True, gc=False):
-    """After a cut tail: the chain's word on a channel whose logs may have passed unseen."""
-
-    NAME = "holdings-read"
-    channel_id: ChannelId
-    asset: Address
-    held: Amount32
-    """At the confirmed block below: every log up to it is in this figure."""
-    block_num: int
-    block_hash: Bytes32
-    finalizes_at: int
-    """At the newest block: when a challenge or a conclusion ends, Unix seconds; 0 without one."""
-
-
-class ChainBlockProcessed(Event, frozen=True, array_like=True, gc=False):
-    """Every confirmed log up to this block is in the log: a restart reads on from the next."""
-
-    NAME = "chain-block-processed"
-    block_num: int
-    block_hash: Bytes32
-    block_time_s: int = 0
-    """The block's own time, Unix seconds: by it challenges expire."""
-
-
-class ChainReorged(Event, frozen=True, array_like=True, gc=False):
-    """Blocks from here on were replaced: what was observed in them is retracted."""
-
-    NAME = "chain-reorged"
-    fork_block_num: int
-    old_block_hash: Bytes32
-    new_block_hash: Bytes32
-
-
 def _concrete(module_names: tuple[str, ...]) -> list[type[Event]]:
     found = [cls for cls in Event.__subclasses__() if cls.NAME]
     return [cls for name in module_names for cls in found if cls.__module__ == name]
@@ -545,6 +445,7 @@ def _concrete(module_names: tuple[str, ...]) -> list[type[Event]]:
 
 _ROOMS = (
     __name__,
+    chain_events.__name__,
     payment_events.__name__,
     ledger_events.__name__,
     virtual_events.__name__,

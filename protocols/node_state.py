@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from protocols import events, exit_events, virtual_events
 from protocols.chain_reducers import CHAIN_REDUCERS
 from protocols.channel import POSTFUND_TURN, Channel
-from protocols.channel_reducers import CHANNEL_REDUCERS, OF_CHAIN, left, restricted, settled
+from protocols.channel_reducers import CHANNEL_REDUCERS, restricted, settled
 from protocols.channel_reducers import created as channel_created
 from protocols.channel_reducers import relearnt as channel_relearnt
 from protocols.conversation_reducers import CONVERSATION_REDUCERS, RUN_REDUCERS
@@ -35,6 +35,7 @@ from protocols.objectives.base import (
     objective_id,
 )
 from protocols.objectives.base import created as objective_created
+from protocols.observation_reducers import OF_CHAIN, left
 
 
 def _on_channel(state: NodeState, event: Any, time_ms: int) -> None:

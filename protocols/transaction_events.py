@@ -1,9 +1,35 @@
-"""Events of transactions on their way: what was bid for them, and what keeps them back."""
+"""Events of transactions: ordered, signed, bid for, mined or failed, and what keeps them back."""
 
 from __future__ import annotations
 
 from protocols.event import Event
-from protocols.types import Amount32, Bytes32, ChannelId
+from protocols.types import Address, Amount32, Bytes32, ChannelId
+
+
+class TransactionRequested(Event, frozen=True, array_like=True, gc=False):
+    """An intent: this call must reach the chain, unless somebody else's made it unnecessary."""
+
+    NAME = "transaction-requested"
+    intent_id: Bytes32
+    kind: str
+    """deposit, approve, conclude, challenge, checkpoint, transfer, reclaim or fill (of a nonce)."""
+    channel_id: ChannelId
+    to: Address
+    value: Amount32
+    data: bytes
+    deadline_s: int = 0
+    """Unix seconds of the chain by which it must be mined; 0 for none."""
+
+
+class TransactionSubmitted(Event, frozen=True, array_like=True, gc=False):
+    """Signed, with the nonce it owns; from here on the raw bytes may be broadcast, many times."""
+
+    NAME = "transaction-submitted"
+    intent_id: Bytes32
+    tx_hash: Bytes32
+    sender: Address
+    nonce: int
+    raw: bytes
 
 
 class TransactionReplaced(Event, frozen=True, array_like=True, gc=False):
@@ -43,3 +69,27 @@ class TransactionHeldBack(Event, frozen=True, array_like=True, gc=False):
     """The newest block."""
     blocks_left: int
     """Blocks until the deadline, as far as the last ones tell."""
+
+
+class TransactionMined(Event, frozen=True, array_like=True, gc=False):
+    """In a block, at depth 0: what it cost and whether the call succeeded."""
+
+    NAME = "transaction-mined"
+    intent_id: Bytes32
+    tx_hash: Bytes32
+    block_num: int
+    block_hash: Bytes32
+    gas_used: int
+    gas_price: Amount32
+    """Effective price, wei per gas."""
+    succeeded: bool
+    failure: str = ""
+    """Why it did not succeed: reverted, or out of gas."""
+
+
+class TransactionFailed(Event, frozen=True, array_like=True, gc=False):
+    """The intent ended without effect: refused before sending, or dropped for good."""
+
+    NAME = "transaction-failed"
+    intent_id: Bytes32
+    reason: str

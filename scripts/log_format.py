@@ -19,17 +19,8 @@ if __name__ == "__main__":
     # Python puts this file's folder first, where other files hide packages of their names.
     sys.path[0] = str(ROOT)
 
-from protocols import (  # noqa: E402
-    events,
-    exit_events,
-    halt_events,
-    head_events,
-    ledger_events,
-    payment_events,
-    resumption_events,
-    transaction_events,
-    virtual_events,
-)
+from protocols import events  # noqa: E402
+from protocols.event import Event  # noqa: E402
 
 PAGE = ROOT / "docs" / "log-format.md"
 MARK = "<!-- From here on written by scripts/log_format.py -->\n"
@@ -55,9 +46,8 @@ WORDS = {
 def page(written_by_hand: str) -> str:
     """What is above the mark as it is, then every event of the current version in its order."""
     lines = ["", "## Events", ""]
-    classes = _classes()
     for name, event_class in events.EVENTS.items():
-        node = classes[event_class.__name__]
+        node = _class_node(event_class)
         lines += [f"### {name}", ""]
         about = ast.get_docstring(node)
         if about:
@@ -85,20 +75,10 @@ def type_in_words(annotation: str) -> str:
     return WORDS[annotation]
 
 
-def _classes() -> dict[str, ast.ClassDef]:
-    rooms = (
-        events,
-        payment_events,
-        ledger_events,
-        virtual_events,
-        head_events,
-        resumption_events,
-        transaction_events,
-        exit_events,
-        halt_events,
-    )
-    body = [node for room in rooms for node in ast.parse(inspect.getsource(room)).body]
-    return {node.name: node for node in body if isinstance(node, ast.ClassDef)}
+def _class_node(event_class: type[Event]) -> ast.ClassDef:
+    (node,) = ast.parse(inspect.getsource(event_class)).body
+    assert isinstance(node, ast.ClassDef)
+    return node
 
 
 def _fields(node: ast.ClassDef) -> list[tuple[str, str, str]]:
