@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -65,7 +66,9 @@ def session(*lines: str) -> list[Command]:
 def test_what_a_page_tells_to_type_works(page: Path, python: WarmPython, tmp_path: Path) -> None:
     # The first page is run as a newcomer does, each of its programs started from nothing.
     is_first = page == ROOT / "README.md"
-    done = run(console_sessions.commands(page.read_text()), tmp_path, None if is_first else python)
+    # Whoever else uses this machine may have the ports that the page chose.
+    typed = console_sessions.with_free_ports(console_sessions.commands(page.read_text()))
+    done = run(typed, tmp_path, None if is_first else python)
     outputs = "".join(path.read_text() for path in sorted((tmp_path / "outputs").iterdir()))
     assert done.returncode == 0, done.stdout + done.stderr + outputs
 
@@ -116,6 +119,16 @@ def test_make_targets_that_pages_name_exist() -> None:
 def test_only_console_blocks_and_prompt_lines_are_commands() -> None:
     page = "```sh\n$ no\n```\n\n```console\n$ one \\\n  two\nits output\n$ three &\n```\n$ no\n"
     assert console_sessions.commands(page) == [Command("one two", False), Command("three", True)]
+
+
+def test_a_port_of_a_page_is_the_same_free_one_throughout() -> None:
+    typed = session("$ tally init bob --p2p-listen 127.0.0.1:7412", "$ init alice 7411 $B=h:7412")
+    bob, alice = console_sessions.with_free_ports(typed)
+    _, _, port = bob.text.rpartition(":")
+    assert alice.text.endswith(f"$B=h:{port}")
+    assert "7411" not in alice.text
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", int(port)))
 
 
 def test_a_session_shares_one_shell_and_directory(tmp_path: Path) -> None:

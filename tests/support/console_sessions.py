@@ -11,10 +11,14 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from node.processes import free_ports
+
 FENCE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PORT = re.compile(r"\b74\d\d\b")
+"""What pages give their nodes to listen on: 7401, the default, and those behind it."""
 REDIRECTION = re.compile(r"(?<![0-9&>])>{1,2}\s*([^\s&|;>]+)")
 
 READY_TIMEOUT_S = 60
@@ -71,6 +75,16 @@ def commands(page: str) -> list[Command]:
                 background = text.endswith("&") and not text.endswith("&&")
                 found.append(Command(text.rstrip("&").strip() if background else text, background))
     return found
+
+
+def with_free_ports(session: list[Command]) -> list[Command]:
+    """The same with each port that the page chose replaced by one that is free here."""
+    written = sorted({port for command in session for port in PORT.findall(command.text)})
+    ports = dict(zip(written, map(str, free_ports(len(written))), strict=True))
+    return [
+        replace(command, text=PORT.sub(lambda found: ports[found[0]], command.text))
+        for command in session
+    ]
 
 
 def script(session: list[Command], outputs: Path) -> str:
