@@ -26,6 +26,7 @@ from node.limits import (
     SNAPSHOT_INTERVAL_RECORD_COUNT_MIN,
 )
 from node.policy import Rule
+from protocols.draft import CHALLENGE_DURATION_S_MAX
 from protocols.hub import PARTS
 from protocols.ledger import GUARANTEE_COUNT_MAX
 from protocols.types import Address
@@ -43,8 +44,9 @@ QUORUM_MAX = 16
 """Endpoints. More say nothing that these do not."""
 FEE_CEILING_GWEI_MAX = 1_000_000
 """Gwei. A transaction of 100,000 gas would cost 100 of the chain's own coins."""
-CHALLENGE_DURATION_S_MAX = 2**32
-"""Seconds. Above this a clock in milliseconds is a likelier reading."""
+CHALLENGE_DURATION_S_MAX_DEFAULT = 7 * 86_400
+"""Seconds. Seven times what a channel gets that is opened without saying: time for an owner who is
+away for days, and money that is bound for several durations comes back within weeks."""
 APPROVAL_TIMEOUT_S_MAX = 366 * 86_400
 """Seconds. What an owner left for a year will not be answered."""
 
@@ -132,6 +134,9 @@ class PolicyConfig:
     """How long a peer may keep a running objective waiting before it is challenged; 0: for ever."""
     exit_patience_s: int = 60
     """How long neighbours have to give back what they guarantee for a channel final on chain."""
+    challenge_duration_s_max: int = CHALLENGE_DURATION_S_MAX_DEFAULT
+    """Who does not answer, or holds channels together with others, binds our money for one duration
+    or several."""
 
 
 @dataclass(frozen=True)
@@ -250,6 +255,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("rpc", "listen", values.loopback_endpoint, "127.0.0.1:0"),
     Setting(
         "policy", "challenge_duration_s_min", values.integer(1, CHALLENGE_DURATION_S_MAX), 3600
+    ),
+    Setting(
+        "policy",
+        "challenge_duration_s_max",
+        values.integer(1, CHALLENGE_DURATION_S_MAX),
+        CHALLENGE_DURATION_S_MAX_DEFAULT,
     ),
     Setting("policy", "default", values.choice("ask", "allow", "deny"), "ask"),
     Setting("policy", "assets", values.addresses, []),

@@ -33,6 +33,12 @@ def require_safe(config: Config) -> None:
             f"too short for {config.chain.confirmation_count} confirmations: a challenge could "
             f"not be answered in time. Set it to {minimum} or more"
         )
+    if config.policy.challenge_duration_s_max < config.policy.challenge_duration_s_min:
+        raise StartRefused(
+            f"policy.challenge_duration_s_max = {config.policy.challenge_duration_s_max} is below "
+            f"policy.challenge_duration_s_min = {config.policy.challenge_duration_s_min}: no "
+            f"channel could be opened. Set it to {config.policy.challenge_duration_s_min} or more"
+        )
     if config.chain.quorum > len(config.chain.urls):
         raise StartRefused(
             f"chain.quorum = {config.chain.quorum} is more than the {len(config.chain.urls)} "

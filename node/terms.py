@@ -28,6 +28,7 @@ def terms_from(config: Config, signer: Signer) -> Context:
         policy.challenge_duration_s_min,
         policy_from(policy.default, policy.rules),
         None,
+        challenge_duration_s_max=policy.challenge_duration_s_max,
         assets=frozenset(policy.assets),
         is_hub=hub.enabled,
         fee_for=fee_rule(fees),

@@ -93,6 +93,10 @@ def _no_head(length: int, root: Bytes32) -> bool:
     return False
 
 
+CHALLENGE_DURATION_S_MAX = 30 * 86_400
+"""Seconds. A challenge that never ends enforces nothing, and near 2**48 the contract overflows."""
+
+
 class Context(Struct, frozen=True, gc=False):
     """What a crank is told about the moment: the time, the signer, the rules of this node."""
 
@@ -104,6 +108,8 @@ class Context(Struct, frozen=True, gc=False):
     decide: Callable[[Proposal], Decision]
     chain_view_age_s: int | None = 0
     """Age of our view of the chain, seconds; None before an endpoint showed it (M11)."""
+    challenge_duration_s_max: int = CHALLENGE_DURATION_S_MAX
+    """Who does not answer binds our money for one duration or several."""
     shares_vouchers: bool = True
     """Whether the payments of a batch share one voucher, unless the batch says."""
     assets: frozenset[Address] = frozenset()

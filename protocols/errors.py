@@ -104,7 +104,10 @@ class ChallengeDurationTooShort(ChannelRefused):
     """M19: a duration below the policy's minimum cannot be defended."""
 
     code = 1105
-    next_step = "use at least the minimum"
+    next_step = (
+        "use at least the minimum, or lower policy.challenge_duration_s_min on the node that "
+        "refuses"
+    )
     template = "challenge duration of {got_s} s is below the minimum of {minimum_s} s"
     got_s: int
     minimum_s: int
@@ -112,10 +115,12 @@ class ChallengeDurationTooShort(ChannelRefused):
 
 @dataclass(eq=False)
 class ChallengeDurationTooLong(ChannelRefused):
-    """M11: a challenge that never ends would make every voucher unenforceable."""
+    """M11: a challenge that never ends enforces no voucher, and a long one binds money for long."""
 
     code = 1114
-    next_step = "use at most the maximum"
+    next_step = (
+        "use at most the maximum, or raise policy.challenge_duration_s_max on the node that refuses"
+    )
     template = "challenge duration of {got_s} s is above the maximum of {maximum_s} s"
     got_s: int
     maximum_s: int

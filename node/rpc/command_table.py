@@ -18,6 +18,7 @@ _CHANNEL_TERMS = (
     errors.ChannelAlreadySeen,
     errors.ParticipantsRefused,
     errors.ChallengeDurationTooShort,
+    errors.ChallengeDurationTooLong,
     errors.AssetNotSupported,
     errors.OutcomeNotSupported,
     errors.PayeeMustOpenWithZero,

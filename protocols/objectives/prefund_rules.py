@@ -26,9 +26,6 @@ from protocols.outcome import SIMPLE, destination_of
 from protocols.state import State
 from protocols.types import ZERO_ADDRESS, Address, ChannelId
 
-CHALLENGE_DURATION_S_MAX = 30 * 86_400
-"""Seconds. A challenge that never ends enforces nothing, and near 2**48 the contract overflows."""
-
 
 def require_prefund(draft: Draft, state: State, apps: tuple[Address, ...]) -> None:
     """The plain prefund of a new channel on one of the apps. Raises a ChannelRefused."""
@@ -38,11 +35,7 @@ def require_prefund(draft: Draft, state: State, apps: tuple[Address, ...]) -> No
         raise NoncePrefixMismatch(fixed.channel_nonce, expected)
     if fixed.app_definition not in apps:
         raise AppNotSupported(fixed.app_definition)
-    minimum = draft.context.challenge_duration_s_min
-    if fixed.challenge_duration < minimum:
-        raise ChallengeDurationTooShort(fixed.challenge_duration, minimum)
-    if fixed.challenge_duration > CHALLENGE_DURATION_S_MAX:
-        raise ChallengeDurationTooLong(fixed.challenge_duration, CHALLENGE_DURATION_S_MAX)
+    _require_duration(draft, fixed.challenge_duration)
     if draft.state.channels.get(state.channel_id) is not None or is_pruned(draft, state.channel_id):
         raise ChannelAlreadySeen(state.channel_id)
     if state.turn_num != PREFUND_TURN or state.is_final or state.app_data:
@@ -53,6 +46,15 @@ def require_prefund(draft: Draft, state: State, apps: tuple[Address, ...]) -> No
 def is_pruned(draft: Draft, channel_id: ChannelId) -> bool:
     """Whether the channel was a virtual one that came to nothing and left the state."""
     return objective_id(ObjectiveType.VIRTUAL_FUND, channel_id) in draft.base.rejected.pruned
+
+
+def _require_duration(draft: Draft, duration_s: int) -> None:
+    minimum_s = draft.context.challenge_duration_s_min
+    if duration_s < minimum_s:
+        raise ChallengeDurationTooShort(duration_s, minimum_s)
+    maximum_s = draft.context.challenge_duration_s_max
+    if duration_s > maximum_s:
+        raise ChallengeDurationTooLong(duration_s, maximum_s)
 
 
 def _require_outcome(state: State) -> None:

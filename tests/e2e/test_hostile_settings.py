@@ -71,6 +71,7 @@ def test_a_wrong_call_is_refused_by_name_and_records_nothing(
         ({"amount": "-1"}, "INVALID_PARAMS"),
         ({"counterparty_amount": "1"}, "PAYEE_MUST_OPEN_WITH_ZERO"),
         ({"challenge_duration_s": 1}, "CHALLENGE_DURATION_TOO_SHORT"),
+        ({"challenge_duration_s": 604_801}, "CHALLENGE_DURATION_TOO_LONG"),
         ({"challenge_duration_s": -1}, "INVALID_PARAMS"),
         ({"asset": "0x" + "11" * 20}, "ASSET_NOT_SUPPORTED"),
         ({"counterparty": "0x" + "11" * 20}, "UNKNOWN_PEER"),

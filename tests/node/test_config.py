@@ -41,6 +41,7 @@ def test_a_file_with_the_chain_alone_is_enough(home: Path) -> None:
     assert config.chain.adjudicator == ADJUDICATOR
     assert config.chain.confirmation_count == 12
     assert config.policy.challenge_duration_s_min == 3600
+    assert config.policy.challenge_duration_s_max == 7 * 86_400
     assert config.policy.default == "ask"
     assert config.p2p.listen == ("127.0.0.1", 7401)
     assert config.rpc.listen == ("127.0.0.1", 0)
@@ -78,6 +79,15 @@ def test_flags_win_over_environment_over_file_over_defaults(home: Path) -> None:
 def test_an_interval_of_snapshots_that_makes_no_sense_is_refused(home: Path, given: str) -> None:
     with pytest.raises(ConfigError, match="snapshot_interval_records"):
         load(home, environment={"TALLY_STORE_SNAPSHOT_INTERVAL_RECORDS": given})
+
+
+@pytest.mark.parametrize("which", ["min", "max"])
+@pytest.mark.parametrize("given", ["0", "-1", "2592001", "a week"])
+def test_a_challenge_duration_that_nobody_would_wait_for_is_refused(
+    home: Path, which: str, given: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"challenge_duration_s_{which}"):
+        load(home, environment={f"TALLY_POLICY_CHALLENGE_DURATION_S_{which.upper()}": given})
 
 
 def test_an_interval_of_snapshots_may_be_set(home: Path) -> None:

@@ -13,7 +13,10 @@ from node.limits import challenge_duration_s_min
 from node.start import StartRefused, chain_cursor
 from node.store import backup
 from node.store.log import EventLog
+from node.terms import terms_from
 from protocols import events, inputs
+from protocols.crank import crank
+from protocols.errors import ChallengeDurationTooLong
 from protocols.messages import encode_body
 from tests.support.actors import ALICE, BOB
 from tests.support.builders import (
@@ -78,6 +81,33 @@ async def test_a_challenge_duration_that_cannot_be_defended_is_refused(tmp_path:
         Daemon(short, ALICE.secret)
     assert not short.node.data_dir.exists()
     begin_and_leave(config_in(tmp_path, confirmation_count=12, challenge_duration_s_min=minimum))
+
+
+async def test_bounds_between_which_no_challenge_duration_lies_are_refused(tmp_path: Path) -> None:
+    crossed = config_in(tmp_path, challenge_duration_s_min=7_200, challenge_duration_s_max=7_199)
+    with pytest.raises(StartRefused, match="Set it to 7200 or more") as refused:
+        Daemon(crossed, ALICE.secret)
+    assert "policy.challenge_duration_s_max = 7199" in str(refused.value)
+    assert "policy.challenge_duration_s_min = 7200" in str(refused.value)
+    assert not crossed.node.data_dir.exists()
+    begin_and_leave(
+        config_in(tmp_path, challenge_duration_s_min=7_200, challenge_duration_s_max=7_200)
+    )
+
+
+async def test_a_channel_from_before_a_lower_maximum_goes_on(tmp_path: Path) -> None:
+    await fed(config_in(tmp_path), open_command())
+    lower = config_in(tmp_path, challenge_duration_s_max=3_600)
+    countersigned = signed(state(0), BOB)
+    size_bytes = len(encode_body(countersigned))
+    await fed(lower, inputs.PeerMessage(BOB.address, 1, countersigned, size_bytes))
+    daemon = Daemon(lower, ALICE.secret)
+    daemon.log.close()
+    prefund = daemon.state.channels[CHANNEL].turn(0)
+    assert prefund is not None
+    assert prefund.is_signed_by_all()
+    with pytest.raises(ChallengeDurationTooLong):
+        crank(daemon.state, open_command(nonce_entropy=b"more"), terms_from(lower, ALICE.signer))
 
 
 def test_a_quorum_above_the_endpoints_there_are_is_refused(tmp_path: Path) -> None:

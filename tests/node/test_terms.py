@@ -30,6 +30,8 @@ fee_minimum = 9
 exposure_max = 40
 [policy]
 approval_timeout_s = 60
+challenge_duration_s_min = 7200
+challenge_duration_s_max = 172800
 assets = ["{checksum_address(TOKEN)}", "{checksum_address(OTHER)}"]
 [[policy.rules]]
 role = "hub"
@@ -73,3 +75,4 @@ def test_rules_and_times_of_the_policy_arrive(config: Config) -> None:
     asked = Proposal(ALICE.address, "VirtualFund", ZERO_ADDRESS, 0, 0, 86_400, HUB, 5)
     assert terms.decide(asked).verdict == "allow"
     assert terms.approval_timeout_s == 60
+    assert (terms.challenge_duration_s_min, terms.challenge_duration_s_max) == (7_200, 172_800)

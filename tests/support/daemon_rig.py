@@ -48,6 +48,7 @@ def config_in(
     consensus_app: Address = CONSENSUS_APP,
     confirmation_count: int = 0,
     challenge_duration_s_min: int = 3_600,
+    challenge_duration_s_max: int = 604_800,
     default: Literal["ask", "allow", "deny"] = "allow",
     p2p_listen: tuple[str, int] = ("127.0.0.1", 0),
     rpc_listen: tuple[str, int] = ("127.0.0.1", 0),
@@ -64,7 +65,9 @@ def config_in(
         ),
         p2p=P2pConfig(p2p_listen, peers or {}),
         rpc=RpcConfig(rpc_listen),
-        policy=PolicyConfig(challenge_duration_s_min, default),
+        policy=PolicyConfig(
+            challenge_duration_s_min, default, challenge_duration_s_max=challenge_duration_s_max
+        ),
         hub=HubConfig(),
         test=ForTestsConfig(fault_points),
     )

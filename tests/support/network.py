@@ -14,7 +14,13 @@ from protocols import inputs, messages
 from protocols.channel import Channel
 from protocols.crank import awaits_end_of_batch, crank
 from protocols.delivery import Peer
-from protocols.draft import Context, CrankResult, Decision, Proposal
+from protocols.draft import (
+    CHALLENGE_DURATION_S_MAX,
+    Context,
+    CrankResult,
+    Decision,
+    Proposal,
+)
 from protocols.effects import BroadcastTransaction, ReadHoldings, SendMessage, SubmitTransaction
 from protocols.events import Event, LogTailCut, NodeCreated
 from protocols.node_state import NodeState, apply
@@ -92,6 +98,7 @@ class CoreNode:
         self.now_ms = START_MS
         self.chain_view_age_s: int | None = 0
         self.challenge_duration_s_min = 3_600
+        self.challenge_duration_s_max = CHALLENGE_DURATION_S_MAX
         self.shares_vouchers = True
         self.assets: frozenset[Address] = frozenset()
         """Tokens this node accepts."""
@@ -113,6 +120,7 @@ class CoreNode:
             self.challenge_duration_s_min,
             self._decide,
             self.chain_view_age_s,
+            challenge_duration_s_max=self.challenge_duration_s_max,
             assets=self.assets,
             shares_vouchers=self.shares_vouchers,
         )

@@ -33,6 +33,7 @@ def test_people_get_a_table(tally, home: Path) -> None:
     result = tally("config", "show", TALLY_DIR=str(home))
     assert result.exit_code == 0
     assert "policy.challenge_duration_s_min" in result.stdout
+    assert "policy.challenge_duration_s_max" in result.stdout
     assert "ws://127.0.0.1:8545" in result.stdout
     assert "default" in result.stdout
 

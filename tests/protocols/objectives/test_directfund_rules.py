@@ -9,7 +9,7 @@ import pytest
 
 from protocols import inputs, messages
 from protocols.crypto import Signer
-from protocols.draft import Decision
+from protocols.draft import CHALLENGE_DURATION_S_MAX, Decision
 from protocols.errors import (
     AssetNotSupported,
     ChallengeDurationTooLong,
@@ -27,7 +27,6 @@ from protocols.objectives.directfund import (
     STRANGERS_UNFUNDED_COUNT_MAX,
     UNFUNDED_COUNT_MAX,
 )
-from protocols.objectives.prefund_rules import CHALLENGE_DURATION_S_MAX
 from protocols.outcome import GUARANTEE, Allocation, SingleAssetExit, destination_of
 from protocols.rejections import PROPOSAL_WINDOW_MS, REJECTED_COUNT_MAX
 from protocols.types import UINT48_MAX, ZERO_ADDRESS

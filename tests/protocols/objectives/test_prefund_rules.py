@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from protocols.draft import Draft
+from protocols.draft import CHALLENGE_DURATION_S_MAX, Draft
 from protocols.error import ProtocolError
 from protocols.errors import (
     AppNotSupported,
@@ -21,7 +21,6 @@ from protocols.errors import (
     StateRefused,
 )
 from protocols.objectives import directfund, virtual_rules
-from protocols.objectives.prefund_rules import CHALLENGE_DURATION_S_MAX
 from protocols.outcome import GUARANTEE, Allocation, SingleAssetExit
 from protocols.state import State
 from protocols.types import ZERO_ADDRESS
@@ -82,6 +81,19 @@ def test_a_prefund_that_breaks_a_rule_is_refused_whatever_funds_it(what: str, ju
     proposed, refusal = REFUSED[what]
     with pytest.raises(refusal):
         judge(Draft(bob.state, bob.context()), proposed)
+
+
+@pytest.mark.parametrize("judge", JUDGES, ids=lambda judge: judge.__module__.rpartition(".")[2])
+def test_no_challenge_may_take_longer_than_the_owner_says(judge: Judge) -> None:
+    bob, proposed = CoreNode(BOB), state(0)
+    duration_s = proposed.fixed.challenge_duration
+    bob.challenge_duration_s_max = duration_s
+    judge(Draft(bob.state, bob.context()), proposed)
+    bob.challenge_duration_s_max = duration_s - 1
+    with pytest.raises(ChallengeDurationTooLong) as refused:
+        judge(Draft(bob.state, bob.context()), proposed)
+    assert (refused.value.got_s, refused.value.maximum_s) == (duration_s, duration_s - 1)
+    assert "policy.challenge_duration_s_max" in refused.value.next_step
 
 
 @pytest.mark.parametrize("judge", JUDGES, ids=lambda judge: judge.__module__.rpartition(".")[2])

@@ -147,6 +147,10 @@ def slow(web: Web, place: int) -> None:
     web.row[place].challenge_duration_s_min = 2 * 86_400
 
 
+def hasty(web: Web, place: int) -> None:
+    web.row[place].challenge_duration_s_max = 86_399
+
+
 def denying(web: Web, place: int) -> None:
     web.row[place].decision = type(web.row[place].decision)("deny", "house rules")
 
@@ -162,6 +166,7 @@ def denying(web: Web, place: int) -> None:
         (full, "TOO_MANY_GUARANTEES"),
         (careful, "EXPOSURE_TOO_HIGH"),
         (slow, "CHALLENGE_DURATION_TOO_SHORT"),
+        (hasty, "CHALLENGE_DURATION_TOO_LONG"),
         (denying, "POLICY_DENIED"),
     ],
 )
