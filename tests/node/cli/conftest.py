@@ -78,6 +78,16 @@ def network(python: WarmPython, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield running
 
 
+@pytest.fixture(scope="module")
+def own_network(python: WarmPython, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    """One of a module's own: in the shared one other commands leave ledgers and channels.
+
+    A module whose `network` this is has it behind `alice_dir` and `bob_dir` too.
+    """
+    with begun_by(python, running_network(tmp_path_factory.mktemp("own"))) as running:
+        yield running
+
+
 @pytest.fixture(scope="session")
 def channel_id(network: Network) -> str:
     """A channel from alice to bob that is open in all tests."""

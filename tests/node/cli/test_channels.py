@@ -1,23 +1,19 @@
 """`tally channels`."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from node.cli import output
 from node.cli.channels import COLUMNS
 from node.cli.demo_report import DEPOSIT_WEI
-from tests.support.daemons import Network, open_channel, running_network
-from tests.support.warm_python import WarmPython, begun_by
+from tests.support.daemons import Network, open_channel
 
 pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")
-def network(python: WarmPython, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    """One of its own: in the network that other commands share they leave channels of any state."""
-    with begun_by(python, running_network(tmp_path_factory.mktemp("channels"))) as running:
-        yield running
+def network(own_network: Network) -> Network:
+    """Other commands leave channels of any state in the network that they share."""
+    return own_network
 
 
 @pytest.fixture(scope="module")

@@ -1,20 +1,16 @@
 """`tally quote`."""
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.support.daemons import Network, running_network, wait_until
-from tests.support.warm_python import WarmPython, begun_by
+from tests.support.daemons import Network, wait_until
 
 pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")
-def network(python: WarmPython, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    """One of its own: in the network that other commands share there may be ledgers already."""
-    with begun_by(python, running_network(tmp_path_factory.mktemp("quotes"))) as running:
-        yield running
+def network(own_network: Network) -> Network:
+    """In the network that other commands share there may be ledgers already."""
+    return own_network
 
 
 def test_a_path_without_a_ledger_is_named_by_its_hop(tally, tally_json, network, alice_dir) -> None:
