@@ -202,9 +202,9 @@ async def running(
         nursery.cancel_scope.cancel()
 
 
-def allowed(signed: TransactionSigned) -> BroadcastTransaction:
+def allowed(signed: TransactionSigned, deadline_s: int = 0) -> BroadcastTransaction:
     """The effect that the engine gives back once the signed bytes are on disk."""
-    return BroadcastTransaction(signed.intent_id, signed.tx_hash, signed.raw)
+    return BroadcastTransaction(signed.intent_id, signed.tx_hash, signed.raw, deadline_s)
 
 
 class Engine(Inbox):

@@ -15,7 +15,7 @@ from node.chain.tx_manager import TransactionManager
 from protocols.effects import BroadcastTransaction, SubmitTransaction
 from protocols.inputs import TransactionReplaced, TransactionSigned
 from tests.support.actors import ALICE
-from tests.support.chain_room import Inbox
+from tests.support.chain_room import Inbox, allowed, until
 from tests.support.simulated_pool import GWEI, SimulatedPool
 
 
@@ -61,6 +61,13 @@ class Desk:
         self.inbox.request(intent(number, deadline_s))
         await self.heard.until(lambda: len(self.signed) > before)
         return self.signed[-1]
+
+    async def send(self, number: int) -> TransactionSigned:
+        """Sign an intent, let it out, and wait until the pool has it."""
+        signed = await self.sign(number)
+        self.inbox.broadcast(allowed(signed))
+        await until(lambda: "0x" + signed.tx_hash.hex() in self.pool.pool)
+        return signed
 
 
 @asynccontextmanager

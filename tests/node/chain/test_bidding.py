@@ -8,11 +8,9 @@ from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from node.chain import tx_desk as desk_module
-from node.chain import tx_manager as manager_module
 from node.chain.errors import RpcError
 from node.chain.fees import SLOW_S
 from protocols.crypto import keccak256
-from protocols.effects import BroadcastTransaction
 from protocols.inputs import (
     TransactionHeldBack,
     TransactionReceipt,
@@ -23,19 +21,14 @@ from tests.support.chain_room import allowed, until
 from tests.support.simulated_pool import GWEI
 from tests.support.tx_room import desk, intent, let_out
 
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manager_module, "WATCH_INTERVAL_S", 0.02)
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 async def test_what_is_not_mined_for_long_bids_more_under_its_nonce_once_that_is_on_disk(
     autojump_clock: MockClock,
 ) -> None:
     async with desk() as it:
-        signed = await it.sign(1)
-        it.inbox.broadcast(allowed(signed))
-        await until(lambda: it.pool.pool)
+        signed = await it.send(1)
         await trio.sleep(0.2)
         assert it.bids == []
         it.time_s += SLOW_S
@@ -58,9 +51,7 @@ async def test_an_earlier_bid_that_is_mined_is_the_receipt_also_after_a_restart(
     autojump_clock: MockClock,
 ) -> None:
     async with desk() as it:
-        signed = await it.sign(1)
-        it.inbox.broadcast(allowed(signed))
-        await until(lambda: it.pool.pool)
+        signed = await it.send(1)
         it.time_s += SLOW_S
         bid = await it.heard.first(TransactionReplaced)
     async with desk() as again:
@@ -94,9 +85,7 @@ async def test_the_bid_climbs_to_the_ceiling_as_the_deadline_comes_nearer(
         deadline_s = it.time_s + 1_024
         signed = await it.sign(1, deadline_s)
         earlier = [signed.tx_hash]
-        it.inbox.broadcast(
-            BroadcastTransaction(signed.intent_id, signed.tx_hash, signed.raw, deadline_s)
-        )
+        it.inbox.broadcast(allowed(signed, deadline_s))
         for number in range(1, 8):
             it.time_s += 125
             await it.heard.until(lambda: len(it.bids) == number)  # noqa: B023
@@ -119,9 +108,7 @@ async def test_what_stands_in_the_way_of_a_deadline_bids_for_it(autojump_clock: 
         first = await it.sign(1)
         it.inbox.broadcast(allowed(first))
         second = await it.sign(2, it.time_s + 1_024)
-        it.inbox.broadcast(
-            BroadcastTransaction(second.intent_id, second.tx_hash, second.raw, it.time_s + 1_024)
-        )
+        it.inbox.broadcast(allowed(second, it.time_s + 1_024))
         await until(lambda: len(it.pool.pool) == 2)
         it.time_s += 125
         await it.heard.until(lambda: len(it.bids) == 2)
@@ -139,9 +126,7 @@ async def test_a_price_above_the_ceiling_is_an_alarm_for_what_has_a_deadline_alo
         assert "fee_ceiling_gwei allows 100000000000" in lines[0]["reason"]
         signed = await it.sign(2, it.time_s + 3_600)
         assert [s.intent_id for s in it.signed] == [signed.intent_id]
-        it.inbox.broadcast(
-            BroadcastTransaction(signed.intent_id, signed.tx_hash, signed.raw, it.time_s + 3_600)
-        )
+        it.inbox.broadcast(allowed(signed, it.time_s + 3_600))
         held = await it.heard.first(TransactionHeldBack)
         assert (held.base_fee, held.fee_ceiling) == (101 * GWEI, 100 * GWEI)
         assert (held.block_num, held.blocks_left) == (10, 300)

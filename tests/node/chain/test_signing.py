@@ -10,7 +10,6 @@ from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from node.chain import tx_desk as desk_module
-from node.chain import tx_manager as manager_module
 from node.chain.errors import RpcError
 from node.chain.reader import STATUS_SELECTOR
 from node.chain.side_by_side import CALLS_SIDE_BY_SIDE_MAX
@@ -28,10 +27,7 @@ from tests.support.actors import ALICE
 from tests.support.chain_room import Engine, allowed, until
 from tests.support.tx_room import desk, intent
 
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manager_module, "WATCH_INTERVAL_S", 0.02)
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 async def test_an_intent_asked_for_twice_is_signed_once(autojump_clock: MockClock) -> None:

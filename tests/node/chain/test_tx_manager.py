@@ -11,7 +11,6 @@ from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from node.chain import nonces as nonces_module
-from node.chain import tx_manager as manager_module
 from node.chain.broadcasting import SWALLOWED_BLOCK_COUNT, Broadcaster
 from node.chain.errors import RpcError
 from node.chain.quorum import Outvoted
@@ -25,10 +24,7 @@ from protocols.inputs import (
 from tests.support.chain_room import Engine, allowed, until
 from tests.support.tx_room import desk, intent
 
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manager_module, "WATCH_INTERVAL_S", 0.02)
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 async def test_bytes_are_sent_again_until_they_are_in_the_pool_and_after_a_fork(
@@ -72,9 +68,7 @@ async def test_an_endpoint_that_knows_the_transaction_already_is_no_trouble(
 
 async def test_a_buried_transaction_is_not_asked_about_any_more(autojump_clock: MockClock) -> None:
     async with desk() as it:
-        signed = await it.sign(1)
-        it.inbox.broadcast(allowed(signed))
-        await until(lambda: it.pool.pool)
+        signed = await it.send(1)
         it.pool.mine(signed.tx_hash)
         await it.heard.first(TransactionReceipt)
         it.pool.head_num += 3
@@ -286,9 +280,7 @@ async def test_what_a_fork_took_back_is_reported_again_when_it_is_mined_again(
     autojump_clock: MockClock,
 ) -> None:
     async with desk() as it:
-        signed = await it.sign(1)
-        it.inbox.broadcast(allowed(signed))
-        await until(lambda: it.pool.pool)
+        signed = await it.send(1)
         it.pool.mine(signed.tx_hash)
         await it.heard.first(TransactionReceipt)
         # The core records the receipt, sees the fork, and lets the bytes out again.
@@ -369,9 +361,7 @@ async def test_a_receipt_counts_once_the_quorum_has_it_and_is_asked_for_again_wh
     council = Council()
     async with desk(depth=3) as it:
         it.manager._quorum = council  # type: ignore[assignment]
-        signed = await it.sign(1)
-        it.inbox.broadcast(allowed(signed))
-        await until(lambda: it.pool.pool)
+        signed = await it.send(1)
         it.pool.mine(signed.tx_hash)
         council.says = Outvoted("two others have none")
         await until(lambda: it.pool.blamed)

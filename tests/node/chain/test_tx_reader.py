@@ -5,17 +5,13 @@ from __future__ import annotations
 import pytest
 from trio.testing import MockClock
 
-from node.chain import tx_manager as manager_module
 from protocols.inputs import (
     TransactionReceipt,
 )
-from tests.support.chain_room import allowed, until
+from tests.support.chain_room import until
 from tests.support.tx_room import desk
 
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manager_module, "WATCH_INTERVAL_S", 0.02)
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 @pytest.mark.parametrize(
@@ -27,9 +23,7 @@ async def test_a_receipt_that_no_record_can_hold_is_not_believed_and_asked_for_a
     change: dict[str, str],
 ) -> None:
     async with desk() as it:
-        signed = await it.sign(1)
-        it.inbox.broadcast(allowed(signed))
-        await until(lambda: it.pool.pool)
+        signed = await it.send(1)
         it.pool.mine(signed.tx_hash)
         it.pool.overrides["eth_getTransactionReceipt"] = lambda params: {
             **it.pool.mined[params[0]], **change,
@@ -49,9 +43,7 @@ async def test_why_a_call_failed_is_told_by_what_it_burnt(
     autojump_clock: MockClock, gas_used: int, failure: str
 ) -> None:
     async with desk() as it:
-        signed = await it.sign(1)
-        it.inbox.broadcast(allowed(signed))
-        await until(lambda: it.pool.pool)
+        signed = await it.send(1)
         it.pool.gas_used = gas_used
         it.pool.mine(signed.tx_hash, succeeded=False)
         receipt = await it.heard.first(TransactionReceipt)
