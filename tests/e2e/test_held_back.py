@@ -34,6 +34,23 @@ def network(python: WarmPython, tmp_path: Path) -> Iterator[Network]:
         yield running
 
 
+@pytest.fixture
+def channel_id(network: Network) -> str:
+    """A channel in which alice paid bob three times."""
+    opened = open_channel(network.alice, network.bob)
+    pay(network.alice, opened, 3)
+    return opened
+
+
+@pytest.fixture
+def kept_back(network: Network, channel_id: str) -> tuple[SignedState, SignedState]:
+    """The redemption of bob's largest voucher, which he keeps to himself, and its proof."""
+    bob = network.bob
+    vouchers, proof = channel_of(bob, channel_id).vouchers, turn_of(bob, channel_id, 1)
+    state = redemption(proof, vouchers.total, vouchers.signature)
+    return SignedState(state, (b"", signer_of(bob)(state.state_hash()))), proof
+
+
 def checkpoint(chain: Devnet, state: SignedState, *proof: SignedState) -> None:
     """The record is raised, by somebody else's transaction; it must not revert."""
     order = {
@@ -47,47 +64,38 @@ def checkpoint(chain: Devnet, state: SignedState, *proof: SignedState) -> None:
     assert chain.call("eth_getTransactionReceipt", name)["status"] == "0x1"
 
 
-def redeemed(payee: LocalNode, channel_id: str) -> tuple[SignedState, SignedState]:
-    """The redemption of the payee's largest voucher, which it keeps to itself, and its proof."""
-    vouchers, proof = channel_of(payee, channel_id).vouchers, turn_of(payee, channel_id, 1)
-    state = redemption(proof, vouchers.total, vouchers.signature)
-    return SignedState(state, (b"", signer_of(payee)(state.state_hash()))), proof
-
-
 def turn_on_record(node: LocalNode, channel_id: str) -> int:
     """The record as the node's log confirms it."""
     known = channel_of(node, channel_id).adjudicated
     return 0 if known is None else known.turn_num
 
 
-def test_a_payee_that_checkpoints_its_redemption_does_not_hold_the_payer(network: Network) -> None:
-    alice, bob = network.nodes
-    channel_id = open_channel(alice, bob)
-    pay(alice, channel_id, 3)
-    scales = Scales(network.chain, alice)
-    kept_back = redeemed(bob, channel_id)
-    bob.kill()
-    checkpoint(network.chain, *kept_back)
-    until("she saw it", lambda: turn_on_record(alice, channel_id) == 2)
+def leaves_from(turn_num: int, network: Network, channel_id: str, scales: Scales) -> None:
+    """Once the record is seen at that turn alice leaves, with what she was worth."""
+    alice = network.alice
+    until("she saw it", lambda: turn_on_record(alice, channel_id) == turn_num)
     leave(network, alice, channel_id)
     scales.holds()
+
+
+def test_a_payee_that_checkpoints_its_redemption_does_not_hold_the_payer(
+    network: Network, channel_id: str, kept_back: tuple[SignedState, SignedState]
+) -> None:
+    scales = Scales(network.chain, network.alice)
+    network.bob.kill()
+    checkpoint(network.chain, *kept_back)
+    leaves_from(2, network, channel_id, scales)
 
 
 def test_a_payee_that_clears_her_challenge_by_its_redemption_gains_one_more_challenges_time(
-    network: Network,
+    network: Network, channel_id: str, kept_back: tuple[SignedState, SignedState]
 ) -> None:
-    alice, bob = network.nodes
-    channel_id = open_channel(alice, bob)
-    pay(alice, channel_id, 3)
-    scales = Scales(network.chain, alice)
-    kept_back = redeemed(bob, channel_id)
-    bob.kill()
-    alice.call("channel_exit", channel_id=channel_id)
-    until("hers stands", partial(channel_is, alice, channel_id, "challenged"))
+    scales = Scales(network.chain, network.alice)
+    network.bob.kill()
+    network.alice.call("channel_exit", channel_id=channel_id)
+    until("hers stands", partial(channel_is, network.alice, channel_id, "challenged"))
     checkpoint(network.chain, *kept_back)
-    until("it is cleared", lambda: turn_on_record(alice, channel_id) == 2)
-    leave(network, alice, channel_id)
-    scales.holds()
+    leaves_from(2, network, channel_id, scales)
 
 
 def test_a_follower_that_checkpoints_what_it_never_answered_does_not_hold_the_leader(
@@ -106,20 +114,18 @@ def test_a_follower_that_checkpoints_what_it_never_answered_does_not_hold_the_le
     state = ledger_state(channel.fixed, ledger.asset, vars_, proposal.turn_num)
     theirs = signer_of(bob)(proposal.state_hash)
     checkpoint(network.chain, SignedState(state, (proposal.signature, theirs)))
-    until("she saw it", lambda: turn_on_record(alice, ledger_id) == proposal.turn_num)
-    leave(network, alice, ledger_id)
-    scales.holds()
+    leaves_from(proposal.turn_num, network, ledger_id, scales)
 
 
 def test_a_payers_kit_leaves_with_what_the_payee_checkpointed_if_it_has_her_key(
-    network: Network, tmp_path: Path
+    network: Network,
+    channel_id: str,
+    kept_back: tuple[SignedState, SignedState],
+    tmp_path: Path,
 ) -> None:
     alice, bob = network.nodes
-    channel_id = open_channel(alice, bob)
-    pay(alice, channel_id, 3)
     path = tmp_path / "kit.json"
     kit = export(alice, channel_id, path)
-    kept_back = redeemed(bob, channel_id)
     password = (alice.directory.parent / "password").read_text().strip()
     keystore = tmp_path / "alice.keystore"
     keystore.write_text((alice.directory / "keystore.json").read_text())
