@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
@@ -206,14 +207,35 @@ def test_the_table_shows_figure_limit_ratio_and_aim() -> None:
     assert "payment p99 ms: 9.00" in text
 
 
-def test_pressure_is_a_share_of_the_time_the_meter_ran() -> None:
-    meter = PressureMeter()
-    assert meter.read().waited_percent is None
-    with meter.running():
-        pass
-    waited = meter.read().waited_percent
-    assert (waited is None) == (not machine.PRESSURE_FILE.exists())
-    assert waited is None or waited >= 0.0
+def test_pressure_is_a_share_of_the_time_the_meter_ran(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert (machine.waited_us() is None) == (not machine.PRESSURE_FILE.exists())
+    monkeypatch.setattr(machine, "PRESSURE_FILE", tmp_path / "cpu")
+    meter, counted_us = PressureMeter(), 0
+
+    def wait(microseconds: int) -> None:
+        nonlocal counted_us
+        counted_us += microseconds
+        some, full = (f"{share} avg10=0.00 avg60=0.00 avg300=0.00" for share in ("some", "full"))
+        machine.PRESSURE_FILE.write_text(f"{some} total={counted_us}\n{full} total=0\n")
+
+    assert meter.read() == Pressure(None)
+    at_least_s = at_most_s = 0.0
+    for waited_us in (20_000, 30_000):
+        wait(7_000_000)
+        time.sleep(0.05)
+        before_s = time.monotonic()
+        with meter.running():
+            began_s = time.monotonic()
+            wait(waited_us)
+            time.sleep(0.05)
+            at_least_s += time.monotonic() - began_s
+        at_most_s += time.monotonic() - before_s
+    percent = meter.read().waited_percent
+    assert percent is not None
+    # 50 ms in both stretches together, rounded to a tenth; what was between them is not counted.
+    assert 5 / at_most_s - 0.05 <= percent <= 5 / at_least_s + 0.05
 
 
 def test_a_kernel_that_does_not_count_pressure_is_no_error(

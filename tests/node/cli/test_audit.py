@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from node.cli.audit import place
+from node.store.damage import seqs_in
+from node.store.rocks import RocksKeyValue
 from scripts.benchmarks.sound_logs import payees_log
 from tests.support.daemons import Network
+from tests.support.logs import flip
 from tests.support.terminal import at_a_terminal
 
 ERASED_LINE, HIDDEN_CURSOR, SHOWN_CURSOR = "\x1b[2K", "\x1b[?25l", "\x1b[?25h"
@@ -90,31 +93,33 @@ def test_a_running_nodes_log_is_sound(tally, tally_json, network: Network, chann
 
 @pytest.fixture
 def damaged(network: Network, channel_id: str, tmp_path: Path) -> Path:
-    """A copy of bob's log with one byte of its first records flipped."""
+    """The table of record 0 in a copy of bob's log, with one byte of its first records flipped."""
     network.bob.stop()
     copy = tmp_path / "data"
     shutil.copytree(network.bob.log_path, copy)
     network.bob.start()
-    # A clean stop leaves the records in the largest table; its first block holds the first ones.
-    target = max(copy.glob("*.sst"), key=lambda path: path.stat().st_size)
-    content = bytearray(target.read_bytes())
-    content[64] ^= 0x20
-    target.write_bytes(bytes(content))
-    return copy
+    store = RocksKeyValue.open_beside(copy)
+    (table,) = (file for file in copy.glob("*.sst") if 0 in (seqs_in(store, file.name) or ()))
+    store.close()
+    # Its first block holds the first records.
+    flip(table, 64)
+    return table
 
 
 @pytest.mark.e2e
 def test_a_flipped_byte_is_found_and_named(tally, tally_json, damaged: Path) -> None:
-    report = tally_json("audit", damaged, exit_code=3)
-    assert report["findings"]
+    report = tally_json("audit", damaged.parent, exit_code=3)
     first = report["findings"][0]
-    assert first["seq"] is not None or first["file"] is not None
-    result = tally("audit", damaged)
+    assert (first["seq"], first["file"]) == (0, damaged.name)
+    assert first["last_seq"] > 0
+    result = tally("audit", damaged.parent)
     assert result.exit_code == 3
-    assert "finding: " in result.stdout
-    for line in result.stdout.splitlines():
-        assert line.count(f"{first['seq']} to {first['last_seq']}") <= 1
-    assert "The log is not sound" in result.stdout
+    told = [line for line in result.stdout.splitlines() if "finding: " in line]
+    assert len(told) == len(report["findings"])
+    records = f"records 0 to {first['last_seq']}"
+    assert told[0].startswith(f"  finding: {records} in {damaged.name} cannot be read: ")
+    assert told[0].count(records) == 1
+    assert result.stdout.endswith("The log is not sound.\n")
 
 
 @pytest.mark.e2e
