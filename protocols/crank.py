@@ -255,11 +255,11 @@ def _chain(draft: Draft, item: inputs.Input) -> WaitingFor:
         case inputs.TransactionSigned():
             channel_id = chain_facts.receive_signed(draft, item)
         case inputs.TransactionReplaced():
-            channel_id = transaction_facts.receive_replaced(draft, item)
+            transaction_facts.receive_replaced(draft, item)
         case inputs.NonceMissing():
-            channel_id = transaction_facts.receive_missing(draft, item)
+            transaction_facts.receive_missing(draft, item)
         case inputs.TransactionHeldBack():
-            channel_id = transaction_facts.receive_held_back(draft, item)
+            transaction_facts.receive_held_back(draft, item)
         case inputs.TransactionReceipt():
             channel_id = chain_facts.receive_receipt(draft, item)
         case inputs.TransactionRefused():

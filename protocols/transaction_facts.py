@@ -17,20 +17,20 @@ from protocols.transactions import (
     fill_kind,
     is_pending,
 )
-from protocols.types import ChannelId, amount_to_bytes
+from protocols.types import amount_to_bytes
 
 
-def receive_replaced(draft: Draft, replaced: TransactionReplaced) -> ChannelId | None:
+def receive_replaced(draft: Draft, replaced: TransactionReplaced) -> None:
     """A higher bid under the same nonce: recorded, it may be broadcast.
 
     Nothing comes of one for an intent that is over, or that replaces other bytes than the newest.
     """
     known = draft.state.transactions.get(replaced.intent_id)
     if known is None or known.status != TransactionStatus.SUBMITTED:
-        return None
+        return
     is_next = (known.tx_hash, known.nonce) == (replaced.old_tx_hash, replaced.nonce)
     if not is_next or len(known.earlier) >= REPLACEMENT_COUNT_MAX:
-        return None
+        return
     draft.emit(
         events.TransactionReplaced(
             replaced.intent_id,
@@ -46,10 +46,9 @@ def receive_replaced(draft: Draft, replaced: TransactionReplaced) -> ChannelId |
         )
     )
     draft.broadcast(draft.state.transactions[replaced.intent_id])
-    return None
 
 
-def receive_missing(draft: Draft, missing: NonceMissing) -> ChannelId | None:
+def receive_missing(draft: Draft, missing: NonceMissing) -> None:
     """Somebody else used our key, and what it sent is gone: what waits behind it is let through.
 
     A transaction to ourselves with nothing in it, under the missing nonce: whichever of the two is
@@ -57,7 +56,7 @@ def receive_missing(draft: Draft, missing: NonceMissing) -> ChannelId | None:
     """
     known = draft.state.transactions.get(missing.intent_id)
     if known is None or known.status != TransactionStatus.SUBMITTED:
-        return None
+        return
     count = min(missing.count, FILLED_NONCE_COUNT_MAX)
     for nonce in range(missing.first_nonce, missing.first_nonce + count):
         draft.request_transaction(
@@ -69,14 +68,13 @@ def receive_missing(draft: Draft, missing: NonceMissing) -> ChannelId | None:
             repeats=True,
             deadline_s=missing.deadline_s,
         )
-    return None
 
 
-def receive_held_back(draft: Draft, held: TransactionHeldBack) -> ChannelId | None:
+def receive_held_back(draft: Draft, held: TransactionHeldBack) -> None:
     """The ceiling is in the way of a deadline: recorded once until a higher bid or an end."""
     known = draft.state.transactions.get(held.intent_id)
     if known is None or not is_pending(known) or known.held_back or not known.deadline_s:
-        return None
+        return
     draft.emit(
         events.TransactionHeldBack(
             held.intent_id,
@@ -88,4 +86,3 @@ def receive_held_back(draft: Draft, held: TransactionHeldBack) -> ChannelId | No
             held.blocks_left,
         )
     )
-    return None
