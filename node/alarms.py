@@ -7,7 +7,7 @@ past; those of the chain room are of the moment. What is over leaves the list by
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 from node.chain.link import ChainTrouble
@@ -89,27 +89,25 @@ def _is_mismatched(state: NodeState, channel: Channel) -> bool:
         return False
     targets = [exit_.allocations[place].destination for place in own_guarantees(channel, exit_)]
     for kind in (TRANSFER, *map(reclaim_kind, targets)):
-        find = partial(_attempt, state, kind, channel.channel_id)
-        number, newest = newest_attempt(find)
-        before = find(number - 1) if number > 0 else None
+        find, channel_id = state.transactions.get, channel.channel_id
+        number, newest = newest_attempt(find, kind, channel_id)
+        before = find(intent_id(kind, channel_id, number - 1)) if number > 0 else None
         found = [known.failure for known in (newest, before) if known is not None]
         if found == [OUTCOME_MISMATCH, OUTCOME_MISMATCH]:
             return True
     return False
 
 
-def _attempt(state: NodeState, kind: str, channel_id: ChannelId, number: int) -> Transaction | None:
-    return state.transactions.get(intent_id(kind, channel_id, number))
-
-
 def alarms_of_room(state: NodeState, troubles: Iterable[ChainTrouble]) -> Iterator[Alarm]:
     """What the chain room says is wrong; what is about a transaction, with its channel, what is
     about the chain, with the channel whose challenge ends first: it is the first at risk."""
+    # All that are about the chain have the same one: to find it, every challenge is looked at.
+    most_urgent = cache(partial(_most_urgent, state))
     for trouble in troubles:
         known = None
         if trouble.intent_id is not None:
             known = state.transactions.get(trouble.intent_id)
-        place = _most_urgent(state) if known is None else (known.channel_id, known.deadline_s)
+        place = most_urgent() if known is None else (known.channel_id, known.deadline_s)
         yield Alarm(trouble.name, trouble.what, trouble.next_step, *place)
 
 

@@ -236,10 +236,7 @@ class Draft:
         self, kind: str, channel_id: ChannelId
     ) -> tuple[int, Transaction | None]:
         """The newest attempt's number and record; (-1, None) before the first."""
-        transactions = self.state.transactions
-        return newest_attempt(
-            lambda attempt: transactions.get(intent_id(kind, channel_id, attempt))
-        )
+        return newest_attempt(self.state.transactions.get, kind, channel_id)
 
     def _vain_count(self, kind: str, channel_id: ChannelId, attempt: int, data: bytes) -> int:
         """How many attempts in a row came to nothing, up to that one."""

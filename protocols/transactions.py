@@ -121,16 +121,19 @@ def pause_ms(attempt: int) -> int:
 
 
 def newest_attempt(
-    find: Callable[[int], Transaction | None],
+    find: Callable[[Bytes32], Transaction | None], kind: str, channel_id: ChannelId
 ) -> tuple[int, Transaction | None]:
-    """The number and the record of the last of attempts 0, 1, ...; (-1, None) before the first."""
+    """The number and the record of the last of attempts 0, 1, ...; (-1, None) before the first.
+
+    `find` gives the transaction of an intent, None if there is none.
+    """
     low, newest = -1, None
     step = 1
-    while (found := find(low + step)) is not None:
+    while (found := find(intent_id(kind, channel_id, low + step))) is not None:
         low, newest, step = low + step, found, 2 * step
     while step > 1:
         step //= 2
-        found = find(low + step)
+        found = find(intent_id(kind, channel_id, low + step))
         if found is not None:
             low, newest = low + step, found
     return low, newest

@@ -30,8 +30,8 @@ from protocols.ledger import MOVE, Guarantee, Ledger, Proposed
 from protocols.ledgers import free_balance
 from protocols.objectives.base import Objective, ObjectiveType
 from protocols.outcome import address_of_destination
-from protocols.transactions import APPROVE, DEPOSIT, Transaction, intent_id, newest_attempt
-from protocols.types import Address, ChannelId, Destination, checksum_address, to_hex
+from protocols.transactions import APPROVE, DEPOSIT, newest_attempt
+from protocols.types import Address, Destination, checksum_address, to_hex
 
 LEDGER_ROLES: tuple[Role, Role] = ("leader", "follower")
 """Of participant 0, and of the other."""
@@ -202,15 +202,10 @@ def _last_failure(node: NodeView, objective: Objective) -> str:
     is_funding = objective.objective_type == ObjectiveType.DIRECT_FUND
     # Of a token the approval comes first, and anew after deposits that failed.
     for kind in (APPROVE, DEPOSIT) if is_funding else ("conclude",):
-        newest = _newest(node, kind, objective.channel_id)
+        _, newest = newest_attempt(node.state.transactions.get, kind, objective.channel_id)
         if newest is not None and newest.failure:
             return newest.failure
     return ""
-
-
-def _newest(node: NodeView, kind: str, channel_id: ChannelId) -> Transaction | None:
-    transactions = node.state.transactions
-    return newest_attempt(lambda attempt: transactions.get(intent_id(kind, channel_id, attempt)))[1]
 
 
 def record_view(entry: LogEntry) -> RecordView:

@@ -6,15 +6,26 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from node import alarms
 from node.alarms import alarm_rows, alarms_of, alarms_of_room
 from node.chain.link import ChainTrouble
 from protocols import events, inputs
+from protocols.channel import Channel, challenge_end
 from protocols.exit_events import ChallengeUnanswerable
 from protocols.transactions import OUTCOME_MISMATCH, intent_id
 from protocols.types import to_hex
 from tests.support.actors import ALICE
-from tests.support.builders import ADJUDICATOR, CHANNEL, DEPOSIT, block_hash, chain_log, tx_hash
+from tests.support.builders import (
+    ADJUDICATOR,
+    CHANNEL,
+    DEPOSIT,
+    block_hash,
+    chain_log,
+    open_command,
+    tx_hash,
+)
 from tests.support.exit_rig import until, wait_out
 from tests.support.ledger_rig import LEDGER, opened_ledger
 from tests.support.network import CoreNode, opened
@@ -102,7 +113,7 @@ def test_a_challenge_that_nothing_outranks_is_an_alarm_while_it_runs() -> None:
 
 
 def challenged() -> CoreNode:
-    """Two challenges run; that of the channel with the earlier deadline is the first at risk."""
+    """A challenge runs."""
     alice = opened().alice
     alice.feed(chain_log("ChallengeRegistered", 5, confirmed=False, number=DEADLINE_S, turn_num=1))
     return alice
@@ -114,8 +125,38 @@ def test_a_trouble_of_the_chain_names_the_channel_whose_challenge_ends_first() -
     (row,) = alarm_rows(alarms_of_room(alice.state, troubles), lambda time_s: 7)
     assert (row["channel_id"], row["deadline"]) == (to_hex(CHANNEL), "2024-01-01 01:00:00 UTC")
     assert row["blocks_left"] == 7
-    alice.feed(chain_log("ChallengeCleared", 6, confirmed=False, number=2))
+    other = another_channel(alice)
+    for block_num, ends_s, first in ((6, DEADLINE_S + 1, CHANNEL), (7, DEADLINE_S - 1, other)):
+        theirs = {"channel_id": other, "number": ends_s, "turn_num": block_num}
+        alice.feed(chain_log("ChallengeRegistered", block_num, confirmed=False, **theirs))
+        assert [one.channel_id for one in alarms_of_room(alice.state, troubles)] == [first]
+    for block_num, channel_id in ((8, other), (9, CHANNEL)):
+        over = {"channel_id": channel_id, "number": 9}
+        alice.feed(chain_log("ChallengeCleared", block_num, confirmed=False, **over))
     assert [one.channel_id for one in alarms_of_room(alice.state, troubles)] == [None]
+
+
+def another_channel(node: CoreNode) -> bytes:
+    """One that the node proposes to the same peer."""
+    node.feed(open_command(request_id="another", nonce_entropy=b"more"))
+    return next(known for known in node.state.channels if known != CHANNEL)
+
+
+def test_the_challenges_are_looked_at_once_however_many_troubles_the_chain_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked_at: list[Channel] = []
+
+    def counted(channel: Channel) -> int:
+        looked_at.append(channel)
+        return challenge_end(channel)
+
+    alice = challenged()
+    monkeypatch.setattr(alarms, "challenge_end", counted)
+    troubles = [ChainTrouble("endpoint-outvoted", "it lies", "ask another")] * 10
+    found = list(alarms_of_room(alice.state, troubles))
+    assert [alarm.channel_id for alarm in found] == [CHANNEL] * 10
+    assert len(looked_at) == 1
 
 
 def test_a_halted_channel_under_a_challenge_names_its_deadline() -> None:

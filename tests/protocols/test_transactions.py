@@ -108,18 +108,19 @@ def test_a_mined_call_was_in_vain_if_the_same_one_is_needed_again() -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 7, 8, 9, 100, 1_000])
 def test_the_newest_of_many_attempts_is_found(count: int) -> None:
-    looked_up: list[int] = []
+    names = [intent_id("checkpoint", CHANNEL, number) for number in range(count)]
+    known = {name: Transaction(name, "checkpoint", CHANNEL) for name in names}
+    looked_up: list[bytes] = []
 
-    def find(number: int) -> Transaction | None:
-        looked_up.append(number)
-        known = Transaction(number.to_bytes(32, "big"), "checkpoint", CHANNEL)
-        return known if number < count else None
+    def find(name: bytes) -> Transaction | None:
+        looked_up.append(name)
+        return known.get(name)
 
-    number, newest = newest_attempt(find)
+    number, newest = newest_attempt(find, "checkpoint", CHANNEL)
     assert number == count - 1
-    assert (newest is None) == (count == 0)
-    assert newest is None or int.from_bytes(newest.intent_id, "big") == number
+    assert (None if newest is None else newest.intent_id) == (names[-1] if names else None)
     assert len(looked_up) <= 2 * count.bit_length() + 2
+    assert newest_attempt(known.get, "transfer", CHANNEL) == (-1, None)
 
 
 def test_a_kind_that_fills_a_nonce_names_it() -> None:
