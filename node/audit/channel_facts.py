@@ -1,12 +1,13 @@
 """One channel in the audit's own words: states, money, payments, and what the chain said of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
 from node.audit.ledger_facts import LEDGER_EVENTS, LedgerFacts
 from node.audit.standing import (
+    CHAIN_STATUS_AFTER,
     Registered,
     after_payout,
     after_reclaim,
@@ -27,14 +28,6 @@ from protocols.halt_events import ChannelHalted, ChannelHaltLifted
 from protocols.outcome import Allocation, is_external
 from protocols.state import FixedPart, State, state_from_encoding
 from protocols.types import amount_from_bytes
-
-CHAIN_STATUS_AFTER = {
-    "ChallengeRegistered": "challenged",
-    "ChallengeCleared": "open",
-    "Checkpointed": "open",
-    "Concluded": "concluded",
-}
-"""What a log of the adjudicator makes of a channel; logs not named leave it."""
 
 
 class Payment(msgspec.Struct, gc=False):
@@ -94,6 +87,8 @@ class ChannelFacts:
     """By asset and address: what was paid and no record said yet to whom."""
     reclaimed: set[bytes] = field(default_factory=set)
     """Of a ledger: guarantees that the chain gave back."""
+    is_checkpoint_retracted: bool = False
+    """Whether a checkpoint was seen and taken back: the chain may have another one since."""
     halted_from: int = -1
     """The first block of a fork that took back what counted; -1 when the channel goes on."""
     total: int = 0
@@ -194,6 +189,12 @@ class ChannelFacts:
         if self.registered is None or self.standing is None:
             return None
         return standing_fingerprint(self.registered, self.standing, is_paid=self.is_paid)
+
+    def retract(self, is_retracted: Callable[[tuple[int, bytes, str]], bool]) -> None:
+        """Forget what was seen at depth 0 and was replaced, or never was."""
+        gone = {name for *_, name in filter(is_retracted, self.observed)}
+        self.is_checkpoint_retracted |= any(CHAIN_STATUS_AFTER.get(name) == "open" for name in gone)
+        self.observed = [known for known in self.observed if not is_retracted(known)]
 
     def are_fresh(self, payment_ids: Sequence[bytes]) -> bool:
         """Whether none of the ids was used before in this channel, nor twice among themselves."""
@@ -325,7 +326,7 @@ def _apply_chain(channel: ChannelFacts, event: events.Event) -> None:
                 )
         case events.ChainLogRefuted():
             place = (event.block_num, event.tx_hash, event.log_name)
-            channel.observed = [known for known in channel.observed if known != place]
+            channel.retract(lambda known: known == place)
         case events.DepositDetected():
             channel.held[event.asset] = amount_from_bytes(event.now_held)
             before = channel.deposited.get(event.asset, 0)

@@ -109,7 +109,7 @@ class Facts:
             case events.ChainReorged():
                 self.fork_block_num = event.fork_block_num
                 for channel in self.channels.values():
-                    channel.observed = [o for o in channel.observed if o[0] < event.fork_block_num]
+                    channel.retract(lambda known: known[0] >= event.fork_block_num)
             case _:
                 channel_id = getattr(event, "channel_id", None)
                 known = self.channels.get(channel_id) if isinstance(channel_id, bytes) else None

@@ -9,6 +9,14 @@ from protocols.errors import ProtocolError
 from protocols.outcome import GUARANTEE, Allocation
 from protocols.state import fingerprint
 
+CHAIN_STATUS_AFTER = {
+    "ChallengeRegistered": "challenged",
+    "ChallengeCleared": "open",
+    "Checkpointed": "open",
+    "Concluded": "concluded",
+}
+"""What a log of the adjudicator makes of a channel; logs not named leave it."""
+
 
 class Registered(Struct, frozen=True, gc=False):
     """What a challenge or a conclusion put on chain, as it was seen."""

@@ -1,4 +1,4 @@
-"""What happened to our channels on the chain and no record tells of.
+"""What happened to our channels on the chain and no record tells of, or tells otherwise.
 
 Only what the log must have is asked for: logs up to the last block that it says was processed,
 about channels that it knew by then. Whoever proposes a channel knows its id before we do and may
@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Collection, Iterable
 from itertools import chain
 
 from node.audit.chain_facts import LOG_NAMES, ChainFact, ChainFactsCheck
-from node.audit.channel_facts import ChannelFacts
+from node.audit.checkpoints import SHOWING, deviation
 from node.audit.checks import Fault
 from node.audit.facts import Facts
 from node.audit.limits import CHAIN_STRETCH_BLOCK_COUNT
@@ -24,9 +24,6 @@ from protocols.types import to_hex
 
 _KIND = {log_name: names for names in LOG_NAMES.values() for log_name in names}
 """By the adjudicator's log: all that one event may record."""
-PROVED = "CheckpointProved"
-"""A checkpoint that shows a state to who may not have it: it is recorded as that state."""
-POSTFUND_TURN, REDEMPTION_TURN = 1, 2
 
 _Place = tuple[tuple[str, ...], bytes, int, bytes]
 """Kind, channel, block, transaction."""
@@ -53,30 +50,21 @@ async def unrecorded(
     first_num = min(at.before for at in known.values()) + 1
     async for log in _logs(reader, first_num, gathered.processed[1]):
         at = known.get(log.channel_id)
-        if at is None or not (log.log_name in _KIND or log.log_name == PROVED):
+        if at is None or not (log.log_name in _KIND or log.log_name in SHOWING):
             continue
         begun = at.before if log.tx_hash in ours else at.behind
         if begun is None or log.block_num <= begun:
             continue
-        if log.log_name == PROVED:
-            if _lacks_redemption(facts.channels[log.channel_id]):
-                faults.append(Fault(f"{_words(log)}: what it redeems is not in the log"))
+        if log.log_name in SHOWING:
+            # No record of its own tells of it: what it shows is recorded, if it was new.
+            if what := deviation(facts.channels[log.channel_id], log):
+                faults.append(Fault(f"{_words(log)}: {what}"))
             continue
         place = (_KIND[log.log_name], log.channel_id, log.block_num, log.tx_hash)
         recorded[place] -= 1
         if recorded[place] < 0:
-            faults.append(Fault(_words(log)))
+            faults.append(Fault(f"no record tells of {_words(log)}"))
     return faults
-
-
-def _lacks_redemption(channel: ChannelFacts) -> bool:
-    """Whether the log must have what such a checkpoint shows, and has not: of an open payment
-    channel, in which we are not the payee and of which no records are lost."""
-    is_payee = channel.my_index == len(channel.participants) - 1
-    is_open = channel.supported_turn is not None and channel.supported_turn >= POSTFUND_TURN
-    if is_payee or not is_open or channel.is_close_only or channel.ledger is not None:
-        return False
-    return all(state.turn_num != REDEMPTION_TURN for state in channel.states.values())
 
 
 def _place_of_fact(fact: ChainFact) -> _Place:
@@ -85,8 +73,8 @@ def _place_of_fact(fact: ChainFact) -> _Place:
 
 def _words(log: ChainLog) -> str:
     return (
-        f"no record tells of {log.log_name} of channel {to_hex(log.channel_id)}: block "
-        f"{log.block_num}, transaction {to_hex(log.tx_hash)}"
+        f"{log.log_name} of channel {to_hex(log.channel_id)}: block {log.block_num}, "
+        f"transaction {to_hex(log.tx_hash)}"
     )
 
 

@@ -17,6 +17,10 @@ from node.chain.errors import ChainError, EndpointDown
 from node.store.record import encode_record
 from node.store.rocks import RocksKeyValue
 from protocols.events import NodeCreated
+from protocols.exit_calls import redemption
+from protocols.signed_state import SignedState
+from tests.e2e.test_adversaries import channel_of, signer_of, turn_of
+from tests.e2e.test_held_back import checkpoint, turn_on_record
 from tests.support.anvil import start_anvil
 from tests.support.daemons import Network, open_channel, running_network
 from tests.support.e2e_rig import channel_is, until
@@ -71,6 +75,23 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
         network.bob.kill()
         network.alice.start()
         until("so is alice", lambda: channel_is(network.alice, channel_id, "closed"))
+        yield what_alice_tells(network, folder)
+
+
+@pytest.fixture(scope="module")
+def checkpointed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+    """The same of a channel of which bob showed his redemption to the chain alone."""
+    folder = tmp_path_factory.mktemp("checkpointed")
+    with running_network(folder) as network:
+        channel_id = open_channel(network.alice, network.bob)
+        network.alice.call("payment_send", channel_id=channel_id, amount="5", until="receipt")
+        vouchers = channel_of(network.bob, channel_id).vouchers
+        proof = turn_of(network.bob, channel_id, 1)
+        state = redemption(proof, vouchers.total, vouchers.signature)
+        theirs = signer_of(network.bob)(state.state_hash())
+        network.bob.kill()
+        checkpoint(network.chain, SignedState(state, (b"", theirs)), proof)
+        until("she saw it", lambda: turn_on_record(network.alice, channel_id) == 2)
         yield what_alice_tells(network, folder)
 
 
@@ -157,6 +178,30 @@ def test_what_stands_of_a_left_channel_is_held_against_the_chains_own_word(left:
     finally:
         channel.standing = honest
     assert "stands on chain with another outcome than the log's" in message
+
+
+def test_what_a_checkpoint_shows_is_held_against_the_states_in_the_log(
+    checkpointed: Told,
+) -> None:
+    (channel,) = checkpointed.facts.channels.values()
+    honest = channel.states
+    (shown,) = [known for known, state in honest.items() if state.turn_num == 2]
+    others = {known: state for known, state in honest.items() if known != shown}
+    planted = structs.replace(honest[shown], app_data=bytes(128))
+    channel.signers[planted.state_hash()] = channel.signers[shown]
+    lies = {
+        "what it redeems is not in the log": others,
+        "the log has another redemption": {**others, planted.state_hash(): planted},
+    }
+    assert checkpointed.ask() == []
+    try:
+        for what, states in lies.items():
+            channel.states = states
+            (message,) = checkpointed.ask()
+            assert message.startswith(f"CheckpointProved of channel 0x{channel.channel_id.hex()}")
+            assert message.endswith(what)
+    finally:
+        channel.states = honest
 
 
 def test_other_code_at_an_address_is_named(told: Told) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 import trio
+from msgspec.structs import replace
 
 from node.audit.chain_facts import ChainFact, ChainFactsCheck, KnownFrom
+from node.audit.channel_facts import ChannelFacts
+from node.audit.checkpoints import SIGNED
 from node.audit.facts import Facts
 from node.audit.unrecorded import unrecorded
 from node.chain.errors import RpcError
 from node.chain.reader import ChainReader
 from protocols.inputs import ChainLog
+from tests.support.builders import fixed_part
 
 CHANNEL, OTHER, TX, OUR_TX = b"\x0c" * 32, b"\x0d" * 32, b"\xa1" * 32, b"\xa2" * 32
 LAST_NUM = 2_000
@@ -90,37 +93,17 @@ def test_what_the_log_must_have_is_missed(log: ChainLog, is_missed: bool) -> Non
     assert all(f"{log.log_name} of channel 0x{CHANNEL.hex()}" in message for message in said)
 
 
-@pytest.mark.parametrize(
-    ("fields", "is_missed"),
-    [
-        ({}, True),
-        ({"turn_nums": (0, 1, 2)}, False),
-        ({"my_index": 1}, False),
-        ({"supported_turn": 0}, False),
-        ({"supported_turn": None}, False),
-        ({"is_close_only": True}, False),
-        ({"ledger": object()}, False),
-    ],
-)
-def test_a_redemption_that_the_chain_showed_is_in_the_log(
-    fields: dict[str, Any], is_missed: bool
-) -> None:
-    known = {
-        "participants": (b"\x01" * 20, b"\x02" * 20),
-        "my_index": 0,
-        "supported_turn": 1,
-        "is_close_only": False,
-        "ledger": None,
-        "turn_nums": (0, 1),
-        **fields,
-    }
-    turn_nums = known.pop("turn_nums")
-    states = {bytes((turn,)): SimpleNamespace(turn_num=turn) for turn in turn_nums}
-    channel = SimpleNamespace(**known, states=states)
-    said = found(Reader([on_chain(30, "CheckpointProved")]), channel=channel)
-    assert len(said) == is_missed
-    assert all("CheckpointProved" in message for message in said)
-    assert found(Reader([on_chain(20, "CheckpointProved")]), channel=channel) == []
+def test_what_a_checkpoint_shows_is_missed_from_the_same_block_on() -> None:
+    channel = ChannelFacts(CHANNEL, fixed_part(), 0)
+    log = on_chain(30, SIGNED, turn_num=1, candidate_state_hash=b"\x01" * 32)
+    (message,) = found(Reader([log]), channel=channel)
+    assert message == (
+        f"CheckpointSigned of channel 0x{CHANNEL.hex()}: block 30, transaction 0x{TX.hex()}: "
+        "the log lacks the state of turn 1 that it shows, or a signature on it"
+    )
+    assert found(Reader([replace(log, block_num=20)]), channel=channel) == []
+    channel.signers[b"\x01" * 32] = set(channel.participants)
+    assert found(Reader([log]), channel=channel) == []
 
 
 def test_what_is_recorded_is_not_missed() -> None:
