@@ -71,7 +71,7 @@ def receive_log(draft: Draft, log: ChainLog) -> ChannelId | None:
         _emit_refuted(draft, log.channel_id, seen)
         seen = None
     if seen is None:
-        draft.emit(_as_observed(draft.state.channels[log.channel_id], log))
+        draft.emit(as_observed(draft.state.channels[log.channel_id], log))
     if log.confirmed:
         _confirm(draft, draft.state.channels[log.channel_id], log)
         halts.lift(draft, log.channel_id)
@@ -90,13 +90,14 @@ def _agrees(channel: Channel, seen: ObservedLog, log: ChainLog) -> bool:
 
     What a conclusion left may be our own guess, which is no better now.
     """
-    found = observed_log(_as_observed(channel, log))
+    found = observed_log(as_observed(channel, log))
     if log.log_name == "Concluded":
         found = replace(found, outcome=seen.outcome)
     return seen == found
 
 
-def _as_observed(channel: Channel, log: ChainLog) -> events.ChainLogObserved:
+def as_observed(channel: Channel, log: ChainLog) -> events.ChainLogObserved:
+    """What is recorded of a log at depth 0; the channel must have its prefund."""
     # AllocationUpdated names the asset by its place in the outcome, Deposited by its address.
     asset = log.asset if log.log_name == "Deposited" else funding_terms(channel).asset
     outcome, amounts = log.candidate_outcome, log.amounts
