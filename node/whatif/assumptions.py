@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from msgspec import Struct
 
 from protocols.types import Address, ChannelId, ObjectiveId
@@ -124,6 +126,33 @@ class Exit(Assumption, frozen=True, gc=False):
     """We leave a channel alone."""
 
     channel_id: ChannelId
+
+
+class LieKind(StrEnum):
+    """What the endpoint in use says falsely."""
+
+    INVENTS_CHALLENGE = "invents_challenge"
+    INVENTS_DEPOSIT = "invents_deposit"
+    HIDES_CHALLENGE = "hides_challenge"
+
+
+class EndpointLies(Assumption, frozen=True, gc=False):
+    """The endpoint in use lies about a channel, in blocks that are true; at least as much time
+    passes as they need to count."""
+
+    lie: LieKind
+    channel_id: ChannelId
+    turn_num: int = 0
+    """Of the state that the challenge is with, made up or hidden."""
+    amount: int = 0
+    """What it says that the other party deposited, who does not."""
+    duration_s: int = 0
+    """How long it hides all logs of the channel."""
+
+    @property
+    def hides(self) -> bool:
+        """Whether it keeps what happens to itself; else it tells what does not."""
+        return self.lie == LieKind.HIDES_CHALLENGE
 
 
 class GasPrice(Assumption, frozen=True, gc=False):

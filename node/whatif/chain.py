@@ -41,8 +41,8 @@ from protocols.state import State
 from protocols.transactions import APPROVE, DEPOSIT, REVERTED, intent_id, is_pending
 from protocols.types import ZERO_ADDRESS, Address, Bytes32, ChannelId, amount_to_bytes
 
-_AMOUNT = slice(100, 132)
-"""The last word of a deposit's call data."""
+_EXPECTED_HELD, _AMOUNT = slice(68, 100), slice(100, 132)
+"""The last two words of a deposit's call data."""
 
 
 class AssumedChain:
@@ -62,14 +62,20 @@ class AssumedChain:
     def mined(
         self, state: NodeState, order: SubmitTransaction, channel_id: ChannelId, now_s: int
     ) -> Iterator[inputs.Input]:
-        """The order is signed by nobody, mined, and its logs are confirmed."""
+        """The order is signed by nobody, mined, and its logs are confirmed.
+
+        Whether it reverts follows from the state: from what is true on chain.
+        """
         self.next_block(state, channel_id)
         tx_hash = keccak256(b"assumed transaction|" + order.intent_id)
         sender = state.node.address
         yield inputs.TransactionSigned(order.intent_id, tx_hash, sender, 0, b"")
         channel, succeeded = state.channels[channel_id], True
         if order.kind == DEPOSIT:
-            yield from self.deposited(channel, deposit_of(order), tx_hash)
+            held = observed_holdings(channel, funding_terms(channel).asset)
+            succeeded = held == int.from_bytes(order.data[_EXPECTED_HELD], "big")
+            if succeeded:
+                yield from self.deposited(channel, deposit_of(order), tx_hash)
         elif order.kind == CONCLUDE:
             succeeded = not is_final(channel, now_s)
             if succeeded:
@@ -101,11 +107,20 @@ class AssumedChain:
         old, number = self._block_hash(), first.to_bytes(8, "big")
         return inputs.ChainReorg(first, old, keccak256(b"assumed fork|" + number + old))
 
-    def reading(self, state: NodeState, question: ReadHoldings) -> inputs.ChannelRead:
-        """All that counted is in the new blocks as well."""
-        channel = state.channels[question.channel_id]
+    def taken_back(self, state: NodeState) -> inputs.ChainReorg:
+        """All blocks above the confirmed ones, as the chain room does it when the endpoint that
+        told of them is outvoted: a fork of blocks that are the same."""
+        first = max(0, state.node.processed_block_num) + 1
+        block_hash = keccak256(b"assumed block|" + first.to_bytes(8, "big"))
+        return inputs.ChainReorg(first, block_hash, block_hash)
+
+    def reading(
+        self, state: NodeState, true: NodeState, question: ReadHoldings
+    ) -> inputs.ChannelRead:
+        """All that counted is in the new blocks as well, unless an endpoint made it up."""
+        channel = true.channels[question.channel_id]
         held = confirmed_holdings(channel, question.asset)
-        if channel.halt is not None:
+        if channel.halt is not None and channel == state.channels[question.channel_id]:
             held = max(held, channel.halt.held)
         ends_at = 0 if channel.adjudicated is None else channel.adjudicated.finalizes_at
         place = (self.block_num, self._block_hash())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from node.whatif.costs import gas_of
+from node.whatif.costs import Bill, bill_of, gas_of
 from node.whatif.report import Submitted
 from protocols.effects import SubmitTransaction
 from protocols.entities import NodeState
@@ -18,6 +18,8 @@ class Orders:
         self.fee_ceiling_wei: int | None = None
         """The most that the node may bid for one; None if nobody says."""
         self._waiting: dict[Bytes32, tuple[SubmitTransaction, ChannelId]] = {}
+        self._mined: dict[Bytes32, tuple[int | None, int | None]] = {}
+        """What was mined: its gas, and what a unit of it cost then. Once, also after a fork."""
 
     @property
     def is_held_back(self) -> bool:
@@ -33,9 +35,19 @@ class Orders:
         """It is to be mined."""
         self._waiting[order.intent_id] = (order, channel_id)
 
-    def mined(self, order: SubmitTransaction) -> None:
-        """It waits no more."""
-        del self._waiting[order.intent_id]
+    def mined(self, state: NodeState, order: SubmitTransaction) -> None:
+        """It waits no more, and is paid for."""
+        _, channel_id = self._waiting.pop(order.intent_id)
+        gas = gas_of(state.channels[channel_id], order.kind)
+        self._mined[order.intent_id] = (gas, self.gas_price_wei)
+
+    def bill(self, state: NodeState) -> Bill:
+        """What all of them cost: those that still wait, at the newest price."""
+        waiting = {
+            intent_id: (gas_of(state.channels[channel_id], order.kind), self.gas_price_wei)
+            for intent_id, (order, channel_id) in self._waiting.items()
+        }
+        return bill_of({**self._mined, **waiting}.values())
 
     def request(self, state: NodeState, order: SubmitTransaction) -> Submitted:
         """A new one leaves."""

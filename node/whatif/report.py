@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
+from node.whatif.endpoints import Lie
 from protocols.effects import SubmitTransaction
 from protocols.error import ProtocolError
 from protocols.event import Event
@@ -62,6 +63,8 @@ class Step(Struct, gc=False):
     """When it ends, by the simulation's own clock, Unix milliseconds."""
     refusal: ProtocolError | None = None
     """Why the node would refuse it; nothing follows then."""
+    lie: Lie | None = None
+    """What the node makes of it, if an endpoint lies."""
     recorded: list[Recorded] = field(default_factory=list)
     sent: list[Sent] = field(default_factory=list)
     submitted: list[Submitted] = field(default_factory=list)

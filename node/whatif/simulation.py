@@ -15,7 +15,9 @@ from node.whatif import peers
 from node.whatif.chain import is_head_due
 from node.whatif.chain_room import ChainRoom
 from node.whatif.course import Course, Going
+from node.whatif.endpoints import judged
 from node.whatif.errors import NotPossible, TooLarge
+from node.whatif.lies import Lies
 from node.whatif.limits import ROUND_COUNT_MAX, TICK_COUNT_MAX
 from node.whatif.report import Awaited, Step
 from protocols import inputs
@@ -41,6 +43,7 @@ class Simulation:
         """
         self.course = Course(state, context)
         self.chain = ChainRoom(self.course)
+        self._lies = Lies(self.course, self.chain)
         self._others_answer = others_answer
         self._number = 0
 
@@ -87,6 +90,7 @@ class Simulation:
                 yield from self._pass(assumption.duration_s)
             case assume.Restart():
                 self._again(list(self.course.before.peers) + sessions.unacknowledged())
+                yield from self._lies.read_again()
                 yield from self.course.feed(inputs.Tick())
             case assume.MessagesLost():
                 self._again([assumption.peer])
@@ -105,6 +109,8 @@ class Simulation:
             case assume.GasPrice():
                 self.course.orders.gas_price_wei = assumption.price_wei
                 self._again([])
+            case assume.EndpointLies():
+                yield from self._lie(assumption)
             case assume.ChallengeExpires():
                 yield from self._expiry(assumption.channel_id)
             case assume.Decide():
@@ -144,13 +150,25 @@ class Simulation:
 
     def _expiry(self, channel_id: ChannelId) -> Going:
         """Everybody else is silent until the challenge's time has passed."""
-        ends_at = challenge_end(self.course.channel(channel_id))
+        channel = self.course.channel(channel_id)
+        true = self.chain.truth.of(channel, self.course.now_s)
+        ends_at = challenge_end(true) or challenge_end(channel)
         if not ends_at:
             raise ChallengeImpossible(channel_id, "no challenge of it runs")
         self.course.sessions.all_silent = True
         yield from self._pass(max(0, ends_at - self.course.now_s))
         self.course.sessions.all_silent = False
         yield from self.chain.confirm(channel_id)
+
+    def _lie(self, assumption: assume.EndpointLies) -> Going:
+        """It is told, time passes until its block counts, and as long as it is assumed to last."""
+        endpoints = self.chain.endpoints
+        yield from self._lies.tell(assumption)
+        self.course.step.lie = judged(endpoints, hides=assumption.hides)
+        yield from self._pass(endpoints.counting_s)
+        yield from self._lies.judge(assumption.channel_id)
+        yield from self._pass(max(0, assumption.duration_s - endpoints.counting_s))
+        self.chain.hidden.discard(assumption.channel_id)
 
     def _again(self, waiting: list[Address]) -> None:
         """A session begins anew: what the peer has not acknowledged leaves again."""
@@ -212,7 +230,7 @@ class Simulation:
             count = self.course.event_count
             for channel_id in self.course.concerned():
                 yield from self._peers_answer(channel_id)
-            if not self.chain.is_silent:
+            if not self.chain.is_quiet:
                 yield from self.chain.answers()
             if self.course.event_count == count:
                 break

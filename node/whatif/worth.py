@@ -2,7 +2,8 @@
 
 By channel that the chain knows, each party alone with what that channel and its guarantees bring
 it; and for us in all, together, since what an intermediary loses in one ledger it gains in another.
-What the chain paid out to a party meanwhile counts as well. Gas does not.
+What the chain paid out to a party meanwhile counts as well. Gas is told apart: it is of the chain's
+own currency, whatever the channels are of. Where an endpoint lied it goes by what is true on chain.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Generator, Iterable
 
 from msgspec import Struct
 
+from node.whatif.costs import Bill, bill_of, leaving_steps
 from node.whatif.limits import LINKED_CHANNEL_COUNT_MAX
 from node.whatif.simulation import Simulation
 from protocols.adjudication import exit_of
@@ -57,6 +59,10 @@ class Worth(Struct, frozen=True, gc=False):
     totals: tuple[TotalWorth, ...]
     channel_count: int
     """Channels that the totals are of."""
+    spent: Bill
+    """Of the transactions of ours that were mined or wait."""
+    leaving: Bill | None
+    """Of leaving all these channels behind it, at the newest price; None if they are too many."""
 
 
 Worths = dict[Address, Amount] | None
@@ -64,7 +70,7 @@ Worths = dict[Address, Amount] | None
 
 def worth_of(simulation: Simulation) -> Generator[None, None, Worth]:
     """The answer when it is done; stops now and then before."""
-    before, after = simulation.course.before, simulation.course.state
+    before, after = simulation.course.before, simulation.chain.true_state()
     me = after.node.address
     rows: list[ChannelWorth] = []
     funded = _funded(simulation)
@@ -81,9 +87,12 @@ def worth_of(simulation: Simulation) -> Generator[None, None, Worth]:
         rows.append(ChannelWorth(channel_id, funding_terms(channel).asset, tuple(parties)))
     linked = _linked((before, after), funded)
     yield
+    price_wei = simulation.course.orders.gas_price_wei
     if linked is None:
-        worth_before = worth_after = None
+        worth_before = worth_after = leaving = None
     else:
+        steps = yield from leaving_steps(after, linked, simulation.course.now_s)
+        leaving = bill_of((step.gas, price_wei) for step in steps)
         worth_before = yield from _worth(before, me, linked)
         worth_after = yield from _worth(after, me, linked)
     assets = sorted({row.asset for row in rows})
@@ -96,7 +105,8 @@ def worth_of(simulation: Simulation) -> Generator[None, None, Worth]:
         )
         for asset in assets
     )
-    return Worth(tuple(rows), totals, 0 if linked is None else len(linked))
+    spent = simulation.course.orders.bill(after)
+    return Worth(tuple(rows), totals, 0 if linked is None else len(linked), spent, leaving)
 
 
 def _of(worth: Worths, asset: Address) -> Amount | None:

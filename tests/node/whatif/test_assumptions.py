@@ -30,6 +30,7 @@ SAMPLES: tuple[assume.Assumption, ...] = (
     assume.Exit(CHANNEL),
     assume.GasPrice(5),
     assume.Reorg(1),
+    assume.EndpointLies(assume.LieKind.HIDES_CHALLENGE, CHANNEL, duration_s=5),
 )
 REFUSED = {assume.Decide: "UNKNOWN_OBJECTIVE", assume.ChallengeExpires: "CHALLENGE_IMPOSSIBLE"}
 
@@ -44,3 +45,8 @@ def test_each_is_folded_from_either_side(assumption: assume.Assumption, place: s
     (step,) = simulated(getattr(opened(), place), assumption)
     refused = "" if step.refusal is None else step.refusal.name()
     assert refused == REFUSED.get(type(assumption), "")
+
+
+def test_of_the_lies_one_hides() -> None:
+    hides = [kind for kind in assume.LieKind if assume.EndpointLies(kind, CHANNEL).hides]
+    assert hides == [assume.LieKind.HIDES_CHALLENGE]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from node.whatif import assumptions as assume
+from protocols import inputs
 from protocols.exit_plan import GAS
 from protocols.types import ZERO_ADDRESS
 from tests.support.actors import BOB
 from tests.support.builders import CHANNEL, DEPOSIT
+from tests.support.exit_rig import until
 from tests.support.network import opened
 from tests.support.whatif_nodes import names, paid_network, run, simulated, simulation_of, worth
 
@@ -52,3 +54,23 @@ def test_an_answer_that_is_held_back_too_long_is_lost() -> None:
     assert "challenge-expired" in names(expired)
     assert "challenge-unanswerable" in names(expired)
     assert worth(simulation).totals[0].after == 0
+
+
+def test_each_transaction_is_paid_for_at_the_price_of_its_time() -> None:
+    simulation = simulation_of(paid_network().bob)
+    run(simulation, assume.GasPrice(3), assume.Exit(CHANNEL), assume.GasPrice(5))
+    bill = simulation.course.orders.bill(simulation.course.state)
+    assert (bill.call_count, bill.cost_wei) == (1, 3 * GAS["redemption"])
+    silent = simulation_of(paid_network().bob, others_answer=False)
+    run(silent, assume.GasPrice(3), assume.Exit(CHANNEL), assume.GasPrice(5))
+    waiting = silent.course.orders.bill(silent.course.state)
+    assert (waiting.call_count, waiting.cost_wei) == (1, 5 * GAS["redemption"])
+
+
+def test_what_a_fork_takes_back_is_paid_for_once() -> None:
+    network = paid_network()
+    network.bob.feed(inputs.ExitChannel(CHANNEL))
+    until(network, network.bob, lambda: bool(network.bob.channel().observed))
+    simulation = simulation_of(network.bob)
+    run(simulation, assume.GasPrice(3), assume.Reorg(1), assume.Wait(60), assume.Reorg(1_000))
+    assert simulation.course.orders.bill(simulation.course.state).call_count == 1

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from node.whatif.assumptions import EndpointLies, GasPrice, LieKind
 from node.whatif.placeholders import (
     PlaceholderSigner,
     for_no_chain,
@@ -22,8 +23,9 @@ from protocols.abi import encode_signature
 from protocols.crypto import Signer, recover_address
 from protocols.errors import InvalidSignature
 from tests.support.actors import ALICE
+from tests.support.builders import CHANNEL
 from tests.support.network import opened
-from tests.support.whatif_nodes import rules_of, simulation_of
+from tests.support.whatif_nodes import rules_of, run, simulation_of, worth
 
 HASH = b"\x5a" * 32
 
@@ -116,9 +118,13 @@ def reached_from(root: object) -> list[object]:
     return found
 
 
-def test_nothing_that_a_simulation_holds_leads_to_a_key() -> None:
+@pytest.mark.parametrize("lie", [None, *LieKind])
+def test_nothing_that_a_simulation_holds_leads_to_a_key(lie: LieKind | None) -> None:
     alice = opened().alice
-    reached = reached_from(simulation_of(alice))
+    simulation = simulation_of(alice)
+    if lie is not None:
+        run(simulation, GasPrice(3), EndpointLies(lie, CHANNEL, amount=5, duration_s=60))
+    reached = reached_from([simulation, simulation.chain.true_state(), worth(simulation)])
     assert len(reached) > 100
     assert any(item is alice.channel() for item in reached)
     assert not any(isinstance(item, Signer) for item in reached)

@@ -6,7 +6,9 @@ import pytest
 
 from node.whatif import assumptions as assume
 from node.whatif import worth as room
+from node.whatif.costs import DEPOSIT_GAS, Bill
 from protocols import exit_value as rule
+from protocols.exit_plan import GAS, GUARANTEE_GAS
 from protocols.exit_value import exit_value, material_of
 from protocols.types import ZERO_ADDRESS
 from tests.support.actors import ALICE, BOB
@@ -14,6 +16,8 @@ from tests.support.builders import CHANNEL, DEPOSIT, PAYMENT_APP
 from tests.support.network import CoreNode, opened
 from tests.support.web import BALANCE, Web
 from tests.support.whatif_nodes import run, simulation_of, worth
+
+NONE = Bill(0, 0, 0, 0)
 
 
 def values(node: CoreNode, *assumed: assume.Assumption) -> room.Worth:
@@ -71,7 +75,7 @@ def test_the_totals_are_what_the_rule_says_of_all_together() -> None:
 
 
 def test_nothing_concerned_is_worth_nothing_new() -> None:
-    assert values(opened().alice, assume.Wait(60)) == room.Worth((), (), 0)
+    assert values(opened().alice, assume.Wait(60)) == room.Worth((), (), 0, NONE, NONE)
 
 
 def test_what_has_too_many_ends_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +95,34 @@ def test_too_many_linked_channels_have_no_total(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(room, "LINKED_CHANNEL_COUNT_MAX", 1)
     found = values(web.payer, assume.Payment(web.ledgers[0], 11))
     assert (found.totals[0].before, found.totals[0].after, found.channel_count) == (None, None, 0)
+    assert found.leaving is None
     assert found.channels[0].parties[0].after is not None
+
+
+def test_gas_is_told_apart_of_what_was_sent_and_of_leaving_then() -> None:
+    price = assume.GasPrice(7)
+    opened_one = values(opened().alice, price, assume.Open(BOB.address, 70, ZERO_ADDRESS))
+    assert opened_one.spent == Bill(1, DEPOSIT_GAS, 0, 7 * DEPOSIT_GAS)
+    gas = GAS["challenge"] + GAS["transfer"]
+    assert opened_one.leaving == Bill(2, gas, 0, 7 * gas)
+    # The totals are as they were: gas is of no channel's asset.
+    assert opened_one.totals == (room.TotalWorth(ZERO_ADDRESS, 0, 70, 70),)
+
+
+def test_gas_without_a_price_costs_nobody_knows_what() -> None:
+    found = values(opened().alice, assume.Payment(CHANNEL, 5), assume.Close(CHANNEL))
+    assert found.spent == Bill(1, GAS["conclude"], 0, None)
+    assert found.leaving == NONE, "all of it was paid out"
+
+
+def test_leaving_what_guarantees_link_ends_each_channel_once() -> None:
+    web = Web(1, fees=(7,))
+    web.opened(1_000)
+    hub = web.row[1]
+    found = values(hub, assume.GasPrice(2), assume.Payment(web.ledgers[1], 11))
+    assert found.channel_count == 3
+    gas = 3 * GAS["challenge"] + 2 * (GUARANTEE_GAS + GAS["reclaim"] + GAS["transfer"])
+    assert found.leaving == Bill(7, gas, 0, 2 * gas)
 
 
 @pytest.mark.slow
