@@ -32,6 +32,7 @@ from node.routes import Routes
 from node.rpc.interface import Wanted
 from node.snapshot_status import snapshot_status
 from node.store.record import Record
+from node.whatif.endpoints import Endpoints
 from node.whatif.simulation import Simulation
 from protocols import events, inputs
 from protocols.draft import Context
@@ -288,6 +289,12 @@ class NodeApi:
     def fee_ceiling_wei(self) -> int:
         """The most that is ever bid for a unit of gas."""
         return self._config.chain.fee_ceiling_gwei * 10**9
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """The endpoints of the chain, as they are configured and one of them is in use."""
+        config, used = self._config.chain, self._chain.statistics().endpoint
+        return Endpoints(used, len(config.urls), config.quorum, config.confirmation_count)
 
     def blocks_until(self, time_s: int) -> int | None:
         """Blocks that will be mined until then, Unix seconds; None before the first head."""

@@ -22,13 +22,15 @@ UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 TIMEOUT_S = 40.0
 _ABOUT = ("channel_id", "objective_id", "peer", "peer_id", "intent_id")
 """What an event is about: the first of these that it has."""
+LIES = ("invents-challenge", "invents-deposit", "hides-challenge")
 _DURATION = re.compile(r"([0-9]{1,9})([smhd])", re.ASCII)
 FORMS = (
     "wait 2h; silence PEER 2h; chain-silence 2h; no-deposit CHANNEL 2h; pay CHANNEL 5eth; "
     "open PEER 1eth; open-ledger PEER 1eth; close CHANNEL; approve OBJECTIVE; reject OBJECTIVE; "
     "exit CHANNEL; restart; lost PEER; lost PEER 3; deposited CHANNEL 1eth; concluded CHANNEL; "
     "challenged CHANNEL; challenged CHANNEL 1; challenge-expires CHANNEL; "
-    "gas-price 50gwei; reorg 3"
+    "gas-price 50gwei; reorg 3; lies invents-challenge CHANNEL; "
+    "lies invents-deposit CHANNEL 1eth; lies hides-challenge CHANNEL 2h"
 )
 
 
@@ -52,7 +54,9 @@ def simulate(
     reject OBJECTIVE; exit CHANNEL; restart; lost PEER; lost PEER 3 (the third message from there
     on); deposited CHANNEL 1eth; concluded CHANNEL; challenged CHANNEL; challenged CHANNEL 1 (with
     the other party's state of turn 1); challenge-expires CHANNEL (nobody answers until then);
-    gas-price 50gwei (from there on); reorg 3 (the newest three blocks are replaced).
+    gas-price 50gwei (from there on); reorg 3 (the newest three blocks are replaced); lies
+    invents-challenge CHANNEL; lies invents-deposit CHANNEL 1eth; lies hides-challenge CHANNEL 2h
+    (of the endpoint in use: what others tell decides, if chain.quorum is above 1).
     Peers answer and the chain mines, unless it is assumed otherwise.
     """
     found = ask(
@@ -151,6 +155,20 @@ def _gas_price(words: list[str], directory: Path) -> dict[str, Any]:
     return {"kind": "gas_price", "amount": str(amount_in(NATIVE, " ".join(words)))}
 
 
+def _lies(words: list[str], directory: Path) -> dict[str, Any]:
+    """What the endpoint in use says falsely, and of which channel."""
+    lie = words[0].replace("-", "_")
+    if words[0] not in LIES or (len(words) == 2) != (lie == "invents_challenge"):
+        raise typer.BadParameter(f"{' '.join(words)[:80]!r} is no lie: it is one of {FORMS}")
+    if lie == "invents_deposit":
+        found = _of_channel("endpoint_lies")(words[1:], directory)
+    else:
+        found = _with_channel("endpoint_lies")(words[1:], directory)
+    if lie == "hides_challenge":
+        found["duration_s"] = duration_s(" ".join(words[2:]))
+    return {**found, "lie": lie}
+
+
 def _no_deposit(words: list[str], directory: Path) -> dict[str, Any]:
     return {**_with_channel("no_deposit")(words, directory), "duration_s": duration_s(words[1])}
 
@@ -172,6 +190,7 @@ _FORMS: dict[str, tuple[Callable[[list[str], Path], dict[str, Any]], int, int]] 
     "concluded": (_with_channel("concluded"), 1, 1),
     "challenged": (_challenged, 1, 2),
     "challenge-expires": (_with_channel("challenge_expires"), 1, 1),
+    "lies": (_lies, 2, 4),
     "exit": (_with_channel("exit"), 1, 1),
     "gas-price": (_gas_price, 1, 2),
     "reorg": (
@@ -197,6 +216,8 @@ def _say_step(text: str, step: dict[str, Any]) -> None:
     if refusal is not None:
         say(f"{text}: refused, {refusal['name']}: {refusal['message']}")
         return
+    if step["lie"] is not None:
+        say(f"{text}: {_lie(step['lie'])}")
     rows = [_event_row(event, events[0]["time_ms"]) for event in events]
     print_table(text, EVENT_COLUMNS, rows, f"{text}: nothing would be recorded.", cut_last=True)
     for message in step["messages"]:
@@ -214,6 +235,11 @@ def _say_step(text: str, step: dict[str, Any]) -> None:
         where = short(waiting["channel_id"])
         say(f"  waits: {waiting['objective_type']} of {where} for {waiting['waiting_for']}")
     say("")
+
+
+def _lie(lie: dict[str, Any]) -> str:
+    alarm = "no alarm is raised" if lie["alarm"] is None else f"alarm {lie['alarm']}"
+    return f"{lie['verdict']}. {lie['said'][0].upper()}{lie['said'][1:]}; {alarm}."
 
 
 def _terms(order: dict[str, Any]) -> str:
@@ -252,6 +278,23 @@ def _say_worth(worst: dict[str, Any]) -> None:
     for total in worst["totals"]:
         if int(total["paid_in"]):
             say(f"{format_of(total['asset'], int(total['paid_in']))} of it come from the wallet.")
+    say(f"Gas of these transactions: {_bill(worst['gas_spent'])}.")
+    if worst["gas_to_leave"] is not None:
+        say(f"Gas to leave all of ours then: {_bill(worst['gas_to_leave'])}.")
+
+
+def _bill(bill: dict[str, Any]) -> str:
+    """Gas, and what it costs where a price is assumed."""
+    if not bill["transaction_count"]:
+        return "none"
+    count = bill["transaction_count"]
+    found = f"about {bill['gas']:,} for {count} transaction{'' if count == 1 else 's'}"
+    if bill["cost"] is None:
+        found += ", its price is not known: assume a gas-price first"
+    else:
+        found += f", {format_of(NATIVE, int(bill['cost']))}"
+    unmeasured = bill["unmeasured_count"]
+    return found + (f", and {unmeasured} that nobody measured" if unmeasured else "")
 
 
 def _amounts(asset: str, row: dict[str, Any]) -> list[str]:

@@ -44,6 +44,7 @@ Kind = Literal[
     "exit",
     "gas_price",
     "reorg",
+    "endpoint_lies",
 ]
 
 
@@ -55,7 +56,9 @@ class AssumptionParams(Struct, frozen=True, forbid_unknown_fields=True, gc=False
     challenged: channel_id, and turn_num if wanted. approve, reject: objective_id. messages_lost:
     peer. message_lost: peer, number. restart: nothing. open_channel: peer, amount, and asset, path,
     over_ledger, fees if wanted. open_ledger: peer, amount, and counterparty_amount, asset if
-    wanted. gas_price: amount, wei for a unit of gas. reorg: number, of blocks.
+    wanted. gas_price: amount, wei for a unit of gas. reorg: number, of blocks. endpoint_lies: lie,
+    channel_id, and amount for invents_deposit, duration_s for hides_challenge, turn_num if wanted
+    for both challenges.
     """
 
     kind: Kind
@@ -77,6 +80,9 @@ class AssumptionParams(Struct, frozen=True, forbid_unknown_fields=True, gc=False
     """The intermediaries between us and the peer, in order: over ledgers."""
     over_ledger: bool | None = None
     """Over our own ledger with the peer."""
+    lie: Literal["invents_challenge", "invents_deposit", "hides_challenge"] | None = None
+    """What the endpoint in use says falsely of the channel: a challenge of the other party or its
+    deposit that nobody made, or nothing of a challenge that it made."""
     fees: Annotated[list[AmountText], Meta(max_length=PATH_COUNT_MAX)] | None = None
     """By intermediary."""
 
@@ -145,6 +151,10 @@ class _Fields:
         """Likewise."""
         return self._or("fees", _all(parse_amount), ())
 
+    def lie(self) -> assume.LieKind:
+        """What is said falsely."""
+        return self._read("lie", lambda place, value: assume.LieKind(value))
+
     def flag(self, name: str) -> bool:
         """False if it is left out."""
         return self._or(name, lambda place, value: bool(value), otherwise=False)
@@ -178,6 +188,14 @@ def _open_ledger(f: _Fields) -> assume.Assumption:
     )
 
 
+def _endpoint_lies(f: _Fields) -> assume.Assumption:
+    kind, channel_id = f.lie(), f.identity("channel_id")
+    if kind == assume.LieKind.INVENTS_DEPOSIT:
+        return assume.EndpointLies(kind, channel_id, amount=f.amount())
+    duration_s = f.duration_s() if kind == assume.LieKind.HIDES_CHALLENGE else 0
+    return assume.EndpointLies(kind, channel_id, f.turn_num(), duration_s=duration_s)
+
+
 _KINDS: dict[str, Callable[[_Fields], assume.Assumption]] = {
     "wait": lambda f: assume.Wait(f.duration_s()),
     "silence": lambda f: assume.Silence(f.account(), f.duration_s()),
@@ -197,6 +215,7 @@ _KINDS: dict[str, Callable[[_Fields], assume.Assumption]] = {
     "challenged": lambda f: assume.Challenged(f.identity("channel_id"), f.turn_num()),
     "challenge_expires": lambda f: assume.ChallengeExpires(f.identity("channel_id")),
     "reorg": lambda f: assume.Reorg(f.number()),
+    "endpoint_lies": _endpoint_lies,
     "gas_price": lambda f: assume.GasPrice(f.amount()),
     "exit": lambda f: assume.Exit(f.identity("channel_id")),
 }

@@ -10,6 +10,7 @@ from typing import Protocol
 from node.answers import BackupAnswer, Done, LogEntry, PaymentAnswer, Until
 from node.explain.story import Fact
 from node.moments import Moment
+from node.whatif.endpoints import Endpoints
 from node.whatif.simulation import Simulation
 from protocols.event import Event
 from protocols.inputs import Input
@@ -128,6 +129,10 @@ class NodeApi(NodeView, Protocol):
     @property
     def fee_ceiling_wei(self) -> int:
         """The most that is ever bid for a unit of gas."""
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """The endpoints of the chain, as they are configured and one of them is in use."""
 
     def blocks_until(self, time_s: int) -> int | None:
         """Blocks that the chain will mine until then, Unix seconds, at the pace of its last ones;

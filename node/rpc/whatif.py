@@ -19,6 +19,8 @@ from node.rpc.queries import node_at
 from node.rpc.results import AddressOut, AmountOut, At, Hash32Out
 from node.slices import in_slices
 from node.whatif import report
+from node.whatif.costs import Bill
+from node.whatif.endpoints import ALARMS, Lie
 from node.whatif.errors import NotPossible, TooLarge
 from node.whatif.limits import ASSUMPTION_COUNT_MAX, TIME_S_MAX
 from node.whatif.worth import ChannelWorth, TotalWorth, Worth, worth_of
@@ -110,6 +112,22 @@ class SimulatedRefusal(Struct, frozen=True, gc=False):
     next_step: str
 
 
+class SimulatedLie(Struct, frozen=True, gc=False):
+    """What the node would make of a lie of the endpoint in use."""
+
+    endpoint: str
+    """Its name, without its path."""
+    verdict: Literal["believed", "outvoted", "undecided"]
+    """By chain.quorum, if all other endpoints are honest and answer."""
+    alarm: str | None
+    """The alarm that would name it; null where nobody would notice."""
+    counting_s: int
+    """About how long it would take until that is known: until the block that it lies about counts.
+    """
+    said: str
+    """What that means, in words."""
+
+
 class SimulatedStep(Struct, frozen=True, gc=False):
     """All that would follow from one assumption."""
 
@@ -118,6 +136,8 @@ class SimulatedStep(Struct, frozen=True, gc=False):
     time_ms: int
     """When it would be over."""
     refusal: SimulatedRefusal | None
+    lie: SimulatedLie | None
+    """Of endpoint_lies; null otherwise."""
     events: list[SimulatedEvent]
     messages: list[SimulatedMessage]
     transactions: list[SimulatedTransaction]
@@ -151,13 +171,29 @@ class TotalWorthView(Struct, frozen=True, gc=False):
     """What would have left our wallet meanwhile, into channels."""
 
 
+class GasBill(Struct, frozen=True, gc=False):
+    """What transactions of ours would take, of the chain's own currency alone."""
+
+    transaction_count: int
+    gas: int
+    """About, of those that were measured."""
+    unmeasured_count: int
+    """Transactions that nobody measured; they come on top."""
+    cost: AmountOut | None
+    """About, wei, at the gas prices that are assumed; null where none is."""
+
+
 class WorstCase(Struct, frozen=True, gc=False):
-    """What leaving would be worth at worst, before and behind it all; gas is not counted."""
+    """What leaving would be worth at worst, before and behind it all, and gas apart from it."""
 
     channels: list[ChannelWorthView]
     totals: list[TotalWorthView]
     channel_count: int
     """Channels that the totals are of."""
+    gas_spent: GasBill
+    """Of what would be mined or wait, each at the price of its time."""
+    gas_to_leave: GasBill | None
+    """Of leaving all these channels alone then, at the newest price; null if they are too many."""
 
 
 class SimulationView(Struct, frozen=True, gc=False):
@@ -178,6 +214,7 @@ async def node_simulate(node: NodeApi, p: NodeSimulateParams) -> SimulationView:
     view = await node_at(node, p.at)
     seq, simulation = view.seq, view.simulation(others_answer=p.others == "answer")
     simulation.course.orders.fee_ceiling_wei = node.fee_ceiling_wei
+    simulation.chain.endpoints = node.endpoints
     steps: list[SimulatedStep] = []
     deadline = trio.current_time() + TIME_S_MAX
     try:
@@ -204,6 +241,7 @@ def _step(given: AssumptionParams, step: report.Step) -> SimulatedStep:
         },
         step.time_ms,
         None if step.refusal is None else _refusal(step),
+        None if step.lie is None else _lie(step.lie),
         [_event(recorded) for recorded in step.recorded],
         [_message(sent) for sent in step.sent],
         [_transaction(submitted) for submitted in step.submitted],
@@ -223,6 +261,11 @@ def _refusal(step: report.Step) -> SimulatedRefusal:
     assert step.refusal is not None
     told = error_object(step.refusal)
     return SimulatedRefusal(told.data.name, told.message, told.data.values, told.data.next_step)
+
+
+def _lie(lie: Lie) -> SimulatedLie:
+    alarm = ALARMS.get(lie.verdict)
+    return SimulatedLie(lie.endpoint, lie.verdict.value, alarm, lie.counting_s, lie.said)
 
 
 def _event(recorded: report.Recorded) -> SimulatedEvent:
@@ -259,7 +302,13 @@ def _worst_case(worth: Worth) -> WorstCase:
         [_channel(row) for row in worth.channels],
         [_total(row) for row in worth.totals],
         worth.channel_count,
+        _bill(worth.spent),
+        None if worth.leaving is None else _bill(worth.leaving),
     )
+
+
+def _bill(bill: Bill) -> GasBill:
+    return GasBill(bill.call_count, bill.gas, bill.unmeasured_count, _text(bill.cost_wei))
 
 
 def _channel(row: ChannelWorth) -> ChannelWorthView:

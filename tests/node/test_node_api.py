@@ -17,6 +17,8 @@ from node.config import StoreConfig
 from node.daemon import Daemon
 from node.limits import INPUT_QUEUE_COUNT_MAX, LOG_READ_COUNT_MAX
 from node.moments import AtRecord
+from node.whatif.endpoints import Endpoints
+from node.whatif.placeholders import keys_within
 from protocols import inputs
 from protocols.channel import ChannelStatus
 from protocols.errors import ProtocolError, UnknownPeer
@@ -176,6 +178,23 @@ async def test_the_status_names_every_room_s_figures(tmp_path: Path) -> None:
             **{str(name): 0 for name in ChannelStatus},
             "proposed": 1,
         }
+
+
+async def test_a_simulation_is_told_of_the_endpoints_and_of_none_of_their_secrets(
+    tmp_path: Path,
+) -> None:
+    config = config_in(tmp_path)
+    urls = ("wss://me:secret@one.example/v3/apikey", "wss://two.example", "wss://three.example")
+    chain = replace(config.chain, urls=urls, quorum=2, confirmation_count=12)
+    daemon = Daemon(replace(config, chain=chain), ALICE.secret)
+    try:
+        found = daemon.api.endpoints
+        simulation = daemon.api.simulation(others_answer=True)
+    finally:
+        daemon.log.close()
+    assert found == Endpoints("", 3, 2, 12), "none is connected yet"
+    simulation.chain.endpoints = found
+    assert keys_within(simulation) == []
 
 
 async def test_the_engine_takes_snapshots_as_often_as_the_configuration_says(

@@ -39,6 +39,7 @@ from node.rpc.method import (
 )
 from node.rpc.server import RpcServer
 from node.store.batch import INDEXED_FIELDS
+from node.whatif.endpoints import Endpoints
 from node.whatif.simulation import Simulation
 from protocols import events, inputs
 from protocols.crank import crank
@@ -230,6 +231,11 @@ class RecordingNode:
     @property
     def fee_ceiling_wei(self) -> int:
         return 500 * 10**9
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Three, of which two must agree."""
+        return Endpoints("wss://first.example", 3, 2, 2)
 
     def blocks_until(self, time_s: int) -> int | None:
         """A block each two seconds, once there is any."""

@@ -46,6 +46,19 @@ NOWHERE = Path("/nowhere")
         (f"challenge-expires {SOME}", {"kind": "challenge_expires", "channel_id": SOME}),
         (f"exit {SOME}", {"kind": "exit", "channel_id": SOME}),
         ("reorg 3", {"kind": "reorg", "number": 3}),
+        (
+            f"lies invents-challenge {SOME}",
+            {"kind": "endpoint_lies", "lie": "invents_challenge", "channel_id": SOME},
+        ),
+        (
+            f"lies hides-challenge {SOME} 2h",
+            {
+                "kind": "endpoint_lies",
+                "lie": "hides_challenge",
+                "channel_id": SOME,
+                "duration_s": 7_200,
+            },
+        ),
         ("gas-price 50gwei", {"kind": "gas_price", "amount": "50000000000"}),
     ],
 )
@@ -75,6 +88,12 @@ def test_words_become_what_the_node_is_told(text: str, expected: dict[str, Any])
         "restart now",
         "gas-price high",
         "reorg deep",
+        f"lies {SOME}",
+        f"lies often {SOME}",
+        f"lies invents-challenge {SOME} 2h",
+        f"lies invents-deposit {SOME}",
+        f"lies hides-challenge {SOME}",
+        f"lies hides-challenge {SOME} 2h 3h",
     ],
 )
 def test_other_words_are_bad_usage(text: str) -> None:
@@ -117,3 +136,25 @@ def test_a_refusal_is_said_in_words(tally, network: Network, channel_id: str) ->
     result = tally("simulate", f"pay {channel_id} 1000000 eth", "--dir", directory)
     assert result.exit_code == 0, result.output
     assert "refused, AMOUNT_ABOVE_DEPOSIT" in result.stdout
+
+
+@pytest.mark.e2e
+def test_a_lie_and_the_gas_of_what_follows_are_said(
+    tally, tally_json, network: Network, channel_id: str
+) -> None:
+    directory = network.alice.directory
+    before = tally_json("channels", channel_id, "--dir", directory)
+    assumed = ("gas-price 30gwei", f"lies invents-deposit {channel_id} 5gwei", f"exit {channel_id}")
+    found = tally_json("simulate", *assumed, "--dir", directory)
+    _, lied, _ = found["steps"]
+    # The network's nodes ask one endpoint alone.
+    assert (lied["lie"]["verdict"], lied["lie"]["alarm"]) == ("believed", None)
+    assert "deposit-detected" in [event["name"] for event in lied["events"]]
+    spent = found["worst_case"]["gas_spent"]
+    assert int(spent["cost"]) == spent["gas"] * 30 * 10**9 > 0
+    result = tally("simulate", *assumed, "--dir", directory)
+    assert result.exit_code == 0, result.output
+    for words in ("believed. Nobody else is asked", "Gas of these", "Gas to leave"):
+        assert words in result.stdout
+    after = tally_json("channels", channel_id, "--dir", directory)
+    assert (after["holdings"], after["status"]) == (before["holdings"], before["status"])

@@ -43,6 +43,9 @@ SAMPLES: tuple[dict[str, Any], ...] = (
     {"kind": "exit", "channel_id": SOME},
     {"kind": "gas_price", "amount": "5"},
     {"kind": "reorg", "number": 1},
+    {"kind": "endpoint_lies", "lie": "invents_challenge", "channel_id": SOME, "turn_num": 1},
+    {"kind": "endpoint_lies", "lie": "invents_deposit", "channel_id": SOME, "amount": "5"},
+    {"kind": "endpoint_lies", "lie": "hides_challenge", "channel_id": SOME, "duration_s": 5},
 )
 
 
@@ -94,3 +97,19 @@ def test_values_out_of_shape_are_refused_with_their_place(assumption: dict[str, 
     with pytest.raises(InvalidParams) as refused:
         read(assumption)
     assert refused.value.parameter.startswith("assumptions[0].")
+
+
+def test_each_lie_takes_what_it_needs() -> None:
+    who = bytes.fromhex("0f" * 32)
+    kind = assume.LieKind
+    assert [read(one) for one in SAMPLES if "lie" in one] == [
+        assume.EndpointLies(kind.INVENTS_CHALLENGE, who, 1),
+        assume.EndpointLies(kind.INVENTS_DEPOSIT, who, amount=5),
+        assume.EndpointLies(kind.HIDES_CHALLENGE, who, duration_s=5),
+    ]
+    for lie, needed in (("invents_deposit", "amount"), ("hides_challenge", "duration_s")):
+        with pytest.raises(InvalidParams) as refused:
+            read({"kind": "endpoint_lies", "lie": lie, "channel_id": SOME})
+        assert refused.value.parameter == f"assumptions[0].{needed}"
+    with pytest.raises(InvalidParams, match="takes none"):
+        read({**SAMPLES[-2], "duration_s": 5})

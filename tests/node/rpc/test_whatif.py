@@ -230,3 +230,26 @@ async def test_a_lost_message_is_shown_as_lost_and_again() -> None:
         ("Payment", True, False),
         ("Payment", False, True),
     ]
+
+
+async def test_a_lie_is_told_with_what_becomes_of_it() -> None:
+    node = RecordingNode()
+    channel_id = to_hex(open_ledger(node))
+    lie = {"kind": "endpoint_lies", "lie": "invents_challenge", "channel_id": channel_id}
+    step, waited = (await asked(node, lie, {"kind": "wait", "duration_s": 5})).steps
+    assert waited.lie is None
+    assert step.lie is not None
+    found = (step.lie.endpoint, step.lie.verdict, step.lie.alarm, step.lie.counting_s)
+    assert found == ("wss://first.example", "outvoted", "endpoint-outvoted", 24)
+    assert "chain-reorged" in [event.name for event in step.events]
+
+
+async def test_gas_is_counted_apart_from_what_the_channels_are_worth() -> None:
+    node = RecordingNode()
+    left = {"kind": "exit", "channel_id": to_hex(open_ledger(node))}
+    worst = (await asked(node, left)).worst_case
+    assert (worst.gas_spent.gas, worst.gas_spent.cost) == (105_000, None)
+    priced = (await asked(node, {"kind": "gas_price", "amount": "7"}, left)).worst_case
+    assert priced.gas_spent == whatif.GasBill(1, 105_000, 0, str(7 * 105_000))
+    assert priced.gas_to_leave == whatif.GasBill(1, 72_000, 0, str(7 * 72_000))
+    assert priced.totals == worst.totals
