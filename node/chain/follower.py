@@ -27,6 +27,7 @@ from node.chain.patience import Patience
 from node.chain.quorum import Outvoted, Quorum
 from node.chain.reader import ChainReader, Decoder
 from node.chain.rpc_client import RpcClient
+from node.chain.stretch import Stretch
 from node.chain.window import REMEMBERED_BELOW_CURSOR_COUNT, ConfirmationWindow
 from node.chain.wire import BlockName, Header, MalformedAnswer
 from node.chain.witnesses import Witnesses
@@ -43,8 +44,6 @@ HEAD_REPORT_INTERVAL_S = 1.0
 BY_HASH_BLOCK_COUNT = 64
 """Blocks below the head (at least the confirmation depth) that are read one by one, by hash: two
 epochs, what Ethereum takes to finalise. Deeper ones are read in stretches, by number."""
-STRETCH_BLOCK_COUNT_MAX = 500
-"""Blocks of one `eth_getLogs`; halved when an endpoint finds that too much."""
 FIRST_LOOK_BACK_BLOCK_COUNT = 7_200
 """Where a new node begins below the head: a day of Ethereum's blocks, so that a deposit made while
 our endpoint was down is found."""
@@ -54,6 +53,8 @@ STALLED_S_MIN = 120.0
 """And at least so many seconds."""
 QUORUM_PAUSE_S = 2.0
 """Seconds until endpoints that disagree on old blocks are asked again."""
+QUORUM_QUESTION_COUNT_MAX = 16
+"""Questions to the witnesses about what waits for them, before the head is looked at again."""
 
 CONFIRMED_REPLACED = "the chain replaced confirmed blocks; raise [chain] confirmation_count"
 
@@ -88,7 +89,7 @@ class ChainFollower:
         self._window: ConfirmationWindow | None = None
         self._remembered: dict[int, Bytes32] = {}
         self._unread: dict[ChannelId, Address] = {}
-        self._stretch_count = STRETCH_BLOCK_COUNT_MAX
+        self._stretch = Stretch()
         self._reported_num = -1
         self._reported_at = -math.inf
         self._seen_at = -math.inf
@@ -244,7 +245,8 @@ class ChainFollower:
             await self._read_stretch(reader, window, newest.number - by_hash_count)
         if window.at(newest.number) != newest:
             await self._join(reader, window, newest)
-        await self._confirm(reader, window)
+        if self._witnesses.are_needed:
+            await self._confirm(reader, window, window.ripe)
         if window.head == newest:
             self._seen_at = trio.current_time()
             self._behind = False
@@ -257,14 +259,25 @@ class ChainFollower:
         if window.head == newest and self._unread:
             await self._read_channels(reader, window)
 
-    async def _confirm(self, reader: ChainReader, window: ConfirmationWindow) -> None:
-        """Hand over what lies deep enough, once enough endpoints tell the same of it."""
-        ripe = window.ripe
-        if not self._witnesses.are_needed or ripe == window.cursor:
-            return
-        logs = window.logs_above_cursor(ripe)
-        if await self._witnesses.tell_logs(reader, window.cursor, ripe, logs):
-            await self._deliver(window.confirm())
+    async def _confirm(
+        self, reader: ChainReader, window: ConfirmationWindow, through: Header
+    ) -> bool:
+        """Hand over what lies deep enough, once enough endpoints tell the same of it.
+
+        What waited for them is asked about in stretches. Whether all through that block is done.
+        """
+        for _ in range(QUORUM_QUESTION_COUNT_MAX):
+            if window.cursor == through:
+                return True
+            last = window.at(min(through.number, window.cursor.number + self._stretch.count))
+            assert last is not None
+            logs = window.logs_above_cursor(last)
+            if not await self._witnesses.tell_logs(reader, window.cursor, last, logs):
+                self._stretch.refused()
+                return False
+            self._stretch.served()
+            await self._deliver(window.confirm(last))
+        return window.cursor == through
 
     async def _take_back(self) -> None:
         """The endpoint in use told what others deny: forget all of it that does not count yet."""
@@ -361,25 +374,28 @@ class ChainFollower:
         still_ours = await reader.at(window.head.number)
         if still_ours is not None and still_ours != window.head:
             await self._join(reader, window, still_ours)
+        if self._witnesses.are_needed and not await self._confirm(reader, window, window.head):
+            await trio.sleep(QUORUM_PAUSE_S)
+            return
         first_num = window.head.number + 1
-        last_num = min(limit_num, window.head.number + self._stretch_count)
+        last_num = min(limit_num, window.head.number + self._stretch.count)
         last = await reader.at(last_num)
         try:
             logs = await reader.logs_between(first_num, last_num)
         except RpcError:
-            if self._stretch_count == 1:
+            if self._stretch.count == 1:
                 raise
-            self._stretch_count = max(1, self._stretch_count // 2)
+            self._stretch.refused()
             return
         if last is None or await reader.at(last_num) != last:
             raise RpcError("eth_getLogs", 0, f"block {last_num} was replaced meanwhile")
-        known = window.logs_above_cursor(window.head)
-        if not await self._witnesses.tell_logs(reader, window.cursor, last, (*known, *logs)):
+        if not await self._witnesses.tell_logs(reader, window.head, last, logs):
+            self._stretch.refused()
             await trio.sleep(QUORUM_PAUSE_S)
             return
         for block in await self._remembered_in(reader, first_num, last_num):
             await self._compare(block)
-        self._stretch_count = min(STRETCH_BLOCK_COUNT_MAX, self._stretch_count * 2)
+        self._stretch.served()
         await self._deliver(window.bury())
         for item in logs:
             await self._deliver([item, replace(item, confirmed=True)])

@@ -97,10 +97,11 @@ class ConfirmationWindow:
         first, end = self._cursor_num + 1 - self.lowest.number, last.number + 1 - self.lowest.number
         return tuple(log for block in self._blocks[first:end] for log in block.logs)
 
-    def confirm(self) -> list[ChainLog]:
-        """Move the cursor to the ripe block: the logs that are confirmed by it."""
-        due = [replace(log, confirmed=True) for log in self.logs_above_cursor(self.ripe)]
-        self._cursor_num = self.ripe.number
+    def confirm(self, last: Header | None = None) -> list[ChainLog]:
+        """Move the cursor to that block, or to the ripe one: the logs that are confirmed by it."""
+        last = self.ripe if last is None else last
+        due = [replace(log, confirmed=True) for log in self.logs_above_cursor(last)]
+        self._cursor_num = last.number
         self._forget_old()
         return due
 

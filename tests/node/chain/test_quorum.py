@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import trio
 
+from node.chain import follower as follower_module
 from node.chain import link as link_module
 from node.chain import quorum as quorum_module
 from node.chain.errors import RpcError
@@ -49,10 +50,12 @@ class Liar(SimulatedChain):
 
 
 class Silent(SimulatedChain):
-    """Is there, and knows nothing."""
+    """Is there, and knows nothing until it speaks."""
+
+    speaks = False
 
     def answer(self, method: str, params: list[Any]) -> Any:
-        if method in ("eth_chainId", "eth_getCode"):
+        if self.speaks or method in ("eth_chainId", "eth_getCode"):
             return super().answer(method, params)
         raise RpcError(method, -32000, "out of order")
 
@@ -251,3 +254,38 @@ async def test_a_quorum_of_one_asks_nobody() -> None:
         raise AssertionError("nobody is asked")
 
     assert await quorum.agrees("ws://h:1", "ws://h:1", "blocks", 1, ask)
+
+
+@pytest.mark.parametrize("missed_count", [0, 100], ids=["at the head", "after an absence"])
+async def test_what_waited_for_a_quorum_counts_however_few_blocks_a_witness_tells_at_once(
+    missed_count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower_module, "QUORUM_PAUSE_S", 0.01)
+    chain, late = chain_of(*range(1, 41)), Silent()
+    async with room([chain, late], 2) as it:
+        await it.heard.until(lambda: len(it.heard.observed) == 40)
+        await until(lambda: it.troubles() == ["quorum-missing"])
+        late.logs_block_count_max = 7
+        late.blocks, late.known, late.logs = chain.blocks, chain.known, chain.logs
+        late.speaks = True
+        for number in range(41, 41 + missed_count):
+            chain.extend(number)
+        await it.heard.until(lambda: len(it.heard.confirmed) == 39 + missed_count)
+        assert told(it.heard.confirmed) == list(range(1, 40 + missed_count))
+        assert told(it.heard.observed) == list(range(1, 41 + missed_count))
+        await until(lambda: it.troubles() == [])
+
+
+async def test_while_a_quorum_is_missing_who_is_there_is_asked_about_ever_fewer_blocks() -> None:
+    chain = chain_of(*range(1, 41))
+    liar = Liar(chain, eth_getLogs=without_logs)
+    async with room([chain, liar], 2) as it:
+        await until(lambda: it.troubles() == ["quorum-missing"])
+        await until(lambda: _block_count(chain.log_requests) == 1)
+        assert it.heard.confirmed == []
+
+
+def _block_count(requests: Sequence[Any]) -> int:
+    """Of the last question about several blocks."""
+    where = next((each for each in reversed(requests) if "fromBlock" in each), None)
+    return 0 if where is None else int(where["toBlock"], 16) - int(where["fromBlock"], 16) + 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -115,6 +117,28 @@ def test_memory_stays_bounded_and_still_reaches_below_the_cursor() -> None:
     assert window.lowest.number == 997 - REMEMBERED_BELOW_CURSOR_COUNT
     assert window.at(window.lowest.number - 1) is None
     assert window.at(1001) is None
+
+
+def test_a_day_of_blocks_that_wait_for_a_quorum_takes_few_megabytes() -> None:
+    tracemalloc.start()
+    window = ConfirmationWindow(12, GENESIS, waits=True)
+    assert grow(window, [0] * 7_200) == []
+    held_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held_bytes < 7_200 * 500
+    # Once they agree it all goes but what tells a deep fork.
+    window.confirm()
+    assert window.head.number - window.lowest.number == 12 + REMEMBERED_BELOW_CURSOR_COUNT
+
+
+def test_what_waits_is_confirmed_in_parts_in_order() -> None:
+    window = ConfirmationWindow(2, GENESIS, waits=True)
+    grow(window, [1, 2, 0, 1, 0, 1])
+    second = window.at(2)
+    assert [log.block_num for log in window.confirm(second)] == [1, 2, 2]
+    assert window.cursor == second
+    assert [(log.block_num, log.confirmed) for log in window.confirm()] == [(4, True)]
+    assert window.cursor == window.ripe == window.at(4)
 
 
 STEPS = st.lists(
