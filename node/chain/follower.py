@@ -52,7 +52,7 @@ STALLED_BLOCK_COUNT = 10
 STALLED_S_MIN = 120.0
 """And at least so many seconds."""
 QUORUM_PAUSE_S = 2.0
-"""Seconds until endpoints that disagree on old blocks are asked again."""
+"""Seconds until endpoints that disagree on a deep fork are asked again."""
 QUORUM_QUESTION_COUNT_MAX = 16
 """Questions to the witnesses about what waits for them, before the head is looked at again."""
 
@@ -241,8 +241,12 @@ class ChainFollower:
     ) -> None:
         """Bring the window up to the endpoint's newest block."""
         by_hash_count = max(BY_HASH_BLOCK_COUNT, self._depth)
+        is_told = True
         while newest.number - by_hash_count > window.head.number:
-            await self._read_stretch(reader, window, newest.number - by_hash_count)
+            limit_num = newest.number - by_hash_count
+            is_told = is_told and await self._read_stretch(reader, window, limit_num)
+            if not is_told:
+                await self._observe_more(reader, window)
         if window.at(newest.number) != newest:
             await self._join(reader, window, newest)
         if self._witnesses.are_needed:
@@ -367,32 +371,41 @@ class ChainFollower:
         window.restart_at(await self._base_below(reader, window.lowest))
         self._reported_num = window.cursor.number
 
+    async def _observe_more(self, reader: ChainReader, window: ConfirmationWindow) -> None:
+        """Read on without the quorum, block by block: what is observed waits for nobody (M19)."""
+        before = window.head
+        block = await reader.at(before.number + BY_HASH_BLOCK_COUNT)
+        if block is not None:
+            await self._join(reader, window, block)
+        if window.head == before:
+            await trio.sleep(QUORUM_PAUSE_S)
+
     async def _read_stretch(
         self, reader: ChainReader, window: ConfirmationWindow, limit_num: int
-    ) -> None:
-        """Read many old blocks at once; all of them are deep enough to be confirmed."""
+    ) -> bool:
+        """Read many old blocks at once; all of them are deep enough to be confirmed.
+
+        False if too few endpoints tell the same of even one of them.
+        """
         still_ours = await reader.at(window.head.number)
         if still_ours is not None and still_ours != window.head:
             await self._join(reader, window, still_ours)
+        may_shrink, cursor = self._stretch.count > 1, window.cursor
         if self._witnesses.are_needed and not await self._confirm(reader, window, window.head):
-            await trio.sleep(QUORUM_PAUSE_S)
-            return
+            return may_shrink or window.cursor != cursor
         first_num = window.head.number + 1
         last_num = min(limit_num, window.head.number + self._stretch.count)
         last = await reader.at(last_num)
         try:
             logs = await reader.logs_between(first_num, last_num)
         except RpcError:
-            if self._stretch.count == 1:
+            if not self._stretch.refused():
                 raise
-            self._stretch.refused()
-            return
+            return True
         if last is None or await reader.at(last_num) != last:
             raise RpcError("eth_getLogs", 0, f"block {last_num} was replaced meanwhile")
         if not await self._witnesses.tell_logs(reader, window.head, last, logs):
-            self._stretch.refused()
-            await trio.sleep(QUORUM_PAUSE_S)
-            return
+            return self._stretch.refused()
         for block in await self._remembered_in(reader, first_num, last_num):
             await self._compare(block)
         self._stretch.served()
@@ -401,6 +414,7 @@ class ChainFollower:
             await self._deliver([item, replace(item, confirmed=True)])
         window.restart_at(last)
         await self._report_cursor(window)
+        return True
 
     async def _remembered_in(
         self, reader: ChainReader, first_num: int, last_num: int

@@ -20,12 +20,14 @@ class Stretch:
         self._most = STRETCH_BLOCK_COUNT_MAX
         self._served_count = 0
 
-    def refused(self) -> None:
-        """No answer to a question of this length."""
-        # Whether a single block is too much or everything is, longer ones may be answered again.
-        self._most = self.count // 2 or STRETCH_BLOCK_COUNT_MAX
-        self.count = max(1, self.count // 2)
+    def refused(self) -> bool:
+        """No answer to a question of this length. Whether the next one is shorter."""
+        asked = self.count
+        # Who refuses a single block refuses everything, and may answer long questions afterwards.
+        self._most = asked // 2 or STRETCH_BLOCK_COUNT_MAX
+        self.count = max(1, asked // 2)
         self._served_count = 0
+        return self.count < asked
 
     def served(self) -> None:
         """An answer to a question of this length at most."""

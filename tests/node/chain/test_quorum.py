@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import trio
 
-from node.chain import follower as follower_module
 from node.chain import link as link_module
 from node.chain import quorum as quorum_module
 from node.chain.errors import RpcError
@@ -258,9 +257,8 @@ async def test_a_quorum_of_one_asks_nobody() -> None:
 
 @pytest.mark.parametrize("missed_count", [0, 100], ids=["at the head", "after an absence"])
 async def test_what_waited_for_a_quorum_counts_however_few_blocks_a_witness_tells_at_once(
-    missed_count: int, monkeypatch: pytest.MonkeyPatch
+    missed_count: int,
 ) -> None:
-    monkeypatch.setattr(follower_module, "QUORUM_PAUSE_S", 0.01)
     chain, late = chain_of(*range(1, 41)), Silent()
     async with room([chain, late], 2) as it:
         await it.heard.until(lambda: len(it.heard.observed) == 40)
@@ -274,6 +272,20 @@ async def test_what_waited_for_a_quorum_counts_however_few_blocks_a_witness_tell
         assert told(it.heard.confirmed) == list(range(1, 40 + missed_count))
         assert told(it.heard.observed) == list(range(1, 41 + missed_count))
         await until(lambda: it.troubles() == [])
+
+
+async def test_old_blocks_are_observed_without_the_quorum_and_count_with_it() -> None:
+    chain, late = chain_of(*range(1, 201)), Silent()
+    async with room([chain, late], 2) as it:
+        await it.heard.until(lambda: len(it.heard.observed) == 200)
+        await until(lambda: it.follower.seen_at > 0)
+        assert it.follower.head == chain.head
+        assert (it.heard.confirmed, it.troubles()) == ([], ["quorum-missing"])
+        late.blocks, late.known, late.logs = chain.blocks, chain.known, chain.logs
+        late.speaks = True
+        await it.heard.until(lambda: len(it.heard.confirmed) == 199)
+        assert told(it.heard.confirmed) == list(range(1, 200))
+        assert told(it.heard.observed) == list(range(1, 201))
 
 
 async def test_while_a_quorum_is_missing_who_is_there_is_asked_about_ever_fewer_blocks() -> None:
