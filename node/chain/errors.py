@@ -6,6 +6,7 @@
       WrongChain          the configuration and the endpoint disagree: a person must look
       NoCodeAtAddress     likewise
       NoTokenAtAddress    likewise
+      ToldOtherwise       what was read does not count: read it again
 
 Nothing here is recorded or sent to peers; refusals of the core are `protocols.errors`.
 """
@@ -106,3 +107,7 @@ class NoTokenAtAddress(ChainError):
             f"no contract at {checksum_address(self.address)}, a token of [policy] assets, on "
             f"chain {self.chain_id} ({self.endpoint}). Correct [policy] assets"
         )
+
+
+class ToldOtherwise(ChainError):
+    """The endpoint in use tells other logs than it, or another before it, told of those blocks."""

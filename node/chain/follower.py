@@ -20,7 +20,7 @@ import structlog
 import trio
 from msgspec.structs import replace
 
-from node.chain.errors import EndpointDown, RpcError
+from node.chain.errors import EndpointDown, RpcError, ToldOtherwise
 from node.chain.link import EndpointLink
 from node.chain.news import News, Tidings
 from node.chain.patience import Patience
@@ -85,7 +85,7 @@ class ChainFollower:
         self._on_head = on_head
         self._clock_s = clock_s
         self._is_known = is_known
-        self._witnesses = Witnesses(link, quorum)
+        self._witnesses = Witnesses(quorum)
         self._window: ConfirmationWindow | None = None
         self._remembered: dict[int, Bytes32] = {}
         self._unread: dict[ChannelId, Address] = {}
@@ -189,6 +189,11 @@ class ChainFollower:
                     await news.polled(found_untold=before is not None and self.head != before)
                 patience.served()
                 self._link.proved_useful()
+            except ToldOtherwise as error:
+                log.warning("reading blocks again that do not count yet", reason=str(error))
+                await self._take_back()
+                tidings = tidings._replace(newest=None)
+                await trio.sleep(POLL_WITHOUT_SUBSCRIPTION_S)
             except RpcError as error:
                 # The newest block is asked for anew; what was taken back is told only once.
                 tidings = tidings._replace(newest=None)
@@ -232,7 +237,9 @@ class ChainFollower:
         if remembered != base.hash:
             log.error(CONFIRMED_REPLACED, processed_block_num=base.number)
             base = await self._base_below(reader, Header(base.number, remembered, bytes(32)))
-        self._window = ConfirmationWindow(self._depth, base, waits=self._witnesses.are_needed)
+        # Without a depth there is no time in which an endpoint could change its mind.
+        waits = self._depth > 0 or self._witnesses.are_needed
+        self._window = ConfirmationWindow(self._depth, base, waits=waits)
         self._reported_num = base.number
         log.info("following the chain", from_block_num=base.number, head_block_num=newest.number)
 
@@ -249,8 +256,7 @@ class ChainFollower:
                 await self._observe_more(reader, window)
         if window.at(newest.number) != newest:
             await self._join(reader, window, newest)
-        if self._witnesses.are_needed:
-            await self._confirm(reader, window, window.ripe)
+        await self._confirm(reader, window, window.ripe)
         if window.head == newest:
             self._seen_at = trio.current_time()
             self._behind = False
@@ -276,15 +282,37 @@ class ChainFollower:
             last = window.at(min(through.number, window.cursor.number + self._stretch.count))
             assert last is not None
             logs = window.logs_above_cursor(last)
-            if not await self._witnesses.tell_logs(reader, window.cursor, last, logs):
+            if not await self._is_told(reader, window.cursor, last, logs):
                 self._stretch.refused()
                 return False
             self._stretch.served()
             await self._deliver(window.confirm(last))
         return window.cursor == through
 
+    async def _is_told(
+        self, reader: ChainReader, cursor: Header, last: Header, logs: tuple[ChainLog, ...]
+    ) -> bool:
+        """Whether the endpoint in use and enough others tell that these are the logs between.
+
+        The one in use is asked again: another may have told them when they were new, and one that
+        lied would vote twice, by what it told then and as a witness. And what was left out by
+        mistake is found before it counts as not there. Raises `ToldOtherwise`.
+        """
+        try:
+            told = await reader.told(cursor.number + 1, last.number)
+        except RpcError:
+            if self._stretch.count > 1:
+                return False
+            raise
+        if told is None:
+            return False
+        if told != (last.hash, logs):
+            blocks = f"blocks {cursor.number + 1} to {last.number}"
+            raise ToldOtherwise(f"{reader.client.label} tells other logs of {blocks} than before")
+        return await self._witnesses.tell_logs(reader, cursor, last, logs)
+
     async def _take_back(self) -> None:
-        """The endpoint in use told what others deny: forget all of it that does not count yet."""
+        """Forget all that does not count yet: others deny it, or whoever is in use now does."""
         window = self._window
         if window is None or window.head == window.cursor:
             return
@@ -391,7 +419,7 @@ class ChainFollower:
         if still_ours is not None and still_ours != window.head:
             await self._join(reader, window, still_ours)
         may_shrink, cursor = self._stretch.count > 1, window.cursor
-        if self._witnesses.are_needed and not await self._confirm(reader, window, window.head):
+        if not await self._confirm(reader, window, window.head):
             return may_shrink or window.cursor != cursor
         first_num = window.head.number + 1
         last_num = min(limit_num, window.head.number + self._stretch.count)

@@ -57,9 +57,9 @@ class HttpClient:
     """JSON-RPC over HTTP (see `RpcClient`)."""
 
     def __init__(self, url: str) -> None:
+        self.url = url
         self.label = endpoint_label(url)
         self.closed = trio.Event()
-        self._url = url
         self.closed_reason = ""
         self._ids = itertools.count(1)
         self._turn = trio.Lock()
@@ -135,11 +135,11 @@ class HttpClient:
             await self._connect()
         assert self._stream is not None
         headers = [
-            ("Host", host_of(self._url)),
+            ("Host", host_of(self.url)),
             ("Content-Type", "application/json"),
             ("Content-Length", str(len(body))),
         ]
-        request = h11.Request(method="POST", target=target_of(self._url), headers=headers)
+        request = h11.Request(method="POST", target=target_of(self.url), headers=headers)
         for event in (request, h11.Data(data=body), h11.EndOfMessage()):
             await self._stream.send_all(self._http.send(event) or b"")
         status, retry_after_s, answer = await self._read_answer()
@@ -177,7 +177,7 @@ class HttpClient:
                 return status, retry_after_s, bytes(received)
 
     async def _connect(self) -> None:
-        self._stream = await open_stream(self._url)
+        self._stream = await open_stream(self.url)
         self._http = h11.Connection(h11.CLIENT)
 
     async def _drop(self) -> None:

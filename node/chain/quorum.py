@@ -147,16 +147,17 @@ class Quorum:
 
     async def agrees(
         self,
-        used_url: str,
-        used_label: str,
+        used: RpcClient,
         what: str,
         ours: Any,
         ask: Ask,
         *,
         may_wait: bool = False,
     ) -> bool:
-        """Whether enough endpoints tell what the one in use tells.
+        """Whether enough endpoints tell what the endpoint of `used` told just now: `ours`.
 
+        All others are asked, also one that was in use when something was read: `ours` must be the
+        word of `used` itself, or that one would have two votes.
         Raises `Outvoted` when enough of them agree on something else. That too few answer is an
         alarm, unless it `may_wait`: then it is what happens before all of them know.
         """
@@ -165,9 +166,9 @@ class Quorum:
         told: dict[str, Any] = {}
         async with trio.open_nursery() as nursery:
             for line in self._lines:
-                if line.urls != (used_url,):
+                if line.urls != (used.url,):
                     nursery.start_soon(self._ask, line, ask, told)
-        return self._votes.agree(used_label, what, ours, told, may_wait=may_wait)
+        return self._votes.agree(used.label, what, ours, told, may_wait=may_wait)
 
     def troubles(self) -> list[ChainTrouble]:
         """Who was outvoted last, and whether too few agree."""

@@ -40,9 +40,9 @@ class ChainReader:
         self._address = to_hex(adjudicator)
 
     @property
-    def label(self) -> str:
-        """Which endpoint it reads, fit for a log line."""
-        return self._client.label
+    def client(self) -> RpcClient:
+        """The client it reads through."""
+        return self._client
 
     def over(self, client: RpcClient) -> ChainReader:
         """The same questions to another endpoint."""

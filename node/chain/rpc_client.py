@@ -54,6 +54,8 @@ PARKED_COUNT_MAX = 256
 class RpcClient(Protocol):
     """One connection to one endpoint."""
 
+    url: str
+    """Which endpoint, path and all: never for a log line."""
     label: str
     """Which endpoint, fit for a log line."""
     closed: trio.Event
@@ -166,9 +168,9 @@ class WebSocketClient:
     """JSON-RPC over one WebSocket (see `RpcClient`)."""
 
     def __init__(self, url: str) -> None:
+        self.url = url
         self.label = endpoint_label(url)
         self.closed = trio.Event()
-        self._url = url
         self._connection: WebSocketConnection | None = None
         self._scope = trio.CancelScope()
         self.closed_reason = "not connected"
@@ -180,7 +182,7 @@ class WebSocketClient:
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Connect, report started, read until the connection ends."""
         try:
-            stream = await open_stream(self._url)
+            stream = await open_stream(self.url)
         except EndpointDown as error:
             self.closed_reason = error.reason
             self._hang_up()
@@ -241,8 +243,8 @@ class WebSocketClient:
             return await wrap_client_stream(
                 cast(trio.Nursery, _Watched(nursery, patience)),
                 stream,
-                host_of(self._url),
-                target_of(self._url),
+                host_of(self.url),
+                target_of(self.url),
                 max_message_size=MESSAGE_SIZE_BYTES_MAX,
             )
         raise HandshakeError("it did not finish the handshake")

@@ -180,7 +180,8 @@ class TransactionManager:
         if not owned.may_be_mined:
             return None
         client = await self._link.client()
-        found = await self._reader.receipt(owned)
+        # Of this very client: another may be in use by the time that others are asked.
+        found = await TransactionReader(client, self._sender).receipt(owned)
         if found is None or self._quorum is None or not self._quorum.is_needed:
             return found
         if found.block_hash == owned.reported_block_hash and not self._is_buried(found):
@@ -207,7 +208,7 @@ class TransactionManager:
             return (NO_RECEIPT if age >= UNFOUND_BLOCK_COUNT else None) if found is None else found
 
         what = f"transaction {to_hex(ours.tx_hash)}"
-        return await self._quorum.agrees(self._link.url, used.label, what, ours, ask, may_wait=True)
+        return await self._quorum.agrees(used, what, ours, ask, may_wait=True)
 
     def _is_buried(self, receipt: TransactionReceipt) -> bool:
         return self._desk.moment().block_num - receipt.block_num >= self._depth

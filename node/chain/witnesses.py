@@ -6,8 +6,6 @@ endpoints agree on something else.
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from node.chain.quorum import Quorum
 from node.chain.reader import ChainReader
 from node.chain.rpc_client import RpcClient
@@ -16,19 +14,10 @@ from protocols.inputs import ChainLog
 from protocols.types import Address, Bytes32, ChannelId, to_hex
 
 
-class Link(Protocol):
-    """What this module needs of `link.EndpointLink`."""
-
-    @property
-    def url(self) -> str:
-        """The endpoint in use."""
-
-
 class Witnesses:
     """The other endpoints, as far as they are needed."""
 
-    def __init__(self, link: Link, quorum: Quorum | None) -> None:
-        self._link = link
+    def __init__(self, quorum: Quorum | None) -> None:
         self._quorum = quorum if quorum is not None and quorum.is_needed else None
 
     @property
@@ -49,7 +38,7 @@ class Witnesses:
 
         what = f"blocks {first_num} to {last.number}"
         ours = (last.hash, logs)
-        return await self._quorum.agrees(self._link.url, reader.label, what, ours, ask)
+        return await self._quorum.agrees(reader.client, what, ours, ask)
 
     async def tell_block(self, reader: ChainReader, block: Header) -> bool:
         """Whether they have this block at its height."""
@@ -61,7 +50,7 @@ class Witnesses:
             return None if found is None else found.hash
 
         what = f"block {block.number}"
-        return await self._quorum.agrees(self._link.url, reader.label, what, block.hash, ask)
+        return await self._quorum.agrees(reader.client, what, block.hash, ask)
 
     async def tell_reading(
         self,
@@ -80,4 +69,4 @@ class Witnesses:
             return await reader.over(client).reading(asset, channel_id, cursor, head)
 
         what = f"channel {to_hex(channel_id)}"
-        return await self._quorum.agrees(self._link.url, reader.label, what, ours, ask)
+        return await self._quorum.agrees(reader.client, what, ours, ask)

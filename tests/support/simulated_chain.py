@@ -166,7 +166,7 @@ class SimulatedClient:
     """A client of a simulated chain, without a wire (see `rpc_client.RpcClient`)."""
 
     def __init__(self, chain: SimulatedChain, *, subscribes: bool = True) -> None:
-        self.label = "sim://chain"
+        self.url = self.label = "sim://chain"
         self.closed = trio.Event()
         self.closed_reason = ""
         self.chain = chain

@@ -110,7 +110,47 @@ async def test_a_long_absence_is_read_in_stretches(autojump_clock: object) -> No
     assert it.consumer.observed == chain.canonical()
     assert it.consumer.confirmed == [e for e in chain.canonical() if e[0] <= 1997]
     by_range = [where for where in chain.log_requests if "fromBlock" in where]
-    assert len(by_range) == 4
+    # Four stretches, and what the newest blocks confirm.
+    assert len(by_range) == 5
+
+
+async def test_a_log_that_was_left_out_is_found_before_its_block_counts(
+    autojump_clock: object,
+) -> None:
+    chain = SimulatedChain()
+    async with following(chain, depth=3) as it:
+        await it.caught_up()
+        # An endpoint whose index of logs is behind its blocks.
+        late = chain.extend(7)["hash"]
+        indexed, chain.logs[late] = chain.logs[late], []
+        await it.caught_up()
+        assert it.consumer.observed == []
+        chain.logs[late] = indexed
+        for _ in range(3):
+            chain.extend()
+        await it.caught_up()
+        assert it.consumer.observed == it.consumer.confirmed == [(1, 7)]
+        (taken_back,) = it.consumer.reorgs
+        assert taken_back.fork_block_num == 1
+
+
+async def test_a_log_that_was_left_out_is_found_by_a_stretch_that_follows(
+    autojump_clock: object,
+) -> None:
+    chain = SimulatedChain()
+    async with following(chain, depth=3) as it:
+        await it.caught_up()
+        late = chain.extend(7)["hash"]
+        indexed, chain.logs[late] = chain.logs[late], []
+        await it.caught_up()
+        it.client.close("the connection was cut")
+        chain.logs[late] = indexed
+        listeners, chain.listeners = chain.listeners, []
+        for _ in range(200):
+            chain.extend()
+        chain.listeners = listeners
+        await it.caught_up()
+        assert it.consumer.observed == it.consumer.confirmed == [(1, 7)]
 
 
 async def test_stretches_shrink_to_what_the_endpoint_can_bear(autojump_clock: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -15,12 +16,14 @@ from node.chain.errors import RpcError
 from node.chain.follower import ChainFollower
 from node.chain.link import BACKOFF_S_MIN, EndpointLink
 from node.chain.quorum import Outvoted, Quorum, Votes
+from node.chain.wire import header
 from protocols.inputs import ChainReorg, ChannelRead
 from tests.support.chain_room import Inbox, until
 from tests.support.simulated_chain import (
     ADJUDICATOR,
     PlainDecoder,
     SimulatedChain,
+    SimulatedClient,
     channel,
     serving,
     websocket_endpoint,
@@ -187,6 +190,55 @@ async def test_one_that_is_behind_is_no_vote_and_no_liar() -> None:
         assert it.troubles() == []
 
 
+async def test_who_lied_and_is_not_in_use_any_more_has_one_vote() -> None:
+    chain = chain_of(1)
+    liar = Liar(chain, eth_getLogs=without_logs)
+    async with room([liar, chain, chain], 2, depth=3) as it:
+        await until(lambda: it.follower.head is not None)
+        chain.extend(7)
+        await until(lambda: it.follower.head == chain.head)
+        assert it.heard.observed == []
+        it.link.blame(await it.link.client(), "it answers slowly")
+        await until(lambda: it.link.connected and it.link.url != it.link.urls[0])
+        for _ in range(3):
+            chain.extend()
+        await it.heard.until(lambda: len(it.heard.confirmed) == 2)
+        assert told(it.heard.confirmed) == [1, 7]
+        await until(lambda: it.troubles() == ["endpoint-outvoted"])
+        (trouble,) = it.quorum.troubles()
+        assert trouble.what.startswith(it.quorum._lines[0].endpoint)
+
+
+async def test_what_was_invented_is_not_seconded_by_who_invented_it() -> None:
+    liar, honest = chain_of(1), SimulatedChain()
+    honest.blocks, honest.known, honest.listeners = liar.blocks, liar.known, liar.listeners
+    truth: dict[str, list[Any]] = {}
+    honest.logs = ChainMap(truth, liar.logs)  # type: ignore[assignment]
+    async with room([liar, honest, honest], 2, depth=3) as it:
+        await until(lambda: it.follower.head is not None)
+        truth[liar.extend(9)["hash"]] = []
+        await it.heard.until(lambda: told(it.heard.observed) == [1, 9])
+        it.link.blame(await it.link.client(), "it answers slowly")
+        await until(lambda: it.link.connected and it.link.url != it.link.urls[0])
+        for _ in range(3):
+            liar.extend()
+        await until(lambda: it.follower.cursor == header(liar.blocks[-4]))
+        assert told(it.heard.confirmed) == [1]
+        assert it.heard.of(ChainReorg)
+
+
+async def test_an_endpoint_that_mends_is_read_again_where_others_denied_its_word() -> None:
+    chain = chain_of(1, 2)
+    liar = Liar(chain, eth_getLogs=without_logs)
+    async with room([liar, chain], 2) as it:
+        await until(lambda: it.troubles() == ["quorum-missing"])
+        assert it.heard.observed == []
+        liar.lies.clear()
+        await it.heard.until(lambda: it.heard.confirmed)
+        assert told(it.heard.confirmed) == [1]
+        await until(lambda: it.troubles() == [])
+
+
 async def test_old_blocks_read_in_stretches_need_the_quorum_too() -> None:
     chain = chain_of(*range(1, 101))
     async with room([Liar(chain, eth_getLogs=without_logs), chain, chain], 2) as it:
@@ -252,7 +304,7 @@ async def test_a_quorum_of_one_asks_nobody() -> None:
     async def ask(client: object) -> None:
         raise AssertionError("nobody is asked")
 
-    assert await quorum.agrees("ws://h:1", "ws://h:1", "blocks", 1, ask)
+    assert await quorum.agrees(SimulatedClient(SimulatedChain()), "blocks", 1, ask)
 
 
 @pytest.mark.parametrize("missed_count", [0, 100], ids=["at the head", "after an absence"])

@@ -345,7 +345,7 @@ class Council:
         self.asked: list[str] = []
 
     async def agrees(
-        self, url: str, label: str, what: str, ours: object, ask: object, *, may_wait: bool
+        self, used: object, what: str, ours: object, ask: object, *, may_wait: bool
     ) -> bool:
         await trio.lowlevel.checkpoint()
         assert may_wait

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from node.chain.reader import ChainReader
+from node.chain.rpc_client import RpcClient
 from node.chain.witnesses import Witnesses
 from tests.support.simulated_chain import (
     ADJUDICATOR,
@@ -14,12 +15,6 @@ from tests.support.simulated_chain import (
     SimulatedClient,
     channel,
 )
-
-
-class Used:
-    """The link's part."""
-
-    url = "ws://used"
 
 
 class OneOther:
@@ -32,9 +27,9 @@ class OneOther:
         self.asked: list[str] = []
 
     async def agrees(
-        self, url: str, label: str, what: str, ours: Any, ask: Callable[[Any], Awaitable[Any]]
+        self, used: RpcClient, what: str, ours: Any, ask: Callable[[Any], Awaitable[Any]]
     ) -> bool:
-        assert (url, label) == ("ws://used", "sim://chain")
+        assert used is not self.client
         self.asked.append(what)
         return bool(await ask(self.client) == ours)
 
@@ -52,7 +47,7 @@ def reader_of(chain: SimulatedChain) -> ChainReader:
 
 def with_other(other: SimulatedChain) -> tuple[Witnesses, OneOther]:
     quorum = OneOther(other)
-    return Witnesses(Used(), quorum), quorum  # type: ignore[arg-type]
+    return Witnesses(quorum), quorum  # type: ignore[arg-type]
 
 
 async def test_logs_count_with_the_block_that_they_end_with() -> None:
@@ -95,7 +90,7 @@ async def test_without_a_quorum_everything_counts_and_nobody_is_asked() -> None:
     chain = chain_of(1)
     quorum = OneOther(chain)
     quorum.is_needed = False
-    for witnesses in (Witnesses(Used(), None), Witnesses(Used(), quorum)):  # type: ignore[arg-type]
+    for witnesses in (Witnesses(None), Witnesses(quorum)):  # type: ignore[arg-type]
         assert not witnesses.are_needed
         reader = reader_of(chain)
         place = (bytes(20), channel(5), (chain.head, chain.head))

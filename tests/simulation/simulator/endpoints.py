@@ -112,6 +112,10 @@ class Endpoints:
         self._place = (self._place + 1) % len(self.all)
         self._idle_count = 0
 
+    def changed_its_word(self) -> None:
+        """The one in use tells otherwise what it told, or another before it."""
+        self._note("endpoint tells otherwise than before")
+
     def look(self) -> None:
         """Give up one that shows nothing new for long, while there should be something."""
         if self.used.head_num > self._seen_num or self.used.head_num == max(

@@ -92,7 +92,11 @@ class ForkingRoom(ChainRoom):
         window = self._window = self._window or self._begin()
         try:
             self._advance(window, used)
-            self._confirm(window)
+            if not self._confirm(window, used):
+                self._endpoints.changed_its_word()
+                self._take_back(window)
+                self._advance(window, used)
+                self._confirm(window, used)
             self._answer_questions(window)
         except Outvoted:
             self._take_back(window)
@@ -116,7 +120,8 @@ class ForkingRoom(ChainRoom):
         if remembered != base.hash:
             base = self._base_below(Header(base.number, remembered, bytes(32)))
         self._reported_num = base.number
-        return ConfirmationWindow(self._forking.depth, base, waits=self._endpoints.quorum > 1)
+        waits = self._forking.depth > 0 or self._endpoints.quorum > 1
+        return ConfirmationWindow(self._forking.depth, base, waits=waits)
 
     def _base_below(self, replaced: Header) -> Header:
         first_num = max(1, replaced.number - REMEMBERED_BELOW_CURSOR_COUNT)
@@ -154,10 +159,10 @@ class ForkingRoom(ChainRoom):
             self._remembered = {n: h for n, h in self._remembered.items() if n < block.number}
             self._due.append(inputs.ChainReorg(block.number, remembered, block.hash))
 
-    def _confirm(self, window: ConfirmationWindow) -> None:
+    def _confirm(self, window: ConfirmationWindow, used: Endpoint) -> bool:
         ripe, cursor = window.ripe, window.cursor
-        if self._endpoints.quorum == 1 or ripe == cursor:
-            return
+        if ripe == cursor or used.head_num < ripe.number:
+            return True
 
         def ask(endpoint: Endpoint) -> object:
             numbers = range(cursor.number + 1, ripe.number + 1)
@@ -165,8 +170,11 @@ class ForkingRoom(ChainRoom):
 
         what = f"blocks {cursor.number + 1} to {ripe.number}"
         ours = window.logs_above_cursor(ripe)
+        if ask(used) != ours:
+            return False
         if self._endpoints.agree(what, ripe.number, ours, ask):
             self._deliver(window.confirm())
+        return True
 
     def _deliver(self, due: list[inputs.ChainLog]) -> None:
         ours = [item for item in due if self._is_known(item.channel_id)]
