@@ -64,7 +64,7 @@ RUN_COUNT_MIN = 16
 """Events of one input from which on it pays to look for runs among them."""
 
 
-class Queued(msgspec.Struct, frozen=True, gc=False):
+class Queued(msgspec.Struct, frozen=True):
     """One input on its way to the engine, and whom to answer."""
 
     item: inputs.Input

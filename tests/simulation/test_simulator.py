@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shlex
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from node.faults import FAULT_POINTS
 from tests.simulation.simulator.__main__ import main, parser
@@ -18,12 +21,15 @@ from tests.simulation.simulator.minimise import minimise
 from tests.simulation.simulator.plan import plan_of
 from tests.simulation.simulator.planted import PLANTED
 from tests.simulation.simulator.run import Summary, run_plan, run_seed
+from tests.simulation.simulator.world import World
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SEED_COUNT = 200
 PART_COUNT = 2
 COMPARED = (19, 26, 48, 68, 77)
 """Seeds that are run in two processes, whose hashes differ: a seed means one run."""
+WRITE_FAILS_AND_POWER_IS_CUT = 4
+"""A seed that meets both."""
 FAULTS = (
     "kill",
     "stop",
@@ -175,6 +181,20 @@ def test_seeds_that_break_no_rule_say_what_they_met_and_what_was_checked(
     assert "2 seeds in" in shown
     assert all(kind.name in shown for kind in CHECKERS)
     assert "turn" in shown
+
+
+def test_a_world_in_which_nodes_stopped_is_forgotten() -> None:
+    with capture_logs():
+        world = World(plan_of(WRITE_FAILS_AND_POWER_IS_CUT))
+        world.run()
+    assert world.met["stopped by LogWriteFailed"]
+    assert world.met["stopped by PowerCut"]
+    forgotten = weakref.ref(world)
+    del world
+    # Twice: what was suspended is ended first.
+    gc.collect()
+    gc.collect()
+    assert forgotten() is None
 
 
 def test_a_count_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -226,6 +226,7 @@ class SimulatedNode:
         )
         if not expected:
             raise Violation("no bugs", f"{self.actor.name} stopped: {failure!r}") from failure
+        _forget_frames(failure)
         self.world.note(f"stopped by {type(failure).__name__}")
         if self.process is process:
             self._end()
@@ -258,3 +259,11 @@ class SimulatedNode:
     def tick(self) -> None:
         if self.process is not None:
             self.process.take(inputs.Tick())
+
+
+def _forget_frames(failure: BaseException | None) -> None:
+    """The engine keeps why it stopped, and that would keep the whole world, for ever: the frames
+    hold values that the garbage collector does not look into."""
+    while failure is not None:
+        failure.__traceback__ = None
+        failure = failure.__context__
