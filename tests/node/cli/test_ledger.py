@@ -100,8 +100,9 @@ def test_a_channel_over_a_hub_costs_what_the_path_quotes_within_the_limit(
         {"channel_id": channel_id, "amount": "1000", "left": hub.address, "right": bob.address}
     ]
     assert "receipted" in tally("pay", channel_id, "30", "--receipt", "-c", alice.directory).stdout
-    (listed,) = tally_json("channels", "--kind", "virtual", "-c", hub.directory)["channels"]
-    assert (listed["channel_id"], listed["role"]) == (channel_id, "hub")
+    virtual = tally_json("channels", "--kind", "virtual", "-c", hub.directory)["channels"]
+    # Another test may have had one with the hub as payee.
+    assert [view["role"] for view in virtual if view["channel_id"] == channel_id] == ["hub"]
     closed = tally("close", channel_id, "-c", bob.directory)
     assert "is closed and settled" in closed.stdout
     wait_until("the hub has settled it", lambda: is_at_rest(hub, channel_id))

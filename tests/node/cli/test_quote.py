@@ -1,8 +1,12 @@
 """`tally quote`."""
 
+from collections.abc import Iterator
+from functools import partial
+
 import pytest
 
-from tests.support.daemons import Network, wait_until
+from node.cli.demo_nodes import is_open
+from tests.support.daemons import Network, close_channel, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -38,15 +42,21 @@ def test_an_intermediary_that_is_no_address_is_bad_usage(tally, network, alice_d
     assert result.exit_code == 2
 
 
-def test_a_payee_with_a_ledger_answers_for_itself(tally, tally_json, network, alice_dir) -> None:
-    bob = network.bob.address
-    parameters = (f"counterparty={bob}", "amount=1000")
+@pytest.fixture
+def ledger(tally_json, network, alice_dir) -> Iterator[str]:
+    """With bob, 1,000 wei of alice's; gone after the test, for others have none."""
+    parameters = (f"counterparty={network.bob.address}", "amount=1000")
     opened = tally_json("call", "ledger_open", *parameters, "--dir", alice_dir)
     channel_id = opened["channel_id"]
-    wait_until(
-        "the ledger is open",
-        lambda: network.channel(network.alice, channel_id)["status"] == "open",
-    )
+    for node in network.nodes:
+        wait_until(f"{node.name}'s ledger is open", partial(is_open, node, channel_id))
+    yield channel_id
+    close_channel(network.alice, network.bob, channel_id)
+
+
+@pytest.mark.usefixtures("ledger")
+def test_a_payee_with_a_ledger_answers_for_itself(tally, tally_json, network, alice_dir) -> None:
+    bob = network.bob.address
     quoted = tally_json("quote", bob, "1000", "--dir", alice_dir)
     assert [hop["ok"] for hop in quoted["hops"]] == [True, True]
     assert (quoted["ok"], quoted["total_fee"], quoted["fees"]) == (True, "0", [])
