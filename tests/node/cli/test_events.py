@@ -34,7 +34,9 @@ def test_one_channel_or_objective_can_be_followed(
 def test_only_the_content_gives_way_on_a_narrow_screen(
     tally, tally_json, channel_id, alice_dir, width: str | None
 ) -> None:
-    arguments = ["events", "--from", "0", "--limit", "30", "--dir", alice_dir]
+    # As of one moment: there may be fewer than thirty yet, and more when they are read again.
+    now = tally_json("status", "--dir", alice_dir)["at"]["seq"]
+    arguments = ["events", "--from", "0", "--limit", "30", "--at", str(now), "--dir", alice_dir]
     records = tally_json(*arguments)["records"]
     lines = tally(*arguments, **({"COLUMNS": width} if width else {})).stdout.splitlines()
     assert max(map(len, lines)) <= int(width or PIPE_WIDTH)
@@ -60,8 +62,11 @@ def test_too_many_records_are_bad_usage(tally, alice_dir) -> None:
 def test_names_and_peers_are_filters_of_the_newest_and_from_a_record_on(
     tally, tally_json, network, channel_id, alice_dir
 ) -> None:
-    def found(*asked: object) -> list[dict]:
-        return tally_json("events", *asked, "--dir", alice_dir)["records"]
+    # As of one moment: another channel may be opened or closed in the same network.
+    now = tally_json("status", "--dir", alice_dir)["at"]["seq"]
+
+    def found(*asked: object, at: int = now) -> list[dict]:
+        return tally_json("events", *asked, "--at", at, "--dir", alice_dir)["records"]
 
     signed = found("--name", "state-signed", "--from", "0", "--limit", "1000")
     assert {record["name"] for record in signed} == {"state-signed"}
@@ -69,7 +74,7 @@ def test_names_and_peers_are_filters_of_the_newest_and_from_a_record_on(
     assert found("--name", "state-signed", "--limit", "2") == signed[-2:]
     assert found("--name", "state-signed", "--from", "0", "--limit", "1") == signed[:1]
     then = signed[-1]["seq"] - 1
-    assert found("--name", "state-signed", "--at", str(then), "--limit", "1000") == signed[:-1]
+    assert found("--name", "state-signed", "--limit", "1000", at=then) == signed[:-1]
     of_bob = found("--peer", network.bob.address, "--channel", channel_id, "--limit", "1000")
     assert {record["payload"]["channel_id"] for record in of_bob} == {channel_id}
     assert found("--peer", "0x" + "11" * 20) == []

@@ -10,7 +10,9 @@ pytestmark = pytest.mark.e2e
 def test_one_command_finds_out_what_an_id_is_of(
     tally_json, network, channel_id, alice_dir, bob_dir
 ) -> None:
-    paid = tally_json("pay", channel_id, "5gwei", "--memo", "tea", "--dir", alice_dir)
+    # With bob's receipt it is in his log, too.
+    terms = ["5gwei", "--memo", "tea", "--receipt", "--dir", alice_dir]
+    paid = tally_json("pay", channel_id, *terms)
     objective_id = network.channel(network.alice, channel_id)["objective_ids"][0]
     kinds = {
         identifier: tally_json("explain", identifier, "--dir", directory)
@@ -64,7 +66,9 @@ def test_an_id_of_nothing_says_where_to_look(tally_json, alice_dir) -> None:
 def test_a_story_of_many_pages_is_one_story(
     tally_json, channel_id, alice_dir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = ["explain", channel_id, "--dir", alice_dir]
+    # As of one moment: the channel's story may go on between the two.
+    now = tally_json("status", "--dir", alice_dir)["at"]["seq"]
+    asked = ["explain", channel_id, "--at", str(now), "--dir", alice_dir]
     whole = tally_json(*asked)["steps"]
     ask = explain.ask
     monkeypatch.setattr(explain, "ask", lambda *names, **given: ask(*names, **given, limit=1))
