@@ -3,11 +3,18 @@
 import pytest
 
 from node.cli.status import say_alarm
+from tests.support.daemons import wait_until
 
 pytestmark = pytest.mark.e2e
 
 
 def test_the_status_says_who_and_where(tally, tally_json, network, alice_dir) -> None:
+    def is_at_rest() -> bool:
+        """Bob may have been away in the test before."""
+        (peer,) = network.alice.call("node_status")["peers"]
+        return bool(peer["connected"]) and peer["sent"] == peer["acknowledged"]
+
+    wait_until("bob is there and has everything", is_at_rest)
     status = tally_json("status", "--dir", alice_dir)
     assert status["address"] == network.alice.address
     assert status["chain_id"] == network.chain.deployment.chain_id
