@@ -1,9 +1,11 @@
 """`tally approve` and `tally reject`, on a node whose policy asks."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
+from node.cli.demo_nodes import is_open
 from tests.support.daemons import Network, wait_until
 
 pytestmark = pytest.mark.e2e
@@ -34,6 +36,12 @@ def proposed(tally_json, network: Network) -> dict[str, str]:
     return opened
 
 
+def wait_until_open(network: Network, channel_id: str) -> None:
+    """At both: nothing of it goes on while the next test reads balances and logs."""
+    for node in network.nodes:
+        wait_until(f"{node.name}'s channel is open", partial(is_open, node, channel_id))
+
+
 def test_what_the_owner_approves_goes_on(tally, tally_json, asking: Network) -> None:
     opened = proposed(tally_json, asking)
     bob = asking.bob.directory
@@ -46,10 +54,7 @@ def test_what_the_owner_approves_goes_on(tally, tally_json, asking: Network) -> 
     assert ["counterparty", asking.alice.address] in lines
     approved = tally_json("approve", opened["objective_id"][:12], "--dir", bob)
     assert approved["objective_id"] == opened["objective_id"]
-    wait_until(
-        "the channel is open",
-        lambda: asking.channel(asking.alice, opened["channel_id"])["status"] == "open",
-    )
+    wait_until_open(asking, opened["channel_id"])
     refused = tally_json("approve", opened["objective_id"], "--dir", bob, exit_code=1)
     assert refused["error"]["name"] == "OBJECTIVE_NOT_WAITING_FOR_APPROVAL"
 
@@ -70,7 +75,9 @@ def test_what_the_owner_rejects_ends_with_the_reason(tally, tally_json, asking: 
 
 def test_people_and_programs_get_both_answers(tally, tally_json, asking: Network) -> None:
     bob = asking.bob.directory
-    approved = tally("approve", proposed(tally_json, asking)["objective_id"], "--dir", bob)
+    opened = proposed(tally_json, asking)
+    approved = tally("approve", opened["objective_id"], "--dir", bob)
     assert "Approved objective" in approved.stdout
+    wait_until_open(asking, opened["channel_id"])
     rejected = tally_json("reject", proposed(tally_json, asking)["objective_id"], "--dir", bob)
     assert rejected["seq"] > 0

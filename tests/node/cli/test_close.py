@@ -2,7 +2,9 @@
 
 import pytest
 
+from node.cli.demo_report import DEPOSIT_WEI
 from tests.support.daemons import open_channel, wait_until
+from tests.support.e2e_rig import Purse
 
 pytestmark = pytest.mark.e2e
 
@@ -10,14 +12,11 @@ pytestmark = pytest.mark.e2e
 def test_both_sides_are_paid_out_when_the_command_returns(tally_json, network, alice_dir) -> None:
     channel_id = open_channel(network.alice, network.bob)
     tally_json("pay", channel_id, "1gwei", "--receipt", "--dir", alice_dir)
-    before = network.balances()
+    purse = Purse(network)
     closed = tally_json("close", channel_id, "--dir", alice_dir)
     assert closed["closed"] is True
     assert network.channel(network.alice, channel_id)["status"] == "closed"
-    after = network.balances()
-    assert after[1] - before[1] <= 10**9
-    # Alice gets the rest of her 1 ETH back, less gas.
-    assert 10**18 - 10**16 < after[0] - before[0] <= 10**18 - 10**9
+    assert purse.moved() == (DEPOSIT_WEI - 10**9, 10**9)
 
 
 def test_a_person_may_go_on_at_once(tally, network, bob_dir) -> None:
