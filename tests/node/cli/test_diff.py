@@ -32,12 +32,14 @@ def test_from_the_beginning_a_channel_is_new(tally, channel_id, alice_dir) -> No
     assert "completed" in table
 
 
+@pytest.mark.usefixtures("channel_id")
 def test_nothing_in_between_is_said_so(tally, alice_dir) -> None:
     table = tally("diff", "1", "1", "--dir", alice_dir).stdout
     assert "No channel changed." in table
     assert "No records in between." in table
 
 
+@pytest.mark.usefixtures("channel_id")
 def test_moments_that_do_not_fit_are_the_nodes_own_error(tally_json, alice_dir) -> None:
     refused = tally_json("diff", "2", "1", "--dir", alice_dir, exit_code=1)
     assert refused["error"]["values"]["parameter"] == "to"

@@ -43,7 +43,7 @@ def test_a_peer_that_is_away_is_waited_for_as_long_as_we_like(network, alice_dir
         assert "tally approve" in caught.value.message
     finally:
         network.bob.start()
-    done = wait_for_objective(alice_dir, opened["objective_id"], timeout_s=30, quiet=True)
+    done = wait_for_objective(alice_dir, opened["objective_id"], timeout_s=120, quiet=True)
     assert done["success"] is True
 
 
