@@ -14,6 +14,8 @@ import jsonschema
 import pytest
 
 from node.processes import Child, our_environment, our_python
+from node.store.log import EventLog
+from protocols.events import ChannelCreated
 
 pytestmark = pytest.mark.e2e
 
@@ -180,13 +182,14 @@ def test_an_interrupted_demo_leaves_nothing_running(tmp_path: Path, number: int)
         give_up_at = time.monotonic() + DURATION_S_MAX
         while not list(tmp_path.glob("*/alice/rpc.json")) and time.monotonic() < give_up_at:
             time.sleep(0.02)
-        time.sleep(0.3)
+        while len(processes_of(tmp_path)) < 4 and time.monotonic() < give_up_at:
+            time.sleep(0.02)
         assert len(processes_of(tmp_path)) >= 4
         os.kill(child.process_id, number)
         assert child.wait(30) != 0
     finally:
         child.stop()
-    give_up_at = time.monotonic() + 15
+    give_up_at = time.monotonic() + 60
     while processes_of(tmp_path) and time.monotonic() < give_up_at:
         time.sleep(0.05)
     assert processes_of(tmp_path) == []
@@ -194,22 +197,26 @@ def test_an_interrupted_demo_leaves_nothing_running(tmp_path: Path, number: int)
         assert list(tmp_path.iterdir()) == []
 
 
+def has_channel(rpc_file: Path) -> bool:
+    log = EventLog.open(rpc_file.parent / "data", read_only=True)
+    try:
+        return any(isinstance(event, ChannelCreated) for _, event in log.read_events())
+    finally:
+        log.close()
+
+
 def test_a_daemon_that_dies_fails_the_demo_with_its_last_words(tmp_path: Path) -> None:
     command = our_python("node", "demo", "--payments", "100000", "--json")
     stderr_path = tmp_path.with_name(tmp_path.name + ".stderr")
     child = Child(command, stderr_path=stderr_path, environment=environment(tmp_path))
     try:
-        bob = None
         give_up_at = time.monotonic() + DURATION_S_MAX
-        while bob is None and time.monotonic() < give_up_at:
-            bob = next(tmp_path.glob("*/bob/rpc.json"), None)
+        # Once she has a channel all nodes were ready: before that she would be one that did not
+        # start.
+        while not (alice := [*filter(has_channel, tmp_path.glob("*/alice/rpc.json"))]):
+            assert time.monotonic() < give_up_at
             time.sleep(0.02)
-        assert bob is not None
-        alice = bob.parent.parent / "alice" / "rpc.json"
-        while not alice.exists() and time.monotonic() < give_up_at:
-            time.sleep(0.02)
-        time.sleep(0.5)
-        os.kill(json.loads(alice.read_text())["pid"], signal.SIGKILL)
+        os.kill(json.loads(alice[0].read_text())["pid"], signal.SIGKILL)
         document = json.loads(child.stdout.read())
         assert child.wait(DURATION_S_MAX) == 1
     finally:
