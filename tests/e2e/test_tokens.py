@@ -109,22 +109,27 @@ def sent_for(network: Network, channel_id: str, purse: Purse) -> list[tuple[str,
 
     Deposits of other channels that fail in these tests are tried again, at any time.
     """
-    alice, found = network.alice.address.lower(), records(network.alice)
+    alice, ours = network.alice.address.lower(), signed_for(network, channel_id)
+    return [
+        (sent.kind, sent.succeeded)
+        for sent in purse.transactions
+        if sent.sender != alice or sent.tx_hash in ours
+    ]
+
+
+def signed_for(network: Network, channel_id: str) -> list[str]:
+    """The hashes of alice's transactions for the channel."""
+    found = records(network.alice)
     intents = {
         event.intent_id
         for event in found
         if isinstance(event, TransactionRequested) and event.channel_id == from_hex(channel_id)
     }
-    ours = {
+    return [
         to_hex(event.tx_hash)
         for event in found
         if isinstance(event, TransactionSubmitted | TransactionReplaced)
         and event.intent_id in intents
-    }
-    return [
-        (sent.kind, sent.succeeded)
-        for sent in purse.transactions
-        if sent.sender != alice or sent.tx_hash in ours
     ]
 
 
@@ -136,7 +141,8 @@ def test_channels_of_one_token_open_side_by_side_and_beside_ether(
     channels = [propose(network, token, amount) for amount in (10, 20, 30)]
     ether = open_channel(network.alice, network.bob)
     wait_until_open(network, *channels)
-    assert all(transaction.succeeded for transaction in purse.transactions)
+    for channel_id in (*channels, ether):
+        assert all(succeeded for _, succeeded in sent_for(network, channel_id, purse))
     for channel_id in (*channels, ether):
         close_channel(network.alice, network.bob, channel_id)
     assert holdings(network, token) == before
@@ -147,8 +153,11 @@ def test_a_restart_between_approval_and_deposit_loses_nothing(network: Network, 
     network.chain.call("evm_setAutomine", False)
     try:
         channel_id = propose(network, token)
-        pool = partial(network.chain.call, "txpool_status")
-        until("the approval waits for a block", lambda: pool()["pending"] == "0x1")
+        in_pool = partial(network.chain.call, "eth_getTransactionByHash")
+        until(
+            "the approval waits for a block",
+            lambda: any(map(in_pool, signed_for(network, channel_id))),
+        )
         network.alice.kill()
         network.alice.start()
     finally:
