@@ -122,5 +122,5 @@ def test_payments_show_as_they_are_made_until_ctrl_c(
                 assert record["payload"]["payment_id"] == paid["payment_id"]
         finally:
             following.send_signal(signal.SIGINT)
-        rest, errors = following.communicate(timeout=20)
+        rest, errors = following.communicate(timeout=60)
     assert (following.returncode, rest, errors) == (0, "", "")
