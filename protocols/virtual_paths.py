@@ -7,7 +7,7 @@ left is nearer to the payer. Pure look-ups and arithmetic: what may be signed is
 from __future__ import annotations
 
 from protocols.adjudication import exit_of
-from protocols.channel import Channel, SignedTurn, Virtual, funding_terms
+from protocols.channel import Channel, SignedTurn, Virtual, funding_terms, is_withdrawn
 from protocols.ledger import ADD, REMOVE, Change, find_guarantee, inverse
 from protocols.node_state import NodeState
 from protocols.outcome import destination_of
@@ -118,11 +118,14 @@ def stands(state: NodeState, ledger_id: ChannelId, target: ChannelId) -> bool:
     """True while a state of that ledger we signed may guarantee the target (M16).
 
     A leader signed all it proposed: the guarantee stands until the follower countersigned a state
-    without it and nothing about it waits in the queue. A follower signed what is agreed.
+    without it and nothing about it waits in the queue. A follower signed what is agreed. Once the
+    ledger is final on chain and all that is ours is out, no state of it can be enforced any more.
     """
+    channel = state.channels.get(ledger_id) if ledger_id else None
+    if channel is None or is_withdrawn(channel):
+        return False
     if is_agreed(state, ledger_id, target):
         return True
-    channel = state.channels.get(ledger_id) if ledger_id else None
-    if channel is None or channel.ledger is None or channel.my_index != 0:
+    if channel.ledger is None or channel.my_index != 0:
         return False
     return any(proposal.change.target == target for proposal in channel.ledger.queue)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from protocols import inputs
-from protocols.channel import ChainStatus, ChannelStatus, status
-from protocols.objectives.base import ObjectiveType
+from protocols.channel import ChainStatus, ChannelStatus, is_withdrawn, status
+from protocols.objectives.base import ObjectiveStatus, ObjectiveType
 from protocols.types import ChannelId
-from protocols.virtual_paths import stands
+from protocols.virtual_paths import is_proposed, stands
 from tests.support.exit_rig import exit_value_of, is_completed, paid_to
 from tests.support.exit_web import ExitWeb
 from tests.support.web import BALANCE, WebNode
@@ -161,3 +161,24 @@ def test_what_others_give_back_of_a_forgotten_channel_is_paid_to_us() -> None:
     web.run([payer, payee, hub], lambda: is_completed(payer, ObjectiveType.WITHDRAW, ledger_id))
     web.run([hub], lambda: paid_to(web, hub) == before + PAID)
     assert is_completed(hub, ObjectiveType.WITHDRAW, ledger_id)
+
+
+@pytest.mark.parametrize("hop_count", [0, 1])
+def test_an_opening_ends_when_the_ledger_that_should_carry_it_was_left_without_it(
+    hop_count: int,
+) -> None:
+    """The payee leaves its ledger while the guarantee is on its way: it signs no undoing either."""
+    web = ExitWeb(hop_count)
+    channel_id = web.open(AMOUNT)
+    left, payee, last = web.row[-2], web.payee, web.ledgers[-1]
+    web.until(lambda: is_proposed(left.state, last, channel_id))
+    payee.feed(inputs.ExitChannel(last))
+    web.run(web.row, lambda: all(is_withdrawn(node.channel(last)) for node in (left, payee)))
+    web.run(web.row, lambda: web.fund_status(web.payer, channel_id) == ObjectiveStatus.REJECTED)
+    assert not left.channel(last).ledger.current.guarantees
+    for node in web.row:
+        assert not node.state.agenda.active
+        assert paid_to(web, node) == (0 if node is web.row[0] and hop_count else BALANCE)
+    if hop_count:
+        assert web.row[1].channel(web.ledgers[0]).chain_status == ChainStatus.OPEN
+        assert in_ledgers(web.payer) == BALANCE
