@@ -36,7 +36,7 @@ from node.limits import (
     VERIFY_WAIT_S,
 )
 from node.logs import configure_logs
-from node.misbehaviour import INTERVAL_S, Misbehaviour
+from node.misbehaviour import INTERVAL_S, Misbehaviour, is_too_much
 from node.node_api import NodeApi
 from node.outbox import Outbox
 from node.p2p.service import PeerService
@@ -121,7 +121,7 @@ class Daemon:
         )
         self.misbehaviour = Misbehaviour(
             time.monotonic,
-            self.peers.expel,
+            self._expel,
             lambda peer: peer_sessions.shared_channel_count(self.state, peer),
         )
         self.outbox = Outbox(self.peers, self.chain, faults)
@@ -133,6 +133,7 @@ class Daemon:
             acknowledge=self._heard,
             clock_ms=lambda: time.time_ns() // 1_000_000,
             faults=faults,
+            is_expelled=is_too_much,
             snapshot_record_count=snapshot_record_count,
             snapshot_interval_count=config.store.snapshot_interval_records,
         )
@@ -189,7 +190,12 @@ class Daemon:
         self.misbehaviour.after_batch(self.state.peer(peer))
         if self.outbox.waiting_count(peer) > OUTBOX_MESSAGE_COUNT_MAX:
             log.warning("peer takes no messages and causes more", peer=to_hex(peer))
-            self.peers.expel(peer, INTERVAL_S)
+            self._expel(peer, INTERVAL_S)
+
+    def _expel(self, peer: Address, duration_s: float) -> None:
+        """End the session; what the peer said in it and nobody took yet is not recorded either."""
+        self.peers.expel(peer, duration_s)
+        self.engine.drop_messages(peer)
 
     def _hear(self, peer: Address, note: Note) -> None:
         if isinstance(note, RouteQuery | RouteAnswer):

@@ -67,11 +67,13 @@ class Engine:
         acknowledge: Callable[[Address], None],
         clock_ms: Callable[[], int],
         faults: Faults,
+        is_expelled: Callable[[int, int], bool] = lambda count, known_count: False,
         snapshot_record_count: int = 0,
         snapshot_interval_count: int = SNAPSHOT_INTERVAL_RECORD_COUNT,
         timer_s: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """`snapshot_record_count`: of the snapshot that `state` was begun from, 0 for none;
+        """`is_expelled`: whether a peer is, whose faults rose to the first count from the second;
+        `snapshot_record_count`: of the snapshot that `state` was begun from, 0 for none;
         `snapshot_interval_count`: records between two.
         """
         self.log = event_log
@@ -82,7 +84,9 @@ class Engine:
         self.on_head: Callable[[LogHead], None] | None = None
         """Told each head of the log once it is durable."""
         requests, waiters = Requests(event_log, state), Waiters(state)
-        self._desk = Desk(event_log, state, outbox, requests, waiters, context, acknowledge)
+        self._desk = Desk(
+            event_log, state, outbox, requests, waiters, context, acknowledge, is_expelled
+        )
         self.snapshots = SnapshotKeeper(
             event_log, state, snapshot_record_count, timer_s, snapshot_interval_count
         )
@@ -130,6 +134,13 @@ class Engine:
             return False
         self._queue.append(queued)
         return True
+
+    def drop_messages(self, peer: Address) -> None:
+        """Forget what the peer said and nobody took yet: it is not acknowledged either."""
+        kept = [queued for queued in self._queue if not _is_said_by(peer, queued.item)]
+        self._queue.clear()
+        self._queue.extend(kept)
+        self._room.set()
 
     # --- the loop ---
 
@@ -307,6 +318,10 @@ class Engine:
         """Recorded times never fall, whatever the clock does."""
         self._last_ms = max(self._last_ms, self.clock_ms())
         return self._last_ms
+
+
+def _is_said_by(peer: Address, item: inputs.Input) -> bool:
+    return isinstance(item, inputs.PeerMessage) and item.peer == peer
 
 
 def _is_ledger_update(item: inputs.Input) -> bool:

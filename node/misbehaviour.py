@@ -2,7 +2,8 @@
 
 Faults in the framing come as PeerFault inputs and are held back here once there were ten. Numbered
 messages are recorded one by one, because each must be counted as received: after ten that broke a
-rule the peer is expelled for a minute at a time, so that it cannot fill the log. So is one that
+rule the peer is expelled for a minute at a time, and of what it said beyond the last one nothing is
+taken in, so that it cannot fill the log. So is one that
 tells nothing new more than ten times in a minute for each channel we share: honest peers do so when
 both close at once, and after a loss of records that we cannot see. One that we see excuses more,
 once a minute at most, because then both say again what counts and answer each other; a peer that
@@ -110,7 +111,7 @@ class Misbehaviour:
         self._remember(peer, seen)
         if (
             repeats
-            or peer.fault_count > max(seen.last.fault_count, RECORDED_FAULT_COUNT)
+            or is_too_much(peer.fault_count, seen.last.fault_count)
             or peer.refusal_count - seen.first.refusal_count > REFUSAL_COUNT_MAX
         ):
             self._expel(peer.address, INTERVAL_S)
@@ -129,6 +130,11 @@ class Misbehaviour:
         self._seen[peer.address] = replace(seen, last=peer)
         if len(self._seen) > REMEMBERED_PEER_COUNT_MAX:
             del self._seen[next(iter(self._seen))]
+
+
+def is_too_much(fault_count: int, known_count: int) -> bool:
+    """Whether a peer that had `known_count` faults when we looked last is to be expelled."""
+    return fault_count > max(known_count, RECORDED_FAULT_COUNT)
 
 
 def _repeats_itself(peer: Peer, seen: _Seen) -> bool:

@@ -84,6 +84,8 @@ class Desk(msgspec.Struct, frozen=True):
     """What a crank is told at that time (Unix milliseconds)."""
     acknowledge: Callable[[Address], None]
     """What we durably received from the peer rose."""
+    is_expelled: Callable[[int, int], bool]
+    """Whether a peer goes that had the second count of faults before a batch and has the first."""
 
 
 _END_OF_BATCH = Queued(inputs.EndOfBatch())
@@ -101,6 +103,8 @@ class Step:
         self._settled: list[events.Event] = []
         self._heard: dict[Address, None] = {}
         """Peers with messages in this batch, in order: a set's hangs on the process."""
+        self._fault_counts: dict[Address, int] = {}
+        """Their faults before it."""
         self._answers: list[tuple[Done, Answer | ProtocolError]] = []
 
     def take_all(self, taken: list[Queued]) -> None:
@@ -185,10 +189,19 @@ class Step:
         item = queued.item
         if isinstance(item, inputs.PeerMessage):
             self._heard[item.peer] = None
+            if self._is_on_its_way_out(item.peer):
+                return
         if queued.done is not None:
             self._command(queued, queued.done)
             return
         self._crank(item)
+
+    def _is_on_its_way_out(self, peer: Address) -> bool:
+        """Whether the peer is expelled after this batch: nothing more of it is recorded until then,
+        and it says again what was not acknowledged."""
+        count = self._desk.state.peer(peer).fault_count
+        known_count = self._fault_counts.setdefault(peer, count)
+        return self._desk.is_expelled(count, known_count)
 
     def _crank(self, item: inputs.Input) -> tuple[int, tuple[events.Event, ...]]:
         result = crank(self._desk.state, item, self._context)

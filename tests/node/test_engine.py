@@ -28,9 +28,7 @@ from protocols.mountain_range import MountainRange
 from protocols.node_state import NodeState, apply
 from protocols.peer_heads import owner_of
 from tests.support.actors import ALICE, BOB
-from tests.support.builders import (
-    CHANNEL,
-)
+from tests.support.builders import CHANNEL, payment
 from tests.support.engine_rig import START_MS, Rig, opened, opened_ledger, pay, receipt
 from tests.support.ledger_rig import LEDGER
 
@@ -302,6 +300,18 @@ async def test_a_full_queue_says_so_and_takes_more_after_a_batch() -> None:
     await rig.work()
     assert told == []
     assert rig.engine.nowait(inputs.Tick())
+
+
+async def test_what_a_peer_said_that_is_expelled_is_not_taken() -> None:
+    rig = await opened(BOB)
+    said = [rig.said(ALICE, payment(10 * number, 10)) for number in range(1, 4)]
+    rig.queue(said[0], inputs.Tick(), *said[1:])
+    rig.engine.drop_messages(ALICE.address)
+    records = rig.log.next_seq
+    await rig.work()
+    assert rig.log.next_seq == records
+    await rig.take(*said)
+    assert rig.state.channels[CHANNEL].vouchers.total == 30
 
 
 async def test_what_must_not_be_lost_is_taken_although_the_queue_is_full() -> None:

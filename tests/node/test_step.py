@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from node.answers import Answer
+from node.misbehaviour import is_too_much
 from node.store.errors import EquivocationAlarm
 from protocols import events, inputs, messages
 from protocols.crank import crank
@@ -214,6 +215,19 @@ async def test_a_message_above_a_gap_is_not_taken_in() -> None:
     assert rig.state.channels[CHANNEL].vouchers.total == 0
     await rig.take(missing, later)
     assert rig.state.channels[CHANNEL].vouchers.total == 15
+
+
+async def test_of_a_peer_that_is_to_go_nothing_more_is_taken_in() -> (
+    None
+):
+    rig = await opened(BOB)
+    rig.is_expelled = is_too_much
+    junk = [rig.said(ALICE, None) for _ in range(30)]
+    await rig.take(*junk, rig.said(ALICE, payment(10, 10)))
+    assert len(rig.events_of(events.MessageDropped)) == 11
+    assert rig.state.channels[CHANNEL].vouchers.total == 0
+    await rig.take(*junk[11:])
+    assert len(rig.events_of(events.MessageDropped)) == 12
 
 
 async def test_payments_of_one_batch_get_one_receipt_after_the_last() -> None:

@@ -6,7 +6,7 @@ each synced write and everything the engine let go, so that a test can say what 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -141,6 +141,8 @@ class Rig:
         """What slices of work are measured by."""
         self.decision = Decision("allow")
         """Policy's answer to every proposal."""
+        self.is_expelled: Callable[[int, int], bool] = lambda count, known_count: False
+        """Whether a peer goes, by its faults now and before the batch."""
         self.log = EventLog.open(NOWHERE, kv=self.kv)
         loaded = load_snapshot(self.log, self.log.next_seq)
         remove_newer(self.log, loaded)
@@ -159,6 +161,7 @@ class Rig:
             acknowledge=self.peers.acknowledge,
             clock_ms=lambda: self.now_ms,
             faults=faults,
+            is_expelled=lambda count, known_count: self.is_expelled(count, known_count),
             snapshot_record_count=loaded.record_count,
             timer_s=lambda: self.timer_s,
         )
