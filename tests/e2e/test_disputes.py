@@ -17,7 +17,10 @@ from node.cli.demo_report import DemoPlan
 from node.cli.demo_virtual import open_ledgers
 from node.cli.options import NATIVE
 from node.rpc.call import RpcError
-from tests.e2e.test_exits import (
+from tests.support.daemons import Network, open_channel, running_network, wait_until
+from tests.support.e2e_rig import until
+from tests.support.laptop import Laptop, ended, error_of, export, lose, received, wealth
+from tests.support.leaving_daemons import (
     AMOUNT,
     DURATION_S,
     FEE,
@@ -26,9 +29,6 @@ from tests.e2e.test_exits import (
     pay,
     running_row,
 )
-from tests.support.daemons import Network, open_channel, running_network, wait_until
-from tests.support.e2e_rig import until
-from tests.support.laptop import Laptop, ended, export, lose, received, wealth
 from tests.support.old_states import challenge_with_old_state
 from tests.support.warm_python import WarmPython, begun_by
 
@@ -235,9 +235,3 @@ def test_an_endpoint_that_is_down_is_waited_for_and_that_is_said(
     os.kill(child.process_id, signal.SIGINT)
     code, text = ended(child)
     assert (code, json.loads(text)["error"]["name"]) == (1, "STOPPED")
-
-
-def error_of(laptop: Laptop, kit: Path, *options: str) -> str:
-    code, text = ended(laptop.launch(kit, *options))
-    assert code == 1
-    return str(json.loads(text)["error"]["name"])

@@ -12,17 +12,21 @@ from pathlib import Path
 
 import pytest
 
-from node.devnet import Devnet
-from protocols.exit_calls import checkpoint_call, redemption
+from protocols.exit_calls import redemption
 from protocols.ledger import after, ledger_state
 from protocols.signed_state import SignedState
-from protocols.types import to_hex
-from tests.e2e.test_adversaries import Scales, channel_of, signer_of, turn_of
-from tests.e2e.test_disputes import error_of
-from tests.e2e.test_exits import DURATION_S, leave, paid_ledger, pay
-from tests.support.daemons import LocalNode, Network, open_channel, running_network
+from tests.support.cheating_daemons import (
+    Scales,
+    channel_of,
+    checkpoint,
+    signer_of,
+    turn_of,
+    turn_on_record,
+)
+from tests.support.daemons import Network, open_channel, running_network
 from tests.support.e2e_rig import channel_is, until
-from tests.support.laptop import Laptop, export, lose, received
+from tests.support.laptop import Laptop, error_of, export, lose, received
+from tests.support.leaving_daemons import DURATION_S, leave, paid_ledger, pay
 from tests.support.warm_python import WarmPython, begun_by
 
 pytestmark = pytest.mark.e2e
@@ -49,25 +53,6 @@ def kept_back(network: Network, channel_id: str) -> tuple[SignedState, SignedSta
     vouchers, proof = channel_of(bob, channel_id).vouchers, turn_of(bob, channel_id, 1)
     state = redemption(proof, vouchers.total, vouchers.signature)
     return SignedState(state, (b"", signer_of(bob)(state.state_hash()))), proof
-
-
-def checkpoint(chain: Devnet, state: SignedState, *proof: SignedState) -> None:
-    """The record is raised, by somebody else's transaction; it must not revert."""
-    order = {
-        "from": chain.call("eth_accounts")[0],
-        "to": chain.deployment.addresses["adjudicator"],
-        "data": to_hex(checkpoint_call(state, proof)),
-        "gas": hex(1_000_000),
-    }
-    name = chain.call("eth_sendTransaction", order)
-    until("it is mined", lambda: chain.call("eth_getTransactionReceipt", name) is not None)
-    assert chain.call("eth_getTransactionReceipt", name)["status"] == "0x1"
-
-
-def turn_on_record(node: LocalNode, channel_id: str) -> int:
-    """The record as the node's log confirms it."""
-    known = channel_of(node, channel_id).adjudicated
-    return 0 if known is None else known.turn_num
 
 
 def leaves_from(turn_num: int, network: Network, channel_id: str, scales: Scales) -> None:

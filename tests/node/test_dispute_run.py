@@ -18,13 +18,10 @@ from protocols.dispute_kit import decode_kit
 from protocols.dispute_reading import Case, read_kit
 from protocols.exit_errors import GasNotFunded, KitOutdated
 from protocols.types import checksum_address
-from tests.e2e.test_exits import (
-    is_answered,
-    paid_ledger,
-)
 from tests.support.daemons import Network, running_network
 from tests.support.e2e_rig import until
 from tests.support.laptop import export
+from tests.support.leaving_daemons import is_answered, paid_ledger
 from tests.support.old_states import challenge_with_old_state
 from tests.support.warm_python import WarmPython, begun_by, started_by
 

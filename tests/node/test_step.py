@@ -217,9 +217,7 @@ async def test_a_message_above_a_gap_is_not_taken_in() -> None:
     assert rig.state.channels[CHANNEL].vouchers.total == 15
 
 
-async def test_of_a_peer_that_is_to_go_nothing_more_is_taken_in() -> (
-    None
-):
+async def test_of_a_peer_that_is_to_go_nothing_more_is_taken_in() -> None:
     rig = await opened(BOB)
     rig.is_expelled = is_too_much
     junk = [rig.said(ALICE, None) for _ in range(30)]

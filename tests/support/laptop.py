@@ -115,3 +115,10 @@ def received(document: dict[str, Any]) -> int:
 def wealth(chain: Devnet, address: str) -> int:
     """The balance, wei: who has lost everything pays for no gas."""
     return balance_wei(chain.url, address)
+
+
+def error_of(laptop: Laptop, kit: Path, *options: str) -> str:
+    """The name of the error with which `tally dispute run` ends."""
+    code, text = ended(laptop.launch(kit, *options))
+    assert code == 1
+    return str(json.loads(text)["error"]["name"])

@@ -19,9 +19,14 @@ from node.store.rocks import RocksKeyValue
 from protocols.events import NodeCreated
 from protocols.exit_calls import redemption
 from protocols.signed_state import SignedState
-from tests.e2e.test_adversaries import channel_of, signer_of, turn_of
-from tests.e2e.test_held_back import checkpoint, turn_on_record
 from tests.support.anvil import start_anvil
+from tests.support.cheating_daemons import (
+    channel_of,
+    checkpoint,
+    signer_of,
+    turn_of,
+    turn_on_record,
+)
 from tests.support.daemons import Network, open_channel, running_network
 from tests.support.e2e_rig import channel_is, until
 
