@@ -195,7 +195,8 @@ def lint_imports(root: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
 
 
-ROOMS = ("protocols", "contracts", "node", "node/p2p", "node/chain", "node/rpc", "node/store")
+ADAPTERS = ("node/p2p", "node/chain", "node/rpc", "node/store", "node/views")
+ROOMS = ("protocols", "contracts", "node", *ADAPTERS)
 
 
 def plant_house(root: Path) -> None:
@@ -224,6 +225,10 @@ CROSSING = [
     ("protocols/state.py", "import time", "protocols.state -> time"),
     ("node/p2p/session.py", "import node.store", "node.p2p.session -> node.store"),
     ("node/store/log.py", "import node.engine", "node.store.log -> node.engine"),
+    ("node/store/views.py", "import node.views", "node.store.views -> node.views"),
+    ("node/views/view.py", "import node.store", "node.views.view -> node.store"),
+    ("node/views/view.py", "import node.keys", "node.views.view -> node.keys"),
+    ("node/views/view.py", "import time", "node.views.view -> time"),
     ("node/engine.py", "import node.daemon", "node.engine -> node.daemon"),
     ("node/daemon.py", "import node.cli", "node.daemon -> node.cli"),
     ("contracts/__init__.py", "import protocols.state", "contracts -> protocols.state"),

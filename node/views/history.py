@@ -1,0 +1,110 @@
+"""What a view keeps beside the reducer's tables, in the same file and the same transactions.
+
+    tally_stamp     what made the view, and the sum over its rows after some message
+    tally_messages  each message that was taken in, and the row changes it made, in their order
+
+So three levels can be read: the messages, the ordered changes, the tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from node.views.database import Change, ViewDatabase
+from node.views.digest import TableSum
+from node.views.encoding import encode
+from node.views.limits import Budget
+
+_SCHEMA = (
+    "CREATE TABLE tally_stamp (id INTEGER PRIMARY KEY CHECK (id = 1), code_hash BLOB NOT NULL, "
+    "engine TEXT NOT NULL, budget BLOB NOT NULL, sum_seq INTEGER NOT NULL, row_sum BLOB NOT NULL, "
+    "row_count INTEGER NOT NULL) STRICT",
+    "CREATE TABLE tally_messages (seq INTEGER PRIMARY KEY, message BLOB NOT NULL, "
+    "changes BLOB NOT NULL) STRICT",
+)
+NO_MESSAGE_SEQ = -1
+"""Of a view that has taken in no message yet."""
+
+
+class Stamp(Struct, frozen=True):
+    """What a view was made from."""
+
+    seq: int
+    """Of the last message taken in; -1 before the first."""
+    code_hash: bytes
+    engine: str
+    """What a result depends on besides code, messages and budget: versions (`wasm.engine_name`)."""
+    budget: Budget
+
+
+class MessageRecord(Struct, frozen=True):
+    """A message and what came of it."""
+
+    seq: int
+    message: bytes
+    changes: list[Change]
+
+
+_decode_budget = msgspec.msgpack.Decoder(Budget).decode
+_decode_changes = msgspec.msgpack.Decoder(list[tuple[str, Any, Any]]).decode
+
+
+def is_made(database: ViewDatabase) -> bool:
+    """Whether there is a view in the file."""
+    sql = "SELECT 1 FROM sqlite_schema WHERE name = 'tally_stamp'"
+    return bool(database.host(sql))
+
+
+def make(database: ViewDatabase, stamp: Stamp) -> None:
+    """Make our tables."""
+    for sql in _SCHEMA:
+        database.host(sql)
+    values = (stamp.code_hash, stamp.engine, encode(stamp.budget), stamp.seq, b"", 0)
+    database.host("INSERT INTO tally_stamp VALUES (1, ?, ?, ?, ?, ?, ?)", values)
+
+
+def read_stamp(database: ViewDatabase) -> Stamp:
+    """Who made the view, and the last message that was taken in."""
+    code_hash, engine, budget = database.host("SELECT code_hash, engine, budget FROM tally_stamp")[
+        0
+    ]
+    seq = database.host("SELECT max(seq) FROM tally_messages")[0][0]
+    last = NO_MESSAGE_SEQ if seq is None else seq
+    return Stamp(last, code_hash, engine, _decode_budget(budget))
+
+
+def read_sum(database: ViewDatabase) -> TableSum:
+    """The sum over all rows: as it was written down, and what changed since."""
+    seq, total, row_count = database.host("SELECT sum_seq, row_sum, row_count FROM tally_stamp")[0]
+    found = TableSum.from_bytes(total, row_count)
+    for record in read_messages(database, seq + 1):
+        found.note(record.changes)
+    return found
+
+
+def write_sum(database: ViewDatabase, seq: int, total: TableSum) -> None:
+    """Write down the sum over all rows after that message."""
+    values = (seq, total.to_bytes(), total.row_count)
+    database.host("UPDATE tally_stamp SET sum_seq = ?, row_sum = ?, row_count = ?", values)
+
+
+def keep_message(database: ViewDatabase, seq: int, message: bytes, changes: list[Change]) -> None:
+    """A message that was taken in, and its changes in order."""
+    sql = "INSERT INTO tally_messages VALUES (?, ?, ?)"
+    database.host(sql, (seq, message, encode(changes)))
+
+
+def read_messages(database: ViewDatabase, first_seq: int) -> Iterator[MessageRecord]:
+    """From that sequence number on, in order."""
+    sql = "SELECT seq, message, changes FROM tally_messages WHERE seq >= ? ORDER BY seq"
+    for seq, message, changes in database.rows(sql, (first_seq,)):
+        decoded = [(table, _row(old), _row(new)) for table, old, new in _decode_changes(changes)]
+        yield MessageRecord(seq, message, decoded)
+
+
+def _row(values: list[Any] | None) -> tuple[Any, ...] | None:
+    return None if values is None else tuple(values)

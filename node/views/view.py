@@ -1,0 +1,214 @@
+"""A view: what a reducer made of messages, in order, in tables of its own.
+
+A message is taken in whole or leaves no trace. What the tables hold follows from the messages that
+were taken in, the code, the budget and the engine, and from nothing else: two nodes that have these
+in common have the same digest, and so has a view that is derived anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from msgspec import Struct
+
+from node.views import history
+from node.views.database import ViewDatabase
+from node.views.digest import TableSum, view_digest
+from node.views.encoding import decode
+from node.views.errors import Failure, ReducerFailed, StampMismatch, ViewBroken
+from node.views.history import MessageRecord, Stamp
+from node.views.limits import SUM_INTERVAL_COUNT, Budget
+from node.views.module import ReducerModule
+from node.views.sandbox import Sandbox
+from node.views.schema import TableSchema, read_schema, schema_sql
+from node.views.wasm import engine_name
+
+
+class Verdict(Struct, frozen=True):
+    """What became of a message. Equal on every node but for `detail`."""
+
+    seq: int
+    code: int = 0
+    """The reducer's reason to refuse; 0 if it had none."""
+    failure: Failure | None = None
+    """Why its work was undone, if not by a refusal."""
+    fuel: int = 0
+    """That the reducer used."""
+    steps: int = 0
+    """Of SQLite's machine, charged and counted by the thousand."""
+    change_count: int = 0
+    """Rows changed."""
+    detail: str = ""
+    """For people: why it failed."""
+
+    @property
+    def is_applied(self) -> bool:
+        """Whether the message was taken in. If not, it left no trace."""
+        return self.code == 0 and self.failure is None
+
+
+class View:
+    """Tables derived by one reducer, in one file. For one thread.
+
+    Opening makes the view if there is none, which raises `ReducerFailed` if `init` fails, and
+    `StampMismatch` if something else made the one that is there.
+    """
+
+    def __init__(
+        self, path: Path | str, module: ReducerModule, budget: Budget | None = None
+    ) -> None:
+        self._budget = budget or Budget()
+        self._database = ViewDatabase(path, self._budget)
+        self._sandbox = Sandbox(module, self._budget, self._database)
+        self._unsummed_count = 0
+        self._stamp = Stamp(history.NO_MESSAGE_SEQ, module.code_hash, engine_name(), self._budget)
+        self._sum = TableSum()
+        self._tables: dict[str, TableSchema] = {}
+        self._schema: list[tuple[str, str]] = []
+        try:
+            if not history.is_made(self._database):
+                self._make(module)
+            self._check_stamp(str(path), module)
+            self._load()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> View:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file. A second call does nothing."""
+        try:
+            if self._unsummed_count:
+                self._write_sum()
+        except ViewBroken:
+            # What is not written down is hashed again when the view is opened.
+            self._unsummed_count = 0
+        self._sandbox.close()
+        self._database.close()
+
+    @property
+    def stamp(self) -> Stamp:
+        """What the view was made from, up to now."""
+        return self._stamp
+
+    @property
+    def tables(self) -> dict[str, TableSchema]:
+        """The reducer's, by name."""
+        return self._tables
+
+    @property
+    def digest(self) -> bytes:
+        """32 bytes over all tables; costs two hashes for each row that changed since the last."""
+        return view_digest(self._schema, self._sum)
+
+    def computed_digest(self) -> bytes:
+        """The same, from nothing but the tables: what `digest` must be."""
+        total = TableSum.of_rows(
+            (name, tuple(row)) for name in self._tables for row in self.rows(name)
+        )
+        return view_digest(self._schema, total)
+
+    def rows(self, table: str) -> Iterator[tuple[object, ...]]:
+        """All rows of a table in the order of its primary key."""
+        key = ", ".join(f'"{column}"' for column in self._tables[table].key)
+        yield from self._database.rows(f'SELECT * FROM "{table}" ORDER BY {key}')
+
+    def messages(self, first_seq: int = 0) -> Iterator[MessageRecord]:
+        """The messages that were taken in, in order, each with the row changes it made."""
+        return history.read_messages(self._database, first_seq)
+
+    def apply(self, seq: int, message: bytes) -> Verdict:
+        """Run the reducer on a message; `seq` must be above all before it (ValueError).
+
+        What a message changed is in the file when this returns, and survives the process; a crash
+        of the machine may take the last ones back. A refusal and a failure are verdicts, and leave
+        the tables as they were. Raises `ViewBroken` when the machine fails; the view must then be
+        opened again.
+        """
+        if seq <= self._stamp.seq:
+            raise ValueError(f"message {seq} comes after {self._stamp.seq}")
+        database, sandbox = self._database, self._sandbox
+        sandbox.fuel_used = 0
+        database.begin()
+        try:
+            self._check_message(message)
+            code = sandbox.reduce(message)
+            changes = database.changes
+            if code == 0:
+                history.keep_message(database, seq, message, changes)
+                database.commit()
+        except ReducerFailed as failed:
+            database.rollback()
+            return self._verdict(seq, failure=failed.failure, detail=failed.detail)
+        except BaseException:
+            database.rollback()
+            raise
+        if code:
+            database.rollback()
+            return self._verdict(seq, code)
+        self._sum.note(changes)
+        self._stamp = Stamp(seq, self._stamp.code_hash, self._stamp.engine, self._budget)
+        self._unsummed_count += 1
+        if self._unsummed_count >= SUM_INTERVAL_COUNT:
+            self._write_sum()
+        return self._verdict(seq, change_count=len(changes))
+
+    def _verdict(
+        self,
+        seq: int,
+        code: int = 0,
+        failure: Failure | None = None,
+        change_count: int = 0,
+        detail: str = "",
+    ) -> Verdict:
+        fuel, steps = self._sandbox.fuel_used, self._database.steps_used
+        return Verdict(seq, code, failure, fuel, steps, change_count, detail)
+
+    def _write_sum(self) -> None:
+        history.write_sum(self._database, self._stamp.seq, self._sum)
+        self._unsummed_count = 0
+
+    def _check_message(self, message: bytes) -> None:
+        if len(message) > self._budget.message_bytes:
+            raise ReducerFailed(Failure.MESSAGE_OVERSIZED, f"{len(message)} bytes")
+        decode(message)
+
+    def _make(self, module: ReducerModule) -> None:
+        """Our tables and the reducer's, or neither."""
+        database = self._database
+        database.begin()
+        try:
+            history.make(database, self._stamp)
+            code = self._sandbox.init() if module.has_init else 0
+            if code:
+                raise ReducerFailed(Failure.INIT_REFUSED, f"code {code}")
+            read_schema(database)
+            total = TableSum()
+            total.note(database.changes)
+            history.write_sum(database, self._stamp.seq, total)
+            database.commit()
+        except BaseException:
+            database.rollback()
+            raise
+
+    def _check_stamp(self, path: str, module: ReducerModule) -> None:
+        stamp = history.read_stamp(self._database)
+        for field, found, expected in (
+            ("code", stamp.code_hash.hex(), module.code_hash.hex()),
+            ("engine", stamp.engine, engine_name()),
+            ("budget", repr(stamp.budget), repr(self._budget)),
+        ):
+            if found != expected:
+                raise StampMismatch(path, field, found, expected)
+
+    def _load(self) -> None:
+        self._stamp = history.read_stamp(self._database)
+        self._sum = history.read_sum(self._database)
+        self._tables = read_schema(self._database)
+        self._schema = schema_sql(self._database)

@@ -1,0 +1,110 @@
+"""One message, one instance: nothing but the tables is carried on."""
+
+from __future__ import annotations
+
+import pytest
+
+from node.views.database import ViewDatabase
+from node.views.errors import Failure, ReducerFailed
+from node.views.limits import Budget
+from node.views.sandbox import Sandbox
+from node.views.view import View
+from tests.support.reducers import (
+    ADD,
+    NOTE,
+    TABLE,
+    TAKE,
+    calling,
+    literal,
+    message,
+    module,
+    pack,
+    scores,
+    wat,
+    writes,
+)
+
+
+def test_what_a_module_remembers_is_gone_with_the_message() -> None:
+    """Else a node that was started again would refuse what another one takes."""
+    text = wat(
+        "(i32.store8 (i32.const 32761) (i32.add (global.get $n) (i32.load8_u (i32.const 32761))))"
+        " (global.set $n (i32.const 1)) (i32.store8 (i32.const 32761) (global.get $n))"
+        f" (i64.const {(32_760 << 32) | 3})",
+        extra='(global $n (mut i32) (i32.const 0)) (data (i32.const 32760) "\\92\\00\\90")',
+    )
+    with View(":memory:", module(text)) as view:
+        assert [view.apply(seq, b"\x90").code for seq in range(3)] == [1, 1, 1]
+
+
+def test_a_question_sees_what_was_written_in_the_same_message() -> None:
+    add = pack(["INSERT INTO t VALUES (?, ?)", [[7, "seven"]]])
+    ask = pack(["SELECT v, k FROM t WHERE k = ?", [7]])
+    text = wat(
+        f"(drop (call $exec (i32.const 20000) (i32.const {len(add)})))"
+        f"(i64.or (i64.const {40_000 << 32}) (call $query (i32.const 30000) (i32.const {len(ask)})"
+        " (i32.const 40000) (i32.const 100)))",
+        init=writes(TABLE),
+        extra=f'(data (i32.const 20000) "{literal(add)}")(data (i32.const 30000) "{literal(ask)}")',
+    )
+    with View(":memory:", module(text)) as view:
+        verdict = view.apply(1, b"\x90")
+        # The answer [["seven", 7]] was handed back as if it were a reply.
+        assert verdict.failure is Failure.REPLY_MALFORMED
+        assert "length 2, got 1" in verdict.detail
+
+
+def test_an_answer_without_room_is_only_measured() -> None:
+    text = calling("query", ["SELECT 'abcdef' AS v", []])
+    text = text.replace("(i32.const 1000)", "(i32.const 3)").replace(
+        "(drop (call $query", "(i64.store (i32.const 16) (call $query"
+    )
+    text = text.replace(f"(i64.const {(32_760 << 32) | 3})", "(i64.const 0)")
+    database = ViewDatabase(":memory:", Budget())
+    sandbox = Sandbox(module(text.replace("(i64.const 0)", ANSWER)), Budget(), database)
+    database.begin()
+    assert sandbox.reduce(b"\x90") == len(pack([["abcdef"]]))
+    sandbox.close()
+    database.close()
+
+
+ANSWER = (
+    "(i32.store8 (i32.const 32761) (i32.load8_u (i32.const 16)))"
+    f" (i32.store8 (i32.const 32762) (i32.const 0x90)) (i64.const {(32_760 << 32) | 3})"
+)
+"""Refuse with the number that the host gave."""
+
+
+def test_the_host_tells_how_many_rows_changed() -> None:
+    with View(":memory:", scores()) as view:
+        view.apply(1, message(ADD, b"alice", 5))
+        assert view.apply(2, message(TAKE, b"alice", 6)).code == 7
+        assert view.apply(3, message(TAKE, b"alice", 5)).is_applied
+        assert view.apply(4, message(NOTE, b"alice", 0)).is_applied
+        assert list(view.rows("notes")) == [(b"alice", 0)]
+
+
+def test_fuel_is_told_also_of_what_failed() -> None:
+    database = ViewDatabase(":memory:", Budget())
+    sandbox = Sandbox(module(wat("(unreachable)")), Budget(), database)
+    database.begin()
+    with pytest.raises(ReducerFailed):
+        sandbox.reduce(b"\x90")
+    assert 0 < sandbox.fuel_used < 100
+    sandbox.close()
+    sandbox.close()
+    database.close()
+
+
+def test_a_message_of_no_bytes_needs_no_room() -> None:
+    database = ViewDatabase(":memory:", Budget())
+    text = wat(
+        f"(i64.const {(16 << 32) | 3})",
+        alloc="(i32.const 131072)",
+        extra='(data (i32.const 16) "\\92\\00\\90")',
+    )
+    sandbox = Sandbox(module(text), Budget(), database)
+    database.begin()
+    assert sandbox.reduce(b"") == 0
+    sandbox.close()
+    database.close()
