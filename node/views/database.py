@@ -38,7 +38,7 @@ _LIMITS = {
     apsw.SQLITE_LIMIT_EXPR_DEPTH: 64,
     apsw.SQLITE_LIMIT_FUNCTION_ARG: 16,
     apsw.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 64,
-    apsw.SQLITE_LIMIT_SQL_LENGTH: SQL_SIZE_BYTES_MAX,
+    apsw.SQLITE_LIMIT_SQL_LENGTH: SQL_SIZE_BYTES_MAX + 32,
     apsw.SQLITE_LIMIT_TRIGGER_DEPTH: 1,
     apsw.SQLITE_LIMIT_VARIABLE_NUMBER: COLUMN_COUNT_MAX * 4,
     apsw.SQLITE_LIMIT_VDBE_OP: 25_000,
@@ -77,6 +77,7 @@ class ViewDatabase:
         self._path, self._budget = str(path), budget
         self._authoriser = Authoriser()
         self._steps_left = 0
+        self._statement_count = 0
         self._changes: list[Change] = []
         self._failed: ReducerFailed | None = None
         """What a callback found, where it could not be raised."""
@@ -160,8 +161,14 @@ class ViewDatabase:
         Raises `ReducerFailed`, whereupon the message must be undone.
         """
         before = len(self._changes)
-        with self._guest(statement_mode(sql, is_query=False, is_init=is_init), sql):
-            for _ in self.connection.executemany(sql, rows, can_cache=False, explain=0):
+        mode = statement_mode(sql, is_query=False, is_init=is_init)
+        # Without apsw's cache a statement would be prepared for each row; with it, a statement of
+        # an earlier message would be found again, which was counted from another beginning.
+        is_kept = mode is Mode.WRITE and len(rows) > 1
+        self._statement_count += 1
+        text = f"{sql} /*{self._statement_count}*/" if is_kept else sql
+        with self._guest(mode, sql):
+            for _ in self.connection.executemany(text, rows, can_cache=is_kept, explain=0):
                 pass
         return len(self._changes) - before
 

@@ -149,6 +149,40 @@ def test_instructions_are_counted_from_the_beginning_each_time(tmp_path: Path) -
     again.close()
 
 
+def test_a_statement_is_prepared_once_for_all_its_rows_and_anew_for_each_message() -> None:
+    database = opened()
+    authoriser = database.connection.authorizer
+    asked = [0]
+
+    def count(*arguments: object) -> int:
+        asked[0] += arguments[0] == apsw.SQLITE_INSERT
+        return int(authoriser(*arguments))  # type: ignore[misc, arg-type]
+
+    database.connection.authorizer = count
+    used = []
+    for message in range(4):
+        database.rollback()
+        database.begin()
+        database.write(PUT, [[n, "x"] for n in range(60)])
+        database.write("DELETE FROM t WHERE k < ?" + " " * 4_000, [[n] for n in range(2)])
+        assert asked[0] == message + 1
+        used.append(database.steps_used)
+    assert len(set(used)) == 1
+    assert used[0] > STEP_GRAIN
+    database.close()
+
+
+def test_what_init_makes_is_kept_as_it_was_written() -> None:
+    database = ViewDatabase(":memory:", Budget())
+    database.begin()
+    index = "CREATE INDEX i ON t (v) -- as it is"
+    database.write(TABLE, [[]], is_init=True)
+    database.write(index, [[]], is_init=True)
+    texts = [row[0] for row in database.host("SELECT sql FROM sqlite_schema ORDER BY name")]
+    assert "/*" not in "".join(filter(None, texts))
+    database.close()
+
+
 def test_prepared_once_it_would_be_counted_differently() -> None:
     connection = apsw.Connection(":memory:")
     calls = [0]
