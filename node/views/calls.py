@@ -16,7 +16,7 @@ from wasmtime import _ffi as ffi
 from wasmtime._func import maybe_raise_last_exn
 
 from node.views.errors import Failure, ReducerFailed
-from node.views.limits import TABLE_ELEMENT_COUNT_MAX, Budget
+from node.views.limits import DETAIL_SIZE_MAX, TABLE_ELEMENT_COUNT_MAX, Budget
 from node.views.wasm import engine
 
 if TYPE_CHECKING:
@@ -143,10 +143,10 @@ def _raise_what_failed(trap: Any, error: Any) -> None:
     maybe_raise_last_exn()
     if isinstance(caught, wasmtime.Trap):
         raise _failed(caught)
-    raise ReducerFailed(Failure.INSTANCE_REFUSED, str(caught))
+    raise ReducerFailed(Failure.INSTANCE_REFUSED, str(caught)[:DETAIL_SIZE_MAX])
 
 
 def _failed(trap: wasmtime.Trap) -> ReducerFailed:
     code = trap.trap_code
     failure = Failure.TRAP_OTHER if code is None else _TRAPS.get(code.name, Failure.TRAP_OTHER)
-    return ReducerFailed(failure, trap.message.strip().splitlines()[-1])
+    return ReducerFailed(failure, trap.message.strip().splitlines()[-1][:DETAIL_SIZE_MAX])

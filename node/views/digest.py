@@ -3,7 +3,7 @@
     sum over rows of shake_128([table, *row], 512 bytes), modulo 2**4096
 
 A sum needs no order and costs two hashes for a changed row. 4,096 bits, so that nobody finds rows
-that add up to the same, though he chooses them: with 256 that is an afternoon's work.
+that add up to the same, though he chooses them: with 256 it takes some 2^32 steps.
 """
 
 from __future__ import annotations

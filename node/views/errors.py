@@ -21,6 +21,7 @@ class Failure(StrEnum):
     MODULE_OVERSIZED = "module-oversized"
     MODULE_MALFORMED = "module-malformed"
     MODULE_INVALID = "module-invalid"
+    MODULE_FUNCTIONS = "module-functions-too-many"
     MODULE_START = "module-has-start-function"
     MODULE_DATA_OVERSIZED = "module-data-oversized"
     MODULE_IMPORT = "module-import-unknown"

@@ -3,11 +3,13 @@ stamp: two nodes that agree on a result ran it under the same one."""
 
 import msgspec
 
-MODULE_SIZE_BYTES_MAX = 512 * 1024
-"""Of a reducer's code. A C or Zig reducer has a few kilobytes; half a megabyte compiles in about a
-second."""
+MODULE_SIZE_BYTES_MAX = 128 * 1024
+"""Of a reducer's code. One written in C or Zig has a few kilobytes."""
 
-MODULE_DATA_BYTES_MAX = 256 * 1024
+MODULE_FUNCTION_COUNT_MAX = 4_096
+"""Of a module: 32,000 empty ones took longer to compile than anything else of that size."""
+
+MODULE_DATA_BYTES_MAX = 64 * 1024
 """Of initial data in a module: copied into each instance, and there is one for each message."""
 
 MODULE_SECTION_COUNT_MAX = 64
@@ -44,6 +46,9 @@ text: it has to be parsed and planned, also when there is nothing to do."""
 SUM_INTERVAL_COUNT = 256
 """Messages after which the sum over a view's rows is written down: opening the view hashes what
 fewer of them changed."""
+
+DETAIL_SIZE_MAX = 300
+"""Characters of the runtime's words about a failure: they hold names that the module chose."""
 
 CODE_MAX = 2**31 - 1
 """The largest number a reducer may refuse with: fits a signed integer of 32 bits."""

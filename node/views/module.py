@@ -13,7 +13,12 @@ import wasmtime
 
 from node.views.compiled import CompiledCode
 from node.views.errors import Failure, ModuleRefused
-from node.views.limits import MEMORY_PAGE_BYTES, MODULE_SIZE_BYTES_MAX, Budget
+from node.views.limits import (
+    DETAIL_SIZE_MAX,
+    MEMORY_PAGE_BYTES,
+    MODULE_SIZE_BYTES_MAX,
+    Budget,
+)
 from node.views.sections import check_sections
 from node.views.wasm import engine
 
@@ -53,7 +58,7 @@ def load_module(code: bytes, budget: Budget, cache: CompiledCode | None = None) 
         try:
             compiled = wasmtime.Module(engine(), code)
         except wasmtime.WasmtimeError as error:
-            raise ModuleRefused(Failure.MODULE_INVALID, str(error)) from None
+            raise ModuleRefused(Failure.MODULE_INVALID, str(error)[:DETAIL_SIZE_MAX]) from None
         if cache is not None:
             cache.keep(code_hash, compiled)
     _check_imports(compiled)

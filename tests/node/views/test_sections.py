@@ -15,10 +15,10 @@ from tests.support.reducers import SCORES, binary
 
 def test_a_sound_module_is_let_through() -> None:
     check_sections(binary(SCORES))
-    kinds = [kind for kind, _ in sections(binary(SCORES))]
+    kinds = [kind for kind, _, _ in sections(binary(SCORES))]
     assert DATA_SECTION in kinds
     assert START_SECTION not in kinds
-    assert sum(size for _, size in sections(binary(SCORES))) < len(binary(SCORES))
+    assert sum(size for _, _, size in sections(binary(SCORES))) < len(binary(SCORES))
 
 
 def test_a_start_function_is_found() -> None:
@@ -38,7 +38,7 @@ def test_a_module_cut_off_is_refused_or_ends_between_sections(size: int) -> None
     code = binary(SCORES)[: len(HEADER) + size]
     sizes = []
     with suppress(ModuleRefused):
-        for _, section_size in sections(code):
+        for _, _, section_size in sections(code):
             sizes.append(section_size)
         # Each has a byte for its kind and up to five for its size.
         assert 2 * len(sizes) <= len(code) - len(HEADER) - sum(sizes) <= 6 * len(sizes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -214,6 +216,30 @@ def apply_many(view: View) -> None:
 
 def pages(view: View) -> int:
     return int(view._database.host("PRAGMA page_count")[0][0])
+
+
+def test_other_programs_read_the_file_while_messages_are_applied(tmp_path: Path) -> None:
+    path = tmp_path / "view.db"
+    with View(path, scores()) as view, closing(sqlite3.connect(path)) as reader:
+        view.apply(1, message(ADD, b"alice", 5))
+        reading = reader.execute("SELECT points FROM scores UNION ALL SELECT 1")
+        assert reading.fetchone() == (5,)
+        # It is still reading: neither waits for the other.
+        assert view.apply(2, message(ADD, b"alice", 1)).is_applied
+        assert reading.fetchall() == [(1,)]
+        assert reader.execute("SELECT points FROM scores").fetchall() == [(6,)]
+        assert reader.execute("SELECT seq FROM tally_messages").fetchall() == [(1,), (2,)]
+
+
+def test_a_sum_that_cannot_be_written_down_is_made_again(tmp_path: Path) -> None:
+    path = tmp_path / "view.db"
+    view = View(path, scores())
+    view.apply(1, message(ADD, b"alice", 5))
+    digest = view.digest
+    view._database.host("PRAGMA query_only = ON")
+    view.close()
+    with View(path, scores()) as again:
+        assert again.digest == again.computed_digest() == digest
 
 
 def test_a_view_is_closed_twice_without_harm(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from node.views.errors import Failure
 from node.views.limits import (
     MODULE_DATA_BYTES_MAX,
+    MODULE_FUNCTION_COUNT_MAX,
     MODULE_SECTION_COUNT_MAX,
     MODULE_SIZE_BYTES_MAX,
 )
@@ -47,6 +48,12 @@ MODULES = [
         "huge-data",
         HEADER + section(11, b"\x00" * (MODULE_DATA_BYTES_MAX + 1)),
         Failure.MODULE_DATA_OVERSIZED,
+        Stage.LOAD,
+    ),
+    Hostile(
+        "many-functions",
+        '(module (func (export "f"))' + "(func)" * MODULE_FUNCTION_COUNT_MAX + ")",
+        Failure.MODULE_FUNCTIONS,
         Stage.LOAD,
     ),
     Hostile(
