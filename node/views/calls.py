@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import wasmtime
 from wasmtime import _ffi as ffi
-from wasmtime._func import maybe_raise_last_exn
+from wasmtime import _func as func
 
 from node.views.errors import Failure, ReducerFailed
 from node.views.limits import DETAIL_SIZE_MAX, TABLE_ELEMENT_COUNT_MAX, Budget
@@ -48,6 +48,8 @@ class Instance:
 
     def __init__(self, linked: InstancePre, budget: Budget) -> None:
         self._fuel = budget.fuel
+        self.raised: BaseException | None = None
+        """What a host function raised; set by it. wasmtime keeps the last one of all threads."""
         self._store = wasmtime.Store(engine())
         self._store.set_limits(
             memory_size=budget.memory_bytes,
@@ -64,7 +66,7 @@ class Instance:
             linked.ptr(), self._context, ctypes.byref(self._instance), ctypes.byref(trap)
         )
         try:
-            _raise_what_failed(trap, error)
+            self._raise_what_failed(trap, error)
         except ReducerFailed:
             self.close()
             raise
@@ -84,7 +86,7 @@ class Instance:
     def call(self, name: str, *arguments: int) -> int:
         """The function's result, an integer with sign; raises `ReducerFailed` for a trap.
 
-        What a host function raises passes through as it is.
+        What a host function left in `raised` is raised as it is.
         """
         function = self._export(name).of.func
         parameters = (ffi.wasmtime_val_t * len(arguments))()
@@ -102,7 +104,7 @@ class Instance:
             1,
             ctypes.byref(trap),
         )
-        _raise_what_failed(trap, error)
+        self._raise_what_failed(trap, error)
         return int(result.of.i32 if result.kind == _I32 else result.of.i64)
 
     def read(self, pointer: int, size: int) -> bytes:
@@ -133,17 +135,19 @@ class Instance:
         assert found, f"{name} was checked to be exported"
         return item
 
-
-def _raise_what_failed(trap: Any, error: Any) -> None:
-    """Raise for a trap or an error of the runtime, if there was one."""
-    if not trap and not error:
-        return
-    caught = wasmtime.Trap._from_ptr(trap) if trap else wasmtime.WasmtimeError._from_ptr(error)
-    # A host function that raised: its own exception was laid aside.
-    maybe_raise_last_exn()
-    if isinstance(caught, wasmtime.Trap):
-        raise _failed(caught)
-    raise ReducerFailed(Failure.INSTANCE_REFUSED, str(caught)[:DETAIL_SIZE_MAX])
+    def _raise_what_failed(self, trap: Any, error: Any) -> None:
+        """Raise for a trap or an error of the runtime, if there was one."""
+        if not trap and not error:
+            return
+        caught = wasmtime.Trap._from_ptr(trap) if trap else wasmtime.WasmtimeError._from_ptr(error)
+        raised, self.raised = self.raised, None
+        if raised is not None:
+            # It holds what was called, and would keep it.
+            func.LAST_EXCEPTION = None
+            raise raised
+        if isinstance(caught, wasmtime.Trap):
+            raise _failed(caught)
+        raise ReducerFailed(Failure.INSTANCE_REFUSED, str(caught)[:DETAIL_SIZE_MAX])
 
 
 def _failed(trap: wasmtime.Trap) -> ReducerFailed:

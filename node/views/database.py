@@ -57,6 +57,9 @@ _SETTINGS = (
     (apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0),
 )
 
+_KEPT_STATEMENT_COUNT = 16
+"""Ours, and a few of the reducer's, which may be large."""
+
 _FAILURES: tuple[tuple[type[Exception], Failure], ...] = (
     (apsw.TooBigError, Failure.SQL_OVERSIZED),
     (apsw.ConstraintError, Failure.SQL_CONSTRAINT),
@@ -74,7 +77,7 @@ class ViewDatabase:
     """One file (or ":memory:"), one writer. Raises `ViewBroken` when the machine fails."""
 
     def __init__(self, path: Path | str, budget: Budget) -> None:
-        self._path, self._budget = str(path), budget
+        self.path, self._budget = str(path), budget
         self._authoriser = Authoriser()
         self._steps_left = 0
         self._statement_count = 0
@@ -82,14 +85,14 @@ class ViewDatabase:
         self._failed: ReducerFailed | None = None
         """What a callback found, where it could not be raised."""
         try:
-            self.connection = apsw.Connection(self._path)
+            self.connection = apsw.Connection(self.path, statementcachesize=_KEPT_STATEMENT_COUNT)
         except apsw.Error as error:
-            raise ViewBroken(self._path, repr(error)) from error
+            raise ViewBroken(self.path, repr(error)) from error
         try:
             self._configure(self.connection)
         except apsw.Error as error:
             self.connection.close()
-            raise ViewBroken(self._path, repr(error)) from error
+            raise ViewBroken(self.path, repr(error)) from error
 
     def _configure(self, connection: apsw.Connection) -> None:
         connection.set_busy_timeout(5_000)
@@ -116,7 +119,7 @@ class ViewDatabase:
         try:
             rows: list[Any] = self.connection.execute(sql, bindings).fetchall()
         except apsw.Error as error:
-            raise ViewBroken(self._path, repr(error)) from error
+            raise ViewBroken(self.path, repr(error)) from error
         return rows
 
     def rows(self, sql: str, bindings: Sequence[Any] = ()) -> Iterator[Any]:
@@ -124,7 +127,7 @@ class ViewDatabase:
         try:
             yield from self.connection.execute(sql, bindings)
         except apsw.Error as error:
-            raise ViewBroken(self._path, repr(error)) from error
+            raise ViewBroken(self.path, repr(error)) from error
 
     def begin(self) -> None:
         """Begin a message: a transaction, and a budget of instructions."""
@@ -215,7 +218,7 @@ class ViewDatabase:
         for kind, failure in _FAILURES:
             if isinstance(error, kind):
                 return ReducerFailed(failure, str(error))
-        return ViewBroken(self._path, repr(error))
+        return ViewBroken(self.path, repr(error))
 
     def _progress(self) -> bool:
         """Whether the statement is to be interrupted."""

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import wasmtime
 
+from node.views.calls import Instance
 from node.views.compiled import CompiledCode
-from node.views.errors import Failure, ModuleRefused
+from node.views.errors import Failure, ModuleRefused, ReducerFailed
 from node.views.limits import (
     DETAIL_SIZE_MAX,
     MEMORY_PAGE_BYTES,
@@ -45,10 +46,15 @@ class ReducerModule:
     """sha256 of the binary."""
     compiled: wasmtime.Module
     has_init: bool
+    budget: Budget
+    """What its messages may take."""
 
 
-def load_module(code: bytes, budget: Budget, cache: CompiledCode | None = None) -> ReducerModule:
+def load_module(
+    code: bytes, budget: Budget | None = None, cache: CompiledCode | None = None
+) -> ReducerModule:
     """Check and compile a binary, or take it from the cache; raises `ModuleRefused`."""
+    budget = budget or Budget()
     if len(code) > MODULE_SIZE_BYTES_MAX:
         raise ModuleRefused(Failure.MODULE_OVERSIZED, f"{len(code)} bytes")
     check_sections(code)
@@ -62,7 +68,9 @@ def load_module(code: bytes, budget: Budget, cache: CompiledCode | None = None) 
         if cache is not None:
             cache.keep(code_hash, compiled)
     _check_imports(compiled)
-    return ReducerModule(code_hash, compiled, _check_exports(compiled, budget))
+    has_init = _check_exports(compiled, budget)
+    _try_out(compiled, budget)
+    return ReducerModule(code_hash, compiled, has_init, budget)
 
 
 def _check_imports(compiled: wasmtime.Module) -> None:
@@ -89,6 +97,20 @@ def _check_exports(compiled: wasmtime.Module, budget: Budget) -> bool:
     if memory.limits.min * MEMORY_PAGE_BYTES > budget.memory_bytes:
         raise ModuleRefused(Failure.MODULE_MEMORY_OVERSIZED, f"{memory.limits.min} pages")
     return "init" in exports
+
+
+def _try_out(compiled: wasmtime.Module, budget: Budget) -> None:
+    """Bring one instance to life: then only the machine can keep another one from it."""
+    linker = wasmtime.Linker(engine())
+    linker.define_unknown_imports_as_traps(compiled)
+    linked = linker.instantiate_pre(compiled)
+    try:
+        Instance(linked, budget).close()
+    except ReducerFailed as failed:
+        raise ModuleRefused(failed.failure, failed.detail) from None
+    finally:
+        linked.close()
+        linker.close()
 
 
 def _signature(kind: object) -> Signature | None:

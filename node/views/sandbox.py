@@ -7,12 +7,14 @@ the message.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import wasmtime
 
 from node.views.calls import Instance
 from node.views.database import ViewDatabase
-from node.views.errors import Failure, ReducerFailed
-from node.views.limits import Budget
+from node.views.errors import Failure, ReducerFailed, ViewBroken
 from node.views.module import HOST, IMPORTS, ReducerModule
 from node.views.replies import Reply, decode_question, decode_reply, decode_write
 from node.views.wasm import engine
@@ -24,8 +26,8 @@ _U32 = 2**32 - 1
 class Sandbox:
     """A module joined to a database. For one thread, one message after the other."""
 
-    def __init__(self, module: ReducerModule, budget: Budget, database: ViewDatabase) -> None:
-        self._budget, self._database = budget, database
+    def __init__(self, module: ReducerModule, database: ViewDatabase) -> None:
+        self._budget, self._database = module.budget, database
         self._is_init = False
         self._instance: Instance | None = None
         self.fuel_used = 0
@@ -56,7 +58,7 @@ class Sandbox:
     def _run(self, name: str, message: bytes | None, is_init: bool) -> int:
         self._is_init = is_init
         self.fuel_used = 0
-        self._instance = instance = Instance(self._linked, self._budget)
+        self._instance = instance = self._new_instance()
         try:
             reply = self._reply(instance, name, message)
         finally:
@@ -67,6 +69,13 @@ class Sandbox:
             for write in reply.writes:
                 self._database.write(write.sql, write.rows, is_init)
         return reply.code
+
+    def _new_instance(self) -> Instance:
+        try:
+            return Instance(self._linked, self._budget)
+        except ReducerFailed as failed:
+            # There was one when the module was loaded.
+            raise ViewBroken(self._database.path, failed.detail) from None
 
     def _reply(self, instance: Instance, name: str, message: bytes | None) -> Reply:
         if message is None:
@@ -88,15 +97,26 @@ class Sandbox:
 
     def _exec(self, pointer: int, size: int) -> int:
         """host.exec: apply one write now; how many rows it changed."""
-        assert self._instance is not None, "called by the instance that runs"
-        write = decode_write(self._handed_over(self._instance, pointer, size))
-        return self._database.write(write.sql, write.rows, self._is_init)
+        with self._called() as instance:
+            write = decode_write(self._handed_over(instance, pointer, size))
+            return self._database.write(write.sql, write.rows, self._is_init)
 
     def _query(self, pointer: int, size: int, out: int, capacity: int) -> int:
         """host.query: the size of the answer, which is at `out` if there is room for it."""
-        assert self._instance is not None, "called by the instance that runs"
-        question = decode_question(self._handed_over(self._instance, pointer, size))
-        answer = self._database.query(question.sql, question.row, self._budget.reply_bytes)
-        if len(answer) <= capacity & _U32:
-            self._instance.write(out, answer)
-        return len(answer)
+        with self._called() as instance:
+            question = decode_question(self._handed_over(instance, pointer, size))
+            answer = self._database.query(question.sql, question.row, self._budget.reply_bytes)
+            if len(answer) <= capacity & _U32:
+                instance.write(out, answer)
+            return len(answer)
+
+    @contextmanager
+    def _called(self) -> Iterator[Instance]:
+        """The instance that runs; what is raised inside is laid aside for who called it."""
+        instance = self._instance
+        assert instance is not None, "called by the instance that runs"
+        try:
+            yield instance
+        except BaseException as error:
+            instance.raised = error
+            raise

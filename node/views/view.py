@@ -18,7 +18,7 @@ from node.views.digest import TableSum, view_digest
 from node.views.encoding import decode
 from node.views.errors import Failure, ReducerFailed, StampMismatch, ViewBroken
 from node.views.history import MessageRecord, Stamp
-from node.views.limits import SUM_INTERVAL_COUNT, Budget
+from node.views.limits import SUM_INTERVAL_COUNT
 from node.views.module import ReducerModule
 from node.views.sandbox import Sandbox
 from node.views.schema import TableSchema, read_schema, schema_sql
@@ -55,12 +55,10 @@ class View:
     `StampMismatch` if something else made the one that is there.
     """
 
-    def __init__(
-        self, path: Path | str, module: ReducerModule, budget: Budget | None = None
-    ) -> None:
-        self._budget = budget or Budget()
+    def __init__(self, path: Path | str, module: ReducerModule) -> None:
+        self._budget = module.budget
         self._database = ViewDatabase(path, self._budget)
-        self._sandbox = Sandbox(module, self._budget, self._database)
+        self._sandbox = Sandbox(module, self._database)
         self._unsummed_count = 0
         self._stamp = Stamp(history.NO_MESSAGE_SEQ, module.code_hash, engine_name(), self._budget)
         self._sum = TableSum()

@@ -40,8 +40,13 @@ def host_type() -> wasmtime.FuncType:
     return wasmtime.FuncType([wasmtime.ValType.i32()], [wasmtime.ValType.i64()])
 
 
+RUNNING: list[Instance] = []
+
+
 def host(number: int) -> int:
-    raise Oops(number)
+    """As a host function does it: what it raises is laid aside as well."""
+    RUNNING[-1].raised = Oops(number)
+    raise RUNNING[-1].raised
 
 
 @contextmanager
@@ -50,9 +55,11 @@ def instance(text: str = TEXT, budget: Budget | None = None) -> Iterator[Instanc
     linker.define_func("host", "f", host_type(), host)
     linked = linker.instantiate_pre(wasmtime.Module(engine(), text))
     made = Instance(linked, budget or Budget())
+    RUNNING.append(made)
     try:
         yield made
     finally:
+        RUNNING.pop()
         made.close()
         linked.close()
         linker.close()

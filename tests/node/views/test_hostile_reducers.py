@@ -7,7 +7,10 @@ import os
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
 
 from node.views.errors import ModuleRefused, ReducerFailed
 from node.views.limits import Budget
@@ -15,6 +18,8 @@ from node.views.module import load_module
 from node.views.view import Verdict, View
 from tests.support.hostile import ALL
 from tests.support.hostile.hostile import Hostile, Stage
+from tests.support.reducers import ADD, NEW, NOTE, SCORES, TAKE, binary
+from tests.support.reducers import message as scores_message
 
 SECONDS_MAX = 5.0
 """For the worst of them on a machine that does other things as well."""
@@ -88,3 +93,26 @@ GREEDY = {
     "arrays-without-end",
     "answer-to-nowhere",
 }
+
+
+FLIPS = st.lists(st.tuples(st.integers(8, 2**14), st.integers(1, 255)), min_size=1, max_size=3)
+
+
+@settings(max_examples=300)
+@given(FLIPS)
+def test_a_module_with_flipped_bytes_is_refused_or_runs_within_its_bounds(
+    flips: list[tuple[int, int]],
+) -> None:
+    code = bytearray(binary(SCORES))
+    for place, mask in flips:
+        code[8 + place % (len(code) - 8)] ^= mask
+    messages = [scores_message(kind, b"alice", 3) for kind in (ADD, TAKE, NOTE, NEW)]
+    try:
+        module = load_module(bytes(code), Budget(fuel=20_000))
+        with View(":memory:", module) as one, View(":memory:", module) as other:
+            for seq, message in enumerate(messages):
+                verdict = msgspec.structs.replace(one.apply(seq, message), detail="")
+                assert verdict == msgspec.structs.replace(other.apply(seq, message), detail="")
+            assert one.digest == one.computed_digest() == other.digest
+    except (ModuleRefused, ReducerFailed) as failed:
+        event(failed.failure.value)

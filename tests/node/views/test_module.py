@@ -42,6 +42,16 @@ def test_the_memory_a_module_begins_with_must_be_within_the_budget() -> None:
     assert refused.value.failure is Failure.MODULE_MEMORY_OVERSIZED
 
 
+def test_what_cannot_be_brought_to_life_is_not_loaded() -> None:
+    for extra, failure in (
+        ("(table 5000 funcref)", Failure.INSTANCE_REFUSED),
+        ('(data (i32.const 131072) "x")', Failure.TRAP_MEMORY),
+    ):
+        with pytest.raises(ModuleRefused) as refused:
+            load_module(binary(wat("(i64.const 0)", extra=extra)))
+        assert refused.value.failure is failure
+
+
 def test_a_module_is_compiled_once_and_then_read(tmp_path: Path) -> None:
     cache = CompiledCode(tmp_path / "compiled")
     first = load_module(binary(SCORES), Budget(), cache)

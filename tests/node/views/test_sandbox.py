@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import sys
+import threading
+
 import pytest
 
 from node.views.database import ViewDatabase
-from node.views.errors import Failure, ReducerFailed
+from node.views.errors import Failure, ReducerFailed, ViewBroken
 from node.views.limits import Budget
 from node.views.sandbox import Sandbox
 from node.views.view import View
@@ -61,7 +65,7 @@ def test_an_answer_without_room_is_only_measured() -> None:
     )
     text = text.replace(f"(i64.const {(32_760 << 32) | 3})", "(i64.const 0)")
     database = ViewDatabase(":memory:", Budget())
-    sandbox = Sandbox(module(text.replace("(i64.const 0)", ANSWER)), Budget(), database)
+    sandbox = Sandbox(module(text.replace("(i64.const 0)", ANSWER)), database)
     database.begin()
     assert sandbox.reduce(b"\x90") == len(pack([["abcdef"]]))
     sandbox.close()
@@ -86,7 +90,7 @@ def test_the_host_tells_how_many_rows_changed() -> None:
 
 def test_fuel_is_told_also_of_what_failed() -> None:
     database = ViewDatabase(":memory:", Budget())
-    sandbox = Sandbox(module(wat("(unreachable)")), Budget(), database)
+    sandbox = Sandbox(module(wat("(unreachable)")), database)
     database.begin()
     with pytest.raises(ReducerFailed):
         sandbox.reduce(b"\x90")
@@ -103,8 +107,45 @@ def test_a_message_of_no_bytes_needs_no_room() -> None:
         alloc="(i32.const 131072)",
         extra='(data (i32.const 16) "\\92\\00\\90")',
     )
-    sandbox = Sandbox(module(text), Budget(), database)
+    sandbox = Sandbox(module(text), database)
     database.begin()
     assert sandbox.reduce(b"") == 0
     sandbox.close()
     database.close()
+
+
+def test_an_instance_that_the_machine_refuses_is_not_the_reducers_fault() -> None:
+    sound = scores()
+    database = ViewDatabase(":memory:", Budget())
+    narrow = dataclasses.replace(sound, budget=Budget(memory_bytes=65_536))
+    sandbox = Sandbox(narrow, database)
+    with pytest.raises(ViewBroken):
+        sandbox.reduce(message(ADD, b"alice", 5))
+    sandbox.close()
+    database.close()
+
+
+def test_views_of_several_threads_do_not_get_each_others_failures() -> None:
+    """wasmtime keeps what a host function raised last, for all threads together."""
+    wanted = {
+        "asks": (calling("query", ["SELECT 1.5", []]), Failure.VALUE_TYPE),
+        "writes": (calling("exec", ["PRAGMA x", [[]]]), Failure.SQL_PRAGMA),
+        "traps": (wat("(unreachable)"), Failure.TRAP_UNREACHABLE),
+    }
+    found: dict[str, set[Failure | None]] = {}
+
+    def run(name: str) -> None:
+        with View(":memory:", module(wanted[name][0])) as view:
+            found[name] = {view.apply(seq, b"\x90").failure for seq in range(300)}
+
+    threads = [threading.Thread(target=run, args=(name,)) for name in wanted]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert found == {name: {failure} for name, (_, failure) in wanted.items()}

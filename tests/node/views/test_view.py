@@ -134,7 +134,7 @@ def test_another_reducer_budget_or_engine_does_not_go_on(tmp_path: Path) -> None
         View(path, module(writing()))
     assert mismatch.value.field == "code"
     with pytest.raises(StampMismatch) as mismatch:
-        View(path, scores(), Budget(fuel=5))
+        View(path, scores(Budget(fuel=5)))
     assert mismatch.value.field == "budget"
     with View(path, scores()) as view:
         view._database.host("UPDATE tally_stamp SET engine = 'wasmtime-1'")
@@ -187,7 +187,7 @@ def test_a_reducer_without_init_has_no_tables() -> None:
 def test_a_smaller_budget_fails_what_a_larger_one_takes(
     budget: Budget, failure: Failure | None
 ) -> None:
-    with View(":memory:", scores(), budget) as view:
+    with View(":memory:", scores(budget)) as view:
         assert view.apply(1, message(ADD, b"alice", 5)).failure is failure
         assert view.digest == view.computed_digest()
 

@@ -48,7 +48,7 @@ def run(view: View, messages: list[bytes]) -> list[tuple[object, ...]]:
 
 @given(MESSAGES)
 def test_two_nodes_agree_on_every_verdict_and_on_the_tables(messages: list[bytes]) -> None:
-    with View(":memory:", scores(), BUDGET) as one, View(":memory:", scores(), BUDGET) as other:
+    with View(":memory:", scores(BUDGET)) as one, View(":memory:", scores(BUDGET)) as other:
         for seq, sent in enumerate(messages):
             assert bare(one.apply(seq, sent)) == bare(other.apply(seq, sent))
             assert one.digest == other.digest
@@ -58,7 +58,7 @@ def test_two_nodes_agree_on_every_verdict_and_on_the_tables(messages: list[bytes
 
 @given(MESSAGES)
 def test_derived_anew_from_what_was_taken_in_a_view_is_the_same(messages: list[bytes]) -> None:
-    with View(":memory:", scores(), BUDGET) as view, View(":memory:", scores(), BUDGET) as again:
+    with View(":memory:", scores(BUDGET)) as view, View(":memory:", scores(BUDGET)) as again:
         for seq, sent in enumerate(messages):
             view.apply(seq, sent)
         for record in view.messages():
@@ -73,12 +73,12 @@ def test_a_node_that_was_started_again_says_what_one_says_that_was_not(
     tmp_path_factory: pytest.TempPathFactory, messages: list[bytes], stops: list[int]
 ) -> None:
     path = tmp_path_factory.mktemp("view") / "view.db"
-    restarted = View(path, scores(), BUDGET)
-    with View(":memory:", scores(), BUDGET) as steady:
+    restarted = View(path, scores(BUDGET))
+    with View(":memory:", scores(BUDGET)) as steady:
         for seq, sent in enumerate(messages):
             if seq in stops:
                 restarted.close()
-                restarted = View(path, scores(), BUDGET)
+                restarted = View(path, scores(BUDGET))
             assert bare(restarted.apply(seq, sent)) == bare(steady.apply(seq, sent))
         assert restarted.digest == steady.digest
     restarted.close()
@@ -87,7 +87,7 @@ def test_a_node_that_was_started_again_says_what_one_says_that_was_not(
 @given(MESSAGES)
 def test_the_row_changes_alone_give_the_same_tables(messages: list[bytes]) -> None:
     """What a copy in another database would rest on."""
-    with View(":memory:", scores(), BUDGET) as view:
+    with View(":memory:", scores(BUDGET)) as view:
         for seq, sent in enumerate(messages):
             view.apply(seq, sent)
         rows: dict[str, list[tuple[object, ...]]] = {name: [] for name in view.tables}
@@ -112,7 +112,7 @@ def history() -> list[bytes]:
 
 
 def digest_of_history() -> str:
-    with View(":memory:", scores(), BUDGET) as view:
+    with View(":memory:", scores(BUDGET)) as view:
         verdicts = run(view, history())
         return f"{view.digest.hex()} {hash(tuple(map(str, verdicts)))}"
 

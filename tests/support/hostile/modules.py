@@ -173,18 +173,18 @@ MODULES = [
         "huge-table",
         body("", extra="(table 100000000 funcref)"),
         Failure.INSTANCE_REFUSED,
-        Stage.INIT,
+        Stage.LOAD,
     ),
     Hostile(
         "two-tables",
         body("", extra="(table 1 funcref) (table 1 funcref)"),
         Failure.INSTANCE_REFUSED,
-        Stage.INIT,
+        Stage.LOAD,
     ),
     Hostile(
         "data-beyond-the-memory",
         body("", extra='(data (i32.const 200000) "x")'),
         Failure.TRAP_MEMORY,
-        Stage.INIT,
+        Stage.LOAD,
     ),
 ]

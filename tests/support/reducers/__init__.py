@@ -41,11 +41,11 @@ def binary(text: str) -> bytes:
 
 
 def module(text: str, budget: Budget | None = None) -> ReducerModule:
-    return load_module(binary(text), budget or Budget())
+    return load_module(binary(text), budget)
 
 
-def scores() -> ReducerModule:
-    return module(SCORES)
+def scores(budget: Budget | None = None) -> ReducerModule:
+    return module(SCORES, budget)
 
 
 def literal(data: bytes) -> str:
