@@ -21,6 +21,9 @@ TABLE_ELEMENT_COUNT_MAX = 4_096
 WASM_STACK_SIZE_BYTES = 256 * 1024
 """What calls inside a reducer may take of the thread's stack: eight megabytes are usual."""
 
+MEMORY_BYTES_MAX = 16 * 1024 * 1024
+"""Of linear memory that a budget may allow."""
+
 MEMORY_PAGE_BYTES = 65_536
 """A page of WebAssembly's memory."""
 
@@ -59,7 +62,7 @@ class Budget(msgspec.Struct, frozen=True, array_like=True):
 
     fuel: int = 10_000_000
     """Instructions of WebAssembly, about: 30 to 50 ms if a reducer burns all."""
-    memory_bytes: int = 16 * 1024 * 1024
+    memory_bytes: int = MEMORY_BYTES_MAX
     """Of linear memory."""
     message_bytes: int = 64 * 1024
     """Of a message."""
@@ -71,3 +74,8 @@ class Budget(msgspec.Struct, frozen=True, array_like=True):
     """Of a value or a row, also in between: SQLite holds a tenth of `sql_steps` rows at most."""
     change_count: int = 10_000
     """Rows inserted, updated or deleted."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a budget that the engine is not made for."""
+        if self.memory_bytes > MEMORY_BYTES_MAX:
+            raise ValueError(f"at most {MEMORY_BYTES_MAX} bytes of memory")

@@ -14,10 +14,10 @@ from importlib.metadata import version
 import apsw
 import wasmtime
 
-from node.views.limits import WASM_STACK_SIZE_BYTES
+from node.views.limits import MEMORY_BYTES_MAX, WASM_STACK_SIZE_BYTES
 
 ABI_VERSION = 1
-"""Of the functions that a module exports and imports, and of what they hand over."""
+"""Of what modules export, import and hand over, and of the settings they are compiled with."""
 
 _OFF = (
     "wasm_threads",
@@ -40,12 +40,12 @@ _OFF = (
 )
 """Proposals beyond WebAssembly 2.0, where machines differ or nothing here needs them."""
 
-_MEMORY_RESERVATION_BYTES = 16 * 1024 * 1024
-"""Of addresses for a memory: a fresh instance is three times cheaper than with the usual 4 GB."""
-
 
 def engine_config() -> wasmtime.Config:
-    """The only settings that reducers are compiled with."""
+    """The only settings that reducers are compiled with.
+
+    What they say goes into results: who changes them raises `ABI_VERSION`.
+    """
     config = wasmtime.Config()
     # Relaxed instructions need those that they relax: off before them.
     for name in ("wasm_relaxed_simd", *_OFF):
@@ -55,9 +55,13 @@ def engine_config() -> wasmtime.Config:
     # Threads that compile would not be there any more in a fork of this process.
     config.parallel_compilation = False
     config.max_wasm_stack = WASM_STACK_SIZE_BYTES
-    config.memory_reservation = _MEMORY_RESERVATION_BYTES
+    # Room for all the memory there may be: one that has to move is copied whenever it grows.
+    config.memory_reservation = MEMORY_BYTES_MAX
     config.memory_guard_size = 0
     config.memory_reservation_for_growth = 0
+    # Initial data is copied, and charged, on every machine alike: whether it can be mapped instead
+    # depends on the system.
+    config.memory_init_cow = False
     return config
 
 

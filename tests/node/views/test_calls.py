@@ -129,7 +129,7 @@ def test_a_trap_after_the_host_raised_is_a_trap() -> None:
 
 
 def test_fuel_counts_for_all_calls_of_an_instance_together() -> None:
-    with instance(budget=Budget(fuel=12)) as ours:
+    with instance(budget=Budget(fuel=15)) as ours:
         ours.call("reduce", 1, 2)
         ours.call("reduce", 1, 2)
         with pytest.raises(ReducerFailed) as failed:

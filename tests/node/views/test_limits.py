@@ -1,5 +1,7 @@
 """The bounds of views fit together."""
 
+import pytest
+
 from node.views import limits
 from node.views.limits import Budget
 
@@ -24,3 +26,9 @@ def test_the_budget_is_looked_at_often_and_statements_are_not_free() -> None:
 
 def test_a_module_with_all_the_data_it_may_have_is_within_its_size() -> None:
     assert limits.MODULE_DATA_BYTES_MAX < limits.MODULE_SIZE_BYTES_MAX
+
+
+def test_a_budget_allows_no_more_memory_than_there_are_addresses_for() -> None:
+    assert Budget(memory_bytes=limits.MEMORY_BYTES_MAX).memory_bytes == limits.MEMORY_BYTES_MAX
+    with pytest.raises(ValueError, match="16777216"):
+        Budget(memory_bytes=limits.MEMORY_BYTES_MAX + 1)

@@ -32,7 +32,7 @@ from tests.support.reducers import (
 def test_messages_make_tables() -> None:
     with View(":memory:", scores()) as view:
         assert view.apply(0, message(ADD, b"alice", 5)) == Verdict(
-            0, fuel=170, steps=203, change_count=1
+            0, fuel=812, steps=203, change_count=1
         )
         assert view.apply(1, message(ADD, b"bob", 300)).is_applied
         assert view.apply(5, message(ADD, b"alice", -2)).is_applied
@@ -134,7 +134,7 @@ def test_another_reducer_budget_or_engine_does_not_go_on(tmp_path: Path) -> None
         View(path, module(writing()))
     assert mismatch.value.field == "code"
     with pytest.raises(StampMismatch) as mismatch:
-        View(path, scores(Budget(fuel=5)))
+        View(path, scores(Budget(fuel=5_000_000)))
     assert mismatch.value.field == "budget"
     with View(path, scores()) as view:
         view._database.host("UPDATE tally_stamp SET engine = 'wasmtime-1'")
@@ -175,8 +175,8 @@ def test_a_reducer_without_init_has_no_tables() -> None:
     ("budget", "failure"),
     [
         (Budget(), None),
-        (Budget(fuel=170), None),
-        (Budget(fuel=100), Failure.OUT_OF_FUEL),
+        (Budget(fuel=812), None),
+        (Budget(fuel=750), Failure.OUT_OF_FUEL),
         (Budget(message_bytes=10), None),
         (Budget(message_bytes=9), Failure.MESSAGE_OVERSIZED),
         (Budget(reply_bytes=276), None),

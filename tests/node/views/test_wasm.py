@@ -54,6 +54,18 @@ def test_an_instruction_costs_the_same_fuel_in_every_engine() -> None:
     assert spent[0] == spent[1] > 0
 
 
+def test_initial_data_costs_fuel_by_the_byte() -> None:
+    """It is copied: mapped, where a system can do that, it would cost other fuel there."""
+    spent = []
+    for size in (0, 1_000, 5_000):
+        text = f'(module (memory 1) (data (i32.const 0) "{"x" * size}"))'
+        store = wasmtime.Store(engine())
+        store.set_fuel(100_000)
+        wasmtime.Instance(store, wasmtime.Module(engine(), text), [])
+        spent.append(100_000 - store.get_fuel())
+    assert [spent[1] - spent[0], spent[2] - spent[0]] == [1_000, 5_000]
+
+
 def test_the_process_has_one_engine() -> None:
     assert engine() is engine()
 
