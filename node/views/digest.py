@@ -1,4 +1,4 @@
-"""One hash over all tables of a view, kept up to date by what changed (ADR 0083).
+"""One hash over all tables of a view, kept up to date by what changed (ADR 0078).
 
     sum over rows of shake_128([table, *row], 512 bytes), modulo 2**4096
 

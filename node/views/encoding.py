@@ -1,4 +1,4 @@
-"""The one encoding of what crosses between node and reducer (ADR 0081).
+"""The one encoding of what crosses between node and reducer (ADR 0076).
 
 MessagePack with one form for each value: integers in their shortest form from -2**63 to 2**64 - 1,
 text in UTF-8, bytes, nil, booleans in messages, arrays. No floats, maps or extensions. An integer

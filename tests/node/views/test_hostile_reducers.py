@@ -65,6 +65,7 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+@pytest.mark.slow
 def test_what_hostile_reducers_took_is_given_back() -> None:
     modules = [
         (load_module(one.binary(), Budget()), one.message)
@@ -98,6 +99,7 @@ GREEDY = {
 FLIPS = st.lists(st.tuples(st.integers(8, 2**14), st.integers(1, 255)), min_size=1, max_size=3)
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(FLIPS)
 def test_a_module_with_flipped_bytes_is_refused_or_runs_within_its_bounds(

@@ -14,6 +14,8 @@ from node.views.limits import Budget
 from node.views.view import Verdict, View
 from tests.support.reducers import ADD, NEW, NOTE, SPIN, message, scores
 
+pytestmark = pytest.mark.slow
+
 BUDGET = Budget(fuel=20_000)
 """Little, so that spinning is soon over."""
 
