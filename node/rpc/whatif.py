@@ -117,8 +117,9 @@ class SimulatedLie(Struct, frozen=True, gc=False):
 
     endpoint: str
     """Its name, without its path."""
-    verdict: Literal["believed", "outvoted", "undecided"]
-    """By chain.quorum, if all other endpoints are honest and answer."""
+    verdict: Literal["believed", "outvoted", "found-out", "undecided"]
+    """By chain.quorum, if all other endpoints are honest and answer; found-out: it tells the truth
+    when its block is to count."""
     alarm: str | None
     """The alarm that would name it; null where nobody would notice."""
     counting_s: int

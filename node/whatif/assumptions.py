@@ -138,7 +138,7 @@ class LieKind(StrEnum):
 
 class EndpointLies(Assumption, frozen=True, gc=False):
     """The endpoint in use lies about a channel, in blocks that are true; at least as much time
-    passes as they need to count."""
+    passes as they need to count. What it makes up it goes on telling."""
 
     lie: LieKind
     channel_id: ChannelId

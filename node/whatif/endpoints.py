@@ -1,11 +1,13 @@
 """The endpoints that a node asks of the chain, and what becomes of a lie of the one in use.
 
-The same rule as the chain room's: blocks count at a depth, once as many endpoints as the quorum
-tell the same of them, the one in use included. All others are assumed to be honest and to answer.
+The same rule as the chain room's: blocks count at a depth, once the endpoint in use tells of them
+what it told when they were new, and as many as the quorum tell the same, it included. All others
+are assumed to be honest and to answer.
 """
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 
 from msgspec import Struct
@@ -21,12 +23,14 @@ class Verdict(StrEnum):
     OUTVOTED = "outvoted"
     """Enough others tell the truth: all that does not count yet is taken back and read of another.
     """
+    FOUND_OUT = "found-out"
+    """The endpoint tells the truth by then: what does not count yet is read of it again."""
     UNDECIDED = "undecided"
     """Too few tell the same, whatever it is: nothing new counts."""
 
 
 ALARMS = {Verdict.OUTVOTED: "endpoint-outvoted", Verdict.UNDECIDED: "quorum-missing"}
-"""The alarm that names the endpoint; a lie that is believed raises none."""
+"""The alarm that names the endpoint; a lie that is believed, or told no more, raises none."""
 
 
 class Endpoints(Struct, frozen=True, gc=False):
@@ -40,9 +44,10 @@ class Endpoints(Struct, frozen=True, gc=False):
     depth: int = 0
     """Blocks upon a block before it counts."""
 
-    @property
-    def verdict(self) -> Verdict:
-        """What becomes of a lie of the one in use alone."""
+    def verdict(self, ends_after_s: float = math.inf) -> Verdict:
+        """What becomes of a lie of the one in use alone, which it tells for so many seconds."""
+        if ends_after_s < self.counting_s:
+            return Verdict.FOUND_OUT
         if self.quorum == 1:
             return Verdict.BELIEVED
         return Verdict.OUTVOTED if self.count - 1 >= self.quorum else Verdict.UNDECIDED
@@ -63,15 +68,21 @@ class Lie(Struct, frozen=True, gc=False):
     """What that means, as one sentence."""
 
 
-def judged(endpoints: Endpoints, *, hides: bool) -> Lie:
+def judged(endpoints: Endpoints, verdict: Verdict, *, hides: bool) -> Lie:
     """What becomes of a log that the endpoint in use makes up, or `hides`."""
     who = endpoints.used or "the endpoint in use"
     others = f"{endpoints.count - 1} other{'' if endpoints.count == 2 else 's'}"
-    match endpoints.verdict:
+    match verdict:
         case Verdict.BELIEVED if hides:
             said = (
-                "nobody else is asked, since chain.quorum is 1: the challenge is missed, and also "
-                "later, since each block is read once"
+                "nobody else is asked, since chain.quorum is 1, and it is hidden still when its "
+                "block counts: the challenge is missed, and also later, since what counts is not "
+                "read again"
+            )
+        case Verdict.FOUND_OUT:
+            said = (
+                f"{who} is asked again before its block counts, and tells the truth by then: what "
+                "does not count yet is taken back and read again"
             )
         case Verdict.BELIEVED:
             said = "nobody else is asked, since chain.quorum is 1: it counts, and stays"
@@ -84,6 +95,6 @@ def judged(endpoints: Endpoints, *, hides: bool) -> Lie:
             tell = "tells" if endpoints.count == 2 else "tell"
             said = (
                 f"{others} {tell} otherwise, which is fewer than the chain.quorum of "
-                f"{endpoints.quorum}: nothing new counts until the node starts again"
+                f"{endpoints.quorum}: nothing new counts until they tell the same"
             )
-    return Lie(who, endpoints.verdict, endpoints.counting_s, said)
+    return Lie(who, verdict, endpoints.counting_s, said)

@@ -1,8 +1,9 @@
 """How a lie of the endpoint in use goes: told of blocks that are true, and judged when they count.
 
 The inputs are those that the chain room hands over: logs that are observed, and confirmed where
-nobody else is asked; a fork of blocks that are the same where the endpoint is outvoted. No block is
-read twice, but after that fork and after a restart.
+nobody else is asked; a fork of blocks that are the same where the endpoint is outvoted, or tells
+the truth before they count. Blocks are read again after that fork and after a restart, and what
+does not count yet is compared with what the endpoint tells when it is to count.
 """
 
 from __future__ import annotations
@@ -55,19 +56,26 @@ class Lies:
         for log in logs:
             yield from course.feed(log)
 
-    def judge(self, channel_id: ChannelId) -> Going:
-        """Its block lies deep enough: as many as the quorum must tell the same of it."""
+    def judge(self, channel_id: ChannelId, verdict: Verdict) -> Going:
+        """Its block lies deep enough: it must still be told, by as many as the quorum."""
         room = self._room
-        match room.endpoints.verdict:
+        match verdict:
             case Verdict.BELIEVED:
                 room.is_undecided = False
                 for log in self._invented:
                     yield from self._course.feed(replace(log, confirmed=True))
                 yield from self._counts()
-            case Verdict.OUTVOTED:
-                room.is_undecided = False
-                room.hidden.discard(channel_id)
-                yield from self._taken_back()
+            case Verdict.OUTVOTED | Verdict.FOUND_OUT:
+                yield from self.come_out(channel_id)
+
+    def come_out(self, channel_id: ChannelId) -> Going:
+        """The endpoint in use is another, or tells the truth: all that does not count is forgotten
+        and read again."""
+        room = self._room
+        room.hidden.discard(channel_id)
+        if room.is_undecided:
+            room.is_undecided = False
+            yield from self._taken_back()
 
     def read_again(self) -> Going:
         """After a restart all is read anew from what counted on, of an endpoint that lies no more.
@@ -80,7 +88,6 @@ class Lies:
         yield from self._read(self._true_logs())
 
     def _taken_back(self) -> Going:
-        """The one in use is given up: all that does not count is forgotten and read of another."""
         course, state = self._course, self._course.state
         logs = self._true_logs()
         receipts = [self._receipt(intent) for intent in sorted(state.unconfirmed.mined)]

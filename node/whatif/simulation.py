@@ -6,6 +6,7 @@ first; the node goes on meanwhile, and nothing of that is seen here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from msgspec.structs import replace
@@ -162,13 +163,15 @@ class Simulation:
 
     def _lie(self, assumption: assume.EndpointLies) -> Going:
         """It is told, time passes until its block counts, and as long as it is assumed to last."""
-        endpoints = self.chain.endpoints
-        yield from self._lies.tell(assumption)
-        self.course.step.lie = judged(endpoints, hides=assumption.hides)
+        endpoints, lies, channel_id = self.chain.endpoints, self._lies, assumption.channel_id
+        verdict = endpoints.verdict(assumption.duration_s if assumption.hides else math.inf)
+        yield from lies.tell(assumption)
+        self.course.step.lie = judged(endpoints, verdict, hides=assumption.hides)
         yield from self._pass(endpoints.counting_s)
-        yield from self._lies.judge(assumption.channel_id)
-        yield from self._pass(max(0, assumption.duration_s - endpoints.counting_s))
-        self.chain.hidden.discard(assumption.channel_id)
+        yield from lies.judge(channel_id, verdict)
+        if assumption.hides:
+            yield from self._pass(max(0, assumption.duration_s - endpoints.counting_s))
+            yield from lies.come_out(channel_id)
 
     def _again(self, waiting: list[Address]) -> None:
         """A session begins anew: what the peer has not acknowledged leaves again."""

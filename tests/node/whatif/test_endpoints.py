@@ -23,10 +23,18 @@ def test_the_verdict_is_that_of_the_votes(count: int, quorum: int) -> None:
     else:
         found = Verdict.BELIEVED if agreed else Verdict.UNDECIDED
     endpoints = Endpoints("liar", count, quorum)
-    assert endpoints.verdict == found
+    assert endpoints.verdict() == found
     assert [trouble.name for trouble in votes.troubles()] == [
         ALARMS[one] for one in (found,) if one in ALARMS
     ]
+
+
+def test_a_lie_that_ends_before_its_block_counts_is_found_out_whoever_is_asked() -> None:
+    for quorum in (1, 2):
+        endpoints = Endpoints("liar", 2, quorum, 12)
+        assert endpoints.verdict(endpoints.counting_s - 1) == Verdict.FOUND_OUT
+        assert endpoints.verdict(endpoints.counting_s) == endpoints.verdict()
+    assert Endpoints("liar").verdict(0) == Verdict.BELIEVED
 
 
 def test_what_counts_counts_at_the_depth() -> None:
@@ -40,13 +48,21 @@ def test_what_counts_counts_at_the_depth() -> None:
         (Endpoints("one"), False, ("chain.quorum is 1", "stays")),
         (Endpoints("one"), True, ("chain.quorum is 1", "missed")),
         (Endpoints("one", 3, 2), False, ("2 others tell otherwise", "one is outvoted")),
-        (Endpoints("one", 2, 2), True, ("1 other tells otherwise", "until the node starts again")),
+        (Endpoints("one", 2, 2), True, ("1 other tells otherwise", "until they tell the same")),
     ],
 )
 def test_it_is_said_in_words(endpoints: Endpoints, hides: bool, words: tuple[str, ...]) -> None:
-    said = judged(endpoints, hides=hides).said
+    said = judged(endpoints, endpoints.verdict(), hides=hides).said
     assert all(word in said for word in words)
 
 
+def test_what_is_found_out_is_said_in_words() -> None:
+    lie = judged(Endpoints("one", 1, 1, 12), Verdict.FOUND_OUT, hides=True)
+    assert "one is asked again before its block counts" in lie.said
+    assert lie.verdict not in ALARMS
+
+
 def test_one_without_a_name_is_the_one_in_use() -> None:
-    assert judged(Endpoints("", 3, 2), hides=True).endpoint == "the endpoint in use"
+    assert (
+        judged(Endpoints("", 3, 2), Verdict.OUTVOTED, hides=True).endpoint == "the endpoint in use"
+    )

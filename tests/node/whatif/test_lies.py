@@ -11,6 +11,7 @@ from node.chain.link import BACKOFF_S_MIN
 from node.whatif import assumptions as assume
 from node.whatif.assumptions import LieKind
 from node.whatif.costs import DEPOSIT_GAS, Bill
+from node.whatif.course import Course
 from node.whatif.endpoints import Endpoints, Verdict
 from node.whatif.simulation import Simulation
 from protocols import inputs
@@ -198,13 +199,34 @@ def test_endpoints_that_disagree_let_nothing_count_until_a_restart() -> None:
     assert "transaction-mined" in names(again)
 
 
-def test_a_hidden_challenge_comes_out_after_a_restart() -> None:
-    simulation = lied_to(paid_network().bob, OF_TWO)
+@pytest.mark.parametrize("endpoints", [ALONE, OF_TWO, OF_THREE])
+def test_a_challenge_that_is_told_before_its_block_counts_is_found_then(
+    endpoints: Endpoints,
+) -> None:
+    simulation = lied_to(paid_network().bob, endpoints, others_answer=False)
+    begin_ms = simulation.course.now_ms
     hidden = assume.EndpointLies(LieKind.HIDES_CHALLENGE, CHANNEL, duration_s=60)
-    step, again = run(simulation, hidden, assume.Restart())
-    assert names(step) == []
-    assert "chain-log-refuted" not in names(again)
-    assert names(again).count("challenge-registered") == 2
+    (step,) = run(simulation, hidden)
+    assert step.lie is not None
+    assert step.lie.verdict == Verdict.FOUND_OUT
+    first = next(one for one in step.recorded if one.event.NAME == "chain-log-observed")
+    assert first.time_ms == begin_ms + 1_000 * endpoints.counting_s
+    assert names(step).index("chain-reorged") < names(step).index("chain-log-observed")
+    assert "challenge-registered" in names(step)
+    assert [found.order.kind for found in step.submitted] == ["challenge"]
+
+
+def test_of_two_that_disagree_nothing_counts_until_what_was_hidden_is_told() -> None:
+    simulation = lied_to(paid_network().bob, OF_TWO)
+    begin_ms = simulation.course.now_ms
+    hidden = assume.EndpointLies(LieKind.HIDES_CHALLENGE, CHANNEL, duration_s=3_600)
+    (step,) = run(simulation, hidden)
+    assert step.lie is not None
+    assert step.lie.verdict == Verdict.UNDECIDED
+    seen = [one for one in step.recorded if one.event.NAME == "chain-log-observed"]
+    assert seen[0].time_ms == begin_ms + 3_600_000
+    assert "challenge-registered" in names(step)
+    assert not simulation.chain.is_quiet
 
 
 def test_what_is_true_and_does_not_count_yet_is_read_again_of_another() -> None:
@@ -269,8 +291,11 @@ async def told_by_a_room(endpoints: Endpoints, *, hides: bool) -> list[str]:
     (first if hides else others).lies["eth_getLogs"] = without_logs
     chains = [first, *(others for _ in range(endpoints.count - 1))]
     async with room(chains, endpoints.quorum, DEPTH) as it:
-        if endpoints.verdict == Verdict.UNDECIDED:
+        if endpoints.verdict() == Verdict.UNDECIDED:
             await until(lambda: it.troubles() == ["quorum-missing"])
+            if hides:
+                first.lies.clear()
+                await it.heard.until(lambda: it.heard.confirmed)
         else:
             counts_num = chain.head.number - DEPTH
             await it.heard.until(
@@ -279,22 +304,54 @@ async def told_by_a_room(endpoints: Endpoints, *, hides: bool) -> list[str]:
         return shapes(it.heard.items)
 
 
-@pytest.mark.parametrize("hides", [False, True])
-@pytest.mark.parametrize("endpoints", [ALONE, OF_THREE, OF_TWO], ids=lambda one: one.verdict)
-async def test_the_core_is_handed_what_a_chain_room_hands_it(
-    endpoints: Endpoints, hides: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def told_by_a_room_that_finds_out(endpoints: Endpoints) -> list[str]:
+    """One log, which the first endpoint hides until its block is to count."""
+    chain = chain_of()
+    first = Liar(chain, eth_getLogs=without_logs)
+    chains = [first, *(chain for _ in range(endpoints.count - 1))]
+    async with room(chains, endpoints.quorum, DEPTH) as it:
+        chain.extend(7)
+        await until(lambda: it.follower.head == chain.head)
+        first.lies.clear()
+        for _ in range(DEPTH):
+            chain.extend()
+        await it.heard.until(lambda: it.heard.confirmed)
+        return shapes(it.heard.items)
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> list[inputs.Input]:
+    """All that a core is handed in a simulation."""
     monkeypatch.setattr(link_module, "BACKOFF_S_MAX", BACKOFF_S_MIN)
-    simulation = lied_to(half_open().bob if not hides else paid_network().alice, endpoints)
-    heard: list[inputs.Input] = []
-    feed = simulation.course.feed
+    found: list[inputs.Input] = []
+    feed = Course.feed
 
-    def noted(item: inputs.Input) -> Iterator[None]:
-        heard.append(item)
-        yield from feed(item)
+    def noted(course: Course, item: inputs.Input) -> Iterator[None]:
+        found.append(item)
+        yield from feed(course, item)
 
-    monkeypatch.setattr(simulation.course, "feed", noted)
+    monkeypatch.setattr(Course, "feed", noted)
+    return found
+
+
+@pytest.mark.parametrize("hides", [False, True])
+@pytest.mark.parametrize("endpoints", [ALONE, OF_THREE, OF_TWO], ids=lambda one: one.verdict())
+async def test_the_core_is_handed_what_a_chain_room_hands_it(
+    endpoints: Endpoints, hides: bool, heard: list[inputs.Input]
+) -> None:
+    simulation = lied_to(
+        paid_network().alice if hides else half_open().bob, endpoints, others_answer=False
+    )
     kind = LieKind.HIDES_CHALLENGE if hides else LieKind.INVENTS_DEPOSIT
-    simulation._others_answer = False
-    run(simulation, assume.EndpointLies(kind, CHANNEL, amount=DEPOSIT))
+    lasting_s = endpoints.counting_s if endpoints is not OF_TWO else DAY_S
+    run(simulation, assume.EndpointLies(kind, CHANNEL, amount=DEPOSIT, duration_s=lasting_s))
     assert shapes(heard) == await told_by_a_room(endpoints, hides=hides)
+
+
+@pytest.mark.parametrize("endpoints", [ALONE, OF_THREE, OF_TWO])
+async def test_the_core_is_handed_the_same_where_a_lie_is_found_out(
+    endpoints: Endpoints, heard: list[inputs.Input]
+) -> None:
+    simulation = lied_to(paid_network().alice, endpoints, others_answer=False)
+    run(simulation, assume.EndpointLies(LieKind.HIDES_CHALLENGE, CHANNEL, duration_s=60))
+    assert shapes(heard) == await told_by_a_room_that_finds_out(endpoints)
