@@ -21,6 +21,7 @@ def test_a_row_is_printed_as_a_person_types_it() -> None:
     run = soak.pytest_run("x", "what", 4, "tests/protocols/test_abi.py")
     assert run.line() == "TALLY_SOAK=4 python -m pytest -q tests/protocols/test_abi.py"
     assert soak.Run("y", "what", 1, ("tally", "demo")).line() == "tally demo"
+    assert soak.Run("z", "what", 1, ("pytest", "-k", "a or b")).line() == "pytest -k 'a or b'"
 
 
 def test_a_run_tells_whether_it_passed_and_what_it_printed() -> None:
