@@ -14,33 +14,33 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 
 import structlog
 import trio
 from msgspec.structs import replace
 
 from node.chain.errors import EndpointDown, RpcError, ToldOtherwise
+from node.chain.handover import HEAD_REPORT_INTERVAL_S, Handover, Submit
 from node.chain.link import EndpointLink
 from node.chain.news import News, Tidings
 from node.chain.patience import Patience
 from node.chain.quorum import Outvoted, Quorum
 from node.chain.reader import ChainReader, Decoder
+from node.chain.remembered import RememberedBlocks
 from node.chain.rpc_client import RpcClient
 from node.chain.stretch import Stretch
-from node.chain.window import REMEMBERED_BELOW_CURSOR_COUNT, ConfirmationWindow
+from node.chain.window import ConfirmationWindow
 from node.chain.wire import BlockName, Header, MalformedAnswer
 from node.chain.witnesses import Witnesses
 from node.limits import BLOCK_TIME_S
-from protocols.inputs import ChainHead, ChainLog, ChainReorg, ChannelRead, Input
+from protocols.inputs import ChainLog, ChannelRead
 from protocols.types import Address, Bytes32, ChannelId, to_hex
 
 POLL_S = 4.0
 """Seconds of silence on a subscription after which the head is asked for."""
 POLL_WITHOUT_SUBSCRIPTION_S = 0.5
 """Seconds between polls where there is no subscription."""
-HEAD_REPORT_INTERVAL_S = 1.0
-"""Seconds between reports of a risen cursor when no log gives reason to."""
 BY_HASH_BLOCK_COUNT = 64
 """Blocks below the head (at least the confirmation depth) that are read one by one, by hash: two
 epochs, what Ethereum takes to finalise. Deeper ones are read in stretches, by number."""
@@ -57,8 +57,6 @@ QUORUM_QUESTION_COUNT_MAX = 16
 """Questions to the witnesses about what waits for them, before the head is looked at again."""
 
 CONFIRMED_REPLACED = "the chain replaced confirmed blocks; raise [chain] confirmation_count"
-
-Submit = Callable[[Input], Awaitable[None]]
 
 log = structlog.get_logger()
 
@@ -81,17 +79,14 @@ class ChainFollower:
         self._link = link
         self._adjudicator = adjudicator
         self._depth = confirmation_count
-        self._submit = submit
+        self._handover = Handover(submit, is_known)
         self._on_head = on_head
         self._clock_s = clock_s
-        self._is_known = is_known
         self._witnesses = Witnesses(quorum)
         self._window: ConfirmationWindow | None = None
-        self._remembered: dict[int, Bytes32] = {}
+        self._remembered = RememberedBlocks({}, self._handover)
         self._unread: dict[ChannelId, Address] = {}
         self._stretch = Stretch()
-        self._reported_num = -1
-        self._reported_at = -math.inf
         self._seen_at = -math.inf
         self._behind = False
 
@@ -148,7 +143,7 @@ class ChainFollower:
         `known_blocks` are hashes by number that the core remembers from before a restart. Where the
         chain has another block now, a `ChainReorg` says so before that block's logs.
         """
-        self._remembered = dict(known_blocks)
+        self._remembered = RememberedBlocks(known_blocks, self._handover)
         while True:
             client = await self._link.client()
             reader = ChainReader(client, decoder, self._adjudicator)
@@ -203,7 +198,8 @@ class ChainFollower:
 
     def _wait_s(self, news: News) -> float:
         wait_s = POLL_S if news.tells_blocks else POLL_WITHOUT_SUBSCRIPTION_S
-        return min(wait_s, HEAD_REPORT_INTERVAL_S) if self._report_is_due_later() else wait_s
+        is_due = self._window is not None and self._handover.is_due(self._window)
+        return min(wait_s, HEAD_REPORT_INTERVAL_S) if is_due else wait_s
 
     async def _look_at(
         self, reader: ChainReader, window: ConfirmationWindow, removed: tuple[BlockName, ...]
@@ -233,14 +229,16 @@ class ChainFollower:
             self._say_behind(newest, processed_block_num)
             return
         self._behind = False
-        remembered = self._remembered.pop(base.number, base.hash)
+        remembered = self._remembered.take(base)
         if remembered != base.hash:
             log.error(CONFIRMED_REPLACED, processed_block_num=base.number)
-            base = await self._base_below(reader, Header(base.number, remembered, bytes(32)))
+            base = await self._remembered.base_below(
+                reader, Header(base.number, remembered, bytes(32))
+            )
         # Without a depth there is no time in which an endpoint could change its mind.
         waits = self._depth > 0 or self._witnesses.are_needed
         self._window = ConfirmationWindow(self._depth, base, waits=waits)
-        self._reported_num = base.number
+        self._handover.begin_at(base.number)
         log.info("following the chain", from_block_num=base.number, head_block_num=newest.number)
 
     async def _advance(
@@ -265,7 +263,7 @@ class ChainFollower:
             # An older block of our own chain: the endpoint lags, or a local chain was rolled back
             # and will show its new blocks soon.
             self._say_behind(newest, window.head.number)
-        await self._report_cursor(window)
+        await self._handover.report(window)
         if window.head == newest and self._unread:
             await self._read_channels(reader, window)
 
@@ -286,7 +284,7 @@ class ChainFollower:
                 self._stretch.refused()
                 return False
             self._stretch.served()
-            await self._deliver(window.confirm(last))
+            await self._handover.deliver(window.confirm(last))
         return window.cursor == through
 
     async def _is_told(
@@ -319,7 +317,7 @@ class ChainFollower:
         first = window.at(window.cursor.number + 1)
         assert first is not None
         window.restart_at(window.cursor)
-        await self._submit_reorg(first, first)
+        await self._handover.tell_fork(first, first)
 
     async def _read_channels(self, reader: ChainReader, window: ConfirmationWindow) -> None:
         """Answer what was asked: money counts at the cursor, disputes at the head."""
@@ -338,10 +336,10 @@ class ChainFollower:
                 return
             del self._unread[channel_id]
             # What the reading rests on must be known to count, or a fork below it is no deep one.
-            self._reported_at = -math.inf
-            await self._report_cursor(window)
+            self._handover.hurry()
+            await self._handover.report(window)
             reading = (held, cursor.number, cursor.hash, finalizes_at)
-            await self._submit(ChannelRead(channel_id, asset, *reading))
+            await self._handover.submit(ChannelRead(channel_id, asset, *reading))
 
     async def _join(self, reader: ChainReader, window: ConfirmationWindow, newest: Header) -> None:
         """Find where `newest` leaves our chain, retract what it replaces, read what it adds."""
@@ -364,27 +362,14 @@ class ChainFollower:
         if ancestor != window.head:
             fork = window.rewind(ancestor)
             if fork.below_cursor:
-                self._reported_num = window.cursor.number
+                self._handover.begin_at(window.cursor.number)
                 log.error(CONFIRMED_REPLACED, fork_block_num=path[-1].number)
-            await self._submit_reorg(fork.first_replaced, path[-1])
+            await self._handover.tell_fork(fork.first_replaced, path[-1])
         for block in reversed(path):
             logs = await reader.logs_in(block)
-            await self._compare(block)
-            await self._deliver(window.append(block, logs))
-            await self._report_cursor(window)
-
-    async def _base_below(self, reader: ChainReader, replaced: Header) -> Header:
-        """Where to begin again when a fork is deeper than what is remembered.
-
-        Nobody knows where it began: everything that a running node would remember is taken back.
-        """
-        first_num = max(1, replaced.number - REMEMBERED_BELOW_CURSOR_COUNT)
-        base, first = await reader.at(first_num - 1), await reader.at(first_num)
-        if base is None or first is None:
-            raise RpcError("eth_getBlockByNumber", 0, f"no block {first_num}")
-        self._remembered.clear()
-        await self._submit_reorg(Header(first_num, replaced.hash, bytes(32)), first)
-        return base
+            await self._remembered.compare(block)
+            await self._handover.deliver(window.append(block, logs))
+            await self._handover.report(window)
 
     async def _forget_all(
         self, reader: ChainReader, window: ConfirmationWindow, first_new: Header
@@ -396,8 +381,8 @@ class ChainFollower:
             "the chain replaced more blocks than this node remembers",
             fork_block_num=first_new.number,
         )
-        window.restart_at(await self._base_below(reader, window.lowest))
-        self._reported_num = window.cursor.number
+        window.restart_at(await self._remembered.base_below(reader, window.lowest))
+        self._handover.begin_at(window.cursor.number)
 
     async def _observe_more(self, reader: ChainReader, window: ConfirmationWindow) -> None:
         """Read on without the quorum, block by block: what is observed waits for nobody (M19)."""
@@ -434,60 +419,14 @@ class ChainFollower:
             raise RpcError("eth_getLogs", 0, f"block {last_num} was replaced meanwhile")
         if not await self._witnesses.tell_logs(reader, window.head, last, logs):
             return self._stretch.refused()
-        for block in await self._remembered_in(reader, first_num, last_num):
-            await self._compare(block)
+        await self._remembered.compare_between(reader, first_num, last_num)
         self._stretch.served()
-        await self._deliver(window.bury())
+        await self._handover.deliver(window.bury())
         for item in logs:
-            await self._deliver([item, replace(item, confirmed=True)])
+            await self._handover.deliver([item, replace(item, confirmed=True)])
         window.restart_at(last)
-        await self._report_cursor(window)
+        await self._handover.report(window)
         return True
-
-    async def _remembered_in(
-        self, reader: ChainReader, first_num: int, last_num: int
-    ) -> list[Header]:
-        """The blocks the chain has now where we remember one, in order."""
-        numbers = sorted(n for n in self._remembered if first_num <= n <= last_num)
-        found = [await reader.at(number) for number in numbers]
-        return [block for block in found if block is not None]
-
-    async def _compare(self, block: Header) -> None:
-        """Tell a fork that happened while this node was not running; forget what is checked."""
-        remembered = self._remembered.pop(block.number, None)
-        if remembered is not None and remembered != block.hash:
-            self._remembered = {n: h for n, h in self._remembered.items() if n < block.number}
-            await self._submit_reorg(Header(block.number, remembered, bytes(32)), block)
-
-    async def _deliver(self, due: list[ChainLog]) -> None:
-        # Strangers share the contract: what they do there stays out of the engine's queue.
-        ours = [item for item in due if self._is_known(item.channel_id)]
-        for item in ours:
-            await self._submit(item)
-        if any(item.confirmed for item in ours):
-            # A restart should not read again what was acted upon: report at once.
-            self._reported_at = -math.inf
-
-    async def _submit_reorg(self, old: Header, new: Header) -> None:
-        log.warning(
-            "the chain forked",
-            fork_block_num=new.number,
-            old_block_hash=to_hex(old.hash),
-            new_block_hash=to_hex(new.hash),
-        )
-        await self._submit(ChainReorg(new.number, old.hash, new.hash))
-
-    def _report_is_due_later(self) -> bool:
-        return self._window is not None and self._window.cursor.number > self._reported_num
-
-    async def _report_cursor(self, window: ConfirmationWindow) -> None:
-        if not self._report_is_due_later():
-            return
-        now = trio.current_time()
-        if now - self._reported_at >= HEAD_REPORT_INTERVAL_S:
-            self._reported_num, self._reported_at = window.cursor.number, now
-            cursor = window.cursor
-            await self._submit(ChainHead(cursor.number, cursor.hash, cursor.timestamp_s))
 
     def _say_behind(self, newest: Header, expected_num: int) -> None:
         if not self._behind:
