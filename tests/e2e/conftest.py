@@ -1,9 +1,10 @@
-"""Alice and bob, to whom somebody is hostile in many tests, and what must hold after each."""
+"""Alice and bob: for one test, or for the many in which somebody is hostile to them."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,13 @@ def sooner(python: WarmPython) -> Iterator[None]:
     """Those that a test starts itself."""
     with started_by(python):
         yield
+
+
+@pytest.fixture
+def network(python: WarmPython, tmp_path: Path) -> Iterator[Network]:
+    """Alice and bob for one test, which may end either."""
+    with begun_by(python, running_network(tmp_path)) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

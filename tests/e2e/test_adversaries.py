@@ -24,7 +24,7 @@ from protocols.channel import REDEMPTION_TURN
 from protocols.events import ChainLogObserved, ChallengeCleared
 from protocols.types import from_hex
 from tests.support.cheating_daemons import Scales, agreed_now, channel_of, redeem, register, turn_of
-from tests.support.daemons import LocalNode, Network, open_channel, running_network
+from tests.support.daemons import LocalNode, Network, open_channel
 from tests.support.e2e_rig import channel_is, until
 from tests.support.leaving_daemons import DURATION_S, go_on, is_answered, leave, paid_ledger, pay
 from tests.support.lying_endpoints import endpoints
@@ -32,12 +32,6 @@ from tests.support.old_states import challenge_with_old_state, pass_time
 from tests.support.warm_python import WarmPython, begun_by
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture
-def network(python: WarmPython, tmp_path: Path) -> Iterator[Network]:
-    with begun_by(python, running_network(tmp_path)) as running:
-        yield running
 
 
 # --- the two figures ---

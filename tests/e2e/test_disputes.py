@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from node.cli.demo_report import DemoPlan
 from node.cli.demo_virtual import open_ledgers
 from node.cli.options import NATIVE
 from node.rpc.call import RpcError
-from tests.support.daemons import Network, open_channel, running_network, wait_until
+from tests.support.daemons import Network, open_channel, wait_until
 from tests.support.e2e_rig import until
 from tests.support.laptop import Laptop, ended, error_of, export, lose, received, wealth
 from tests.support.leaving_daemons import (
@@ -33,12 +32,6 @@ from tests.support.old_states import challenge_with_old_state
 from tests.support.warm_python import WarmPython, begun_by
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture
-def network(python: WarmPython, tmp_path: Path) -> Iterator[Network]:
-    with begun_by(python, running_network(tmp_path)) as running:
-        yield running
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from node.cli.demo_report import DemoPlan
 from node.cli.demo_virtual import open_ledgers
 from node.cli.options import NATIVE
 from node.devnet import Devnet
-from tests.support.daemons import LocalNode, Network, open_channel, running_network
+from tests.support.daemons import LocalNode, Network, open_channel
 from tests.support.e2e_rig import Purse, audit_notes, channel_is, until
 from tests.support.leaving_daemons import (
     AMOUNT,
@@ -33,12 +32,6 @@ from tests.support.old_states import challenge_with_old_state
 from tests.support.warm_python import WarmPython, begun_by
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture
-def network(python: WarmPython, tmp_path: Path) -> Iterator[Network]:
-    with begun_by(python, running_network(tmp_path)) as running:
-        yield running
 
 
 def told_by_chain(chain: Devnet, node: LocalNode) -> list[str]:

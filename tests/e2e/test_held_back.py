@@ -6,7 +6,6 @@ state that stands on record, reads it from the chain and challenges with it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -23,19 +22,12 @@ from tests.support.cheating_daemons import (
     turn_of,
     turn_on_record,
 )
-from tests.support.daemons import Network, open_channel, running_network
+from tests.support.daemons import Network, open_channel
 from tests.support.e2e_rig import channel_is, until
 from tests.support.laptop import Laptop, error_of, export, lose, received
 from tests.support.leaving_daemons import DURATION_S, leave, paid_ledger, pay
-from tests.support.warm_python import WarmPython, begun_by
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture
-def network(python: WarmPython, tmp_path: Path) -> Iterator[Network]:
-    with begun_by(python, running_network(tmp_path)) as running:
-        yield running
 
 
 @pytest.fixture
