@@ -92,7 +92,8 @@ def test_a_forgotten_channel_stands_nowhere() -> None:
 def test_a_named_refusal_comes_with_what_to_do() -> None:
     known = failure_of("CHALLENGE_DURATION_TOO_SHORT", "10 s\x1b[2J", 7)
     assert (known.next_step, known.reason, known.seq) == (
-        "use at least the minimum",
+        "use at least the minimum, or lower policy.challenge_duration_s_min on the node that "
+        "refuses",
         "10 s [2J",
         7,
     )
