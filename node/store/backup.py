@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -149,15 +149,14 @@ def made_whole(target: Path) -> Iterator[Path]:
     """
     partial = target.with_name(target.name + PARTIAL_SUFFIX)
     partial.mkdir(mode=0o700)
-    try:
+    with ExitStack() as undo:
+        # A full disk, a damaged log, Ctrl-C: whatever it is, half a copy must not look like one.
+        undo.callback(shutil.rmtree, partial, ignore_errors=True)
         yield partial
         sync_directory(partial)
         partial.rename(target)
+        undo.pop_all()
         sync_directory(target.parent)
-    except BaseException:
-        # A full disk, a damaged log, Ctrl-C: whatever it was, half a copy must not look like one.
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
 
 
 @dataclass(frozen=True, slots=True)

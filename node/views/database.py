@@ -129,8 +129,17 @@ class ViewDatabase:
         except apsw.Error as error:
             raise ViewBroken(self.path, repr(error)) from error
 
+    @contextmanager
+    def message(self) -> Iterator[None]:
+        """A transaction, and a budget of instructions: what is not committed inside is undone."""
+        self.begin()
+        try:
+            yield
+        finally:
+            self.rollback()
+
     def begin(self) -> None:
-        """Begin a message: a transaction, and a budget of instructions."""
+        """Begin a message by hand: `message` undoes it by itself."""
         self._steps_left = self._budget.sql_steps
         self._changes = []
         self._failed = None

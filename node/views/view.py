@@ -8,6 +8,7 @@ in common have the same digest, and so has a view that is derived anew.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 from msgspec import Struct
@@ -64,14 +65,13 @@ class View:
         self._sum = TableSum()
         self._tables: dict[str, TableSchema] = {}
         self._schema: list[tuple[str, str]] = []
-        try:
+        with ExitStack() as undo:
+            undo.callback(self.close)
             if not history.is_made(self._database):
                 self._make(module)
             self._check_stamp(str(path), module)
             self._load()
-        except BaseException:
-            self.close()
-            raise
+            undo.pop_all()
 
     def __enter__(self) -> View:
         return self
@@ -133,23 +133,17 @@ class View:
             raise ValueError(f"message {seq} comes after {self._stamp.seq}")
         database, sandbox = self._database, self._sandbox
         sandbox.fuel_used = 0
-        database.begin()
         try:
-            self._check_message(message)
-            code = sandbox.reduce(message)
-            changes = database.changes
-            if code == 0:
+            with database.message():
+                self._check_message(message)
+                code = sandbox.reduce(message)
+                if code:
+                    return self._verdict(seq, code)
+                changes = database.changes
                 history.keep_message(database, seq, message, changes)
                 database.commit()
         except ReducerFailed as failed:
-            database.rollback()
             return self._verdict(seq, failure=failed.failure, detail=failed.detail)
-        except BaseException:
-            database.rollback()
-            raise
-        if code:
-            database.rollback()
-            return self._verdict(seq, code)
         self._sum.note(changes)
         self._stamp = Stamp(seq, self._stamp.code_hash, self._stamp.engine, self._budget)
         self._unsummed_count += 1
@@ -180,8 +174,7 @@ class View:
     def _make(self, module: ReducerModule) -> None:
         """Our tables and the reducer's, or neither."""
         database = self._database
-        database.begin()
-        try:
+        with database.message():
             history.make(database, self._stamp)
             code = self._sandbox.init() if module.has_init else 0
             if code:
@@ -191,9 +184,6 @@ class View:
             total.note(database.changes)
             history.write_sum(database, self._stamp.seq, total)
             database.commit()
-        except BaseException:
-            database.rollback()
-            raise
 
     def _check_stamp(self, path: str, module: ReducerModule) -> None:
         stamp = history.read_stamp(self._database)
