@@ -11,6 +11,7 @@ from node.whatif.simulation import Simulation
 from node.whatif.worth import Worth, worth_of
 from protocols.draft import Context
 from protocols.steps import finished
+from tests.support.builders import open_command
 from tests.support.network import CoreNode, Network, opened, pay
 
 
@@ -77,4 +78,14 @@ def paid_network(amount: int = 30) -> Network:
     network = opened(depth=2)
     pay(network, amount, 1)
     network.settle()
+    return network
+
+
+def half_open() -> Network:
+    """Both signed the prefund; Alice's deposit is ordered, and not mined."""
+    network = Network()
+    network.alice.feed(open_command())
+    network.deliver(network.alice)
+    network.acknowledge(network.bob)
+    network.deliver(network.bob)
     return network

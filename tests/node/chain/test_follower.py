@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -114,18 +115,24 @@ async def test_a_long_absence_is_read_in_stretches(autojump_clock: object) -> No
     assert len(by_range) == 5
 
 
+@contextmanager
+def unindexed(chain: SimulatedChain) -> Iterator[None]:
+    """A new block with a deposit, of which the index of logs does not know in the meantime."""
+    late = chain.extend(7)["hash"]
+    indexed, chain.logs[late] = chain.logs[late], []
+    yield
+    chain.logs[late] = indexed
+
+
 async def test_a_log_that_was_left_out_is_found_before_its_block_counts(
     autojump_clock: object,
 ) -> None:
     chain = SimulatedChain()
     async with following(chain, depth=3) as it:
         await it.caught_up()
-        # An endpoint whose index of logs is behind its blocks.
-        late = chain.extend(7)["hash"]
-        indexed, chain.logs[late] = chain.logs[late], []
-        await it.caught_up()
-        assert it.consumer.observed == []
-        chain.logs[late] = indexed
+        with unindexed(chain):
+            await it.caught_up()
+            assert it.consumer.observed == []
         for _ in range(3):
             chain.extend()
         await it.caught_up()
@@ -140,11 +147,9 @@ async def test_a_log_that_was_left_out_is_found_by_a_stretch_that_follows(
     chain = SimulatedChain()
     async with following(chain, depth=3) as it:
         await it.caught_up()
-        late = chain.extend(7)["hash"]
-        indexed, chain.logs[late] = chain.logs[late], []
-        await it.caught_up()
-        it.client.close("the connection was cut")
-        chain.logs[late] = indexed
+        with unindexed(chain):
+            await it.caught_up()
+            it.client.close("the connection was cut")
         listeners, chain.listeners = chain.listeners, []
         for _ in range(200):
             chain.extend()

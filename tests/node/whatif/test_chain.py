@@ -18,17 +18,7 @@ from protocols.types import ZERO_ADDRESS
 from tests.support.builders import CHANNEL, DEPOSIT, open_command
 from tests.support.ledger_rig import LEDGER, opened_ledger
 from tests.support.network import Network, opened, pay
-from tests.support.whatif_nodes import names, simulated
-
-
-def half_open() -> Network:
-    """Both signed the prefund; Alice's deposit is ordered."""
-    network = Network()
-    network.alice.feed(open_command())
-    network.deliver(network.alice)
-    network.acknowledge(network.bob)
-    network.deliver(network.bob)
-    return network
+from tests.support.whatif_nodes import half_open, names, simulated
 
 
 def test_the_order_under_way_is_the_nodes_own() -> None:

@@ -23,12 +23,12 @@ from protocols.channel import (
 )
 from protocols.types import ZERO_ADDRESS
 from tests.node.chain.test_quorum import Liar, chain_of, room, without_logs
-from tests.support.builders import CHANNEL, DEPOSIT, DURATION_S, open_command
+from tests.support.builders import CHANNEL, DEPOSIT, DURATION_S
 from tests.support.chain_room import until
 from tests.support.exit_rig import until as until_seen
 from tests.support.ledger_rig import LEADER_AMOUNT, LEDGER, open_ledger_command, opened_ledger
 from tests.support.network import CoreNode, Network
-from tests.support.whatif_nodes import names, paid_network, run, simulation_of, worth
+from tests.support.whatif_nodes import half_open, names, paid_network, run, simulation_of, worth
 
 DAY_S = DURATION_S + 3_600
 ALONE = Endpoints("wss://first.example", 1, 1, 12)
@@ -44,16 +44,6 @@ def lied_to(node: CoreNode, endpoints: Endpoints, *, others_answer: bool = True)
     simulation = simulation_of(node, others_answer=others_answer)
     simulation.chain.endpoints = endpoints
     return simulation
-
-
-def half_open() -> Network:
-    """Both signed the prefund, and Alice's deposit is not mined."""
-    network = Network()
-    network.alice.feed(open_command())
-    network.deliver(network.alice)
-    network.acknowledge(network.bob)
-    network.deliver(network.bob)
-    return network
 
 
 def test_an_invented_challenge_is_defended_and_then_taken_back_by_a_quorum() -> None:
