@@ -101,6 +101,10 @@ class ChainConfig:
     """Endpoints that must tell the same before a fact counts."""
     fee_ceiling_gwei: int = 500
     """The most that is bid for a unit of gas."""
+    message_log_app: Address | None = None
+    """What application channels run on unless they are told another; None: there is none."""
+    judged_apps: tuple[Address, ...] = ()
+    """Contracts that judge an application's moves themselves."""
 
 
 @dataclass(frozen=True)
@@ -247,6 +251,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("chain", "adjudicator", values.address, None),
     Setting("chain", "virtual_payment_app", values.address, None),
     Setting("chain", "consensus_app", values.address, None),
+    Setting("chain", "message_log_app", values.maybe_address, values.NONE),
+    Setting("chain", "judged_apps", values.addresses, []),
     Setting("chain", "confirmation_count", values.integer(0, CONFIRMATION_COUNT_MAX), 12),
     Setting("chain", "quorum", values.integer(1, QUORUM_MAX), 1),
     Setting("chain", "fee_ceiling_gwei", values.integer(1, FEE_CEILING_GWEI_MAX), 500),

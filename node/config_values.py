@@ -22,6 +22,8 @@ PORT_MAX = 65_535
 """The largest TCP port."""
 EXACT_NUMBER_MAX = 2**53
 """Many readers of JSON round above it: larger numbers are shown as text."""
+NONE = "none"
+"""What says that there is none."""
 NAME_LENGTH_MAX = 64
 """Characters of a node's name: it is printed in every log line."""
 
@@ -107,6 +109,11 @@ def address(raw: object, text: bool) -> Address:
     if value == ZERO_ADDRESS:
         raise ValueError("must not be the zero address")
     return value
+
+
+def maybe_address(raw: object, text: bool) -> Address | None:
+    """An address as above, or "none"."""
+    return None if raw == NONE else address(raw, text)
 
 
 def addresses(raw: object, text: bool) -> tuple[Address, ...]:

@@ -317,6 +317,9 @@ async def _verify_deployment(config: Config) -> None:
         "virtual_payment_app": chain.virtual_payment_app,
         "consensus_app": chain.consensus_app,
     }
+    if chain.message_log_app is not None:
+        contracts["message_log_app"] = chain.message_log_app
+    contracts |= {f"judged_apps[{n}]": app for n, app in enumerate(chain.judged_apps)}
     await verify_deployment(chain.urls, chain.chain_id, contracts, config.policy.assets)
 
 

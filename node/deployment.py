@@ -19,6 +19,10 @@ FUNDING_WEI = 1_000 * 10**18
 """What a new node's account is given."""
 TEST_TOKEN = "test_token"
 """The name of the test token's address in a deployment that has one."""
+MESSAGE_LOG_APP = "message_log_app"
+"""The name of the MessageLogApp's address in a deployment that has one."""
+JUDGED_APPS = ("rock_paper_scissors_app",)
+"""Names of contracts that judge an application's moves, likewise."""
 FUNDING_UNITS = 1_000 * 10**18
 """What of the test token a new node's account is given."""
 CALL_TIMEOUT_S = 20.0

@@ -14,6 +14,8 @@ from node.store import backup
 from node.store.log import EventLog
 from node.store.record import FORMAT_VERSION
 from protocols import events
+from protocols.app_definitions import JUDGED, MESSAGE_LOG, rule_of
+from protocols.app_events import AppDefinitionRecorded
 from protocols.node_state import NodeState
 from protocols.types import Address, to_hex
 
@@ -69,6 +71,7 @@ def begin_log(
                 address,
             )
         )
+        _record_definitions(state, config, record)
         return
     node = state.node
     pinned = {
@@ -92,6 +95,29 @@ def begin_log(
     if cut is not None:
         log.error("log tail cut", file=cut.file_name, size_bytes=cut.size_bytes)
         record(events.LogTailCut(event_log.next_seq, cut.size_bytes, cut.file_name))
+    _record_definitions(state, config, record)
+
+
+def _record_definitions(
+    state: NodeState, config: Config, record: Callable[[events.Event], None]
+) -> None:
+    """What applications may run on: whatever is configured and not in the log yet.
+
+    Raises StartRefused for a contract that the log knows under another rule.
+    """
+    chain = config.chain
+    configured = [(app, JUDGED) for app in chain.judged_apps]
+    if chain.message_log_app is not None:
+        configured.insert(0, (chain.message_log_app, MESSAGE_LOG))
+    for app, rule in configured:
+        known = rule_of(state.node, app)
+        if known is None:
+            record(AppDefinitionRecorded(app, rule))
+        elif known != rule:
+            raise StartRefused(
+                f"the log in {config.node.data_dir} knows {to_hex(app)} as a {known} app, the "
+                f"configuration as a {rule} one. Use the log's own, or another data_dir"
+            )
 
 
 def _record_restore(data_dir: Path, record: Callable[[events.Event], None]) -> None:

@@ -67,6 +67,8 @@ class Node(Struct, frozen=True, array_like=True, gc=False):
     """The newest head of our log that we signed."""
     processed_block_time_s: int = 0
     """The processed block's own time, Unix seconds."""
+    app_definitions: tuple[tuple[Address, str], ...] = ()
+    """Contracts that application channels may run on, each with its rule (`app_definitions`)."""
 
 
 class NodeState:

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from protocols import (
+    app_events,
     chain_events,
     exit_events,
     halt_events,
@@ -454,6 +455,7 @@ _ROOMS = (
     transaction_events.__name__,
     exit_events.__name__,
     halt_events.__name__,
+    app_events.__name__,
 )
 EVENTS: dict[str, type[Event]] = {cls.NAME: cls for cls in _concrete(_ROOMS)}
 """Every event of the current version, by name."""

@@ -14,6 +14,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from protocols import events, exit_events, virtual_events
+from protocols.app_definitions import DEFINITION_REDUCERS
 from protocols.chain_reducers import CHAIN_REDUCERS
 from protocols.channel import POSTFUND_TURN, Channel
 from protocols.channel_reducers import CHANNEL_REDUCERS, restricted, settled
@@ -203,6 +204,7 @@ _REDUCERS: dict[type[events.Event], Reducer] = {
     **CHAIN_REDUCERS,
     **HEAD_REDUCERS,
     **LOSS_REDUCERS,
+    **DEFINITION_REDUCERS,
 }
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from node.cli.failures import CommandFailed
 from node.config import CONFIG_FILE, TOKEN_FILE
 from node.config_values import Endpoint, printable
-from node.deployment import TEST_TOKEN, Deployment
+from node.deployment import JUDGED_APPS, MESSAGE_LOG_APP, TEST_TOKEN, Deployment
 from node.keys import SCRYPT_N
 
 KEYSTORE_FILE = "keystore.json"
@@ -146,8 +146,20 @@ def _chain_lines(deployment: Deployment | None) -> list[str]:
         f"adjudicator = {_quoted(addresses['adjudicator'])}",
         f"virtual_payment_app = {_quoted(addresses['virtual_payment_app'])}",
         f"consensus_app = {_quoted(addresses['consensus_app'])}",
+        *_app_lines(addresses),
         f"confirmation_count = {deployment.confirmation_count}",
     ]
+
+
+def _app_lines(addresses: Mapping[str, str]) -> list[str]:
+    """What applications run on, where a deployment has it."""
+    lines = []
+    if MESSAGE_LOG_APP in addresses:
+        lines.append(f"message_log_app = {_quoted(addresses[MESSAGE_LOG_APP])}")
+    judged = [_quoted(addresses[name]) for name in JUDGED_APPS if name in addresses]
+    if judged:
+        lines.append(f"judged_apps = [{', '.join(judged)}]")
+    return lines
 
 
 def _hub_lines(fee: int | None, tokens: list[str]) -> list[str]:

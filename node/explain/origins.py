@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from node.explain.story import Fact, Origin
 from protocols import (
+    app_events,
     events,
     exit_events,
     head_events,
@@ -67,6 +68,7 @@ _COMMANDED = (
 )
 _OF_THE_NODE = (
     events.NodeCreated,
+    app_events.AppDefinitionRecorded,
     events.NodeRestored,
     events.StateDigestRecorded,
     events.LogTailCut,

@@ -11,7 +11,7 @@ from node.explain.loss_sentences import LOSS_SENTENCES
 from node.explain.money_sentences import MONEY_SENTENCES
 from node.explain.story import Cast, Telling
 from node.explain.words import counted, harmless, moment, short_address, short_bytes
-from protocols import events, head_events
+from protocols import app_events, events, head_events
 from protocols.event import Event
 
 
@@ -19,6 +19,13 @@ def _node_created(event: events.NodeCreated, cast: Cast) -> Telling:
     return Telling(
         f"The log of node {short_address(event.node_address)} begins: chain {event.chain_id}, "
         f"adjudicator {short_address(event.adjudicator)}."
+    )
+
+
+def _app_known(event: app_events.AppDefinitionRecorded, cast: Cast) -> Telling:
+    return Telling(
+        f"Application channels may run on {short_address(event.app_definition)}, "
+        f"by the rule {harmless(event.rule)}."
     )
 
 
@@ -127,6 +134,7 @@ SENTENCES: dict[type[Event], Sentence] = {
     **MONEY_SENTENCES,
     **LOSS_SENTENCES,
     events.NodeCreated: _node_created,
+    app_events.AppDefinitionRecorded: _app_known,
     events.StateDigestRecorded: _digest,
     events.LogTailCut: _cut,
     events.PeerAcknowledged: _acknowledged,

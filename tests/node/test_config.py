@@ -49,6 +49,7 @@ def test_a_file_with_the_chain_alone_is_enough(home: Path) -> None:
     assert config.payments.share_vouchers is True
     assert config.store.snapshot_interval_records == SNAPSHOT_INTERVAL_RECORD_COUNT
     assert not config.p2p.peers
+    assert (config.chain.message_log_app, config.chain.judged_apps) == (None, ())
 
 
 def test_relative_paths_are_taken_from_the_configurations_directory(home: Path) -> None:

@@ -15,6 +15,8 @@ from node.store import backup
 from node.store.log import EventLog
 from node.terms import terms_from
 from protocols import events, inputs
+from protocols.app_definitions import JUDGED, MESSAGE_LOG
+from protocols.app_events import AppDefinitionRecorded
 from protocols.crank import crank
 from protocols.errors import ChallengeDurationTooLong
 from protocols.messages import encode_body
@@ -64,6 +66,26 @@ async def test_a_log_of_another_deployment_is_refused_by_name(
         Daemon(config_in(tmp_path, **change), ALICE.secret)
     begin_and_leave(config)
     assert len(recorded(config)) == 1
+
+
+async def test_what_applications_run_on_is_recorded_when_it_is_configured(tmp_path: Path) -> None:
+    begin_and_leave(config_in(tmp_path))
+    app, game = b"\xa9" * 20, b"\xaa" * 20
+    later = config_in(tmp_path, message_log_app=app, judged_apps=(game,))
+    begin_and_leave(later)
+    begin_and_leave(later)
+    assert recorded(later)[1:] == [
+        AppDefinitionRecorded(app, MESSAGE_LOG),
+        AppDefinitionRecorded(game, JUDGED),
+    ]
+    with pytest.raises(StartRefused, match="as a message-log app, the configuration as a judged"):
+        begin_and_leave(config_in(tmp_path, judged_apps=(app,)))
+
+
+async def test_a_new_log_begins_with_what_applications_run_on(tmp_path: Path) -> None:
+    config = config_in(tmp_path, message_log_app=b"\xa9" * 20)
+    begin_and_leave(config)
+    assert recorded(config)[1:] == [AppDefinitionRecorded(b"\xa9" * 20, MESSAGE_LOG)]
 
 
 async def test_a_log_of_another_key_is_refused(tmp_path: Path) -> None:

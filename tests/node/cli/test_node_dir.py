@@ -61,6 +61,17 @@ def test_the_configuration_says_what_was_planned(plan: NodeDirPlan) -> None:
     assert read_token(config.token_path)
 
 
+def test_contracts_that_applications_run_on_are_taken_from_the_deployment(
+    plan: NodeDirPlan,
+) -> None:
+    apps = {"message_log_app": b"\xa9" * 20, "rock_paper_scissors_app": b"\xaa" * 20}
+    addresses = DEPLOYMENT.addresses | {name: checksum_address(app) for name, app in apps.items()}
+    deployment = dataclasses.replace(DEPLOYMENT, addresses=addresses)
+    make_node_dir(dataclasses.replace(plan, deployment=deployment), "password", SECRET)
+    chain = load(plan.directory, environment={}).chain
+    assert (chain.message_log_app, chain.judged_apps) == (b"\xa9" * 20, (b"\xaa" * 20,))
+
+
 def test_only_the_owner_can_read_key_and_token_and_enter_the_data(plan: NodeDirPlan) -> None:
     make_node_dir(plan, "password")
     modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in plan.directory.iterdir()}
