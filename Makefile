@@ -13,7 +13,7 @@ ONLY ?=
 # Python keeps what it compiled, whatever the caller set: a test run starts a thousand of them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test check simulate soak bench contracts lint types lock clean
+.PHONY: help setup demo test check simulate soak bench contracts reducers lint types lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "make test       every test"
 	@echo "make simulate   nodes on failing disks, wires and chains, seeded: SEEDS=200 FROM=0 ONLY="
 	@echo "make contracts  compile the contracts again and compare with what is committed"
+	@echo "make reducers   compile the shipped reducers again and compare with what is committed"
 	@echo "make bench      payments, appends and replay per second, beside their limits"
 	@echo "make soak       the long tests: kills, faults and damaged logs, many times"
 	@echo "make clean      remove everything that make made"
@@ -61,6 +62,9 @@ bench: $(READY)
 
 contracts: $(READY)
 	@$(BIN)/python scripts/contracts.py --check
+
+reducers: $(READY)
+	@$(BIN)/python scripts/reducers.py --check
 
 # Writes requirements.lock anew from pyproject.toml, with the hashes of every wheel.
 lock: $(READY)

@@ -1,0 +1,115 @@
+"""Build the shipped reducers: `rebuild` writes them, `--check` compares them byte for byte.
+
+    python scripts/reducers.py rebuild      compile and write the modules and their manifest
+    python scripts/reducers.py --check      compile and compare, exit 1 if a byte differs
+
+The compiler is zig, from the package `ziglang`, kept in `.tools`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+if __name__ == "__main__":
+    # Python puts this file's folder first, where files would hide packages of their name.
+    sys.path[0] = str(ROOT)
+
+from node.reducer_compiler import (  # noqa: E402
+    SHIPPED,
+    ZIG_VERSION,
+    CompilationFailed,
+    compile_reducer,
+)
+
+TOOLS = ROOT / ".tools"
+MANIFEST = "manifest.json"
+
+
+class ZigMissing(Exception):
+    """zig could not be fetched; the text says why."""
+
+
+def fetch_zig() -> list[str]:
+    """The command that runs zig, fetched by name with pip if it is not there yet."""
+    folder = TOOLS / f"zig-{ZIG_VERSION}"
+    zig = folder / "ziglang" / "zig"
+    if not zig.exists():
+        TOOLS.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=TOOLS, prefix="fetch-") as name:
+            command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--no-deps"]
+            command += ["--disable-pip-version-check", "--target", name, f"ziglang=={ZIG_VERSION}"]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                raise ZigMissing(f"{done.stderr.strip()}\n\nzig {ZIG_VERSION} did not come.")
+            folder.mkdir(exist_ok=True)
+            (Path(name) / "ziglang").replace(folder / "ziglang")
+    return [str(zig)]
+
+
+def build(folder: Path) -> dict[str, bytes]:
+    """{file name: content} of what the C sources of a folder compile to, the manifest included."""
+    zig = fetch_zig()
+    sources = sorted([*folder.glob("*.c"), *folder.glob("*.h")])
+    made = {
+        source.with_suffix(".wasm").name: compile_reducer(zig, source)
+        for source in sources
+        if source.suffix == ".c"
+    }
+    digests = {
+        **{source.name: _sha256(source.read_bytes()) for source in sources},
+        **{name: _sha256(content) for name, content in made.items()},
+    }
+    content = {"zig": ZIG_VERSION, "files": dict(sorted(digests.items()))}
+    return {**made, MANIFEST: (json.dumps(content, indent=2) + "\n").encode()}
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def differences(built: dict[str, bytes], folder: Path) -> list[str]:
+    """Names of what is not in the folder as it was built, or is there and was not built."""
+    there = {path.name for path in [*folder.glob("*.wasm"), *folder.glob(MANIFEST)]}
+    return [
+        name
+        for name in sorted(there | built.keys())
+        if name not in there or built.get(name) != (folder / name).read_bytes()
+    ]
+
+
+def main() -> int:
+    """Run what the arguments say; 0 when all is well, 1 when something differs or is missing."""
+    parser = argparse.ArgumentParser(description="Build and compare the shipped reducers.")
+    choice = parser.add_mutually_exclusive_group(required=True)
+    choice.add_argument("action", nargs="?", choices=["rebuild"], help="compile and write")
+    choice.add_argument("--check", action="store_true", help="compile and compare bytes")
+    arguments = parser.parse_args()
+    try:
+        built = build(SHIPPED)
+    except (CompilationFailed, ZigMissing) as error:
+        print(error, file=sys.stderr)
+        return 1
+    if not arguments.check:
+        for name, content in built.items():
+            (SHIPPED / name).write_bytes(content)
+        print("reducers: modules and manifest written")
+        return 0
+    different = differences(built, SHIPPED)
+    for name in different:
+        print(f"node/views/shipped/{name}: not what the sources compile to", file=sys.stderr)
+    if different:
+        print("Run: python scripts/reducers.py rebuild", file=sys.stderr)
+        return 1
+    print(f"reducers: a rebuild with zig {ZIG_VERSION} gives the same bytes")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
