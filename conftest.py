@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 import time
 import uuid
@@ -30,7 +31,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
     What was compiled is kept whatever the caller's environment says: to compile each test's
     assertions again took every worker fifteen seconds, and every daemon one.
+
+    A shell starts what runs in its background with Ctrl-C ignored, and a child inherits that:
+    programs that tests interrupt would go on.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         os.environ[RUN_MARK] = uuid.uuid4().hex
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -1,4 +1,4 @@
-"""A test run that leaves a process behind fails, whether the tests passed or not."""
+"""A run that leaves a process behind fails; the shell it was started from changes nothing."""
 
 from __future__ import annotations
 
@@ -25,6 +25,19 @@ import subprocess
 
 def test_passes_and_waits_for_its_process():
     subprocess.run(["sleep", "0"], check=True)
+"""
+
+INTERRUPTS = """
+import signal
+import subprocess
+
+def test_interrupts_a_process():
+    with subprocess.Popen(["sleep", "60"]) as child:
+        child.send_signal(signal.SIGINT)
+        try:
+            assert child.wait(10) == -signal.SIGINT
+        finally:
+            child.kill()
 """
 
 
@@ -60,3 +73,23 @@ def test_what_was_compiled_is_kept_whatever_the_caller_set(tmp_path: Path) -> No
     command = [sys.executable, "-m", "pytest", "-q", "-n", "1", "-p", "no:cacheprovider"]
     subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=True)
     assert len(list((tmp_path / "__pycache__").glob("test_planted.*.pyc"))) == 1
+
+
+@pytest.mark.parametrize("workers", [[], ["-n", "1"]], ids=["plain", "xdist"])
+@pytest.mark.slow
+def test_a_run_in_the_background_of_a_shell_can_interrupt_programs(
+    workers: list[str], tmp_path: Path
+) -> None:
+    shutil.copy(ROOT / "conftest.py", tmp_path)
+    (tmp_path / "test_planted.py").write_text(INTERRUPTS)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *workers]
+    environment = {key: value for key, value in os.environ.items() if "PYTEST" not in key}
+    done = subprocess.run(
+        ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", *command],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
