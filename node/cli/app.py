@@ -27,6 +27,7 @@ from node.cli.pay import pay
 from node.cli.prove import prove
 from node.cli.quote import quote
 from node.cli.recovery import recovery
+from node.cli.reducer import app as reducer
 from node.cli.restore import restore
 from node.cli.run import run
 from node.cli.simulate import simulate
@@ -35,7 +36,10 @@ from node.cli.timeline import timeline
 from node.cli.verify_proof import verify_proof
 from node.cli.version import version
 
-SET_UP, RUNNING, MONEY, LOOKING = ("Set up", "Run", "Channels and payments", "Look")
+SET_UP, RUNNING, MONEY, LOOKING, WRITING = (
+    *("Set up", "Run", "Channels and payments", "Look"),
+    "Write applications",
+)
 
 app = typer.Typer(
     name="tally",
@@ -82,3 +86,4 @@ app.command(rich_help_panel=LOOKING)(books)
 app.command(rich_help_panel=LOOKING)(prove)
 app.command("verify-proof", rich_help_panel=LOOKING)(verify_proof)
 app.command(rich_help_panel=LOOKING)(version)
+app.add_typer(reducer, name="reducer", rich_help_panel=WRITING)

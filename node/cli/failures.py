@@ -28,6 +28,7 @@ _ROOM_ERRORS = (
     ("node.start", "StartRefused"),
     ("node.store.errors", "StoreError"),
     ("node.chain.errors", "ChainError"),
+    ("node.views.errors", "ViewError"),
 )
 """Module and root class of what the rooms raise on purpose; their messages say what to do."""
 
@@ -132,7 +133,16 @@ def as_failure(error: Exception) -> CommandFailed | None:
         return CommandFailed(error.reason, error.next_step, "DEVNET_ERROR")
     if isinstance(error, TokenUnusable):
         return CommandFailed(str(error), "", "TOKEN_UNUSABLE")
-    return _of_a_room(error)
+    return _of_a_tool(error) or _of_a_room(error)
+
+
+def _of_a_tool(error: Exception) -> CommandFailed | None:
+    """What is wrong with a reducer that somebody writes."""
+    found = getattr(sys.modules.get("node.reducers.errors"), "ToolError", None)
+    if found is None or not isinstance(error, found):
+        return None
+    name = _constant_case(type(error).__name__)
+    return CommandFailed(error.reason, error.next_step, name, dict(error.values))
 
 
 def _of_a_room(error: Exception) -> CommandFailed | None:

@@ -42,6 +42,7 @@ def test_the_command_tree_is_complete() -> None:
         *("ledger", "quote", "hub", "backup", "restore", "recovery"),
         *("diff", "explain", "simulate", "books", "timeline", "prove", "verify-proof"),
         *("challenge", "exit", "resume", "dispute"),
+        "reducer",
     }
 
 

@@ -1,0 +1,107 @@
+/* For reducers of app channels: who says what and when, who gets what, Ethereum's hash.
+ *
+ *     static u32 take(Reader *message, Reply *reply) {
+ *         AppMessage said = app_message(message);
+ *         ...
+ *     }
+ */
+#ifndef TALLYSTICK_APP_H
+#define TALLYSTICK_APP_H
+
+#include "abi.h"
+
+/* --- the message ---------------------------------------------------------------------------- */
+
+typedef struct {
+    const u8 *channel_id; /* 32 bytes. */
+    u32 sender;           /* 0 the first participant, 1 the last. */
+    u64 timestamp_ms;     /* Both ends agreed on it; never falls. 0 where a contract judges the game. */
+} AppMessage;
+
+/* Who says it and when; the payload is what the reader comes to next. */
+UNUSED static AppMessage app_message(Reader *message) {
+    if (read_array(message) != 4) give_up();
+    AppMessage said;
+    said.channel_id = read_fixed(message, 32);
+    said.sender = (u32)read_uint(message);
+    said.timestamp_ms = read_uint(message);
+    if (said.sender > 1) give_up();
+    return said;
+}
+
+/* Whether nothing comes behind what was read. */
+UNUSED static void no_more(const Reader *message) {
+    if (!at_end(message)) give_up();
+}
+
+/* --- questions that one row answers ---------------------------------------------------------- */
+
+/* Whether there is a row: the reader comes to its values next. */
+UNUSED static bool first_row(Reader *answer) { return read_array(answer) && read_array(answer); }
+
+/* --- amounts --------------------------------------------------------------------------------- */
+
+/* amount * factor; gives up beyond 256 bits. */
+UNUSED static U256 u256_times(U256 amount, u32 factor) {
+    u64 carry = 0;
+    for (u32 i = 32; i-- > 0;) {
+        carry += (u64)amount.bytes[i] * factor;
+        amount.bytes[i] = (u8)carry;
+        carry >>= 8;
+    }
+    if (carry) give_up();
+    return amount;
+}
+
+/* --- Keccak-256 ------------------------------------------------------------------------------ */
+
+UNUSED static void keccak_rounds(u64 lanes[25]) {
+    static const u8 turns[24] = {1,  3,  6,  10, 15, 21, 28, 36, 45, 55, 2,  14,
+                                 27, 41, 56, 8,  25, 43, 62, 18, 39, 61, 20, 44};
+    static const u8 places[24] = {10, 7,  11, 17, 18, 3, 5,  16, 8,  21, 24, 4,
+                                  15, 23, 19, 13, 12, 2, 20, 14, 22, 9,  6,  1};
+    u64 column[5], carried;
+    u32 lfsr = 1;
+    for (u32 round = 0; round < 24; round++) {
+        for (u32 x = 0; x < 5; x++)
+            column[x] = lanes[x] ^ lanes[x + 5] ^ lanes[x + 10] ^ lanes[x + 15] ^ lanes[x + 20];
+        for (u32 x = 0; x < 5; x++) {
+            u64 next = column[(x + 1) % 5], mixed = column[(x + 4) % 5] ^ (next << 1 | next >> 63);
+            for (u32 y = 0; y < 25; y += 5) lanes[y + x] ^= mixed;
+        }
+        carried = lanes[1];
+        for (u32 i = 0; i < 24; i++) {
+            u64 kept = lanes[places[i]];
+            lanes[places[i]] = carried << turns[i] | carried >> (64 - turns[i]);
+            carried = kept;
+        }
+        for (u32 y = 0; y < 25; y += 5) {
+            for (u32 x = 0; x < 5; x++) column[x] = lanes[y + x];
+            for (u32 x = 0; x < 5; x++)
+                lanes[y + x] ^= ~column[(x + 1) % 5] & column[(x + 2) % 5];
+        }
+        for (u32 bit = 0; bit < 7; bit++) {
+            if (lfsr & 1) lanes[0] ^= 1ull << ((1u << bit) - 1);
+            lfsr = lfsr << 1 ^ (lfsr & 0x80 ? 0x171 : 0);
+        }
+    }
+}
+
+/* Ethereum's hash of some bytes: 32 bytes into `hash`. */
+UNUSED static void keccak256(const void *data, u32 size, u8 *hash) {
+    const u8 *at = data;
+    u64 lanes[25] = {0};
+    u32 place = 0;
+    for (u32 i = 0; i < size; i++) {
+        lanes[place / 8] ^= (u64)at[i] << (8 * (place % 8));
+        if (++place < 136) continue;
+        keccak_rounds(lanes);
+        place = 0;
+    }
+    lanes[place / 8] ^= 1ull << (8 * (place % 8));
+    lanes[16] ^= 1ull << 63;
+    keccak_rounds(lanes);
+    copy(hash, lanes, 32);
+}
+
+#endif

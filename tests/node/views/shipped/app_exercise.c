@@ -1,0 +1,38 @@
+/* Does what a message of an app channel says with the functions of app.h, and notes what came out. */
+#include "app.h"
+
+static void begin(Reply *reply) {
+    run(reply, "CREATE TABLE result (id INTEGER PRIMARY KEY, sender INTEGER, stamp INTEGER, "
+               "channel BLOB, value BLOB) STRICT, WITHOUT ROWID");
+}
+
+static u32 take(Reader *message, Reply *reply) {
+    AppMessage said = app_message(message);
+    if (read_array(message) != 2) give_up();
+    Bytes what = read_text(message);
+    u8 value[32];
+    if (is_text(what, "keccak")) {
+        Bytes data = read_bytes(message);
+        keccak256(data.at, data.size, value);
+    } else if (is_text(what, "times")) {
+        u64 factor = read_uint(message);
+        U256 product = u256_times(u256_from(said.channel_id), (u32)factor);
+        copy(value, product.bytes, 32);
+    } else if (is_text(what, "has row")) {
+        Writer asked = question("SELECT id FROM result WHERE sender = ?", 1);
+        put_int(&asked, (i64)read_uint(message));
+        Reader answer = ask(&asked);
+        for (u32 i = 0; i < 32; i++) value[i] = 0;
+        value[31] = first_row(&answer) && read_int(&answer) == 0;
+    } else return 9;
+    no_more(message);
+    Statement *note = statement(reply, "INSERT OR REPLACE INTO result VALUES (0, ?, ?, ?, ?)");
+    Writer *values = row(note, 4);
+    put_int(values, said.sender);
+    put_int(values, (i64)said.timestamp_ms);
+    put_bytes(values, said.channel_id, 32);
+    put_bytes(values, value, 32);
+    return 0;
+}
+
+REDUCER(begin, take)
