@@ -36,8 +36,11 @@ CONTRACTS = {
     "virtual_payment_app": "VirtualPaymentApp",
     "consensus_app": "ConsensusApp",
     TEST_TOKEN: "TestToken",
+    "message_log_app": "MessageLogApp",
+    "rock_paper_scissors_app": "RockPaperScissorsApp",
 }
-"""What is deployed: name in the deployment file -> name of the contract."""
+"""What is deployed: name in the deployment file -> name of the contract. New ones come last: the
+addresses of the others follow from the order."""
 
 _LISTENING = "Listening on "
 """How anvil's line with its address begins."""

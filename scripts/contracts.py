@@ -39,7 +39,10 @@ SOLC_FOLDER = TOOLS / f"solc-{SOLC_VERSION}"
 CODE_SIZE_MAX = 24_576
 """Bytes of deployed code the chain accepts (EIP-170)."""
 
-CONTRACT_NAMES = ("ConsensusApp", "NitroAdjudicator", "TestToken", "VirtualPaymentApp")
+CONTRACT_NAMES = (
+    *("ConsensusApp", "MessageLogApp", "NitroAdjudicator", "RockPaperScissorsApp"),
+    *("TestToken", "VirtualPaymentApp"),
+)
 """The contracts with an artifact; so has every file of src/test, under `test/`."""
 
 OUTPUTS = ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"]

@@ -6,12 +6,12 @@ import {IForceMoveApp} from './IForceMoveApp.sol';
 import {NitroHashes} from './NitroHashes.sol';
 import {
     Allocation,
-    AllocationTypes,
     FixedPart,
     RecoveredVariablePart,
     Signature,
     SingleAssetExit
 } from './NitroTypes.sol';
+import {TwoShares} from './TwoShares.sol';
 
 /// The app of one-way payment channels: the first participant pays the last by signed vouchers.
 ///
@@ -111,46 +111,19 @@ contract VirtualPaymentApp is IForceMoveApp {
         SingleAssetExit[] calldata redemption,
         uint256 amount
     ) private pure {
-        require(opening.length == 1 && redemption.length == 1, 'only one asset allowed');
-        SingleAssetExit calldata before = opening[0];
-        SingleAssetExit calldata later = redemption[0];
-        require(
-            before.allocations.length == 2 && later.allocations.length == 2,
-            'only two allocations allowed'
-        );
-        require(
-            before.asset == later.asset &&
-                before.assetMetadata.assetType == later.assetMetadata.assetType &&
-                _equal(before.assetMetadata.metadata, later.assetMetadata.metadata),
-            'asset changed'
-        );
-        _requireSameShare(before.allocations[0], later.allocations[0]);
-        _requireSameShare(before.allocations[1], later.allocations[1]);
+        TwoShares.requireSameButAmounts(opening, redemption);
+        Allocation[] calldata before = opening[0].allocations;
+        Allocation[] calldata later = redemption[0].allocations;
 
-        uint256 deposit = before.allocations[0].amount;
+        uint256 deposit = before[0].amount;
         require(
-            amount <= deposit && later.allocations[0].amount == deposit - amount,
+            amount <= deposit && later[0].amount == deposit - amount,
             'Alice not adjusted correctly'
         );
         require(
-            before.allocations[1].amount == 0 && later.allocations[1].amount == amount,
+            before[1].amount == 0 && later[1].amount == amount,
             'Bob not adjusted correctly'
         );
-    }
-
-    /// Everything but the amount must stand as it stood.
-    function _requireSameShare(Allocation calldata before, Allocation calldata later) private pure {
-        require(
-            before.allocationType == AllocationTypes.SIMPLE &&
-                later.allocationType == AllocationTypes.SIMPLE,
-            'only simple allocations allowed'
-        );
-        require(before.destination == later.destination, 'destination changed');
-        require(_equal(before.metadata, later.metadata), 'metadata changed');
-    }
-
-    function _equal(bytes calldata one, bytes calldata other) private pure returns (bool) {
-        return keccak256(one) == keccak256(other);
     }
 
     function _isUnanimous(

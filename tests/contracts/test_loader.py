@@ -22,7 +22,10 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize(
     "name",
-    ["ConsensusApp", "NitroAdjudicator", "TestToken", "VirtualPaymentApp", "test/FeeToken"],
+    [
+        *("ConsensusApp", "MessageLogApp", "NitroAdjudicator", "RockPaperScissorsApp"),
+        *("TestToken", "VirtualPaymentApp", "test/FeeToken"),
+    ],
 )
 def test_an_artifact_has_an_abi_and_both_codes(name: str) -> None:
     artifact = load_artifact(name)

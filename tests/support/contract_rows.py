@@ -5,6 +5,8 @@ from __future__ import annotations
 from tests.support import (
     rows_deposits,
     rows_force_move,
+    rows_games,
+    rows_message_log,
     rows_misbehaving,
     rows_payouts,
     rows_reclaim,
@@ -26,6 +28,8 @@ TABLES: dict[str, Rows] = {
     "later": rows_misbehaving.LATER,
     "reclaim": rows_reclaim.RECLAIMS,
     "redemption": rows_redemptions.ROWS,
+    "message log": rows_message_log.ROWS,
+    "game": rows_games.ROWS,
 }
 ROWS = dict(all_rows(TABLES))
 

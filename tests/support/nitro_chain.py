@@ -39,6 +39,8 @@ class Nitro:
     consensus_app: Contract
     payment_app: Contract
     token: Contract
+    message_log_app: Contract
+    game_app: Contract
 
     @property
     def sender(self) -> str:
@@ -121,6 +123,8 @@ def deploy_nitro(rpc: Rpc, artifact_of: Callable[[str], Artifact] = load_artifac
         rpc.deploy_code(artifact_of("ConsensusApp")),
         rpc.deploy_code(artifact_of("VirtualPaymentApp")),
         rpc.deploy("TestToken"),
+        rpc.deploy("MessageLogApp"),
+        rpc.deploy("RockPaperScissorsApp"),
     )
     nitro.token.send("mint", nitro.sender, TOKEN_SUPPLY)
     nitro.token.send("approve", nitro.adjudicator.address, TOKEN_SUPPLY)

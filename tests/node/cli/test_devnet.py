@@ -54,6 +54,8 @@ def test_it_prints_and_writes_its_deployment_and_ends_with_its_chain(
             "virtual_payment_app",
             "consensus_app",
             "test_token",
+            "message_log_app",
+            "rock_paper_scissors_app",
         }
         assert int(chain_call(deployment.rpc_url, "eth_chainId"), 16) == deployment.chain_id
         anvil = anvil_of(child.process_id)

@@ -1,0 +1,61 @@
+"""The tables of the app contracts notice every rule that is taken out of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from contracts.loader import Artifact, load_artifact
+from tests.support import rows_games, rows_message_log
+from tests.support.app_mutants import MUTANTS, UNCHANGED
+from tests.support.contract_mutants import compiled
+from tests.support.contract_tables import Rows, play
+from tests.support.evm import EvmRpc
+from tests.support.nitro_chain import Nitro, deploy_nitro
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+ROWS: dict[str, Rows] = {
+    "MessageLogApp": rows_message_log.ROWS,
+    "RockPaperScissorsApp": rows_games.ROWS,
+}
+FIELDS = {"MessageLogApp": "message_log_app", "RockPaperScissorsApp": "game_app"}
+
+
+@pytest.fixture(scope="module")
+def ours() -> Nitro:
+    return deploy_nitro(EvmRpc())
+
+
+@pytest.fixture(scope="module")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artifact]:
+    wanted = {**MUTANTS, **UNCHANGED}
+    built = compiled(list(wanted.values()), tmp_path_factory.mktemp("mutants"))
+    return dict(zip(wanted, built, strict=True))
+
+
+def first_broken(nitro: Nitro, artifact: Artifact) -> str | None:
+    """The first row that does not go as it says with this contract."""
+    changed = replace(nitro, **{FIELDS[artifact.name]: nitro.rpc.deploy_code(artifact)})
+    for name, row in ROWS[artifact.name].items():
+        case, done = play(changed, row)
+        if (done.reason, done.events, done.changes) != (case.reason, case.events, case.changes):
+            return name
+    return None
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_rule_taken_out_breaks_a_row(
+    ours: Nitro, artifacts: dict[str, Artifact], name: str
+) -> None:
+    assert artifacts[name].bytecode != artifacts[artifacts[name].name].bytecode
+    assert first_broken(ours, artifacts[name]) is not None
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_no_row_breaks_with_every_rule_in_place(
+    ours: Nitro, artifacts: dict[str, Artifact], name: str
+) -> None:
+    assert first_broken(ours, artifacts[name]) is None
+    assert first_broken(ours, load_artifact(name)) is None
