@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from node.reducers.envelopes import PAYOUTS, envelope
+from node.reducers.envelopes import PAYOUTS, envelope, opening
 from node.reducers.errors import MessageFileInvalid
 from node.reducers.limits import (
     APP_BEGIN_MS,
@@ -181,7 +181,7 @@ def _step(number: int, text: str, data: bytes, value: dict[str, Any]) -> Message
 
 
 def _app(parser: _Parser, number: int, text: str, value: dict[str, Any]) -> None:
-    _fields(value, "app")
+    _fields(value, "app", "refused", "failed")
     app = value["app"]
     if parser.app is not None or parser.steps:
         raise ValueUnusable("the application comes first, and once")
@@ -196,6 +196,8 @@ def _app(parser: _Parser, number: int, text: str, value: dict[str, Any]) -> None
     if "begin_ms" in app:
         made.time_ms = _natural(app["begin_ms"], "begin_ms")
     parser.app = made
+    data = opening(made.channel_id, made.deposits)
+    parser.steps.append(_step(number, text, data, value))
 
 
 def _payload(parser: _Parser, number: int, text: str, value: dict[str, Any]) -> None:

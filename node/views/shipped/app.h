@@ -1,37 +1,37 @@
 /* For reducers of app channels: who says what and when, who gets what, Ethereum's hash.
  *
- *     static u32 take(Reader *message, Reply *reply) {
- *         AppMessage said = app_message(message);
- *         ...
- *     }
+ *     static void begin(Reply *reply);                                      tables, for `init`
+ *     static u32 open(const Opening *opened, Reply *reply);                 0, or why not to play
+ *     static u32 take(const Said *said, Reader *payload, Reply *reply);     0, or why to refuse
+ *     APP_REDUCER(begin, open, take)
+ *
+ * The table `payouts` is made here: participant (0 the first, 1 the last) and amount, a row each. It
+ * begins with what each paid in, and the node pays out what it holds. Its sum never changes: a
+ * message after which it is another one is undone (`pay` keeps it).
  */
 #ifndef TALLYSTICK_APP_H
 #define TALLYSTICK_APP_H
 
 #include "abi.h"
 
-/* --- the message ---------------------------------------------------------------------------- */
+/* --- what a reducer is told ------------------------------------------------------------------ */
 
+/* Before the first message: [channel id, nil, 0, [deposit of the first, deposit of the last]]. */
+typedef struct {
+    const u8 *channel_id; /* 32 bytes. */
+    U256 first, last;     /* What each paid in. */
+} Opening;
+
+/* With each message: [channel id, sender, timestamp, payload]. */
 typedef struct {
     const u8 *channel_id; /* 32 bytes. */
     u32 sender;           /* 0 the first participant, 1 the last. */
-    u64 timestamp_ms;     /* Both ends agreed on it; never falls. 0 where a contract judges the game. */
-} AppMessage;
+    u64 timestamp_ms;     /* Both agreed on it; never falls. 0 where a contract judges the game. */
+} Said;
 
-/* Who says it and when; the payload is what the reader comes to next. */
-UNUSED static AppMessage app_message(Reader *message) {
-    if (read_array(message) != 4) give_up();
-    AppMessage said;
-    said.channel_id = read_fixed(message, 32);
-    said.sender = (u32)read_uint(message);
-    said.timestamp_ms = read_uint(message);
-    if (said.sender > 1) give_up();
-    return said;
-}
-
-/* Whether nothing comes behind what was read. */
-UNUSED static void no_more(const Reader *message) {
-    if (!at_end(message)) give_up();
+/* Nothing comes behind what was read. */
+UNUSED static void no_more(const Reader *reader) {
+    if (!at_end(reader)) give_up();
 }
 
 /* --- questions that one row answers ---------------------------------------------------------- */
@@ -52,6 +52,71 @@ UNUSED static U256 u256_times(U256 amount, u32 factor) {
     if (carry) give_up();
     return amount;
 }
+
+/* --- who gets what ---------------------------------------------------------------------------- */
+
+#define PAYOUTS \
+    "CREATE TABLE payouts (participant INTEGER PRIMARY KEY, amount BLOB NOT NULL) " \
+    "STRICT, WITHOUT ROWID"
+
+/* From now on: what the first gets and what the last gets, together all there is. */
+UNUSED static void pay(Reply *reply, U256 first, U256 last) {
+    Statement *put = statement(reply, "INSERT INTO payouts VALUES (?, ?) ON CONFLICT (participant) "
+                                      "DO UPDATE SET amount = excluded.amount");
+    Writer *values = row(put, 2);
+    put_int(values, 0);
+    u256_put(values, first);
+    values = row(put, 2);
+    put_int(values, 1);
+    u256_put(values, last);
+}
+
+/* What a participant gets now, without what this message changes. */
+UNUSED static U256 paid_to(u32 participant) {
+    Writer asked = question("SELECT amount FROM payouts WHERE participant = ?", 1);
+    put_int(&asked, participant);
+    Reader answer = ask(&asked);
+    if (!first_row(&answer)) give_up();
+    return u256_read(&answer);
+}
+
+/* All there is: what both paid in. */
+UNUSED static U256 pot(void) { return u256_add(paid_to(0), paid_to(1)); }
+
+/* One gets all there is. */
+UNUSED static void pay_all(Reply *reply, u32 winner) {
+    if (winner == 0) pay(reply, pot(), U256_ZERO);
+    else pay(reply, U256_ZERO, pot());
+}
+
+/* --- what the host calls ---------------------------------------------------------------------- */
+
+#define APP_REDUCER(begin, open, take)                                                            \
+    static void app_begin(Reply *reply) {                                                         \
+        run(reply, PAYOUTS);                                                                      \
+        begin(reply);                                                                             \
+    }                                                                                             \
+    static u32 app_open(const u8 *channel_id, Reader *message, Reply *reply) {                    \
+        if (read_uint(message) != 0 || read_array(message) != 2) give_up();                       \
+        Opening opened = {channel_id, U256_ZERO, U256_ZERO};                                      \
+        opened.first = u256_read(message);                                                        \
+        opened.last = u256_read(message);                                                         \
+        no_more(message);                                                                         \
+        pay(reply, opened.first, opened.last);                                                    \
+        return open(&opened, reply);                                                              \
+    }                                                                                             \
+    static u32 app_take(Reader *message, Reply *reply) {                                          \
+        if (read_array(message) != 4) give_up();                                                  \
+        const u8 *channel_id = read_fixed(message, 32);                                           \
+        if (read_nil(message)) return app_open(channel_id, message, reply);                       \
+        Said said = {channel_id, (u32)read_uint(message), 0};                                     \
+        if (said.sender > 1) give_up();                                                           \
+        said.timestamp_ms = read_uint(message);                                                   \
+        u32 code = take(&said, message, reply);                                                   \
+        if (code == 0) no_more(message);                                                          \
+        return code;                                                                              \
+    }                                                                                             \
+    REDUCER(app_begin, app_take)
 
 /* --- Keccak-256 ------------------------------------------------------------------------------ */
 

@@ -44,7 +44,7 @@ def test_from_a_new_reducer_to_a_checked_one(tally, tally_json: Json, tmp_path: 
     tested = tally_json("reducer", "test", folder)
     assert (tested["finding_count"], tested["is_up_to_date"]) == (0, True)
     assert tested["code_hash"] == built["code_hash"]
-    assert "All as expected: 28 messages." in tally("reducer", "test", folder).stdout
+    assert "All as expected: 31 messages." in tally("reducer", "test", folder).stdout
     source = (folder / "reducer.c").read_text()
     (folder / "reducer.c").write_text(source.replace("MOST = 3", "MOST = 2"))
     assert "The source has changed" in tally("reducer", "test", folder).stdout

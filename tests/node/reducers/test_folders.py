@@ -22,7 +22,8 @@ def test_a_folder_a_source_and_a_module_mean_the_same(tmp_path: Path) -> None:
     found = find_reducer(folder)
     assert found == find_reducer(folder / "reducer.c") == find_reducer(folder / "reducer.wasm")
     assert (found.source, found.module) == (folder / "reducer.c", folder / "reducer.wasm")
-    assert found.messages == (folder / "messages.jsonl", folder / "tests" / "refusals.jsonl")
+    tests = [folder / "tests" / name for name in ("refusals.jsonl", "stakes.jsonl")]
+    assert found.messages == (folder / "messages.jsonl", *tests)
     other = find_reducer(folder / "other.c")
     assert other.module == folder / "other.wasm"
     assert find_reducer(tmp_path / "none" / "a.c").messages == ()
@@ -64,7 +65,8 @@ def test_what_is_there_is_left_alone(tmp_path: Path) -> None:
 def test_a_new_reducer_has_its_name_in_all_its_files(tmp_path: Path) -> None:
     written = make_reducer(tmp_path / "sticks-2")
     assert [str(path.relative_to(tmp_path / "sticks-2")) for path in written] == [
-        *("README.md", "messages.jsonl", "reducer.c", "tests/refusals.jsonl")
+        *("README.md", "messages.jsonl", "reducer.c", "tests/refusals.jsonl"),
+        "tests/stakes.jsonl",
     ]
     text = "".join(path.read_text() for path in written)
     assert "NAME" not in text
@@ -79,5 +81,5 @@ def test_a_new_reducer_builds_and_its_messages_are_as_expected(tmp_path: Path) -
     found = find_reducer(tmp_path / "nim")
     module = load_module(build(found.source))
     trials = [run_trial(module, read_message_file(path)) for path in found.messages]
-    assert [trial.findings for trial in trials] == [[], []]
-    assert [len(trial.results) for trial in trials] == [11, 17]
+    assert [trial.findings for trial in trials] == [[], [], []]
+    assert [len(trial.results) for trial in trials] == [12, 18, 1]

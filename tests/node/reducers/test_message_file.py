@@ -62,11 +62,12 @@ def test_messages_of_an_application_have_a_sender_and_a_time(tmp_path: Path) -> 
     )
     later = APP_BEGIN_MS + APP_MESSAGE_INTERVAL_MS
     assert [decode(step.data) for step in found.messages] == [
+        [CHANNEL_ID, None, 0, [uint256(60), uint256(40)]],
         [CHANNEL_ID, 0, APP_BEGIN_MS, [1]],
         [CHANNEL_ID, 1, later, "x"],
         [CHANNEL_ID, 1, later + 60_000, "x"],
     ]
-    assert found.messages[1].code == 2
+    assert found.messages[2].code == 2
     assert found.deposits == (60, 40)
     payouts = ((0, uint256(100)), (1, uint256(0)))
     assert found.steps[-1] == TableExpectation(5, "payouts", payouts)
@@ -75,7 +76,12 @@ def test_messages_of_an_application_have_a_sender_and_a_time(tmp_path: Path) -> 
 def test_an_application_says_which_channel_and_when(tmp_path: Path) -> None:
     app = '{"app": {"deposits": [1, 2], "channel_id": "' + "ab" * 32 + '", "begin_ms": 5000000000}}'
     found = read(tmp_path, app, '{"from": 0, "payload": 1, "after_ms": 5}')
-    assert decode(found.messages[0].data) == [b"\xab" * 32, 0, 5_000_000_005, 1]
+    assert decode(found.messages[1].data) == [b"\xab" * 32, 0, 5_000_000_005, 1]
+
+
+def test_an_application_may_have_to_refuse_the_deposits(tmp_path: Path) -> None:
+    found = read(tmp_path, '{"app": {"deposits": [1, 2]}, "refused": 4}')
+    assert [step.code for step in found.messages] == [4]
 
 
 APP = '{"app": {"deposits": ["1", "2"]}}'

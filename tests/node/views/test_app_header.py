@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.reducer_compiler import compile_reducer
-from node.reducers.envelopes import envelope
+from node.reducers.envelopes import envelope, opening
 from node.views.encoding import encode, uint256
 from node.views.errors import Failure
 from node.views.module import load_module
@@ -29,6 +29,10 @@ class Exerciser:
     def __init__(self) -> None:
         self.view = View(":memory:", load_module(compile_reducer(fetch_zig(), EXERCISE)))
         self.seq = -1
+
+    def payouts(self) -> list[tuple[int, int]]:
+        rows = list(self.view.rows("payouts"))
+        return [(place, int.from_bytes(amount, "big")) for place, amount in rows]
 
     def apply(self, message: bytes) -> Verdict:
         self.seq += 1
@@ -75,9 +79,28 @@ def test_whether_a_question_has_a_row(exerciser: Exerciser) -> None:
     assert exerciser.ask("has row", 1, sender=0) == uint256(0)
 
 
+def test_payouts_begin_with_the_deposits_and_all_goes_to_one() -> None:
+    exerciser = Exerciser()
+    assert exerciser.payouts() == []
+    assert exerciser.apply(opening(CHANNEL_ID, (0, 40))).code == 8
+    assert exerciser.payouts() == []
+    assert exerciser.apply(opening(CHANNEL_ID, (2**200, 40))).is_applied
+    assert exerciser.payouts() == [(0, 2**200), (1, 40)]
+    assert exerciser.ask("pay all", 1) == uint256(2**200 + 40)
+    assert exerciser.payouts() == [(0, 0), (1, 2**200 + 40)]
+    assert exerciser.ask("pay all", 0) == uint256(2**200 + 40)
+    assert exerciser.payouts() == [(0, 2**200 + 40), (1, 0)]
+    exerciser.view.close()
+
+
 @pytest.mark.parametrize(
     "message",
     [
+        [CHANNEL_ID, None, 0, [uint256(1)]],
+        [CHANNEL_ID, None, 0, [uint256(1), uint256(2), uint256(3)]],
+        [CHANNEL_ID, None, 1, [uint256(1), uint256(2)]],
+        [CHANNEL_ID, None, 0, [1, 2]],
+        [CHANNEL_ID, 0, STAMP_MS, ["keccak", b"", 1]],
         [b"short", 0, STAMP_MS, ["keccak", b""]],
         [CHANNEL_ID, 2, STAMP_MS, ["keccak", b""]],
         [CHANNEL_ID, 0, -1, ["keccak", b""]],
