@@ -20,7 +20,7 @@ SHIPPED = Path(__file__).resolve().parent / "views" / "shipped"
 
 FLAGS = (
     *("-target", "wasm32-freestanding", "-mcpu=mvp+bulk_memory+sign_ext", "-std=c11"),
-    *("-O2", "-fno-strict-aliasing", "-fno-sanitize=all", "-g0", "-nostdlib"),
+    *("-Os", "-fno-strict-aliasing", "-fno-sanitize=all", "-g0", "-nostdlib"),
     *("-Wall", "-Wextra", "-Werror"),
     *("-Wl,--no-entry", "-Wl,--strip-all", "-Wl,-z,stack-size=65536"),
 )

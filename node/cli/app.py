@@ -31,6 +31,7 @@ from node.cli.reducer import app as reducer
 from node.cli.restore import restore
 from node.cli.run import run
 from node.cli.simulate import simulate
+from node.cli.sql import sql
 from node.cli.status import status
 from node.cli.timeline import timeline
 from node.cli.verify_proof import verify_proof
@@ -83,6 +84,7 @@ app.command(rich_help_panel=LOOKING)(timeline)
 app.command(rich_help_panel=LOOKING)(call)
 app.command(rich_help_panel=LOOKING)(audit)
 app.command(rich_help_panel=LOOKING)(books)
+app.command(rich_help_panel=LOOKING)(sql)
 app.command(rich_help_panel=LOOKING)(prove)
 app.command("verify-proof", rich_help_panel=LOOKING)(verify_proof)
 app.command(rich_help_panel=LOOKING)(version)

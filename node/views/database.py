@@ -76,8 +76,11 @@ _FAILURES: tuple[tuple[type[Exception], Failure], ...] = (
 class ViewDatabase:
     """One file (or ":memory:"), one writer. Raises `ViewBroken` when the machine fails."""
 
-    def __init__(self, path: Path | str, budget: Budget) -> None:
+    def __init__(self, path: Path | str, budget: Budget, *, notes_changes: bool = True) -> None:
+        """Without `notes_changes` rows that changed are counted as SQLite does, and not kept."""
         self.path, self._budget = str(path), budget
+        self._notes_changes = notes_changes
+        self._changed_before = 0
         self._authoriser = Authoriser()
         self._steps_left = 0
         self._statement_count = 0
@@ -106,7 +109,8 @@ class ViewDatabase:
         connection.drop_modules(())
         connection.authorizer = self._authoriser
         connection.set_progress_handler(self._progress, STEP_GRAIN)
-        connection.preupdate_hook(self._note)
+        if self._notes_changes:
+            connection.preupdate_hook(self._note)
         # Reading the schema costs instructions: never those of a message.
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
 
@@ -143,6 +147,7 @@ class ViewDatabase:
         self._steps_left = self._budget.sql_steps
         self._changes = []
         self._failed = None
+        self._changed_before = self.connection.total_changes()
         self.host("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
@@ -164,15 +169,22 @@ class ViewDatabase:
 
     @property
     def changes(self) -> list[Change]:
-        """Of the reducer's rows since `begin`, in order."""
+        """Of the reducer's rows since `begin`, in order; none if they are not noted."""
         return self._changes
+
+    @property
+    def change_count(self) -> int:
+        """How many of the reducer's rows changed since `begin`."""
+        if self._notes_changes:
+            return len(self._changes)
+        return self.connection.total_changes() - self._changed_before
 
     def write(self, sql: str, rows: Sequence[Row], is_init: bool = False) -> int:
         """Run a reducer's statement for each row; how many rows it changed.
 
         Raises `ReducerFailed`, whereupon the message must be undone.
         """
-        before = len(self._changes)
+        before = self.change_count
         mode = statement_mode(sql, is_query=False, is_init=is_init)
         # Without apsw's cache a statement would be prepared for each row; with it, a statement of
         # an earlier message would be found again, which was counted from another beginning.
@@ -182,7 +194,10 @@ class ViewDatabase:
         with self._guest(mode, sql):
             for _ in self.connection.executemany(text, rows, can_cache=is_kept, explain=0):
                 pass
-        return len(self._changes) - before
+        count = self.change_count
+        if count > self._budget.change_count:
+            raise ReducerFailed(Failure.SQL_CHANGES, "too many rows changed")
+        return count - before
 
     def query(self, sql: str, row: Row, size_max: int) -> bytes:
         """The encoded rows of a reducer's question, of so many bytes at most.

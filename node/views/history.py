@@ -3,7 +3,9 @@
     tally_stamp     what made the view, and the sum over its rows after some message
     tally_messages  each message that was taken in, and the row changes it made, in their order
 
-So three levels can be read: the messages, the ordered changes, the tables.
+So three levels can be read: the messages, the ordered changes, the tables. A view that keeps no
+changes has the stamp alone: its messages are somewhere else, and its sum is made when it is asked
+for.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from node.views.limits import Budget
 _SCHEMA = (
     "CREATE TABLE tally_stamp (id INTEGER PRIMARY KEY CHECK (id = 1), code_hash BLOB NOT NULL, "
     "engine TEXT NOT NULL, budget BLOB NOT NULL, sum_seq INTEGER NOT NULL, row_sum BLOB NOT NULL, "
-    "row_count INTEGER NOT NULL) STRICT",
+    "row_count INTEGER NOT NULL, keeps_changes INTEGER NOT NULL, mark BLOB NOT NULL) STRICT",
     "CREATE TABLE tally_messages (seq INTEGER PRIMARY KEY, message BLOB NOT NULL, "
     "changes BLOB NOT NULL) STRICT",
 )
@@ -39,6 +41,10 @@ class Stamp(Struct, frozen=True):
     engine: str
     """What a result depends on besides code, messages and budget: versions (`wasm.engine_name`)."""
     budget: Budget
+    keeps_changes: bool = True
+    """Whether `tally_messages` is filled."""
+    mark: bytes = b""
+    """What the caller gave with that message: where it stood when it did."""
 
 
 class MessageRecord(Struct, frozen=True):
@@ -63,18 +69,21 @@ def make(database: ViewDatabase, stamp: Stamp) -> None:
     """Make our tables."""
     for sql in _SCHEMA:
         database.host(sql)
-    values = (stamp.code_hash, stamp.engine, encode(stamp.budget), stamp.seq, b"", 0)
-    database.host("INSERT INTO tally_stamp VALUES (1, ?, ?, ?, ?, ?, ?)", values)
+    made = (stamp.code_hash, stamp.engine, encode(stamp.budget))
+    values = (*made, stamp.seq, b"", 0, int(stamp.keeps_changes), stamp.mark)
+    database.host("INSERT INTO tally_stamp VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)", values)
 
 
 def read_stamp(database: ViewDatabase) -> Stamp:
     """Who made the view, and the last message that was taken in."""
-    code_hash, engine, budget = database.host("SELECT code_hash, engine, budget FROM tally_stamp")[
-        0
-    ]
-    seq = database.host("SELECT max(seq) FROM tally_messages")[0][0]
-    last = NO_MESSAGE_SEQ if seq is None else seq
-    return Stamp(last, code_hash, engine, _decode_budget(budget))
+    columns = "code_hash, engine, budget, keeps_changes, mark, sum_seq"
+    ((code_hash, engine, budget, keeps_changes, mark, last),) = database.host(
+        f"SELECT {columns} FROM tally_stamp"
+    )
+    if keeps_changes:
+        seq = database.host("SELECT max(seq) FROM tally_messages")[0][0]
+        last = NO_MESSAGE_SEQ if seq is None else seq
+    return Stamp(last, code_hash, engine, _decode_budget(budget), bool(keeps_changes), mark)
 
 
 def read_sum(database: ViewDatabase) -> TableSum:
@@ -90,6 +99,16 @@ def write_sum(database: ViewDatabase, seq: int, total: TableSum) -> None:
     """Write down the sum over all rows after that message."""
     values = (seq, total.to_bytes(), total.row_count)
     database.host("UPDATE tally_stamp SET sum_seq = ?, row_sum = ?, row_count = ?", values)
+
+
+def keep_mark(database: ViewDatabase, mark: bytes) -> None:
+    """Where the caller stands, with the message that is taken in."""
+    database.host("UPDATE tally_stamp SET mark = ?", (mark,))
+
+
+def keep_place(database: ViewDatabase, seq: int, mark: bytes) -> None:
+    """The last message that was taken in, of a view that keeps no changes."""
+    database.host("UPDATE tally_stamp SET sum_seq = ?, mark = ?", (seq, mark))
 
 
 def keep_message(database: ViewDatabase, seq: int, message: bytes, changes: list[Change]) -> None:

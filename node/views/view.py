@@ -12,9 +12,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from node.views import history
-from node.views.database import ViewDatabase
+from node.views.database import Change, ViewDatabase
 from node.views.digest import TableSum, view_digest
 from node.views.encoding import decode
 from node.views.errors import Failure, ReducerFailed, StampMismatch, ViewBroken
@@ -54,14 +55,22 @@ class View:
 
     Opening makes the view if there is none, which raises `ReducerFailed` if `init` fails, and
     `StampMismatch` if something else made the one that is there.
+
+    A view that does not keep its changes takes half the time and room: for messages that are kept
+    somewhere else, by whoever needs no two machines to agree on them one by one.
     """
 
-    def __init__(self, path: Path | str, module: ReducerModule) -> None:
+    def __init__(
+        self, path: Path | str, module: ReducerModule, *, keeps_changes: bool = True
+    ) -> None:
         self._budget = module.budget
-        self._database = ViewDatabase(path, self._budget)
+        self._keeps_changes = keeps_changes
+        self._database = ViewDatabase(path, self._budget, notes_changes=keeps_changes)
         self._sandbox = Sandbox(module, self._database)
         self._unsummed_count = 0
-        self._stamp = Stamp(history.NO_MESSAGE_SEQ, module.code_hash, engine_name(), self._budget)
+        self._stamp = Stamp(
+            history.NO_MESSAGE_SEQ, module.code_hash, engine_name(), self._budget, keeps_changes
+        )
         self._sum = TableSum()
         self._tables: dict[str, TableSchema] = {}
         self._schema: list[tuple[str, str]] = []
@@ -102,7 +111,10 @@ class View:
 
     @property
     def digest(self) -> bytes:
-        """32 bytes over all tables; costs two hashes for each row that changed since the last."""
+        """32 bytes over all tables; costs two hashes for each row that changed since the last, or
+        one for each row of a view that does not keep its changes."""
+        if not self._keeps_changes:
+            return self.computed_digest()
         return view_digest(self._schema, self._sum)
 
     def computed_digest(self) -> bytes:
@@ -118,11 +130,17 @@ class View:
         yield from self._database.rows(f'SELECT * FROM "{table}" ORDER BY {key}')
 
     def messages(self, first_seq: int = 0) -> Iterator[MessageRecord]:
-        """The messages that were taken in, in order, each with the row changes it made."""
+        """The messages that were taken in, in order, each with the row changes it made; none of a
+        view that does not keep them."""
         return history.read_messages(self._database, first_seq)
 
-    def apply(self, seq: int, message: bytes) -> Verdict:
+    def apply(
+        self, seq: int, message: bytes, *, mark: bytes = b"", is_canonical: bool = False
+    ) -> Verdict:
         """Run the reducer on a message; `seq` must be above all before it (ValueError).
+
+        `mark` is the caller's: it is in the stamp if the message is taken in. `is_canonical` says
+        that the caller made the message itself, in the one form that there is.
 
         What a message changed is in the file when this returns, and survives the process; a crash
         of the machine may take the last ones back. A refusal and a failure are verdicts, and leave
@@ -135,21 +153,31 @@ class View:
         sandbox.fuel_used = 0
         try:
             with database.message():
-                self._check_message(message)
+                self._check_message(message, is_canonical)
                 code = sandbox.reduce(message)
                 if code:
                     return self._verdict(seq, code)
                 changes = database.changes
-                history.keep_message(database, seq, message, changes)
+                change_count = database.change_count
+                self._keep(seq, message, changes, mark)
                 database.commit()
         except ReducerFailed as failed:
             return self._verdict(seq, failure=failed.failure, detail=failed.detail)
-        self._sum.note(changes)
-        self._stamp = Stamp(seq, self._stamp.code_hash, self._stamp.engine, self._budget)
-        self._unsummed_count += 1
-        if self._unsummed_count >= SUM_INTERVAL_COUNT:
-            self._write_sum()
-        return self._verdict(seq, change_count=len(changes))
+        self._stamp = replace(self._stamp, seq=seq, mark=mark)
+        if self._keeps_changes:
+            self._sum.note(changes)
+            self._unsummed_count += 1
+            if self._unsummed_count >= SUM_INTERVAL_COUNT:
+                self._write_sum()
+        return self._verdict(seq, change_count=change_count)
+
+    def _keep(self, seq: int, message: bytes, changes: list[Change], mark: bytes) -> None:
+        if not self._keeps_changes:
+            history.keep_place(self._database, seq, mark)
+            return
+        history.keep_message(self._database, seq, message, changes)
+        if mark != self._stamp.mark:
+            history.keep_mark(self._database, mark)
 
     def _verdict(
         self,
@@ -166,10 +194,11 @@ class View:
         history.write_sum(self._database, self._stamp.seq, self._sum)
         self._unsummed_count = 0
 
-    def _check_message(self, message: bytes) -> None:
+    def _check_message(self, message: bytes, is_canonical: bool) -> None:
         if len(message) > self._budget.message_bytes:
             raise ReducerFailed(Failure.MESSAGE_OVERSIZED, f"{len(message)} bytes")
-        decode(message)
+        if not is_canonical:
+            decode(message)
 
     def _make(self, module: ReducerModule) -> None:
         """Our tables and the reducer's, or neither."""
@@ -191,12 +220,14 @@ class View:
             ("code", stamp.code_hash.hex(), module.code_hash.hex()),
             ("engine", stamp.engine, engine_name()),
             ("budget", repr(stamp.budget), repr(self._budget)),
+            ("keeps_changes", str(stamp.keeps_changes), str(self._keeps_changes)),
         ):
             if found != expected:
                 raise StampMismatch(path, field, found, expected)
 
     def _load(self) -> None:
         self._stamp = history.read_stamp(self._database)
-        self._sum = history.read_sum(self._database)
+        if self._keeps_changes:
+            self._sum = history.read_sum(self._database)
         self._tables = read_schema(self._database)
         self._schema = schema_sql(self._database)

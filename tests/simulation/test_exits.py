@@ -17,6 +17,7 @@ from protocols.types import ChannelId
 from tests.support.exit_rig import exit_value_of, is_completed, paid_to
 from tests.support.exit_web import ExitWeb
 from tests.support.soak import times
+from tests.support.view_folds import follow
 from tests.support.web import WebNode
 
 STORY_COUNT = times(24)
@@ -82,3 +83,4 @@ def test_whoever_is_there_gets_at_least_what_was_signed(seed: int) -> None:
     )
     for node in story.present:
         assert node.fold().digest() == node.state.digest()
+        follow(node.log, 0.1, seed)

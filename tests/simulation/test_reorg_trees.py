@@ -35,6 +35,7 @@ from tests.support.simulated_chain import (
     channel,
 )
 from tests.support.soak import times
+from tests.support.view_folds import follow
 
 OURS = 7
 """The number of the node's channel on the simulated chain; others are strangers'."""
@@ -211,6 +212,7 @@ async def test_after_any_reorgs_the_state_is_that_of_the_final_chain(
         assert ours.halt is None or held_of(ours) < ours.halt.held, seed
         assert lived.core.state.node == plain.core.state.node, seed
         assert lived.core.fold().digest() == lived.core.state.digest(), seed
+        follow(lived.core.log, 0.1, seed)
 
 
 def held_of(channel: Channel) -> int:

@@ -33,6 +33,7 @@ from tests.support.machine_invariants import Invariants
 from tests.support.machine_web import Life, MachineWeb
 from tests.support.network import Said
 from tests.support.soak import times
+from tests.support.view_folds import follow
 from tests.support.web import BALANCE, WebNode
 
 pytestmark = pytest.mark.slow
@@ -44,6 +45,8 @@ EXAMPLE_COUNT = 50
 STEP_COUNT = 60
 CLOSING_ROUND_COUNT_MAX = 30
 DAY_MS = 86_400_000
+VIEW_CHANCE = 0.1
+"""How often the views of a life are compared with its state: behind every tenth record."""
 
 LUCK = st.sampled_from([False, False, False, True])
 """Whether what rarely happens does."""
@@ -429,6 +432,7 @@ class Machine(Invariants):
                 assert (ledger.current.guarantees, ledger.queue) == ((), ())
             assert node.state.carried.shares == {}
             assert node.fold().digest() == node.state.digest()
+            follow(node.log, VIEW_CHANCE, len(node.log))
             worth = web.worth(node)
             assert worth == web.floor(node), (node.actor.name, worth, web.floor(node))
         assert sum(web.worth(node) or 0 for node in web.row) == web.deposited

@@ -355,9 +355,9 @@ UNUSED static Writer question(const char *sql, u32 value_count) {
     return writer;
 }
 
-/* The rows: an array of arrays. What was applied with `host_exec` is in them, the reply is not. */
-UNUSED static Reader ask(const Writer *question) {
-    u32 capacity = 4096;
+/* The rows: an array of arrays. What was applied with `host_exec` is in them, the reply is not.
+ * An answer of more than `capacity` bytes is asked for twice. */
+UNUSED static Reader ask_for(const Writer *question, u32 capacity) {
     for (;;) {
         u8 *out = take_memory(capacity);
         u64 size = (u64)host_query(question->start, question->size, out, capacity);
@@ -365,6 +365,8 @@ UNUSED static Reader ask(const Writer *question) {
         capacity = (u32)size;
     }
 }
+
+UNUSED static Reader ask(const Writer *question) { return ask_for(question, 4096); }
 
 /* --- amounts: 256 bits without sign, big-endian, so that bytes sort as the numbers do -------- */
 

@@ -19,7 +19,7 @@ def commands() -> dict[str, object]:
 
 def test_every_reading_command_takes_json() -> None:
     reading = {"status", "channels", "objectives", "events", "call", "audit", "version", "demo"}
-    reading |= {"quote", "hub", "recovery", "backup"}
+    reading |= {"quote", "hub", "recovery", "backup", "sql"}
     for name, command in commands().items():
         if name in reading:
             assert "as_json" in inspect.signature(command).parameters, name  # type: ignore[arg-type]
@@ -41,6 +41,7 @@ def test_the_command_tree_is_complete() -> None:
         *("status", "channels", "objectives", "events", "call", "audit", "version"),
         *("ledger", "quote", "hub", "backup", "restore", "recovery"),
         *("diff", "explain", "simulate", "books", "timeline", "prove", "verify-proof"),
+        "sql",
         *("challenge", "exit", "resume", "dispute"),
         "reducer",
     }

@@ -1,0 +1,66 @@
+"""A question to the views of a log on disk, brought up to date first.
+
+Beside a daemon that keeps the views itself nothing is written: the answer is as of where the daemon
+is. Who finds the views free keeps them meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from node.log_views.keeper import FILE_NAME, NodeView, code_cache, views_directory
+from node.log_views.lock import ViewsInUse, views_lock
+from node.log_views.reading import Answer, QueryFailed, ViewReader
+from node.log_views.shipped import node_module
+from node.store.log import EventLog
+
+
+@contextmanager
+def answered(
+    data_dir: Path, sql: str, timeout_s: float, at_seq: int | None = None
+) -> Iterator[Answer]:
+    """The answer, whose rows may be fetched inside; as of record `at_seq` if it is given.
+
+    `timeout_s` is the question's own: bringing a view up to date takes what it takes. Raises
+    `QueryFailed`, `ViewError`, and what `EventLog.open` and reading raise.
+    """
+    with contextlib.ExitStack() as stack:
+        path = None if at_seq is not None else _brought_up_to_date(data_dir)
+        if path is None:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tally-view-"))
+            path = Path(folder) / FILE_NAME
+            _derive(data_dir, path, at_seq)
+        reader = stack.enter_context(ViewReader(path))
+        yield reader.ask(sql, timeout_s)
+
+
+def _brought_up_to_date(data_dir: Path) -> Path | None:
+    """The file; None where there is none and none may be written."""
+    directory = views_directory(data_dir)
+    path = directory / FILE_NAME
+    log = EventLog.open(data_dir, read_only=True)
+    with contextlib.closing(log):
+        try:
+            with views_lock(directory), NodeView(path) as kept:
+                kept.catch_up(log)
+        except ViewsInUse:
+            if not path.exists():
+                raise QueryFailed("the views are being made: ask again in a moment") from None
+        except PermissionError:
+            return None
+    return path
+
+
+def _derive(data_dir: Path, path: Path, at_seq: int | None) -> None:
+    """A view of the log's beginning, in a file that is thrown away."""
+    log = EventLog.open(data_dir, read_only=True)
+    with contextlib.closing(log):
+        if at_seq is not None and at_seq >= log.next_seq:
+            raise QueryFailed(f"there is no record {at_seq}: the log has {log.next_seq}")
+        module = node_module(code_cache(views_directory(data_dir)))
+        with NodeView(path, module=module) as made:
+            made.catch_up(log, None if at_seq is None else at_seq + 1)
