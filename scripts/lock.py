@@ -18,6 +18,7 @@ HEADER = """\
 """
 FLAGS = [
     "--extra=dev",
+    "--extra=postgres",
     "--generate-hashes",
     "--allow-unsafe",
     "--strip-extras",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from tests.support.postgres_server import PostgresServer
     from tests.support.warm_python import WarmPython
 
 PORT_COUNT = 1_500
@@ -33,4 +34,13 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmPython]:
     from tests.support.warm_python import warm_python
 
     with warm_python(tmp_path_factory.mktemp("warm")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL for all that a worker runs: tests take a schema or a database each."""
+    from tests.support.postgres_server import postgres_server
+
+    with postgres_server() as running:
         yield running

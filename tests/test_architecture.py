@@ -196,7 +196,7 @@ def lint_imports(root: Path) -> subprocess.CompletedProcess[str]:
 
 
 ADAPTERS = ("node/p2p", "node/chain", "node/rpc", "node/store", "node/views")
-ROOMS = ("protocols", "contracts", "node", *ADAPTERS)
+ROOMS = ("protocols", "contracts", "node", "node/sinks", *ADAPTERS)
 
 
 def plant_house(root: Path) -> None:
@@ -229,6 +229,9 @@ CROSSING = [
     ("node/views/view.py", "import node.store", "node.views.view -> node.store"),
     ("node/views/view.py", "import node.keys", "node.views.view -> node.keys"),
     ("node/views/view.py", "import time", "node.views.view -> time"),
+    ("node/views/view.py", "import node.sinks", "node.views.view -> node.sinks"),
+    ("node/sinks/sink.py", "import node.store", "node.sinks.sink -> node.store"),
+    ("node/sinks/sink.py", "import socket", "node.sinks.sink -> socket"),
     ("node/engine.py", "import node.daemon", "node.engine -> node.daemon"),
     ("node/daemon.py", "import node.cli", "node.daemon -> node.cli"),
     ("contracts/__init__.py", "import protocols.state", "contracts -> protocols.state"),

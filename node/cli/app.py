@@ -31,6 +31,7 @@ from node.cli.reducer import app as reducer
 from node.cli.restore import restore
 from node.cli.run import run
 from node.cli.simulate import simulate
+from node.cli.sink import app as sink
 from node.cli.sql import sql
 from node.cli.status import status
 from node.cli.timeline import timeline
@@ -60,6 +61,7 @@ app.command(rich_help_panel=RUNNING)(run)
 app.command(rich_help_panel=RUNNING)(demo)
 app.command(rich_help_panel=RUNNING)(backup)
 app.command(rich_help_panel=RUNNING)(restore)
+app.add_typer(sink, name="sink", rich_help_panel=RUNNING)
 app.command("open", cls=AmountCommand, rich_help_panel=MONEY)(open_channel)
 app.command(cls=AmountCommand, rich_help_panel=MONEY)(pay)
 app.command(rich_help_panel=MONEY)(close)
