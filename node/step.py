@@ -20,6 +20,7 @@ from node.store.batch import Batch
 from node.store.log import EventLog
 from node.waiters import Telling, Waiters
 from protocols import events, inputs
+from protocols.app_events import AppStateSigned
 from protocols.crank import awaits_end_of_batch, crank
 from protocols.draft import Context, CrankResult
 from protocols.effects import Effect, outbox_key
@@ -41,6 +42,7 @@ from protocols.types import Address
 
 SIGNING = (
     events.StateSigned,
+    AppStateSigned,
     LedgerUpdateProposed,
     LedgerUpdateSigned,
     LedgerJumpSigned,

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from protocols.app_channel import JUDGED as JUDGED
+from protocols.app_channel import MESSAGE_LOG as MESSAGE_LOG
 from protocols.app_events import AppDefinitionRecorded
 from protocols.entities import NODE_KEY, Node, NodeState, Reducer
 from protocols.event import Event
 from protocols.types import Address
-
-MESSAGE_LOG = "message-log"
-"""Both ends sign a running state, and the contract checks its form (M23)."""
-JUDGED = "judged"
-"""The contract judges the moves: the mover's signature alone supports one (M25)."""
 
 
 def rule_of(node: Node, app_definition: Address) -> str | None:
@@ -25,6 +22,12 @@ def rule_of(node: Node, app_definition: Address) -> str | None:
         if known == app_definition:
             return rule
     return None
+
+
+def message_log_app(node: Node) -> Address | None:
+    """The newest contract that takes any message log; None if there is none."""
+    logs = [known for known, rule in node.app_definitions if rule == MESSAGE_LOG]
+    return logs[-1] if logs else None
 
 
 def _recorded(state: NodeState, event: AppDefinitionRecorded, time_ms: int) -> None:

@@ -23,6 +23,7 @@ from protocols.adjudication import (
 )
 from protocols.adjudication import ChainStatus as ChainStatus
 from protocols.adjudication import ObservedLog as ObservedLog
+from protocols.app_channel import RUN_MESSAGE_COUNT_MAX, App
 from protocols.compact_state import compacted, expanded, split_of
 from protocols.crypto import KnownSigner, known_signer_from_signature
 from protocols.ledger import Ledger
@@ -160,6 +161,8 @@ class Channel(Struct, frozen=True, array_like=True):
     unread: bool = False
     """Its logs may have passed while a cut tail made us forget it, or a fork took back what
     counted: the chain is to be asked."""
+    app: App | None = None
+    """What an application's messages came to; None for channels that are for payments."""
     halt: Halt | None = None
     """No payments until the chain shows again what a fork took back."""
 
@@ -307,12 +310,18 @@ def supported_final(channel: Channel) -> SignedTurn | None:
 def next_final_turn(channel: Channel) -> int:
     """M7: turn 3, or the next one above that nobody signed or refused."""
     used = [turn.turn_num for turn in channel.turns if turn.is_final]
+    if channel.app is not None:
+        used.append(channel.app.tip.turn_num)
     return max([FIRST_FINAL_TURN - 1, *used, *channel.refused_turns]) + 1
 
 
 def next_own_final_turn(channel: Channel) -> int:
     """Where the payer signs next: as `next_final_turn`, above all that she may have forgotten."""
-    return max(next_final_turn(channel), channel.final_turn_min)
+    turn_num = max(next_final_turn(channel), channel.final_turn_min)
+    if channel.app is not None:
+        # The other end may have signed a run that we offered and know nothing of.
+        turn_num = max(turn_num, channel.app.tip.turn_num + RUN_MESSAGE_COUNT_MAX + 1)
+    return turn_num
 
 
 def observed_adjudicated(channel: Channel) -> Adjudicated:

@@ -13,6 +13,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from protocols import events, payment_events, virtual_events
+from protocols.app_channel import CLOSE_TURN_GAP
+from protocols.app_reducers import APP_REDUCERS
 from protocols.channel import (
     FINAL_TURN_COUNT_MAX,
     Channel,
@@ -208,6 +210,9 @@ def restricted(channel: Channel, turn_offset: int = 0) -> Channel:
     the new minimum. `turn_offset` is added where many batches are lost, and maybe not once.
     """
     minimum = next_own_final_turn(channel) + FINAL_TURN_COUNT_MAX + turn_offset
+    if channel.app is not None:
+        # What the lost records signed of running states is below it, too.
+        minimum += CLOSE_TURN_GAP
     ledger = channel.ledger
     if ledger is not None:
         ledger = replace(ledger, resumption=begun_anew(ledger.resumption))
@@ -283,5 +288,6 @@ CHANNEL_REDUCERS: dict[type[events.Event], Callable[[Channel, Any], Channel]] = 
     virtual_events.PostfundRenounced: _renounced,
     virtual_events.UnwindingAsked: _unwinding,
     **LEDGER_REDUCERS,
+    **APP_REDUCERS,
 }
 """Events of one channel that exists; `created` makes one."""

@@ -13,7 +13,16 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from protocols import events, ledger_events, messages, payment_events, resumption_events
+from protocols import (
+    app_events,
+    events,
+    ledger_events,
+    messages,
+    payment_events,
+    resumption_events,
+)
+from protocols.app_channel import may_judge, may_offer
+from protocols.app_reducers import app_of, my_end
 from protocols.channel_reducers import (
     CHANNEL_REDUCERS,
     removal_refused,
@@ -211,7 +220,53 @@ def _peer_misbehaved(state: NodeState, event: events.PeerMisbehaved, time_ms: in
     _set_peer(state, with_fault(state.peer(event.peer)))
 
 
+def _app_looked_at(state: NodeState, event: Any) -> None:
+    """Whether the channel has messages to offer, or to be judged."""
+    channel = state.channels[event.channel_id]
+    app, mine = app_of(channel), my_end(channel)
+    for view, is_due in (
+        (state.unoffered, may_offer(app, mine)),
+        (state.unjudged, may_judge(app, mine)),
+    ):
+        if is_due:
+            view.add(channel.channel_id)
+        else:
+            view.discard(channel.channel_id)
+
+
+def _app_event(fold: Reducer) -> Reducer:
+    def reducer(state: NodeState, event: Any, time_ms: int) -> None:
+        fold(state, event, time_ms)
+        _app_looked_at(state, event)
+
+    return reducer
+
+
+def _in_channel(state: NodeState, event: Any, time_ms: int) -> None:
+    _fold_channel(state, event)
+
+
+_APP_FOLDS: dict[type[events.Event], Reducer] = {
+    app_events.AppChannelRecorded: _in_channel,
+    app_events.AppMessageQueued: _in_channel,
+    app_events.AppMessageApplied: _in_channel,
+    app_events.AppMessageRefused: _in_channel,
+    app_events.AppStateSigned: _in_channel,
+    app_events.AppAnswerJudged: _in_channel,
+    app_events.AppStandingTaken: _in_channel,
+    app_events.AppMessagesOffered: _sent_in_channel,
+    app_events.AppOfferAnswered: _sent_in_channel,
+    app_events.AppStateConfirmed: _sent_in_channel,
+    app_events.AppChannelHalted: _sent_in_channel,
+    app_events.AppOfferReceived: _received_in_channel,
+    app_events.AppAnswerReceived: _received_in_channel,
+    app_events.AppConfirmationReceived: _received_in_channel,
+    app_events.AppHaltReceived: _received_in_channel,
+}
+"""What applications' messages lead to: offers, answers, confirmations and halts are messages."""
+
 CONVERSATION_REDUCERS: dict[type[events.Event], Reducer] = {
+    **{event: _app_event(fold) for event, fold in _APP_FOLDS.items()},
     ledger_events.LedgerUpdateProposed: _sent_in_channel,
     ledger_events.LedgerUpdateReceived: _update_received,
     ledger_events.LedgerUpdateSigned: _update_judged,

@@ -10,6 +10,8 @@ on.
 from __future__ import annotations
 
 from protocols import (
+    app_judging,
+    app_talk,
     approvals,
     batches,
     chain_facts,
@@ -55,7 +57,7 @@ from protocols.virtual_events import VirtualChannelPruned
 
 _NOTHING = CrankResult((), ())
 
-_Opening = inputs.OpenChannel | inputs.OpenLedger | inputs.OpenVirtual
+_Opening = inputs.OpenChannel | inputs.OpenLedger | inputs.OpenVirtual | inputs.OpenApp
 
 
 def crank(state: NodeState, item: inputs.Input, context: Context) -> CrankResult:
@@ -103,7 +105,12 @@ def crank(state: NodeState, item: inputs.Input, context: Context) -> CrankResult
             _end_of_batch(draft)
         case inputs.Tick():
             _tick(draft)
-        case inputs.OpenChannel() | inputs.OpenLedger() | inputs.OpenVirtual():
+        case inputs.SendAppMessage():
+            app_talk.send_message(draft, item)
+        case inputs.AppJudged():
+            app_judging.judge(draft, item)
+            waiting_for = crank_channel(draft, item.channel_id)
+        case inputs.OpenChannel() | inputs.OpenLedger() | inputs.OpenVirtual() | inputs.OpenApp():
             waiting_for = _open(draft, item)
         case inputs.CloseChannel():
             waiting_for = _close(draft, item)
@@ -219,7 +226,7 @@ def _record_request(
 
 def awaits_end_of_batch(state: NodeState) -> bool:
     """Whether an `EndOfBatch` can lead to anything. Few batches need theirs cranked."""
-    return bool(state.unreceipted or state.unanswered)
+    return bool(state.unreceipted or state.unanswered or state.unoffered)
 
 
 def _end_of_batch(draft: Draft) -> None:
@@ -228,6 +235,7 @@ def _end_of_batch(draft: Draft) -> None:
     for channel_id, agreed_at in ledger_following.answer_all(draft):
         draft.begin_anew(agreed_at)
         crank_channel(draft, channel_id)
+    app_talk.offer_all(draft)
 
 
 def _chain(draft: Draft, item: inputs.Input) -> WaitingFor:

@@ -80,6 +80,10 @@ _COVERED = (
     messages.LedgerPaymentRequest,
     messages.LedgerPaymentRefusal,
     messages.LedgerResumption,
+    messages.AppOffer,
+    messages.AppAnswer,
+    messages.AppConfirmation,
+    messages.AppHalt,
 )
 
 

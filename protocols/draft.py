@@ -47,6 +47,7 @@ from protocols.working_state import WorkingState
 PAYEE = "payee"
 FOLLOWER = "follower"
 HUB = "hub"
+PLAYER = "player"
 
 
 class Proposal(Struct, frozen=True, gc=False):
@@ -62,11 +63,14 @@ class Proposal(Struct, frozen=True, gc=False):
     challenge_duration: int
     """Seconds."""
     role: str = PAYEE
-    """PAYEE of a payment channel, FOLLOWER in a ledger, HUB between the ends of a path."""
+    """PAYEE of a payment channel, FOLLOWER in a ledger, HUB between the ends of a path, PLAYER in
+    an application channel."""
     guaranteed: int = 0
     """What each of our ledgers on the path guarantees for a virtual channel; else 0."""
     fee: int = 0
     """What we are offered as an intermediary."""
+    reducer_id: bytes = b""
+    """sha256 of the code that an application channel runs; else empty."""
 
     @property
     def amount(self) -> int:
@@ -87,6 +91,10 @@ def _no_fee(asset: Address, amount: int) -> int:
 
 def _no_limit(asset: Address) -> int | None:
     return None
+
+
+def _no_reducer(reducer_id: Bytes32) -> bool:
+    return False
 
 
 def _no_head(length: int, root: Bytes32) -> bool:
@@ -126,6 +134,8 @@ class Context(Struct, frozen=True, gc=False):
     """By asset: the most that all channels this node carries as an intermediary may come to."""
     has_head: Callable[[int, Bytes32], bool] = _no_head
     """Whether our log has that root over so many records (`mountain_range`)."""
+    has_reducer: Callable[[Bytes32], bool] = _no_reducer
+    """Whether the code with that sha256 is installed: an application can be run."""
     approval_timeout_s: int = 86_400
     """How long a proposal waits for the owner's word."""
     exit_patience_s: int = 60

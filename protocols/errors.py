@@ -17,7 +17,14 @@ that is raised inside `protocols` is a bug of ours and stops the node.
 
 from dataclasses import dataclass
 
-from protocols import exit_errors, ledger_errors, moment_errors, payment_errors, virtual_errors
+from protocols import (
+    app_errors,
+    exit_errors,
+    ledger_errors,
+    moment_errors,
+    payment_errors,
+    virtual_errors,
+)
 from protocols.error import ProtocolError as ProtocolError
 
 
@@ -332,6 +339,7 @@ def all_errors() -> dict[str, type[ProtocolError]]:
     found: dict[str, type[ProtocolError]] = {}
     pending = [
         ProtocolError,
+        app_errors.AppRefused,
         exit_errors.LeavingRefused,
         ledger_errors.LedgerRefused,
         moment_errors.MomentRefused,

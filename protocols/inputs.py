@@ -64,6 +64,26 @@ class OpenVirtual(Input, frozen=True, gc=False):
     request_id: str = ""
 
 
+class OpenApp(Input, frozen=True, gc=False):
+    """Open an application channel: both may deposit, and both run the same reducer."""
+
+    counterparty: Address
+    asset: Address
+    amount: int
+    """Our deposit, smallest unit."""
+    counterparty_amount: int
+    challenge_duration: int
+    """Seconds."""
+    reducer_id: Bytes32
+    """sha256 of the reducer's code."""
+    turn_rule: str
+    """`alternate` or `leader` (`app_channel`)."""
+    app_definition: bytes
+    """The contract; empty for the deployment's MessageLogApp."""
+    nonce_entropy: bytes
+    request_id: str = ""
+
+
 class PayLedger(Input, frozen=True, gc=False):
     """Move an amount of our balance in a ledger to the other party (M15)."""
 
@@ -141,6 +161,16 @@ class SendBatch(Input, frozen=True, gc=False):
         return [prefix + index.to_bytes(4, "big") for index in range(len(self.amounts))]
 
 
+class SendAppMessage(Input, frozen=True, gc=False):
+    """Say something in an application channel: one value in MessagePack, for its reducer."""
+
+    channel_id: ChannelId
+    payload: bytes
+    message_id: Bytes32
+    """Unique; drawn by the shell, or derived from the request id."""
+    request_id: str = ""
+
+
 class CreateVoucher(Input, frozen=True, gc=False):
     """Sign a voucher for the owner to hand over; nothing is sent, but it is spent."""
 
@@ -181,6 +211,7 @@ Command = (
     OpenChannel
     | OpenLedger
     | OpenVirtual
+    | OpenApp
     | PayLedger
     | CloseChannel
     | ChallengeChannel
@@ -189,6 +220,7 @@ Command = (
     | ExportDisputeKit
     | SendPayment
     | SendBatch
+    | SendAppMessage
     | CreateVoucher
     | TakeVoucher
     | ApproveObjective
@@ -197,7 +229,7 @@ Command = (
 """What the owner may order."""
 
 _DRAWN_BY_SHELL = frozenset(
-    {"nonce_entropy", "payment_id", "id_prefix", "request_id", "id_is_drawn"}
+    {"nonce_entropy", "payment_id", "id_prefix", "message_id", "request_id", "id_is_drawn"}
 )
 
 
@@ -212,6 +244,37 @@ def command_hash(command: Command) -> Bytes32:
 @lru_cache(maxsize=64)
 def _chosen_fields(kind: type[Command]) -> tuple[str, ...]:
     return tuple(field for field in kind.__struct_fields__ if field not in _DRAWN_BY_SHELL)
+
+
+# --- applications ---
+
+
+class AppVerdict(msgspec.Struct, frozen=True, gc=False):
+    """What the reducer made of one message. It left no trace unless it was applied."""
+
+    code: int
+    """Its reason to refuse; 0 if it had none."""
+    failure: str
+    """Why it failed, by name; empty if it did not."""
+    amounts: tuple[int, ...]
+    """What each end gets after it; empty unless it was applied."""
+    digest: bytes
+    """Of the view after it, 32 bytes; empty unless it was applied."""
+
+    @property
+    def is_applied(self) -> bool:
+        """Whether the message was taken in."""
+        return not self.code and not self.failure
+
+
+class AppJudged(Input, frozen=True, gc=False):
+    """The channel's reducer ran on what waited (`app_judging.plan`), as far as there was time."""
+
+    channel_id: ChannelId
+    base_count: int
+    """Messages of the channel before the run."""
+    verdicts: tuple[AppVerdict, ...]
+    """One a message, in order; none if there was nothing to run on."""
 
 
 # --- peers ---

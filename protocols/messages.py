@@ -9,6 +9,8 @@ from typing import Annotated
 
 import msgspec
 
+from protocols.app_channel import RUN_MESSAGE_COUNT_MAX, ListedRefusal
+from protocols.app_data import MESSAGE_SIZE_BYTES_MAX
 from protocols.errors import InvalidEncoding
 from protocols.log_head import LogHead
 from protocols.state import FixedPart, fixed_part_of
@@ -48,6 +50,8 @@ class ChannelProposal(msgspec.Struct, frozen=True, array_like=True, tag="propose
     challenge_duration: Annotated[int, msgspec.Meta(ge=0, le=2**48 - 1)]
     encoded_state: EncodedState
     signature: Signature
+    turn_rule: Annotated[str, msgspec.Meta(max_length=16)] = ""
+    """Of an application channel: who may say something when."""
 
 
 class SignedState(msgspec.Struct, frozen=True, array_like=True, tag="state", gc=False):
@@ -260,6 +264,65 @@ class UnwindingRequest(msgspec.Struct, frozen=True, array_like=True, tag="unwind
     reason: Text
 
 
+AppPayload = Annotated[bytes, msgspec.Meta(min_length=1, max_length=MESSAGE_SIZE_BYTES_MAX)]
+MaybeDigest = Annotated[bytes, msgspec.Meta(max_length=32)]
+
+
+class AppOffer(msgspec.Struct, frozen=True, array_like=True, tag="app-offer", gc=False):
+    """Messages that the sender wants in the channel, unsigned (ADR 0086)."""
+
+    channel_id: ChannelId
+    base_count: WireTurn
+    """Messages of the channel, as the sender knows it."""
+    timestamp_ms: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+    digest: MaybeDigest
+    """Of the sender's view at the base."""
+    payloads: Annotated[
+        tuple[AppPayload, ...],
+        msgspec.Meta(min_length=1, max_length=RUN_MESSAGE_COUNT_MAX),
+    ]
+
+
+class AppAnswer(msgspec.Struct, frozen=True, array_like=True, tag="app-answer", gc=False):
+    """What the sender made of an offer, and its signature over the state that it leads to."""
+
+    channel_id: ChannelId
+    base_count: WireTurn
+    decided_count: Annotated[int, msgspec.Meta(ge=0, le=RUN_MESSAGE_COUNT_MAX)]
+    refusals: Annotated[tuple[ListedRefusal, ...], msgspec.Meta(max_length=RUN_MESSAGE_COUNT_MAX)]
+    turn_num: WireTurn
+    digest: MaybeDigest
+    signature: MaybeSignature
+    error_code: Text = ""
+    """The rule that the offer broke as a whole; empty if its messages were judged."""
+
+
+class AppConfirmation(msgspec.Struct, frozen=True, array_like=True, tag="app-confirm", gc=False):
+    """The sender came to the same, and signed that turn too."""
+
+    channel_id: ChannelId
+    turn_num: WireTurn
+    digest: MaybeDigest
+    signature: Signature
+
+
+class AppHalt(msgspec.Struct, frozen=True, array_like=True, tag="app-halt", gc=False):
+    """The two ends do not come to the same: the sender signs nothing more but the end."""
+
+    channel_id: ChannelId
+    error_code: Text
+    reason: Text
+
+
+class AppStanding(msgspec.Struct, frozen=True, array_like=True, tag="app-standing", gc=False):
+    """The newest running state that both ends signed: what the channel ends with (M27)."""
+
+    channel_id: ChannelId
+    encoded_state: EncodedState
+    signatures: Annotated[tuple[Signature, ...], msgspec.Meta(min_length=2, max_length=2)]
+    """By end."""
+
+
 Body = (
     ChannelProposal
     | SignedState
@@ -280,6 +343,11 @@ Body = (
     | VirtualState
     | PostfundRenunciation
     | UnwindingRequest
+    | AppOffer
+    | AppAnswer
+    | AppConfirmation
+    | AppHalt
+    | AppStanding
 )
 
 _ENCODER = msgspec.msgpack.Encoder()

@@ -7,6 +7,8 @@ message says are those of the rooms it is handed to.
 from __future__ import annotations
 
 from protocols import (
+    app_standing,
+    app_talk,
     batches,
     events,
     inputs,
@@ -91,6 +93,12 @@ def _take_in(draft: Draft, item: inputs.PeerMessage, body: messages.Body) -> Cha
     if isinstance(body, ledger_messages.MESSAGES):
         _ledger_message(draft, item, body)
         return None
+    if isinstance(body, app_talk.MESSAGES):
+        channel = draft.state.channels.get(body.channel_id)
+        if channel is None or channel.counterparty != item.peer:
+            raise UnknownChannel(body.channel_id)
+        app_talk.receive(draft, channel, body)
+        return channel.channel_id
     if isinstance(body, virtual_messages.MESSAGES):
         _record_received(draft, item, virtual_messages.objective_of(body))
         return virtual_messages.receive(draft, item.peer, body)
@@ -122,6 +130,8 @@ def _take_in(draft: Draft, item: inputs.PeerMessage, body: messages.Body) -> Cha
         case messages.FinalStateRefusal():
             closing.require_end(channel)
             closing.receive_refusal(draft, channel, body)
+        case messages.AppStanding():
+            app_standing.receive(draft, channel, body)
     return channel.channel_id
 
 
@@ -167,7 +177,10 @@ def _objective_of(draft: Draft, body: messages.Body) -> ObjectiveId:
             kind = ObjectiveType.DIRECT_DEFUND if final else ObjectiveType.DIRECT_FUND
             return objective_id(kind, body.channel_id)
         case _:
-            assert isinstance(body, messages.FinalStateRequest | messages.FinalStateRefusal)
+            assert isinstance(
+                body,
+                messages.FinalStateRequest | messages.FinalStateRefusal | messages.AppStanding,
+            )
             channel = draft.state.channels.get(body.channel_id)
             kind = ObjectiveType.DIRECT_DEFUND if channel is None else closing.kind_of(channel)
             return objective_id(kind, body.channel_id)

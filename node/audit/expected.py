@@ -31,6 +31,7 @@ from node.store.batch import (
 )
 from node.store.index import ENTITY_SIZE_BYTES, single_keys
 from node.store.record import CHAIN_SIZE_BYTES, SEQ_SIZE_BYTES, seq_key
+from protocols.app_events import AppStateSigned
 from protocols.events import ChainBlockProcessed, Event, StateDigestRecorded, StateSigned
 from protocols.ledger_events import (
     LedgerUpdateProposed,
@@ -39,7 +40,14 @@ from protocols.ledger_events import (
 )
 from protocols.resumption_events import LedgerJumpSigned, LedgerResumed
 
-SIGNING = StateSigned | LedgerUpdateProposed | LedgerUpdateSigned | LedgerJumpSigned | LedgerResumed
+SIGNING = (
+    StateSigned
+    | AppStateSigned
+    | LedgerUpdateProposed
+    | LedgerUpdateSigned
+    | LedgerJumpSigned
+    | LedgerResumed
+)
 """What puts a signature of ours under a state (M6)."""
 _SIGNING_KINDS = frozenset(get_args(SIGNING))
 _OF_A_GUARANTEE = LedgerUpdateProposed | LedgerUpdateReceived

@@ -8,6 +8,7 @@ from typing import Any
 from node.explain.story import Cast, Fact, Kind
 from protocols import events
 from protocols.abi import decode_state
+from protocols.app_definitions import rule_of
 from protocols.entities import Node
 from protocols.types import ChannelId, parse_address
 from protocols.virtual_events import VirtualChannelRecorded
@@ -37,6 +38,8 @@ def cast_of(node: Node, channel_id: ChannelId, opening: Iterable[Fact]) -> Cast:
     kind: Kind = "direct"
     if created.app_definition == node.consensus_app:
         kind = "ledger"
+    elif rule_of(node, created.app_definition) is not None:
+        kind = "app"
     elif carried is not None:
         kind = "virtual"
     (exit_,) = decode_state(stored.encoded_state).outcome

@@ -42,6 +42,7 @@ _MESSAGES = {
     "VirtualState": "signatures on a state of the virtual channel",
     "PostfundRenunciation": "a promise never to sign the postfund",
     "UnwindingRequest": "the wish to give the channel up",
+    "AppStanding": "the newest state that both ends signed",
 }
 """What the objective messages are to a person; other names are shown as they are."""
 

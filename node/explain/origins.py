@@ -65,6 +65,8 @@ _COMMANDED = (
     events.ObjectiveApproved,
     ledger_events.LedgerPaymentAsked,
     exit_events.DisputeKitExported,
+    app_events.AppMessageQueued,
+    app_events.AppMessagesOffered,
 )
 _OF_THE_NODE = (
     events.NodeCreated,

@@ -5,6 +5,7 @@ A new event gets its sentence in the table of its room, or here if it is the nod
 
 from __future__ import annotations
 
+from node.explain.app_sentences import APP_SENTENCES
 from node.explain.chain_sentences import CHAIN_SENTENCES
 from node.explain.channel_sentences import CHANNEL_SENTENCES, Sentence
 from node.explain.loss_sentences import LOSS_SENTENCES
@@ -133,6 +134,7 @@ SENTENCES: dict[type[Event], Sentence] = {
     **CHAIN_SENTENCES,
     **MONEY_SENTENCES,
     **LOSS_SENTENCES,
+    **APP_SENTENCES,
     events.NodeCreated: _node_created,
     app_events.AppDefinitionRecorded: _app_known,
     events.StateDigestRecorded: _digest,

@@ -26,7 +26,7 @@ Actor = Literal["owner", "us", "peer", "chain", "timer"]
 Origin = Literal["command", "message", "chain", "timer", "node"]
 """What began an input: the owner's command, a peer's message, the chain, time passing, or the
 node's own start or stop."""
-Kind = Literal["direct", "ledger", "virtual", "unknown"]
+Kind = Literal["direct", "ledger", "virtual", "app", "unknown"]
 
 
 class Fact(Struct, frozen=True, gc=False):
@@ -67,6 +67,8 @@ class Cast(Struct, frozen=True, gc=False):
         if address not in self.participants or self.kind == "unknown":
             return ""
         place = self.participants.index(address)
+        if self.kind == "app":
+            return "player " if place in (0, len(self.participants) - 1) else "hub "
         if self.kind == "ledger":
             return ("leader ", "follower ")[min(place, 1)]
         if place == 0:

@@ -76,7 +76,7 @@ MomentText = Annotated[
 ]
 ChallengeDuration = Annotated[int, Meta(ge=0, le=UINT48_MAX)]
 """Seconds."""
-ChannelKind = Literal["direct", "ledger", "virtual"]
+ChannelKind = Literal["direct", "ledger", "virtual", "app"]
 """direct: a payment channel funded on chain. virtual: one that ledgers carry."""
 ShortText = Annotated[str, Meta(max_length=TEXT_LENGTH_MAX)]
 EventNames = Annotated[list[str], Meta(max_length=len(EVENTS))]

@@ -52,6 +52,8 @@ def kind_of(node: NodeView, channel: Channel) -> ChannelKind:
     """What carries the channel's money: the chain, as a ledger or directly, or ledgers."""
     if channel.fixed.app_definition == node.state.node.consensus_app:
         return "ledger"
+    if channel.app is not None:
+        return "app"
     return "direct" if channel.virtual is None else "virtual"
 
 

@@ -12,5 +12,5 @@
     worker    steps in a thread of their own, and a status for everybody
     check     the digest over what PostgreSQL holds
 
-A room of its own beside `node.views`, which has no clock, threads or sockets (ADR 0084).
+A room of its own beside `node.views`, which has no clock, threads or sockets (ADR 0086).
 """

@@ -70,6 +70,8 @@ class WaitingFor(StrEnum):
     FINAL_STATE_FROM_LEADER = "final-state-from-leader"
     LATEST_LEDGER_STATE = "latest-ledger-state"
     """A close-only leader waits for what the follower knows to be agreed (M27)."""
+    APP_RUN = "app-run"
+    """A run of an application's messages is decided before its channel ends."""
     EMPTY_LEDGER = "empty-ledger"
     """A ledger closes when nothing is guaranteed or proposed in it (M8)."""
     CONCLUSION = "conclusion"

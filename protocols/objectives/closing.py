@@ -10,6 +10,8 @@ agree likewise; what follows from the agreement is for DirectDefund and VirtualD
 from __future__ import annotations
 
 from protocols import events, messages
+from protocols.app_standing import show, supported_amounts
+from protocols.app_talk import is_resting
 from protocols.channel import (
     FINAL_TURN_COUNT_MAX,
     FIRST_FINAL_TURN,
@@ -73,6 +75,10 @@ def agree(draft: Draft, channel: Channel, identity: ObjectiveId) -> WaitingFor |
     if supported_final(channel) is not None:
         return None
     if channel.my_index == 0:
+        if _is_talking(channel):
+            # What the other end signed or decided is told before it asks back.
+            _request_final(draft, channel, identity)
+            return WaitingFor.APP_RUN
         if signed_final(channel, 0) is None:
             if channel.close_only and shown_by(channel, channel.counterparty) is None:
                 _request_final(draft, channel, identity)
@@ -92,15 +98,30 @@ def agree(draft: Draft, channel: Channel, identity: ObjectiveId) -> WaitingFor |
     return None if is_agreed else WaitingFor.SUPPORTED_FINAL_STATE
 
 
+def _is_talking(channel: Channel) -> bool:
+    """Whether a run of messages is under way that the other end may yet decide on (M8)."""
+    if channel.app is None or is_resting(channel):
+        return False
+    if channel.app.answer is not None:
+        return True  # It is judged at the end of this batch.
+    return shown_by(channel, channel.counterparty) is None
+
+
 def _sign_final(draft: Draft, channel: Channel, identity: ObjectiveId) -> None:
     """The payer's step: her largest voucher, the one she issued or the one the payee showed."""
-    largest = channel.vouchers.total
-    shown = shown_by(channel, channel.counterparty)
-    if shown is not None:
-        largest = max(largest, shown.total)
-    outcome = final_outcome(channel, largest)
+    if channel.app is not None:
+        show(draft, channel, identity)
+    outcome = final_outcome(channel, _owed(channel))
     state = State(channel.fixed, b"", outcome, next_own_final_turn(channel), True)
     _sign_and_send(draft, channel, state, identity)
+
+
+def _owed(channel: Channel) -> int:
+    """What the other end has by all that we know."""
+    if channel.app is not None:
+        return supported_amounts(channel)[1]
+    shown = shown_by(channel, channel.counterparty)
+    return max(channel.vouchers.total, 0 if shown is None else shown.total)
 
 
 def _final_count(channel: Channel) -> int:
@@ -117,6 +138,8 @@ def _request_final(draft: Draft, channel: Channel, identity: ObjectiveId) -> Non
 
 
 def _send_request(draft: Draft, channel: Channel, identity: ObjectiveId) -> None:
+    if channel.app is not None:
+        show(draft, channel, identity)
     total, signature = _largest_voucher(channel)
     amount = amount_to_bytes(total)
     body = messages.FinalStateRequest(channel.channel_id, amount, signature)
@@ -227,7 +250,8 @@ def receive_final(draft: Draft, channel: Channel, state: State, body: messages.S
         send_final(draft, channel, state.turn_num, identity)
         return
     offered = state.outcome[0].allocations[1].amount
-    if offered < channel.vouchers.total:
+    is_less = channel.app is not None and offered != _owed(channel)
+    if offered < channel.vouchers.total or is_less:
         _refuse(draft, channel, state.turn_num, identity)
 
 
@@ -271,6 +295,8 @@ def _refuse(draft: Draft, channel: Channel, turn_num: int, identity: ObjectiveId
 
 
 def _send_refusal(draft: Draft, channel: Channel, turn_num: int, identity: ObjectiveId) -> None:
+    if channel.app is not None:
+        show(draft, channel, identity)
     total, signature = _largest_voucher(channel)
     amount = amount_to_bytes(total)
     body = messages.FinalStateRefusal(channel.channel_id, turn_num, amount, signature)
@@ -297,7 +323,11 @@ def receive_refusal(draft: Draft, channel: Channel, body: messages.FinalStateRef
     if channel.my_index != 0 or mine is None or not mine.is_final or mine.signatures[-1]:
         raise StateRefused(body.turn_num, "no such final state waits for the payee")
     total = amount_from_bytes(body.total)
-    if total <= _offered(channel, mine):
+    if channel.app is not None:
+        is_better = _offered(channel, mine) != _owed(channel)
+    else:
+        is_better = total > _offered(channel, mine)
+    if not is_better:
         raise StateRefused(body.turn_num, "the voucher shown is not above what we offered")
     _record_shown(draft, channel, total, body.signature)
     draft.emit(

@@ -18,6 +18,10 @@ from __future__ import annotations
 
 from protocols import events, messages
 from protocols.abi import encode_deposit_call
+from protocols.app_data import decode_app_data, opening_data
+from protocols.app_definitions import message_log_app, rule_of
+from protocols.app_errors import NoMessageLogApp, TurnRuleUnknown
+from protocols.app_events import AppChannelRecorded
 from protocols.channel import (
     POSTFUND_TURN,
     PREFUND_TURN,
@@ -33,7 +37,8 @@ from protocols.channel import (
     observed_holdings,
 )
 from protocols.crypto import recover_address
-from protocols.draft import FOLLOWER, PAYEE, Draft, Proposal
+from protocols.draft import FOLLOWER, PAYEE, PLAYER, Draft, Proposal
+from protocols.entities import Node
 from protocols.errors import (
     OutcomeNotSupported,
     ParticipantsRefused,
@@ -42,7 +47,7 @@ from protocols.errors import (
     TooManyStrangers,
     WrongSigner,
 )
-from protocols.inputs import OpenChannel, OpenLedger, command_hash
+from protocols.inputs import OpenApp, OpenChannel, OpenLedger, command_hash
 from protocols.nonce import channel_nonce
 from protocols.objectives.allowance import is_allowed
 from protocols.objectives.base import (
@@ -53,7 +58,12 @@ from protocols.objectives.base import (
     objective_id,
 )
 from protocols.objectives.openings import record_opening
-from protocols.objectives.prefund_rules import require_asset, require_payment, require_prefund
+from protocols.objectives.prefund_rules import (
+    require_app,
+    require_asset,
+    require_payment,
+    require_prefund,
+)
 from protocols.objectives.states import resend, sign, sign_and_send, take_in
 from protocols.outcome import Allocation, SingleAssetExit, destination_of
 from protocols.rejections import PROPOSAL_WINDOW_MS, REJECTED_COUNT_MAX
@@ -105,8 +115,8 @@ def _sign_turn(draft: Draft, objective: Objective, turn_num: int) -> None:
     if channel.signed_by_me(turn_num):
         return
     prefund = channel.turns[PREFUND_TURN]
-    outcome = channel.state(prefund).outcome
-    state = State(channel.fixed, b"", outcome, turn_num, False)
+    agreed = channel.state(prefund)
+    state = State(channel.fixed, agreed.app_data, agreed.outcome, turn_num, False)
     if turn_num == PREFUND_TURN and channel.my_index == 0:
         _propose(draft, channel, state, objective.objective_id)
     else:
@@ -132,6 +142,7 @@ def _send_proposal(
         fixed.challenge_duration,
         encoded,
         signature,
+        "" if channel.app is None else channel.app.turn_rule,
     )
     draft.send(channel.counterparty, body, objective)
 
@@ -161,8 +172,8 @@ def _fund(draft: Draft, channel: Channel) -> WaitingFor:
     return WaitingFor.MY_DEPOSIT
 
 
-def open_channel(draft: Draft, command: OpenChannel | OpenLedger) -> ObjectiveId:
-    """The owner's command: propose a one-way payment channel or a ledger as participant 0.
+def open_channel(draft: Draft, command: OpenChannel | OpenLedger | OpenApp) -> ObjectiveId:
+    """The owner's command: propose a payment channel, a ledger or an app channel as participant 0.
 
     Raises a ChannelRefused for every rule the channel would break.
     """
@@ -171,21 +182,43 @@ def open_channel(draft: Draft, command: OpenChannel | OpenLedger) -> ObjectiveId
     require_uint("challenge_duration", command.challenge_duration, 48)
     nonce = channel_nonce(node.chain_id, node.adjudicator, command.nonce_entropy)
     participants = (draft.context.me, command.counterparty)
-    is_ledger = isinstance(command, OpenLedger)
-    app = node.consensus_app if is_ledger else node.virtual_payment_app
+    app, app_data = _app_of(node, command)
     fixed = FixedPart(participants, nonce, app, command.challenge_duration)
     amounts = (command.amount, command.counterparty_amount)
     allocations = tuple(
         Allocation(destination_of(who), amount)
         for who, amount in zip(participants, amounts, strict=True)
     )
-    state = State(fixed, b"", (SingleAssetExit(command.asset, allocations),), PREFUND_TURN, False)
-    _require_acceptable(draft, state)
+    exit_ = SingleAssetExit(command.asset, allocations)
+    state = State(fixed, app_data, (exit_,), PREFUND_TURN, False)
+    turn_rule = command.turn_rule if isinstance(command, OpenApp) else ""
+    _require_acceptable(draft, state, turn_rule)
     request_hash = command_hash(command)
     kind, me = ObjectiveType.DIRECT_FUND, draft.context.me
     identity = record_opening(draft, kind, state, me, command.request_id, request_hash)
+    _record_app(draft, state, turn_rule)
     draft.emit(events.ObjectiveApproved(identity, me))
     return identity
+
+
+def _app_of(node: Node, command: OpenChannel | OpenLedger | OpenApp) -> tuple[Address, bytes]:
+    """The contract that the channel runs on, and what its first states commit to beside money."""
+    if isinstance(command, OpenLedger):
+        return node.consensus_app, b""
+    if isinstance(command, OpenChannel):
+        return node.virtual_payment_app, b""
+    app = command.app_definition or message_log_app(node)
+    if not app:
+        raise NoMessageLogApp()
+    return app, opening_data(command.reducer_id)
+
+
+def _record_app(draft: Draft, state: State, turn_rule: str) -> None:
+    """What both ends agree on beside the channel, if it is an application's."""
+    rule = rule_of(draft.state.node, state.fixed.app_definition)
+    if rule is not None:
+        reducer_id = decode_app_data(state.app_data).reducer_id
+        draft.emit(AppChannelRecorded(state.channel_id, reducer_id, turn_rule, rule))
 
 
 def receive_proposal(draft: Draft, peer: Address, body: messages.ChannelProposal) -> ObjectiveId:
@@ -206,11 +239,12 @@ def receive_proposal(draft: Draft, peer: Address, body: messages.ChannelProposal
         # Said again: the proposer lost what we answered.
         retell(draft, known)
         return objective_id(ObjectiveType.DIRECT_FUND, state.channel_id)
-    _require_acceptable(draft, state)
+    _require_acceptable(draft, state, body.turn_rule)
     _require_few_unfunded(draft, peer)
     if recover_address(state.state_hash(), body.signature) != peer:
         raise WrongSigner(peer)
     identity = record_opening(draft, ObjectiveType.DIRECT_FUND, state, peer, "", None)
+    _record_app(draft, state, body.turn_rule)
     channel = draft.state.channels[state.channel_id]
     take_in(draft, channel, state, body.encoded_state, body.signature)
     _let_policy_decide(draft, identity, state, peer)
@@ -222,10 +256,10 @@ def receive_state(draft: Draft, channel: Channel, state: State, body: messages.S
     if channel.rejected:
         raise StateRefused(state.turn_num, "the channel was rejected")
     prefund = channel.turns[PREFUND_TURN]
-    agreed = channel.state(prefund).outcome
+    agreed = channel.state(prefund)
     if state.turn_num not in (PREFUND_TURN, POSTFUND_TURN):
         raise StateRefused(state.turn_num, "only pre- and postfund are not final")
-    if state.outcome != agreed or state.app_data:
+    if state.outcome != agreed.outcome or state.app_data != agreed.app_data:
         raise StateRefused(state.turn_num, "outcome or app data differ from the agreed prefund")
     if state.turn_num == POSTFUND_TURN and not is_supported(channel, PREFUND_TURN):
         raise StateRefused(state.turn_num, "the prefund is not signed by all")
@@ -258,6 +292,8 @@ def retell(draft: Draft, channel: Channel) -> None:
 
 def _let_policy_decide(draft: Draft, identity: ObjectiveId, state: State, peer: Address) -> None:
     theirs, mine = (allocation.amount for allocation in state.outcome[0].allocations)
+    app = draft.state.channels[state.channel_id].app
+    role = PLAYER if app is not None else PAYEE
     decision = draft.context.decide(
         Proposal(
             peer,
@@ -266,7 +302,8 @@ def _let_policy_decide(draft: Draft, identity: ObjectiveId, state: State, peer: 
             mine,
             theirs,
             state.fixed.challenge_duration,
-            FOLLOWER if _is_ledger(draft, state.fixed) else PAYEE,
+            FOLLOWER if _is_ledger(draft, state.fixed) else role,
+            reducer_id=b"" if app is None else app.reducer_id,
         )
     )
     if decision.verdict == "allow":
@@ -300,15 +337,21 @@ def reject(draft: Draft, identity: ObjectiveId, reason: str, error_code: str) ->
     draft.send(neighbour if channel.my_index else channel.counterparty, body, identity)
 
 
-def _require_acceptable(draft: Draft, state: State) -> None:
+def _require_acceptable(draft: Draft, state: State, turn_rule: str = "") -> None:
     """Every rule a new channel obeys, whoever proposes it (M1, M5, M10, M14, M19)."""
     node, fixed = draft.state.node, state.fixed
     if len(fixed.participants) != 2 or len(set(fixed.participants)) != 2:
         raise ParticipantsRefused("two distinct participants are needed")
     if ZERO_ADDRESS in fixed.participants:
         raise ParticipantsRefused("the zero address cannot sign")
-    require_prefund(draft, state, (node.virtual_payment_app, node.consensus_app))
-    if _is_ledger(draft, fixed):
+    apps = tuple(app for app, _ in node.app_definitions)
+    require_prefund(draft, state, (node.virtual_payment_app, node.consensus_app, *apps))
+    is_app = fixed.app_definition in apps
+    if turn_rule and not is_app:
+        raise TurnRuleUnknown(turn_rule)
+    if is_app:
+        require_app(draft, state, turn_rule)
+    if is_app or _is_ledger(draft, fixed):
         _require_deposit(state)
     else:
         require_payment(state)
@@ -338,6 +381,6 @@ def _is_ledger(draft: Draft, fixed: FixedPart) -> bool:
 
 
 def _require_deposit(state: State) -> None:
-    """In a ledger either side may deposit, or both."""
+    """In a ledger or an application channel either side may deposit, or both."""
     if not any(allocation.amount for allocation in state.outcome[0].allocations):
         raise OutcomeNotSupported("nobody deposits anything")

@@ -7,6 +7,10 @@ are and who puts in what is for the objectives.
 
 from __future__ import annotations
 
+from protocols.app_data import decode_app_data, opening_data
+from protocols.app_definitions import JUDGED, rule_of
+from protocols.app_errors import ReducerNotInstalled
+from protocols.app_rules import require_turn_rule
 from protocols.channel import PREFUND_TURN
 from protocols.draft import Draft
 from protocols.errors import (
@@ -38,7 +42,8 @@ def require_prefund(draft: Draft, state: State, apps: tuple[Address, ...]) -> No
     _require_duration(draft, fixed.challenge_duration)
     if draft.state.channels.get(state.channel_id) is not None or is_pruned(draft, state.channel_id):
         raise ChannelAlreadySeen(state.channel_id)
-    if state.turn_num != PREFUND_TURN or state.is_final or state.app_data:
+    is_plain = rule_of(node, fixed.app_definition) is not None or not state.app_data
+    if state.turn_num != PREFUND_TURN or state.is_final or not is_plain:
         raise StateRefused(state.turn_num, "a proposal is the plain prefund state")
     _require_outcome(state)
 
@@ -80,6 +85,17 @@ def require_payment(state: State) -> None:
         raise OutcomeNotSupported("the payer puts nothing in")
     if payee.amount != 0:
         raise PayeeMustOpenWithZero(payee.amount)
+
+
+def require_app(draft: Draft, state: State, turn_rule: str) -> None:
+    """An application channel: both may deposit, its reducer is here, nothing is said yet (M23)."""
+    data = decode_app_data(state.app_data)
+    if state.app_data != opening_data(data.reducer_id):
+        raise StateRefused(state.turn_num, "an application's channel begins without messages")
+    rule = rule_of(draft.state.node, state.fixed.app_definition)
+    require_turn_rule(turn_rule, is_judged=rule == JUDGED)
+    if not draft.context.has_reducer(data.reducer_id):
+        raise ReducerNotInstalled(data.reducer_id)
 
 
 def require_asset(draft: Draft, asset: Address) -> None:

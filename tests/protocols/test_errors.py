@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 import pytest
 
 from protocols import (
+    app_errors,
     errors,
     exit_errors,
     ledger_errors,
@@ -60,6 +61,7 @@ def test_every_code_is_used_once_and_lies_in_the_range_of_its_family() -> None:
         "MomentRefused": 17,
         "LeavingRefused": 18,
         "KitRefused": 19,
+        "AppRefused": 20,
     }
     for error in ERRORS.values():
         assert error.code // 100 == families[error.__mro__[1].__name__], error
@@ -75,6 +77,7 @@ def test_the_list_holds_every_concrete_refusal_of_the_module() -> None:
             moment_errors,
             payment_errors,
             virtual_errors,
+            app_errors,
         )
         for _, error in inspect.getmembers(room, inspect.isclass)
         if issubclass(error, ProtocolError) and "template" in vars(error)

@@ -31,6 +31,10 @@ COMMANDS: list[Command] = [
     inputs.ExitChannel(CHANNEL, "r1"),
     inputs.ResumeChannel(CHANNEL, "r1"),
     inputs.ExportDisputeKit(CHANNEL, True),
+    inputs.OpenApp(
+        bytes(20), bytes(20), 5, 6, 3_600, bytes(32), "leader", bytes(20), b"abcd", "r1"
+    ),
+    inputs.SendAppMessage(CHANNEL, b"\x01", bytes(32), "r1"),
 ]
 SAMPLES = {type(command): command for command in COMMANDS}
 OPEN, REJECT = SAMPLES[inputs.OpenChannel], SAMPLES[inputs.RejectObjective]

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols import messages
+from protocols.app_channel import RUN_MESSAGE_COUNT_MAX, ListedRefusal
+from protocols.app_data import MESSAGE_SIZE_BYTES_MAX
 from protocols.errors import InvalidEncoding
 from protocols.ledger import GUARANTEE_COUNT_MAX, Guarantee, LedgerVars, ledger_state
 from protocols.log_head import LogHead
@@ -58,6 +60,13 @@ BODIES: dict[str, Body] = {
     ),
     "vstate": messages.VirtualState(CHANNEL, b"s", (bytes(65), b"")),
     "renounce": messages.PostfundRenunciation(CHANNEL, "FEE_TOO_LOW", "too low"),
+    "app-offer": messages.AppOffer(CHANNEL, 7, 2**40, bytes(32), (b"\x01", b"\xa1x")),
+    "app-answer": messages.AppAnswer(
+        CHANNEL, 7, 2, (ListedRefusal(1, 0, "out-of-fuel"),), 9, bytes(32), bytes(65)
+    ),
+    "app-confirm": messages.AppConfirmation(CHANNEL, 9, bytes(32), bytes(65)),
+    "app-halt": messages.AppHalt(CHANNEL, "DIGEST_DIFFERS", "ours 00, theirs 01"),
+    "app-standing": messages.AppStanding(CHANNEL, b"s", (bytes(65), bytes(65))),
     "unwind": messages.UnwindingRequest(CHANNEL, "FEE_TOO_LOW", "too low"),
 }
 
@@ -183,3 +192,14 @@ def test_a_ledger_with_all_guarantees_it_may_have_fits_into_a_message() -> None:
     state = ledger_state(fixed, ZERO_ADDRESS, LedgerVars(1, 1, guarantees), 5)
     body = messages.SignedState(state.channel_id, state.encode(), bytes(65), bytes(65))
     assert decode_body(encode_body(body)) == body
+
+
+def test_the_largest_offer_leaves_half_of_a_frame() -> None:
+    payloads = (bytes(MESSAGE_SIZE_BYTES_MAX),) * RUN_MESSAGE_COUNT_MAX
+    encoded = encode_body(messages.AppOffer(CHANNEL, 7, 2**40, bytes(32), payloads))
+    assert len(encoded) < 1_048_576 * 0.51
+
+
+def test_an_older_nodes_proposal_has_no_rule_of_turns() -> None:
+    fields = msgpack.unpackb(encode_body(proposal()))
+    assert decode_body(msgpack.packb(fields[:-1])) == proposal()

@@ -25,6 +25,10 @@ def test_every_event_is_read_as_it_was_written(event_class: type[Event]) -> None
     assert json_fields(entry) == json_payload(event, event.VERSION, 5)
 
 
+OPEN_SIZE = 97
+"""Bytes of a sample for a field that may be of any size."""
+
+
 @every_event
 def test_a_field_of_another_type_or_width_is_refused(event_class: type[Event]) -> None:
     entry = decode_entry(encode_record(7, 5, 3, sample(event_class)))
@@ -33,7 +37,9 @@ def test_a_field_of_another_type_or_width_is_refused(event_class: type[Event]) -
         if isinstance(value, bytes) and len(value) in (20, 32, 65):
             wrongs.append(value + b"\x00")
         if isinstance(value, list):
-            wrongs += [[*value, b"\x00"], [*value, 1.5], b"\x00"]
+            wrongs += [[*value, 1.5], b"\x00"]
+            if not any(isinstance(item, bytes) and len(item) == OPEN_SIZE for item in value):
+                wrongs.append([*value, b"\x00"])
         for wrong in wrongs:
             payload = [*entry.payload[:index], wrong, *entry.payload[index + 1 :]]
             with pytest.raises(Undecodable):

@@ -1,0 +1,173 @@
+"""How an application channel changes: one small pure function an event.
+
+They trust the event: it was checked before it was recorded (`app_talk`, `app_judging`), and the
+audit checks it again. `APP_REDUCERS` is the door.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec.structs import replace
+
+from protocols import app_events
+from protocols.app_channel import (
+    Answer,
+    App,
+    AppPoint,
+    Asked,
+    ListedRefusal,
+    QueuedMessage,
+    after,
+    opening,
+)
+from protocols.app_data import decode_app_data
+from protocols.channel import Channel, funding_terms
+from protocols.event import Event
+from protocols.state import state_from_encoding
+from protocols.types import amount_from_bytes
+
+AppReducer = Callable[[App, Channel, Any], App]
+
+
+def app_of(channel: Channel) -> App:
+    """What the channel has as an application's, which it is."""
+    assert channel.app is not None, "the events of applications are about their channels"
+    return channel.app
+
+
+def my_end(channel: Channel) -> int:
+    """0 for the first participant, 1 for the last."""
+    return 0 if channel.my_index == 0 else 1
+
+
+def _recorded(channel: Channel, event: app_events.AppChannelRecorded) -> Channel:
+    amounts = funding_terms(channel).deposits
+    app = opening(event.reducer_id, event.turn_rule, event.definition_rule, amounts)
+    return replace(channel, app=app)
+
+
+def _queued(app: App, channel: Channel, event: app_events.AppMessageQueued) -> App:
+    return replace(app, queue=(*app.queue, QueuedMessage(event.message_id, event.payload)))
+
+
+def _offered(app: App, channel: Channel, event: app_events.AppMessagesOffered) -> App:
+    return replace(app, offered_count=event.message_count, offered_ms=event.stamp_ms)
+
+
+def _asked(app: App, channel: Channel, event: app_events.AppOfferReceived) -> App:
+    asked = Asked(event.base_count, event.stamp_ms, event.digest, event.payloads)
+    return replace(app, asked=asked)
+
+
+def _applied(app: App, channel: Channel, event: app_events.AppMessageApplied) -> App:
+    app = replace(app, tip=after(app.tip, event.message, event.stamp_ms))
+    return _decided(app, channel, event)
+
+
+def _decided(
+    app: App, channel: Channel, event: app_events.AppMessageApplied | app_events.AppMessageRefused
+) -> App:
+    """One more message of ours is off the queue; the other end's are forgotten when answered."""
+    if event.sender != channel.me:
+        return app
+    offered_count = max(0, app.offered_count - 1)
+    return replace(app, queue=app.queue[1:], offered_count=offered_count, restamp_count=0)
+
+
+def _signed(app: App, channel: Channel, event: app_events.AppStateSigned) -> App:
+    amounts = tuple(amount_from_bytes(amount) for amount in event.amounts)
+    mine = my_end(channel)
+    signatures = (event.signature, b"") if mine == 0 else (b"", event.signature)
+    return replace(
+        app,
+        tip=replace(app.tip, amounts=amounts, digest=event.digest, signatures=signatures),
+    )
+
+
+def _answered(app: App, channel: Channel, event: app_events.AppOfferAnswered) -> App:
+    return replace(app, asked=None)
+
+
+def _answer_received(app: App, channel: Channel, event: app_events.AppAnswerReceived) -> App:
+    if event.error_code:
+        # Nothing of it was judged: it is offered again, or its refusals follow.
+        return replace(app, offered_count=0, restamp_count=app.restamp_count + 1)
+    refusals = tuple(
+        map(ListedRefusal, event.refused_places, event.refused_codes, event.refused_failures)
+    )
+    answer = Answer(
+        event.base_count,
+        event.decided_count,
+        refusals,
+        event.turn_num,
+        event.digest,
+        event.signature,
+    )
+    return replace(app, answer=answer)
+
+
+def _judged(app: App, channel: Channel, event: app_events.AppAnswerJudged) -> App:
+    """What the other end did not decide on is offered again."""
+    return replace(app, answer=None, offered_count=0)
+
+
+def _countersigned(
+    app: App,
+    channel: Channel,
+    event: app_events.AppStateConfirmed | app_events.AppConfirmationReceived,
+) -> App:
+    first, last = app.tip.signatures
+    signatures = (first, event.signature) if my_end(channel) == 0 else (event.signature, last)
+    tip = replace(app.tip, signatures=signatures)
+    # Only where every turn is signed can the contract be shown the turn before.
+    before = app.supported if app.is_judged and app.supported.count + 1 == tip.count else None
+    return replace(app, tip=tip, supported=tip, before=before)
+
+
+def _halted(
+    app: App, channel: Channel, event: app_events.AppChannelHalted | app_events.AppHaltReceived
+) -> App:
+    return replace(app, halted=event.error_code, queue=(), offered_count=0, asked=None, answer=None)
+
+
+def _standing(app: App, channel: Channel, event: app_events.AppStandingTaken) -> App:
+    state = state_from_encoding(channel.fixed, event.encoded_state)
+    data = decode_app_data(state.app_data)
+    amounts = tuple(share.amount for share in state.outcome[0].allocations)
+    first, last = event.signatures
+    point = AppPoint(data.count, data.root, data.message, 0, amounts, b"", (first, last))
+    return replace(app, tip=point, supported=point, before=None)
+
+
+_OF_APP: dict[type[Event], AppReducer] = {
+    app_events.AppMessageQueued: _queued,
+    app_events.AppMessagesOffered: _offered,
+    app_events.AppOfferReceived: _asked,
+    app_events.AppMessageApplied: _applied,
+    app_events.AppMessageRefused: _decided,
+    app_events.AppStateSigned: _signed,
+    app_events.AppOfferAnswered: _answered,
+    app_events.AppAnswerReceived: _answer_received,
+    app_events.AppAnswerJudged: _judged,
+    app_events.AppStateConfirmed: _countersigned,
+    app_events.AppConfirmationReceived: _countersigned,
+    app_events.AppChannelHalted: _halted,
+    app_events.AppHaltReceived: _halted,
+    app_events.AppStandingTaken: _standing,
+}
+
+
+def _in_channel(reducer: AppReducer) -> Callable[[Channel, Any], Channel]:
+    def fold(channel: Channel, event: Any) -> Channel:
+        return replace(channel, app=reducer(app_of(channel), channel, event))
+
+    return fold
+
+
+APP_REDUCERS: dict[type[Event], Callable[[Channel, Any], Channel]] = {
+    app_events.AppChannelRecorded: _recorded,
+    **{event: _in_channel(reducer) for event, reducer in _OF_APP.items()},
+}
+"""Events of one application channel."""
