@@ -137,11 +137,21 @@ class App(Struct, frozen=True, array_like=True, gc=False):
     answer: Answer | None = None
     halted: str = ""
     """Why nothing is signed any more but the end; empty while it goes on."""
+    claimed: bool = False
+    """Our next move is to be signed alone, for the chain."""
+    shown: bytes = b""
+    """The other end's next move, as the chain shows it; empty if there is none to be judged."""
 
     @property
     def is_judged(self) -> bool:
         """Whether the app's contract judges the moves itself."""
         return self.definition_rule == JUDGED
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the newest point can be enforced: then the next message may follow."""
+        tip = self.tip
+        return tip.is_supported or (self.is_judged and bool(tip.signatures[(tip.count - 1) % 2]))
 
 
 def mover(app: App, count: int) -> int:
@@ -156,7 +166,7 @@ def orders(app: App, my_end: int) -> bool:
 
 def may_offer(app: App, my_end: int) -> bool:
     """Whether it is on us to offer what we have: nothing of ours is under way."""
-    if app.halted or not app.queue or app.offered_count or not app.tip.is_supported:
+    if app.halted or not app.queue or app.offered_count or not app.is_settled:
         return False
     if app.turn_rule == ALTERNATE:
         return mover(app, app.tip.count) == my_end
@@ -170,15 +180,23 @@ def may_judge(app: App, my_end: int) -> bool:
         return False
     if app.answer is not None:
         return True
-    if app.asked is None or not app.tip.is_supported:
+    if app.is_settled and (app.shown or may_claim(app, my_end)):
+        return True
+    if app.asked is None or not app.is_settled:
         return False
     # The leader's own offer comes before what it is asked for.
     return not (orders(app, my_end) and app.offered_count)
 
 
+def may_claim(app: App, my_end: int) -> bool:
+    """Whether a move of ours, which was claimed, is to be made now."""
+    is_ours = mover(app, app.tip.count) == my_end
+    return app.claimed and bool(app.queue) and is_ours
+
+
 def is_at_rest(app: App) -> bool:
     """Whether no run is under way."""
-    return not app.offered_count and app.asked is None and app.tip.is_supported
+    return not app.offered_count and app.asked is None and app.is_settled
 
 
 def message_of(app: App, sender: int, timestamp_ms: int, payload: bytes) -> bytes:

@@ -193,3 +193,31 @@ class AppStandingTaken(Event, frozen=True, array_like=True, gc=False):
     encoded_state: bytes
     signatures: tuple[Signature, ...]
     """By end."""
+
+
+class AppMoveClaimed(Event, frozen=True, array_like=True, gc=False):
+    """Our next move is signed for the chain, whether the other end answers or not (M25)."""
+
+    NAME = "app-move-claimed"
+    channel_id: ChannelId
+    count: int
+    """Messages with it."""
+
+
+class AppMoveShown(Event, frozen=True, array_like=True, gc=False):
+    """The other end's next move stands on chain: our reducer is to take it in (M25)."""
+
+    NAME = "app-move-shown"
+    channel_id: ChannelId
+    count: int
+    """Messages with it."""
+    message: bytes
+
+
+class AppSignatureShown(Event, frozen=True, array_like=True, gc=False):
+    """The chain shows the other end's signature under the newest state that we signed."""
+
+    NAME = "app-signature-shown"
+    channel_id: ChannelId
+    turn_num: int
+    signature: Signature

@@ -10,7 +10,7 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
-from protocols import app_events, messages
+from protocols import app_events, app_shown, messages
 from protocols.app_channel import (
     Answer,
     App,
@@ -19,6 +19,7 @@ from protocols.app_channel import (
     ListedRefusal,
     after,
     input_of,
+    may_claim,
     may_judge,
     message_of,
 )
@@ -59,6 +60,9 @@ def plan(state: NodeState, channel_id: ChannelId, context: Context) -> AppRun | 
     if not may_judge(app, my_end(channel)):
         return None
     if app.answer is None:
+        sender, move = _lone_move(app, my_end(channel))
+        if move:
+            return _run(channel, app, sender, 0, (move,))
         if _has_other_view(app) or offer_refusal(Draft(state, context), channel) is not None:
             return None
         assert app.asked is not None, "there is something to judge"
@@ -95,6 +99,9 @@ def judge(draft: Draft, item: AppJudged) -> None:
     if app.answer is not None:
         _judge_answer(draft, channel, app.answer, item.verdicts)
         return
+    if _lone_move(app, my_end(channel))[1]:
+        _judge_move(draft, channel, item.verdicts)
+        return
     assert app.asked is not None, "there is something to judge"
     if _has_other_view(app):
         halt(draft, channel, DIGEST_DIFFERS, app.tip.digest.hex(), app.asked.digest.hex())
@@ -104,6 +111,28 @@ def judge(draft: Draft, item: AppJudged) -> None:
         _answer(draft, channel, (), 0, refusal.name())
         return
     _judge_offer(draft, channel, app.asked, item.verdicts)
+
+
+def _lone_move(app: App, mine: int) -> tuple[int, bytes]:
+    """Whose move is to be made without the other's answer, and the move; empty if none is."""
+    if app.is_settled and app.shown:
+        return 1 - mine, app.shown
+    if app.is_settled and may_claim(app, mine):
+        return mine, app.queue[0].payload
+    return mine, b""
+
+
+def _judge_move(draft: Draft, channel: Channel, verdicts: tuple[AppVerdict, ...]) -> None:
+    """A move for the chain, or from it: our signature makes ours count, theirs counts already."""
+    app = app_of(channel)
+    sender, move = _lone_move(app, my_end(channel))
+    names = (app.queue[0].message_id,) if sender == my_end(channel) else ()
+    (verdict,) = verdicts
+    _take_in(draft, channel, sender, 0, ((move, verdict),), names)
+    last = _last_applied(channel, verdicts)
+    if last is not None:
+        _sign(draft, channel.channel_id, last)
+        app_shown.see(draft, draft.state.channels[channel.channel_id])
 
 
 def _judge_offer(
@@ -117,6 +146,7 @@ def _judge_offer(
     if last is not None:
         _sign(draft, channel.channel_id, last)
     _answer(draft, draft.state.channels[channel.channel_id], refusals, len(verdicts), "")
+    app_shown.see(draft, draft.state.channels[channel.channel_id])
 
 
 def _take_in(

@@ -71,19 +71,21 @@ def _decided(
 ) -> App:
     """One more message of ours is off the queue; the other end's are forgotten when answered."""
     if event.sender != channel.me:
-        return app
+        return replace(app, shown=b"")
     offered_count = max(0, app.offered_count - 1)
-    return replace(app, queue=app.queue[1:], offered_count=offered_count, restamp_count=0)
+    return replace(
+        app, queue=app.queue[1:], offered_count=offered_count, restamp_count=0, claimed=False
+    )
 
 
 def _signed(app: App, channel: Channel, event: app_events.AppStateSigned) -> App:
     amounts = tuple(amount_from_bytes(amount) for amount in event.amounts)
     mine = my_end(channel)
     signatures = (event.signature, b"") if mine == 0 else (b"", event.signature)
-    return replace(
-        app,
-        tip=replace(app.tip, amounts=amounts, digest=event.digest, signatures=signatures),
-    )
+    tip = replace(app.tip, amounts=amounts, digest=event.digest, signatures=signatures)
+    app = replace(app, tip=tip, claimed=False, shown=b"")
+    # The mover's signature is enough where a contract judges the moves.
+    return _supported(app, tip) if app.is_settled else app
 
 
 def _answered(app: App, channel: Channel, event: app_events.AppOfferAnswered) -> App:
@@ -116,20 +118,44 @@ def _judged(app: App, channel: Channel, event: app_events.AppAnswerJudged) -> Ap
 def _countersigned(
     app: App,
     channel: Channel,
-    event: app_events.AppStateConfirmed | app_events.AppConfirmationReceived,
+    event: app_events.AppStateConfirmed
+    | app_events.AppConfirmationReceived
+    | app_events.AppSignatureShown,
 ) -> App:
     first, last = app.tip.signatures
     signatures = (first, event.signature) if my_end(channel) == 0 else (event.signature, last)
     tip = replace(app.tip, signatures=signatures)
-    # Only where every turn is signed can the contract be shown the turn before.
-    before = app.supported if app.is_judged and app.supported.count + 1 == tip.count else None
-    return replace(app, tip=tip, supported=tip, before=before)
+    return _supported(replace(app, tip=tip), tip)
+
+
+def _supported(app: App, tip: AppPoint) -> App:
+    """The tip can be enforced. Of a judged move the contract is shown the one before as well."""
+    before = app.before if app.supported.count == tip.count else app.supported
+    is_next = app.is_judged and (before is None or before.count + 1 == tip.count)
+    return replace(app, supported=tip, before=before if is_next else None)
+
+
+def _claimed(app: App, channel: Channel, event: app_events.AppMoveClaimed) -> App:
+    return replace(app, claimed=True)
+
+
+def _shown(app: App, channel: Channel, event: app_events.AppMoveShown) -> App:
+    return replace(app, shown=event.message)
 
 
 def _halted(
     app: App, channel: Channel, event: app_events.AppChannelHalted | app_events.AppHaltReceived
 ) -> App:
-    return replace(app, halted=event.error_code, queue=(), offered_count=0, asked=None, answer=None)
+    return replace(
+        app,
+        halted=event.error_code,
+        queue=(),
+        offered_count=0,
+        asked=None,
+        answer=None,
+        claimed=False,
+        shown=b"",
+    )
 
 
 def _standing(app: App, channel: Channel, event: app_events.AppStandingTaken) -> App:
@@ -156,6 +182,9 @@ _OF_APP: dict[type[Event], AppReducer] = {
     app_events.AppChannelHalted: _halted,
     app_events.AppHaltReceived: _halted,
     app_events.AppStandingTaken: _standing,
+    app_events.AppMoveClaimed: _claimed,
+    app_events.AppMoveShown: _shown,
+    app_events.AppSignatureShown: _countersigned,
 }
 
 

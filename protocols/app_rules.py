@@ -18,7 +18,7 @@ from protocols.app_errors import (
     TurnRuleUnknown,
 )
 from protocols.app_reducers import my_end
-from protocols.channel import Channel
+from protocols.channel import ChainStatus, Channel, observed_chain_status
 from protocols.draft import Draft
 from protocols.error import ProtocolError
 from protocols.funding import require_safe
@@ -46,9 +46,17 @@ def require_running(draft: Draft, channel: Channel) -> None:
     app = require_app(channel)
     if app.halted:
         raise AppChannelStopped(channel.channel_id, app.halted)
-    require_safe(draft, channel)
+    if not _plays_on(channel):
+        require_safe(draft, channel)
     if channel.final_requests or any(turn.is_final for turn in channel.turns):
         raise ChannelClosing(channel.channel_id)
+
+
+def _plays_on(channel: Channel) -> bool:
+    """A challenge does not end a game that the chain judges: the moves that follow answer it."""
+    app = require_app(channel)
+    is_challenged = observed_chain_status(channel) == ChainStatus.CHALLENGED
+    return app.is_judged and is_challenged and not channel.close_only
 
 
 def require_size(app: App, payload: bytes) -> None:

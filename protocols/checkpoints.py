@@ -39,12 +39,12 @@ def receive(draft: Draft, log: ChainLog) -> list[ChannelId]:
         return []
     if log.log_name == "CheckpointProved":
         return [log.channel_id] if _take_in_proved(draft, channel, log) else []
-    if _take_in(draft, channel, log.turn_num, log.candidate_state_hash, log.signatures):
+    if take_in_signatures(draft, channel, log.turn_num, log.candidate_state_hash, log.signatures):
         return [log.channel_id]
     return see_countersignature(draft, channel, log)
 
 
-def _take_in(
+def take_in_signatures(
     draft: Draft,
     channel: Channel,
     turn_num: int,
@@ -57,12 +57,12 @@ def _take_in(
         return False
     if not turn.signatures[channel.my_index]:
         return False
-    found = _by_participant(channel, state_hash, given)
+    found = by_participant(channel, state_hash, given)
     state, encoded = channel.state(turn), turn.encoded_state
     return take_in(draft, channel.channel_id, state, encoded, found, channel.counterparty)
 
 
-def _by_participant(
+def by_participant(
     channel: Channel, state_hash: StateHash, given: Sequence[Signature]
 ) -> tuple[Signature, ...]:
     """The participants' own of these signatures, at their places; b"" where there is none."""
@@ -86,7 +86,7 @@ def _take_in_proved(draft: Draft, channel: Channel, log: ChainLog) -> bool:
     if channel.fixed.app_definition != app or len(log.proof) != 1:
         return False
     encoded, given = log.proof[0]
-    is_new = _take_in(draft, channel, POSTFUND_TURN, keccak256(encoded), given)
+    is_new = take_in_signatures(draft, channel, POSTFUND_TURN, keccak256(encoded), given)
     return _take_in_redemption(draft, draft.state.channels[log.channel_id], log) or is_new
 
 
@@ -101,7 +101,7 @@ def _take_in_redemption(draft: Draft, channel: Channel, log: ChainLog) -> bool:
     except ProtocolError:
         return False
     # The payee's signature alone makes it a redemption, so that one is kept.
-    *others, payees = _by_participant(channel, keccak256(log.candidate), log.signatures)
+    *others, payees = by_participant(channel, keccak256(log.candidate), log.signatures)
     if not payees:
         return False
     found = (*(b"" for _ in others), payees)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from protocols import (
     app_judging,
+    app_shown,
     app_talk,
     approvals,
     batches,
@@ -242,11 +243,12 @@ def _chain(draft: Draft, item: inputs.Input) -> WaitingFor:
     channel_id: ChannelId | None = None
     match item:
         case inputs.ChainLog() if item.log_name in checkpoints.CHECKPOINT_LOGS:
-            for concerned in checkpoints.receive(draft, item):
+            for concerned in {*checkpoints.receive(draft, item), *app_shown.receive(draft, item)}:
                 crank_channel(draft, concerned)
         case inputs.ChainLog():
             channel_id = chain_facts.receive_log(draft, item)
             if channel_id is not None:
+                app_shown.receive(draft, item)
                 defend.watch(draft, draft.state.channels[channel_id])
         case inputs.ChannelRead():
             channel_id = chain_facts.receive_reading(draft, item)

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from protocols.adjudication import exit_of
 from protocols.channel import (
+    POSTFUND_TURN,
     REDEMPTION_TURN,
     Channel,
     is_finalised,
@@ -22,6 +23,7 @@ from protocols.entities import Node, NodeState
 from protocols.errors import TooManyEndings
 from protocols.exit_value import STOP_COUNT, exit_value_steps, material_of
 from protocols.ledger import Guarantee
+from protocols.objectives.app_supports import app_turn
 from protocols.objectives.supports import newest_turn
 from protocols.objectives.withdraw import may_gain
 from protocols.types import Address, Amount, ChannelId
@@ -31,6 +33,7 @@ GAS = {
     "conclude": 110_000,
     "challenge": 105_000,
     "redemption": 165_000,
+    "application": 270_000,
     "checkpoint": 72_000,
     "reclaim": 62_000,
     "transfer": 72_000,
@@ -148,8 +151,12 @@ def _ending(
     turn_num = newest_turn(state.node, channel)
     if known.finalizes_at and exit_of(known.outcome) is not None and known.turn_num >= turn_num:
         return [], max(start_s, known.finalizes_at - now_s)
-    is_redemption = channel.ledger is None and turn_num == REDEMPTION_TURN
+    is_payment = channel.fixed.app_definition == state.node.virtual_payment_app
+    is_redemption = is_payment and turn_num == REDEMPTION_TURN
     step = "redemption" if is_redemption else "challenge"
-    gas = GAS[step] + GUARANTEE_GAS * sum(1 for _ in _guarantees(channel))
+    is_running = app_turn(state.node, channel) > POSTFUND_TURN
+    gas = GAS["application" if is_running else step] + GUARANTEE_GAS * sum(
+        1 for _ in _guarantees(channel)
+    )
     challenged = PlannedStep(step, channel.channel_id, gas, start_s)
     return [challenged], start_s + channel.fixed.challenge_duration

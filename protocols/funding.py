@@ -15,6 +15,7 @@ from protocols.channel import (
     observed_chain_status,
     signed_final,
     status,
+    supported_final,
 )
 from protocols.channel import is_funded as holds_deposit
 from protocols.draft import Draft
@@ -79,8 +80,10 @@ def require_safe(draft: Draft, channel: Channel) -> None:
         raise ChannelCloseOnly(channel.channel_id)
     # A channel that was paid out holds nothing either, and opens no more: that is said first.
     # Redeemed by the payee, or shown on chain by it: a larger voucher is worth nothing any more.
-    is_redeemed = channel.turn(REDEMPTION_TURN) is not None
-    is_final = channel.supported_turn > POSTFUND_TURN or signed_final(channel, channel.my_index)
+    is_app = channel.app is not None
+    is_redeemed = channel.turn(REDEMPTION_TURN) is not None and not is_app
+    has_ended = channel.supported_turn > POSTFUND_TURN and not is_app
+    is_final = has_ended or signed_final(channel, channel.my_index) or supported_final(channel)
     if is_redeemed or is_final:
         raise ChannelClosing(channel.channel_id)
     if channel.supported_turn < POSTFUND_TURN or not is_funded(draft.state, channel):

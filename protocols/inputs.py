@@ -372,12 +372,13 @@ class ChainLog(Input, frozen=True, gc=False):
     target: bytes = b""
     """OutcomeReclaimed: the channel whose guarantee was given back."""
     signatures: tuple[Signature, ...] = ()
-    """CheckpointSigned, CheckpointProved: what the caller gave, in its order, strangers' too."""
+    """ChallengeRegistered, CheckpointSigned, CheckpointProved: what the caller gave, in its order,
+    strangers' too."""
     candidate: bytes = b""
-    """CheckpointProved: the state, encoded; empty where no state that we could know has this shape.
-    """
+    """ChallengeRegistered, CheckpointProved: the state, encoded; empty where no state that we could
+    know has this shape."""
     proof: tuple[tuple[bytes, tuple[Signature, ...]], ...] = ()
-    """CheckpointProved: the states shown beside it, encoded, and their signatures; empty if one of
+    """Of the same: the states shown beside it, encoded, and their signatures; empty if one of
     them is none that we could know."""
 
 

@@ -36,14 +36,14 @@ def _allocation_updated(arguments: Arguments, _: ChannelId) -> Fields:
 
 def _challenge_registered(arguments: Arguments, channel_id: ChannelId) -> Fields:
     candidate = arguments["candidate"]["variablePart"]
-    turn_num, is_final = candidate["turnNum"], candidate["isFinal"]
-    state_hash, outcome = _state_hash(channel_id, candidate)
+    fields = _shown(arguments, channel_id)
+    encoded = fields["candidate"]
+    outcome = encode_outcome(tuple(map(_exit, candidate["outcome"]))) if encoded else b""
     return {
         "number": arguments["finalizesAt"],
-        "turn_num": turn_num,
-        "candidate_state_hash": state_hash,
-        "candidate_is_final": is_final,
+        "candidate_is_final": candidate["isFinal"],
         "candidate_outcome": outcome,
+        **fields,
     }
 
 
@@ -80,7 +80,8 @@ def _checkpoint_signed(arguments: Arguments, _: ChannelId) -> Fields:
     }
 
 
-def _checkpoint_proved(arguments: Arguments, channel_id: ChannelId) -> Fields:
+def _shown(arguments: Arguments, channel_id: ChannelId) -> Fields:
+    """A candidate and its proof, with the signatures under them."""
     candidate = arguments["candidate"]
     encoded = _encoded_state(channel_id, candidate["variablePart"])
     proof = [
@@ -117,7 +118,7 @@ _READERS: dict[str, Callable[[Arguments, ChannelId], Fields]] = {
     "OutcomeReclaimed": _outcome_reclaimed,
     "OutcomeConcluded": _outcome_concluded,
     "CheckpointSigned": _checkpoint_signed,
-    "CheckpointProved": _checkpoint_proved,
+    "CheckpointProved": _shown,
 }
 
 
@@ -157,17 +158,6 @@ class LogDecoder:
             confirmed=False,
             **_READERS[name](arguments, channel_id),
         )
-
-
-def _state_hash(channel_id: ChannelId, candidate: Mapping[str, Any]) -> tuple[bytes, bytes]:
-    """The hash of a challenged state and its encoded outcome.
-
-    Nothing where no state we could know has this shape.
-    """
-    encoded = _encoded_state(channel_id, candidate)
-    if not encoded:
-        return b"", b""
-    return keccak256(encoded), encode_outcome(tuple(map(_exit, candidate["outcome"])))
 
 
 def _encoded_state(channel_id: ChannelId, candidate: Mapping[str, Any]) -> bytes:

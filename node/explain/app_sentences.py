@@ -148,6 +148,21 @@ def _standing(event: app_events.AppStandingTaken, cast: Cast) -> Telling:
     )
 
 
+def _claimed(event: app_events.AppMoveClaimed, cast: Cast) -> Telling:
+    what = f"Move {event.count} is ours, and we make it without the other end's answer."
+    return _say(cast, what, "")
+
+
+def _move_shown(event: app_events.AppMoveShown, cast: Cast) -> Telling:
+    what = f"The other end made move {event.count} on chain; our reducer is to take it in."
+    return _say(cast, what, f"move {event.count}", "chain", "us")
+
+
+def _signature_shown(event: app_events.AppSignatureShown, cast: Cast) -> Telling:
+    what = f"The chain shows the other end's signature under turn {event.turn_num}."
+    return _say(cast, what, f"turn {event.turn_num}", "chain", "us")
+
+
 APP_SENTENCES: dict[type[Event], Sentence] = {
     app_events.AppChannelRecorded: _recorded,
     app_events.AppMessageQueued: _queued,
@@ -164,5 +179,8 @@ APP_SENTENCES: dict[type[Event], Sentence] = {
     app_events.AppChannelHalted: _halted,
     app_events.AppHaltReceived: _halt,
     app_events.AppStandingTaken: _standing,
+    app_events.AppMoveClaimed: _claimed,
+    app_events.AppMoveShown: _move_shown,
+    app_events.AppSignatureShown: _signature_shown,
 }
 """By event of an application channel."""

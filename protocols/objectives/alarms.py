@@ -18,9 +18,10 @@ from protocols.types import amount_to_bytes
 def look_at(draft: Draft, channel: Channel, own_turn: int) -> bool:
     """Whether what stands on chain is worse than what we know, or unknown to us: an alarm, once."""
     known = observed_adjudicated(channel)
-    if _is_proposed(channel, known):
+    is_judging = channel.app is not None and channel.app.shown
+    if is_judging or _is_proposed(channel, known):
         return False
-    cost = shortfall(channel, known)
+    cost = shortfall(draft.state.node, channel, known)
     is_newer = channel.ledger is not None and known.turn_num > own_turn
     if not cost and not is_newer and not _is_outdated(channel, known, own_turn):
         return False

@@ -29,6 +29,7 @@ from protocols.draft import Draft
 from protocols.entities import NodeState
 from protocols.ledger_leaving import is_leaving
 from protocols.objectives import alarms, resuming
+from protocols.objectives.app_supports import claims_move
 from protocols.objectives.base import Objective, WaitingFor
 from protocols.objectives.leaving import complete
 from protocols.objectives.supports import (
@@ -58,6 +59,8 @@ def crank(draft: Draft, objective: Objective) -> WaitingFor:
         # The other party answered: it is there, and the channel goes on.
         complete(draft, objective, success=False)
         return WaitingFor.NOTHING
+    if claims_move(draft, channel):
+        return WaitingFor.CHALLENGE_REGISTRATION
     known, own_turn = observed_adjudicated(channel), newest_turn(draft.state.node, channel)
     if status == ChainStatus.CHALLENGED and known.turn_num >= own_turn:
         alarms.look_at(draft, channel, own_turn)

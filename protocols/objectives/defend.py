@@ -2,6 +2,7 @@
 
     final state of all held -> conclude      ledger with a newer state -> checkpoint
     payee with a voucher -> challenge with its redemption      payer, hub -> nothing (M20)
+    application with a newer state -> checkpoint; where a contract judges the moves, challenge
     ledger with the newest state -> a move of 0, if it is to go on (`resuming`)
 
 It begins with the observed log, at depth 0, and ends when the challenge is cleared or the channel
@@ -17,6 +18,8 @@ flowchart LR
 
 from __future__ import annotations
 
+from protocols.app_channel import JUDGED, MESSAGE_LOG
+from protocols.app_definitions import rule_of
 from protocols.channel import (
     FINALISED,
     ChainStatus,
@@ -28,6 +31,7 @@ from protocols.channel import (
 )
 from protocols.draft import Draft
 from protocols.objectives import alarms, resuming
+from protocols.objectives.app_supports import claims_move
 from protocols.objectives.base import Objective, ObjectiveType, WaitingFor
 from protocols.objectives.leaving import begin, complete, under_way
 from protocols.objectives.supports import (
@@ -76,14 +80,21 @@ def _answer(draft: Draft, channel: Channel, own_turn: int) -> WaitingFor:
         return WaitingFor.CONCLUSION
     if under_way(draft, ObjectiveType.CHALLENGE, channel.channel_id) is not None:
         return WaitingFor.CHALLENGE_EXPIRY
+    if claims_move(draft, channel):
+        return WaitingFor.CHALLENGE_REGISTRATION
     known = observed_adjudicated(channel)
     if own_turn <= known.turn_num:
         if not alarms.look_at(draft, channel, own_turn):
             resuming.propose(draft, channel)
         return WaitingFor.CHALLENGE_EXPIRY
-    if channel.ledger is not None:
+    rule = rule_of(draft.state.node, channel.fixed.app_definition)
+    if channel.ledger is not None or rule == MESSAGE_LOG:
         request_checkpoint(draft, channel)
         return WaitingFor.CHALLENGE_CLEARANCE
+    if rule == JUDGED:
+        # Cleared, the other end would be under no clock to move any more.
+        request_challenge(draft, channel)
+        return WaitingFor.CHALLENGE_REGISTRATION
     if redeems(draft.state.node, channel):
         request_challenge(draft, channel)
         return WaitingFor.CHALLENGE_REGISTRATION

@@ -2,6 +2,7 @@
 
     ledger: what both agreed on last     payment channel: the postfund, or the prefund
     payee of a payment channel: the redemption of its largest voucher (M20)
+    application channel: what both ends signed last, or its last move (`app_supports`)
     the others of it: that redemption, once the payee showed it on chain (ADR 0069)
 
 Signing the redemption is a step of its own: it closes the channel to further vouchers (M11). A
@@ -37,6 +38,7 @@ from protocols.exit_calls import (
     redemption,
 )
 from protocols.ledger import ledger_outcome, ledger_state
+from protocols.objectives.app_supports import AppSupport, Running, app_support, app_turn
 from protocols.objectives.states import sign
 from protocols.signed_state import SignedState
 from protocols.state import challenge_message
@@ -65,6 +67,9 @@ def newest_turn(node: Node, channel: Channel) -> int:
         return channel.ledger.turn_num
     if redeems(node, channel) or holds_redemption(node, channel):
         return REDEMPTION_TURN
+    running_turn = app_turn(node, channel)
+    if running_turn > POSTFUND_TURN:
+        return running_turn
     return next((turn for turn in (POSTFUND_TURN, PREFUND_TURN) if is_supported(channel, turn)), -1)
 
 
@@ -131,6 +136,9 @@ def held_support(node: Node, channel: Channel, for_chain: ForChain) -> Support |
         return None
     if channel.ledger is not None:
         return _ledgers(channel, for_chain)
+    running = app_support(node, channel)
+    if running is not None:
+        return _of_application(channel, running, for_chain)
     turn = channel.turn(turn_num)
     signer = channel.payee_index if turn_num == REDEMPTION_TURN else channel.my_index
     if turn is None or not turn.signatures[signer]:
@@ -141,6 +149,24 @@ def held_support(node: Node, channel: Channel, for_chain: ForChain) -> Support |
     postfund = channel.turn(POSTFUND_TURN)
     assert postfund is not None, "what was redeemed was opened"
     return Support(signed, turn.state_hash, (signed_for_chain(for_chain, channel, postfund),))
+
+
+def _of_application(channel: Channel, found: AppSupport, for_chain: ForChain) -> Support:
+    postfund = channel.turn(POSTFUND_TURN)
+    assert postfund is not None, "what runs was opened"
+    proof = [signed_for_chain(for_chain, channel, postfund)]
+    if found.before is not None:
+        proof.append(_running(found.before, for_chain))
+    return Support(_running(found.newest, for_chain), found.newest.state_hash, tuple(proof))
+
+
+def _running(running: Running, for_chain: ForChain) -> SignedState:
+    people = zip(running.signatures, running.state.fixed.participants, strict=True)
+    signatures = (
+        for_chain(running.state_hash, signature, who) if signature else b""
+        for signature, who in people
+    )
+    return SignedState(running.state, tuple(signatures))
 
 
 def _ledgers(channel: Channel, for_chain: ForChain) -> Support:
@@ -229,7 +255,7 @@ def _deadline(channel: Channel) -> int:
 # --- what a state on chain costs us ---
 
 
-def shortfall(channel: Channel, known: Adjudicated) -> int:
+def shortfall(node: Node, channel: Channel, known: Adjudicated) -> int:
     """What we get less, beside guarantees, by what stands than by the newest state we know.
 
     0 for what cannot be said: the outcome is not known, or a hub's share hangs on ledgers.
@@ -237,10 +263,10 @@ def shortfall(channel: Channel, known: Adjudicated) -> int:
     exit_ = exit_of(known.first_outcome)
     if exit_ is None:
         return 0
-    return max(0, _expected(channel) - own_rest(channel, exit_))
+    return max(0, _expected(node, channel) - own_rest(channel, exit_))
 
 
-def _expected(channel: Channel) -> int:
+def _expected(node: Node, channel: Channel) -> int:
     final = supported_final(channel)
     if final is not None:
         return own_rest(channel, channel.state(final).outcome[0])
@@ -249,6 +275,9 @@ def _expected(channel: Channel) -> int:
         return own_rest(channel, ledger_outcome(channel.fixed, ledger.asset, ledger.current)[0])
     if not is_supported(channel, PREFUND_TURN) or not channel.is_end:
         return 0
+    running = app_support(node, channel)
+    if running is not None:
+        return own_rest(channel, running.newest.state.outcome[0])
     payers, payees = funding_terms(channel).deposits
     paid = channel.vouchers.total
     return payers - paid if channel.my_index == 0 else payees + paid

@@ -28,6 +28,7 @@ from tests.support.reference_contracts import reference_artifact
 pytestmark = pytest.mark.e2e
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "contracts.md"
+APP_ROW = re.compile(r"^\| (app: challenge .+?) \| ([\d,]+) \|$", re.MULTILINE)
 ROW = re.compile(
     r"^\| (.+?) \| ([\d,]+) \| ([\d,]+) \| ([+-][\d.]+ %) \| ([M\d, ]*?) ?\|$", re.MULTILINE
 )
@@ -233,6 +234,10 @@ def exits_measured() -> dict[str, tuple[int, int | None]]:
         "challenge": (challenge, GAS["challenge"]),
         "each guarantee in a challenged ledger": (guaranteed - challenge, GUARANTEE_GAS),
         "challenge with a redemption": (ours["challenge with a voucher"], GAS["redemption"]),
+        "challenge with an application's state, at most": (
+            max(int(gas.replace(",", "")) for _, gas in APP_ROW.findall(PAGE.read_text())),
+            GAS["application"],
+        ),
         "answer (checkpoint)": (ours["checkpoint that clears it"], GAS["checkpoint"]),
         "conclude, and pay everybody": (
             max(ours[f"conclude and transfer all, {asset}"] for asset in ("native", "token")),
@@ -247,7 +252,7 @@ def test_what_an_exit_is_said_to_cost_is_a_little_above_what_was_measured() -> N
     told = {row: int(gas.replace(",", "")) for row, gas in EXIT_ROW.findall(EXITS.read_text())}
     expected = exits_measured()
     assert told.keys() == expected.keys()
-    assert len(GAS) == 6
+    assert len(GAS) == 7
     for row, (gas, planned) in expected.items():
         assert gas <= told[row] <= gas * (1 + FORECAST_EXCESS_MAX), row
         assert planned == told[row], row

@@ -24,10 +24,10 @@ from protocols.state import FixedPart
 from protocols.types import ZERO_ADDRESS, ChannelId
 from tests.support.actors import ALICE, BOB, Actor
 from tests.support.builders import ADJUDICATOR, CHAIN_ID, DURATION_S, ENTROPY
+from tests.support.builders import GAME_APP as GAME_APP
+from tests.support.builders import LOG_APP as LOG_APP
 from tests.support.network import CoreNode, Network
 
-LOG_APP = b"\xa9" * 20
-GAME_APP = b"\xaa" * 20
 REDUCER = b"\x5e" * 32
 STAKES = (1_000, 500)
 FAILS = 100

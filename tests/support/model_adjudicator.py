@@ -16,6 +16,7 @@ from eth_abi.abi import decode
 from eth_abi.abi import encode as eth_encode
 
 from protocols import inputs
+from protocols.app_data import decode_app_data, next_root
 from protocols.crypto import keccak256, recover_address
 from protocols.exit_calls import (
     CHALLENGE_SELECTOR,
@@ -27,7 +28,7 @@ from protocols.exit_calls import (
 from protocols.outcome import GUARANTEE, Allocation, Outcome, SingleAssetExit, is_external
 from protocols.state import FixedPart, State
 from protocols.types import Address, ChannelId
-from tests.support.builders import CONSENSUS_APP, chain_log
+from tests.support.builders import CONSENSUS_APP, GAME_APP, LOG_APP, chain_log
 from tests.support.states import OUTCOME_TYPE, outcome_values
 
 FIXED = "(address[],uint64,address,uint48)"
@@ -108,6 +109,7 @@ class ModelAdjudicator:
                 turn_num=state.turn_num,
                 candidate_state_hash=state.state_hash(),
                 candidate_outcome=encoded(state.outcome),
+                **_shown(fixed, proof, state, candidate),
             )
         ]
 
@@ -122,17 +124,14 @@ class ModelAdjudicator:
             return None
         self.kept[channel_id] = Kept(state.turn_num)
         name = "ChallengeCleared" if known.finalizes_at else "Checkpointed"
-        told: dict[str, Any] = {}
-        if proof:
-            shown = [(_state(fixed, each).encode(), tuple(map(_raw, each[1]))) for each in proof]
-            told = {"candidate": state.encode(), "proof": tuple(shown)}
+        told = _shown(fixed, proof, state, candidate) if proof else {}
+        told["signatures"] = tuple(map(_raw, candidate[1]))
         signed = chain_log(
             "CheckpointProved" if proof else "CheckpointSigned",
             0,
             channel_id=channel_id,
             turn_num=state.turn_num,
             candidate_state_hash=state.state_hash(),
-            signatures=tuple(map(_raw, candidate[1])),
             **told,
         )
         return [chain_log(name, 0, channel_id=channel_id, number=state.turn_num), signed]
@@ -232,6 +231,13 @@ def amounts_of(outcome: Outcome) -> tuple[int, ...]:
     return tuple(share.amount for exit_ in outcome for share in exit_.allocations)
 
 
+def _shown(fixed: FixedPart, proof: Sequence[Any], state: State, signed: Any) -> dict[str, Any]:
+    """What a log tells of a candidate and its proof."""
+    shown = [(_state(fixed, each).encode(), tuple(map(_raw, each[1]))) for each in proof]
+    signatures = tuple(map(_raw, signed[1]))
+    return {"candidate": state.encode(), "proof": tuple(shown), "signatures": signatures}
+
+
 def _is_supported(fixed: FixedPart, proof: Sequence[Any], candidate: Any) -> bool:
     state, everybody = _state(fixed, candidate), set(fixed.participants)
     signers = _signers(state, candidate)
@@ -240,6 +246,9 @@ def _is_supported(fixed: FixedPart, proof: Sequence[Any], candidate: Any) -> boo
     if not proof:
         return signers == everybody and state.turn_num in (0, 1)
     postfund = _state(fixed, proof[0])
+    if fixed.app_definition in (LOG_APP, GAME_APP):
+        shown = [(_state(fixed, each), _signers(_state(fixed, each), each)) for each in proof]
+        return _is_app_state([*shown, (state, signers)], everybody)
     if len(proof) != 1 or postfund.turn_num != 1 or _signers(postfund, proof[0]) != everybody:
         return False
     if state.turn_num != 2 or state.is_final or fixed.participants[-1] not in signers:
@@ -254,6 +263,32 @@ def _is_supported(fixed: FixedPart, proof: Sequence[Any], candidate: Any) -> boo
         [share.amount for share in each.outcome[0].allocations] for each in (postfund, state)
     )
     return before[1] == 0 and later == [before[0] - amount, amount]
+
+
+def _is_app_state(shown: list[tuple[State, set[Address]]], everybody: set[Address]) -> bool:
+    """The rules of both app contracts but the game's own: of postfund, state before, candidate."""
+    (postfund, openers), *running = shown
+    people, is_log = postfund.fixed.participants, postfund.fixed.app_definition == LOG_APP
+    if postfund.turn_num != 1 or openers != everybody or len(running) > 2:
+        return False
+    for state, signers in running:
+        data = decode_app_data(state.app_data)
+        wanted = {people[0], people[-1]} if is_log else {people[0 if data.count % 2 else -1]}
+        amounts = [share.amount for share in state.outcome[0].allocations]
+        opened = [share.amount for share in postfund.outcome[0].allocations]
+        is_form = data.count == state.turn_num - 1 > 0 and not state.is_final
+        if not is_form or sum(amounts) != sum(opened) or not wanted <= signers:
+            return False
+    newest = decode_app_data(running[-1][0].app_data)
+    root = bytes(32)
+    if len(running) == 2:
+        before = decode_app_data(running[0][0].app_data)
+        if before.count + 1 != newest.count:
+            return False
+        root = before.root
+    elif newest.count > 1:
+        return is_log
+    return newest.root == next_root(root, newest.message)
 
 
 def _signers(state: State, signed: Any) -> set[Address]:

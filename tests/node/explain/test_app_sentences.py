@@ -34,6 +34,9 @@ CAST = Cast(ALICE.address, CHANNEL, "app", ENDS, ZERO_ADDRESS, (10, 5))
             facts.AppAnswerReceived(CHANNEL, 0, 0, (), (), (), "NOT_YOUR_TURN", 0, b"", b""),
             "refused our offer as a whole: NOT_YOUR_TURN.",
         ),
+        (facts.AppMoveClaimed(CHANNEL, 3), "Move 3 is ours"),
+        (facts.AppMoveShown(CHANNEL, 4, b"abc"), "made move 4 on chain"),
+        (facts.AppSignatureShown(CHANNEL, 5, bytes(65)), "signature under turn 5."),
         (facts.AppChannelHalted(CHANNEL, "DIGEST_DIFFERS", 4, "aa", "bb"), "after 4 messages"),
     ],
 )
@@ -59,4 +62,4 @@ def test_the_rule_of_turns_is_told_to_who_orders_and_who_does_not() -> None:
 def test_what_goes_to_the_other_end_is_an_arrow() -> None:
     told = tell(facts.AppMessagesOffered(CHANNEL, 0, 0, 3), CAST)
     assert (told.who, told.to, told.peer, told.label) == ("us", "peer", BOB.address, "offer")
-    assert len(APP_SENTENCES) == 15
+    assert len(APP_SENTENCES) == 18

@@ -71,6 +71,7 @@ def test_what_a_state_on_chain_costs_us_is_told_as_far_as_it_is_known() -> None:
     network.settle()
     bob = network.bob.channel()
     outcome = encode_outcome(state(1).outcome)
-    assert shortfall(bob, Adjudicated(1, 9, bytes(32), outcome, outcome)) == 30
-    assert shortfall(bob, Adjudicated(1, 9)) == 0
-    assert shortfall(network.alice.channel(), Adjudicated(1, 9, bytes(32), outcome, outcome)) == 0
+    stands, node = Adjudicated(1, 9, bytes(32), outcome, outcome), node_of(network.bob)
+    assert shortfall(node, bob, stands) == 30
+    assert shortfall(node, bob, Adjudicated(1, 9)) == 0
+    assert shortfall(node_of(network.alice), network.alice.channel(), stands) == 0
