@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from protocols.crypto import keccak256
 from protocols.errors import InvalidEncoding
-from protocols.types import UINT64_MAX, Bytes32, require_uint, require_width
+from protocols.types import UINT64_MAX, Bytes32, amount_to_bytes, require_uint, require_width
 
 MESSAGE_SIZE_BYTES_MAX = 4_096
 """A longer one is refused on chain (ADR 0080): a challenge has to fit into a transaction."""
@@ -88,6 +88,16 @@ def reducer_input(channel_id: Bytes32, sender: int, timestamp_ms: int, payload: 
     """
     moment = _moment(timestamp_ms) if timestamp_ms else b"\x00"
     return b"\x94\xc4\x20" + channel_id + _place(sender) + moment + payload
+
+
+def reducer_opening(channel_id: Bytes32, amounts: tuple[int, int]) -> bytes:
+    """What a reducer is given before the first message (ADR 0087).
+
+    MessagePack [channel id, nil, 0, [first, last]]: what each end paid in, amounts of 32 bytes.
+    A reducer that refuses it does not play for these.
+    """
+    first, last = (b"\xc4\x20" + amount_to_bytes(amount) for amount in amounts)
+    return b"\x94\xc4\x20" + channel_id + b"\xc0\x00\x92" + first + last
 
 
 def _place(sender: int) -> bytes:

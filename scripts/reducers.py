@@ -29,6 +29,8 @@ from node.reducer_compiler import (  # noqa: E402
 )
 
 TOOLS = ROOT / ".tools"
+APPLICATIONS = ROOT / "node" / "views" / "applications"
+"""A folder for each application, with a manifest of its own."""
 MANIFEST = "manifest.json"
 
 
@@ -51,6 +53,11 @@ def fetch_zig() -> list[str]:
             folder.mkdir(exist_ok=True)
             (Path(name) / "ziglang").replace(folder / "ziglang")
     return [str(zig)]
+
+
+def folders() -> list[Path]:
+    """All that hold reducers which ship."""
+    return [SHIPPED, *sorted(source.parent for source in APPLICATIONS.glob("*/*.c"))]
 
 
 def build(folder: Path) -> dict[str, bytes]:
@@ -92,18 +99,23 @@ def main() -> int:
     choice.add_argument("--check", action="store_true", help="compile and compare bytes")
     arguments = parser.parse_args()
     try:
-        built = build(SHIPPED)
+        built = {folder: build(folder) for folder in folders()}
     except (CompilationFailed, ZigMissing) as error:
         print(error, file=sys.stderr)
         return 1
     if not arguments.check:
-        for name, content in built.items():
-            (SHIPPED / name).write_bytes(content)
-        print("reducers: modules and manifest written")
+        for folder, files in built.items():
+            for name, content in files.items():
+                (folder / name).write_bytes(content)
+        print("reducers: modules and manifests written")
         return 0
-    different = differences(built, SHIPPED)
-    for name in different:
-        print(f"node/views/shipped/{name}: not what the sources compile to", file=sys.stderr)
+    different = [
+        (folder / name).relative_to(ROOT)
+        for folder, files in built.items()
+        for name in differences(files, folder)
+    ]
+    for path in different:
+        print(f"{path}: not what the sources compile to", file=sys.stderr)
     if different:
         print("Run: python scripts/reducers.py rebuild", file=sys.stderr)
         return 1

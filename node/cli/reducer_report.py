@@ -17,6 +17,8 @@ FINDING_COLUMNS = ("line", "finding", "expected", "found")
 AMOUNT_SIZE_BYTES = 32
 AMOUNT_SPARE_BYTES = 8
 """Zeros that an amount begins with, as a table shows it: no hash does."""
+BRIEF_SIZE = 70
+"""Characters of what was expected and of what was found."""
 
 
 def trial_document(file: MessageFile, trial: Trial) -> dict[str, Any]:
@@ -74,11 +76,17 @@ def print_trial(file: MessageFile, trial: Trial) -> None:
     if trial.findings:
         say("")
         found = [
-            [finding.line, finding.name, str(finding.expected), str(finding.found)]
+            [finding.line, finding.name, _brief(finding.expected), _brief(finding.found)]
             for finding in trial.findings
         ]
         print_table("Not as expected", FINDING_COLUMNS, found, "")
     say("")
+
+
+def _brief(value: object) -> str:
+    """As much as a table has room for: `--json` has all of it."""
+    text = str(value)
+    return text if len(text) <= BRIEF_SIZE else text[: BRIEF_SIZE - 1] + "…"
 
 
 def _cell(value: object) -> object:

@@ -34,6 +34,7 @@ from node.reducers.values import ValueUnusable, from_json
 from node.views.encoding import encode, uint256
 from node.views.errors import Failure
 from node.views.limits import CODE_MAX
+from protocols.app_data import TIMESTAMP_MS_MAX, TIMESTAMP_MS_MIN
 
 FAILURES = frozenset(failure.value for failure in Failure)
 CHANNEL_ID = b"\x11" * 32
@@ -195,6 +196,7 @@ def _app(parser: _Parser, number: int, text: str, value: dict[str, Any]) -> None
             raise ValueUnusable("a channel id has 32 bytes")
     if "begin_ms" in app:
         made.time_ms = _natural(app["begin_ms"], "begin_ms")
+        _require_moment(made.time_ms)
     parser.app = made
     data = opening(made.channel_id, made.deposits)
     parser.steps.append(_step(number, text, data, value))
@@ -208,6 +210,7 @@ def _payload(parser: _Parser, number: int, text: str, value: dict[str, Any]) -> 
     step_ms = APP_MESSAGE_INTERVAL_MS if app.is_begun else 0
     app.time_ms += _natural(value.get("after_ms", step_ms), "after_ms")
     app.is_begun = True
+    _require_moment(app.time_ms)
     payload = from_json(value["payload"])
     data = envelope(app.channel_id, int(sender or 0), app.time_ms, payload)
     parser.steps.append(_step(number, text, data, value))
@@ -256,6 +259,11 @@ def _natural(value: Any, name: str) -> int:
     if not _is_integer(value) or not 0 <= value < 2**63:
         raise ValueUnusable(f"{name} is a whole number of milliseconds")
     return int(value)
+
+
+def _require_moment(time_ms: int) -> None:
+    if not TIMESTAMP_MS_MIN <= time_ms <= TIMESTAMP_MS_MAX:
+        raise ValueUnusable(f"no message is of {time_ms}: milliseconds since 1970")
 
 
 def _is_integer(value: Any) -> bool:

@@ -21,6 +21,7 @@ from protocols.app_data import (
     opening_data,
     parse_log_message,
     reducer_input,
+    reducer_opening,
 )
 from protocols.crypto import keccak256
 from protocols.errors import InvalidEncoding, InvalidWidth
@@ -109,3 +110,9 @@ def test_a_reducer_is_given_channel_sender_time_and_payload() -> None:
     for stamp in (0, TIMESTAMP_MS_MIN):
         given_ = reducer_input(b"\xc1" * 32, 1, stamp, payload)
         assert given_ == msgspec.msgpack.encode([b"\xc1" * 32, 1, stamp, [1, "two"]])
+
+
+def test_before_the_first_message_a_reducer_is_given_what_each_end_paid_in() -> None:
+    amounts = [(2**256 - 1).to_bytes(32), (7).to_bytes(32)]
+    expected = msgspec.msgpack.encode([b"\xc1" * 32, None, 0, amounts])
+    assert reducer_opening(b"\xc1" * 32, (2**256 - 1, 7)) == expected

@@ -71,17 +71,17 @@ UNUSED static void pay(Reply *reply, U256 first, U256 last) {
     u256_put(values, last);
 }
 
-/* What a participant gets now, without what this message changes. */
-UNUSED static U256 paid_to(u32 participant) {
-    Writer asked = question("SELECT amount FROM payouts WHERE participant = ?", 1);
-    put_int(&asked, participant);
-    Reader answer = ask(&asked);
-    if (!first_row(&answer)) give_up();
-    return u256_read(&answer);
-}
-
 /* All there is: what both paid in. */
-UNUSED static U256 pot(void) { return u256_add(paid_to(0), paid_to(1)); }
+UNUSED static U256 pot(void) {
+    Writer asked = question("SELECT amount FROM payouts ORDER BY participant", 0);
+    Reader answer = ask(&asked);
+    U256 all = U256_ZERO;
+    for (u32 count = read_array(&answer); count--;) {
+        read_array(&answer);
+        all = u256_add(all, u256_read(&answer));
+    }
+    return all;
+}
 
 /* One gets all there is. */
 UNUSED static void pay_all(Reply *reply, u32 winner) {

@@ -112,6 +112,7 @@ APP = '{"app": {"deposits": ["1", "2"]}}'
         ('{"app": {"deposits": [1, 2], "id": 3}}', "'id' is none of"),
         ('{"app": {"deposits": [1, 2], "channel_id": "00"}}', "32 bytes"),
         ('{"app": {"deposits": [1, 2], "begin_ms": -1}}', "begin_ms is a whole number"),
+        ('{"app": {"deposits": [1, 2], "begin_ms": 1}}', "no message is of 1:"),
         ("[" * 100_000, "too deep"),
     ],
 )
@@ -128,6 +129,7 @@ def test_a_line_that_cannot_be_meant_is_named(tmp_path: Path, line: str, reason:
         ('{"from": 2, "payload": 1}', "from 0 or from 1"),
         ('{"from": true, "payload": 1}', "from 0 or from 1"),
         ('{"from": 0, "payload": 1, "after_ms": 1.5}', "after_ms is a whole number"),
+        ('{"from": 0, "payload": 1, "after_ms": 9223372036854775807}', "no message is of"),
         ('{"payouts": ["1"]}', "two amounts"),
         (APP, "comes first, and once"),
     ],

@@ -73,6 +73,12 @@ def test_amounts_are_multiplied_or_too_large(
         assert exerciser.apply(message).failure is Failure.TRAP_UNREACHABLE
 
 
+def test_where_a_contract_judges_the_game_there_is_no_time(exerciser: Exerciser) -> None:
+    message = envelope(CHANNEL_ID, 1, 0, ["keccak", b""])
+    assert exerciser.apply(message).is_applied
+    assert next(iter(exerciser.view.rows("result")))[2] == 0
+
+
 def test_whether_a_question_has_a_row(exerciser: Exerciser) -> None:
     exerciser.ask("keccak", b"", sender=0)
     assert exerciser.ask("has row", 0, sender=0) == uint256(1)
