@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from scripts.benchmarks.report import AIMS, Aim
+from scripts.reducers import fetch_zig
 from tests.support import console_sessions, warm_tally
 from tests.support.console_sessions import Command
 from tests.support.warm_python import WarmPython
@@ -66,6 +67,9 @@ def session(*lines: str) -> list[Command]:
 def test_what_a_page_tells_to_type_works(page: Path, python: WarmPython, tmp_path: Path) -> None:
     # The first page is run as a newcomer does, each of its programs started from nothing.
     is_first = page == ROOT / "README.md"
+    if "tally reducer build" in page.read_text():
+        # A reader was told to install the compiler.
+        fetch_zig()
     # Whoever else uses this machine may have the ports that the page chose.
     typed = console_sessions.with_free_ports(console_sessions.commands(page.read_text()))
     done = run(typed, tmp_path, None if is_first else python)

@@ -69,8 +69,14 @@ def print_trial(file: MessageFile, trial: Trial) -> None:
     print_table(str(file.path), MESSAGE_COLUMNS, rows, "No messages.", cut_last=True)
     for name, table in trial.tables.items():
         say("")
+        columns = trial.columns[name]
+        numbers = [
+            column
+            for place, column in enumerate(columns)
+            if all(type(row[place]) is int or _is_amount(row[place]) for row in table)
+        ]
         shown = [[_cell(value) for value in row] for row in table]
-        print_table(name, trial.columns[name], shown, f"{name}: no rows.")
+        print_table(name, columns, shown, f"{name}: no rows.", right=numbers)
     say("")
     say(f"digest {trial.digest.hex()}")
     if trial.findings:
@@ -93,9 +99,13 @@ def _cell(value: object) -> object:
     """As a table shows it: 32 bytes as the amount or the hash that they are more likely to be."""
     if not isinstance(value, bytes):
         return value
-    if len(value) == AMOUNT_SIZE_BYTES and not any(value[:AMOUNT_SPARE_BYTES]):
-        return f"{int.from_bytes(value, 'big'):,}"
-    return "0x" + value.hex()
+    return f"{int.from_bytes(value, 'big'):,}" if _is_amount(value) else "0x" + value.hex()
+
+
+def _is_amount(value: object) -> bool:
+    if not isinstance(value, bytes) or len(value) != AMOUNT_SIZE_BYTES:
+        return False
+    return not any(value[:AMOUNT_SPARE_BYTES])
 
 
 def profile_document(measured: MessageProfile) -> dict[str, Any]:

@@ -71,6 +71,15 @@ UNUSED static void pay(Reply *reply, U256 first, U256 last) {
     u256_put(values, last);
 }
 
+/* What a participant gets now, without what this message changes. */
+UNUSED static U256 paid_to(u32 participant) {
+    Writer asked = question("SELECT amount FROM payouts WHERE participant = ?", 1);
+    put_int(&asked, participant);
+    Reader answer = ask(&asked);
+    if (!first_row(&answer)) give_up();
+    return u256_read(&answer);
+}
+
 /* All there is: what both paid in. */
 UNUSED static U256 pot(void) {
     Writer asked = question("SELECT amount FROM payouts ORDER BY participant", 0);

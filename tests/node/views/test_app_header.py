@@ -92,6 +92,8 @@ def test_payouts_begin_with_the_deposits_and_all_goes_to_one() -> None:
     assert exerciser.payouts() == []
     assert exerciser.apply(opening(CHANNEL_ID, (2**200, 40))).is_applied
     assert exerciser.payouts() == [(0, 2**200), (1, 40)]
+    assert exerciser.ask("paid to", 0) == uint256(2**200)
+    assert exerciser.ask("paid to", 1) == uint256(40)
     assert exerciser.ask("pay all", 1) == uint256(2**200 + 40)
     assert exerciser.payouts() == [(0, 0), (1, 2**200 + 40)]
     assert exerciser.ask("pay all", 0) == uint256(2**200 + 40)

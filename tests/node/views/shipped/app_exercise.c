@@ -32,6 +32,9 @@ static u32 take(const Said *said, Reader *message, Reply *reply) {
         U256 all = pot();
         copy(value, all.bytes, 32);
         pay_all(reply, (u32)read_uint(message));
+    } else if (is_text(what, "paid to")) {
+        U256 paid = paid_to((u32)read_uint(message));
+        copy(value, paid.bytes, 32);
     } else return 9;
     Statement *note = statement(reply, "INSERT OR REPLACE INTO result VALUES (0, ?, ?, ?, ?)");
     Writer *values = row(note, 4);
