@@ -145,5 +145,8 @@ ELSEWHERE = {
     "the end before we knew the channel again: only who holds that state can have it paid out",
     (ObjectiveType.WITHDRAW, WaitingFor.FINALIZATION): "a fork below the confirmation depth took "
     "the end of the channel back: the channel is halted",
+    (ObjectiveType.DIRECT_DEFUND, WaitingFor.APP_RUN): "an application's: test_app_stories",
+    (ObjectiveType.VIRTUAL_DEFUND, WaitingFor.APP_RUN): "its ends agree as those of a direct one "
+    "do: test_app_stories",
 }
-"""Waiting points that nobody comes to by others' vanishing, with why."""
+"""Waiting points that nobody comes to by vanishing, or in a story of their own, with why."""

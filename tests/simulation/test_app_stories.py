@@ -1,0 +1,43 @@
+"""The other end of an application vanishes while its end is being agreed on: M22 holds alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from protocols import inputs
+from protocols.app_channel import ALTERNATE
+from protocols.objectives.base import ObjectiveType, WaitingFor
+from protocols.objectives.cranks import waiting_for
+from tests.support.app_disputes import until
+from tests.support.app_rig import APP_CHANNEL, STAKES, AppNode, opened_app
+from tests.support.exit_rig import is_completed, paid_to
+
+
+def closing_waits_for(node: AppNode) -> set[WaitingFor]:
+    """What the node's closing of the channel waits for now."""
+    closings = [
+        objective
+        for objective in node.state.objectives.values()
+        if objective.objective_type == ObjectiveType.DIRECT_DEFUND
+    ]
+    return {waiting_for(node.state, objective, node.context()) for objective in closings}
+
+
+@pytest.mark.parametrize("said", [0, 2])
+def test_who_ends_it_while_a_message_is_undecided_leaves_with_what_both_signed(said: int) -> None:
+    network = opened_app(ALTERNATE)
+    alice = network.alice
+    for count in range(said):
+        (alice, network.bob)[count % 2].say(10 + count)
+        network.settle()
+    alice.say(40)
+    alice.feed(inputs.EndOfBatch())
+    assert alice.app().offered_count == 1
+    alice.feed(inputs.CloseChannel(APP_CHANNEL))
+    assert closing_waits_for(alice) == {WaitingFor.APP_RUN}
+    alice.feed(inputs.ExitChannel(APP_CHANNEL))
+    until(network, lambda: APP_CHANNEL in network.chain.disputes.kept, alice)
+    network.chain.pass_time(10**6)
+    until(network, lambda: is_completed(alice, ObjectiveType.EXIT, APP_CHANNEL), alice)
+    # 10 to bob and 11 back: the forty that he never signed for stay hers.
+    assert paid_to(network, alice) == STAKES[0] + (1 if said else 0)
