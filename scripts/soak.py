@@ -206,6 +206,15 @@ RUNS = (
         "tests/e2e/test_hostile_settings.py",
     ),
     pytest_run("chain", "endpoint cuts, forks and restarts", 1, "tests/node/chain"),
+    pytest_run(
+        "reducers",
+        "the applications' messages in 100 fresh processes each; 400 games on chain and by reducer",
+        10,
+        "-n",
+        "2",
+        "tests/node/views/applications/test_all.py",
+        "tests/contracts/test_game_and_reducer.py",
+    ),
     Run("demo", "the demo with 10,000 payments", 1, ("tally", "demo", "--payments", "10000")),
 )
 

@@ -22,12 +22,17 @@ def folder_of(name: str) -> Path:
 class Application:
     """A channel of an application, opened with these deposits."""
 
-    def __init__(self, name: str, deposits: tuple[int, int] = (100, 100)) -> None:
+    def __init__(
+        self,
+        name: str,
+        deposits: tuple[int, int] = (100, 100),
+        channel_id: bytes = CHANNEL_ID,
+    ) -> None:
         module = load_module((folder_of(name) / "reducer.wasm").read_bytes())
         self.view = View(":memory:", module)
-        self.deposits = deposits
+        self.deposits, self._channel_id = deposits, channel_id
         self._seq = 0
-        self.opened = self.view.apply(0, opening(CHANNEL_ID, deposits))
+        self.opened = self.view.apply(0, opening(channel_id, deposits))
 
     def __enter__(self) -> Application:
         return self
@@ -40,7 +45,7 @@ class Application:
         self._seq += 1
         stamp_ms = APP_BEGIN_MS + self._seq if at_ms is None else at_ms
         before = self.view.digest
-        verdict = self.view.apply(self._seq, envelope(CHANNEL_ID, sender, stamp_ms, payload))
+        verdict = self.view.apply(self._seq, envelope(self._channel_id, sender, stamp_ms, payload))
         assert sum(self.payouts()) == sum(self.deposits)
         assert verdict.is_applied or self.view.digest == before
         return verdict

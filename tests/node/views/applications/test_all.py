@@ -17,13 +17,14 @@ from node.reducers.trials import run_trial
 from node.views.module import load_module
 from scripts.reducers import MANIFEST, build, differences, folders
 from tests.support.applications import NAMES, folder_of
+from tests.support.soak import times
 
 MESSAGES = [
     pytest.param(path, id=f"{name}-{path.stem}")
     for name in NAMES
     for path in find_reducer(folder_of(name)).messages
 ]
-REPLAY_COUNT = 10
+REPLAY_COUNT = times(10)
 
 
 def test_the_four_applications_ship() -> None:
