@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from node.reducers import message_file
 from node.reducers.errors import MessageFileInvalid
@@ -17,6 +21,12 @@ from node.reducers.message_file import (
     read_message_file,
 )
 from node.views.encoding import decode, uint256
+
+NAMES = [
+    *("message", "refused", "failed", "table", "rows", "digest", "app", "deposits", "from"),
+    *("payload", "after_ms", "payouts", "channel_id", "begin_ms", "hex", "amount", "join"),
+    *("keccak256", "pack"),
+]
 
 
 def read(folder: Path, *lines: str) -> MessageFile:
@@ -153,3 +163,46 @@ def test_what_is_no_text_or_too_large_is_refused(
         read_message_file(path)
     with pytest.raises(FileNotFoundError):
         read_message_file(tmp_path / "none")
+
+
+LINE = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=True)
+    | st.text(max_size=8)
+    | st.sampled_from(["a", "00", 0, 1, 2**64, "out-of-fuel"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=3), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+
+
+@given(values=st.lists(LINE, max_size=4))
+def test_whatever_json_is_in_a_file_it_is_read_or_its_line_is_named(
+    tmp_path_factory: pytest.TempPathFactory, values: list[Any]
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.jsonl"
+    path.write_text("\n".join(map(json.dumps, values)), errors="surrogatepass")
+    assert_read_or_named(path)
+
+
+@given(data=st.binary(max_size=60))
+def test_whatever_bytes_are_in_a_file_it_is_read_or_its_line_is_named(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.bin"
+    path.write_bytes(data)
+    assert_read_or_named(path)
+
+
+def assert_read_or_named(path: Path) -> None:
+    line = None
+    try:
+        for message in read_message_file(path).messages:
+            decode(message.data)
+    except MessageFileInvalid as error:
+        line = error.values["line"]
+    assert line is None or line >= 1
