@@ -214,6 +214,21 @@ class AppMoveShown(Event, frozen=True, array_like=True, gc=False):
     message: bytes
 
 
+class AppMoveTaken(Event, frozen=True, array_like=True, gc=False):
+    """The other end's move that the chain shows is the channel's next: our reducer took it in."""
+
+    NAME = "app-move-taken"
+    channel_id: ChannelId
+    turn_num: int
+    state_hash: StateHash
+    signature: Signature
+    """The other end's, which alone supports it."""
+    amounts: tuple[Amount32, ...]
+    """What each end gets, as the reducer says."""
+    digest: Bytes32
+    """Of our view."""
+
+
 class AppSignatureShown(Event, frozen=True, array_like=True, gc=False):
     """The chain shows the other end's signature under the newest state that we signed."""
 

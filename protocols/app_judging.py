@@ -123,16 +123,31 @@ def _lone_move(app: App, mine: int) -> tuple[int, bytes]:
 
 
 def _judge_move(draft: Draft, channel: Channel, verdicts: tuple[AppVerdict, ...]) -> None:
-    """A move for the chain, or from it: our signature makes ours count, theirs counts already."""
+    """A move for the chain, or from it: our signature makes ours count, theirs counts already.
+
+    Theirs we do not sign: what they offered in its place we may have (M6).
+    """
     app = app_of(channel)
     sender, move = _lone_move(app, my_end(channel))
     names = (app.queue[0].message_id,) if sender == my_end(channel) else ()
     (verdict,) = verdicts
-    _take_in(draft, channel, sender, 0, ((move, verdict),), names)
     last = _last_applied(channel, verdicts)
-    if last is not None:
-        _sign(draft, channel.channel_id, last)
-        app_shown.see(draft, draft.state.channels[channel.channel_id])
+    if last is None or sender == my_end(channel):
+        _take_in(draft, channel, sender, 0, ((move, verdict),), names)
+        if last is not None:
+            _sign(draft, channel.channel_id, last)
+            app_shown.see(draft, draft.state.channels[channel.channel_id])
+        return
+    point = replace(after(app.tip, move, 0), amounts=last.amounts, digest=last.digest)
+    state_hash, turn = _hash_of(channel, point), channel.turn(point.turn_num)
+    if turn is None or turn.state_hash != state_hash:
+        halt(draft, channel, STATE_DIFFERS, f"amounts {list(last.amounts)}", "another on chain")
+        return
+    _take_in(draft, channel, sender, 0, ((move, verdict),), ())
+    amounts = tuple(map(amount_to_bytes, last.amounts))
+    signature = turn.signatures[-1 if sender else 0]
+    taken = (channel.channel_id, point.turn_num, state_hash, signature, amounts, last.digest)
+    draft.emit(app_events.AppMoveTaken(*taken))
 
 
 def _judge_offer(

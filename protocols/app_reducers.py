@@ -79,9 +79,17 @@ def _decided(
 
 
 def _signed(app: App, channel: Channel, event: app_events.AppStateSigned) -> App:
+    return _reached(app, event, my_end(channel))
+
+
+def _taken(app: App, channel: Channel, event: app_events.AppMoveTaken) -> App:
+    return _reached(app, event, 1 - my_end(channel))
+
+
+def _reached(app: App, event: app_events.AppStateSigned | app_events.AppMoveTaken, end: int) -> App:
+    """That end signed what the messages lead to."""
     amounts = tuple(amount_from_bytes(amount) for amount in event.amounts)
-    mine = my_end(channel)
-    signatures = (event.signature, b"") if mine == 0 else (b"", event.signature)
+    signatures = (event.signature, b"") if end == 0 else (b"", event.signature)
     tip = replace(app.tip, amounts=amounts, digest=event.digest, signatures=signatures)
     app = replace(app, tip=tip, claimed=False, shown=b"")
     # The mover's signature is enough where a contract judges the moves.
@@ -140,7 +148,9 @@ def _claimed(app: App, channel: Channel, event: app_events.AppMoveClaimed) -> Ap
 
 
 def _shown(app: App, channel: Channel, event: app_events.AppMoveShown) -> App:
-    return replace(app, shown=event.message)
+    # What the other end offered in its place, and did not sign, is taken back.
+    tip = app.tip if app.is_settled else app.supported
+    return replace(app, tip=tip, shown=event.message)
 
 
 def _halted(
@@ -184,6 +194,7 @@ _OF_APP: dict[type[Event], AppReducer] = {
     app_events.AppStandingTaken: _standing,
     app_events.AppMoveClaimed: _claimed,
     app_events.AppMoveShown: _shown,
+    app_events.AppMoveTaken: _taken,
     app_events.AppSignatureShown: _countersigned,
 }
 

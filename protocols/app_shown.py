@@ -95,7 +95,16 @@ def _take_in(draft: Draft, channel: Channel, rule: str, found: _Shown) -> None:
         return
     ends = (first, *(b"" for _ in hubs), last)
     try:
-        take_in(draft, channel.channel_id, found.state, found.encoded, ends, channel.counterparty)
+        take_in(
+            draft,
+            channel.channel_id,
+            found.state,
+            found.encoded,
+            ends,
+            channel.counterparty,
+            # Who runs a dispute kit knows no talk: what both signed may be newer than the kit.
+            with_ours=app is None,
+        )
     except ProtocolError:
         # Another state of that turn was shown before: the chain takes the first as well.
         return
@@ -107,16 +116,17 @@ def see(draft: Draft, channel: Channel) -> None:
     if app is None or not channel.is_end or app.halted:
         return
     theirs = -1 if channel.my_index == 0 else 0
-    turn = _turn(channel, app.tip.turn_num, theirs)
-    if turn is not None and not app.tip.is_supported and _is_tip(channel, app, turn):
-        draft.emit(
-            app_events.AppSignatureShown(channel.channel_id, turn.turn_num, turn.signatures[theirs])
-        )
+    newest = _turn(channel, app.tip.turn_num, theirs)
+    if newest is not None and not app.tip.is_supported and _is_tip(channel, app, newest):
+        shown = (channel.channel_id, newest.turn_num, newest.signatures[theirs])
+        draft.emit(app_events.AppSignatureShown(*shown))
         app = draft.state.channels[channel.channel_id].app
         assert app is not None
-    turn = _turn(channel, app.tip.turn_num + 1, theirs)
-    is_theirs = mover(app, app.tip.count) == (1 if channel.my_index == 0 else 0)
-    if turn is None or not app.is_judged or not app.is_settled or not is_theirs:
+    # Of a move that we know by its offer alone, the chain may show another in its place.
+    standing = app.tip if app.is_settled else app.supported
+    turn = _turn(channel, standing.turn_num + 1, theirs)
+    is_theirs = mover(app, standing.count) == (1 if channel.my_index == 0 else 0)
+    if turn is None or not app.is_judged or not is_theirs:
         return
     if app.asked is None and not app.shown:
         data = decode_app_data(channel.state(turn).app_data)

@@ -256,6 +256,7 @@ _APP_FOLDS: dict[type[events.Event], Reducer] = {
     app_events.AppStandingTaken: _in_channel,
     app_events.AppMoveClaimed: _in_channel,
     app_events.AppMoveShown: _in_channel,
+    app_events.AppMoveTaken: _in_channel,
     app_events.AppSignatureShown: _in_channel,
     app_events.AppMessagesOffered: _sent_in_channel,
     app_events.AppOfferAnswered: _sent_in_channel,

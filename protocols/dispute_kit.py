@@ -87,7 +87,7 @@ class KitCall(Struct, frozen=True, forbid_unknown_fields=True):
     data: str
 
 
-class KitChannel(Struct, frozen=True, forbid_unknown_fields=True):
+class KitChannel(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One channel: the one that is to be left, a ledger that funds it, or one funded beside it."""
 
     channel_id: str
@@ -96,13 +96,16 @@ class KitChannel(Struct, frozen=True, forbid_unknown_fields=True):
     app_definition: str
     challenge_duration_s: int
     states: list[KitState]
-    """By turn number. Of a ledger the openings and what was agreed last."""
+    """By turn number. Of a ledger the openings and what was agreed last, of an application the
+    openings and the newest running states."""
     voucher: KitVoucher | None
     path: KitPath | None
     """None for a channel with holdings of its own."""
     challenge: KitChallenge | None
     on_chain: KitOnChain
     calls: list[KitCall]
+    app_rule: str = ""
+    """Of an application's contract: message-log or judged; left out for other channels."""
 
 
 class KitDeployment(Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from protocols.adjudication import Adjudicated
+from protocols.app_definitions import rule_of
 from protocols.channel import (
     Channel,
     confirmed_holdings,
@@ -41,12 +42,14 @@ from protocols.exit_calls import (
 )
 from protocols.exit_events import DisputeKitExported
 from protocols.exit_plan import worth_of_channels
+from protocols.objectives.app_supports import app_support, running_states
 from protocols.objectives.dispute_export import kit_members, needs_challenge
 from protocols.objectives.supports import (
     Support,
     held_support,
     needs_redemption,
     signed_for_chain,
+    signed_running,
 )
 from protocols.outcome import destination_of
 from protocols.signed_state import SignedState
@@ -184,12 +187,19 @@ def _channel(
         challenge,
         _on_chain(channel),
         calls_of(channel, held, None if challenge is None else signature),
+        rule_of(node, fixed.app_definition) or "",
     )
 
 
 def _states(node: Node, channel: Channel, held: Support | None) -> list[SignedState]:
     """All that is known of its states; of a ledger what was agreed last as well, once."""
     found = {turn.turn_num: signed_for_chain(restore_v, channel, turn) for turn in channel.turns}
+    if rule_of(node, channel.fixed.app_definition) is not None:
+        # What the chain takes comes last: of one turn there may be another, from an offer.
+        taken = app_support(node, channel)
+        best = [] if taken is None else [each for each in (taken.before, taken.newest) if each]
+        for running in (*running_states(channel), *best):
+            found[running.state.turn_num] = signed_running(restore_v, running)
     if channel.ledger is not None:
         agreed = held or held_support(node, channel, restore_v)
         assert agreed is not None, "a ledger has an agreed state"

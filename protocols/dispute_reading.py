@@ -15,6 +15,8 @@ from msgspec.structs import replace
 
 from protocols.abi import decode_outcome
 from protocols.adjudication import Adjudicated, ChainStatus
+from protocols.app_definitions import rule_of
+from protocols.app_kits import learn_apps
 from protocols.channel import (
     POSTFUND_TURN,
     PREFUND_TURN,
@@ -135,6 +137,7 @@ def _read(kit: DisputeKit) -> Case:
     _require(from_hex(kit.destination) == destination_of(account), "destination", "not of account")
     state = NodeState()
     _found_node(state, kit, account)
+    learn_apps(state, kit.channels)
     signatures: dict[Bytes32, Signature] = {}
     for entry in kit.channels:
         try:
@@ -235,7 +238,8 @@ def _channel(node: Node, entry: KitChannel) -> Channel:
     _require(node.address in participants, "participants", "the account takes no part in it")
     _require(len({*participants}) == len(participants) > 1, "participants", "not distinct")
     is_ledger = app == node.consensus_app
-    _require(is_ledger or app == node.virtual_payment_app, "app_definition", "not known here")
+    is_known = is_ledger or app == node.virtual_payment_app or bool(entry.app_rule)
+    _require(is_known, "app_definition", "not known here")
     _require(0 < len(entry.states) <= KIT_STATE_COUNT_MAX, "states", "none, or too many")
     signed = [_turn(fixed, found) for found in entry.states]
     numbers = [turn.turn_num for turn in signed]
@@ -250,7 +254,7 @@ def _channel(node: Node, entry: KitChannel) -> Channel:
     channel = _with_chain(channel, entry.on_chain)
     channel = _with_voucher(channel, entry)
     channel = replace(channel, virtual=_virtual(entry.path))
-    _check_redemption(channel)
+    _check_redemption(channel, is_app=bool(entry.app_rule))
     return channel
 
 
@@ -344,10 +348,10 @@ def _virtual(path: KitPath | None) -> Virtual | None:
     return Virtual(*ledgers, tuple(_number("path.fees", fee) for fee in path.fees))
 
 
-def _check_redemption(channel: Channel) -> None:
+def _check_redemption(channel: Channel, *, is_app: bool) -> None:
     """Turn 2 of a payment channel is what the largest voucher makes of the postfund (M7)."""
     turn = channel.turn(REDEMPTION_TURN)
-    if turn is None or channel.ledger is not None:
+    if turn is None or channel.ledger is not None or is_app:
         return
     postfund = channel.turn(POSTFUND_TURN)
     vouchers = channel.vouchers
@@ -385,7 +389,11 @@ def _check_worth(kit: DisputeKit, state: NodeState, channels: Iterable[Channel])
     """What the exporter counted on; it may have known of states that lower it, of none above."""
     if kit.worth is None:
         return
-    materials = [material_of(known, state.node.virtual_payment_app) for known in channels]
+    node = state.node
+    materials = [
+        material_of(known, node.virtual_payment_app, rule_of(node, known.fixed.app_definition))
+        for known in channels
+    ]
     most = exit_value(state.node.address, materials)
     said = {parse_address(found.asset): _number("worth", found.amount) for found in kit.worth}
     _require(len(said) == len(kit.worth), "worth", "an asset is listed twice")

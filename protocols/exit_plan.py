@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterable, Sequence
 from msgspec import Struct
 
 from protocols.adjudication import exit_of
+from protocols.app_definitions import rule_of
 from protocols.channel import (
     POSTFUND_TURN,
     REDEMPTION_TURN,
@@ -21,7 +22,7 @@ from protocols.channel import (
 )
 from protocols.entities import Node, NodeState
 from protocols.errors import TooManyEndings
-from protocols.exit_value import STOP_COUNT, exit_value_steps, material_of
+from protocols.exit_value import STOP_COUNT, Material, exit_value_steps, material_of
 from protocols.ledger import Guarantee
 from protocols.objectives.app_supports import app_turn
 from protocols.objectives.supports import newest_turn
@@ -104,13 +105,18 @@ def worth_of_channels(
     materials = []
     for count, channel in enumerate(channels, start=1):
         if channel.turns:
-            materials.append(material_of(channel, node.virtual_payment_app))
+            materials.append(_material(node, channel))
         if count % STOP_COUNT == 0:
             yield
     try:
         return (yield from exit_value_steps(node.address, materials))
     except TooManyEndings:
         return None
+
+
+def _material(node: Node, channel: Channel) -> Material:
+    rule = rule_of(node, channel.fixed.app_definition)
+    return material_of(channel, node.virtual_payment_app, rule)
 
 
 def _of_direct(

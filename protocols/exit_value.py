@@ -9,6 +9,7 @@ channels to an end despite the party's best answer (M20):
 - a payment channel ends in what the payee redeems: for the payee the largest voucher it accepted,
   for the payer the largest she issued, for a hub, which sees no voucher, anything; or in a final
   state that the party signed;
+- an application's channel ends as `protocols.app_endings` says;
 - a guarantee whose channel nobody can be made to finalise is nobody's.
 
 It counts no gas. Pure arithmetic on values: whether signatures are right was checked when they came
@@ -24,6 +25,7 @@ from math import prod
 from msgspec import Struct
 from msgspec.structs import replace
 
+from protocols.app_endings import endings_of_application
 from protocols.channel import (
     POSTFUND_TURN,
     PREFUND_TURN,
@@ -34,6 +36,7 @@ from protocols.channel import (
 )
 from protocols.errors import TooManyEndings
 from protocols.ledger import Ledger, after, ledger_state
+from protocols.objectives.app_supports import running_states
 from protocols.outcome import (
     GUARANTEE,
     Allocation,
@@ -67,6 +70,13 @@ class Material(Struct, frozen=True, gc=False):
     """Largest voucher it issued or accepted; None for a channel that carries none: a ledger."""
     held: Amount = 0
     """What the adjudicator holds for the channel; 0 for a virtual one."""
+    app_rule: str = ""
+    """Of an application's contract (`app_definitions`); empty for other channels."""
+
+    @property
+    def carries(self) -> bool:
+        """Whether it may carry other channels: it is a ledger."""
+        return self.voucher is None and not self.app_rule
 
     @property
     def opening(self) -> SingleAssetExit:
@@ -88,6 +98,10 @@ def endings(material: Material, me: Address) -> Endings:
     if any(signed.state.is_final for signed in supported):
         # M20: any challenge is answered by concluding.
         return _outcomes(finals)
+    if material.app_rule:
+        states = [signed for signed in material.states if not signed.state.is_final]
+        ways = endings_of_application(material.app_rule, states, index)
+        return tuple(dict.fromkeys((*ways, *_outcomes(finals))))
     if material.voucher is None:
         newest = max(supported, key=lambda signed: signed.state.turn_num, default=None)
         turn_num = -1 if newest is None else newest.state.turn_num
@@ -162,7 +176,7 @@ def _of_asset(
     possible: dict[ChannelId, Endings] = {}
     held: dict[ChannelId, Amount] = {}
     for count, material in enumerate(materials, start=1):
-        if material.voucher is None:
+        if material.carries:
             choices.append(_Choice(material, endings(material, me)))
         else:
             channel_id = material.fixed.channel_id()
@@ -317,9 +331,16 @@ def _proposed_states(fixed: FixedPart, ledger: Ledger) -> list[SignedState]:
     return found
 
 
-def material_of(channel: Channel, virtual_payment_app: Address) -> Material:
-    """What this node holds of a channel that it has a prefund of."""
+def material_of(
+    channel: Channel, virtual_payment_app: Address, app_rule: str | None = None
+) -> Material:
+    """What this node holds of a channel that it has a prefund of; `app_rule` is of the channel's
+    contract (`app_definitions`), None for what is no application's."""
     states = [SignedState(channel.state(turn), turn.signatures) for turn in channel.turns]
+    if app_rule:
+        known = {signed.state.state_hash() for signed in states}
+        runs = (run for run in running_states(channel) if run.state_hash not in known)
+        states += [SignedState(run.state, run.signatures) for run in runs]
     ledger = channel.ledger
     if ledger is not None:
         agreed = ledger_state(channel.fixed, ledger.asset, ledger.current, ledger.turn_num)
@@ -332,4 +353,5 @@ def material_of(channel: Channel, virtual_payment_app: Address) -> Material:
         tuple(states),
         channel.vouchers.total if is_payment else None,
         0 if channel.virtual is not None else confirmed_holdings(channel, asset),
+        app_rule or "",
     )

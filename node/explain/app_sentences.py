@@ -158,6 +158,11 @@ def _move_shown(event: app_events.AppMoveShown, cast: Cast) -> Telling:
     return _say(cast, what, f"move {event.count}", "chain", "us")
 
 
+def _move_taken(event: app_events.AppMoveTaken, cast: Cast) -> Telling:
+    what = f"The move of turn {event.turn_num} on chain is the channel's next."
+    return _say(cast, what, "", is_detail=True)
+
+
 def _signature_shown(event: app_events.AppSignatureShown, cast: Cast) -> Telling:
     what = f"The chain shows the other end's signature under turn {event.turn_num}."
     return _say(cast, what, f"turn {event.turn_num}", "chain", "us")
@@ -181,6 +186,7 @@ APP_SENTENCES: dict[type[Event], Sentence] = {
     app_events.AppStandingTaken: _standing,
     app_events.AppMoveClaimed: _claimed,
     app_events.AppMoveShown: _move_shown,
+    app_events.AppMoveTaken: _move_taken,
     app_events.AppSignatureShown: _signature_shown,
 }
 """By event of an application channel."""

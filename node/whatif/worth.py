@@ -16,6 +16,7 @@ from node.whatif.costs import Bill, bill_of, leaving_steps
 from node.whatif.limits import LINKED_CHANNEL_COUNT_MAX
 from node.whatif.simulation import Simulation
 from protocols.adjudication import exit_of
+from protocols.app_definitions import rule_of
 from protocols.channel import Channel, confirmed_holdings, funding_terms, is_finalised
 from protocols.entities import NodeState
 from protocols.errors import TooManyEndings
@@ -183,7 +184,8 @@ def _worth(
         out = sum(amount for recipient, amount in channel.withdrawn if recipient == party)
         standing = _standing(channel)
         if standing is None:
-            materials.append(material_of(channel, app))
+            rule = rule_of(state.node, channel.fixed.app_definition)
+            materials.append(material_of(channel, app, rule))
         else:
             out += _payable(standing, party, confirmed_holdings(channel, asset))
         paid[asset] = paid.get(asset, 0) + out

@@ -50,7 +50,7 @@ def app_support(node: Node, channel: Channel) -> AppSupport | None:
     rule = rule_of(node, channel.fixed.app_definition)
     if rule is None or not is_supported(channel, POSTFUND_TURN):
         return None
-    known = sorted(_known(channel), key=lambda running: running.data.count, reverse=True)
+    known = sorted(running_states(channel), key=lambda running: running.data.count, reverse=True)
     for running in known:
         if rule != JUDGED:
             if running.signatures[0] and running.signatures[-1]:
@@ -103,7 +103,7 @@ def _is_moved(running: Running) -> bool:
     return bool(running.signatures[0 if running.data.count % 2 else -1])
 
 
-def _known(channel: Channel) -> list[Running]:
+def running_states(channel: Channel) -> list[Running]:
     """Every running state, with all signatures that we have of it."""
     found: dict[StateHash, Running] = {}
     for state, state_hash, signatures in _shown(channel):

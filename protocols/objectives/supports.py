@@ -156,11 +156,12 @@ def _of_application(channel: Channel, found: AppSupport, for_chain: ForChain) ->
     assert postfund is not None, "what runs was opened"
     proof = [signed_for_chain(for_chain, channel, postfund)]
     if found.before is not None:
-        proof.append(_running(found.before, for_chain))
-    return Support(_running(found.newest, for_chain), found.newest.state_hash, tuple(proof))
+        proof.append(signed_running(for_chain, found.before))
+    return Support(signed_running(for_chain, found.newest), found.newest.state_hash, tuple(proof))
 
 
-def _running(running: Running, for_chain: ForChain) -> SignedState:
+def signed_running(for_chain: ForChain, running: Running) -> SignedState:
+    """A running state with its signatures as the contracts take them."""
     people = zip(running.signatures, running.state.fixed.participants, strict=True)
     signatures = (
         for_chain(running.state_hash, signature, who) if signature else b""

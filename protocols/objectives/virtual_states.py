@@ -41,12 +41,15 @@ def take_in(
     encoded: bytes,
     signatures: tuple[bytes, ...],
     sender: Address,
+    *,
+    with_ours: bool = False,
 ) -> bool:
     """Record the signatures that are new to us; False if there are none.
 
-    Ours is left out: only we give it. The caller has checked that the state is one this channel may
-    have. Raises StateRefused when the turn is taken by another state, WrongSigner or
-    InvalidSignature for a signature that is not its participant's; nothing is kept then.
+    Ours is left out, only we give it; `with_ours` takes it too: we forgot that we did. The caller
+    has checked that the state is one this channel may have. Raises StateRefused when the turn is
+    taken by another state, WrongSigner or InvalidSignature for a signature that is not its
+    participant's; nothing is kept then.
     """
     channel = draft.state.channels[channel_id]
     participants, state_hash = channel.fixed.participants, hash_of_encoding(encoded)
@@ -59,7 +62,7 @@ def take_in(
         index
         for index, signature in enumerate(signatures)
         if signature
-        and index != channel.my_index
+        and (with_ours or index != channel.my_index)
         and not (known is not None and known.signatures[index])
     ]
     for index in new:

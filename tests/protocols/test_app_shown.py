@@ -9,8 +9,23 @@ from protocols import inputs
 from protocols.app_channel import LEADER
 from protocols.objectives.app_supports import app_support, app_turn
 from protocols.objectives.base import ObjectiveType
-from tests.support.app_disputes import GAME, game, pass_blocks, register, say_to_nobody, until
-from tests.support.app_rig import APP_CHANNEL, STAKES, AppNetwork, AppNode, opened_app
+from tests.support.app_disputes import (
+    GAME,
+    game,
+    pass_blocks,
+    register,
+    register_other_move,
+    say_to_nobody,
+    until,
+)
+from tests.support.app_rig import (
+    APP_CHANNEL,
+    STAKES,
+    AppNetwork,
+    AppNode,
+    opened_app,
+    signed_hashes,
+)
 from tests.support.exit_rig import challenge_with_turn, is_completed, paid_to
 
 EXIT = ObjectiveType.EXIT
@@ -79,8 +94,8 @@ def test_a_move_on_chain_is_taken_in_and_answered_by_the_next() -> None:
     alice.feed(inputs.ExitChannel(GAME))
     until(network, lambda: alone(bob) == 4, alice, bob)
     assert not bob.events_of("challenge-unanswerable")
-    (shown,) = bob.events_of("app-signature-shown")
-    assert shown.turn_num == 4
+    (taken,) = bob.events_of("app-move-taken")
+    assert (taken.turn_num, bob.app(GAME).supported.turn_num) == (4, 4)
     say_to_nobody(bob, 7)
     until(network, lambda: kept_turn(network) == 5, alice, bob)
     # And so on: the chain is where they talk now.
@@ -92,6 +107,35 @@ def test_a_move_on_chain_is_taken_in_and_answered_by_the_next() -> None:
     assert paid_to(network, alice) == STAKES[0] - 10 + 10 - 5 + 7 - 1
     assert paid_to(network, bob) == POT - paid_to(network, alice)
     assert not network.alice.events_of("challenge-unanswerable")
+
+
+def test_another_move_on_chain_than_was_offered_is_answered_all_the_same() -> None:
+    """Who offers one move and shows another does not take our turn from us."""
+    network = game(2)
+    alice, bob = network.alice, network.bob
+    say_to_nobody(alice)
+    network.deliver(alice)
+    bob.judge()
+    assert (bob.app(GAME).tip.turn_num, alone(bob)) == (4, 3)
+    register_other_move(network, alice, 9)
+    until(network, lambda: alone(bob) == 4, bob)
+    assert bob.app(GAME).supported.message == bytes((9,))
+    assert bob.app(GAME).supported.amounts == bob.till.amounts == (STAKES[0] - 9, STAKES[1] + 9)
+    say_to_nobody(bob, 7)
+    until(network, lambda: kept_turn(network) == 5, bob)
+    assert not bob.events_of("challenge-unanswerable")
+    assert not any(len(found) > 1 for found in signed_hashes(bob).values())
+
+
+def test_a_move_on_chain_that_pays_what_no_reducer_says_halts_the_talk() -> None:
+    network = game(2)
+    alice, bob = network.alice, network.bob
+    bob.bend = lambda verdict: replace(verdict, amounts=(STAKES[0] - 1, STAKES[1] + 1))
+    say_to_nobody(alice)
+    alice.feed(inputs.ExitChannel(GAME))
+    until(network, lambda: bool(bob.app(GAME).halted), alice, bob)
+    assert bob.app(GAME).halted == "STATE_DIFFERS"
+    assert alone(bob) == 3
 
 
 @pytest.mark.parametrize("kind", ["challenge", "checkpoint"])

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from protocols import inputs
-from protocols.app_channel import ALTERNATE
+from protocols.app_channel import ALTERNATE, after, state_at
 from protocols.exit_calls import challenge_call, checkpoint_call
+from protocols.inputs import AppVerdict
 from protocols.objectives.supports import held_support
+from protocols.signed_state import SignedState
 from protocols.state import challenge_message
 from protocols.types import Bytes32, ChannelId, Signature
-from tests.support.app_rig import GAME_APP, AppNetwork, AppNode, app_fixed, opened_app
+from tests.support.app_rig import GAME_APP, AppNetwork, AppNode, Till, app_fixed, opened_app
 from tests.support.builders import ADJUDICATOR, tx_hash
 from tests.support.exit_rig import STEP_COUNT_MAX, step
 from tests.support.model_chain import ModelTransaction
@@ -18,9 +22,30 @@ from tests.support.model_chain import ModelTransaction
 GAME: ChannelId = app_fixed(GAME_APP).channel_id()
 
 
+class UndoingTill(Till):
+    """A view that takes messages back, as views of games do: a run has one message."""
+
+    def __init__(self, node: AppNode) -> None:
+        super().__init__()
+        self._node = node
+        self._before = [self.amounts]
+
+    def apply(self, given: bytes) -> AppVerdict:
+        base_count = self._node.runs[-1].base_count
+        if base_count < self.count:
+            self.amounts, self.count = self._before[base_count], base_count
+            del self._before[base_count + 1 :]
+        verdict = super().apply(given)
+        if verdict.is_applied:
+            self._before.append(self.amounts)
+        return verdict
+
+
 def game(move_count: int = 0) -> AppNetwork:
     """A game that the chain judges, with so many moves of 10 that both signed."""
     network = opened_app(ALTERNATE, app_definition=GAME_APP)
+    for node in (network.alice, network.bob):
+        node.till = UndoingTill(node)
     for count in range(move_count):
         (network.alice, network.bob)[count % 2].say(10, channel_id=GAME)
         network.settle()
@@ -66,4 +91,25 @@ def register(network: AppNetwork, node: AppNode, channel_id: ChannelId, kind: st
         wish = node.actor.signer(challenge_message(found.state_hash))
         data = challenge_call(found.candidate, found.proof, wish)
     name = tx_hash(len(network.chain.blocks), index=5)
+    network.chain.pool.append(ModelTransaction(b"", name, b"\x98" * 20, ADJUDICATOR, 0, data))
+
+
+def register_other_move(network: AppNetwork, node: AppNode, amount: int) -> None:
+    """The node's owner shows, in the next block, another move than its node offered."""
+    channel, app = node.channel(GAME), node.app(GAME)
+    point, sent = app.supported, -amount if node.channel(GAME).my_index == 0 else amount
+    amounts = (point.amounts[0] + sent, point.amounts[1] - sent)
+    point = replace(after(point, bytes((amount,)), 0), amounts=amounts)
+    funding = channel.state(channel.turns[0]).outcome[0]
+    made = state_at(app, channel.fixed, funding, point)
+    signature = node.actor.signer(made.state_hash())
+    signatures = (signature, b"") if channel.my_index == 0 else (b"", signature)
+    postfund = channel.turn(1)
+    assert postfund is not None
+    proof = [SignedState(channel.state(postfund), postfund.signatures)]
+    before = state_at(app, channel.fixed, funding, app.supported)
+    proof.append(SignedState(before, app.supported.signatures))
+    wish = node.actor.signer(challenge_message(made.state_hash()))
+    data = challenge_call(SignedState(made, signatures), proof, wish)
+    name = tx_hash(len(network.chain.blocks), index=6)
     network.chain.pool.append(ModelTransaction(b"", name, b"\x98" * 20, ADJUDICATOR, 0, data))

@@ -36,6 +36,7 @@ CAST = Cast(ALICE.address, CHANNEL, "app", ENDS, ZERO_ADDRESS, (10, 5))
         ),
         (facts.AppMoveClaimed(CHANNEL, 3), "Move 3 is ours"),
         (facts.AppMoveShown(CHANNEL, 4, b"abc"), "made move 4 on chain"),
+        (facts.AppMoveTaken(CHANNEL, 5, bytes(32), bytes(65), (), b""), "The move of turn 5"),
         (facts.AppSignatureShown(CHANNEL, 5, bytes(65)), "signature under turn 5."),
         (facts.AppChannelHalted(CHANNEL, "DIGEST_DIFFERS", 4, "aa", "bb"), "after 4 messages"),
     ],
@@ -62,4 +63,4 @@ def test_the_rule_of_turns_is_told_to_who_orders_and_who_does_not() -> None:
 def test_what_goes_to_the_other_end_is_an_arrow() -> None:
     told = tell(facts.AppMessagesOffered(CHANNEL, 0, 0, 3), CAST)
     assert (told.who, told.to, told.peer, told.label) == ("us", "peer", BOB.address, "offer")
-    assert len(APP_SENTENCES) == 18
+    assert len(APP_SENTENCES) == 19
