@@ -8,6 +8,7 @@
     python scripts/bench.py --only restart  starts with 100,000 channels, pauses for snapshots
     python scripts/bench.py --only watching what an idle node with 1,000 channels takes, and how
                                             soon a node answers when many channels are challenged
+    python scripts/bench.py --only sinks    row changes of views into PostgreSQL
     python scripts/bench.py --runs 3        the middle of three
     python scripts/bench.py --json          one document
 
@@ -36,6 +37,7 @@ from scripts.benchmarks.paths import PathPlan, measure_delayed, measure_paths  #
 from scripts.benchmarks.pauses import PausePlan, measure_pauses  # noqa: E402
 from scripts.benchmarks.payments import PaymentPlan, measure_payments  # noqa: E402
 from scripts.benchmarks.restart import RestartPlan, measure_restart  # noqa: E402
+from scripts.benchmarks.sinks import SinkPlan, measure_sinks  # noqa: E402
 from scripts.benchmarks.watching import WatchingPlan, measure_watching  # noqa: E402
 
 
@@ -51,6 +53,7 @@ class Plan:
     with_audit: bool = True
     with_restart: bool = True
     with_watching: bool = True
+    with_sinks: bool = True
     runs: int = 1
     append_batches: int = 500
     proof_records: int = 1_000_000
@@ -66,6 +69,7 @@ class Plan:
     watching: WatchingPlan = field(default_factory=WatchingPlan)
     answering: AnsweringPlan = field(default_factory=AnsweringPlan)
     pauses: PausePlan = field(default_factory=PausePlan)
+    sinks: SinkPlan = field(default_factory=SinkPlan)
 
 
 Figures = dict[str, float]
@@ -104,6 +108,21 @@ def _measure_payments(plan: Plan, workspace: Path) -> tuple[Figures, Figures]:
         "payee_cpu_us_per_payment": paid.payee_cpu_us,
         "client_cpu_us_per_payment": paid.client_cpu_us,
         "replay_of_the_payees_log_per_s": paid.payee_log_replay_per_s,
+    }
+
+
+def _measure_watching(plan: Plan, workspace: Path) -> tuple[Figures, Figures]:
+    """Figures and details of looking after channels."""
+    _say("a node that watches its channels and has nothing to do")
+    percent, blocks = measure_watching(_subfolder(workspace, "watching"), plan.watching)
+    _say(f"answers to {plan.answering.channels} stale challenges")
+    answered = measure_answers(_subfolder(workspace, "answering"), plan.answering)
+    figures = {"watching_percent": percent, "answer_p99_s": answered.p99_s}
+    return figures, {
+        "blocks_watched": blocks,
+        "answer_p50_s": answered.p50_s,
+        "answer_mined_p50_blocks": answered.p50_blocks,
+        "answer_mined_p99_blocks": answered.p99_blocks,
     }
 
 
@@ -153,16 +172,14 @@ def run(plan: Plan, workspace: Path) -> report.Run:
         figures |= found
         details |= further
     if plan.with_watching:
-        _say("a node that watches its channels and has nothing to do")
-        percent, blocks = measure_watching(_subfolder(workspace, "watching"), plan.watching)
-        figures["watching_percent"] = percent
-        details["blocks_watched"] = blocks
-        _say(f"answers to {plan.answering.channels} stale challenges")
-        answered = measure_answers(_subfolder(workspace, "answering"), plan.answering)
-        figures["answer_p99_s"] = answered.p99_s
-        details["answer_p50_s"] = answered.p50_s
-        details["answer_mined_p50_blocks"] = answered.p50_blocks
-        details["answer_mined_p99_blocks"] = answered.p99_blocks
+        found, further = _measure_watching(plan, workspace)
+        figures |= found
+        details |= further
+    if plan.with_sinks:
+        _say("row changes into PostgreSQL")
+        found, further = measure_sinks(_subfolder(workspace, "sinks"), plan.sinks)
+        figures |= found
+        details |= further
     _say("the limits again")
     with pressure.running():
         after = limits.measure(workspace, plan.effort)
@@ -185,7 +202,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Measure this node beside the machine's limits.")
     parser.add_argument(
         "--only",
-        choices=("store", "payments", "paths", "memory", "growth", "audit", "restart", "watching"),
+        choices=(
+            *("store", "payments", "paths", "memory", "growth", "audit", "restart", "watching"),
+            "sinks",
+        ),
         help="leave the rest out",
     )
     parser.add_argument("--runs", type=int, default=1, help="passes; the middle one is reported")
@@ -202,6 +222,7 @@ def main(arguments: list[str] | None = None) -> int:
         with_audit=given.only in (None, "audit"),
         with_restart=given.only in (None, "restart"),
         with_watching=given.only in (None, "watching"),
+        with_sinks=given.only in (None, "sinks"),
         runs=max(given.runs, 1),
         payments=PaymentPlan(pipelined=given.payments, in_flight=given.in_flight),
     )

@@ -205,6 +205,16 @@ RUNS = (
         "tests/e2e/test_hostile_ledgers.py",
         "tests/e2e/test_hostile_settings.py",
     ),
+    pytest_run(
+        "sinks",
+        "views in PostgreSQL: 100 replays with equal digests; 50 kills of sinks, 120 of servers",
+        10,
+        "-n",
+        "2",
+        "tests/node/sinks/test_replays.py",
+        "tests/node/sinks/test_worker.py",
+        "tests/e2e/test_sink_kills.py",
+    ),
     pytest_run("chain", "endpoint cuts, forks and restarts", 1, "tests/node/chain"),
     pytest_run(
         "reducers",

@@ -28,6 +28,7 @@ from scripts.benchmarks.paths import PathPlan
 from scripts.benchmarks.pauses import PausePlan
 from scripts.benchmarks.payments import PaymentPlan
 from scripts.benchmarks.restart import RestartPlan
+from scripts.benchmarks.sinks import SinkPlan, measure_sinks
 from scripts.benchmarks.watching import WatchingPlan
 from tests.support.warm_python import WarmPython, started_by
 
@@ -180,6 +181,8 @@ def test_every_aim_has_its_limit_and_its_share() -> None:
         "answer_p99_s": (2.0, 1.0, True),
         "audit_per_s": ("L8a", 0.80, False),
         "audit_million_s": (120.0, 1.0, True),
+        "sink_changes_per_s": (50_000.0, 1.0, False),
+        "sink_share": (1.0, 0.05, False),
     }
 
 
@@ -289,6 +292,7 @@ def test_the_audit_of_an_honest_log_is_measured(tmp_path: Path) -> None:
         with_payments=False,
         with_paths=False,
         with_growth=False,
+        with_sinks=False,
         with_memory=False,
         with_restart=False,
         with_watching=False,
@@ -299,6 +303,16 @@ def test_the_audit_of_an_honest_log_is_measured(tmp_path: Path) -> None:
     assert set(run.figures) == {"audit_per_s", "audit_million_s"}
     assert run.figures["audit_million_s"] == pytest.approx(1e6 / run.figures["audit_per_s"])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_sink_is_measured_beside_a_bare_copy(tmp_path: Path) -> None:
+    figures, details = measure_sinks(tmp_path, SinkPlan(change_count=2_000, live_message_count=3))
+    assert figures["sink_changes_per_s"] > 0
+    assert details["bare_copy_rows_per_s"] > 0
+    share = figures["sink_changes_per_s"] / details["bare_copy_rows_per_s"]
+    assert figures["sink_share"] == pytest.approx(share)
+    assert details["sink_lag_p50_ms"] > 0
 
 
 @pytest.mark.parametrize(
@@ -331,6 +345,7 @@ def test_payments_between_two_daemons_are_measured(tmp_path: Path) -> None:
         with_store=False,
         with_paths=False,
         with_growth=False,
+        with_sinks=False,
         with_memory=False,
         with_audit=False,
         with_restart=False,
@@ -365,6 +380,7 @@ def test_batches_ledgers_and_hubs_are_measured_between_three_daemons(tmp_path: P
         with_store=False,
         with_payments=False,
         with_growth=False,
+        with_sinks=False,
         with_audit=False,
         with_restart=False,
         with_watching=False,
@@ -396,6 +412,7 @@ def test_restarts_and_pauses_are_measured_on_a_log_that_ended_by_a_crash(tmp_pat
         with_payments=False,
         with_paths=False,
         with_growth=False,
+        with_sinks=False,
         with_memory=False,
         with_audit=False,
         effort=TINY,

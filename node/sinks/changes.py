@@ -6,7 +6,9 @@ last after count. What they do to PostgreSQL's table follows from which of the t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from operator import itemgetter
+from typing import Any
 
 import msgspec
 
@@ -33,36 +35,36 @@ def net_changes(
     changes: Iterable[Change], tables: Mapping[str, TableLayout]
 ) -> tuple[dict[str, TableChanges], list[Change]]:
     """By table what is to be done, and the same as changes that a sum can note."""
-    rows: dict[tuple[str, RowValues], tuple[RowValues | None, RowValues | None]] = {}
+    by_table: dict[str, dict[Any, list[RowValues | None]]] = {}
+    keys: dict[str, Callable[[RowValues], Any]] = {}
     for table, before, after in changes:
-        layout = tables.get(table)
-        if layout is None:
+        if table not in tables:
             raise SinkError(SinkFailure.VIEW_UNREADABLE, f"a change of {table}, which is no table")
-        old_key = None if before is None else layout.key_of(before)
-        new_key = None if after is None else layout.key_of(after)
-        if old_key is not None and old_key != new_key:
-            first = rows.get((table, old_key), (before, None))[0]
-            rows[table, old_key] = (first, None)
-        if new_key is not None:
-            missing = (before if old_key == new_key else None, None)
-            first = rows.get((table, new_key), missing)[0]
-            rows[table, new_key] = (first, after)
+        if table not in by_table:
+            by_table[table], keys[table] = {}, itemgetter(*tables[table].key)
+        rows, key_of = by_table[table], keys[table]
+        old_key = None if before is None else key_of(before)
+        new_key = None if after is None else key_of(after)
+        if before is not None and (after is None or old_key != new_key):
+            rows.setdefault(old_key, [before, None])[1] = None
+            before = None
+        if after is not None:
+            rows.setdefault(new_key, [before, None])[1] = after
     found: dict[str, TableChanges] = {}
     net: list[Change] = []
-    for (table, key), (before, after) in rows.items():
-        if before != after:
-            net.append((table, before, after))
-            made = found.get(table)
-            if made is None:
-                made = found[table] = TableChanges()
-            _sort_in(made, tables[table], key, before, after)
+    for table, rows in by_table.items():
+        made, layout = TableChanges(), tables[table]
+        for before, after in rows.values():
+            if before != after:
+                net.append((table, before, after))
+                _sort_in(made, layout, before, after)
+                found[table] = made
     return found, net
 
 
 def _sort_in(
     into: TableChanges,
     layout: TableLayout,
-    key: RowValues,
     before: RowValues | None,
     after: RowValues | None,
 ) -> None:
@@ -74,5 +76,5 @@ def _sort_in(
         into.put_in.append(after)
     if after is not None and is_held:
         (into.updated if was_held else into.inserted).append(after)
-    elif was_held:
-        into.deleted.append(key)
+    elif before is not None and was_held:
+        into.deleted.append(layout.key_of(before))

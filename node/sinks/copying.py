@@ -17,35 +17,50 @@ from node.sinks.target import Target, TargetStamp
 from node.views.digest import TableSum
 
 
-def copy_view(source: ViewSource, target: Target, old: TargetStamp | None) -> tuple[int, TableSum]:
-    """Make the target equal to the view as it is now; the last message, and the sum over rows."""
-    with source.moment(), target.transaction():
-        if old is None:
-            target.make_namespace()
-        target.hold()
+def copy_view(
+    source: ViewSource, target: Target, old: TargetStamp | None, *, keeps_tables: bool = True
+) -> tuple[int, TableSum]:
+    """Make the target equal to the view as it is now; the last message, and the sum over rows.
+
+    Without `keeps_tables` all are made anew: somebody else has changed more than rows.
+    """
+    with source.moment():
         seq = source.seq
         total = source.sum_at(seq)
-        assert total is not None
-        target.clear_unheld()
-        before = {layout.name: layout for layout in old.tables} if old else {}
-        fresh: list[tuple[str, str]] = []
-        for number, layout in enumerate(source.tables.values()):
-            if before.get(layout.name) == layout:
-                target.execute(f"DELETE FROM {target.table(layout.name)}")
-                _copy_table(source, target, layout, target.table(layout.name))
-                continue
-            # No view's table has such a name, nor will what PostgreSQL names after it.
-            name = f"tally_new_{number}"
-            _make_table(source, target, layout, target.table(name))
-            fresh.append((name, layout.name))
-        made = {name for _, name in fresh}
-        for name in before:
-            if name in made or name not in source.tables:
-                target.execute(f"DROP TABLE {target.table(name)}")
-        for name, final in fresh:
-            target.execute(f"ALTER TABLE {target.table(name)} RENAME TO {quoted(final)}")
-        target.write_stamp(seq, source.origin, source.tables.values(), total)
+        assert total is not None, "its own last moment"
+        with target.transaction():
+            _replace(source, target, old, keeps_tables)
+            target.write_stamp(seq, source.origin, source.tables.values(), total)
     return seq, total
+
+
+def _replace(
+    source: ViewSource, target: Target, old: TargetStamp | None, keeps_tables: bool
+) -> None:
+    """All tables but the stamp."""
+    if old is None:
+        target.make_namespace()
+    target.hold()
+    if old is None or not keeps_tables:
+        target.make_unheld()
+    target.clear_unheld()
+    before = {layout.name: layout for layout in old.tables} if old else {}
+    fresh: list[tuple[str, str]] = []
+    for number, layout in enumerate(source.tables.values()):
+        if keeps_tables and before.get(layout.name) == layout:
+            target.execute(f"DELETE FROM {target.table(layout.name)}")
+            _copy_table(source, target, layout, target.table(layout.name))
+            continue
+        # No view's table has such a name, nor will what PostgreSQL names after it.
+        name = f"tally_new_{number}"
+        _make_table(source, target, layout, target.table(name))
+        fresh.append((name, layout.name))
+    made = {name for _, name in fresh}
+    for name in before:
+        if name in made or name not in source.tables:
+            target.execute(f"DROP TABLE IF EXISTS {target.table(name)}")
+    for name, final in fresh:
+        target.execute(f"ALTER TABLE {target.table(name)} RENAME TO {quoted(final)}")
 
 
 def _make_table(source: ViewSource, target: Target, layout: TableLayout, table: str) -> None:

@@ -49,21 +49,24 @@ _SESSION = {
 }
 
 _BY_STATE = {
-    "23505": SinkFailure.ROWS_DIFFER,
+    # "Insufficient data left in message": a value that was copied into a column of another type.
+    "08P01": SinkFailure.ROWS_DIFFER,
     "25006": SinkFailure.READ_ONLY,
     "2BP01": SinkFailure.TABLES_NEEDED,
     "3D000": SinkFailure.DATABASE_ABSENT,
     "40001": SinkFailure.TABLES_LOCKED,
     "40P01": SinkFailure.TABLES_LOCKED,
     "42501": SinkFailure.PERMISSION_DENIED,
-    "42P01": SinkFailure.ROWS_DIFFER,
-    "42703": SinkFailure.ROWS_DIFFER,
     "42P07": SinkFailure.NAMESPACE_TAKEN,
     "53100": SinkFailure.DISK_FULL,
     "55P03": SinkFailure.TABLES_LOCKED,
 }
 _BY_CLASS = {
     "08": SinkFailure.UNREACHABLE,
+    # Our values and names fit the tables as we made them.
+    "22": SinkFailure.ROWS_DIFFER,
+    "23": SinkFailure.ROWS_DIFFER,
+    "42": SinkFailure.ROWS_DIFFER,
     "28": SinkFailure.LOGIN_REFUSED,
     "53": SinkFailure.EXHAUSTED,
     "57": SinkFailure.UNREACHABLE,

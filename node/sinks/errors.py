@@ -16,6 +16,7 @@ class SinkFailure(StrEnum):
     NAMESPACE_INVALID = "schema-name-invalid"
     VIEW_ABSENT = "view-absent"
     VIEW_UNREADABLE = "view-unreadable"
+    VIEW_WITHOUT_CHANGES = "view-without-changes"
 
     UNREACHABLE = "postgres-unreachable"
     LOGIN_REFUSED = "login-refused"
@@ -45,6 +46,9 @@ _NEXT_STEPS = {
     ),
     SinkFailure.NAMESPACE_INVALID: "name one with --schema: small letters, digits, underscores",
     SinkFailure.VIEW_ABSENT: "give the view's file; its writer makes it when it starts",
+    SinkFailure.VIEW_WITHOUT_CHANGES: (
+        "let it be made anew by a writer that keeps them: a node does when views.postgres is set"
+    ),
     SinkFailure.UNREACHABLE: "start PostgreSQL, or give another host and port",
     SinkFailure.LOGIN_REFUSED: "check the user, PGPASSWORD or PGPASSFILE, and pg_hba.conf",
     SinkFailure.DATABASE_ABSENT: "create it: createdb --encoding UTF8 NAME",

@@ -2,7 +2,7 @@
 
 BATCH_CHANGE_COUNT = 10_000
 """Row changes after which a transaction takes in no further message. From 5,000 on PostgreSQL is no
-faster; one message has as many at most, so a transaction has less than twice that."""
+faster. A message is never split: it has as many by default, and in a node's own views 200,000."""
 
 BATCH_MESSAGE_COUNT = 10_000
 """Messages of one transaction: those that changed nothing have to end too."""
@@ -32,14 +32,16 @@ LOCK_TIMEOUT_MS = 10_000
 LOCK_WAIT_MS = 1_000
 """How long a sink waits for another one's end: servers notice an end after a moment."""
 
-IDLE_IN_TRANSACTION_MS = 60_000
-"""After which the server ends a transaction whose sink fell silent, and lets another in."""
+IDLE_IN_TRANSACTION_MS = 600_000
+"""After which the server ends a transaction whose sink fell silent. A copy says nothing while it
+looks through a table for rows that PostgreSQL cannot hold: two minutes for a hundred million. A
+connection that was cut is noticed far sooner."""
 
 ONCE_PATIENCE_S = 5.0
 """How long a sink that syncs once goes on trying what may be over in a moment."""
 
-POLL_S = 0.2
-"""Between two looks at a view that had nothing new; a look takes some 30 us."""
+POLL_S = 0.05
+"""Between two looks at a view that had nothing new; a look takes some 100 us."""
 
 PING_S = 2.0
 """Between two questions whether an idle connection still stands: a server that went away, and may
@@ -48,6 +50,9 @@ have come back as it was before, has to be noticed without a message."""
 RETRY_S_MIN = 0.25
 RETRY_S_MAX = 30.0
 """Between two attempts after a failure: doubled each time."""
+
+CANCEL_S = 2.0
+"""How long it may take to tell a server that a statement is not wanted any more."""
 
 STOP_S = 5.0
 """How long a stop waits for the transaction at hand before it is cancelled."""

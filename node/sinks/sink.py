@@ -18,6 +18,7 @@ from node.sinks.changes import net_changes
 from node.sinks.copying import copy_view
 from node.sinks.driver import connect, translated
 from node.sinks.errors import SinkError, SinkFailure
+from node.sinks.limits import CANCEL_S
 from node.sinks.source import ViewSource
 from node.sinks.target import Target, TargetStamp
 from node.views.digest import TableSum
@@ -119,6 +120,7 @@ class Sink:
         self.settings = settings
         self._session: _Session | None = None
         self._are_rows_wrong = False
+        self._are_tables_wrong = False
 
     def step(self) -> Step | None:
         """Copy the view, or apply what fits into a transaction; None if there was nothing to do.
@@ -132,6 +134,8 @@ class Sink:
             return self._apply(session)
         except SinkError as error:
             if error.failure is SinkFailure.ROWS_DIFFER:
+                # What even a copy cannot put right is not in the rows.
+                self._are_tables_wrong = self._are_rows_wrong
                 self._are_rows_wrong = True
             self.close()
             raise
@@ -160,10 +164,11 @@ class Sink:
             session.close()
 
     def cancel(self) -> None:
-        """From another thread: let the statement that runs fail."""
+        """From another thread: let the statement that runs fail. Raises `SinkError`."""
         session = self._session
         if session is not None:
-            session.connection.cancel_safe(timeout=2.0)
+            with translated():
+                session.connection.cancel_safe(timeout=CANCEL_S)
 
     def _opened(self) -> _Session:
         if self._session is not None and self._session.source.is_replaced:
@@ -181,8 +186,14 @@ class Sink:
         return self._session
 
     def _copy(self, session: _Session, reason: CopyReason) -> Step:
-        session.seq, session.sum = copy_view(session.source, session.target, session.stamp)
-        session.reason, self._are_rows_wrong = None, False
+        session.seq, session.sum = copy_view(
+            session.source,
+            session.target,
+            session.stamp,
+            keeps_tables=not self._are_tables_wrong,
+        )
+        session.reason = None
+        self._are_rows_wrong = self._are_tables_wrong = False
         return Step(session.seq, copied=reason, row_count=session.sum.row_count)
 
     def _apply(self, session: _Session) -> Step | None:

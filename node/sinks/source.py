@@ -28,7 +28,8 @@ from node.views.encoding import encode
 from node.views.history import NO_MESSAGE_SEQ
 from node.views.statements import is_foreign
 
-_decode_changes = msgspec.msgpack.Decoder(list[tuple[str, Any, Any]]).decode
+_Values = tuple[Any, ...] | None
+_decode_changes = msgspec.msgpack.Decoder(list[tuple[str, _Values, _Values]]).decode
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -141,15 +142,17 @@ class ViewSource:
 
     def _decoded(self, encoded: bytes) -> list[Change]:
         try:
-            found = _decode_changes(encoded)
-            return [(table, _row(old), _row(new)) for table, old, new in found]
-        except (msgspec.MsgspecError, TypeError) as error:
+            return _decode_changes(encoded)
+        except msgspec.MsgspecError as error:
             raise self._unreadable(error) from error
 
     def _read_origin(self) -> Origin:
         if not self._all("SELECT 1 FROM sqlite_schema WHERE name = 'tally_stamp'"):
             raise SinkError(SinkFailure.VIEW_ABSENT, f"there is no view in {self.path} yet")
-        (row,) = self._all("SELECT code_hash, engine, budget FROM tally_stamp")
+        (row,) = self._all("SELECT code_hash, engine, budget, keeps_changes FROM tally_stamp")
+        if not row[3]:
+            detail = f"the view in {self.path} keeps no row changes: a sink has nothing to apply"
+            raise SinkError(SinkFailure.VIEW_WITHOUT_CHANGES, detail)
         named = self._all("SELECT name, sql FROM sqlite_schema ORDER BY name")
         schema = [(name, sql) for name, sql in named if sql is not None and not is_foreign(name)]
         return Origin(row[0], row[1], row[2], schema)
@@ -200,10 +203,6 @@ class ViewSource:
 def encoded_schema(origin: Origin) -> bytes:
     """As a stamp keeps it: what a digest takes besides rows."""
     return encode(origin.schema)
-
-
-def _row(values: Sequence[Any] | None) -> RowValues | None:
-    return None if values is None else tuple(values)
 
 
 def _identity(path: Path) -> tuple[int, int]:

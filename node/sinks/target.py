@@ -137,14 +137,17 @@ class Target:
             raise SinkError(SinkFailure.NAMESPACE_TAKEN, detail)
 
     def make_namespace(self) -> None:
-        """Make the schema and our two tables, if they are not there."""
+        """Make the schema, if it is not there, and the stamp's table in it."""
         query = "SELECT 1 FROM pg_namespace WHERE nspname = %s"
         if not self._all(query, (self.namespace,)):
             self._run(f"CREATE SCHEMA {quoted(self.namespace)}")
         columns = ", ".join(f"{name} {kind}" for name, kind in _STAMP_COLUMNS)
         self._run(f"CREATE TABLE {self._stamp_table} ({columns})")
+
+    def make_unheld(self) -> None:
+        """Make the table of rows that others cannot hold, if it is not there."""
         self._run(
-            f"CREATE TABLE {self._unheld_table} (table_name text, "
+            f"CREATE TABLE IF NOT EXISTS {self._unheld_table} (table_name text, "
             "row_hash bytea, row bytea NOT NULL, "
             "PRIMARY KEY (table_name, row_hash))"
         )

@@ -60,6 +60,8 @@ AIMS: tuple[Aim, ...] = (
     Aim("replay_of_states_per_s", "the same, whole states", "/s", "L7", 0.04),
     Aim("audit_per_s", "audit", "/s", "L8a", 0.80),
     Aim("audit_million_s", "audit of 10^6 events", "s", 120.0, 1.0, less_is_better=True),
+    Aim("sink_changes_per_s", "row changes to PostgreSQL", "/s", 50_000.0, 1.0),
+    Aim("sink_share", "the same, of a bare COPY", "of one", 1.0, 0.05),
 )
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -27,13 +28,21 @@ def own_postgres() -> Iterator[PostgresServer]:
         yield running
 
 
-def start(view: ViewFile, conninfo: str, namespace: str) -> subprocess.Popen[bytes]:
+@contextmanager
+def sink(view: ViewFile, conninfo: str, namespace: str) -> Iterator[None]:
+    """`tally sink run`, killed at the end."""
     words = ["--view", str(view.path), "--to", conninfo, "--schema", namespace]
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-m", "node", "sink", "run", *words],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+    try:
+        yield
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
 
 
 def write_some(view: ViewFile, chooser: random.Random) -> None:
@@ -77,26 +86,20 @@ def test_a_sink_may_be_killed_at_any_moment(
     for _ in range(KILLS):
         write_some(view, chooser)
         wait_until(lambda: not is_connected(own_postgres))
-        process = start(view, own_postgres.conninfo, namespace)
-        wait_until(lambda: is_connected(own_postgres))
-        # From here on it works for about a second.
-        time.sleep(chooser.random() * 1.2)
-        if chooser.random() < 0.3:
-            own_postgres.kill()
-            own_postgres.start()
-        process.kill()
-        process.wait()
+        with sink(view, own_postgres.conninfo, namespace):
+            wait_until(lambda: is_connected(own_postgres))
+            # From here on it works for about a second.
+            time.sleep(chooser.random() * 1.2)
+            if chooser.random() < 0.3:
+                own_postgres.kill()
+                own_postgres.start()
         reached.append(seq_of(own_postgres.conninfo, namespace, view))
         if reached[-1] > -2:
             # Whatever it reached is a moment of the view, whole.
             assert check(own_postgres.conninfo, namespace, view.path).is_equal
     assert reached == sorted(reached)
-    process = start(view, own_postgres.conninfo, namespace)
-    try:
+    with sink(view, own_postgres.conninfo, namespace):
         wait_until(lambda: seq_of(own_postgres.conninfo, namespace, view) == view.seq)
-    finally:
-        process.kill()
-        process.wait()
     found = check(own_postgres.conninfo, namespace, view.path)
     assert found.is_equal
     assert found.digest == view.digest()

@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 VERSIONS = {16: "pginstall", 18: "pginstall18"}
@@ -86,11 +86,15 @@ class PostgresServer:
     def kill(self) -> None:
         """SIGKILL to all of its processes at once, as when a machine's power goes."""
         assert self._process is not None
-        for process in self._group():
-            os.kill(process, signal.SIGKILL)
+        # Stopped first, it starts no other while they are counted.
+        self._process.send_signal(signal.SIGSTOP)
+        processes = self._group()
+        for process in processes:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
         self._process.wait()
-        # The kernel still gives back what they shared: a start before that is refused.
-        while self._group():
+        # What they shared is given back with the last of them: a start before that is refused.
+        while any(is_running(process) for process in processes):
             time.sleep(0.01)
 
     def stop(self) -> None:
@@ -145,6 +149,14 @@ class PostgresServer:
         if libraries.is_dir():
             shutil.copytree(libraries, self.folder / libraries.name, symlinks=True)
         return self.folder / "programs" / VERSIONS[version] / "bin"
+
+
+def is_running(process: int) -> bool:
+    """Whether there is such a process, and it has not ended."""
+    try:
+        return (Path("/proc") / str(process) / "stat").read_text().rpartition(")")[2][1] != "Z"
+    except OSError:
+        return False
 
 
 def _is_open_to_all(path: Path) -> bool:

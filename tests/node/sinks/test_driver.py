@@ -128,7 +128,9 @@ RAISED: list[tuple[str, SinkFailure]] = [
     ("SET ROLE pg_monitor; CREATE TABLE public.t ()", SinkFailure.PERMISSION_DENIED),
     ("BEGIN READ ONLY; CREATE TABLE public.t ()", SinkFailure.READ_ONLY),
     ("DO $$ BEGIN RAISE SQLSTATE '53300'; END $$", SinkFailure.EXHAUSTED),
-    ("SELECT 1 / 0", SinkFailure.REFUSED),
+    ("SELECT 1 / 0", SinkFailure.ROWS_DIFFER),
+    ("DO $$ BEGIN RAISE SQLSTATE '23502'; END $$", SinkFailure.ROWS_DIFFER),
+    ("DO $$ BEGIN RAISE SQLSTATE '0A000'; END $$", SinkFailure.REFUSED),
 ]
 
 

@@ -163,6 +163,33 @@ def test_rows_that_somebody_changed_are_noticed_and_copied_anew(
     assert_equal(view, settings)
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DROP TABLE items",
+        "ALTER TABLE items DROP COLUMN name",
+        "ALTER TABLE items ALTER COLUMN name TYPE integer USING 7",
+        "DROP TABLE tally_unheld",
+    ],
+)
+def test_tables_that_somebody_changed_are_made_anew(
+    view: ViewFile, sink: Sink, settings: SinkSettings, ask: Ask, damage: str
+) -> None:
+    view.put((1, "a\0", b"", 1), (2, "b", b"", 2))
+    level(sink)
+    ask(damage)
+    view.put((1, "a", b"", 1), (2, "c", b"", 3))
+    failures = []
+    for _ in range(4):
+        try:
+            level(sink)
+        except SinkError as error:
+            failures.append(error.failure)
+    assert set(failures) == {SinkFailure.ROWS_DIFFER}
+    assert len(failures) <= 2
+    assert_equal(view, settings)
+
+
 def test_a_schema_that_somebody_dropped_is_made_again(
     view: ViewFile, sink: Sink, settings: SinkSettings, ask: Ask
 ) -> None:

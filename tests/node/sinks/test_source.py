@@ -12,6 +12,8 @@ from node.sinks.layout import ColumnLayout, IndexLayout
 from node.sinks.source import ViewSource, encoded_schema
 from node.views.digest import view_digest
 from node.views.encoding import encode
+from node.views.view import View
+from tests.support.reducers import ADD, message, scores
 from tests.support.view_files import BUDGET, ViewFile
 
 
@@ -107,6 +109,14 @@ def test_a_view_that_is_not_there_yet_is_told_apart_from_one_that_cannot_be_read
             ViewSource(path)
         assert caught.value.failure is failure
         assert str(path) in caught.value.detail
+
+
+def test_a_view_that_keeps_no_changes_is_no_source(tmp_path: Path) -> None:
+    with View(tmp_path / "v.db", scores(), keeps_changes=False) as view:
+        view.apply(0, message(ADD, b"alice", 3))
+        with pytest.raises(SinkError) as caught:
+            ViewSource(tmp_path / "v.db")
+    assert caught.value.failure is SinkFailure.VIEW_WITHOUT_CHANGES
 
 
 def test_a_file_that_took_the_place_of_another_is_noticed(view: ViewFile) -> None:

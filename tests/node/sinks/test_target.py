@@ -35,6 +35,7 @@ def target(postgres: PostgresServer, namespace: str) -> Iterator[Target]:
         made = Target(connection, namespace)
         with made.transaction():
             made.make_namespace()
+            made.make_unheld()
             for make in (table_sql, index_sql):
                 for statement in make(made.table("t"), TABLE):
                     made.execute(statement)
