@@ -356,17 +356,22 @@ UNUSED static Writer question(const char *sql, u32 value_count) {
 }
 
 /* The rows: an array of arrays. What was applied with `host_exec` is in them, the reply is not.
- * An answer of more than `capacity` bytes is asked for twice. */
-UNUSED static Reader ask_for(const Writer *question, u32 capacity) {
+ * An answer that does not fit is asked for twice. It stands until the next one is asked into the
+ * same room. */
+UNUSED static Reader ask_into(const Writer *question, Writer *room) {
     for (;;) {
-        u8 *out = take_memory(capacity);
-        u64 size = (u64)host_query(question->start, question->size, out, capacity);
-        if (size <= capacity) return (Reader){out, out + size};
-        capacity = (u32)size;
+        u64 size =
+            (u64)host_query(question->start, question->size, room->start, room->capacity);
+        if (size <= room->capacity) return (Reader){room->start, room->start + size};
+        room->size = 0;
+        make_room(room, (u32)size);
     }
 }
 
-UNUSED static Reader ask(const Writer *question) { return ask_for(question, 4096); }
+UNUSED static Reader ask(const Writer *question) {
+    Writer room = {take_memory(4096), 0, 4096};
+    return ask_into(question, &room);
+}
 
 /* --- amounts: 256 bits without sign, big-endian, so that bytes sort as the numbers do -------- */
 

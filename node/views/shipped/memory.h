@@ -251,7 +251,10 @@ static void preload(const u8 *const *ids, u32 count) {
         put_bytes(&asked, ids[i], 32);
         keep_channel(ids[i]);
     }
-    take_channels(ask_for(&asked, 256 * 1024));
+    // What is read is copied out of it.
+    static Writer room;
+    if (room.start == NULL) make_room(&room, 256 * 1024);
+    take_channels(ask_into(&asked, &room));
 }
 
 /* The channel; NULL if there is none. */
