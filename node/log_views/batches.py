@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-import msgspec
 from msgspec import Struct
 
 from node.log_views.limits import BATCH_RECORD_COUNT_MAX, BATCH_SIZE_BYTES_MAX
 from node.store.record import Record, encode_record
 from protocols.events import EVENTS
 
-_encode = msgspec.msgpack.Encoder().encode
 _VERSIONS = {name: event.VERSION for name, event in EVENTS.items()}
 
 
@@ -43,20 +41,23 @@ def message_of(records: list[bytes]) -> bytes:
     return b"".join((head, *records))
 
 
-def record_bytes(record: Record) -> bytes:
+def record_bytes(record: Record, stored: bytes) -> bytes:
     """The record at today's version. Raises what `Record.event` does for one that is not known."""
     if record.version == _VERSIONS.get(record.name):
-        return _encode(record)
+        return stored
     return encode_record(record.seq, record.time_ms, record.cause_seq, record.event())
 
 
-def batches(blocks: Iterable[list[Record]]) -> Iterator[Batch]:
-    """The records of these blocks, as many in one message as may be."""
+def batches(blocks: Iterable[list[tuple[Record, bytes]]]) -> Iterator[Batch]:
+    """The records of these blocks, as many in one message as may be.
+
+    Each is as `LogReader.raw_blocks` gives it, in the one form that msgspec writes.
+    """
     waiting: list[bytes] = []
     size = last_seq = 0
     for block in blocks:
-        for record in block:
-            encoded = record_bytes(record)
+        for record, stored in block:
+            encoded = record_bytes(record, stored)
             is_full = len(waiting) == BATCH_RECORD_COUNT_MAX
             if waiting and (is_full or size + len(encoded) > BATCH_SIZE_BYTES_MAX):
                 yield Batch(waiting, last_seq)

@@ -124,7 +124,7 @@ class NodeView:
         if not self._belongs_to(log):
             self.close()
             self.view = self._made_anew("it was derived from another log, or from a longer one")
-        for batch in batches(log.record_blocks(self.seq + 1, end)):
+        for batch in batches(log.raw_blocks(self.seq + 1, end)):
             self._take(batch.records, batch.last_seq, log)
             if progress is not None and not progress(Progress(self.seq, end)):
                 break

@@ -166,8 +166,22 @@ class LogReader:
         """The stored chain hash of record `seq`; raises `LogDamaged` if it is not there."""
         return self._stored(seq)[:CHAIN_SIZE_BYTES]
 
+    def raw_blocks(self, from_seq: int, to_seq: int | None) -> Iterator[list[tuple[Record, bytes]]]:
+        """What `record_blocks` gives, with each record's bytes as they are stored."""
+        for records, entries in self._linked_blocks(from_seq, to_seq):
+            yield [
+                (record, value[CHAIN_SIZE_BYTES:])
+                for record, (_, value) in zip(records, entries, strict=False)
+            ]
+
     def record_blocks(self, from_seq: int, to_seq: int | None) -> Iterator[list[Record]]:
         """What `read` gives, many at a time: for who lets others run in between."""
+        for records, _ in self._linked_blocks(from_seq, to_seq):
+            yield records
+
+    def _linked_blocks(
+        self, from_seq: int, to_seq: int | None
+    ) -> Iterator[tuple[list[Record], Sequence[tuple[bytes, bytes]]]]:
         end = self.next_seq if to_seq is None else min(to_seq, self.next_seq)
         if from_seq >= end:
             return
@@ -176,7 +190,7 @@ class LogReader:
         try:
             for entries in self._store.blocks(LOG, seq_key(from_seq), seq_key(end)):
                 records = linked_records(entries, seq, previous)
-                yield records
+                yield records, entries
                 seq += len(records)
                 if records:
                     previous = entries[len(records) - 1][1][:CHAIN_SIZE_BYTES]

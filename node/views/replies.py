@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from node.views.encoding import check_row
+from node.views.encoding import SCALARS, SQL_INTEGER_MAX, SQL_INTEGER_MIN, check_row
 from node.views.errors import Failure, ReducerFailed
 from node.views.limits import CODE_MAX
 
@@ -79,5 +79,22 @@ def decode_question(data: bytes) -> Question:
 
 
 def _check_rows(write: Write) -> None:
+    if len(write.rows) > 1 and _are_plain(write.rows):
+        return
     for row in write.rows:
         check_row(row)
+
+
+def _are_plain(rows: list[Row]) -> bool:
+    """Whether all rows pass, column by column: a tenth of the time, and says not which does not."""
+    if len(set(map(len, rows))) > 1:
+        return False
+    for column in zip(*rows, strict=True):
+        kinds = set(map(type, column))
+        if not kinds <= SCALARS:
+            return False
+        if int in kinds:
+            numbers = column if len(kinds) == 1 else [v for v in column if type(v) is int]
+            if min(numbers) < SQL_INTEGER_MIN or max(numbers) > SQL_INTEGER_MAX:
+                return False
+    return True

@@ -14,8 +14,9 @@ from node.views.encoding import decode, encode
 from protocols.events import MessageDropped
 
 
-def record(seq: int, reason: str = "") -> Record:
-    return decode_record(encode_record(seq, 5, None, MessageDropped("p", reason, "E", 3)))
+def record(seq: int, reason: str = "") -> tuple[Record, bytes]:
+    stored = encode_record(seq, 5, None, MessageDropped("p", reason, "E", 3))
+    return decode_record(stored), stored
 
 
 @pytest.mark.parametrize("count", [0, 1, 15, 16, 1_000, 65_535, 65_536])
@@ -41,6 +42,6 @@ def test_a_message_ends_at_a_count_and_at_a_size() -> None:
 
 def test_a_record_that_this_program_does_not_know_is_not_passed_on() -> None:
     with pytest.raises(NewerLogFormat):
-        record_bytes(replace(record(0), version=99))
+        record_bytes(replace(record(0)[0], version=99), b"")
     with pytest.raises(NewerLogFormat):
-        record_bytes(replace(record(0), name="some-day-invented"))
+        record_bytes(replace(record(0)[0], name="some-day-invented"), b"")

@@ -66,3 +66,28 @@ def test_a_value_in_a_row_is_checked_wherever_rows_are(value: Any) -> None:
         with pytest.raises(ReducerFailed) as failed:
             decode(data)
         assert failed.value.failure in {Failure.VALUE_TYPE, Failure.VALUE_RANGE}
+
+
+ANY_VALUE = st.one_of(
+    st.none(),
+    st.integers(-(2**63), 2**64 - 1),
+    st.sampled_from([2**63 - 1, 2**63, -(2**63)]),
+    st.text(max_size=3),
+    st.binary(max_size=3),
+    st.booleans(),
+    st.floats(allow_nan=False),
+    st.lists(st.integers(), max_size=0),
+)
+
+
+@given(st.lists(st.lists(ANY_VALUE, min_size=1, max_size=3), min_size=2, max_size=5))
+def test_many_rows_are_judged_as_one_after_the_other(rows: list[list[Any]]) -> None:
+    def verdict(some: list[list[Any]]) -> Failure | None:
+        try:
+            decode_reply(pack([0, [["INSERT", some]]]))
+        except ReducerFailed as failed:
+            return failed.failure
+        return None
+
+    each = [verdict([row]) for row in rows]
+    assert verdict(rows) == next((failure for failure in each if failure is not None), None)
