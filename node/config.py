@@ -183,6 +183,16 @@ class StoreConfig:
 
 
 @dataclass(frozen=True)
+class ViewsConfig:
+    """`[views]`: tables of channels, payments, fees and balances, kept beside the log."""
+
+    enabled: bool = True
+    """Whether a process of its own keeps them while the node runs."""
+    keep_changes: bool = False
+    """Whether each row's changes are kept too, for a sink."""
+
+
+@dataclass(frozen=True)
 class ForTestsConfig:
     """`[test]`: nothing here belongs on a node with money."""
 
@@ -204,6 +214,7 @@ class Config:
     test: ForTestsConfig
     payments: PaymentsConfig = PaymentsConfig()
     store: StoreConfig = StoreConfig()
+    views: ViewsConfig = ViewsConfig()
     origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
@@ -289,6 +300,8 @@ SETTINGS: tuple[Setting, ...] = (
         values.integer(SNAPSHOT_INTERVAL_RECORD_COUNT_MIN, SNAPSHOT_INTERVAL_RECORD_COUNT_MAX),
         SNAPSHOT_INTERVAL_RECORD_COUNT,
     ),
+    Setting("views", "enabled", values.boolean, True),
+    Setting("views", "keep_changes", values.boolean, False),
     Setting("test", "fault_points", values.boolean, False),
 )
 """Every setting there is, in the order in which people read them."""
@@ -338,6 +351,7 @@ def load(
         test=ForTestsConfig(**_section(found, "test")),
         payments=PaymentsConfig(**_section(found, "payments")),
         store=StoreConfig(**_section(found, "store")),
+        views=ViewsConfig(**_section(found, "views")),
         origins=MappingProxyType(origins),
     )
 

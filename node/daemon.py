@@ -50,6 +50,7 @@ from node.store.snapshot_keys import ReadAhead
 from node.store.snapshot_loading import load_snapshot
 from node.store.snapshot_writing import remove_newer
 from node.terms import terms_from
+from node.views_service import ViewsService
 from protocols import inputs, peer_sessions
 from protocols.crypto import Signer
 from protocols.draft import Context, Draft
@@ -141,6 +142,7 @@ class Daemon:
         self.engine.on_head = self.heads.signed
         begin_log(self.log, self.state, config, self.signer.address, self.engine.record)
         self.outbox.load(effect for _, effect in self.log.outbox())
+        self.views = self._views() if config.views.enabled else None
         self.api = NodeApi(
             config,
             self.engine,
@@ -150,7 +152,12 @@ class Daemon:
             self._context,
             self.routes,
             Backups(self.log, config.node.data_dir),
+            self.views,
         )
+
+    def _views(self) -> ViewsService:
+        data_dir, keeps_changes = self.config.node.data_dir, self.config.views.keep_changes
+        return ViewsService(data_dir, lambda: self.log.next_seq, keeps_changes=keeps_changes)
 
     def _restored(self, read_ahead: ReadAhead | None) -> tuple[NodeState, int]:
         """The state from the newest good snapshot and the records behind it; how many it has."""
@@ -228,6 +235,8 @@ class Daemon:
                 server = RpcServer(self.api, self._token, listen)
                 rpc_port = await _start_listening(nursery, "rpc", listen, server.run)
                 nursery.start_soon(self._tick)
+                if self.views is not None:
+                    nursery.start_soon(self.views.run)
                 with self._announced(p2p_port, rpc_port):
                     await trio.sleep(math.inf)
             clean = True

@@ -32,6 +32,7 @@ from node.routes import Routes
 from node.rpc.interface import Wanted
 from node.snapshot_status import snapshot_status
 from node.store.record import Record
+from node.views_service import ViewsService, views_status
 from node.whatif.endpoints import Endpoints
 from node.whatif.simulation import Simulation
 from protocols import events, inputs
@@ -60,8 +61,10 @@ class NodeApi:
         context: Callable[[int], Context],
         routes: Routes,
         backups: Backups,
+        views: ViewsService | None,
     ) -> None:
         self._config = config
+        self._views = views
         self._engine = engine
         self._outbox = outbox
         self._peers = peers
@@ -266,6 +269,7 @@ class NodeApi:
             "uptime_s": int(time.monotonic() - self._started_s),
             "log": {"next_seq": log.next_seq, "chain_hash": to_hex(log.chain_hash)},
             "snapshots": snapshot_status(self._engine.snapshots, log, self._engine.clock_ms()),
+            "views": views_status(self._views, log.next_seq),
             "chain": {
                 "connected": chain.connected,
                 "endpoint": chain.endpoint,

@@ -15,6 +15,7 @@ from node.alarms import alarm_rows, alarms_of
 from node.hub_status import past_hub_status
 from node.snapshot_status import past_snapshot_status
 from node.store.log import EventLog
+from node.views_service import past_views_status
 from node.whatif.simulation import Simulation
 from protocols.channel import ChannelStatus, status
 from protocols.delivery import Peer
@@ -71,6 +72,7 @@ class PastView:
             "uptime_s": None,
             "log": {"next_seq": self.seq + 1, "chain_hash": chain_hash},
             "snapshots": past_snapshot_status(),
+            "views": past_views_status(),
             "chain": {
                 "connected": None,
                 "endpoint": None,

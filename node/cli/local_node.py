@@ -27,11 +27,14 @@ class LocalNode:
     """What starts the process: a cold start, unless somebody starts very many."""
 
     def __init__(self, directory: Path, password_file: Path, **environment: str) -> None:
-        """`environment` is what the daemon is told besides its password."""
+        """`environment` is what the daemon is told besides its password. It keeps no views unless
+        it is told so: they would share its cores.
+        """
         self.directory = directory
         self.address = ""
         """EIP-55, once it is ready."""
-        self._environment = our_environment(TALLY_PASSWORD_FILE=str(password_file), **environment)
+        told = {"TALLY_VIEWS_ENABLED": "false", **environment}
+        self._environment = our_environment(TALLY_PASSWORD_FILE=str(password_file), **told)
         self._child: Child | None = None
 
     @property

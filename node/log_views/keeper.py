@@ -67,18 +67,25 @@ def code_cache(directory: Path) -> CompiledCode | None:
     return None
 
 
+def remove_view(path: Path) -> None:
+    """Remove a view's files, if they are there."""
+    for ending in _FILE_ENDINGS:
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + ending).unlink()
+
+
 class NodeView:
     """The node's views in one file (or ":memory:"). For one thread.
 
-    Opening makes it anew if something else made it or the file is damaged. Raises `ViewBroken`
-    where the machine does not let it.
+    Opening makes it anew if something else made it or the file is damaged. Without `keeps_changes`
+    it goes on as the file is. Raises `ViewBroken` where the machine does not let it.
     """
 
     def __init__(
         self,
         path: Path | str,
         *,
-        keeps_changes: bool = False,
+        keeps_changes: bool | None = None,
         module: ReducerModule | None = None,
     ) -> None:
         self._path = path
@@ -155,12 +162,16 @@ class NodeView:
         self._take(records[half:], last_seq, log)
 
     def _open(self) -> View:
-        return View(self._path, self._module, keeps_changes=self._keeps_changes)
+        keeps_changes = bool(self._keeps_changes)
+        try:
+            return View(self._path, self._module, keeps_changes=keeps_changes)
+        except StampMismatch as mismatch:
+            if self._keeps_changes is not None or mismatch.field != "keeps_changes":
+                raise
+            return View(self._path, self._module, keeps_changes=True)
 
     def _made_anew(self, reason: str) -> View:
         self.rebuilt = reason
         if isinstance(self._path, Path):
-            for ending in _FILE_ENDINGS:
-                with contextlib.suppress(FileNotFoundError):
-                    self._path.with_name(self._path.name + ending).unlink()
+            remove_view(self._path)
         return self._open()

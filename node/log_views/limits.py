@@ -23,8 +23,28 @@ NODE_BUDGET = Budget(
 """For a thousand records at once. A voucher takes 20,000 of fuel; a ledger that is closed with 400
 guarantees has a row of 200 KB."""
 
-QUERY_TIMEOUT_S = 10.0
-"""A question's time, unless its asker gives another."""
+CYCLE_INTERVAL_S = 0.25
+"""Between two looks at a log that grows: each costs 10 to 50 ms of a core."""
+
+REPORT_INTERVAL_S = 0.5
+"""Between two words on how far a view is, while it catches up."""
+
+NICENESS = 10
+"""Of the process that keeps the views: payments go first where cores are few."""
+
+RESTART_DELAY_S_MIN = 1.0
+RESTART_DELAY_S_MAX = 60.0
+"""Before the process is started again; doubled each time."""
+
+STALL_TIMEOUT_S = 120.0
+"""Without a word from the process, while records wait for it, until it is ended. A message takes
+10 ms."""
+
+STOP_TIMEOUT_S = 5.0
+"""For the process to end by itself, once it is not wanted any more."""
+
+DETAIL_SIZE_MAX = 500
+"""Characters that are kept of its last words."""
 
 QUERY_STEP_GRAIN = 5_000
 """Instructions of SQLite between two looks at the clock: some 50 us."""

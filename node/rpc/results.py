@@ -245,13 +245,15 @@ NodeStatus = Annotated[
     Meta(
         description="Figures of every room: name, version, address, chain_id and contracts; "
         "uptime_s; log with next_seq and chain_hash; snapshots: seq, state and age of the "
-        "newest, kept_count, time_share (0 to 1) and interval_records; chain with connected, "
+        "newest, kept_count, time_share (0 to 1) and interval_records; views: state (off, "
+        "starting, following, or waiting after a failure), seq, lag_records, restart_count, "
+        "rebuilt (why they were last made anew), failure and detail; chain with connected, "
         "block numbers and view_age_s; outbox with what waits for an acknowledgement; peers; "
         "channels by status; recovering: whether any waits for a peer after a loss of records; "
         "alarms: what threatens money and needs the owner, each with name, channel_id, deadline (a "
         "date), blocks_left until it, what, and next_step; at. Of a past moment it is null what "
-        "no log remembers: uptime_s, snapshots, outbox, who was connected and where, and of the "
-        "chain all but processed_block_num."
+        "no log remembers: uptime_s, snapshots, views, outbox, who was connected and where, and "
+        "of the chain all but processed_block_num."
     ),
 ]
 OpenRpcDocument = Annotated[dict[str, Any], Meta(description="An OpenRPC 1.3 document.")]

@@ -94,20 +94,32 @@ def refused_opening(error: Exception) -> KeyValueError:
 class RocksKeyValue:
     """A RocksDB directory that is open. Meets `kv.KeyValue`."""
 
-    def __init__(self, path: Path, *, read_only: bool = False, salvage: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        read_only: bool = False,
+        salvage: bool = False,
+        follow_in: Path | None = None,
+    ) -> None:
         """Open (and, unless `read_only`, create) the directory.
 
         Raises `KeyValueBusy` if it is open for writing elsewhere and `KeyValueDamaged` if it does
         not open. `read_only` works beside a live writer and sees what was written until now.
         `salvage` (with `read_only`) opens in spite of damaged tables and of a damaged end of the
-        write-ahead log, for reading what is left.
+        write-ahead log, for reading what is left. `follow_in` is a directory for RocksDB's own
+        notes, with which what is opened for reading can be brought up to date (`catch_up`).
         """
-        self._is_read_only = read_only
+        self._is_read_only = read_only or follow_in is not None
         cache = Cache(BLOCK_CACHE_SIZE_BYTES)
         chosen = options(cache, paranoid=not salvage)
         if salvage:
             chosen.set_wal_recovery_mode(DBRecoveryMode.point_in_time())
         access = AccessType.read_only(False) if read_only else AccessType.read_write()
+        if follow_in is not None:
+            # Tables stay open: the writer may delete one that is still read from here.
+            chosen.set_max_open_files(-1)
+            access = AccessType.secondary(str(follow_in))
         try:
             self._db: Rdict | None = Rdict(
                 str(path),
@@ -139,6 +151,18 @@ class RocksKeyValue:
             except KeyValueDamaged:
                 continue
         return cls(path, read_only=True, salvage=salvage)
+
+    def catch_up(self) -> None:
+        """See what the writer wrote since, of what was opened to follow it.
+
+        It reads the write-ahead files again: 10 to 50 ms. Raises `KeyValueDamaged`.
+        """
+        try:
+            self._require_open().try_catch_up_with_primary()
+        except KeyValueError:
+            raise
+        except Exception as error:
+            raise KeyValueDamaged(str(error)) from error
 
     def handle(self, family: str) -> Any:
         """The column family's handle."""

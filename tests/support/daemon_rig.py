@@ -23,6 +23,7 @@ from node.config import (
     P2pConfig,
     PolicyConfig,
     RpcConfig,
+    ViewsConfig,
 )
 from node.daemon import Daemon
 from node.rpc.call import RpcEndpoint
@@ -56,6 +57,7 @@ def config_in(
     rpc_listen: tuple[str, int] = ("127.0.0.1", 0),
     peers: Mapping[Address, tuple[str, int]] | None = None,
     fault_points: bool = False,
+    views: bool = False,
 ) -> Config:
     """A node's directory at `home`, with a token, and its configuration."""
     home.mkdir(exist_ok=True)
@@ -79,6 +81,7 @@ def config_in(
         ),
         hub=HubConfig(),
         test=ForTestsConfig(fault_points),
+        views=ViewsConfig(enabled=views),
     )
     if not config.token_path.exists():
         create_token(config.token_path)

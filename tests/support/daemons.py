@@ -50,13 +50,16 @@ class Network:
 
 
 @contextmanager
-def running_network(workspace: Path, *, fault_points: bool = False) -> Iterator[Network]:
-    """Alice and bob, ready, each with 1,000 ETH; `fault_points` lets TALLY_FAULT arm them."""
+def running_network(
+    workspace: Path, *, fault_points: bool = False, views: bool = False
+) -> Iterator[Network]:
+    """Alice and bob, ready, each with 1,000 ETH; `fault_points` lets TALLY_FAULT arm them, `views`
+    has each keep its views."""
     with Devnet() as chain:
         alice, bob = make_nodes(workspace, chain.deployment, fault_points=fault_points)
         try:
             for node in (alice, bob):
-                node.launch()
+                node.launch(TALLY_VIEWS_ENABLED=str(views).lower())
             for node in (alice, bob):
                 node.wait_until_ready()
             yield Network(chain, alice, bob)
