@@ -9,6 +9,7 @@ The compiler is zig, from the package `ziglang`, kept in `.tools`.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import hashlib
 import json
 import subprocess
@@ -42,17 +43,24 @@ def fetch_zig() -> list[str]:
     """The command that runs zig, fetched by name with pip if it is not there yet."""
     folder = TOOLS / f"zig-{ZIG_VERSION}"
     zig = folder / "ziglang" / "zig"
-    if not zig.exists():
-        TOOLS.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=TOOLS, prefix="fetch-") as name:
-            command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--no-deps"]
-            command += ["--disable-pip-version-check", "--target", name, f"ziglang=={ZIG_VERSION}"]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode != 0:
-                raise ZigMissing(f"{done.stderr.strip()}\n\nzig {ZIG_VERSION} did not come.")
-            folder.mkdir(exist_ok=True)
-            (Path(name) / "ziglang").replace(folder / "ziglang")
+    TOOLS.mkdir(exist_ok=True)
+    # Tests that run side by side want it at the same time: one of them fetches it.
+    with (TOOLS / "zig.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not zig.exists():
+            _fetch(folder)
     return [str(zig)]
+
+
+def _fetch(folder: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=TOOLS, prefix="fetch-") as name:
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--no-deps"]
+        command += ["--disable-pip-version-check", "--target", name, f"ziglang=={ZIG_VERSION}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise ZigMissing(f"{done.stderr.strip()}\n\nzig {ZIG_VERSION} did not come.")
+        folder.mkdir(exist_ok=True)
+        (Path(name) / "ziglang").replace(folder / "ziglang")
 
 
 def folders() -> list[Path]:

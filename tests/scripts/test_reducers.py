@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from node.reducer_compiler import SHIPPED
-from scripts.reducers import MANIFEST, build, differences
+from scripts import reducers
+from scripts.reducers import MANIFEST, ZigMissing, build, differences, fetch_zig
 
 
 def test_a_difference_is_named(tmp_path: Path) -> None:
@@ -20,6 +23,35 @@ def test_a_difference_is_named(tmp_path: Path) -> None:
     assert differences(built, tmp_path) == ["a.wasm", "b.wasm"]
     (tmp_path / MANIFEST).unlink()
     assert MANIFEST in differences(built, tmp_path)
+
+
+def test_what_cannot_be_fetched_is_said_with_pips_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reducers, "TOOLS", tmp_path / "tools")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(ZigMissing, match=r"(?s)No matching distribution.*did not come"):
+        fetch_zig()
+    assert [path.name for path in (tmp_path / "tools").iterdir()] == ["zig.lock"]
+
+
+def test_who_comes_second_waits_and_finds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[Path] = []
+
+    def fetch(folder: Path) -> None:
+        time.sleep(0.1)
+        (folder / "ziglang").mkdir(parents=True)
+        (folder / "ziglang" / "zig").touch()
+        fetched.append(folder)
+
+    monkeypatch.setattr(reducers, "TOOLS", tmp_path)
+    monkeypatch.setattr(reducers, "_fetch", fetch)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: fetch_zig(), range(4)))
+    assert len(fetched) == 1
+    assert found == [[str(fetched[0] / "ziglang" / "zig")]] * 4
 
 
 @pytest.mark.slow
