@@ -6,9 +6,21 @@ import pytest
 from msgspec.structs import replace
 
 from protocols import inputs
-from protocols.app_channel import LEADER
+from protocols.app_channel import JUDGED, LEADER, MESSAGE_LOG, outcome_of
+from protocols.app_data import NO_ROOT, AppData, encode_app_data, next_root, opening_data
+from protocols.app_events import AppDefinitionRecorded
+from protocols.app_shown import receive
+from protocols.channel import Channel, SignedTurn
+from protocols.compact_state import compacted
+from protocols.draft import Draft
+from protocols.events import NodeCreated
+from protocols.node_state import NodeState, apply
 from protocols.objectives.app_supports import app_support, app_turn
 from protocols.objectives.base import ObjectiveType
+from protocols.outcome import Allocation, SingleAssetExit, destination_of
+from protocols.state import FixedPart, State
+from protocols.types import ZERO_ADDRESS
+from tests.support.actors import ALICE, BOB, Actor
 from tests.support.app_disputes import (
     GAME,
     game,
@@ -20,11 +32,22 @@ from tests.support.app_disputes import (
 )
 from tests.support.app_rig import (
     APP_CHANNEL,
+    REDUCER,
     STAKES,
     AppNetwork,
     AppNode,
     opened_app,
     signed_hashes,
+)
+from tests.support.builders import (
+    ADJUDICATOR,
+    CHAIN_ID,
+    CONSENSUS_APP,
+    DURATION_S,
+    GAME_APP,
+    LOG_APP,
+    PAYMENT_APP,
+    chain_log,
 )
 from tests.support.exit_rig import challenge_with_turn, is_completed, paid_to
 
@@ -196,3 +219,73 @@ def test_nothing_is_believed_for_being_told_by_the_chain() -> None:
         bob.judge()
         assert bob.channel(GAME).app == before.app
         assert alone(bob) == 3
+
+
+HUB = b"\x48" * 20
+
+
+def hub_state(app: bytes) -> tuple[NodeState, Channel]:
+    """A hub between ALICE and BOB: it signed the postfund and hears no talk."""
+    fixed = FixedPart((ALICE.address, HUB, BOB.address), 7, app, DURATION_S)
+    shares = tuple(Allocation(destination_of(who.address), 500) for who in (ALICE, BOB))
+    outcome = (SingleAssetExit(ZERO_ADDRESS, shares),)
+    turns = []
+    for turn_num in (0, 1):
+        state = State(fixed, opening_data(REDUCER), outcome, turn_num, False)
+        name, encoded = state.state_hash(), compacted(state.encode())
+        signatures = (ALICE.signer(name), bytes(65), BOB.signer(name))
+        turns.append(SignedTurn(turn_num, name, False, encoded, signatures))
+    node = NodeState()
+    apply(node, NodeCreated(1, CHAIN_ID, ADJUDICATOR, PAYMENT_APP, CONSENSUS_APP, HUB), 0)
+    apply(node, AppDefinitionRecorded(LOG_APP, MESSAGE_LOG), 0)
+    apply(node, AppDefinitionRecorded(GAME_APP, JUDGED), 0)
+    channel = Channel(fixed.channel_id(), fixed, 1, tuple(turns), supported_turn=1)
+    node.channels[channel.channel_id] = channel
+    return node, channel
+
+
+def moves_of(channel: Channel, *by: tuple[Actor, ...]) -> list[tuple[bytes, tuple[bytes, ...]]]:
+    """Running states that follow each other, as a log shows them, signed by these."""
+    root, shown = NO_ROOT, []
+    for count, signers in enumerate(by, start=1):
+        message = bytes((count,))
+        root = next_root(root, message)
+        outcome = outcome_of(channel.state(channel.turns[0]).outcome[0], (1_000 - count, count))
+        data = encode_app_data(AppData(REDUCER, root, count, message))
+        state = State(channel.fixed, data, outcome, count + 1, False)
+        signatures = tuple(who.signer(state.state_hash()) for who in signers)
+        shown.append((state.encode(), signatures))
+    return shown
+
+
+@pytest.mark.parametrize("app", [LOG_APP, GAME_APP])
+def test_a_hub_registers_what_it_was_shown(app: bytes) -> None:
+    node, channel = hub_state(app)
+    signers = ((ALICE, BOB), (ALICE, BOB)) if app == LOG_APP else ((ALICE,), (BOB,))
+    *earlier, (encoded, signatures) = moves_of(channel, *signers)
+    postfund = (channel.state(channel.turns[1]).encode(), channel.turns[1].signatures)
+    log = chain_log(
+        "CheckpointProved",
+        5,
+        channel_id=channel.channel_id,
+        turn_num=3,
+        candidate=encoded,
+        signatures=signatures,
+        proof=(postfund, *(earlier if app == GAME_APP else ())),
+    )
+    draft = Draft(node, replace(opened_app().alice.context(), me=HUB))
+    assert receive(draft, log) == [channel.channel_id]
+    known = draft.state.channels[channel.channel_id]
+    found = app_support(node.node, known)
+    assert found is not None
+    assert found.newest.state.encode() == encoded
+    assert (found.before is not None) == (app == GAME_APP)
+    again = Draft(draft.state, draft.context)
+    assert receive(again, log) == []
+    for lie in (
+        replace(log, signatures=signatures[:1] if app == LOG_APP else (bytes(65),)),
+        replace(log, candidate=postfund[0]),
+    ):
+        draft = Draft(node, draft.context)
+        receive(draft, lie)
+        assert app_turn(node.node, draft.state.channels[channel.channel_id]) < 3
