@@ -190,6 +190,10 @@ class ViewsConfig:
     """Whether a process of its own keeps them while the node runs."""
     keep_changes: bool = False
     """Whether each row's changes are kept too, for a sink."""
+    postgres: str = ""
+    """To where a sink copies them, as libpq takes it; nowhere if empty."""
+    postgres_schema: str = "tally"
+    """PostgreSQL's schema for them."""
 
 
 @dataclass(frozen=True)
@@ -302,6 +306,8 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("views", "enabled", values.boolean, True),
     Setting("views", "keep_changes", values.boolean, False),
+    Setting("views", "postgres", values.conninfo, values.NONE),
+    Setting("views", "postgres_schema", values.schema_name, "tally"),
     Setting("test", "fault_points", values.boolean, False),
 )
 """Every setting there is, in the order in which people read them."""

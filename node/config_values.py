@@ -32,6 +32,8 @@ Endpoint = tuple[str, int]
 Parser = Callable[[object, bool], object]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+_CONNINFO_SECRET = re.compile(r"password\s*=|secret\s*=|://[^/?@]*:[^/?@]*@", re.IGNORECASE)
+_SCHEMA_NAME = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,47}", re.ASCII)
 _DIGITS = re.compile(r"[0-9]+", re.ASCII)
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _URL_SCHEMES = ("ws", "wss", "http", "https")
@@ -56,6 +58,29 @@ def name(raw: object, text: bool) -> str:
     if _NAME.fullmatch(value) is None or len(value) > NAME_LENGTH_MAX:
         raise ValueError(
             f"must be 1 to {NAME_LENGTH_MAX} letters, digits, dots, dashes or underscores"
+        )
+    return value
+
+
+def conninfo(raw: object, text: bool) -> str:
+    """A database as libpq takes it, or "none": then it is empty. Never with a password.
+
+    Whether libpq understands it shows when a sink starts, which alone needs PostgreSQL's driver.
+    """
+    value = _string(raw)
+    if _CONNINFO_SECRET.search(value):
+        raise ValueError(
+            "must not hold a password: PGPASSWORD or PGPASSFILE has it, or passfile= names a file"
+        )
+    return "" if value == NONE else value
+
+
+def schema_name(raw: object, text: bool) -> str:
+    """The name of one of PostgreSQL's schemas."""
+    value = _string(raw)
+    if _SCHEMA_NAME.fullmatch(value) is None:
+        raise ValueError(
+            "must be 1 to 48 small letters, digits and underscores, and not begin with pg_"
         )
     return value
 

@@ -156,8 +156,11 @@ class Daemon:
         )
 
     def _views(self) -> ViewsService:
-        data_dir, keeps_changes = self.config.node.data_dir, self.config.views.keep_changes
-        return ViewsService(data_dir, lambda: self.log.next_seq, keeps_changes=keeps_changes)
+        views, data_dir = self.config.views, self.config.node.data_dir
+        sink = (views.postgres, views.postgres_schema) if views.postgres else None
+        return ViewsService(
+            data_dir, lambda: self.log.next_seq, keeps_changes=views.keep_changes, sink=sink
+        )
 
     def _restored(self, read_ahead: ReadAhead | None) -> tuple[NodeState, int]:
         """The state from the newest good snapshot and the records behind it; how many it has."""

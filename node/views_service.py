@@ -26,6 +26,7 @@ from node.log_views.limits import (
 )
 from node.log_views.process import Report
 from node.processes import our_environment, our_python
+from node.sinks.status import SinkStatus
 
 log = structlog.get_logger()
 
@@ -48,6 +49,8 @@ class ViewsStatus(Struct):
     failure: str = ""
     """What ended the process last; empty once it follows again."""
     detail: str = ""
+    sink: SinkStatus | None = None
+    """Of the copy in PostgreSQL, as last heard; None if there is none."""
 
 
 def views_status(views: ViewsService | None, record_count: int) -> dict[str, object]:
@@ -63,10 +66,11 @@ def views_status(views: ViewsService | None, record_count: int) -> dict[str, obj
         "rebuilt": status.rebuilt,
         "failure": status.failure,
         "detail": status.detail,
+        "sink": None if status.sink is None else status.sink.document(),
     }
 
 
-_FIGURES = ("seq", "lag_records", "restart_count", "rebuilt", "failure", "detail")
+_FIGURES = ("seq", "lag_records", "restart_count", "rebuilt", "failure", "detail", "sink")
 
 
 def past_views_status() -> dict[str, object]:
@@ -78,9 +82,17 @@ class ViewsService:
     """Keeps the process going. `record_count` says how many records of the log are durable."""
 
     def __init__(
-        self, data_dir: Path, record_count: Callable[[], int], *, keeps_changes: bool = False
+        self,
+        data_dir: Path,
+        record_count: Callable[[], int],
+        *,
+        keeps_changes: bool = False,
+        sink: tuple[str, str] | None = None,
     ) -> None:
+        """`sink` is a database, as libpq takes it, and a schema: the views are copied there."""
         options = ["--keep-changes"] if keeps_changes else []
+        if sink is not None:
+            options += ["--sink", *sink]
         self._command = our_python("node.log_views.process", str(data_dir), *options)
         self._record_count = record_count
         self.status = ViewsStatus()
@@ -196,11 +208,24 @@ class ViewsService:
         if report.failure:
             self._failed(report.failure, report.detail)
             return
+        if report.sink is not None:
+            self._take_sink(report.sink)
         status.state, status.seq = FOLLOWING, report.seq
         status.failure = status.detail = ""
         if report.rebuilt:
             status.rebuilt = report.rebuilt
             log.info("views are made anew", reason=report.rebuilt)
+
+    def _take_sink(self, sink: SinkStatus) -> None:
+        before = "" if self.status.sink is None else self.status.sink.failure
+        self.status.sink = sink
+        if sink.failure and sink.failure != before:
+            log.warning(
+                "views are not copied to PostgreSQL",
+                failure=sink.failure,
+                detail=sink.detail,
+                next_step=sink.next_step,
+            )
 
     def _failed(self, failure: str, detail: str) -> None:
         self.status.failure, self.status.detail = failure, detail[-DETAIL_SIZE_MAX:]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,7 +16,6 @@ from node.cli.signals import stop_on_sigterm
 
 if TYPE_CHECKING:
     from node.sinks.sink import SinkSettings, Step
-    from node.sinks.worker import SinkStatus
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -66,11 +65,11 @@ def run(
         except KeyboardInterrupt:
             # What was not committed is undone, and applied by the next sink.
             runner.sink.close()
-    status = status_document(runner.status())
+    status = runner.status()
     if as_json:
-        print_json(status)
+        print_json(status.document())
     else:
-        say(f"{status['schema']}: {status['state']} at message {status['seq']}")
+        say(f"{status.namespace}: {status.state} at message {status.seq}")
 
 
 @app.command()
@@ -124,24 +123,6 @@ def check(view: ViewFile, to: Target, schema: Namespace = "", as_json: AsJson = 
         print_fields(f"the view in {settings.namespace}: {title}", document)
     if not found.is_equal:
         raise typer.Exit(EXIT_FINDINGS)
-
-
-def status_document(status: SinkStatus) -> dict[str, Any]:
-    """A sink's status for a program."""
-    return {
-        "schema": status.namespace,
-        "state": status.state.value,
-        "seq": status.seq,
-        "view_seq": status.view_seq,
-        "lag_records": status.lag_records,
-        "lag_s": round(status.lag_s, 3),
-        "change_count": status.change_count,
-        "copy_count": status.copy_count,
-        "copy_reason": status.copy_reason,
-        "failure": status.failure,
-        "detail": status.detail,
-        "next_step": status.next_step,
-    }
 
 
 @contextmanager

@@ -14,8 +14,9 @@ import os
 import select
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
@@ -23,9 +24,13 @@ from msgspec import Struct
 from node.log_views.keeper import NodeView, Progress, RecordRefused, remove_view, view_file
 from node.log_views.limits import CYCLE_INTERVAL_S, NICENESS, REPORT_INTERVAL_S
 from node.log_views.lock import ViewsInUse, views_lock
+from node.sinks.status import SinkStatus
 from node.store.errors import StoreError
 from node.store.following import FollowedLog
 from node.views.errors import ViewBroken
+
+if TYPE_CHECKING:
+    from node.sinks.worker import SinkThread
 
 EXIT_FAILED = 1
 _READ_SIZE_BYTES = 65_536
@@ -42,6 +47,8 @@ class Report(Struct, frozen=True, omit_defaults=True):
     failure: str = ""
     """By name: views-in-use, view-broken, record-refused, log-unreadable."""
     detail: str = ""
+    sink: SinkStatus | None = None
+    """How far the copy in PostgreSQL is, if there is to be one."""
 
 
 _encode = msgspec.json.Encoder().encode
@@ -75,7 +82,12 @@ class Keeping:
     """Views that follow a log, cycle by cycle."""
 
     def __init__(
-        self, data_dir: Path, kept: NodeView, speaker: Speaker, report: Callable[[Report], None]
+        self,
+        data_dir: Path,
+        kept: NodeView,
+        speaker: Speaker,
+        report: Callable[[Report], None],
+        sink: SinkThread | None = None,
     ) -> None:
         self._data_dir = data_dir
         self._kept = kept
@@ -83,6 +95,8 @@ class Keeping:
         self._report = report
         self._log: FollowedLog | None = None
         self._reported_s = 0.0
+        self._sink = sink
+        self._sink_told: SinkStatus | None = None
 
     def run(self) -> None:
         """Until nobody speaks any more. Raises `StoreError`, `ViewBroken` or `RecordRefused`."""
@@ -95,6 +109,8 @@ class Keeping:
                     self._tell()
                 if not self._is_wanted():
                     self._speaker.listen(REPORT_INTERVAL_S)
+                if self._sink is not None and self._sink.status() != self._sink_told:
+                    self._tell()
                 time.sleep(max(0.0, began + CYCLE_INTERVAL_S - time.monotonic()))
                 self._speaker.listen(0)
         finally:
@@ -141,22 +157,51 @@ class Keeping:
 
     def _tell(self, rebuilt: str = "") -> None:
         self._reported_s = time.monotonic()
-        self._report(Report(self._kept.seq, rebuilt))
+        self._sink_told = None if self._sink is None else self._sink.status()
+        self._report(Report(self._kept.seq, rebuilt, sink=self._sink_told))
+
+
+@contextlib.contextmanager
+def copied(path: Path, sink: tuple[str, str] | None) -> Iterator[SinkThread | None]:
+    """The view in that file, followed by a sink in a thread of its own; None without one."""
+    if sink is None:
+        yield None
+        return
+    # Imported here: most nodes have no sink.
+    from node.sinks.sink import SinkSettings
+    from node.sinks.worker import SinkThread
+
+    thread = SinkThread(SinkSettings(path, *sink))
+    thread.start()
+    try:
+        yield thread
+    finally:
+        thread.stop()
 
 
 def keep(
-    data_dir: Path, speaker: Speaker, report: Callable[[Report], None], *, keeps_changes: bool
+    data_dir: Path,
+    speaker: Speaker,
+    report: Callable[[Report], None],
+    *,
+    keeps_changes: bool,
+    sink: tuple[str, str] | None = None,
 ) -> int:
-    """Keep the views of the log in `data_dir`; the process's exit code."""
+    """Keep the views of the log in `data_dir`; the process's exit code.
+
+    `sink` is a database, as libpq takes it, and a schema; with one, changes are kept.
+    """
+    keeps_changes = keeps_changes or sink is not None
     path = view_file(data_dir)
     try:
         with (
             views_lock(path.parent),
             NodeView(path, keeps_changes=keeps_changes) as kept,
+            copied(path, sink) as thread,
         ):
             if kept.rebuilt:
                 report(Report(kept.seq, kept.rebuilt))
-            Keeping(data_dir, kept, speaker, report).run()
+            Keeping(data_dir, kept, speaker, report, thread).run()
     except ViewsInUse:
         report(Report(failure="views-in-use", detail="tally sql is making them"))
     except RecordRefused as refused:
@@ -173,8 +218,12 @@ def keep(
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`DATA_DIR [--keep-changes]`; speaks on stdin and stdout."""
+    """`DATA_DIR [--keep-changes] [--sink CONNINFO SCHEMA]`; speaks on stdin and stdout."""
     data_dir, *options = arguments
+    sink = None
+    if "--sink" in options:
+        conninfo, namespace = options[options.index("--sink") + 1 :][:2]
+        sink = (conninfo, namespace)
     with contextlib.suppress(OSError):
         os.nice(NICENESS)
     speaker = Speaker(sys.stdin.fileno())
@@ -184,7 +233,13 @@ def main(arguments: Sequence[str]) -> int:
         sys.stdout.buffer.flush()
 
     try:
-        return keep(Path(data_dir), speaker, report, keeps_changes="--keep-changes" in options)
+        return keep(
+            Path(data_dir),
+            speaker,
+            report,
+            keeps_changes="--keep-changes" in options,
+            sink=sink,
+        )
     except BrokenPipeError:
         return 0
 

@@ -8,6 +8,7 @@
     changes   the changes of many messages as one change for each row
     target    the tables in PostgreSQL, and their stamp
     copying   a whole view anew, in one transaction
+    status    how far a sink is
     sink      one step after another: connect, compare, copy or apply
     worker    steps in a thread of their own, and a status for everybody
     check     the digest over what PostgreSQL holds

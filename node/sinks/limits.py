@@ -51,10 +51,10 @@ RETRY_S_MIN = 0.25
 RETRY_S_MAX = 30.0
 """Between two attempts after a failure: doubled each time."""
 
-CANCEL_S = 2.0
+CANCEL_S = 1.0
 """How long it may take to tell a server that a statement is not wanted any more."""
 
-STOP_S = 5.0
+STOP_S = 1.5
 """How long a stop waits for the transaction at hand before it is cancelled."""
 
 DETAIL_SIZE_MAX = 500

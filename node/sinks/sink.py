@@ -9,7 +9,6 @@ After a failure everything is read again: what the stamp says is true, not what 
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 
 import msgspec
@@ -20,26 +19,10 @@ from node.sinks.driver import connect, translated
 from node.sinks.errors import SinkError, SinkFailure
 from node.sinks.limits import CANCEL_S
 from node.sinks.source import ViewSource
+from node.sinks.status import CopyReason
 from node.sinks.target import Target, TargetStamp
 from node.views.digest import TableSum
 from node.views.history import NO_MESSAGE_SEQ
-
-
-class CopyReason(StrEnum):
-    """Why a view was copied whole."""
-
-    FIRST = "first"
-    """There was nothing."""
-    CODE = "code-changed"
-    """Another reducer made the tables."""
-    ENGINE = "engine-changed"
-    """The same one did, under another version or budget."""
-    SCHEMA = "tables-changed"
-    """Other tables or indexes."""
-    HISTORY = "history-differs"
-    """The view never held what PostgreSQL does: another view, or one that lost messages since."""
-    ROWS = "rows-differ"
-    """Somebody changed the rows in PostgreSQL."""
 
 
 class SinkSettings(msgspec.Struct, frozen=True):

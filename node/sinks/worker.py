@@ -8,56 +8,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from enum import StrEnum
 
 import msgspec
 
 from node.sinks.errors import SinkError
 from node.sinks.limits import PING_S, POLL_S, RETRY_S_MAX, RETRY_S_MIN, STOP_S
-from node.sinks.sink import CopyReason, Sink, SinkSettings, Step
-
-
-class SinkState(StrEnum):
-    """What a sink is doing."""
-
-    STARTING = "starting"
-    BEHIND = "behind"
-    """Applying what the view has more."""
-    LEVEL = "level"
-    """PostgreSQL has all of it."""
-    WAITING = "waiting"
-    """After a failure, until it tries again."""
-    STOPPED = "stopped"
-
-
-class SinkStatus(msgspec.Struct, frozen=True):
-    """How far a sink is. Shared between threads: never changed, only replaced."""
-
-    state: SinkState = SinkState.STARTING
-    namespace: str = ""
-    seq: int | None = None
-    """Of the last message that PostgreSQL has; None until it was asked."""
-    view_seq: int | None = None
-    """Of the last message in the view, at the last look."""
-    lag_s: float = 0.0
-    """Since PostgreSQL was last level with the view, or since the start; 0 if it is level."""
-    change_count: int = 0
-    """Row changes applied since the start."""
-    copy_count: int = 0
-    """How often the whole view was copied since the start."""
-    copy_reason: CopyReason | None = None
-    """Of the last copy."""
-    failure: str = ""
-    """Name of what keeps the sink from going on; empty if nothing does."""
-    detail: str = ""
-    next_step: str = ""
-
-    @property
-    def lag_records(self) -> int | None:
-        """How many sequence numbers PostgreSQL is behind the view."""
-        if self.seq is None or self.view_seq is None:
-            return None
-        return max(self.view_seq - self.seq, 0)
+from node.sinks.sink import Sink, SinkSettings, Step
+from node.sinks.status import SinkState, SinkStatus
 
 
 class SinkRunner:

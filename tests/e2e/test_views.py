@@ -10,13 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from node.cli.demo_run import open_channel, wait_until
 from node.cli.local_node import LocalNode
 from node.log_views.keeper import remove_view, view_file
 from node.processes import our_environment, our_python
+from node.sinks.check import check
 from tests.support.daemons import Network, running_network
+from tests.support.postgres_server import PostgresServer
 
 pytestmark = pytest.mark.e2e
 
@@ -123,3 +126,29 @@ def test_a_stopped_node_takes_its_keeper_along_and_leaves_its_views(
     assert ask(bob, SUM)[0][0] == count
     bob.start(TALLY_VIEWS_ENABLED="true")
     wait_until("the views get there", lambda: ask(bob, SUM)[0][0] == count + 1)
+
+
+def test_views_are_copied_to_postgresql_while_payments_go_on(
+    network: Network, channel_id: str, postgres: PostgresServer
+) -> None:
+    bob = network.bob
+    assert bob.stop() == 0
+    bob.start(
+        TALLY_VIEWS_ENABLED="true",
+        TALLY_VIEWS_POSTGRES=postgres.conninfo,
+        TALLY_VIEWS_POSTGRES_SCHEMA="bob",
+    )
+    for amount in (1, 2, 3):
+        pay(network, channel_id, [amount] * 20)
+
+    def is_level() -> bool:
+        views = figures(bob)
+        return views["lag_records"] == 0 and (views["sink"] or {}).get("lag_records") == 0
+
+    wait_until("PostgreSQL gets there", is_level)
+    # Nobody pays any more, so what is level stays so.
+    found = check(postgres.conninfo, "bob", view_file(bob.log_path))
+    assert found.is_equal
+    with psycopg.connect(postgres.conninfo) as reader:
+        shown = reader.execute("SELECT count(*) FROM bob.payments").fetchone()
+    assert shown == (ask(bob, SUM)[0][0],)

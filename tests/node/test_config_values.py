@@ -1,5 +1,6 @@
 """Every kind of value: what is taken, and what is refused with which reason."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node import config_values as values
+from node.sinks.errors import SinkError
+from node.sinks.layout import check_namespace
 from protocols.types import checksum_address
 
 ADDRESS = bytes(range(1, 21))
@@ -169,3 +172,38 @@ def test_addresses_are_a_list_or_a_line_of_text_and_printed_as_a_list() -> None:
 def test_a_broken_list_of_addresses_is_refused(raw: object) -> None:
     with pytest.raises(ValueError, match=r"."):
         values.addresses(raw, False)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    ["host=/run/postgresql dbname=x", "service=views passfile=/me/pgpass", "postgresql://u@h/d"],
+)
+def test_a_database_is_taken_as_it_is_written(raw: str) -> None:
+    assert values.conninfo(raw, False) == raw
+    assert values.conninfo(raw, True) == raw
+
+
+def test_no_database_is_none() -> None:
+    assert values.conninfo("none", True) == ""
+
+
+@pytest.mark.parametrize(
+    "raw",
+    ["host=h password=s3cret", "postgresql://u:s3cret@h/d", "postgres://h/d?PASSWORD=s3cret"],
+)
+def test_a_database_with_a_password_is_refused_and_not_repeated(raw: str) -> None:
+    with pytest.raises(ValueError, match="PGPASSFILE") as caught:
+        values.conninfo(raw, False)
+    assert "s3cret" not in str(caught.value)
+
+
+@given(st.text("abpg_1Z$", max_size=50))
+def test_a_schemas_name_is_what_a_sink_takes(raw: str) -> None:
+    def is_taken(parse: Callable[[str], object]) -> bool:
+        try:
+            parse(raw)
+        except (ValueError, SinkError):
+            return False
+        return True
+
+    assert is_taken(lambda text: values.schema_name(text, False)) == is_taken(check_namespace)

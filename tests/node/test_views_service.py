@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 import trio
 
 from node import views_service
 from node.log_views.keeper import NodeView, remove_view, view_file
+from node.sinks.check import check
 from node.store.log import EventLog
 from node.views_service import (
     FOLLOWING,
@@ -24,9 +28,11 @@ from node.views_service import (
 )
 from protocols import events
 from tests.support import audit_cases, audit_webs
+from tests.support.postgres_server import PostgresServer
 from tests.support.view_folds import by_state, by_view
 
 TIMEOUT_S = 30
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "postgres.md").read_text()
 
 
 @pytest.fixture
@@ -49,7 +55,7 @@ async def until(is_so: Callable[[], bool]) -> None:
             await trio.sleep(0.02)
 
 
-def service(tmp_path: Path, log: EventLog, **options: bool) -> ViewsService:
+def service(tmp_path: Path, log: EventLog, **options: Any) -> ViewsService:
     return ViewsService(tmp_path / "data", lambda: log.next_seq, **options)
 
 
@@ -153,3 +159,51 @@ def test_switched_off_and_of_the_past_the_figures_are_null() -> None:
     assert past["state"] is None
     assert off.keys() == past.keys()
     assert set(off.values()) == {OFF, None}
+
+
+def sink_of(views: ViewsService) -> dict[str, Any]:
+    """As `tally status` shows it."""
+    sink = views_status(views, 0)["sink"]
+    return sink if isinstance(sink, dict) else {}
+
+
+@pytest.mark.slow
+async def test_it_copies_the_views_to_postgresql_and_says_how_far(
+    tmp_path: Path, log: EventLog, postgres: PostgresServer
+) -> None:
+    views = service(tmp_path, log, sink=(postgres.conninfo, "service"))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(views.run)
+        for event in audit_cases.bob()[40:]:
+            put(log, [event])
+        last = log.next_seq - 1
+        await until(lambda: sink_of(views).get("seq") == last)
+        await until(lambda: sink_of(views)["state"] == "level")
+        assert (sink_of(views)["schema"], sink_of(views)["lag_records"]) == ("service", 0)
+        nursery.cancel_scope.cancel()
+    found = check(postgres.conninfo, "service", view_file(tmp_path / "data"))
+    assert found.is_equal
+    assert found.seq == last
+    with psycopg.connect(postgres.conninfo) as reader:
+        (statement,) = re.findall(r"^SELECT.*?;", PAGE, re.MULTILINE | re.DOTALL)
+        shown = reader.execute(statement.replace("alice.", "service.")).fetchall()
+    with NodeView(view_file(tmp_path / "data")) as kept:
+        assert len(shown) == min(len(list(kept.view.rows("payments"))), 10) > 0
+
+
+@pytest.mark.slow
+async def test_views_are_kept_although_postgresql_is_not_there(
+    tmp_path: Path, log: EventLog
+) -> None:
+    views = service(tmp_path, log, sink=(f"host={tmp_path}", "service"))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(views.run)
+        await until(lambda: is_level(views, log))
+        await until(lambda: sink_of(views).get("failure") == "postgres-unreachable")
+        for event in audit_cases.bob()[40:]:
+            put(log, [event])
+        await until(lambda: is_level(views, log))
+        assert views.status.failure == ""
+        assert views.status.restart_count == 0
+        assert sink_of(views)["next_step"]
+        nursery.cancel_scope.cancel()

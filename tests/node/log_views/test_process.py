@@ -17,9 +17,11 @@ from node.log_views.keeper import NodeView, view_file
 from node.log_views.lock import views_lock
 from node.log_views.process import Report, Speaker, keep
 from node.processes import our_environment, our_python
+from node.sinks.check import check
 from node.store.log import EventLog
 from protocols import events
 from tests.support import audit_cases, audit_webs
+from tests.support.postgres_server import PostgresServer
 from tests.support.view_folds import by_state, by_view
 
 
@@ -180,3 +182,23 @@ def test_a_file_that_is_damaged_inside_is_removed(data: Path, log: EventLog) -> 
         assert reports[-1].failure == "view-broken", reports
     assert reports[-1].seq == log.next_seq - 1
     assert rows(data, audit_cases.bob())
+
+
+def test_a_sink_copies_what_is_kept_and_reports(
+    data: Path, log: EventLog, postgres: PostgresServer
+) -> None:
+    reader, writer = os.pipe()
+    ends = os.fdopen(writer, "wb", buffering=0)
+    reports: list[Report] = []
+
+    def report(told: Report) -> None:
+        reports.append(told)
+        if told.sink is not None and told.sink.seq == log.next_seq - 1:
+            ends.close()
+
+    ends.write(b"%d\n" % log.next_seq)
+    sink = (postgres.conninfo, "process")
+    assert keep(data, Speaker(reader), report, keeps_changes=False, sink=sink) == 0
+    os.close(reader)
+    assert all(not told.failure for told in reports)
+    assert check(postgres.conninfo, "process", view_file(data)).is_equal

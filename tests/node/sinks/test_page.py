@@ -29,7 +29,8 @@ def blocks(language: str) -> list[str]:
 def test_what_the_page_tells_to_type_works(tmp_path: Path, postgres: PostgresServer) -> None:
     view = ViewFile(tmp_path / "scores.db")
     view.put((1, "a", b"", 1))
-    (statements,) = blocks("sql")
+    statements, question = blocks("sql")
+    assert "alice.payments" in question
     with psycopg.connect(postgres.conninfo, autocommit=True) as owner:
         owner.execute(statements)
         install, commands = blocks("sh")

@@ -14,7 +14,8 @@ import pytest
 from node.sinks import source as source_module
 from node.sinks.check import check
 from node.sinks.errors import SinkError, SinkFailure
-from node.sinks.sink import CopyReason, Sink, SinkSettings, Step
+from node.sinks.sink import Sink, SinkSettings, Step
+from node.sinks.status import CopyReason
 from node.sinks.target import Target
 from tests.support.postgres_server import PostgresServer
 from tests.support.view_files import ViewFile

@@ -12,8 +12,9 @@ import pytest
 from node.sinks import worker
 from node.sinks.check import check
 from node.sinks.errors import SinkError, SinkFailure
-from node.sinks.sink import CopyReason, SinkSettings
-from node.sinks.worker import SinkRunner, SinkState, SinkThread
+from node.sinks.sink import SinkSettings
+from node.sinks.status import CopyReason, SinkState
+from node.sinks.worker import SinkRunner, SinkThread
 from tests.support.postgres_server import PostgresServer, postgres_server
 from tests.support.soak import times
 from tests.support.view_files import ViewFile
