@@ -9,9 +9,9 @@ import msgspec
 
 from protocols.errors import ProtocolError
 
-Until = Literal["durable", "receipt", "completed", "agreed"]
+Until = Literal["durable", "receipt", "completed", "agreed", "decided"]
 """When a command is answered: on our disk; receipted by the payee; its objective completed; agreed
-in its ledger."""
+in its ledger; judged by the reducers of both ends."""
 
 
 class BackupRefused(Exception):
@@ -55,6 +55,10 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     """Of a payment in a ledger: its name."""
     completed: bool = False
     """True once the command's objective is."""
+    message_id: bytes = b""
+    """Of an application's message."""
+    message_count: int = 0
+    """Messages of the channel with it, once it is decided."""
     agreed: bool = False
     """True once both parties of a ledger signed the payment's state."""
 

@@ -17,11 +17,16 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import structlog
 import trio
 from msgspec.structs import replace
 
+from node.app_history import reducer_inputs
+from node.apps.asking import Asker
+from node.apps.installed import Installed
+from node.apps.judge import AppJudge
 from node.backups import Backups
 from node.chain.deployment import verify_deployment
 from node.chain.service import ChainService
@@ -57,7 +62,7 @@ from protocols.draft import Context, Draft
 from protocols.node_state import NodeState
 from protocols.notes import Note
 from protocols.routes import RouteAnswer, RouteQuery
-from protocols.types import Address, checksum_address, to_hex
+from protocols.types import Address, ChannelId, checksum_address, to_hex
 
 log = structlog.get_logger()
 
@@ -73,7 +78,8 @@ class Daemon:
         require_safe(config)
         self.config = config
         self.signer = Signer(secret)
-        self._terms = terms_from(config, self.signer)
+        self.installed = Installed(config.node.data_dir)
+        self._terms = replace(terms_from(config, self.signer), has_reducer=self.installed.has)
         self._started_s = time.monotonic()
         self._token = read_token(config.token_path)
         try:
@@ -126,6 +132,8 @@ class Daemon:
             lambda peer: peer_sessions.shared_channel_count(self.state, peer),
         )
         self.outbox = Outbox(self.peers, self.chain, faults)
+        self._asker = Asker()
+        self.apps = AppJudge(self.installed, partial(reducer_inputs, self.log, self.state))
         self.engine = Engine(
             self.log,
             self.state,
@@ -134,6 +142,7 @@ class Daemon:
             acknowledge=self._heard,
             clock_ms=lambda: time.time_ns() // 1_000_000,
             faults=faults,
+            judge_app=self.apps.run,
             is_expelled=is_too_much,
             snapshot_record_count=snapshot_record_count,
             snapshot_interval_count=config.store.snapshot_interval_records,
@@ -153,6 +162,7 @@ class Daemon:
             self.routes,
             Backups(self.log, config.node.data_dir),
             self.views,
+            self._ask_app,
         )
 
     def _views(self) -> ViewsService:
@@ -161,6 +171,11 @@ class Daemon:
         return ViewsService(
             data_dir, lambda: self.log.next_seq, keeps_changes=views.keep_changes, sink=sink
         )
+
+    async def _ask_app(
+        self, channel_id: ChannelId, sql: str, timeout_s: float
+    ) -> tuple[list[str], list[Any]]:
+        return await self._asker.ask(self.apps.path(channel_id), sql, timeout_s)
 
     def _restored(self, read_ahead: ReadAhead | None) -> tuple[NodeState, int]:
         """The state from the newest good snapshot and the records behind it; how many it has."""
@@ -282,6 +297,7 @@ class Daemon:
             if clean:
                 self.engine.stop()
         finally:
+            self.apps.close()
             self.log.close()
         log.info("stopped", records=self.log.next_seq)
 

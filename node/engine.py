@@ -42,6 +42,7 @@ from node.step import Desk, Queued, Step
 from node.store.log import EventLog
 from node.waiters import Waiters
 from protocols import events, inputs
+from protocols.app_judging import AppRun
 from protocols.draft import Context
 from protocols.head_events import LogHeadSigned
 from protocols.log_head import LogHead, sign_head
@@ -67,12 +68,14 @@ class Engine:
         acknowledge: Callable[[Address], None],
         clock_ms: Callable[[], int],
         faults: Faults,
+        judge_app: Callable[[AppRun], tuple[inputs.AppVerdict, ...] | None] = lambda run: None,
         is_expelled: Callable[[int, int], bool] = lambda count, known_count: False,
         snapshot_record_count: int = 0,
         snapshot_interval_count: int = SNAPSHOT_INTERVAL_RECORD_COUNT,
         timer_s: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """`is_expelled`: whether a peer is, whose faults rose to the first count from the second;
+        """`judge_app`: what an application's reducer makes of messages, None while it cannot say;
+        `is_expelled`: whether a peer is, whose faults rose to the first count from the second;
         `snapshot_record_count`: of the snapshot that `state` was begun from, 0 for none;
         `snapshot_interval_count`: records between two.
         """
@@ -85,7 +88,15 @@ class Engine:
         """Told each head of the log once it is durable."""
         requests, waiters = Requests(event_log, state), Waiters(state)
         self._desk = Desk(
-            event_log, state, outbox, requests, waiters, context, acknowledge, is_expelled
+            event_log,
+            state,
+            outbox,
+            requests,
+            waiters,
+            context,
+            acknowledge,
+            judge_app,
+            is_expelled,
         )
         self.snapshots = SnapshotKeeper(
             event_log, state, snapshot_record_count, timer_s, snapshot_interval_count

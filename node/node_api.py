@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import islice, takewhile
 from pathlib import Path
+from typing import Any
 
 import trio
 
@@ -44,8 +45,11 @@ from protocols.node_state import NodeState
 from protocols.objectives.cranks import waiting_for
 from protocols.recovery import is_recovering
 from protocols.routes import Hop
-from protocols.types import Address, PaymentId, amount_from_bytes, to_hex
+from protocols.types import Address, ChannelId, PaymentId, amount_from_bytes, to_hex
 from protocols.virtual_events import VirtualChannelRecorded
+
+AppQuery = Callable[[ChannelId, str, float], Awaitable[tuple[list[str], list[Any]]]]
+"""Channel, statement and seconds to columns and rows."""
 
 
 class NodeApi:
@@ -62,9 +66,11 @@ class NodeApi:
         routes: Routes,
         backups: Backups,
         views: ViewsService | None,
+        app_query: AppQuery,
     ) -> None:
         self._config = config
         self._views = views
+        self._app_query = app_query
         self._engine = engine
         self._outbox = outbox
         self._peers = peers
@@ -138,6 +144,12 @@ class NodeApi:
         seq = self._history.seq_of(moment)
         state = await self._history.state_at(seq)
         return PastView(self._engine.log, state, seq, self._context(0), self._config.node.name)
+
+    async def app_query(
+        self, channel_id: ChannelId, sql: str, timeout_s: float
+    ) -> tuple[list[str], list[Any]]:
+        """Columns and rows of an application's view. Raises AppQueryFailed."""
+        return await self._app_query(channel_id, sql, timeout_s)
 
     def record(
         self, from_seq: int, limit: int, entity: bytes | None, last_seq: int

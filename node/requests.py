@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from node.answers import Answer
 from node.payment_answers import (
     Paid,
@@ -21,6 +23,8 @@ from node.payment_answers import (
 )
 from node.store.log import EventLog
 from protocols import events, inputs
+from protocols.app_errors import AppMessageRefusedByReducer
+from protocols.app_events import AppMessageApplied, AppMessageQueued, AppMessageRefused
 from protocols.errors import RequestIdConflict
 from protocols.exit_events import DisputeKitExported
 from protocols.inputs import command_hash
@@ -59,6 +63,8 @@ class Requests:
                 return Answer(first_seq + offset, event.objective_id, event.channel_id)
             if isinstance(event, events.RequestRecorded) and isinstance(command, inputs.PayLedger):
                 return _ledger_answer(first_seq + offset, event, command.channel_id)
+            if isinstance(event, AppMessageQueued):
+                return _message_answer(first_seq + offset, event)
             if isinstance(event, DisputeKitExported):
                 return Answer(first_seq + offset, channel_id=event.channel_id)
         # Nothing new was needed: the objective exists already.
@@ -106,6 +112,8 @@ class Requests:
             if not is_repeated(command, event):
                 raise RequestIdConflict(request_id)
             return answer_of(self._state, seq, event, payment_ids)
+        if isinstance(event, AppMessageQueued):
+            return self._repeated_message(command, seq, event)
         assert isinstance(event, events.ObjectiveParamsRecorded | events.RequestRecorded)
         if not isinstance(command, inputs.Command) or event.request_hash != command_hash(command):
             raise RequestIdConflict(request_id)
@@ -118,6 +126,29 @@ class Requests:
         ):
             seq = self._creation_of(event.objective_id)
         return Answer(seq, event.objective_id, channel_id)
+
+    def _repeated_message(self, command: inputs.Input, seq: int, event: AppMessageQueued) -> Answer:
+        """The answer to a message that was ordered before; its refusal if it was refused since."""
+        said = (event.channel_id, event.local_id, event.payload)
+        if not isinstance(command, inputs.SendAppMessage) or said != (
+            command.channel_id,
+            command.message_id,
+            command.payload,
+        ):
+            raise RequestIdConflict(event.request_id)
+        answer = _message_answer(seq, event)
+        app = self._state.channels[event.channel_id].app
+        if app is None or any(queued.message_id == event.local_id for queued in app.queue):
+            return answer
+        for record in self._log.read_entities((event.channel_id,), seq):
+            known = record.event()
+            if getattr(known, "local_id", b"") != event.local_id:
+                continue
+            if isinstance(known, AppMessageApplied):
+                return replace(answer, message_count=known.count)
+            if isinstance(known, AppMessageRefused):
+                raise AppMessageRefusedByReducer(known.code, known.failure)
+        return answer
 
     def new_ones(self, commands: Sequence[inputs.PayLedger]) -> Sequence[inputs.PayLedger]:
         """The commands, up to the first whose request id was used before."""
@@ -170,6 +201,10 @@ def channel_of(event_log: EventLog, state: NodeState, identity: ObjectiveId) -> 
         return objective.channel_id
     recorded = (record.event() for record in event_log.read_entity(identity))
     return next(e.channel_id for e in recorded if isinstance(e, events.ObjectiveCreated))
+
+
+def _message_answer(seq: int, event: AppMessageQueued) -> Answer:
+    return Answer(seq, channel_id=event.channel_id, message_id=event.local_id)
 
 
 def _ledger_answer(seq: int, event: events.RequestRecorded, channel_id: ChannelId) -> Answer:

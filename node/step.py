@@ -21,6 +21,8 @@ from node.store.log import EventLog
 from node.waiters import Telling, Waiters
 from protocols import events, inputs
 from protocols.app_events import AppStateSigned
+from protocols.app_judging import AppRun, plan
+from protocols.app_reducers import app_of
 from protocols.crank import awaits_end_of_batch, crank
 from protocols.draft import Context, CrankResult
 from protocols.effects import Effect, outbox_key
@@ -86,6 +88,8 @@ class Desk(msgspec.Struct, frozen=True):
     """What a crank is told at that time (Unix milliseconds)."""
     acknowledge: Callable[[Address], None]
     """What we durably received from the peer rose."""
+    judge_app: Callable[[AppRun], tuple[inputs.AppVerdict, ...] | None]
+    """What a channel's reducer makes of a run of messages; None while it cannot be asked."""
     is_expelled: Callable[[int, int], bool]
     """Whether a peer goes that had the second count of faults before a batch and has the first."""
 
@@ -123,8 +127,23 @@ class Step:
         state = self._desk.state
         if state.unanswered:
             self._keep_run(answer_run(state, self._context))
+        if state.unjudged:
+            self._judge_apps()
         if awaits_end_of_batch(state):
             self.take(_END_OF_BATCH)
+
+    def _judge_apps(self) -> None:
+        """Have applications' messages judged that this batch brought, and go on with the verdicts.
+
+        A reducer whose machine fails keeps its own channel waiting, and nobody else.
+        """
+        desk = self._desk
+        for channel_id in sorted(desk.state.unjudged):
+            run = plan(desk.state, channel_id, self._context)
+            verdicts = () if run is None else desk.judge_app(run)
+            if verdicts is not None:
+                base_count = app_of(desk.state.channels[channel_id]).tip.count
+                self.take(Queued(inputs.AppJudged(channel_id, base_count, verdicts)))
 
     def _take_payments(self, taken: list[Queued], items: list[inputs.Input], place: int) -> int:
         """Take the run of payments that begins there; how many it took, maybe none."""

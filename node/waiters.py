@@ -13,7 +13,8 @@ from msgspec.structs import replace
 from node.agreements import Agreements, Deciding
 from node.answers import Answer, Done, Until
 from node.limits import WAITER_COUNT_MAX
-from protocols import events
+from protocols import app_events, events
+from protocols.app_errors import AppChannelStopped, AppMessageRefusedByReducer
 from protocols.channel import ChannelStatus, status
 from protocols.errors import ObjectiveFailed, ProtocolError
 from protocols.node_state import NodeState
@@ -28,6 +29,10 @@ Telling = (
     | events.VoucherRefusalReceived
     | events.ObjectiveCompleted
     | events.ObjectiveRejected
+    | app_events.AppMessageApplied
+    | app_events.AppMessageRefused
+    | app_events.AppChannelHalted
+    | app_events.AppHaltReceived
     | Deciding
 )
 """Events that a caller who waits may have to be told of."""
@@ -58,6 +63,8 @@ class Waiters:
             if objective.status == ObjectiveStatus.COMPLETED:
                 return replace(answer, completed=True)
             return self._keep(answer.objective_id, answer, done)
+        if until == "decided" and not answer.message_count:
+            return self._keep(answer.message_id, answer, done)
         if until == "agreed":
             return self._agreements.settle(answer, done, room=self._has_room())
         return answer
@@ -89,6 +96,14 @@ class Waiters:
                     yield done, ObjectiveFailed(event.objective_id, event.reason)
             case events.ObjectiveCompleted():
                 yield from self._completed(event)
+            case app_events.AppMessageApplied():
+                for done, answer in self._no_longer_waiting(event.local_id):
+                    yield done, replace(answer, message_count=event.count)
+            case app_events.AppMessageRefused():
+                for done, _ in self._no_longer_waiting(event.local_id):
+                    yield done, AppMessageRefusedByReducer(event.code, event.failure)
+            case app_events.AppChannelHalted() | app_events.AppHaltReceived():
+                yield from self._halted(event)
             case _:
                 yield from self._agreements.on_event(event)
 
@@ -110,8 +125,19 @@ class Waiters:
         # What has no receipt when the channel is paid out never gets one: the outcome holds it.
         channel_id = self._state.objectives[event.objective_id].channel_id
         yield from self._agreements.give_up(channel_id)
-        for payment in self._state.channels[channel_id].vouchers.pending:
+        channel = self._state.channels[channel_id]
+        for payment in channel.vouchers.pending:
             yield from self._no_longer_waiting(payment.payment_id)
+        for queued in () if channel.app is None else channel.app.queue:
+            yield from self._no_longer_waiting(queued.message_id)
+
+    def _halted(
+        self, event: app_events.AppChannelHalted | app_events.AppHaltReceived
+    ) -> Iterator[tuple[Done, Answer | ProtocolError]]:
+        app = self._state.channels[event.channel_id].app
+        for queued in () if app is None else app.queue:
+            for done, _ in self._no_longer_waiting(queued.message_id):
+                yield done, AppChannelStopped(event.channel_id, event.error_code)
 
     def _no_longer_waiting(self, name: Bytes32) -> list[tuple[Done, Answer]]:
         waited = self._waiting.pop(name, [])

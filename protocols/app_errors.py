@@ -126,3 +126,15 @@ class TimestampOff(AppRefused):
     timestamp_ms: int
     earliest_ms: int
     latest_ms: int
+
+
+@dataclass(eq=False)
+class AppQueryFailed(AppRefused):
+    """A question to a view that was not answered."""
+
+    code = 2012
+    next_step = "correct the statement; docs/apps.md has what may be asked"
+    template = "{error}: {reason}"
+    error: str
+    """QUERY_FAILED, QUERY_REFUSED, QUERY_TIMED_OUT or QUERY_TOO_LARGE."""
+    reason: str

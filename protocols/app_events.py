@@ -33,7 +33,7 @@ class AppMessageQueued(Event, frozen=True, array_like=True, gc=False):
 
     NAME = "app-message-queued"
     channel_id: ChannelId
-    message_id: Bytes32
+    local_id: Bytes32
     """Drawn by the shell, or derived from the request id."""
     payload: bytes
     request_id: str = ""
@@ -74,8 +74,8 @@ class AppMessageApplied(Event, frozen=True, array_like=True, gc=False):
     stamp_ms: int
     message: bytes
     """As the state commits to it."""
-    message_id: bytes = b""
-    """Of ours, its name; else empty."""
+    local_id: bytes = b""
+    """Of ours, its name here; else empty."""
 
 
 class AppMessageRefused(Event, frozen=True, array_like=True, gc=False):
@@ -88,7 +88,7 @@ class AppMessageRefused(Event, frozen=True, array_like=True, gc=False):
     """The reducer's own; 0 if it failed or was not asked."""
     failure: str
     """The name of the failure, or of the rule that the offer broke; empty with a code."""
-    message_id: bytes = b""
+    local_id: bytes = b""
 
 
 class AppStateSigned(Event, frozen=True, array_like=True, gc=False):

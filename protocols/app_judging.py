@@ -24,7 +24,7 @@ from protocols.app_channel import (
     message_of,
 )
 from protocols.app_reducers import app_of, my_end
-from protocols.app_rules import offer_refusal
+from protocols.app_rules import must_wait, offer_refusal
 from protocols.app_talk import is_theirs, state_of
 from protocols.channel import Channel, funding_terms
 from protocols.draft import Context, Draft
@@ -49,8 +49,10 @@ class AppRun(Struct, frozen=True, gc=False):
     base_count: int
     inputs: tuple[bytes, ...]
     """As the reducer is given them."""
-    total: int
-    """What the payouts must sum to."""
+    deposits: tuple[int, int]
+    """What each end paid in: payouts always sum to both."""
+    may_be_cut: bool
+    """Whether so many of the first may be judged alone: the rest is offered again."""
 
 
 def plan(state: NodeState, channel_id: ChannelId, context: Context) -> AppRun | None:
@@ -63,7 +65,8 @@ def plan(state: NodeState, channel_id: ChannelId, context: Context) -> AppRun | 
         sender, move = _lone_move(app, my_end(channel))
         if move:
             return _run(channel, app, sender, 0, (move,))
-        if _has_other_view(app) or offer_refusal(Draft(state, context), channel) is not None:
+        draft = Draft(state, context)
+        if _has_other_view(app) or offer_refusal(draft, channel) is not None:
             return None
         assert app.asked is not None, "there is something to judge"
         return _run(channel, app, 1 - my_end(channel), app.asked.timestamp_ms, app.asked.payloads)
@@ -77,8 +80,16 @@ def _run(
     given = (
         input_of(app, channel.channel_id, sender, timestamp_ms, payload) for payload in payloads
     )
-    total = funding_terms(channel).total
-    return AppRun(channel.channel_id, app.reducer_id, app.tip.count, tuple(given), total)
+    first, last = funding_terms(channel).deposits
+    is_answer = app.answer is not None
+    return AppRun(
+        channel.channel_id,
+        app.reducer_id,
+        app.tip.count,
+        tuple(given),
+        (first, last),
+        not is_answer,
+    )
 
 
 def _has_other_view(app: App) -> bool:
@@ -105,6 +116,8 @@ def judge(draft: Draft, item: AppJudged) -> None:
     assert app.asked is not None, "there is something to judge"
     if _has_other_view(app):
         halt(draft, channel, DIGEST_DIFFERS, app.tip.digest.hex(), app.asked.digest.hex())
+        return
+    if must_wait(draft, channel):
         return
     refusal = offer_refusal(draft, channel)
     if refusal is not None:

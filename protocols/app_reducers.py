@@ -49,7 +49,7 @@ def _recorded(channel: Channel, event: app_events.AppChannelRecorded) -> Channel
 
 
 def _queued(app: App, channel: Channel, event: app_events.AppMessageQueued) -> App:
-    return replace(app, queue=(*app.queue, QueuedMessage(event.message_id, event.payload)))
+    return replace(app, queue=(*app.queue, QueuedMessage(event.local_id, event.payload)))
 
 
 def _offered(app: App, channel: Channel, event: app_events.AppMessagesOffered) -> App:

@@ -66,6 +66,16 @@ def require_size(app: App, payload: bytes) -> None:
         raise AppMessageOversized(size, MESSAGE_SIZE_BYTES_MAX)
 
 
+def must_wait(draft: Draft, channel: Channel) -> bool:
+    """Whether only our own view of the chain keeps us from answering: a moment helps, and a
+    refusal would cost the other end its messages."""
+    try:
+        require_running(draft, channel)
+    except ProtocolError as refusal:
+        return refusal.retry_safe
+    return False
+
+
 def offer_refusal(draft: Draft, channel: Channel) -> ProtocolError | None:
     """Why what the other end offers is refused as a whole; None if the reducer is to judge it."""
     app = require_app(channel)

@@ -257,9 +257,9 @@ class AppVerdict(msgspec.Struct, frozen=True, gc=False):
     failure: str
     """Why it failed, by name; empty if it did not."""
     amounts: tuple[int, ...]
-    """What each end gets after it; empty unless it was applied."""
+    """What each end gets after it; empty unless it is the last of its run that was applied."""
     digest: bytes
-    """Of the view after it, 32 bytes; empty unless it was applied."""
+    """Of the view after it, 32 bytes; likewise."""
 
     @property
     def is_applied(self) -> bool:

@@ -23,6 +23,7 @@ if __name__ == "__main__":
 
 from node.explain import standing, story  # noqa: E402
 from node.rpc import (  # noqa: E402
+    apps,
     assumptions,
     backups,
     diff,
@@ -61,6 +62,7 @@ ROOMS = (
     follow,
     standing,
     story,
+    apps,
     exits,
     disputes,
     dispute_kit,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from node.audit.app_facts import APP_EVENTS, AppFacts
 from node.audit.ledger_facts import LEDGER_EVENTS, LedgerFacts
 from node.audit.standing import (
     CHAIN_STATUS_AFTER,
@@ -16,6 +17,7 @@ from node.audit.standing import (
 )
 from node.audit.virtual_facts import VIRTUAL_EVENTS, VirtualFacts
 from protocols import (
+    app_events,
     events,
     exit_events,
     ledger_events,
@@ -112,6 +114,8 @@ class ChannelFacts:
     """Of a ledger, from its postfund on."""
     virtual: VirtualFacts | None = None
     """Of a channel that ledgers carry."""
+    app: AppFacts | None = None
+    """Of an application's channel."""
 
     @property
     def participants(self) -> tuple[bytes, ...]:
@@ -245,6 +249,12 @@ def apply_to_channel(channel: ChannelFacts, event: events.Event, me: bytes) -> N
         case _ if isinstance(event, VIRTUAL_EVENTS):
             if channel.virtual is not None:
                 channel.virtual.apply(event)
+        case app_events.AppChannelRecorded():
+            terms = event.reducer_id, event.turn_rule, event.definition_rule
+            channel.app = AppFacts(*terms, 0 if channel.my_index == 0 else 1)
+        case _ if isinstance(event, APP_EVENTS):
+            if channel.app is not None:
+                channel.app.apply(event, channel.fixed)
         case _ if isinstance(event, LEDGER_EVENTS):
             _apply_to_ledger(channel, event)
         case _ if not _apply_payment(channel, event):

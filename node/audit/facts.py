@@ -7,6 +7,7 @@ the contracts check) and none of the reducers, so a wrong reducer does not vouch
 from node.audit.channel_facts import ChannelFacts, apply_to_channel
 from node.audit.ledger_facts import LedgerFacts, opened
 from protocols import events, resumption_events
+from protocols.app_events import AppDefinitionRecorded
 from protocols.errors import ProtocolError
 from protocols.state import FixedPart
 from protocols.transaction_events import TransactionReplaced
@@ -17,6 +18,8 @@ class Facts:
 
     def __init__(self) -> None:
         self.node: events.NodeCreated | None = None
+        self.app_definitions: dict[bytes, str] = {}
+        """By contract: its rule."""
         self.channels: dict[bytes, ChannelFacts] = {}
         self.objectives: dict[bytes, events.ObjectiveCreated] = {}
         self.transactions: dict[bytes, events.TransactionRequested] = {}
@@ -88,6 +91,8 @@ class Facts:
         match event:
             case events.NodeCreated():
                 self.node = event
+            case AppDefinitionRecorded():
+                self.app_definitions[event.app_definition] = event.rule
             case events.ChannelCreated():
                 self._channel_created(event)
             case events.ObjectiveCreated():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from node.audit.apps import AppCheck
 from node.audit.batches import BatchCheck
 from node.audit.blocks import plain_entries
 from node.audit.books import BookCheck
@@ -55,6 +56,7 @@ def families(
         ResumptionCheck(facts),
         VirtualCheck(facts),
         VoucherCheck(facts),
+        AppCheck(facts),
         batches,
         FundsCheck(facts),
         SettlementCheck(facts),

@@ -89,7 +89,8 @@ class StateCheck(Check):
             return
         if not has_prefix(event.channel_nonce, node.chain_id, node.adjudicator):
             yield "its nonce is bound to another chain or adjudicator (M10)"
-        if event.app_definition not in (node.virtual_payment_app, node.consensus_app):
+        apps = (node.virtual_payment_app, node.consensus_app, *self._facts.app_definitions)
+        if event.app_definition not in apps:
             yield "its app is not the one this node can enforce (M1)"
 
     def _signed(self, channel: ChannelFacts, event: events.StateSigned) -> Iterator[Said]:

@@ -70,7 +70,12 @@ class VoucherCheck(Check):
         # A ledger has no vouchers, but is asked to close in the same words.
         is_request = isinstance(event, events.FinalStateRequested)
         is_ledgers = is_request and self._facts.is_ledger(channel)
-        return is_ledgers or is_payment_channel(self._facts, channel)
+        is_end = isinstance(event, events.FinalStateRequested | events.FinalStateRefused)
+        return (
+            is_ledgers
+            or (is_end and channel.app is not None)
+            or is_payment_channel(self._facts, channel)
+        )
 
 
 def is_payment_channel(facts: Facts, channel: ChannelFacts) -> bool:
@@ -215,6 +220,10 @@ def _final_refused(
     refused = [state for state in channel.states.values() if state.turn_num == event.turn_num]
     if not refused or not refused[0].is_final:
         yield f"turn {event.turn_num} is no stored final state"
+    elif channel.app is not None:
+        pays = refused[0].outcome[0].allocations[1].amount
+        if pays == (channel.app.supported_amounts or channel.deposits())[1]:
+            yield "the refused state pays what both signed last"
     elif refused[0].outcome[0].allocations[1].amount >= total:
         yield "the refused state pays what the voucher is worth (M12)"
     if event.refuser == me and event.turn_num in channel.signed_by_me:

@@ -11,8 +11,8 @@ from typing import Any
 
 from node.books import chain_entries, exit_entries, ledger_entries
 from node.books.channel import ChannelBook
-from node.books.entry import FORWARDED, PAID, RECEIVED, Entry
-from protocols import events, payment_events, virtual_events
+from node.books.entry import APPLICATIONS, FORWARDED, PAID, RECEIVED, Entry
+from protocols import app_events, events, payment_events, virtual_events
 from protocols.errors import ProtocolError
 from protocols.outcome import SingleAssetExit
 from protocols.state import FixedPart, says_final, state_from_encoding
@@ -43,6 +43,13 @@ class Books:
             payment_events.VoucherCreated: self._paid,
             payment_events.PaymentListed: self._paid,
             payment_events.VoucherTaken: self._taken,
+            app_events.AppChannelRecorded: self._app_recorded,
+            app_events.AppStateSigned: self._app_signed,
+            app_events.AppStateConfirmed: self._app_agreed,
+            app_events.AppConfirmationReceived: self._app_agreed,
+            app_events.AppSignatureShown: self._app_agreed,
+            app_events.AppMoveTaken: self._app_taken,
+            app_events.AppStandingTaken: self._app_shown,
             virtual_events.VirtualChannelRecorded: self._virtual_recorded,
             virtual_events.VirtualChannelPruned: self._pruned,
             **{kind: self._on_chain(post) for kind, post in chain_entries.POSTS.items()},
@@ -168,6 +175,51 @@ class Books:
             return _NONE
         return (_payment(channel, _amount(event.amount, "big"), event.request_id, ""),)
 
+    # --- applications ---
+
+    def _app_recorded(self, event: app_events.AppChannelRecorded) -> Entries:
+        channel = self.channels.get(event.channel_id)
+        if channel is not None:
+            channel.is_app = True
+        return _NONE
+
+    def _app_signed(self, event: app_events.AppStateSigned) -> Entries:
+        """What we signed counts when the other end signed it too."""
+        channel = self.channels.get(event.channel_id)
+        if channel is not None:
+            channel.signed_amounts = tuple(_amount(amount, "big") for amount in event.amounts)
+        return _NONE
+
+    def _app_taken(self, event: app_events.AppMoveTaken) -> Entries:
+        """The other end's signature alone supports its move."""
+        channel = self.channels.get(event.channel_id)
+        if channel is None or len(event.amounts) != 2 or len(channel.deposits) != 2:
+            return _NONE
+        return self._moved(channel, _amount(event.amounts[1], "big"))
+
+    def _app_agreed(
+        self,
+        event: app_events.AppStateConfirmed
+        | app_events.AppConfirmationReceived
+        | app_events.AppSignatureShown,
+    ) -> Entries:
+        channel = self.channels.get(event.channel_id)
+        if channel is None or len(channel.signed_amounts) != 2 or len(channel.deposits) != 2:
+            return _NONE
+        return self._moved(channel, channel.signed_amounts[1])
+
+    def _app_shown(self, event: app_events.AppStandingTaken) -> Entries:
+        channel = self.channels.get(event.channel_id)
+        exit_ = None if channel is None else _outcome(channel, event.encoded_state)
+        if channel is None or exit_ is None or len(exit_.allocations) != 2:
+            return _NONE
+        return self._moved(channel, exit_.allocations[1].amount)
+
+    def _moved(self, channel: ChannelBook, to_last: int) -> Entries:
+        """The reducer pays the last participant so much now."""
+        more = to_last - channel.deposits[-1] - channel.paid
+        return (_payment(channel, more, "", "", "application"),) if more else _NONE
+
     def _finalized(self, event: events.ChannelFinalized) -> Entries:
         """All agreed on the end: whatever it says beyond what was paid before."""
         channel = self.channels.get(event.channel_id)
@@ -182,7 +234,8 @@ class Books:
     def settled(self, channel: ChannelBook, paid: int) -> Entries:
         """A payment channel ended with that much for its payee: what was not paid before."""
         if not channel.is_hub:
-            more = paid - channel.paid
+            # Of what each put in; who is paid in a payment channel put in nothing.
+            more = paid - channel.deposits[-1] - channel.paid
             return (_payment(channel, more, "", "", "settlement"),) if more else _NONE
         return [
             self._forwarded(channel, self.channels[ledger_id], paid)
@@ -205,10 +258,10 @@ def _payment(
 ) -> Entry:
     """An amount from the payer to the payee."""
     channel.paid += amount
-    if channel.my_index == 0:
-        gained, other = -amount, PAID
-    else:
-        gained, other = amount, RECEIVED
+    gained = -amount if channel.my_index == 0 else amount
+    other = PAID if channel.my_index == 0 else RECEIVED
+    if channel.is_app:
+        other = APPLICATIONS
     return Entry(
         kind,
         channel.asset,

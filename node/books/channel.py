@@ -56,7 +56,11 @@ class ChannelBook:
     retracted: int = 0
     """What of it is not held now: it left for nobody until it is."""
     paid: int = 0
-    """By vouchers: ours issued, or ours accepted."""
+    """From participant 0 to the last: by vouchers issued or accepted, or as a reducer says."""
+    is_app: bool = False
+    """An application's: its reducer says who gets what."""
+    signed_amounts: tuple[int, ...] = ()
+    """By end, in the newest running state that we signed."""
     finals: dict[bytes, bytes] = field(default_factory=dict)
     """By hash: encoded final states."""
     ours: str = ""

@@ -43,7 +43,7 @@ def _recorded(event: app_events.AppChannelRecorded, cast: Cast) -> Telling:
 def _queued(event: app_events.AppMessageQueued, cast: Cast) -> Telling:
     return Telling(
         f"Our owner wants a message of {counted(len(event.payload), 'byte')} said: "
-        f"{short_bytes(event.message_id)}.",
+        f"{short_bytes(event.local_id)}.",
         "owner",
         "us",
         label="message",

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from node.rpc import commands, params, payments, results
+from node.rpc import apps, commands, params, payments, results
 from node.rpc.method import (
+    APP_CHANNEL_EXAMPLE,
     CHANNEL_EXAMPLE,
     LEDGER_EXAMPLE,
     OBJECTIVE_EXAMPLE,
     PAID_CHANNEL_EXAMPLE,
     PEER_EXAMPLE,
+    REDUCER_EXAMPLE,
     SIGNATURE_EXAMPLE,
     Command,
 )
-from protocols import errors, exit_errors, ledger_errors, payment_errors, virtual_errors
+from protocols import app_errors, errors, exit_errors, ledger_errors, payment_errors, virtual_errors
 
 _CHANNEL_TERMS = (
     errors.ChannelAlreadySeen,
@@ -120,6 +122,54 @@ COMMANDS = (
         (errors.UnknownChannel, exit_errors.NotResumable, errors.RequestIdConflict),
         commands.resume_channel,
         commands.command_result,
+    ),
+    Command(
+        "app_open",
+        "Open an application channel: both ends run one reducer on what is said in it.",
+        apps.AppOpenParams,
+        results.CommandResult,
+        {
+            "counterparty": PEER_EXAMPLE,
+            "reducer": REDUCER_EXAMPLE,
+            "amount": "1000",
+            "counterparty_amount": "1000",
+        },
+        (
+            *_CHANNEL_TERMS,
+            app_errors.ReducerNotInstalled,
+            app_errors.TurnRuleUnknown,
+            app_errors.NoMessageLogApp,
+            errors.AppNotSupported,
+            errors.UnknownPeer,
+            errors.ObjectiveFailed,
+            errors.RequestIdConflict,
+        ),
+        apps.open_app,
+        commands.command_result,
+    ),
+    Command(
+        "app_send",
+        "Say something in an application channel: both ends' reducers judge it.",
+        apps.AppSendParams,
+        apps.AppSendResult,
+        {"channel_id": APP_CHANNEL_EXAMPLE, "payload": "0x9101", "until": "decided"},
+        (
+            errors.UnknownChannel,
+            app_errors.NotAnAppChannel,
+            app_errors.NotYourTurn,
+            app_errors.AppMessageOversized,
+            app_errors.TooManyMessagesWaiting,
+            app_errors.AppChannelStopped,
+            app_errors.AppMessageRefusedByReducer,
+            payment_errors.ChannelNotOpen,
+            payment_errors.ChannelClosing,
+            payment_errors.ChannelCloseOnly,
+            payment_errors.ChannelDisputed,
+            payment_errors.ChainViewStale,
+            errors.RequestIdConflict,
+        ),
+        apps.send_message,
+        apps.send_result,
     ),
     Command(
         "ledger_open",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from node.answers import BackupAnswer, Done, LogEntry, PaymentAnswer, Until
 from node.explain.story import Fact
@@ -18,7 +18,7 @@ from protocols.log_head import LogHead
 from protocols.log_proof import ConsistencyProof, LogProof
 from protocols.node_state import NodeState
 from protocols.routes import Hop
-from protocols.types import Address, PaymentId
+from protocols.types import Address, ChannelId, PaymentId
 
 Wanted = Callable[[str, Callable[[], Event]], bool]
 """Whether a record is wanted, by its name and, if that is not enough, by its event."""
@@ -125,6 +125,11 @@ class NodeApi(NodeView, Protocol):
 
     def fees_of_request(self, request_id: str) -> tuple[int, ...] | None:
         """The fees of the virtual channel that was opened under that request id, if one was."""
+
+    async def app_query(
+        self, channel_id: ChannelId, sql: str, timeout_s: float
+    ) -> tuple[list[str], list[Any]]:
+        """Columns and rows of an application's view. Raises AppQueryFailed."""
 
     @property
     def fee_ceiling_wei(self) -> int:

@@ -19,7 +19,10 @@ from protocols.inputs import Input
 CHANNEL_EXAMPLE = "0x" + "ab" * 32
 PAID_CHANNEL_EXAMPLE = "0x" + "ba" * 32
 """One in which we are paid."""
+APP_CHANNEL_EXAMPLE = "0x" + "a9" * 32
+"""An application's."""
 LEDGER_EXAMPLE = "0x" + "ef" * 32
+REDUCER_EXAMPLE = "0x" + "5e" * 32
 OBJECTIVE_EXAMPLE = "0x" + "cd" * 32
 PEER_EXAMPLE = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
 SIGNATURE_EXAMPLE = "0x" + "ab" * 64 + "1b"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from node.rpc import (
+    apps,
     backups,
     diff,
     disputes,
@@ -19,8 +20,14 @@ from node.rpc import (
     routes,
     whatif,
 )
-from node.rpc.method import CHANNEL_EXAMPLE, OBJECTIVE_EXAMPLE, PEER_EXAMPLE, Query
-from protocols import errors, exit_errors, moment_errors, virtual_errors
+from node.rpc.method import (
+    APP_CHANNEL_EXAMPLE,
+    CHANNEL_EXAMPLE,
+    OBJECTIVE_EXAMPLE,
+    PEER_EXAMPLE,
+    Query,
+)
+from protocols import app_errors, errors, exit_errors, moment_errors, virtual_errors
 from protocols.dispute_kit import DisputeKit
 
 _MOMENT = (moment_errors.MomentAhead, moment_errors.MomentBeforeLog)
@@ -34,6 +41,24 @@ QUERIES = (
         {},
         _MOMENT,
         queries.node_status,
+    ),
+    Query(
+        "app_messages",
+        "What was said in an application channel, and what it came to.",
+        apps.AppMessagesParams,
+        apps.AppMessagesResult,
+        {"channel_id": APP_CHANNEL_EXAMPLE},
+        (errors.UnknownChannel, app_errors.NotAnAppChannel),
+        apps.messages,
+    ),
+    Query(
+        "app_query",
+        "Ask an application channel's tables with SQL.",
+        apps.AppQueryParams,
+        apps.AppQueryResult,
+        {"channel_id": APP_CHANNEL_EXAMPLE, "sql": "SELECT * FROM payouts"},
+        (errors.UnknownChannel, app_errors.NotAnAppChannel, app_errors.AppQueryFailed),
+        apps.query,
     ),
     Query(
         "channel_exit_plan",

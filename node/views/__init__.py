@@ -7,5 +7,5 @@ calls       one instance and the calls into it            sandbox          one m
 replies     what a reducer hands back                     statements       which SQL is let through
 schema      which tables are let through                  database         SQLite, guarded
 digest      one hash over all tables                      stamp, view      the view itself
-history     messages and row changes, kept in order
+history     messages and row changes, kept in order    undoing     taking them back
 """

@@ -56,6 +56,9 @@ class Failure(StrEnum):
     VALUE_RANGE = "value-out-of-range"
     TEXT_INVALID = "text-invalid"
 
+    # What it makes of an application channel's money.
+    PAYOUTS_UNBALANCED = "payouts-unbalanced"
+
     # What it asked of SQL.
     SQL_INVALID = "sql-invalid"
     SQL_BINDINGS = "sql-bindings"

@@ -81,8 +81,7 @@ def read_stamp(database: ViewDatabase) -> Stamp:
         f"SELECT {columns} FROM tally_stamp"
     )
     if keeps_changes:
-        seq = database.host("SELECT max(seq) FROM tally_messages")[0][0]
-        last = NO_MESSAGE_SEQ if seq is None else seq
+        last = last_seq(database)
     return Stamp(last, code_hash, engine, _decode_budget(budget), bool(keeps_changes), mark)
 
 
@@ -115,6 +114,17 @@ def keep_message(database: ViewDatabase, seq: int, message: bytes, changes: list
     """A message that was taken in, and its changes in order."""
     sql = "INSERT INTO tally_messages VALUES (?, ?, ?)"
     database.host(sql, (seq, message, encode(changes)))
+
+
+def last_seq(database: ViewDatabase) -> int:
+    """Of the last message that is kept; -1 for none."""
+    seq = database.host("SELECT max(seq) FROM tally_messages")[0][0]
+    return NO_MESSAGE_SEQ if seq is None else int(seq)
+
+
+def forget_messages(database: ViewDatabase, seq: int) -> None:
+    """Those above that one were taken back."""
+    database.host("DELETE FROM tally_messages WHERE seq > ?", (seq,))
 
 
 def read_messages(database: ViewDatabase, first_seq: int) -> Iterator[MessageRecord]:

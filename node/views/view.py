@@ -7,14 +7,14 @@ in common have the same digest, and so has a view that is derived anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from node.views import history
+from node.views import history, undoing
 from node.views.database import Change, ViewDatabase
 from node.views.digest import TableSum, view_digest
 from node.views.encoding import decode
@@ -135,12 +135,19 @@ class View:
         return history.read_messages(self._database, first_seq)
 
     def apply(
-        self, seq: int, message: bytes, *, mark: bytes = b"", is_canonical: bool = False
+        self,
+        seq: int,
+        message: bytes,
+        *,
+        mark: bytes = b"",
+        is_canonical: bool = False,
+        check: Callable[[View], None] | None = None,
     ) -> Verdict:
         """Run the reducer on a message; `seq` must be above all before it (ValueError).
 
         `mark` is the caller's: it is in the stamp if the message is taken in. `is_canonical` says
-        that the caller made the message itself, in the one form that there is.
+        that the caller made the message itself, in the one form that there is. `check` looks at the
+        tables as they would be, and may raise `ReducerFailed`.
 
         What a message changed is in the file when this returns, and survives the process; a crash
         of the machine may take the last ones back. A refusal and a failure are verdicts, and leave
@@ -159,6 +166,8 @@ class View:
                     return self._verdict(seq, code)
                 changes = database.changes
                 change_count = database.change_count
+                if check is not None:
+                    check(self)
                 self._keep(seq, message, changes, mark)
                 database.commit()
         except ReducerFailed as failed:
@@ -170,6 +179,24 @@ class View:
             if self._unsummed_count >= SUM_INTERVAL_COUNT:
                 self._write_sum()
         return self._verdict(seq, change_count=change_count)
+
+    def undo_after(self, seq: int) -> None:
+        """Take the messages above `seq` back, the newest first: the tables are as they were.
+
+        Only for a view that keeps its changes. Raises `ViewBroken` when the machine fails.
+        """
+        assert self._keeps_changes, "what was not kept cannot be taken back"
+        if self._stamp.seq <= seq:
+            return
+        database = self._database
+        with database.message():
+            undone = undoing.undo_messages(database, self._tables, seq)
+            self._sum.note(undone)
+            last = history.last_seq(database)
+            history.write_sum(database, last, self._sum)
+            database.commit()
+        self._unsummed_count = 0
+        self._stamp = replace(self._stamp, seq=last)
 
     def _keep(self, seq: int, message: bytes, changes: list[Change], mark: bytes) -> None:
         if not self._keeps_changes:

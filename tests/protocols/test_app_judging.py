@@ -48,9 +48,11 @@ def test_the_reducer_is_asked_of_the_whole_offer_after_all_before() -> None:
     network.alice.say(5)
     network.settle()
     (run,) = network.bob.runs
-    assert (run.reducer_id, run.base_count, run.total) == (REDUCER, 0, sum(STAKES))
+    assert (run.reducer_id, run.base_count, run.deposits) == (REDUCER, 0, STAKES)
     assert [given_[-1] for given_ in run.inputs] == [4, 5]
-    assert network.alice.runs == network.bob.runs
+    assert run.may_be_cut
+    (answered,) = network.alice.runs
+    assert (answered.inputs, answered.may_be_cut) == (run.inputs, False)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +69,7 @@ def test_a_refused_message_leaves_no_trace_but_the_refusal(
     assert network.alice.app().tip == network.bob.app().tip == before
     (refused,) = network.alice.events_of("app-message-refused")
     assert (refused.code, refused.failure) == (code, failure)
-    assert refused.message_id == (5).to_bytes(32, "big")
+    assert refused.local_id == (5).to_bytes(32, "big")
     assert not signed_hashes(network.bob).get((APP_CHANNEL, 2))
 
 
@@ -139,6 +141,21 @@ def test_an_offer_that_tells_of_another_view_halts_before_anything_is_judged() -
     alice.judge()
     assert alice.app().halted == DIGEST_DIFFERS
     assert len(alice.runs) == run_count
+
+
+def test_who_does_not_see_the_chain_answers_when_it_does() -> None:
+    network = opened_app()
+    bob = network.bob
+    bob.chain_view_age_s = None
+    network.alice.say(3)
+    network.alice.feed(inputs.EndOfBatch())
+    network.deliver(network.alice)
+    assert bob.feed(AppJudged(APP_CHANNEL, 0, ())).events == ()
+    assert APP_CHANNEL in bob.state.unjudged
+    bob.chain_view_age_s = 0
+    network.settle()
+    network.require_agreement()
+    assert bob.app().tip.count == 1
 
 
 def test_a_verdict_for_another_moment_changes_nothing() -> None:

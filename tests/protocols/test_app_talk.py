@@ -95,7 +95,7 @@ def test_an_offer_beyond_the_clock_is_stamped_anew_and_then_refused() -> None:
     network.settle()
     assert len(network.alice.events_of("app-messages-offered")) == RESTAMP_COUNT_MAX + 1
     (refused,) = network.alice.events_of("app-message-refused")
-    assert (refused.failure, refused.message_id) == ("TIMESTAMP_OFF", (77).to_bytes(32, "big"))
+    assert (refused.failure, refused.local_id) == ("TIMESTAMP_OFF", (77).to_bytes(32, "big"))
     assert not network.alice.events_of("app-state-signed")
     assert not network.bob.events_of("app-state-signed")
     network.require_agreement()

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import trio
@@ -31,6 +32,7 @@ from node.payment_answers import PaymentCommand, first_answer
 from node.rpc.call import RpcEndpoint
 from node.rpc.interface import NodeView, Wanted
 from node.rpc.method import (
+    APP_CHANNEL_EXAMPLE,
     CHANNEL_EXAMPLE,
     LEDGER_EXAMPLE,
     OBJECTIVE_EXAMPLE,
@@ -42,6 +44,9 @@ from node.store.batch import INDEXED_FIELDS
 from node.whatif.endpoints import Endpoints
 from node.whatif.simulation import Simulation
 from protocols import events, inputs
+from protocols.app_channel import LEADER, MESSAGE_LOG
+from protocols.app_errors import AppQueryFailed
+from protocols.app_events import AppDefinitionRecorded, AppMessageQueued
 from protocols.crank import crank
 from protocols.draft import Context, Decision
 from protocols.errors import ProtocolError
@@ -257,6 +262,14 @@ class RecordingNode:
             raise BackupRefused("the disk is full")
         return BackupAnswer(str(target), 7, "0x" + "0c" * 32, "0x" + "0a" * 20, TIME_MS, 3, 4_096)
 
+    async def app_query(
+        self, channel_id: bytes, sql: str, timeout_s: float
+    ) -> tuple[list[str], list[Any]]:
+        """Every table holds one row."""
+        if "nothing" in sql:
+            raise AppQueryFailed("QUERY_FAILED", "no such table: nothing")
+        return ["participant", "amount"], [[0, {"hex": "0x07"}]]
+
     def status(self) -> dict[str, object]:
         return {
             "address": "0x" + self.actor.address.hex(),
@@ -331,6 +344,7 @@ class RecordingNode:
             self.actor.address,
             3_600,
             lambda proposal: Decision("ask"),
+            has_reducer=lambda reducer_id: True,
         )
 
 
@@ -343,6 +357,9 @@ def _answer(first_seq: int, recorded: Sequence[events.Event]) -> Answer:
         return Answer(first_seq, channel_id=recorded[0].channel_id, request_id=request_id)
     if isinstance(recorded[-1], DisputeKitExported):
         return Answer(first_seq + len(recorded) - 1, channel_id=recorded[-1].channel_id)
+    if isinstance(recorded[-1], AppMessageQueued):
+        names = recorded[-1].channel_id, recorded[-1].local_id
+        return Answer(first_seq, channel_id=names[0], message_id=names[1])
     (event,) = recorded[:1]
     assert isinstance(event, events.ObjectiveApproved | events.ObjectiveRejected)
     return Answer(first_seq, event.objective_id)
@@ -386,6 +403,18 @@ def open_ledger(node: RecordingNode, entropy: int = 2) -> bytes:
     )
     created = next(e for e in node.take(command) if isinstance(e, events.ChannelCreated))
     _fund(node, created.channel_id, 1_500, entropy)
+    return created.channel_id
+
+
+def open_app(node: RecordingNode, entropy: int = 3) -> bytes:
+    """An application channel with Bob in which both put in 1,000; its id."""
+    node.record_event(AppDefinitionRecorded(b"\xa8" * 20, MESSAGE_LOG))
+    command = inputs.OpenApp(
+        *(BOB.address, ZERO_ADDRESS, 1_000, 1_000, 86_400, b"\x5e" * 32, LEADER, b""),
+        entropy.to_bytes(4, "big"),
+    )
+    created = next(e for e in node.take(command) if isinstance(e, events.ChannelCreated))
+    _fund(node, created.channel_id, 2_000, entropy)
     return created.channel_id
 
 
@@ -447,6 +476,8 @@ def ready_node() -> RecordingNode:
 def ready_for(example: str) -> RecordingNode:
     """The same for a method's example; only a ledger that is being left can be resumed."""
     node = ready_node()
+    if "app_" in example:
+        open_app(node)
     if "channel_resume" in example:
         node.take(inputs.ExitChannel(list(node.state.channels)[1]))
     return node
@@ -465,6 +496,7 @@ def example_values(node: RecordingNode) -> dict[str, str]:
         OBJECTIVE_EXAMPLE: to_hex(objective_id),
         LEDGER_EXAMPLE: to_hex(ledger),
         PAID_CHANNEL_EXAMPLE: to_hex(paid),
+        APP_CHANNEL_EXAMPLE: to_hex(list(state.channels)[-1]),
     }
 
 

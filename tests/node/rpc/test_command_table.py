@@ -6,6 +6,8 @@ from protocols.errors import RequestIdConflict
 
 def test_these_change_something_and_no_others() -> None:
     assert {command.name for command in COMMANDS} == {
+        "app_open",
+        "app_send",
         "channel_challenge",
         "channel_exit",
         "channel_open",

@@ -1,0 +1,94 @@
+"""Reducers on disk, by the sha256 of their code: what channels may be opened with.
+
+What is in the directory is checked again when it is loaded: a file that was changed is none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from functools import lru_cache
+from pathlib import Path
+
+from node.apps.limits import INSTALLED_COUNT_MAX
+from node.views.compiled import CompiledCode
+from node.views.errors import CacheUnsafe
+from node.views.limits import MODULE_SIZE_BYTES_MAX
+from node.views.module import ReducerModule, load_module
+
+_SUFFIX = ".wasm"
+
+
+class TooManyReducers(Exception):
+    """The node has as many reducers as it may have; remove files from its directory."""
+
+
+class ReducerMissing(Exception):
+    """No code with that hash is installed, or its file is damaged."""
+
+
+def apps_directory(data_dir: Path) -> Path:
+    """Where the applications of the log in that directory are: beside it, as a backup needs none
+    of the views and the code is anybody's."""
+    return data_dir.with_name(data_dir.name + "-apps")
+
+
+class Installed:
+    """The directory of reducers."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.directory = apps_directory(data_dir)
+        self._reducers = self.directory / "reducers"
+        self._module = lru_cache(maxsize=16)(self._load)
+
+    def install(self, code: bytes) -> bytes:
+        """Keep a reducer's code once it passed all checks; its hash.
+
+        Raises `ModuleRefused` or `TooManyReducers`.
+        """
+        module = load_module(code, cache=self._cache())
+        if not self.has(module.code_hash) and len(self.hashes()) >= INSTALLED_COUNT_MAX:
+            raise TooManyReducers(f"{INSTALLED_COUNT_MAX} reducers are installed")
+        self._reducers.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self._path(module.code_hash)
+        draft = path.with_suffix(f".{os.getpid()}")
+        draft.write_bytes(code)
+        draft.replace(path)
+        return module.code_hash
+
+    def has(self, reducer_id: bytes) -> bool:
+        """Whether code with that hash is there."""
+        return len(reducer_id) == 32 and self._path(reducer_id).is_file()
+
+    def hashes(self) -> list[bytes]:
+        """What is there, in order."""
+        found = []
+        if self._reducers.is_dir():
+            for path in self._reducers.iterdir():
+                with contextlib.suppress(ValueError):
+                    if path.suffix == _SUFFIX and len(name := bytes.fromhex(path.stem)) == 32:
+                        found.append(name)
+        return sorted(found)
+
+    def module(self, reducer_id: bytes) -> ReducerModule:
+        """The reducer, compiled. Raises `ReducerMissing`."""
+        return self._module(reducer_id)
+
+    def _load(self, reducer_id: bytes) -> ReducerModule:
+        try:
+            with self._path(reducer_id).open("rb") as file:
+                code = file.read(MODULE_SIZE_BYTES_MAX + 1)
+        except OSError as error:
+            raise ReducerMissing(f"no reducer {reducer_id.hex()} is installed") from error
+        if hashlib.sha256(code).digest() != reducer_id:
+            raise ReducerMissing(f"the file of reducer {reducer_id.hex()} is damaged")
+        return load_module(code, cache=self._cache())
+
+    def _cache(self) -> CompiledCode | None:
+        with contextlib.suppress(CacheUnsafe, OSError):
+            return CompiledCode(self.directory / "compiled")
+        return None
+
+    def _path(self, reducer_id: bytes) -> Path:
+        return self._reducers / (reducer_id.hex() + _SUFFIX)

@@ -1,0 +1,23 @@
+"""Bounds of applications' views: value, unit, why."""
+
+OPEN_VIEW_COUNT_MAX = 64
+"""Views that are kept open: three files and some 200 KB each."""
+
+RUN_TIME_S_MAX = 0.05
+"""How long one offer's messages are judged before the rest is left for the next one: nobody else is
+served meanwhile."""
+
+INSTALLED_COUNT_MAX = 1_024
+"""Reducers of one node."""
+
+QUERY_TIMEOUT_S_MAX = 60.0
+"""A question's time at most; whoever needs more reads the file."""
+
+QUERY_TIMEOUT_S = 5.0
+"""A question's time unless its asker gives another."""
+
+QUERY_COUNT_MAX = 2
+"""Questions at once, each in a process of its own: laptops have two cores."""
+
+QUERY_ANSWER_SIZE_BYTES_MAX = 4 * 1024 * 1024
+"""Of an answer, as JSON."""

@@ -1,0 +1,100 @@
+"""Application channels by the interface: what is sent, what is read, what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from node.answers import Answer
+from node.rpc import apps
+from node.rpc.errors import InvalidParams
+from protocols.app_errors import AppQueryFailed, NotAnAppChannel
+from protocols.app_events import AppMessageApplied, AppStateConfirmed, AppStateSigned
+from protocols.errors import UnknownChannel
+from protocols.inputs import OpenApp, SendAppMessage
+from protocols.types import amount_to_bytes, to_hex
+from tests.support.actors import ALICE, BOB
+from tests.support.rpc_node import RecordingNode, open_app, open_payment_channel
+
+CHANNEL = "0x" + "c1" * 32
+PEER = "0x" + BOB.address.hex()
+
+
+def spoken(count: int) -> tuple[RecordingNode, str]:
+    """A node with so many messages in its application's channel; the channel's id."""
+    node = RecordingNode()
+    channel_id = open_app(node)
+    amounts = (amount_to_bytes(1_500), amount_to_bytes(500))
+    for number in range(1, count + 1):
+        sender = (ALICE, BOB)[number % 2].address
+        node.record_event(AppMessageApplied(channel_id, number, sender, 2**40, bytes((number,))))
+        hash32, signature = bytes(32), bytes((number,)) * 65
+        node.record_event(
+            AppStateSigned(channel_id, number + 1, hash32, signature, amounts, b"\x0d" * 32)
+        )
+        if number < count:
+            node.record_event(AppStateConfirmed(channel_id, number + 1, signature))
+    return node, to_hex(channel_id)
+
+
+def test_opening_says_who_and_what_and_draws_the_entropy() -> None:
+    params = apps.AppOpenParams(
+        counterparty=PEER,
+        reducer="0x" + "5e" * 32,
+        amount="5",
+        counterparty_amount="7",
+        turn_rule="leader",
+        app="0x" + "aa" * 20,
+    )
+    first, second = apps.open_app(params), apps.open_app(params)
+    assert isinstance(first, OpenApp)
+    assert isinstance(second, OpenApp)
+    assert (first.counterparty, first.amount, first.counterparty_amount) == (BOB.address, 5, 7)
+    assert (first.turn_rule, first.app_definition) == ("leader", b"\xaa" * 20)
+    assert first.nonce_entropy != second.nonce_entropy
+
+
+def test_a_request_id_names_one_message() -> None:
+    params = apps.AppSendParams(CHANNEL, "0x9101", request_id="r")
+    first, again = apps.send_message(params), apps.send_message(params)
+    assert first == again
+    drawn = apps.send_message(apps.AppSendParams(CHANNEL, "0x9101"))
+    assert isinstance(drawn, SendAppMessage)
+    assert drawn.payload == b"\x91\x01"
+    assert drawn != apps.send_message(apps.AppSendParams(CHANNEL, "0x9101"))
+
+
+@pytest.mark.parametrize("payload", ["", "0x", "9101", "0x910", "0xzz"])
+def test_a_payload_is_bytes_in_hex(payload: str) -> None:
+    with pytest.raises(InvalidParams):
+        apps.send_message(apps.AppSendParams(CHANNEL, payload))
+
+
+def test_an_answer_says_whether_it_is_decided() -> None:
+    waits = Answer(5, channel_id=b"\xc1" * 32, message_id=b"\x01" * 32)
+    assert apps.send_result(waits).count is None
+    done = Answer(5, channel_id=b"\xc1" * 32, message_id=b"\x01" * 32, message_count=4)
+    assert apps.send_result(done).count == 4
+
+
+async def test_messages_that_both_signed_are_shown_in_order() -> None:
+    node, channel_id = spoken(4)
+    shown = await apps.messages(node, apps.AppMessagesParams(channel_id))
+    assert [message.count for message in shown.messages] == [1, 2, 3]
+    assert [message.message for message in shown.messages] == ["0x01", "0x02", "0x03"]
+    assert (shown.count, shown.halted) == (3, "")
+    page = await apps.messages(node, apps.AppMessagesParams(channel_id, after_count=1, limit=1))
+    assert [message.count for message in page.messages] == [2]
+
+
+async def test_only_applications_channels_are_read() -> None:
+    node, channel_id = spoken(1)
+    payments = to_hex(open_payment_channel(node))
+    for wrong, error in ((CHANNEL, UnknownChannel), (payments, NotAnAppChannel)):
+        with pytest.raises(error):
+            await apps.messages(node, apps.AppMessagesParams(wrong))
+        with pytest.raises(error):
+            await apps.query(node, apps.AppQueryParams(wrong, "SELECT 1"))
+    answer = await apps.query(node, apps.AppQueryParams(channel_id, "SELECT * FROM payouts"))
+    assert (answer.columns, len(answer.rows)) == (["participant", "amount"], 1)
+    with pytest.raises(AppQueryFailed):
+        await apps.query(node, apps.AppQueryParams(channel_id, "SELECT * FROM nothing"))

@@ -1,0 +1,36 @@
+"""The till as code, and what it is given: for tests of what runs reducers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from node.apps.installed import Installed
+from protocols.app_data import reducer_input
+from protocols.app_judging import AppRun
+
+CODE = (Path(__file__).resolve().parent / "reducers" / "till.wasm").read_bytes()
+"""Compiled from till.c beside it."""
+CHANNEL = b"\xc1" * 32
+DEPOSITS = (100, 50)
+BEGIN_MS = 1_700_000_000_000
+
+
+def given(*amounts: int, sender: int = 0) -> tuple[bytes, ...]:
+    """So much is given by that end, message by message."""
+    return tuple(
+        reducer_input(CHANNEL, sender, BEGIN_MS, msgspec.msgpack.encode([amount]))
+        for amount in amounts
+    )
+
+
+def installed_in(home: Path) -> tuple[Installed, bytes]:
+    """A directory with the till in it, and its hash."""
+    installed = Installed(home / "data")
+    return installed, installed.install(CODE)
+
+
+def run_of(reducer: bytes, base_count: int, *amounts: int, may_be_cut: bool = False) -> AppRun:
+    """What the core asks."""
+    return AppRun(CHANNEL, reducer, base_count, given(*amounts), DEPOSITS, may_be_cut)
