@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from tests.support.app_states import STAKES, Claim, Said, postfund_of, roots_of, split
 from tests.support.nitro_signing import NATIVE, Actor, Channel, keccak
@@ -33,6 +34,26 @@ def packed(shown: bytes) -> bytes:
     return b"\xc4" + bytes([len(shown)]) + shown
 
 
+def shown_in(
+    channel_id: bytes,
+    rounds: Sequence[Round],
+    count: int,
+    commitments: Mapping[tuple[int, int], bytes] = MappingProxyType({}),
+) -> bytes:
+    """All that a round's moves up to this message show, in the game of that channel.
+
+    `commitments` are made in the place of the honest ones, by player and round.
+    """
+    number, step = divmod(count - 1, STEP_COUNT)
+    moves = rounds[number]
+    parts = []
+    for player in (0, 1):
+        honest = commitment(channel_id, player, moves[player], salt_of(player, number))
+        parts.append(commitments.get((player, number), honest))
+    parts += [bytes([moves[player]]) + salt_of(player, number) for player in (0, 1)]
+    return b"".join(parts[: step + 1])
+
+
 @dataclass(frozen=True)
 class Game:
     """One channel and what is played in it, round by round."""
@@ -46,15 +67,7 @@ class Game:
 
     def shown(self, count: int) -> bytes:
         """All that the round's moves up to this message show."""
-        number, step = divmod(count - 1, STEP_COUNT)
-        moves = self.rounds[number]
-        channel_id = self.channel.channel_id
-        parts = []
-        for player in (0, 1):
-            honest = commitment(channel_id, player, moves[player], salt_of(player, number))
-            parts.append(self.commitments.get((player, number), honest))
-        parts += [bytes([moves[player]]) + salt_of(player, number) for player in (0, 1)]
-        return b"".join(parts[: step + 1])
+        return shown_in(self.channel.channel_id, self.rounds, count, self.commitments)
 
     def paid(self, count: int) -> tuple[int, int]:
         """The two amounts after that many messages."""
