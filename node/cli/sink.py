@@ -15,6 +15,7 @@ from node.cli.output import console, print_fields, print_json, say
 from node.cli.signals import stop_on_sigterm
 
 if TYPE_CHECKING:
+    from node.sinks.errors import SinkError
     from node.sinks.sink import SinkSettings, Step
 
 app = typer.Typer(
@@ -55,7 +56,7 @@ def run(
     from node.sinks.worker import SinkRunner
 
     with sink_failures():
-        runner = SinkRunner(_settings(view, to, schema), None if as_json else _say_step)
+        runner = SinkRunner(_settings(view, to, schema), _say_step, _say_failure)
         stop_on_sigterm()
         try:
             if once:
@@ -147,6 +148,12 @@ def _settings(view: Path, to: str, schema: str) -> SinkSettings:
     with sink_failures():
         check_conninfo(to)
         return SinkSettings(view, to, check_namespace(schema or view.stem))
+
+
+def _say_failure(error: SinkError) -> None:
+    lines = [f"waiting: {error}", f"what to do: {error.next_step}" if error.next_step else ""]
+    if error.is_transient:
+        console(stderr=True).print("\n".join(filter(None, lines)), markup=False)
 
 
 def _say_step(step: Step) -> None:

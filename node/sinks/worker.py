@@ -20,9 +20,15 @@ from node.sinks.status import SinkState, SinkStatus
 class SinkRunner:
     """Steps until it is stopped. `run` belongs to one thread, the rest to any."""
 
-    def __init__(self, settings: SinkSettings, note: Callable[[Step], None] | None = None) -> None:
+    def __init__(
+        self,
+        settings: SinkSettings,
+        note: Callable[[Step], None] | None = None,
+        note_failure: Callable[[SinkError], None] | None = None,
+    ) -> None:
+        """`note` is told each step, `note_failure` each failure that is not the one before."""
         self.sink = Sink(settings)
-        self._note = note
+        self._note, self._note_failure = note, note_failure
         self._stopping = threading.Event()
         self._status = SinkStatus(namespace=settings.namespace)
         self._level_at_s = self._ping_at_s = time.monotonic()
@@ -97,6 +103,8 @@ class SinkRunner:
         return is_level
 
     def _fail(self, error: SinkError) -> None:
+        if self._note_failure is not None and error.failure != self._status.failure:
+            self._note_failure(error)
         self._put(
             state=SinkState.WAITING,
             failure=error.failure.value,

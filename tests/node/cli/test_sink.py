@@ -88,6 +88,10 @@ def test_failures_have_names_and_say_what_to_do(
     result = tally("sink", "check", *nowhere)
     assert result.exit_code == 1
     assert "may safely be repeated" in result.stderr
+    result = tally("sink", "run", *nowhere, "--once")
+    assert result.exit_code == 1
+    assert result.stderr.count("waiting: postgres-unreachable") == 1
+    assert "start PostgreSQL" in result.stderr
 
 
 def test_the_database_may_come_from_the_environment(

@@ -110,10 +110,13 @@ def test_a_failure_that_time_cannot_mend_ends_who_gives_up(settings: SinkSetting
 def test_to_sync_once_waits_for_a_while_only(settings: SinkSettings) -> None:
     nowhere = SinkSettings(settings.view, "host=127.0.0.1 port=9", "v")
     began = time.monotonic()
+    told: list[SinkError] = []
     with pytest.raises(SinkError) as caught:
-        SinkRunner(nowhere).run_once(0.5)
+        SinkRunner(nowhere, note_failure=told.append).run_once(0.5)
     assert caught.value.failure is SinkFailure.UNREACHABLE
     assert 0.5 <= time.monotonic() - began < 10
+    # It tried again and again, and failed alike each time.
+    assert [error.failure for error in told] == [SinkFailure.UNREACHABLE]
 
 
 @pytest.fixture(scope="module")
