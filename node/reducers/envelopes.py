@@ -13,9 +13,6 @@ from typing import Any
 from node.views.encoding import encode
 from protocols.app_data import reducer_input, reducer_opening
 
-PAYOUTS = "payouts"
-"""The reserved table (M23): participant (0 or 1) and amount (32 bytes), a row each."""
-
 
 def opening(channel_id: bytes, deposits: tuple[int, int]) -> bytes:
     """What the reducer gets before the first message."""

@@ -23,7 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from node.reducers.envelopes import PAYOUTS, envelope, opening
+from node.apps.payouts import TABLE, check_payouts
+from node.reducers.envelopes import envelope, opening
 from node.reducers.errors import MessageFileInvalid
 from node.reducers.limits import (
     APP_BEGIN_MS,
@@ -34,6 +35,7 @@ from node.reducers.values import ValueUnusable, from_json
 from node.views.encoding import encode, uint256
 from node.views.errors import Failure
 from node.views.limits import CODE_MAX
+from node.views.view import View
 from protocols.app_data import TIMESTAMP_MS_MAX, TIMESTAMP_MS_MIN
 
 FAILURES = frozenset(failure.value for failure in Failure)
@@ -93,6 +95,11 @@ class MessageFile:
     steps: tuple[Step, ...]
     deposits: tuple[int, int] | None = None
     """Of an application: its payouts sum to them (M23)."""
+
+    @property
+    def check(self) -> Callable[[View], None] | None:
+        """What a node checks after each message: payouts sum to the deposits (M23)."""
+        return None if self.deposits is None else check_payouts(self.deposits)
 
     @property
     def messages(self) -> list[Message]:
@@ -221,7 +228,7 @@ def _payouts(parser: _Parser, number: int, text: str, value: dict[str, Any]) -> 
     _app_of(parser)
     amounts = _two_amounts(value["payouts"])
     rows = tuple((place, uint256(amount)) for place, amount in enumerate(amounts))
-    parser.steps.append(TableExpectation(number, PAYOUTS, rows))
+    parser.steps.append(TableExpectation(number, TABLE, rows))
 
 
 def _table(parser: _Parser, number: int, text: str, value: dict[str, Any]) -> None:

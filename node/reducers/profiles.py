@@ -47,7 +47,7 @@ def profile(module: ReducerModule, file: MessageFile, run_count: int) -> Profile
             verdicts = []
             for seq, message in enumerate(messages):
                 began_ns = time.perf_counter_ns()
-                verdicts.append(view.apply(seq, message.data))
+                verdicts.append(view.apply(seq, message.data, check=file.check))
                 times_us[seq].append((time.perf_counter_ns() - began_ns) / NS_PER_US)
     found = zip(messages, verdicts, times_us, strict=True)
     return Profile(

@@ -20,7 +20,7 @@ from pathlib import Path
 from node.processes import our_environment, our_python
 from node.reducers.errors import ReplayFailed
 from node.reducers.limits import REPLAY_TIMEOUT_S, REPLAYS_AT_ONCE
-from node.reducers.message_file import Message, read_message_file
+from node.reducers.message_file import MessageFile, read_message_file
 from node.views.encoding import encode
 from node.views.module import ReducerModule, load_module
 from node.views.view import Verdict, View
@@ -52,7 +52,7 @@ def replay_many(module: Path, file: Path, count: int) -> Iterator[Replay]:
 def replay(code: bytes, file: Path, way: str) -> Replay:
     """Here and now."""
     module = load_module(code)
-    messages = read_message_file(file).messages
+    messages = read_message_file(file)
     with tempfile.TemporaryDirectory(prefix="tally-replay-") as name:
         path = ":memory:" if way == MEMORY else str(Path(name) / "view.db")
         verdicts, digest = _applied(module, messages, path, is_reopened=way == REOPENED)
@@ -61,13 +61,13 @@ def replay(code: bytes, file: Path, way: str) -> Replay:
 
 
 def _applied(
-    module: ReducerModule, messages: list[Message], path: str, is_reopened: bool
+    module: ReducerModule, file: MessageFile, path: str, is_reopened: bool
 ) -> tuple[list[Verdict], bytes]:
     verdicts: list[Verdict] = []
     view = View(path, module)
     try:
-        for seq, message in enumerate(messages):
-            verdicts.append(view.apply(seq, message.data))
+        for seq, message in enumerate(file.messages):
+            verdicts.append(view.apply(seq, message.data, check=file.check))
             if is_reopened:
                 view.close()
                 view = View(path, module)

@@ -16,8 +16,6 @@ from node.views.module import load_module
 from scripts.reducers import fetch_zig
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reducers.md").read_text()
-FINDINGS = {"payouts-unbalanced"}
-"""What the tools call it where no node would."""
 
 
 def blocks(language: str) -> list[str]:
@@ -43,8 +41,8 @@ def test_every_failure_that_is_explained_exists() -> None:
     rows = PAGE[PAGE.index("## When it does not work") :]
     cells = re.findall(r"^\| (`.*?`) \|", rows, re.MULTILINE)
     named = {name for cell in cells for name in re.findall(r"`([a-z-]+)`", cell)}
-    assert named - FINDINGS <= {failure.value for failure in Failure}
-    assert named > FINDINGS
+    assert len(named) >= 8
+    assert named <= {failure.value for failure in Failure}
 
 
 @pytest.mark.slow
