@@ -9,6 +9,7 @@ After a failure everything is read again: what the stamp says is true, not what 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -99,8 +100,12 @@ class _Session:
 class Sink:
     """Makes PostgreSQL level with a view. For one thread, except `cancel`."""
 
-    def __init__(self, settings: SinkSettings) -> None:
+    def __init__(
+        self, settings: SinkSettings, note_copy: Callable[[CopyReason], None] | None = None
+    ) -> None:
+        """`note_copy` is told when a copy of the whole view begins: it may take minutes."""
         self.settings = settings
+        self._note_copy = note_copy
         self._session: _Session | None = None
         self._are_rows_wrong = False
         self._are_tables_wrong = False
@@ -169,6 +174,8 @@ class Sink:
         return self._session
 
     def _copy(self, session: _Session, reason: CopyReason) -> Step:
+        if self._note_copy is not None:
+            self._note_copy(reason)
         session.seq, session.sum = copy_view(
             session.source,
             session.target,

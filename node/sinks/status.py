@@ -28,6 +28,8 @@ class SinkState(StrEnum):
     """What a sink is doing."""
 
     STARTING = "starting"
+    COPYING = "copying"
+    """The whole view: `copy_reason` says why."""
     BEHIND = "behind"
     """Applying what the view has more."""
     LEVEL = "level"

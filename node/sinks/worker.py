@@ -14,7 +14,7 @@ import msgspec
 from node.sinks.errors import SinkError
 from node.sinks.limits import PING_S, POLL_S, RETRY_S_MAX, RETRY_S_MIN, STOP_S
 from node.sinks.sink import Sink, SinkSettings, Step
-from node.sinks.status import SinkState, SinkStatus
+from node.sinks.status import CopyReason, SinkState, SinkStatus
 
 
 class SinkRunner:
@@ -27,7 +27,7 @@ class SinkRunner:
         note_failure: Callable[[SinkError], None] | None = None,
     ) -> None:
         """`note` is told each step, `note_failure` each failure that is not the one before."""
-        self.sink = Sink(settings)
+        self.sink = Sink(settings, self._copying)
         self._note, self._note_failure = note, note_failure
         self._stopping = threading.Event()
         self._status = SinkStatus(namespace=settings.namespace)
@@ -101,6 +101,9 @@ class SinkRunner:
                 found |= {"copy_count": status.copy_count + 1, "copy_reason": step.copied}
         self._put(state=SinkState.LEVEL if is_level else SinkState.BEHIND, **found)
         return is_level
+
+    def _copying(self, reason: CopyReason) -> None:
+        self._put(state=SinkState.COPYING, copy_reason=reason, **_NO_FAILURE)
 
     def _fail(self, error: SinkError) -> None:
         if self._note_failure is not None and error.failure != self._status.failure:

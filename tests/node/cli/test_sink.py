@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from node.sinks import limits
 from node.sinks.check import lag
 from node.sinks.errors import SinkError
 from tests.support.postgres_server import PostgresServer
@@ -73,8 +74,13 @@ def test_a_difference_is_a_finding(
 
 
 def test_failures_have_names_and_say_what_to_do(
-    tally: Tally, tally_json: Tally, view: ViewFile, words: list[Any]
+    tally: Tally,
+    tally_json: Tally,
+    view: ViewFile,
+    words: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(limits, "ONCE_PATIENCE_S", 0.4)
     secret = ["--view", view.path, "--to", "host=h password=s3cret"]
     error = tally_json("sink", "run", *secret, exit_code=1)["error"]
     assert error["name"] == "CONNINFO_HAS_PASSWORD"

@@ -46,6 +46,7 @@ def replayed(path: Path, settings: SinkSettings, chooser: random.Random) -> tupl
         return view.digest, synced(settings)
 
 
+@pytest.mark.slow
 def test_digests_of_replays_are_equal_in_postgresql_too(
     tmp_path: Path, postgres: PostgresServer
 ) -> None:

@@ -12,7 +12,7 @@ import pytest
 from node.sinks import worker
 from node.sinks.check import check
 from node.sinks.errors import SinkError, SinkFailure
-from node.sinks.sink import SinkSettings
+from node.sinks.sink import Sink, SinkSettings
 from node.sinks.status import CopyReason, SinkState
 from node.sinks.worker import SinkRunner, SinkThread
 from tests.support.postgres_server import PostgresServer, postgres_server
@@ -117,6 +117,27 @@ def test_to_sync_once_waits_for_a_while_only(settings: SinkSettings) -> None:
     assert 0.5 <= time.monotonic() - began < 10
     # It tried again and again, and failed alike each time.
     assert [error.failure for error in told] == [SinkFailure.UNREACHABLE]
+
+
+def test_a_copy_is_told_when_it_begins(
+    view: ViewFile, settings: SinkSettings, thread: SinkThread
+) -> None:
+    view.put((1, "a", b"", 1))
+    first = Sink(settings)
+    first.step()
+    first.close()
+    view.close()
+    for path in view.path.parent.glob("view.db*"):
+        path.unlink()
+    other = ViewFile(view.path, code_hash=b"o" * 32)
+    with psycopg.connect(settings.conninfo) as owner:
+        owner.execute(f"LOCK TABLE {settings.namespace}.items IN EXCLUSIVE MODE")
+        thread.start()
+        wait_until(lambda: thread.status().state is SinkState.COPYING)
+        assert thread.status().copy_reason is CopyReason.CODE
+        owner.rollback()
+    wait_until(lambda: is_level(thread, -1))
+    other.close()
 
 
 @pytest.fixture(scope="module")
