@@ -5,6 +5,7 @@
     python scripts/bench.py --only paths    batches, ledgers and virtual channels, three daemons
     python scripts/bench.py --only audit    the audit of a million events
     python scripts/bench.py --only memory   what a live channel costs its hub, three daemons
+    python scripts/bench.py --only views    the node's views, and payments beside a query
     python scripts/bench.py --only restart  starts with 100,000 channels, pauses for snapshots
     python scripts/bench.py --only watching what an idle node with 1,000 channels takes, and how
                                             soon a node answers when many channels are challenged
@@ -38,6 +39,11 @@ from scripts.benchmarks.pauses import PausePlan, measure_pauses  # noqa: E402
 from scripts.benchmarks.payments import PaymentPlan, measure_payments  # noqa: E402
 from scripts.benchmarks.restart import RestartPlan, measure_restart  # noqa: E402
 from scripts.benchmarks.sinks import SinkPlan, measure_sinks  # noqa: E402
+from scripts.benchmarks.views import (  # noqa: E402
+    ViewPlan,
+    measure_views,
+    query_p99_growth,
+)
 from scripts.benchmarks.watching import WatchingPlan, measure_watching  # noqa: E402
 
 
@@ -54,6 +60,7 @@ class Plan:
     with_restart: bool = True
     with_watching: bool = True
     with_sinks: bool = True
+    with_views: bool = True
     runs: int = 1
     append_batches: int = 500
     proof_records: int = 1_000_000
@@ -70,6 +77,7 @@ class Plan:
     answering: AnsweringPlan = field(default_factory=AnsweringPlan)
     pauses: PausePlan = field(default_factory=PausePlan)
     sinks: SinkPlan = field(default_factory=SinkPlan)
+    views: ViewPlan = field(default_factory=ViewPlan)
 
 
 Figures = dict[str, float]
@@ -126,6 +134,15 @@ def _measure_watching(plan: Plan, workspace: Path) -> tuple[Figures, Figures]:
     }
 
 
+def _measure_views(plan: Plan, workspace: Path) -> tuple[Figures, Figures]:
+    """Figures and details of the node's views."""
+    _say(f"{plan.views.events:,} records into the node's views")
+    figures, details = measure_views(_subfolder(workspace, "views"), plan.views)
+    _say("payments beside a heavy query")
+    growth_of_p99, further = query_p99_growth(_subfolder(workspace, "query"), plan.views)
+    return {**figures, "query_p99_growth": growth_of_p99}, {**details, **further}
+
+
 def run(plan: Plan, workspace: Path) -> report.Run:
     """One pass: limits, figures, limits."""
     pressure = machine.PressureMeter()
@@ -175,6 +192,10 @@ def run(plan: Plan, workspace: Path) -> report.Run:
         found, further = _measure_watching(plan, workspace)
         figures |= found
         details |= further
+    if plan.with_views:
+        found, further = _measure_views(plan, workspace)
+        figures |= found
+        details |= further
     if plan.with_sinks:
         _say("row changes into PostgreSQL")
         found, further = measure_sinks(_subfolder(workspace, "sinks"), plan.sinks)
@@ -205,6 +226,7 @@ def main(arguments: list[str] | None = None) -> int:
         choices=(
             *("store", "payments", "paths", "memory", "growth", "audit", "restart", "watching"),
             "sinks",
+            "views",
         ),
         help="leave the rest out",
     )
@@ -223,6 +245,7 @@ def main(arguments: list[str] | None = None) -> int:
         with_restart=given.only in (None, "restart"),
         with_watching=given.only in (None, "watching"),
         with_sinks=given.only in (None, "sinks"),
+        with_views=given.only in (None, "views"),
         runs=max(given.runs, 1),
         payments=PaymentPlan(pipelined=given.payments, in_flight=given.in_flight),
     )

@@ -59,6 +59,12 @@ RUNS = (
         "tests/protocols/test_abi.py",
     ),
     pytest_run(
+        "view replays",
+        "one log derived into the node's views by 100 fresh processes: one digest",
+        10,
+        "tests/node/log_views/test_replays.py",
+    ),
+    pytest_run(
         "network",
         "two cores under loss, duplication, reordering and hostile messages, seeded",
         5,

@@ -29,6 +29,7 @@ from scripts.benchmarks.pauses import PausePlan
 from scripts.benchmarks.payments import PaymentPlan
 from scripts.benchmarks.restart import RestartPlan
 from scripts.benchmarks.sinks import SinkPlan, measure_sinks
+from scripts.benchmarks.views import ViewPlan, measure_views, query_p99_growth
 from scripts.benchmarks.watching import WatchingPlan
 from tests.support.warm_python import WarmPython, started_by
 
@@ -286,6 +287,26 @@ def test_the_script_prints_one_document(
 
 
 @pytest.mark.slow
+def test_the_views_are_measured_and_leave_nothing(tmp_path: Path) -> None:
+    plan = ViewPlan(events=3_000, reduced=1_500, messages=20)
+    figures, details = measure_views(tmp_path, plan)
+    assert set(figures) == {
+        *("view_rows_per_s", "reduced_share", "derived_cold_s", "derived_again_times")
+    }
+    assert all(value > 0 for value in (figures | details).values())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.e2e
+@pytest.mark.usefixtures("sooner")
+def test_payments_beside_a_query_are_measured(tmp_path: Path) -> None:
+    growth_of_p99, details = query_p99_growth(tmp_path, ViewPlan(singles=5))
+    assert growth_of_p99 > 0
+    assert set(details) == {"payment_p99_alone_ms", "payment_p99_beside_query_ms"}
+
+
+@pytest.mark.slow
 def test_the_audit_of_an_honest_log_is_measured(tmp_path: Path) -> None:
     plan = bench.Plan(
         with_store=False,
@@ -293,6 +314,7 @@ def test_the_audit_of_an_honest_log_is_measured(tmp_path: Path) -> None:
         with_paths=False,
         with_growth=False,
         with_sinks=False,
+        with_views=False,
         with_memory=False,
         with_restart=False,
         with_watching=False,
@@ -346,6 +368,7 @@ def test_payments_between_two_daemons_are_measured(tmp_path: Path) -> None:
         with_paths=False,
         with_growth=False,
         with_sinks=False,
+        with_views=False,
         with_memory=False,
         with_audit=False,
         with_restart=False,
@@ -381,6 +404,7 @@ def test_batches_ledgers_and_hubs_are_measured_between_three_daemons(tmp_path: P
         with_payments=False,
         with_growth=False,
         with_sinks=False,
+        with_views=False,
         with_audit=False,
         with_restart=False,
         with_watching=False,
@@ -413,6 +437,7 @@ def test_restarts_and_pauses_are_measured_on_a_log_that_ended_by_a_crash(tmp_pat
         with_paths=False,
         with_growth=False,
         with_sinks=False,
+        with_views=False,
         with_memory=False,
         with_audit=False,
         effort=TINY,

@@ -10,7 +10,7 @@
 
 enum { CODE_VERSION_UNKNOWN = 1, EVENT_VERSION = 1 };
 
-/* The fields of one event, read one after the other; the rest is passed over. */
+/* The fields of one event, read one after the other, as many as are wanted. */
 typedef struct {
     Reader *reader;
     u32 left;
@@ -478,28 +478,40 @@ static const Event *find_event(Bytes name) {
     return NULL;
 }
 
-/* A record up to its payload. */
-static const Event *begin_record(Reader *reader, u64 *version) {
-    if (read_array(reader) != 6) give_up();
-    *version = read_uint(reader);
-    record = (Record){.seq = read_int(reader)};
-    record.time_ms = read_int(reader);
-    skip_value(reader);
-    return find_event(read_text(reader));
+/* A record that means something here. */
+typedef struct {
+    const Event *event;
+    Reader payload;
+    i64 seq, time_ms;
+} Found;
+
+/* The records that mean something; false for one of a version that is not known. */
+static bool find_records(Reader *message, List *found) {
+    for (u32 left = read_array(message); left; left--) {
+        if (read_array(message) != 6) give_up();
+        u64 version = read_uint(message);
+        i64 seq = read_int(message), time_ms = read_int(message);
+        skip_value(message);
+        const Event *event = find_event(read_text(message));
+        Reader payload = *message;
+        skip_value(message);
+        if (event == NULL) continue;
+        if (version != EVENT_VERSION) return false;
+        *(Found *)list_add(found) = (Found){event, {payload.at, message->at}, seq, time_ms};
+    }
+    return true;
 }
 
 /* Ask for the channels of the whole message at once: a question costs more than many records. */
-static void preload_all(Reader reader) {
-    const u8 *ids[PRELOAD_COUNT];
+static void preload_all(const List *found) {
+    const u8 *ids[PRELOAD_COUNT], *last = NULL;
     u32 count = 0;
-    for (u32 left = read_array(&reader); left; left--) {
-        u64 version;
-        const Event *event = begin_record(&reader, &version);
-        Reader payload = reader;
-        skip_value(&reader);
-        if (event == NULL || event->of_channel == NULL || read_array(&payload) == 0) continue;
+    EACH(Found, item, *found) {
+        Reader payload = item->payload;
+        if (item->event->of_channel == NULL || read_array(&payload) == 0) continue;
         const u8 *id = read_fixed(&payload, 32);
-        bool is_wanted = find_loaded(id) == NULL;
+        bool is_wanted = (last == NULL || !equal(last, id, 32)) && find_loaded(id) == NULL;
+        last = id;
         for (u32 i = 0; i < count && is_wanted; i++) is_wanted = !equal(ids[i], id, 32);
         if (is_wanted) ids[count++] = id;
         if (count == PRELOAD_COUNT) {
@@ -520,25 +532,21 @@ static void fold(const Event *event, Fields *fields) {
             event->of_channel(channel, fields);
         }
     }
-    skip(fields, fields->left);
     end_record();
 }
 
 static u32 take(Reader *message, Reply *reply) {
     begin_writes(reply);
     read_node();
-    preload_all(*message);
-    for (u32 count = read_array(message); count; count--) {
-        u64 version;
-        const Event *event = begin_record(message, &version);
-        if (event == NULL) {
-            skip_value(message);
-            continue;
-        }
-        if (version != EVENT_VERSION) return CODE_VERSION_UNKNOWN;
-        Fields fields = {message, 0};
-        fields.left = read_array(message);
-        fold(event, &fields);
+    List found = {.item_size = sizeof(Found)};
+    expect_rows(writes.payments, (u32)(message->end - message->at));
+    if (!find_records(message, &found)) return CODE_VERSION_UNKNOWN;
+    preload_all(&found);
+    EACH(Found, item, found) {
+        record = (Record){.seq = item->seq, .time_ms = item->time_ms};
+        Fields fields = {&item->payload, 0};
+        fields.left = read_array(&item->payload);
+        fold(item->event, &fields);
     }
     put_channels();
     put_node();
