@@ -134,6 +134,14 @@ def _measure_watching(plan: Plan, workspace: Path) -> tuple[Figures, Figures]:
     }
 
 
+def _measure_restarts(plan: Plan, workspace: Path) -> tuple[Figures, Figures]:
+    """Figures and details of starts, and of what makes them short."""
+    _say("restarts, and the pauses for snapshots")
+    figures, details = measure_restart(_subfolder(workspace, "restart"), plan.restart)
+    found, further = measure_pauses(workspace / "pauses", plan.pauses)
+    return {**figures, **found}, {**details, **further}
+
+
 def _measure_views(plan: Plan, workspace: Path) -> tuple[Figures, Figures]:
     """Figures and details of the node's views."""
     _say(f"{plan.views.events:,} records into the node's views")
@@ -181,11 +189,7 @@ def run(plan: Plan, workspace: Path) -> report.Run:
         _say(f"the audit of {plan.audit_events:,} events")
         figures |= audits.audit_figures(workspace / "audit", plan.audit_events)
     if plan.with_restart:
-        _say("restarts, and the pauses for snapshots")
-        found, further = measure_restart(_subfolder(workspace, "restart"), plan.restart)
-        figures |= found
-        details |= further
-        found, further = measure_pauses(workspace / "pauses", plan.pauses)
+        found, further = _measure_restarts(plan, workspace)
         figures |= found
         details |= further
     if plan.with_watching:
