@@ -60,6 +60,8 @@ class AppFacts:
     """Root, message and time at that count."""
     supported_amounts: tuple[int, ...] = ()
     """Empty: the deposits."""
+    supported_hash: bytes = b""
+    """Of the newest running state that can be enforced; empty before the first."""
     queued: list[bytes] = field(default_factory=list)
     """Our own messages that are not decided, by name."""
     halted: str = ""
@@ -106,6 +108,7 @@ class AppFacts:
     def _supported(self) -> None:
         self.supported_count, self.supported_amounts = self.signed_count, self.signed_amounts
         self.supported_point = (self.root, self.message, self.stamp_ms)
+        self.supported_hash = self.signed_hash
 
     def _decided(self, name: bytes) -> None:
         if name in self.queued:
@@ -120,7 +123,7 @@ class AppFacts:
         self.count = self.signed_count = self.supported_count = data.count
         self.root, self.message = data.root, data.message
         amounts = tuple(share.amount for exit_ in state.outcome for share in exit_.allocations)
-        self.signed_amounts = amounts
+        self.signed_amounts, self.signed_hash = amounts, keccak256(event.encoded_state)
         self._supported()
 
     def state_hash(self, fixed: FixedPart, prefund: State, amounts: tuple[int, ...]) -> bytes:

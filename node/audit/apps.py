@@ -24,7 +24,7 @@ from protocols.app_data import (
 )
 from protocols.crypto import keccak256
 from protocols.errors import ProtocolError
-from protocols.state import state_from_encoding
+from protocols.state import State, state_from_encoding
 from protocols.types import amount_from_bytes
 
 
@@ -165,6 +165,24 @@ def _confirmed(
         return
     other = next(end for end in _ends(channel) if end != me)
     yield Signed(f"turn {event.turn_num}", app.signed_hash, event.signature, other)
+
+
+def running_faults(channel: ChannelFacts, state: State) -> Iterator[str]:
+    """Why a state above the postfund is none that the application's contract takes (M23)."""
+    prefund = channel.prefund()
+    try:
+        data = decode_app_data(state.app_data)
+        opened = None if prefund is None else decode_app_data(prefund.app_data)
+    except ProtocolError as error:
+        yield f"no state of this application: {error}"
+        return
+    if opened is None or data.reducer_id != opened.reducer_id:
+        yield "it is of another reducer (M23)"
+    if data.count != state.turn_num - 1 or state.is_final:
+        yield f"turn {state.turn_num} holds {data.count} messages (M23)"
+    amounts = [share.amount for exit_ in state.outcome for share in exit_.allocations]
+    if len(amounts) != 2 or sum(amounts) != channel.deposit():
+        yield f"it pays out {sum(amounts)} of {channel.deposit()} (M23)"
 
 
 def _shown(

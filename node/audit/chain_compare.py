@@ -26,6 +26,7 @@ from node.chain.log_decoder import LogDecoder
 from node.chain.reader import ChainReader
 from node.chain.rpc_client import RpcClient
 from node.chain.wire import Header, MalformedAnswer, data
+from protocols.app_channel import MESSAGE_LOG
 from protocols.events import NodeCreated
 from protocols.types import to_hex
 
@@ -109,7 +110,7 @@ async def _compare(
     node: NodeCreated,
     channel_id: bytes | None,
 ) -> tuple[list[Fault], list[str]]:
-    faults, unasked = await _contracts(client, node), []
+    faults, unasked = await _contracts(client, node, facts), []
     decoder = LogDecoder(load_artifact("NitroAdjudicator").abi, node.adjudicator)
     reader = ChainReader(client, decoder, node.adjudicator)
     wanted = [f for f in gathered.facts if channel_id is None or f.channel_id == channel_id]
@@ -143,11 +144,14 @@ def _one(facts: Facts, channel_id: bytes) -> Iterable[ChannelFacts]:
     return () if channel is None else (channel,)
 
 
-async def _contracts(client: RpcClient, node: NodeCreated) -> list[Fault]:
-    """That the code at record 0's addresses is what this program was made for."""
+async def _contracts(client: RpcClient, node: NodeCreated, facts: Facts) -> list[Fault]:
+    """That the code at record 0's addresses, and of message logs, is what this program was made
+    for. What judges a game is anybody's."""
     faults = []
-    for field, name in CONTRACTS.items():
-        address = getattr(node, field)
+    named = [(getattr(node, field), name) for field, name in CONTRACTS.items()]
+    rules = facts.app_definitions.items()
+    named += [(address, "MessageLogApp") for address, rule in rules if rule == MESSAGE_LOG]
+    for address, name in named:
         answer = await client.call("eth_getCode", [to_hex(address), "latest"])
         if data(answer, "contract code") != load_artifact(name).deployed_bytecode:
             faults.append(Fault(f"the code at {to_hex(address)} is not that of {name}", 0))

@@ -62,6 +62,9 @@ def _is_newest(channel: ChannelFacts, turn_num: int, state_hash: bytes) -> bool:
         except ProtocolError:
             return False  # The family of ledgers says why none can stand so.
         return (turn_num, state_hash) == (ledger.turn_num, agreed.state_hash())
+    if channel.app is not None and channel.app.supported_count:
+        newest = (channel.app.supported_count + 1, channel.app.supported_hash)
+        return (turn_num, state_hash) == newest
     for found, known in channel.states.items():
         if known.turn_num == REDEMPTION_TURN:
             return (turn_num, state_hash) == (REDEMPTION_TURN, found)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import get_args
 
+from node.audit.apps import running_faults
 from node.audit.channel_facts import ChannelFacts
 from node.audit.checks import Check
 from node.audit.entry import Entry
@@ -54,7 +55,8 @@ class StateCheck(Check):
         match event:
             case events.StateStored():
                 is_ledger = self._facts.is_ledger(channel)
-                yield from _stored(channel, event, is_ledger=is_ledger)
+                is_app = channel.fixed.app_definition in self._facts.app_definitions
+                yield from _stored(channel, event, is_ledger=is_ledger, is_app=is_app)
             case events.StateSigned():
                 yield from self._signed(channel, event)
             case events.StateReceived():
@@ -133,7 +135,9 @@ class StateCheck(Check):
         yield from _names_its_state(channel, channel.states.get(event.state_hash), event)
 
 
-def _stored(channel: ChannelFacts, event: events.StateStored, *, is_ledger: bool) -> Iterator[Said]:
+def _stored(
+    channel: ChannelFacts, event: events.StateStored, *, is_ledger: bool, is_app: bool
+) -> Iterator[Said]:
     if keccak256(event.encoded_state) != event.state_hash:
         yield "the state hash is not that of the encoded state"
     if event.state_hash in channel.states:
@@ -149,6 +153,10 @@ def _stored(channel: ChannelFacts, event: events.StateStored, *, is_ledger: bool
         yield f"turn {turn_num} is taken by another state"
     # What a ledger does between its postfund and its end is recorded as changes.
     first_final = POSTFUND_TURN + 1 if is_ledger else FIRST_FINAL_TURN
+    if is_app and not state.is_final and turn_num > POSTFUND_TURN:
+        # The chain showed it: what the ends say to each other is recorded as messages.
+        yield from running_faults(channel, state)
+        return
     if state.is_final != (turn_num >= first_final):
         yield f"turn {turn_num} is {'' if state.is_final else 'not '}final (M7)"
     if turn_num == REDEMPTION_TURN and not is_ledger:

@@ -209,6 +209,15 @@ def test_what_a_checkpoint_shows_is_held_against_the_states_in_the_log(
         channel.states = honest
 
 
+def test_other_code_of_a_message_log_is_named(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    apps = {told.node.consensus_app: "message-log", told.node.adjudicator: "judged"}
+    monkeypatch.setattr(told.facts, "app_definitions", apps)
+    faults, _ = compare((told.network.chain.url,), told.gathered, told.facts, told.node)
+    assert [fault.message for fault in faults] == [
+        f"the code at 0x{told.node.consensus_app.hex()} is not that of MessageLogApp"
+    ]
+
+
 def test_other_code_at_an_address_is_named(told: Told) -> None:
     faults, _ = compare(
         (told.network.chain.url,),

@@ -1,0 +1,196 @@
+"""Applications whose other player is gone or cheats: the chain pays what the game came to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from contracts.loader import load_artifact
+from node.chain.event_shapes import EventShape
+from node.rpc.call import RpcError
+from node.views.encoding import encode
+from scripts.reducers import APPLICATIONS
+from tests.support.app_daemons import STAKE, install, open_till, say
+from tests.support.daemons import LocalNode, Network, running_network
+from tests.support.e2e_rig import Purse, audit_notes, channel_is, until
+from tests.support.games import LOST, TIED, WON, Round, shown_in
+from tests.support.leaving_daemons import DURATION_S, is_answered, is_left
+from tests.support.old_states import challenge_with_old_state, pass_time
+from tests.support.warm_python import WarmPython, begun_by
+
+pytestmark = pytest.mark.e2e
+
+RPS = APPLICATIONS / "rock_paper_scissors" / "reducer.wasm"
+
+
+@pytest.fixture
+def network(python: WarmPython, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    with begun_by(python, running_network(tmp_path_factory.mktemp("disputes"))) as running:
+        yield running
+
+
+class Played:
+    """A game of ALICE and BOB, who are daemons."""
+
+    def __init__(self, network: Network, *rounds: Round) -> None:
+        self.network = network
+        judge = network.chain.deployment.addresses["rock_paper_scissors_app"]
+        reducers = {install(node, RPS.read_bytes()) for node in network.nodes}
+        self.channel_id = open_till(network, "alternate", reducer=reducers.pop(), app=judge)
+        self._rounds = rounds
+
+    def message(self, count: int) -> str:
+        """The payload of that move."""
+        shown = shown_in(bytes.fromhex(self.channel_id[2:]), self._rounds, count)
+        return "0x" + encode(shown).hex()
+
+    def move(self, count: int, until: str = "decided") -> None:
+        """The mover's owner makes it."""
+        node = self.network.nodes[(count - 1) % 2]
+        payload = self.message(count)
+        node.call("app_send", channel_id=self.channel_id, payload=payload, until=until)
+
+    def play(self, count: int) -> None:
+        """That many moves, both there."""
+        for number in range(1, count + 1):
+            self.move(number)
+
+
+def leaves(network: Network, node: LocalNode, channel_id: str, kind: str = "channel_exit") -> None:
+    """The owner leaves; the others' time passes; everything of the node's is out."""
+    node.call(kind, channel_id=channel_id)
+    until("the challenge stands", partial(channel_is, node, channel_id, "challenged"))
+    pass_time(network.chain, DURATION_S + 1)
+    until("everything is paid out", partial(is_left, node, channel_id))
+
+
+def logs(purse: Purse, name: str, channel_id: str) -> list[dict[str, Any]]:
+    """The adjudicator's logs of that name for the channel."""
+    abi = load_artifact("NitroAdjudicator").abi
+    (shape,) = [EventShape(entry) for entry in abi if entry.get("name") == name]
+    chain = purse.network.chain
+    address = chain.deployment.addresses["adjudicator"]
+    topics = ["0x" + shape.topic.hex(), channel_id]
+    found: list[dict[str, Any]] = chain.call(
+        "eth_getLogs", {"address": address, "fromBlock": "0x0", "topics": topics}
+    )
+    return found
+
+
+def registered_turns(purse: Purse, channel_id: str) -> int:
+    """How often a state of the channel was registered."""
+    return len(logs(purse, "ChallengeRegistered", channel_id))
+
+
+def test_a_loser_who_vanishes_before_the_reveal_loses_on_chain(network: Network) -> None:
+    """BOB committed, sees what ALICE would reveal, and is never heard of again."""
+    purse = Purse(network)
+    played = Played(network, WON)
+    played.play(2)
+    network.bob.kill()
+    played.move(3, until="durable")
+    leaves(network, network.alice, played.channel_id)
+    assert purse.moved() == (STAKE, -STAKE)
+    assert registered_turns(purse, played.channel_id) == 1, "nothing older was registered first"
+
+
+def test_a_loser_who_hides_its_last_move_loses_on_chain(network: Network) -> None:
+    purse = Purse(network)
+    played = Played(network, WON)
+    played.play(3)
+    network.bob.kill()
+    leaves(network, network.alice, played.channel_id)
+    assert purse.moved() == (STAKE, -STAKE)
+
+
+def test_a_winner_answers_the_loser_who_challenges_with_an_older_move(network: Network) -> None:
+    """ALICE lost and registers her own last move, which would pay her: BOB's answer stands."""
+    purse = Purse(network)
+    played = Played(network, LOST)
+    played.play(3)
+    network.alice.kill()
+    played.move(4, until="durable")
+    challenge_with_old_state(network, network.alice, played.channel_id)
+    bob = network.bob
+    until("bob answered", lambda: registered_turns(purse, played.channel_id) == 2)
+    pass_time(network.chain, DURATION_S + 1)
+    until("it is over", partial(channel_is, bob, played.channel_id, "closed"))
+    assert purse.moved() == (-STAKE, STAKE)
+
+
+def test_a_game_is_played_to_its_end_on_chain(network: Network) -> None:
+    """Nothing of the talk gets through; each move is registered, taken in and answered."""
+    purse = Purse(network)
+    played = Played(network, LOST)
+    played.play(1)
+    alice, bob = network.nodes
+    alice.kill()
+    played.move(2, until="durable")
+    bob.call("channel_exit", channel_id=played.channel_id)
+    until("bob's commitment stands", lambda: registered_turns(purse, played.channel_id) == 1)
+    bob.kill()
+    alice.start()
+    until("alice took it in", lambda: count_of(alice, played.channel_id) == 2)
+    played.move(3, until="durable")
+    until("alice's reveal stands", lambda: registered_turns(purse, played.channel_id) == 2)
+    alice.kill()
+    bob.start()
+    until("bob took it in", lambda: count_of(bob, played.channel_id) == 3)
+    played.move(4, until="durable")
+    until("bob's reveal stands", lambda: registered_turns(purse, played.channel_id) == 3)
+    pass_time(network.chain, DURATION_S + 1)
+    until("everything is paid out", partial(is_left, bob, played.channel_id))
+    assert purse.moved() == (-STAKE, STAKE)
+    bob.stop()
+    assert audit_notes(bob) == []
+
+
+def count_of(node: LocalNode, channel_id: str) -> int:
+    """Messages that the node's newest state holds."""
+    found: int = node.call("app_messages", channel_id=channel_id)["count"]
+    return found
+
+
+def test_a_tie_gives_back_the_stakes_to_who_leaves(network: Network) -> None:
+    purse = Purse(network)
+    played = Played(network, TIED)
+    played.play(4)
+    network.alice.kill()
+    leaves(network, network.bob, played.channel_id)
+    assert purse.moved()[1] == 0
+    network.alice.start()
+    until("alice has hers, too", lambda: purse.moved() == (0, 0))
+
+
+def test_a_cheating_move_is_refused_and_changes_nothing(network: Network) -> None:
+    played = Played(network, WON)
+    played.play(2)
+    honest, played.channel_id = played.channel_id, "0x" + "77" * 32
+    forged = played.message(3)
+    played.channel_id = honest
+    with pytest.raises(RpcError, match="code"):
+        network.alice.call("app_send", channel_id=honest, payload=forged, until="decided")
+    assert count_of(network.bob, honest) == 2
+    played.move(3)
+    assert count_of(network.alice, honest) == 3
+
+
+def test_a_stale_challenge_of_a_log_is_cleared_and_the_talk_goes_on(network: Network) -> None:
+    purse = Purse(network)
+    channel_id = open_till(network)
+    alice, bob = network.nodes
+    say(alice, channel_id, 30)
+    challenge_with_old_state(network, bob, channel_id)
+    until("alice answered", partial(is_answered, alice, channel_id))
+    assert len(logs(purse, "ChallengeCleared", channel_id)) == 1
+    until("bob saw it", partial(channel_is, bob, channel_id, "open"))
+    say(alice, channel_id, 5)
+    bob.kill()
+    leaves(network, alice, channel_id)
+    bob.start()
+    until("bob has his share, too", lambda: purse.moved() == (-35, 35))
+    alice.stop()
+    assert audit_notes(alice) == []
