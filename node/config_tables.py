@@ -15,7 +15,7 @@ from typing import Any
 
 from node.config_values import Parser, address, choice, integer
 from node.policy import Rule
-from protocols.draft import FOLLOWER, HUB, PAYEE
+from protocols.draft import FOLLOWER, HUB, PAYEE, PLAYER
 from protocols.errors import ProtocolError
 from protocols.hub import PARTS
 from protocols.objectives.base import ObjectiveType
@@ -63,11 +63,20 @@ def asset(raw: object, text: bool) -> Address:
         raise ValueError(str(error)) from error
 
 
+def code_hash(raw: object, text: bool) -> bytes:
+    """sha256 of a reducer's code, 64 hex digits."""
+    written = raw.lower().removeprefix("0x") if isinstance(raw, str) else ""
+    if len(written) != 64 or not set(written) <= set("0123456789abcdef"):
+        raise ValueError("must be 64 hex digits, as tally app reducers shows them")
+    return bytes.fromhex(written)
+
+
 _RULE_KEYS: Mapping[str, Parser] = {
     "verdict": choice("ask", "allow", "deny"),
     "peer": address,
     "objective": choice(ObjectiveType.DIRECT_FUND, ObjectiveType.VIRTUAL_FUND),
-    "role": choice(PAYEE, FOLLOWER, HUB),
+    "role": choice(PAYEE, FOLLOWER, HUB, PLAYER),
+    "reducer": code_hash,
     "asset": asset,
     "amount_max": amount,
     "challenge_duration_s_min": integer(0, UINT48_MAX),
@@ -111,8 +120,10 @@ def _require_sense(rule: Rule, where: str) -> None:
     least, most = rule.challenge_duration_s_min, rule.challenge_duration_s_max
     if least is not None and most is not None and least > most:
         raise ValueError(f"{where} matches nothing: its shortest duration is above its longest")
+    if rule.reducer is not None and rule.role not in (None, PLAYER):
+        raise ValueError(f"{where} matches nothing: only a {PLAYER} runs a reducer")
     is_virtual = rule.objective == ObjectiveType.VIRTUAL_FUND
-    if (is_virtual and rule.role == FOLLOWER) or (
+    if (is_virtual and rule.role in (FOLLOWER, PLAYER)) or (
         rule.objective == ObjectiveType.DIRECT_FUND and rule.role == HUB
     ):
         raise ValueError(f"{where} matches nothing: nobody is {rule.role} in a {rule.objective}")

@@ -25,18 +25,23 @@ class Rule:
     objective: str | None = None
     """DirectFund or VirtualFund."""
     role: str | None = None
-    """payee of a payment channel, follower in a ledger, or hub of a virtual channel."""
+    """payee of a payment channel, follower in a ledger, hub of a virtual channel, or player in an
+    application channel."""
     asset: Address | None = None
     amount_max: int | None = None
     """All the money of the channel, smallest unit of `asset`."""
     challenge_duration_s_min: int | None = None
     challenge_duration_s_max: int | None = None
+    reducer: bytes | None = None
+    """sha256 of an application's code."""
 
     def matches(self, proposal: Proposal) -> bool:
         """True if every condition holds."""
         wanted = (self.peer, self.objective, self.role, self.asset)
         given = (proposal.peer, proposal.objective_type, proposal.role, proposal.asset)
         if any(w is not None and w != g for w, g in zip(wanted, given, strict=True)):
+            return False
+        if self.reducer is not None and self.reducer != proposal.reducer_id:
             return False
         if self.amount_max is not None and proposal.amount > self.amount_max:
             return False

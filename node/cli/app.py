@@ -2,6 +2,7 @@
 
 import typer
 
+from node.cli.applications import app as applications
 from node.cli.approve import approve, reject
 from node.cli.audit import audit
 from node.cli.backup import backup
@@ -70,6 +71,7 @@ app.command(rich_help_panel=MONEY)(challenge)
 app.command(rich_help_panel=MONEY)(resume)
 app.add_typer(dispute, name="dispute", rich_help_panel=MONEY)
 app.add_typer(ledger, name="ledger", rich_help_panel=MONEY)
+app.add_typer(applications, name="app", rich_help_panel=MONEY)
 app.command(rich_help_panel=MONEY)(approve)
 app.command(rich_help_panel=MONEY)(reject)
 app.command(cls=AmountCommand, rich_help_panel=MONEY)(quote)

@@ -66,6 +66,15 @@ def test_a_rule_is_shown_with_what_it_says_and_nothing_else() -> None:
         ('[{ role = "hub" }]', "rule 1 has no verdict"),
         ('[{ verdict = "deny", amount = 5 }]', "rule 1 has no key amount; known are verdict"),
         ('[{ verdict = "deny", role = "payer" }]', "rule 1: role must be one of"),
+        ('[{ verdict = "deny", reducer = "5e5e" }]', "rule 1: reducer must be 64 hex digits"),
+        (
+            f'[{{ verdict = "deny", role = "hub", reducer = "{"5e" * 32}" }}]',
+            "rule 1 matches nothing: only a player runs a reducer",
+        ),
+        (
+            '[{ verdict = "deny", role = "player", objective = "VirtualFund" }]',
+            "rule 1 matches nothing: nobody is player in a VirtualFund",
+        ),
         ('[{ verdict = "allow", amount_max = 5 }]', "rule 1 has an amount_max and no asset"),
         ('[{ verdict = "allow" }, { verdict = "deny" }]', "rule 2 is never tried"),
         (

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from node.policy import Rule, Verdict, policy_from
-from protocols.draft import FOLLOWER, HUB, PAYEE, Proposal
+from protocols.draft import FOLLOWER, HUB, PAYEE, PLAYER, Proposal
 from protocols.messages import ObjectiveRejection, decode_body
 from protocols.objectives.base import ObjectiveStatus
 from protocols.types import ZERO_ADDRESS
@@ -82,6 +82,15 @@ def test_every_condition_of_a_rule_must_hold() -> None:
     decide = policy_from("ask", (Rule("allow", ALICE.address, "VirtualFund", HUB, amount_max=99),))
     assert decide(VIRTUAL).verdict == "ask"
     assert decide(replace(VIRTUAL, guaranteed=99)).verdict == "allow"
+
+
+def test_a_rule_may_be_for_one_reducer() -> None:
+    reducer = b"\x5e" * 32
+    decide = policy_from("deny", (Rule("allow", role=PLAYER, reducer=reducer),))
+    game = replace(SMALL, role=PLAYER, reducer_id=reducer)
+    assert decide(game).verdict == "allow"
+    assert decide(replace(game, reducer_id=b"\x5f" * 32)).verdict == "deny"
+    assert decide(SMALL).verdict == "deny"
 
 
 def test_the_first_rule_that_matches_decides() -> None:

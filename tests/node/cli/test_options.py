@@ -43,7 +43,7 @@ def test_the_command_tree_is_complete() -> None:
         *("diff", "explain", "simulate", "books", "timeline", "prove", "verify-proof"),
         "sql",
         *("challenge", "exit", "resume", "dispute"),
-        *("reducer", "sink"),
+        *("reducer", "sink", "app"),
     }
 
 

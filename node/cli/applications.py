@@ -1,0 +1,254 @@
+"""`tally app`: application channels, from installing a reducer to closing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from node.cli.audit import log_directory
+from node.cli.close import WAIT_TIMEOUT_S as CLOSE_TIMEOUT_S
+from node.cli.close import close
+from node.cli.failures import CommandFailed, reports_failures
+from node.cli.node_call import ask, ask_to_spend, channel_id_of, new_request_id
+from node.cli.open import (
+    WAIT_TIMEOUT_S,
+    Asset,
+    ChallengeDuration,
+    Timeout,
+    peer_address,
+    propose,
+)
+from node.cli.options import (
+    HERE,
+    NATIVE,
+    AmountCommand,
+    AsJson,
+    NodeDir,
+    RequestId,
+    amount_in,
+    written_amount,
+)
+from node.cli.output import print_json, print_table, say, tell
+
+Channel = Annotated[str, typer.Argument(help="The channel, by its id or its beginning.")]
+
+app = typer.Typer(no_args_is_help=True, help="Channels of applications: both ends run a reducer.")
+
+
+@app.command("install")
+@reports_failures
+def install(
+    reducer: Annotated[
+        Path, typer.Argument(metavar="REDUCER", help="Its folder, C file or module.")
+    ],
+    directory: NodeDir = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Install a reducer: channels may be opened with it from then on, also by peers."""
+    from node.apps.installed import Installed, TooManyReducers
+    from node.reducers.folders import find_reducer, read_module
+
+    installed = Installed(log_directory(directory))
+    try:
+        code_hash = "0x" + installed.install(read_module(find_reducer(reducer))).hex()
+    except TooManyReducers as error:
+        step = f"Remove files from {installed.directory / 'reducers'}"
+        raise CommandFailed(str(error), step, "TOO_MANY_REDUCERS") from error
+    tell({"reducer": code_hash}, f"Installed {code_hash}.", as_json=as_json)
+
+
+@app.command("reducers")
+@reports_failures
+def reducers(directory: NodeDir = HERE, as_json: AsJson = False) -> None:
+    """List the reducers that are installed, by the hash of their code."""
+    from node.apps.installed import Installed
+
+    found = ["0x" + name.hex() for name in Installed(log_directory(directory)).hashes()]
+    text = "\n".join(found) or "No reducers. Install one with: tally app install REDUCER"
+    tell({"reducers": found}, text, as_json=as_json)
+
+
+@app.command("open", cls=AmountCommand)
+@reports_failures
+def open_app(
+    peer: Annotated[
+        str,
+        typer.Argument(
+            metavar="PEER", parser=peer_address, help="The peer's address, from our configuration."
+        ),
+    ],
+    reducer: Annotated[
+        str, typer.Argument(metavar="REDUCER", help="The hash of its code, or its beginning.")
+    ],
+    amount: Annotated[
+        str,
+        typer.Argument(metavar="AMOUNT", parser=written_amount, help="Our deposit: 1eth."),
+    ],
+    theirs: Annotated[
+        str,
+        typer.Option(metavar="AMOUNT", parser=written_amount, help="The peer's deposit."),
+    ] = "0",
+    turns: Annotated[
+        str, typer.Option(help="alternate: the ends take turns. leader: both talk, in our order.")
+    ] = "alternate",
+    contract: Annotated[
+        str | None,
+        typer.Option(
+            metavar="0xADDRESS", parser=peer_address, help="A contract that judges the moves."
+        ),
+    ] = None,
+    asset: Asset = NATIVE,
+    challenge_duration_s: ChallengeDuration = None,
+    wait: Annotated[bool, typer.Option(help="Wait until the channel is open.")] = True,
+    timeout_s: Timeout = WAIT_TIMEOUT_S,
+    request_id: RequestId = "",
+    directory: NodeDir = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Open an application channel with a peer who has the same reducer."""
+    ours, others = amount_in(asset, amount), amount_in(asset, theirs)
+    answer = propose(
+        directory,
+        "app_open",
+        wait=wait,
+        timeout_s=timeout_s,
+        quiet=as_json,
+        counterparty=peer,
+        reducer=_reducer(directory, reducer),
+        amount=str(ours),
+        counterparty_amount=str(others),
+        turn_rule=turns,
+        app=contract,
+        asset=asset,
+        challenge_duration_s=challenge_duration_s,
+        request_id=request_id,
+    )
+    if as_json:
+        print_json(answer)
+    else:
+        say(f"Channel {answer['channel_id']} {'is open' if wait else 'was proposed'}.")
+
+
+def _reducer(directory: Path, text: str) -> str:
+    """The whole hash of the installed reducer that begins like this."""
+    from node.apps.installed import Installed
+
+    wanted = text.lower().removeprefix("0x")
+    found = [
+        name.hex()
+        for name in Installed(log_directory(directory)).hashes()
+        if name.hex().startswith(wanted)
+    ]
+    if len(found) != 1 or not wanted:
+        what = "no reducer" if not found else f"{len(found)} reducers"
+        raise CommandFailed(
+            f"{what} installed whose hash begins with {text[:80]!r}",
+            "See tally app reducers",
+            "REDUCER_NOT_INSTALLED",
+        )
+    return "0x" + found[0]
+
+
+@app.command("send")
+@reports_failures
+def send(
+    channel: Channel,
+    message: Annotated[
+        str,
+        typer.Argument(
+            metavar="JSON",
+            help='What the reducer is told: [2], ["move", 3, 4]; bytes are {"hex": "00ff"}.',
+        ),
+    ],
+    wait: Annotated[bool, typer.Option(help="Wait until both ends took it in.")] = True,
+    request_id: RequestId = "",
+    directory: NodeDir = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Say something in an application channel; both ends' reducers judge it."""
+    from node.reducers.values import ValueUnusable, from_json
+    from node.views.encoding import encode
+
+    try:
+        payload = encode(from_json(json.loads(message)))
+    except (ValueUnusable, ValueError) as error:
+        raise typer.BadParameter(f"JSON is no message: {error}") from error
+    answer = ask_to_spend(
+        directory,
+        "app_send",
+        channel_id=channel_id_of(directory, channel),
+        payload="0x" + payload.hex(),
+        until="decided" if wait else "durable",
+        request_id=request_id or new_request_id(),
+    )
+    if as_json:
+        print_json(answer)
+    elif answer["count"] is None:
+        say("The message waits for the other end: tally app messages CHANNEL")
+    else:
+        say(f"Both ends took it in: message {answer['count']}.")
+
+
+@app.command("messages")
+@reports_failures
+def messages(
+    channel: Channel,
+    after: Annotated[int, typer.Option(help="Only those after so many.")] = 0,
+    directory: NodeDir = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Show what was said in an application channel, as both ends signed it."""
+    channel_id = channel_id_of(directory, channel)
+    found = ask(directory, "app_messages", channel_id=channel_id, after_count=after)
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        [one["count"], one["sender"], one["timestamp_ms"], one["message"]]
+        for one in found["messages"]
+    ]
+    columns = ("message", "from", "time ms", "bytes")
+    print_table("Messages", columns, rows, "Nothing was said yet.")
+    if found["halted"]:
+        say(f"The channel was halted: {found['halted']}. Close it with: tally app close CHANNEL")
+
+
+@app.command("query")
+@reports_failures
+def query(
+    channel: Channel,
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT.")],
+    timeout_s: Annotated[float, typer.Option(help="Seconds it may take.")] = 5.0,
+    directory: NodeDir = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the tables that the reducer made of a channel's messages."""
+    channel_id = channel_id_of(directory, channel)
+    timeout_ms = max(1, int(timeout_s * 1_000))
+    found = ask(directory, "app_query", channel_id=channel_id, sql=sql, timeout_ms=timeout_ms)
+    if as_json:
+        print_json(found)
+    else:
+        rows = [[_shown(value) for value in row] for row in found["rows"]]
+        print_table("Answer", tuple(found["columns"]), rows, "No rows.")
+
+
+def _shown(value: Any) -> object:
+    """Bytes in hex; an amount's as they are, for nobody knows which column holds amounts."""
+    return value["hex"] if isinstance(value, dict) else "" if value is None else value
+
+
+@app.command("close")
+def close_app(
+    channel: Channel,
+    wait: Annotated[bool, typer.Option(help="Wait until the money is paid out.")] = True,
+    timeout_s: Annotated[float, typer.Option(help="How long to wait.")] = CLOSE_TIMEOUT_S,
+    request_id: RequestId = "",
+    directory: NodeDir = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Close an application channel by the newest state that both ends signed."""
+    close(channel, wait, timeout_s, request_id, directory, as_json)

@@ -1,0 +1,101 @@
+"""`tally app`: installing, opening, saying, asking and closing, as people type it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from node.apps.installed import Installed
+from node.cli.local_node import LocalNode
+from tests.support.app_daemons import TILL
+
+pytestmark = pytest.mark.e2e
+
+REDUCER = "0x" + hashlib.sha256(TILL.read_bytes()).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def channel(tally_json, path: list[LocalNode]) -> str:
+    """Alice's with bob, 1,000,000 wei of each, in which both may talk."""
+    alice, _, bob = path
+    for node in (alice, bob):
+        assert tally_json("app", "install", str(TILL), "-c", node.directory) == {"reducer": REDUCER}
+    opened = tally_json(
+        *("app", "open", bob.address, REDUCER[:12], "1000000", "--theirs", "1000000"),
+        *("--turns", "leader", "-c", alice.directory),
+    )
+    assert opened["opened"] is True
+    return str(opened["channel_id"])
+
+
+def test_what_is_installed_is_listed(tally, path: list[LocalNode], channel: str) -> None:
+    alice, hub, _ = path
+    assert REDUCER in tally("app", "reducers", "-c", alice.directory).stdout
+    assert "No reducers" in tally("app", "reducers", "-c", hub.directory).stdout
+
+
+def test_what_is_said_is_decided_shown_and_asked(
+    tally, tally_json, path: list[LocalNode], channel: str
+) -> None:
+    alice, _, bob = path
+    said = tally("app", "send", channel, "[7]", "-c", alice.directory)
+    assert "Both ends took it in: message 1." in said.stdout
+    sent = tally_json("app", "send", channel, "[2]", "--no-wait", "-c", bob.directory)
+    assert sent["count"] in (None, 2)
+    third = tally_json("app", "send", channel, "[1]", "-c", bob.directory)
+    assert third["count"] == 3
+    shown = tally_json("app", "messages", channel, "--after", "1", "-c", alice.directory)
+    assert [message["count"] for message in shown["messages"]] == [2, 3]
+    table = tally("app", "messages", channel, "-c", alice.directory).stdout
+    assert len(table.splitlines()) >= 6
+    asked = tally_json(
+        "app", "query", channel, "SELECT sender, amount FROM said ORDER BY id", "-c", bob.directory
+    )
+    assert asked["rows"] == [[0, 7], [1, 2], [1, 1]]
+    assert (
+        "amount" in tally("app", "query", channel, "SELECT * FROM said", "-c", bob.directory).stdout
+    )
+
+
+@pytest.mark.parametrize(
+    ("order", "words"),
+    [
+        (("send", "[0]"), "trap-unreachable"),
+        (("send", "[9000000]"), "code 1"),
+        (("query", "DROP TABLE said"), "QUERY_REFUSED"),
+    ],
+)
+def test_what_is_refused_says_why(
+    tally, path: list[LocalNode], channel: str, order: tuple[str, str], words: str
+) -> None:
+    verb, text = order
+    done = tally("app", verb, channel, text, "-c", path[0].directory)
+    assert done.exit_code == 1
+    assert words in done.stderr
+
+
+def test_what_is_no_message_is_bad_usage(tally, path: list[LocalNode], channel: str) -> None:
+    done = tally("app", "send", channel, "{'a': 1}", "-c", path[0].directory)
+    assert done.exit_code == 2
+    assert "is no message" in done.stderr
+
+
+def test_a_reducer_that_is_not_there_is_named(tally, path: list[LocalNode], tmp_path: Path) -> None:
+    alice, _, bob = path
+    order = ("app", "open", bob.address, "ff" * 32, "5", "-c", alice.directory)
+    assert "no reducer installed" in tally(*order).stderr
+    junk = tmp_path / "junk.wasm"
+    junk.write_bytes(b"\x00asm")
+    done = tally("app", "install", str(junk), "-c", alice.directory)
+    assert done.exit_code == 1
+    assert "module-malformed" in done.stderr
+    assert len(Installed(alice.directory / "data").hashes()) == 1
+
+
+def test_it_is_closed_by_what_both_signed(tally, path: list[LocalNode], channel: str) -> None:
+    alice, _, _ = path
+    done = tally("app", "close", channel, "-c", alice.directory)
+    assert "is closed and paid out" in done.stdout
+    assert alice.call("channel_get", channel_id=channel)["status"] == "closed"
