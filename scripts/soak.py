@@ -201,6 +201,15 @@ RUNS = (
         "tests/contracts/test_random_calls.py",
     ),
     pytest_run(
+        "disputes",
+        "application contracts against models: 10,000 claims; 250 random disputes a rule",
+        10,
+        "-n",
+        "2",
+        "tests/contracts/test_app_models.py",
+        "tests/protocols/test_app_random_disputes.py",
+    ),
+    pytest_run(
         "hostile",
         "bad input, bad peers, bad calls and bad settings against live daemons",
         1,

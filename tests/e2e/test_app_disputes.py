@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from tests.support.app_daemons import STAKE, install, open_till, say
 from tests.support.daemons import LocalNode, Network, running_network
 from tests.support.e2e_rig import Purse, audit_notes, channel_is, until
 from tests.support.games import LOST, TIED, WON, Round, shown_in
+from tests.support.laptop import Laptop, export, lose, received, wealth
 from tests.support.leaving_daemons import DURATION_S, is_answered, is_left
 from tests.support.old_states import challenge_with_old_state, pass_time
 from tests.support.warm_python import WarmPython, begun_by
@@ -194,3 +196,20 @@ def test_a_stale_challenge_of_a_log_is_cleared_and_the_talk_goes_on(network: Net
     until("bob has his share, too", lambda: purse.moved() == (-35, 35))
     alice.stop()
     assert audit_notes(alice) == []
+
+
+def test_a_kit_of_a_lost_machine_brings_the_pot(network: Network, tmp_path: Path) -> None:
+    """ALICE won, and both machines are gone: who has her kit leaves without the reducer."""
+    played = Played(network, WON)
+    played.play(4)
+    kit = tmp_path / "kit.json"
+    document = export(network.alice, played.channel_id, kit)
+    assert document["channels"][0]["app_rule"] == "judged"
+    laptop = Laptop(tmp_path / "laptop", network.chain, DURATION_S)
+    laptop.fund()
+    before = wealth(network.chain, network.alice.address)
+    lose(network.alice)
+    lose(network.bob)
+    told = laptop.finish(laptop.launch(kit), 1)
+    assert received(told) == 2 * STAKE
+    assert wealth(network.chain, network.alice.address) == before + 2 * STAKE
