@@ -184,6 +184,11 @@ def test_every_aim_has_its_limit_and_its_share() -> None:
         "audit_million_s": (120.0, 1.0, True),
         "sink_changes_per_s": (50_000.0, 1.0, False),
         "sink_share": (1.0, 0.05, False),
+        "view_rows_per_s": (100_000.0, 1.0, False),
+        "reduced_share": (1.0, 0.35, False),
+        "derived_cold_s": (0.5, 1.0, True),
+        "derived_again_times": (10.0, 1.0, False),
+        "query_p99_growth": (1.0, 1.2, True),
     }
 
 
