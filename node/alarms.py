@@ -6,7 +6,7 @@ past; those of the chain room are of the moment. What is over leaves the list by
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, partial
 from typing import NamedTuple
 
@@ -109,6 +109,18 @@ def alarms_of_room(state: NodeState, troubles: Iterable[ChainTrouble]) -> Iterat
             known = state.transactions.get(trouble.intent_id)
         place = most_urgent() if known is None else (known.channel_id, known.deadline_s)
         yield Alarm(trouble.name, trouble.what, trouble.next_step, *place)
+
+
+def alarms_of_apps(failing: Mapping[ChannelId, str]) -> Iterator[Alarm]:
+    """Applications whose views do not go on, each with the reason."""
+    for channel_id, reason in sorted(failing.items()):
+        yield Alarm(
+            "app-view-failing",
+            f"its messages cannot be judged: {reason}. The channel waits, and is tried again",
+            "install its reducer: tally app install REDUCER; or make room on the disk; or close it "
+            f"with: tally app close {to_hex(channel_id)}",
+            channel_id,
+        )
 
 
 def _most_urgent(state: NodeState) -> tuple[ChannelId | None, int]:

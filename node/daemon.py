@@ -163,6 +163,7 @@ class Daemon:
             Backups(self.log, config.node.data_dir),
             self.views,
             self._ask_app,
+            self.apps.reasons,
         )
 
     def _views(self) -> ViewsService:

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
 import trio
 
-from node.alarms import alarm_rows, alarms_of, alarms_of_room
+from node.alarms import alarm_rows, alarms_of, alarms_of_apps, alarms_of_room
 from node.answers import BackupAnswer, Done, LogEntry, PaymentAnswer, Until
 from node.backups import Backups
 from node.chain.service import ChainService
@@ -67,10 +67,12 @@ class NodeApi:
         backups: Backups,
         views: ViewsService | None,
         app_query: AppQuery,
+        failing_apps: Callable[[], Mapping[ChannelId, str]],
     ) -> None:
         self._config = config
         self._views = views
         self._app_query = app_query
+        self._failing_apps = failing_apps
         self._engine = engine
         self._outbox = outbox
         self._peers = peers
@@ -318,7 +320,8 @@ class NodeApi:
 
     def _alarm_rows(self) -> list[dict[str, object]]:
         of_room = alarms_of_room(self.state, self._chain.troubles())
-        return alarm_rows([*alarms_of(self.state), *of_room], self.blocks_until)
+        alarms = [*alarms_of(self.state), *of_room, *alarms_of_apps(self._failing_apps())]
+        return alarm_rows(alarms, self.blocks_until)
 
     def _peer_rows(self) -> list[dict[str, object]]:
         connected, known = self._peers.connected(), self._config.p2p.peers

@@ -51,6 +51,10 @@ class AppJudge:
         while self._views:
             self._views.popitem()[1].close()
 
+    def reasons(self) -> dict[ChannelId, str]:
+        """Channels whose view does not go on, and why."""
+        return {channel_id: reason for channel_id, (_, reason) in self.failing.items()}
+
     def run(self, run: AppRun) -> tuple[AppVerdict, ...] | None:
         """A verdict for each message, in order; fewer if time is up and the run may be cut. None
         while the view does not go on."""

@@ -18,7 +18,7 @@ AddressOut = Annotated[str, Meta(description="20 bytes in 0x hex, with the EIP-5
 Hash32Out = Annotated[str, Meta(description="32 bytes in lower-case 0x hex.")]
 
 
-Role = Literal["payer", "payee", "hub", "leader", "follower"]
+Role = Literal["payer", "payee", "hub", "leader", "follower", "player"]
 """Of this node in a channel."""
 
 
@@ -144,6 +144,23 @@ class VirtualView(Struct, frozen=True, gc=False):
     """Why the channel is given up before it opened, if it is."""
 
 
+class AppView(Struct, frozen=True, gc=False):
+    """What an application's channel has come to."""
+
+    reducer: Hash32Out
+    """sha256 of the code."""
+    turn_rule: str
+    """alternate or leader."""
+    count: int
+    """Messages in the newest state that counts."""
+    amounts: list[AmountOut]
+    """What the first and the last participant get by it."""
+    waiting_count: int
+    """Messages of ours that are not decided."""
+    halted: str
+    """Why nothing is said any more, by name; empty while it goes on."""
+
+
 class ChannelView(Struct, frozen=True, gc=False):
     """One channel as this node knows it."""
 
@@ -151,7 +168,8 @@ class ChannelView(Struct, frozen=True, gc=False):
     kind: ChannelKind
     status: ChannelStatus
     role: Role
-    """A ledger has a leader and a follower; a hub stands between payer and payee."""
+    """A ledger has a leader and a follower, an application players; a hub stands between payer and
+    payee."""
     counterparty: AddressOut
     """The participant at the other end; a hub is shown the payee."""
     participants: list[AddressOut]
@@ -165,11 +183,14 @@ class ChannelView(Struct, frozen=True, gc=False):
     receipted: AmountOut
     """The part of it the payee signed a receipt for."""
     remaining: AmountOut
-    """What the payer can still pay; in a ledger, what is ours and promised to nobody."""
+    """What the payer can still pay; in a ledger, what is ours and promised to nobody; what an
+    application gives us now."""
     ledger: LedgerView | None
     """Of ledgers that have opened."""
     virtual: VirtualView | None
     """Of virtual channels."""
+    app: AppView | None
+    """Of an application's channel."""
     payment_count: int
     challenge_duration_s: int
     turn_num: int

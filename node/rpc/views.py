@@ -6,6 +6,7 @@ from node.answers import LogEntry
 from node.rpc.interface import NodeView
 from node.rpc.params import ChannelKind
 from node.rpc.results import (
+    AppView,
     At,
     ChannelView,
     GuaranteeView,
@@ -63,6 +64,8 @@ def channel_view(node: NodeView, channel: Channel, *, in_full: bool = False) -> 
     objectives = node.state.objectives_of(channel.channel_id)
     kind = kind_of(node, channel)
     remaining = free_balance(channel) if kind == "ledger" else terms.deposits[0] - vouchers.total
+    if channel.app is not None:
+        remaining = channel.app.supported.amounts[0 if channel.my_index == 0 else 1]
     return ChannelView(
         channel_id=to_hex(channel.channel_id),
         kind=kind,
@@ -78,9 +81,10 @@ def channel_view(node: NodeView, channel: Channel, *, in_full: bool = False) -> 
         remaining=str(remaining),
         ledger=_ledger_view(channel, in_full),
         virtual=_virtual_view(channel),
+        app=_app_view(channel),
         payment_count=vouchers.payment_count,
         challenge_duration_s=fixed.challenge_duration,
-        turn_num=channel.supported_turn if channel.ledger is None else channel.ledger.turn_num,
+        turn_num=_newest_turn(channel),
         holdings=Holdings(
             observed=str(observed_holdings(channel, terms.asset)),
             confirmed=str(confirmed_holdings(channel, terms.asset)),
@@ -93,6 +97,31 @@ def channel_view(node: NodeView, channel: Channel, *, in_full: bool = False) -> 
     )
 
 
+def _newest_turn(channel: Channel) -> int:
+    if channel.ledger is not None:
+        return channel.ledger.turn_num
+    running = -1 if channel.app is None else channel.app.supported.count + 1
+    return (
+        channel.supported_turn
+        if channel.supported_turn < 1
+        else max(channel.supported_turn, running)
+    )
+
+
+def _app_view(channel: Channel) -> AppView | None:
+    app = channel.app
+    if app is None:
+        return None
+    return AppView(
+        to_hex(app.reducer_id),
+        app.turn_rule,
+        app.supported.count,
+        [str(amount) for amount in app.supported.amounts],
+        len(app.queue),
+        app.halted,
+    )
+
+
 def _our_deposit(channel: Channel, deposits: tuple[int, ...]) -> int:
     if channel.my_index == 0:
         return deposits[0]
@@ -101,6 +130,8 @@ def _our_deposit(channel: Channel, deposits: tuple[int, ...]) -> int:
 
 def role_of(kind: ChannelKind, channel: Channel) -> Role:
     """Ours in the channel."""
+    if kind == "app" and channel.is_end:
+        return "player"
     first, second = LEDGER_ROLES if kind == "ledger" else PAYMENT_ROLES
     if channel.my_index == 0:
         return first

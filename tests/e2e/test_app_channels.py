@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from node.rpc.call import RpcError
-from tests.support.app_daemons import STAKE, TILL, install, open_till, payouts, said, say
+from tests.support.app_daemons import STAKE, TILL, install, open_till, payload, payouts, said, say
 from tests.support.daemons import LocalNode, Network, running_network
 from tests.support.e2e_rig import Purse, at_rest, audit_notes, connected, until
 from tests.support.warm_python import WarmPython, begun_by
@@ -110,6 +110,31 @@ def test_a_view_that_was_lost_is_derived_anew(network: Network) -> None:
     say(network.alice, channel_id, 4)
     agree(network, channel_id, 4)
     assert payouts(network.bob, channel_id) == [STAKE - 10, STAKE + 10]
+
+
+def test_without_its_reducer_a_channel_waits_and_the_node_goes_on(network: Network) -> None:
+    channel_id = open_till(network)
+    say(network.alice, channel_id, 1)
+    bob = network.bob
+    bob.kill()
+    for file in (bob.directory / "data-apps" / "reducers").iterdir():
+        file.unlink()
+    bob.start()
+    until("they are connected", partial(connected, bob, network.alice))
+    waits = network.alice.call("app_send", channel_id=channel_id, payload=payload(2))
+    assert waits["count"] is None
+
+    def alarmed() -> bool:
+        alarms = bob.call("node_status")["alarms"]
+        return ("app-view-failing", channel_id) in [(a["name"], a["channel_id"]) for a in alarms]
+
+    until("bob says so", alarmed)
+    view = bob.call("channel_get", channel_id=channel_id)
+    assert (view["kind"], view["role"], view["app"]["count"]) == ("app", "player", 1)
+    install(bob)
+    until("it was tried again", lambda: said(bob, channel_id)["count"] == 2)
+    agree(network, channel_id, 2)
+    assert not alarmed()
 
 
 def test_the_view_answers_questions_and_takes_no_orders(network: Network) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from node import alarms
-from node.alarms import alarm_rows, alarms_of, alarms_of_room
+from node.alarms import alarm_rows, alarms_of, alarms_of_apps, alarms_of_room
 from node.chain.link import ChainTrouble
 from protocols import events, inputs
 from protocols.channel import Channel, challenge_end
@@ -180,6 +180,7 @@ def test_every_alarm_says_what_to_type_and_which_channel_it_is_about() -> None:
     written = [call for call in alarm_calls() if isinstance(call.args[0], ast.Constant)]
     names = sorted(str(call.args[0].value) for call in written)  # type: ignore[attr-defined]
     assert names == [
+        "app-view-failing",
         "chain-stalled", "challenge-unanswerable", "channel-halted", "endpoint-outvoted",
         "endpoint-swallows", "exit-blocked", "no-endpoint", "nonce-missing", "outcome-mismatch",
         "quorum-missing", "transaction-held-back", "transaction-waits",
@@ -260,3 +261,11 @@ def test_a_payer_who_was_not_shown_the_redemption_on_record_is_told_that_she_can
     (alarm,) = alarms_of(alice.state)
     assert (alarm.name, alarm.channel_id) == ("exit-blocked", CHANNEL)
     assert "turn 2 of it" in alarm.what
+
+
+def test_an_application_whose_view_fails_says_what_to_do() -> None:
+    (alarm,) = alarms_of_apps({b"\xc1" * 32: "no reducer 5e5e is installed"})
+    assert (alarm.name, alarm.channel_id) == ("app-view-failing", b"\xc1" * 32)
+    assert "no reducer 5e5e is installed" in alarm.what
+    assert "tally app install" in alarm.next_step
+    assert list(alarms_of_apps({})) == []

@@ -69,7 +69,7 @@ def test_without_code_or_history_there_is_no_verdict_until_a_pause_is_over(tmp_p
     clock.now_s = 100.0
     judge = AppJudge(installed, nothing, clock)
     assert judge.run(run_of(b"\x01" * 32, 0, 1)) is None
-    assert "installed" in judge.failing[CHANNEL][1]
+    assert "installed" in judge.reasons()[CHANNEL]
     assert judge.run(run_of(reducer, 0, 1)) is None
     clock.now_s += RETRY_PAUSE_S
     assert judge.run(run_of(reducer, 0, 1)) is not None

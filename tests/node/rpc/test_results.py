@@ -26,6 +26,8 @@ SMALL = {
     "payment_count",
     "guarantee_count",
     "update_count",
+    "count",
+    "waiting_count",
     "challenge_duration_s",
 }
 """Fields that may be JSON numbers: none of them reaches 2^53."""

@@ -6,16 +6,23 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from node.rpc.results import AppView
 from node.rpc.views import channel_view, objective_view, record_view
 from protocols import events
 from protocols.channel import Virtual
-from protocols.inputs import OpenChannel, OpenLedger, PayLedger, SendPayment
+from protocols.inputs import OpenChannel, OpenLedger, PayLedger, SendAppMessage, SendPayment
 from protocols.ledger import Guarantee, LedgerVars, RefusedPayment
 from protocols.outcome import destination_of
 from protocols.transactions import intent_id
 from protocols.types import ZERO_ADDRESS, checksum_address, to_hex
 from tests.support.actors import ALICE, BOB, IVAN
-from tests.support.rpc_node import DEPOSIT, RecordingNode, open_ledger, open_payment_channel
+from tests.support.rpc_node import (
+    DEPOSIT,
+    RecordingNode,
+    open_app,
+    open_ledger,
+    open_payment_channel,
+)
 
 
 def test_an_open_channel_shows_its_money() -> None:
@@ -41,6 +48,7 @@ def test_an_open_channel_shows_its_money() -> None:
         "remaining": str(DEPOSIT - 42),
         "ledger": None,
         "virtual": None,
+        "app": None,
         "payment_count": 2,
         "challenge_duration_s": 86_400,
         "turn_num": 1,
@@ -231,3 +239,15 @@ def test_a_record_shows_its_content_id_and_its_link_in_the_chain() -> None:
     assert shown.chain_hash == to_hex(entry.chain_hash)
     assert shown.payload["node_address"] == to_hex(ALICE.address)
     assert shown.cause_seq is None
+
+
+def test_an_applications_channel_shows_what_it_has_come_to() -> None:
+    node = RecordingNode()
+    channel_id = open_app(node)
+    view = channel_view(node, node.state.channels[channel_id])
+    assert (view.kind, view.role, view.turn_num, view.remaining) == ("app", "player", 1, "1000")
+    assert view.app == AppView("0x" + "5e" * 32, "leader", 0, ["1000", "1000"], 0, "")
+    node.take(SendAppMessage(channel_id, b"\x01", bytes(32)))
+    waiting = channel_view(node, node.state.channels[channel_id]).app
+    assert waiting is not None
+    assert waiting.waiting_count == 1
