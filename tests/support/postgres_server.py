@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from node.processes import end_with_parent
+
 VERSIONS = {16: "pginstall", 18: "pginstall18"}
 """Major versions, and where the package has them."""
 
@@ -75,6 +77,8 @@ class PostgresServer:
                 extra_groups=[] if self._account else None,
                 # A group of its own: `kill` reaches the processes that serve connections too.
                 start_new_session=True,
+                # A test run that is killed takes it along.
+                preexec_fn=end_with_parent,
             )
         give_up_at = time.monotonic() + STARTING_S
         while not self._answers():

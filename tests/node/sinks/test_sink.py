@@ -244,6 +244,37 @@ def test_two_sinks_without_a_lock_between_them_do_not_double(
     assert_equal(view, settings)
 
 
+def test_keys_of_several_columns_anywhere_in_a_row_are_followed(
+    tmp_path: Path, postgres: PostgresServer, namespace: str
+) -> None:
+    tables = [
+        'CREATE TABLE "user" (a INT, "table" TEXT, xmin BLOB, "all" INTEGER, '
+        'PRIMARY KEY (xmin, "all")) STRICT, WITHOUT ROWID',
+        "CREATE TABLE keys (b TEXT, a INTEGER, PRIMARY KEY (a, b)) STRICT, WITHOUT ROWID",
+    ]
+    view = ViewFile(tmp_path / "keys.db", tables)
+    settings = SinkSettings(view.path, postgres.conninfo, namespace)
+    sink = Sink(settings)
+    level(sink)
+    rows = [(n, f"t{n}", b"x" * (n % 3), n % 7) for n in range(21)]
+    keys = [(f"k{n % 5}", n) for n in range(9)]
+    view.message(
+        ('INSERT INTO "user" VALUES (?, ?, ?, ?)', rows), ("INSERT INTO keys VALUES (?, ?)", keys)
+    )
+    level(sink)
+    view.message(
+        ('UPDATE "user" SET a = a + 1, "table" = NULL WHERE "all" = ?', [[3], [4]]),
+        ('UPDATE "user" SET "all" = "all" + 100 WHERE xmin = ?', [[b"x"]]),
+        ('DELETE FROM "user" WHERE xmin = ?', [[b"xx"]]),
+        ("UPDATE keys SET b = ? WHERE a = ?", [["k\0", 1], ["y" * 3_000, 2], ["z", 3]]),
+        ("DELETE FROM keys WHERE a = ?", [[4]]),
+    )
+    level(sink)
+    assert_equal(view, settings)
+    sink.close()
+    view.close()
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_digests_are_equal_after_every_step_of_random_messages(
     view: ViewFile,
