@@ -43,11 +43,11 @@ def sql(
 
     data_dir = log_directory(directory)
     try:
-        with answered(data_dir, query, timeout_s, at) as answer:
+        with answered(data_dir, query, timeout_s, at) as (seq, answer):
             if as_json:
-                _print_json(answer)
+                _print_json(seq, answer)
             else:
-                _print_rows(answer)
+                _print_rows(seq, answer)
     except QueryFailed as failed:
         raise CommandFailed(str(failed), "docs/sql.md has the tables", failed.name) from failed
     except ViewError as error:
@@ -56,18 +56,18 @@ def sql(
         ) from error
 
 
-def _print_json(answer: Answer) -> None:
+def _print_json(seq: int, answer: Answer) -> None:
     """One document: rows as arrays, in the order of the columns."""
     rows = [
         [_shown(value, origin) for value, origin in zip(row, answer.origins, strict=True)]
         for row in answer.rows
     ]
-    document = {"columns": list(answer.columns), "rows": rows}
+    document = {"seq": seq, "columns": list(answer.columns), "rows": rows}
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
     sys.stdout.flush()
 
 
-def _print_rows(answer: Answer) -> None:
+def _print_rows(seq: int, answer: Answer) -> None:
     rows = [
         [
             "" if value is None else _shown(value, origin)
@@ -75,7 +75,7 @@ def _print_rows(answer: Answer) -> None:
         ]
         for row in answer.rows
     ]
-    print_table("Answer", answer.columns, rows, "No rows.")
+    print_table(f"Answer as of record {seq}", answer.columns, rows, "No rows.")
 
 
 def _shown(value: Any, origin: tuple[str, str] | None) -> Any:

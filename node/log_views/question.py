@@ -22,8 +22,9 @@ from node.store.log import EventLog
 @contextmanager
 def answered(
     data_dir: Path, sql: str, timeout_s: float, at_seq: int | None = None
-) -> Iterator[Answer]:
-    """The answer, whose rows may be fetched inside; as of record `at_seq` if it is given.
+) -> Iterator[tuple[int, Answer]]:
+    """The last record that is in the answer (it may be newer), and the answer, whose rows may be
+    fetched inside; as of record `at_seq` if it is given.
 
     `timeout_s` is the question's own: bringing a view up to date takes what it takes. Raises
     `QueryFailed`, `ViewError`, and what `EventLog.open` and reading raise.
@@ -35,7 +36,7 @@ def answered(
             path = Path(folder) / FILE_NAME
             _derive(data_dir, path, at_seq)
         reader = stack.enter_context(ViewReader(path))
-        yield reader.ask(sql, timeout_s)
+        yield reader.seq(), reader.ask(sql, timeout_s)
 
 
 def _brought_up_to_date(data_dir: Path) -> Path | None:

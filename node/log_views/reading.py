@@ -21,6 +21,7 @@ from node.log_views.limits import (
     QUERY_STEP_GRAIN,
     QUERY_VALUE_SIZE_BYTES_MAX,
 )
+from node.views.history import NO_MESSAGE_SEQ
 
 Row = tuple[Any, ...]
 
@@ -97,6 +98,21 @@ class ViewReader:
     def close(self) -> None:
         """Close the file. A second call does nothing."""
         self._connection.close()
+
+    def seq(self) -> int:
+        """Of the last record in the view: what is asked from now on is as of that or a later one.
+
+        Raises `QueryFailed` if the file is no view.
+        """
+        try:
+            ((keeps_changes, seq),) = self._connection.execute(
+                "SELECT keeps_changes, sum_seq FROM tally_stamp"
+            )
+            if keeps_changes:
+                ((seq,),) = self._connection.execute("SELECT max(seq) FROM tally_messages")
+        except (apsw.Error, ValueError) as error:
+            raise QueryFailed(f"no view is in the file: {error}") from error
+        return NO_MESSAGE_SEQ if seq is None else int(seq)
 
     def ask(self, sql: str, timeout_s: float) -> Answer:
         """One statement that reads. The time counts until the last row was fetched.

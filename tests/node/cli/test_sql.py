@@ -29,6 +29,7 @@ def test_json_has_columns_and_rows(tally_json, world: World) -> None:
         "min(channel_id) AS id, NULL AS missing FROM payments GROUP BY direction"
     )
     found = tally_json("sql", query, "--dir", world.bob.path)
+    assert found["seq"] == world.bob.log.next_seq - 1
     assert found["columns"] == ["direction", "n", "sum", "id", "missing"]
     ((direction, count, total, channel_id, nothing),) = found["rows"]
     assert (direction, count, total, nothing) == ("in", 12, "186", None)

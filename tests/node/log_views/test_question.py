@@ -34,7 +34,8 @@ def data(tmp_path: Path) -> Path:
 
 
 def ask(data: Path, sql: str, at_seq: int | None = None) -> list[tuple[Any, ...]]:
-    with answered(data, sql, 5, at_seq) as answer:
+    with answered(data, sql, 5, at_seq) as (seq, answer):
+        assert at_seq is None or seq == at_seq
         return list(answer.rows)
 
 

@@ -10,6 +10,7 @@ import apsw
 import pytest
 
 from node.log_views import reading
+from node.log_views.keeper import NodeView
 from node.log_views.reading import (
     QueryFailed,
     QueryRefused,
@@ -105,6 +106,21 @@ def test_memory_and_rows_have_an_end(reader: ViewReader, monkeypatch: pytest.Mon
     assert len(list(reader.ask("SELECT * FROM t LIMIT 10", 1).rows)) == 10
     with pytest.raises(QueryTooLarge, match="LIMIT"):
         list(reader.ask("SELECT * FROM t", 1).rows)
+
+
+@pytest.mark.parametrize("keeps_changes", [False, True])
+def test_a_view_tells_its_last_record(tmp_path: Path, keeps_changes: bool) -> None:
+    path = tmp_path / "node.db"
+    with NodeView(path, keeps_changes=keeps_changes) as kept, ViewReader(path) as reader:
+        assert reader.seq() == -1
+        for seq in (7, 9):
+            assert kept.view.apply(seq, b"\x90").is_applied
+            assert reader.seq() == seq
+
+
+def test_a_file_that_is_no_view_has_no_last_record(reader: ViewReader) -> None:
+    with pytest.raises(QueryFailed, match="no view"):
+        reader.seq()
 
 
 def test_what_is_no_view_does_not_open(tmp_path: Path) -> None:
