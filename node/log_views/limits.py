@@ -46,6 +46,13 @@ STOP_TIMEOUT_S = 5.0
 DETAIL_SIZE_MAX = 500
 """Characters that are kept of its last words."""
 
+KEEPER_PATIENCE_S = 3.0
+"""How long a question waits for the process that keeps the views to take in what came before
+it. Half a second is usual; one that is far behind is not waited for."""
+
+KEEPER_PAUSE_S = 0.05
+"""Between two looks at how far it is."""
+
 QUERY_STEP_GRAIN = 5_000
 """Instructions of SQLite between two looks at the clock: some 50 us."""
 

@@ -1,18 +1,21 @@
 """A question to the views of a log on disk, brought up to date first.
 
-Beside a daemon that keeps the views itself nothing is written: the answer is as of where the daemon
-is. Who finds the views free keeps them meanwhile.
+Beside a daemon that keeps the views itself nothing is written: it is given a moment to take in what
+was recorded, and the answer is as of where it is then. Who finds the views free keeps them
+meanwhile.
 """
 
 from __future__ import annotations
 
 import contextlib
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from node.log_views.keeper import FILE_NAME, NodeView, code_cache, views_directory
+from node.log_views.limits import KEEPER_PATIENCE_S, KEEPER_PAUSE_S
 from node.log_views.lock import ViewsInUse, views_lock
 from node.log_views.reading import Answer, QueryFailed, ViewReader
 from node.log_views.shipped import node_module
@@ -49,11 +52,31 @@ def _brought_up_to_date(data_dir: Path) -> Path | None:
             with views_lock(directory), NodeView(path) as kept:
                 kept.catch_up(log)
         except ViewsInUse:
-            if not path.exists():
-                raise QueryFailed("the views are being made: ask again in a moment") from None
+            _await_keeper(path, log.next_seq - 1)
         except PermissionError:
             return None
     return path
+
+
+def _await_keeper(path: Path, last_seq: int) -> None:
+    """Give whoever keeps the views a moment to get there; what it has then is what is answered.
+
+    Raises `QueryFailed` if there is nothing yet.
+    """
+    deadline = time.monotonic() + KEEPER_PATIENCE_S
+    while True:
+        failure = ""
+        try:
+            with ViewReader(path) as reader:
+                if reader.seq() >= last_seq:
+                    return
+        except QueryFailed as failed:
+            failure = str(failed)
+        if time.monotonic() >= deadline:
+            break
+        time.sleep(KEEPER_PAUSE_S)
+    if failure:
+        raise QueryFailed(f"the views are being made, ask again in a moment: {failure}")
 
 
 def _derive(data_dir: Path, path: Path, at_seq: int | None) -> None:
