@@ -137,4 +137,5 @@ def test_what_is_no_list_of_payments_is_bad_usage(
     given = [text.replace("{file}", str(file)) for text in extra]
     refused = tally("pay", channel_id, *given, "--dir", alice_dir)
     assert refused.exit_code == 2
-    assert reason in refused.stderr
+    # The box around it breaks its lines where the file's path happens to end.
+    assert reason in " ".join(refused.stderr.replace("│", " ").split())
