@@ -31,7 +31,7 @@ from node.cli.options import (
     amount_in,
     written_amount,
 )
-from node.cli.output import print_json, print_table, say, tell
+from node.cli.output import print_json, print_table, say, short, tell
 
 Channel = Annotated[str, typer.Argument(help="The channel, by its id or its beginning.")]
 
@@ -174,7 +174,7 @@ def send(
 
     try:
         payload = encode(from_json(json.loads(message)))
-    except (ValueUnusable, ValueError) as error:
+    except (ValueUnusable, ValueError, RecursionError) as error:
         raise typer.BadParameter(f"JSON is no message: {error}") from error
     answer = ask_to_spend(
         directory,
@@ -206,14 +206,24 @@ def messages(
     if as_json:
         print_json(found)
         return
-    rows = [
-        [one["count"], one["sender"], one["timestamp_ms"], one["message"]]
-        for one in found["messages"]
-    ]
-    columns = ("message", "from", "time ms", "bytes")
-    print_table("Messages", columns, rows, "Nothing was said yet.")
+    rows = [_message(one) for one in found["messages"]]
+    columns = ("message", "from", "time", "what was said")
+    print_table("Messages", columns, rows, "Nothing was said yet.", cut_last=True)
     if found["halted"]:
         say(f"The channel was halted: {found['halted']}. Close it with: tally app close CHANNEL")
+
+
+def _message(one: dict[str, Any]) -> list[object]:
+    """A row for people: what was said as JSON, without its head in a message log."""
+    from node.moments import utc_text
+    from node.reducers.values import to_json
+    from node.views.encoding import decode
+    from protocols.app_data import LOG_MESSAGE_HEAD_SIZE
+
+    data, stamp_ms = bytes.fromhex(one["message"].removeprefix("0x")), one["timestamp_ms"]
+    said = to_json(decode(data[LOG_MESSAGE_HEAD_SIZE:] if stamp_ms else data))
+    time = utc_text(stamp_ms) if stamp_ms else None
+    return [one["count"], short(one["sender"]), time, json.dumps(said, ensure_ascii=False)]
 
 
 @app.command("query")

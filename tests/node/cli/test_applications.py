@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from node.apps.installed import Installed
+from node.cli import applications
 from node.cli.local_node import LocalNode
 from tests.support.app_daemons import TILL
 
@@ -49,7 +50,8 @@ def test_what_is_said_is_decided_shown_and_asked(
     shown = tally_json("app", "messages", channel, "--after", "1", "-c", alice.directory)
     assert [message["count"] for message in shown["messages"]] == [2, 3]
     table = tally("app", "messages", channel, "-c", alice.directory).stdout
-    assert len(table.splitlines()) >= 6
+    said_last = table.splitlines()[-1].split()
+    assert (said_last[0], said_last[-1]) == ("3", "[1]")
     asked = tally_json(
         "app", "query", channel, "SELECT sender, amount FROM said ORDER BY id", "-c", bob.directory
     )
@@ -76,8 +78,21 @@ def test_what_is_refused_says_why(
     assert words in done.stderr
 
 
-def test_what_is_no_message_is_bad_usage(tally, path: list[LocalNode], channel: str) -> None:
-    done = tally("app", "send", channel, "{'a': 1}", "-c", path[0].directory)
+def test_a_move_that_a_contract_judges_is_shown_without_a_time(
+    tally, path: list[LocalNode], channel: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move = {"count": 1, "sender": path[0].address, "timestamp_ms": 0, "message": "0xc402ab00"}
+    answer = {"messages": [move], "halted": ""}
+    monkeypatch.setattr(applications, "ask", lambda *_, **__: answer)
+    told = tally("app", "messages", channel, "-c", path[0].directory).stdout
+    assert told.splitlines()[-1].split(maxsplit=3)[2:] == ["none", '{"hex": "ab00"}']
+
+
+@pytest.mark.parametrize("text", ["{'a': 1}", "1.5", "NaN", '{"hex": "0"}', "[" * 90_000])
+def test_what_is_no_message_is_bad_usage(
+    tally, path: list[LocalNode], channel: str, text: str
+) -> None:
+    done = tally("app", "send", channel, text, "-c", path[0].directory)
     assert done.exit_code == 2
     assert "is no message" in done.stderr
 
