@@ -11,6 +11,7 @@ from protocols.adjudication import Adjudicated, ChainStatus, exit_of
 from protocols.channel import Channel, funding_terms, observed_adjudicated
 from protocols.draft import Draft
 from protocols.exit_events import ChallengeUnanswerable
+from protocols.objectives.app_supports import CLAIM_PATIENCE_MS
 from protocols.objectives.supports import shortfall
 from protocols.types import amount_to_bytes
 
@@ -18,8 +19,7 @@ from protocols.types import amount_to_bytes
 def look_at(draft: Draft, channel: Channel, own_turn: int) -> bool:
     """Whether what stands on chain is worse than what we know, or unknown to us: an alarm, once."""
     known = observed_adjudicated(channel)
-    is_judging = channel.app is not None and channel.app.shown
-    if is_judging or _is_proposed(channel, known):
+    if _is_judging(draft, channel, known) or _is_proposed(channel, known):
         return False
     cost = shortfall(draft.state.node, channel, known)
     is_newer = channel.ledger is not None and known.turn_num > own_turn
@@ -37,6 +37,14 @@ def look_at(draft: Draft, channel: Channel, own_turn: int) -> bool:
             )
         )
     return True
+
+
+def _is_judging(draft: Draft, channel: Channel, known: Adjudicated) -> bool:
+    """Whether our reducer is about to take in the move that stands: it may be no worse for us."""
+    if channel.app is None or not channel.app.shown:
+        return False
+    registered_ms = 1_000 * (known.finalizes_at - channel.fixed.challenge_duration)
+    return draft.context.now_ms - registered_ms < CLAIM_PATIENCE_MS
 
 
 def _is_outdated(channel: Channel, known: Adjudicated, own_turn: int) -> bool:

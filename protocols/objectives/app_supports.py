@@ -26,6 +26,9 @@ from protocols.state import State, hash_of_encoding
 from protocols.types import Signature, StateHash
 
 FIRST_RUNNING_TURN = POSTFUND_TURN + 1
+CLAIM_PATIENCE_MS = 60_000
+"""How long a move of ours may keep an older state from being registered: a reducer runs at the end
+of the same batch, and one that fails is tried again every five seconds. A challenge takes hours."""
 
 
 class Running(Struct, frozen=True, gc=False):
@@ -64,11 +67,12 @@ def app_support(node: Node, channel: Channel) -> AppSupport | None:
     return None
 
 
-def claims_move(draft: Draft, channel: Channel) -> bool:
-    """Whether a move of ours is still to be signed for the chain; it is asked for here (M25).
+def claims_move(draft: Draft, channel: Channel, begun_ms: int) -> bool:
+    """Whether to wait until a move of ours is signed for the chain; it is asked for here (M25).
 
     The other end need not answer what the chain judges, so a move that waits for its answer is made
-    without it before anything older is registered.
+    without it before anything older is registered. `begun_ms` is when whoever asks began to: a
+    reducer that cannot run keeps nobody from leaving with what was signed.
     """
     app = channel.app
     if app is None or not app.is_judged or app.halted or app.answer is not None:
@@ -79,7 +83,7 @@ def claims_move(draft: Draft, channel: Channel) -> bool:
         return False
     if not app.claimed:
         draft.emit(AppMoveClaimed(channel.channel_id, app.tip.count + 1))
-    return True
+    return draft.context.now_ms - begun_ms < CLAIM_PATIENCE_MS
 
 
 def app_turn(node: Node, channel: Channel) -> int:

@@ -59,7 +59,7 @@ def crank(draft: Draft, objective: Objective) -> WaitingFor:
         # The other party answered: it is there, and the channel goes on.
         complete(draft, objective, success=False)
         return WaitingFor.NOTHING
-    if claims_move(draft, channel):
+    if claims_move(draft, channel, objective.created_ms):
         return WaitingFor.CHALLENGE_REGISTRATION
     known, own_turn = observed_adjudicated(channel), newest_turn(draft.state.node, channel)
     if status == ChainStatus.CHALLENGED and known.turn_num >= own_turn:

@@ -71,16 +71,16 @@ def crank(draft: Draft, objective: Objective) -> WaitingFor:
             return WaitingFor.CHALLENGE_CLEARANCE
         complete(draft, objective)
         return WaitingFor.NOTHING
-    return _answer(draft, channel, own_turn)
+    return _answer(draft, objective, channel, own_turn)
 
 
-def _answer(draft: Draft, channel: Channel, own_turn: int) -> WaitingFor:
+def _answer(draft: Draft, objective: Objective, channel: Channel, own_turn: int) -> WaitingFor:
     if supported_final(channel) is not None:
         request_conclusion(draft, channel)
         return WaitingFor.CONCLUSION
     if under_way(draft, ObjectiveType.CHALLENGE, channel.channel_id) is not None:
         return WaitingFor.CHALLENGE_EXPIRY
-    if claims_move(draft, channel):
+    if claims_move(draft, channel, objective.created_ms):
         return WaitingFor.CHALLENGE_REGISTRATION
     known = observed_adjudicated(channel)
     if own_turn <= known.turn_num:

@@ -133,7 +133,7 @@ def play_all(seeds: range) -> None:
         play(JUDGED, seed)
 
 
-def forget_moves(draft: Draft, channel: Channel) -> bool:
+def forget_moves(draft: Draft, channel: Channel, begun_ms: int) -> bool:
     """A node that waits for answers to its moves for ever."""
     return False
 

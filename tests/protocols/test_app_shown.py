@@ -15,7 +15,7 @@ from protocols.compact_state import compacted
 from protocols.draft import Draft
 from protocols.events import NodeCreated
 from protocols.node_state import NodeState, apply
-from protocols.objectives.app_supports import app_support, app_turn
+from protocols.objectives.app_supports import CLAIM_PATIENCE_MS, app_support, app_turn
 from protocols.objectives.base import ObjectiveType
 from protocols.outcome import Allocation, SingleAssetExit, destination_of
 from protocols.state import FixedPart, State
@@ -23,6 +23,7 @@ from protocols.types import ZERO_ADDRESS
 from tests.support.actors import ALICE, BOB, Actor
 from tests.support.app_disputes import (
     GAME,
+    GrabbingTill,
     game,
     pass_blocks,
     register,
@@ -49,7 +50,7 @@ from tests.support.builders import (
     PAYMENT_APP,
     chain_log,
 )
-from tests.support.exit_rig import challenge_with_turn, is_completed, paid_to
+from tests.support.exit_rig import challenge_with_turn, is_completed, paid_to, step
 
 EXIT = ObjectiveType.EXIT
 POT = sum(STAKES)
@@ -97,6 +98,40 @@ def test_a_move_that_our_reducer_refuses_is_not_made_and_what_both_signed_is_reg
     assert kept_turn(network) == 3
     (refused,) = network.alice.events_of("app-message-refused")
     assert refused.failure == "trap-unreachable"
+
+
+def test_a_reducer_that_does_not_run_keeps_nobody_from_leaving() -> None:
+    network = game(2)
+    alice = network.alice
+    say_to_nobody(alice)
+    alice.feed(inputs.ExitChannel(GAME))
+    for _ in range(CLAIM_PATIENCE_MS // 10_000 - 1):
+        step(network, alice)
+        assert kept_turn(network) == -1
+    for _ in range(3):
+        step(network, alice)
+    assert kept_turn(network) == 3
+    # It runs again: the move is made, and outranks what was registered without it.
+    until(network, lambda: kept_turn(network) == 4, alice)
+
+
+@pytest.mark.parametrize("runs", [True, False], ids=["it runs", "it fails"])
+def test_a_move_that_costs_us_is_an_alarm_if_our_reducer_does_not_take_it_in(runs: bool) -> None:
+    network = game(2, GrabbingTill)
+    alice, bob = network.alice, network.bob
+    network.chain.time_s = bob.now_ms // 1_000
+    say_to_nobody(alice, 50)
+    alice.feed(inputs.ExitChannel(GAME))
+    until(network, lambda: kept_turn(network) == 4, alice)
+    bob.now_ms = alice.now_ms
+    step(network, alice, bob)
+    assert bob.app(GAME).shown
+    assert not bob.events_of("challenge-unanswerable"), "the reducer may take it in yet"
+    for _ in range(CLAIM_PATIENCE_MS // 10_000 + 2):
+        if runs:
+            bob.judge()
+        step(network, alice, bob)
+    assert bool(bob.events_of("challenge-unanswerable")) != runs
 
 
 def test_a_stale_challenge_is_answered_by_a_move_that_was_waiting() -> None:

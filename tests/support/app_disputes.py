@@ -41,11 +41,18 @@ class UndoingTill(Till):
         return verdict
 
 
-def game(move_count: int = 0) -> AppNetwork:
+class GrabbingTill(UndoingTill):
+    """Who moves takes."""
+
+    def apply(self, given: bytes) -> AppVerdict:
+        return super().apply(given[:35] + bytes((1 - given[35],)) + given[36:])
+
+
+def game(move_count: int = 0, till: type[UndoingTill] = UndoingTill) -> AppNetwork:
     """A game that the chain judges, with so many moves of 10 that both signed."""
     network = opened_app(ALTERNATE, app_definition=GAME_APP)
     for node in (network.alice, network.bob):
-        node.till = UndoingTill(node)
+        node.till = till(node)
     for count in range(move_count):
         (network.alice, network.bob)[count % 2].say(10, channel_id=GAME)
         network.settle()
