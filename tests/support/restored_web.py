@@ -27,7 +27,11 @@ from protocols.resumption_events import LedgerJumpSigned, LedgerResumed
 from protocols.types import ZERO_ADDRESS, ChannelId
 from tests.support.builders import PAYMENT_APP
 from tests.support.lost_records import head_of, looks_into_its_log
+from tests.support.view_folds import follow
 from tests.support.web import BALANCE, Web, WebNode, fund_channel
+
+VIEW_CHANCE = 0.05
+"""How often the views of a life are compared with its state: behind every twentieth record."""
 
 SIGNING = (
     events.StateSigned,
@@ -250,6 +254,7 @@ class RestoredWeb(Web):
                     assert balance_total(channel.ledger.current) == 2 * BALANCE
                     assert balance_total(channel.ledger.proposed) == 2 * BALANCE
             assert node.fold().digest() == node.state.digest()
+            follow(node.log, VIEW_CHANCE, len(node.log))
 
     def exit_value(self, node: WebNode, *channel_ids: ChannelId) -> int:
         """M22, of what the node holds of these channels."""
