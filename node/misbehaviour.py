@@ -34,8 +34,8 @@ both and answered by both, are ten, and 35 is the most that two losses led to in
 LOSS_COUNT_MAX = 10
 """Sessions of one peer in an interval that begin with a loss: at each we say everything again."""
 REFUSAL_COUNT_MAX = PAYMENTS_IN_FLIGHT_COUNT_MAX
-"""Refused payments of one peer in an interval: as many as one channel has under way. After that
-the peer is expelled, and what is left of an honest payer's comes again."""
+"""Refused payments and messages of one peer in an interval: as many as one channel has under way.
+After that the peer is expelled, and what is left of an honest payer's comes again."""
 INTERVAL_S = 60.0
 """Seconds between two counted events about one peer, and how long it is expelled."""
 REMEMBERED_PEER_COUNT_MAX = 1_024

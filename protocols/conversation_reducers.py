@@ -246,11 +246,28 @@ def _in_channel(state: NodeState, event: Any, time_ms: int) -> None:
     _fold_channel(state, event)
 
 
+def _app_answered(state: NodeState, event: app_events.AppOfferAnswered, time_ms: int) -> None:
+    _sent_in_channel(state, event, time_ms)
+    if event.error_code:
+        _refused_to(state, event.channel_id)
+
+
+def _app_refused(state: NodeState, event: app_events.AppMessageRefused, time_ms: int) -> None:
+    _fold_channel(state, event)
+    if event.sender != state.channels[event.channel_id].me:
+        _refused_to(state, event.channel_id)
+
+
+def _refused_to(state: NodeState, channel_id: ChannelId) -> None:
+    """Counted as refused payments are: it cannot go on for ever at our cost."""
+    _set_peer(state, with_refusal(state.peer(state.channels[channel_id].counterparty)))
+
+
 _APP_FOLDS: dict[type[events.Event], Reducer] = {
     app_events.AppChannelRecorded: _in_channel,
     app_events.AppMessageQueued: _in_channel,
     app_events.AppMessageApplied: _in_channel,
-    app_events.AppMessageRefused: _in_channel,
+    app_events.AppMessageRefused: _app_refused,
     app_events.AppStateSigned: _in_channel,
     app_events.AppAnswerJudged: _in_channel,
     app_events.AppStandingTaken: _in_channel,
@@ -259,7 +276,7 @@ _APP_FOLDS: dict[type[events.Event], Reducer] = {
     app_events.AppMoveTaken: _in_channel,
     app_events.AppSignatureShown: _in_channel,
     app_events.AppMessagesOffered: _sent_in_channel,
-    app_events.AppOfferAnswered: _sent_in_channel,
+    app_events.AppOfferAnswered: _app_answered,
     app_events.AppStateConfirmed: _sent_in_channel,
     app_events.AppChannelHalted: _sent_in_channel,
     app_events.AppOfferReceived: _received_in_channel,

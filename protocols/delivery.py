@@ -48,7 +48,8 @@ class Peer(Struct, frozen=True, array_like=True, gc=False):
     repeat_count: int = 0
     """Objective messages that told nothing new."""
     refusal_count: int = 0
-    """Payments between us that were refused, on either side."""
+    """Payments between us that were refused, on either side, and messages of the peer's that an
+    application refused."""
     head: LogHead | None = None
     """The longest head of the peer's log that it showed us."""
     head_dispute_count: int = 0

@@ -16,7 +16,7 @@ from protocols.app_errors import (
 from protocols.app_talk import QUEUE_COUNT_MAX, RESTAMP_COUNT_MAX, is_resting, state_of
 from protocols.errors import UnknownChannel
 from protocols.payment_errors import ChannelClosing
-from tests.support.app_rig import APP_CHANNEL, STAKES, AppNetwork, open_app, opened_app
+from tests.support.app_rig import APP_CHANNEL, FAILS, STAKES, AppNetwork, open_app, opened_app
 from tests.support.builders import open_command
 from tests.support.network import Said
 
@@ -174,6 +174,27 @@ def test_offers_against_the_rules_are_answered_and_leave_nothing(
     assert not network.bob.runs
     assert network.bob.app().asked is None
     assert not network.bob.events_of("app-state-signed")
+
+
+def test_what_is_refused_is_counted_against_who_said_it() -> None:
+    network = opened_app()
+    peer = network.alice.actor.address
+    network.bob.feed(Said(network.alice.actor, offer(network, base_count=3)))
+    network.bob.judge()
+    assert network.bob.peer(peer).refusal_count == 1
+    network.bob.feed(Said(network.alice.actor, offer(network, payloads=(bytes((FAILS,)),))))
+    network.bob.judge()
+    assert network.bob.peer(peer).refusal_count == 2
+
+
+def test_who_is_refused_holds_it_against_nobody() -> None:
+    network = opened_app()
+    network.alice.say(FAILS)
+    network.settle()
+    network.alice.say(1)
+    network.settle()
+    assert network.alice.peer(network.bob.actor.address).refusal_count == 0
+    assert network.bob.peer(network.alice.actor.address).refusal_count == 1
 
 
 @pytest.mark.parametrize(
