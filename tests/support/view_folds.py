@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cache
 from random import Random
 from typing import Any
 
 from node.balances import Balance, balance_of, shares_of
 from node.log_views.batches import message_of
 from node.log_views.keeper import NodeView
-from node.log_views.shipped import node_module
 from node.store.record import encode_record
 from node.views.view import View
 from protocols.channel import confirmed_holdings, funding_terms, status
@@ -20,9 +18,6 @@ from protocols.types import Address, ChannelId
 
 MINUTE_MS = 60_000
 NO_MONEY = (None,) * 5
-
-module = cache(node_module)
-"""Compiled once a process."""
 
 Told = tuple[dict[ChannelId, tuple[Any, ...]], dict[Address, Balance]]
 """Channels by id, balances by asset."""
@@ -78,7 +73,7 @@ def follow(
     """Take the records into a view, with that chance of a message's end behind each, and compare
     the two folds there; the digest in the end."""
     random, state, waiting = Random(seed), NodeState(), []
-    with NodeView(":memory:", module=module()) as kept:
+    with NodeView(":memory:") as kept:
         for seq, (time_ms, event) in enumerate(history):
             apply(state, event, time_ms)
             waiting.append(encode_record(seq, time_ms, None, event))
