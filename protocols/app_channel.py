@@ -141,6 +141,8 @@ class App(Struct, frozen=True, array_like=True, gc=False):
     """Our next move is to be signed alone, for the chain."""
     shown: bytes = b""
     """The other end's next move, as the chain shows it; empty if there is none to be judged."""
+    wished_count: int = -1
+    """At how many messages we asked for the end; -1: never."""
 
     @property
     def is_judged(self) -> bool:
@@ -166,7 +168,8 @@ def orders(app: App, my_end: int) -> bool:
 
 def may_offer(app: App, my_end: int) -> bool:
     """Whether it is on us to offer what we have: nothing of ours is under way."""
-    if app.halted or not app.queue or app.offered_count or not app.is_settled:
+    is_said = app.offered_count or app.claimed
+    if app.halted or not app.queue or is_said or not app.is_settled:
         return False
     if app.turn_rule == ALTERNATE:
         return mover(app, app.tip.count) == my_end
@@ -176,13 +179,11 @@ def may_offer(app: App, my_end: int) -> bool:
 
 def may_judge(app: App, my_end: int) -> bool:
     """Whether messages are to be given to the reducer now."""
-    if app.halted:
-        return False
     if app.answer is not None:
         return True
     if app.is_settled and (app.shown or may_claim(app, my_end)):
         return True
-    if app.asked is None or not app.is_settled:
+    if app.halted or app.asked is None or not app.is_settled:
         return False
     # The leader's own offer comes before what it is asked for.
     return not (orders(app, my_end) and app.offered_count)

@@ -156,16 +156,14 @@ def _shown(app: App, channel: Channel, event: app_events.AppMoveShown) -> App:
 def _halted(
     app: App, channel: Channel, event: app_events.AppChannelHalted | app_events.AppHaltReceived
 ) -> App:
-    return replace(
-        app,
-        halted=event.error_code,
-        queue=(),
-        offered_count=0,
-        asked=None,
-        answer=None,
-        claimed=False,
-        shown=b"",
-    )
+    app = replace(app, halted=event.error_code, offered_count=0, asked=None, answer=None, shown=b"")
+    # What the chain judges needs nobody's word: our move waits for it (M25).
+    return app if app.is_judged else replace(app, queue=())
+
+
+def without_ours(app: App) -> App:
+    """Nothing of ours is said or claimed any more: what we forgot may have been signed (M27)."""
+    return replace(app, queue=(), offered_count=0, answer=None, claimed=False)
 
 
 def _standing(app: App, channel: Channel, event: app_events.AppStandingTaken) -> App:
@@ -174,6 +172,10 @@ def _standing(app: App, channel: Channel, event: app_events.AppStandingTaken) ->
     amounts = tuple(share.amount for share in state.outcome[0].allocations)
     first, last = event.signatures
     point = AppPoint(data.count, data.root, data.message, 0, amounts, b"", (first, last))
+    tip = app.tip
+    if (tip.count, tip.root, tip.amounts) == (point.count, point.root, point.amounts):
+        tip = replace(tip, signatures=point.signatures)
+        return _supported(replace(app, tip=tip), tip)
     return replace(app, tip=point, supported=point, before=None)
 
 

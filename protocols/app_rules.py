@@ -18,7 +18,7 @@ from protocols.app_errors import (
     TurnRuleUnknown,
 )
 from protocols.app_reducers import my_end
-from protocols.channel import ChainStatus, Channel, observed_chain_status
+from protocols.channel import ChainStatus, Channel, observed_chain_status, supported_final
 from protocols.draft import Draft
 from protocols.error import ProtocolError
 from protocols.funding import require_safe
@@ -44,11 +44,17 @@ def require_turn_rule(turn_rule: str, *, is_judged: bool) -> None:
 def require_running(draft: Draft, channel: Channel) -> None:
     """Messages may be said and signed now. Raises AppChannelStopped or a PaymentRefused (M11)."""
     app = require_app(channel)
-    if app.halted:
+    if app.halted and not app.is_judged:
         raise AppChannelStopped(channel.channel_id, app.halted)
-    if not _plays_on(channel):
-        require_safe(draft, channel)
-    if channel.final_requests or any(turn.is_final for turn in channel.turns):
+    if _plays_on(channel):
+        return
+    require_safe(draft, channel)
+    if app.is_judged:
+        # That the other end wishes for the end of a game does not take our move from us.
+        is_closing = app.wished_count == app.supported.count
+    else:
+        is_closing = bool(channel.final_requests) or any(turn.is_final for turn in channel.turns)
+    if is_closing:
         raise ChannelClosing(channel.channel_id)
 
 
@@ -56,7 +62,8 @@ def _plays_on(channel: Channel) -> bool:
     """A challenge does not end a game that the chain judges: the moves that follow answer it."""
     app = require_app(channel)
     is_challenged = observed_chain_status(channel) == ChainStatus.CHALLENGED
-    return app.is_judged and is_challenged and not channel.close_only
+    is_over = channel.close_only or supported_final(channel) is not None
+    return app.is_judged and is_challenged and not is_over
 
 
 def require_size(app: App, payload: bytes) -> None:

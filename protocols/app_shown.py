@@ -113,7 +113,7 @@ def _take_in(draft: Draft, channel: Channel, rule: str, found: _Shown) -> None:
 def see(draft: Draft, channel: Channel) -> None:
     """Go on with what was shown: it is our newest state's support, or the move that follows it."""
     app = channel.app
-    if app is None or not channel.is_end or app.halted:
+    if app is None or not channel.is_end:
         return
     theirs = -1 if channel.my_index == 0 else 0
     newest = _turn(channel, app.tip.turn_num, theirs)
@@ -128,7 +128,8 @@ def see(draft: Draft, channel: Channel) -> None:
     is_theirs = mover(app, standing.count) == (1 if channel.my_index == 0 else 0)
     if turn is None or not app.is_judged or not is_theirs:
         return
-    if app.asked is None and not app.shown:
+    # What is offered meanwhile is judged after it: an offer binds nobody.
+    if not app.shown:
         data = decode_app_data(channel.state(turn).app_data)
         draft.emit(app_events.AppMoveShown(channel.channel_id, data.count, data.message))
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from protocols import app_events, messages
-from protocols.app_channel import JUDGED, App, AppPoint, outcome_of
+from protocols.app_channel import JUDGED, App, AppPoint, mover, outcome_of
 from protocols.app_data import decode_app_data
-from protocols.app_reducers import app_of
+from protocols.app_reducers import app_of, my_end
 from protocols.app_rules import require_app
 from protocols.app_talk import state_of
 from protocols.channel import Channel, funding_terms, known_signer
@@ -19,12 +19,26 @@ from protocols.draft import Draft
 from protocols.errors import StateRefused, WrongSigner
 from protocols.signed_state import SignedState
 from protocols.state import State, hash_of_encoding, state_from_encoding
-from protocols.types import ObjectiveId
+from protocols.types import ObjectiveId, StateHash
 
 
 def supported_amounts(channel: Channel) -> tuple[int, ...]:
     """What each end gets by the newest state that both signed."""
     return app_of(channel).supported.amounts
+
+
+def agrees_to_end(channel: Channel) -> bool:
+    """Whether the end may be signed without our owner's word for it.
+
+    Where the contract judges the moves, the newest state pays whoever moved last until the other
+    has moved: whoever is to move would give the game away (M25).
+    """
+    app = channel.app
+    if app is None or not app.is_judged or app.wished_count == app.supported.count:
+        return True
+    mine, amounts, terms = my_end(channel), app.supported.amounts, funding_terms(channel)
+    is_ours = mover(app, app.supported.count) == mine
+    return not is_ours or amounts[mine] == terms.total or amounts == terms.deposits
 
 
 def show(draft: Draft, channel: Channel, identity: ObjectiveId) -> None:
@@ -48,9 +62,16 @@ def receive(draft: Draft, channel: Channel, body: messages.AppStanding) -> None:
         if signer is None or not signer.verify(state_hash, signature):
             raise WrongSigner(channel.fixed.participants[index])
     if state.turn_num > app.supported.turn_num:
+        if not channel.close_only and state_hash != _hash_of_tip(channel):
+            raise StateRefused(state.turn_num, "we forgot nothing that we signed")
         draft.emit(
             app_events.AppStandingTaken(channel.channel_id, body.encoded_state, body.signatures)
         )
+
+
+def _hash_of_tip(channel: Channel) -> StateHash | None:
+    is_running = app_of(channel).tip.count > 0
+    return state_of(channel, is_tip=True).state_hash() if is_running else None
 
 
 def _require_form(channel: Channel, app: App, state: State) -> None:

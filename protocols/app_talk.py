@@ -17,7 +17,7 @@ from protocols.app_channel import (
 from protocols.app_errors import NotYourTurn, TimestampOff, TooManyMessagesWaiting
 from protocols.app_reducers import app_of, my_end
 from protocols.app_rules import require_app, require_running, require_size
-from protocols.channel import POSTFUND_TURN, Channel, is_supported, known_signer
+from protocols.channel import POSTFUND_TURN, Channel, is_supported, known_signer, signed_final
 from protocols.draft import Draft
 from protocols.error import ProtocolError
 from protocols.errors import UnexpectedMessage, UnknownChannel, WrongSigner
@@ -114,17 +114,28 @@ def refuse_queued(draft: Draft, channel: Channel, count: int, failure: str) -> N
 
 
 def receive(draft: Draft, channel: Channel, body: Message) -> None:
-    """Take in one message of the other end. Raises ProtocolError for one that breaks the talk."""
+    """Take in one message of the other end; nothing is recorded of one that a halt made void.
+
+    Raises ProtocolError for one that breaks the talk.
+    """
     require_app(channel)
     if not is_supported(channel, POSTFUND_TURN):
         raise UnexpectedMessage(type(body).__name__, "the channel is not open")
+    app = app_of(channel)
+    is_halted = bool(app.halted)
     match body:
+        case messages.AppAnswer() if app.is_judged and not app.offered_count:
+            return  # It crossed the move on chain.
+        case messages.AppConfirmation():
+            _receive_confirmation(draft, channel, body)
+        case messages.AppHalt() if not body.error_code:
+            raise UnexpectedMessage("halt", "it does not say why")
+        case _ if is_halted:
+            return  # It crossed the halt. No other word of the talk counts any more.
         case messages.AppOffer():
             _receive_offer(draft, channel, body)
         case messages.AppAnswer():
             _receive_answer(draft, channel, body)
-        case messages.AppConfirmation():
-            _receive_confirmation(draft, channel, body)
         case messages.AppHalt():
             draft.emit(app_events.AppHaltReceived(channel.channel_id, body.error_code, body.reason))
 
@@ -145,8 +156,7 @@ def _receive_offer(draft: Draft, channel: Channel, body: messages.AppOffer) -> N
 def _receive_answer(draft: Draft, channel: Channel, body: messages.AppAnswer) -> None:
     app = app_of(channel)
     offered_count, restamp_count = app.offered_count, app.restamp_count
-    if not app.halted:
-        _require_answer(app, body)
+    _require_answer(channel, app, body)
     places, codes, failures = (
         zip(*((r.place, r.code, r.failure) for r in body.refusals), strict=True)
         if body.refusals
@@ -167,16 +177,19 @@ def _receive_answer(draft: Draft, channel: Channel, body: messages.AppAnswer) ->
         )
     )
     is_for_good = body.error_code != TimestampOff.name() or restamp_count >= RESTAMP_COUNT_MAX
-    if body.error_code and is_for_good:
+    if body.error_code and is_for_good and not app.claimed:
         channel = draft.state.channels[channel.channel_id]
         refuse_queued(draft, channel, offered_count, body.error_code)
 
 
-def _require_answer(app: App, body: messages.AppAnswer) -> None:
+def _require_answer(channel: Channel, app: App, body: messages.AppAnswer) -> None:
     if not app.offered_count or app.answer is not None:
         raise UnexpectedMessage("answer", "nothing was offered")
     if body.error_code:
         return
+    if signed_final(channel, channel.my_index) is not None:
+        # Of two states that we signed the other end would choose (M8).
+        raise UnexpectedMessage("answer", "the end of the channel is signed")
     if not 1 <= body.decided_count <= app.offered_count or body.base_count != app.tip.count:
         raise UnexpectedMessage("answer", "it does not fit what was offered")
     places = [refusal.place for refusal in body.refusals]

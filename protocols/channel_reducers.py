@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from protocols import events, payment_events, virtual_events
 from protocols.app_channel import CLOSE_TURN_GAP
-from protocols.app_reducers import APP_REDUCERS
+from protocols.app_reducers import APP_REDUCERS, without_ours
 from protocols.channel import (
     FINAL_TURN_COUNT_MAX,
     Channel,
@@ -69,7 +69,10 @@ def _unchanged(channel: Channel, event: events.Event) -> Channel:
 def _final_requested(channel: Channel, event: events.FinalStateRequested) -> Channel:
     request = FinalRequest(event.requester, amount_from_bytes(event.total), event.signature)
     others = (known for known in channel.final_requests if known.requester != event.requester)
-    return replace(channel, final_requests=(*others, request))
+    app = channel.app
+    if app is not None and event.requester == channel.me:
+        app = replace(app, wished_count=app.supported.count)
+    return replace(channel, final_requests=(*others, request), app=app)
 
 
 def _final_refused(channel: Channel, event: events.FinalStateRefused) -> Channel:
@@ -216,7 +219,8 @@ def restricted(channel: Channel, turn_offset: int = 0) -> Channel:
     ledger = channel.ledger
     if ledger is not None:
         ledger = replace(ledger, resumption=begun_anew(ledger.resumption))
-    return replace(channel, close_only=True, final_turn_min=minimum, ledger=ledger)
+    app = None if channel.app is None else without_ours(channel.app)
+    return replace(channel, close_only=True, final_turn_min=minimum, ledger=ledger, app=app)
 
 
 def relearnt(channel: Channel) -> Channel:

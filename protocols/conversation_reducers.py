@@ -23,6 +23,7 @@ from protocols import (
 )
 from protocols.app_channel import may_judge, may_offer
 from protocols.app_reducers import app_of, my_end
+from protocols.channel import Channel
 from protocols.channel_reducers import (
     CHANNEL_REDUCERS,
     removal_refused,
@@ -220,9 +221,8 @@ def _peer_misbehaved(state: NodeState, event: events.PeerMisbehaved, time_ms: in
     _set_peer(state, with_fault(state.peer(event.peer)))
 
 
-def _app_looked_at(state: NodeState, event: Any) -> None:
-    """Whether the channel has messages to offer, or to be judged."""
-    channel = state.channels[event.channel_id]
+def look_at_app(state: NodeState, channel: Channel) -> None:
+    """Whether the application's channel has messages to offer, or to be judged."""
     app, mine = app_of(channel), my_end(channel)
     for view, is_due in (
         (state.unoffered, may_offer(app, mine)),
@@ -237,7 +237,7 @@ def _app_looked_at(state: NodeState, event: Any) -> None:
 def _app_event(fold: Reducer) -> Reducer:
     def reducer(state: NodeState, event: Any, time_ms: int) -> None:
         fold(state, event, time_ms)
-        _app_looked_at(state, event)
+        look_at_app(state, state.channels[event.channel_id])
 
     return reducer
 

@@ -29,6 +29,7 @@ from protocols import (
     receipts,
     transaction_facts,
 )
+from protocols.app_reducers import app_of
 from protocols.draft import Context, CrankResult, Draft
 from protocols.entities import NodeState
 from protocols.errors import (
@@ -38,6 +39,7 @@ from protocols.errors import (
     UnknownObjective,
 )
 from protocols.objectives import (
+    closing,
     defend,
     directdefund,
     directfund,
@@ -108,6 +110,9 @@ def crank(state: NodeState, item: inputs.Input, context: Context) -> CrankResult
             _tick(draft)
         case inputs.SendAppMessage():
             app_talk.send_message(draft, item)
+            if app_of(draft.state.channels[item.channel_id]).is_judged:
+                # In a dispute the move is claimed at once, before the other end refuses it.
+                waiting_for = crank_channel(draft, item.channel_id)
         case inputs.AppJudged():
             app_judging.judge(draft, item)
             waiting_for = crank_channel(draft, item.channel_id)
@@ -148,6 +153,7 @@ def _close(draft: Draft, item: inputs.CloseChannel) -> WaitingFor:
     if not any(getattr(event, "request_id", "") == item.request_id for event in draft.events):
         # It was closing already, and the name stands for that from now on.
         _record_request(draft, item, identity)
+    closing.wish(draft, draft.state.channels[item.channel_id], identity)
     return crank_channel(draft, channel.channel_id)
 
 

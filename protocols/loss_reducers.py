@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from protocols import events, resumption_events
 from protocols.channel_reducers import CHANNEL_REDUCERS, restricted
+from protocols.conversation_reducers import look_at_app
 from protocols.entities import NODE_KEY, NodeState, Reducer
 from protocols.event import Event
 from protocols.ledger_events import LedgerRestored
@@ -57,7 +58,10 @@ def _lost(state: NodeState, kept_count: int, turn_offset: int) -> None:
     count = state.node.tail_cut_count + 1
     state.nodes[NODE_KEY] = replace(state.node, tail_cut_count=count, kept_count=kept_count)
     for channel_id in list(state.channels):
-        state.channels[channel_id] = restricted(state.channels[channel_id], turn_offset)
+        channel = restricted(state.channels[channel_id], turn_offset)
+        state.channels[channel_id] = channel
+        if channel.app is not None:
+            look_at_app(state, channel)
     state.rejected.keep_all()
 
 

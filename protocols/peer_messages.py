@@ -97,7 +97,11 @@ def _take_in(draft: Draft, item: inputs.PeerMessage, body: messages.Body) -> Cha
         channel = draft.state.channels.get(body.channel_id)
         if channel is None or channel.counterparty != item.peer:
             raise UnknownChannel(body.channel_id)
+        count = len(draft.events)
         app_talk.receive(draft, channel, body)
+        if len(draft.events) == count:
+            kind = closing.kind_of(channel)
+            _record_received(draft, item, objective_id(kind, body.channel_id))
         return channel.channel_id
     if isinstance(body, virtual_messages.MESSAGES):
         _record_received(draft, item, virtual_messages.objective_of(body))

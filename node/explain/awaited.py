@@ -15,6 +15,7 @@ AWAITED = {
     "supported-final-state": "the peer to sign the channel's final state",
     "final-state-from-leader": "the ledger's leader to sign its final state",
     "latest-ledger-state": "the peer to show the newest state of the ledger",
+    "owners-word": "its owner to close it too, or to move: the peer wants a game ended at our move",
     "app-run": "the peer to answer or confirm the messages that are under way",
     "empty-ledger": "the ledger to be empty: close the channels it carries",
     "left-guarantee": "the ledger nearer to the payer to carry the channel",

@@ -75,7 +75,7 @@ def claims_move(draft: Draft, channel: Channel, begun_ms: int) -> bool:
     reducer that cannot run keeps nobody from leaving with what was signed.
     """
     app = channel.app
-    if app is None or not app.is_judged or app.halted or app.answer is not None:
+    if app is None or not app.is_judged or app.answer is not None:
         return False
     is_ours = mover(app, app.tip.count) == (0 if channel.my_index == 0 else 1)
     is_due = bool(app.queue) and is_ours and app.is_settled

@@ -72,6 +72,8 @@ class WaitingFor(StrEnum):
     """A close-only leader waits for what the follower knows to be agreed (M27)."""
     APP_RUN = "app-run"
     """A run of an application's messages is decided before its channel ends."""
+    OWNERS_WORD = "owners-word"
+    """The other end wishes to end a game at our move: its state pays the other end (M25)."""
     EMPTY_LEDGER = "empty-ledger"
     """A ledger closes when nothing is guaranteed or proposed in it (M8)."""
     CONCLUSION = "conclusion"

@@ -10,7 +10,7 @@ agree likewise; what follows from the agreement is for DirectDefund and VirtualD
 from __future__ import annotations
 
 from protocols import events, messages
-from protocols.app_standing import show, supported_amounts
+from protocols.app_standing import agrees_to_end, show, supported_amounts
 from protocols.app_talk import is_resting
 from protocols.channel import (
     FINAL_TURN_COUNT_MAX,
@@ -85,14 +85,23 @@ def agree(draft: Draft, channel: Channel, identity: ObjectiveId) -> WaitingFor |
                 return WaitingFor.LARGEST_VOUCHER
             if _final_count(channel) >= FINAL_TURN_COUNT_MAX:
                 return WaitingFor.SUPPORTED_FINAL_STATE
+            if not agrees_to_end(channel):
+                return WaitingFor.OWNERS_WORD
             _sign_final(draft, channel, identity)
         return WaitingFor.SUPPORTED_FINAL_STATE
 
     theirs = signed_final(channel, 0)
+    is_signed = theirs is not None and channel.signed_by_me(theirs.turn_num)
+    if not is_signed and not agrees_to_end(channel):
+        return WaitingFor.OWNERS_WORD
     if theirs is None:
         _request_final(draft, channel, identity)
         return WaitingFor.FINAL_STATE_FROM_PAYER
-    if not channel.signed_by_me(theirs.turn_num):
+    if not is_signed:
+        if channel.app is not None and _offered(channel, theirs) != _owed(channel):
+            # It was good enough when it came, but the game went on.
+            _refuse(draft, channel, theirs.turn_num, identity)
+            return WaitingFor.FINAL_STATE_FROM_PAYER
         _sign_and_send(draft, channel, channel.state(theirs), identity)
     is_agreed = supported_final(draft.state.channels[channel.channel_id]) is not None
     return None if is_agreed else WaitingFor.SUPPORTED_FINAL_STATE
@@ -126,6 +135,17 @@ def _owed(channel: Channel) -> int:
 
 def _final_count(channel: Channel) -> int:
     return sum(turn.is_final for turn in channel.turns)
+
+
+def wish(draft: Draft, channel: Channel, identity: ObjectiveId) -> None:
+    """Our owner wants a game ended: by its word whoever is to move gives the move away."""
+    app = channel.app
+    if app is None or not app.is_judged or app.wished_count == app.supported.count:
+        return
+    total, signature = _largest_voucher(channel)
+    amount = amount_to_bytes(total)
+    draft.emit(events.FinalStateRequested(channel.channel_id, channel.me, amount, signature))
+    _send_request(draft, channel, identity)
 
 
 def _request_final(draft: Draft, channel: Channel, identity: ObjectiveId) -> None:

@@ -36,8 +36,10 @@ def network(python: WarmPython, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 def close(table: Table) -> None:
+    """Both players close: whoever is to move gives the game up by its owner's word alone."""
     network = table.network
-    network.bob.call("channel_close", channel_id=table.channel_id)
+    for node in network.nodes:
+        node.call("channel_close", channel_id=table.channel_id)
     for node in network.nodes:
         until(f"{node.name} has its money", partial(at_rest, node, table.channel_id))
 

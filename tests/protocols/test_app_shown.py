@@ -154,7 +154,7 @@ def test_a_move_on_chain_is_taken_in_and_answered_by_the_next() -> None:
     assert not bob.events_of("challenge-unanswerable")
     (taken,) = bob.events_of("app-move-taken")
     assert (taken.turn_num, bob.app(GAME).supported.turn_num) == (4, 4)
-    say_to_nobody(bob, 7)
+    bob.say(7, channel_id=GAME)
     until(network, lambda: kept_turn(network) == 5, alice, bob)
     # And so on: the chain is where they talk now.
     until(network, lambda: alone(alice) == 5, alice, bob)
@@ -179,7 +179,7 @@ def test_another_move_on_chain_than_was_offered_is_answered_all_the_same() -> No
     until(network, lambda: alone(bob) == 4, bob)
     assert bob.app(GAME).supported.message == bytes((9,))
     assert bob.app(GAME).supported.amounts == bob.till.amounts == (STAKES[0] - 9, STAKES[1] + 9)
-    say_to_nobody(bob, 7)
+    bob.say(7, channel_id=GAME)
     until(network, lambda: kept_turn(network) == 5, bob)
     assert not bob.events_of("challenge-unanswerable")
     assert not any(len(found) > 1 for found in signed_hashes(bob).values())

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from node.audit.apps import AppCheck
 from node.audit.kits import KitCheck
 from node.audit.states import StateCheck
-from protocols import app_events, events, inputs
+from protocols import app_events, events
 from protocols.app_data import decode_app_data, encode_app_data
 from protocols.crypto import keccak256
 from protocols.exit_events import DisputeKitExported
@@ -38,8 +38,7 @@ def _histories() -> dict[str, tuple[events.Event, ...]]:
     bob.judge()
     register_other_move(network, alice, 9)
     until(network, lambda: bob.app(GAME).supported.count == 3, bob)
-    say_to_nobody(bob, 7)
-    bob.feed(inputs.Tick())
+    bob.say(7, channel_id=GAME)
     until(network, lambda: network.chain.disputes.kept[GAME].turn_num == 5, bob)
     export(bob, GAME)
     return {"bob": tuple(as_audited([event for _, event in bob.log]))}
