@@ -33,6 +33,7 @@ if __name__ == "__main__":
 
 from scripts.benchmarks import audits, growth, history, limits, machine, report, store  # noqa: E402
 from scripts.benchmarks.answering import AnsweringPlan, measure_answers  # noqa: E402
+from scripts.benchmarks.applications import ApplicationPlan, measure_messages  # noqa: E402
 from scripts.benchmarks.memory import MemoryPlan, hub_bytes_per_channel  # noqa: E402
 from scripts.benchmarks.paths import PathPlan, measure_delayed, measure_paths  # noqa: E402
 from scripts.benchmarks.pauses import PausePlan, measure_pauses  # noqa: E402
@@ -61,6 +62,7 @@ class Plan:
     with_watching: bool = True
     with_sinks: bool = True
     with_views: bool = True
+    with_applications: bool = True
     runs: int = 1
     append_batches: int = 500
     proof_records: int = 1_000_000
@@ -78,6 +80,7 @@ class Plan:
     pauses: PausePlan = field(default_factory=PausePlan)
     sinks: SinkPlan = field(default_factory=SinkPlan)
     views: ViewPlan = field(default_factory=ViewPlan)
+    applications: ApplicationPlan = field(default_factory=ApplicationPlan)
 
 
 Figures = dict[str, float]
@@ -151,6 +154,27 @@ def _measure_views(plan: Plan, workspace: Path) -> tuple[Figures, Figures]:
     return {**figures, "query_p99_growth": growth_of_p99}, {**details, **further}
 
 
+def _measure_derived(plan: Plan, workspace: Path) -> tuple[Figures, Figures]:
+    """Figures and details of what reducers make: views, applications, and where rows go."""
+    figures: Figures = {}
+    details: Figures = {}
+    if plan.with_views:
+        found, further = _measure_views(plan, workspace)
+        figures |= found
+        details |= further
+    if plan.with_applications:
+        _say("messages of an application between two daemons")
+        found, further = measure_messages(_subfolder(workspace, "applications"), plan.applications)
+        figures |= found
+        details |= further
+    if plan.with_sinks:
+        _say("row changes into PostgreSQL")
+        found, further = measure_sinks(_subfolder(workspace, "sinks"), plan.sinks)
+        figures |= found
+        details |= further
+    return figures, details
+
+
 def run(plan: Plan, workspace: Path) -> report.Run:
     """One pass: limits, figures, limits."""
     pressure = machine.PressureMeter()
@@ -196,15 +220,9 @@ def run(plan: Plan, workspace: Path) -> report.Run:
         found, further = _measure_watching(plan, workspace)
         figures |= found
         details |= further
-    if plan.with_views:
-        found, further = _measure_views(plan, workspace)
-        figures |= found
-        details |= further
-    if plan.with_sinks:
-        _say("row changes into PostgreSQL")
-        found, further = measure_sinks(_subfolder(workspace, "sinks"), plan.sinks)
-        figures |= found
-        details |= further
+    found, further = _measure_derived(plan, workspace)
+    figures |= found
+    details |= further
     _say("the limits again")
     with pressure.running():
         after = limits.measure(workspace, plan.effort)
@@ -229,8 +247,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--only",
         choices=(
             *("store", "payments", "paths", "memory", "growth", "audit", "restart", "watching"),
-            "sinks",
-            "views",
+            *("sinks", "views", "applications"),
         ),
         help="leave the rest out",
     )
@@ -250,6 +267,7 @@ def main(arguments: list[str] | None = None) -> int:
         with_watching=given.only in (None, "watching"),
         with_sinks=given.only in (None, "sinks"),
         with_views=given.only in (None, "views"),
+        with_applications=given.only in (None, "applications"),
         runs=max(given.runs, 1),
         payments=PaymentPlan(pipelined=given.payments, in_flight=given.in_flight),
     )

@@ -21,6 +21,7 @@ from protocols.node_state import NodeState
 from scripts import bench
 from scripts.benchmarks import growth, history, limits, machine, report, sound_logs, store
 from scripts.benchmarks.answering import AnsweringPlan
+from scripts.benchmarks.applications import ApplicationPlan, measure_messages
 from scripts.benchmarks.limits import Effort, Parts
 from scripts.benchmarks.machine import Pressure, PressureMeter
 from scripts.benchmarks.memory import RETENTION, MemoryPlan
@@ -189,6 +190,7 @@ def test_every_aim_has_its_limit_and_its_share() -> None:
         "derived_cold_s": (0.5, 1.0, True),
         "derived_again_times": (10.0, 1.0, False),
         "query_p99_growth": (1.0, 1.2, True),
+        "app_messages_per_s": (2_000.0, 1.0, False),
     }
 
 
@@ -320,6 +322,7 @@ def test_the_audit_of_an_honest_log_is_measured(tmp_path: Path) -> None:
         with_growth=False,
         with_sinks=False,
         with_views=False,
+        with_applications=False,
         with_memory=False,
         with_restart=False,
         with_watching=False,
@@ -374,6 +377,7 @@ def test_payments_between_two_daemons_are_measured(tmp_path: Path) -> None:
         with_growth=False,
         with_sinks=False,
         with_views=False,
+        with_applications=False,
         with_memory=False,
         with_audit=False,
         with_restart=False,
@@ -410,6 +414,7 @@ def test_batches_ledgers_and_hubs_are_measured_between_three_daemons(tmp_path: P
         with_growth=False,
         with_sinks=False,
         with_views=False,
+        with_applications=False,
         with_audit=False,
         with_restart=False,
         with_watching=False,
@@ -444,6 +449,7 @@ def test_restarts_and_pauses_are_measured_on_a_log_that_ended_by_a_crash(tmp_pat
         with_growth=False,
         with_sinks=False,
         with_views=False,
+        with_applications=False,
         with_memory=False,
         with_audit=False,
         effort=TINY,
@@ -466,3 +472,12 @@ def test_restarts_and_pauses_are_measured_on_a_log_that_ended_by_a_crash(tmp_pat
     # Five of the first life: whose log it is, two contracts of applications, a head, a digest.
     assert run.details["restart_records"] == 5 + 50 * 15 + 5 * 2
     assert run.details["snapshots_taken"] >= 1
+
+
+@pytest.mark.e2e
+@pytest.mark.usefixtures("sooner")
+def test_an_applications_messages_are_measured_between_two_daemons(tmp_path: Path) -> None:
+    figures, details = measure_messages(tmp_path, ApplicationPlan(5, 20, 8))
+    assert figures.keys() == {"app_messages_per_s"}
+    assert figures["app_messages_per_s"] > 0
+    assert details.keys() == {"author_cpu_us_per_message", "judge_cpu_us_per_message"}

@@ -64,6 +64,7 @@ AIMS: tuple[Aim, ...] = (
     Aim("derived_cold_s", "1,000 messages, derived cold", "s", 0.5, 1.0, less_is_better=True),
     Aim("derived_again_times", "the same over one message more", "times", 10.0, 1.0),
     Aim("query_p99_growth", "payment p99 beside a query", "of 1", 1.0, 1.2, True),
+    Aim("app_messages_per_s", "an application's messages", "/s", 2_000.0, 1.0),
     Aim("audit_million_s", "audit of 10^6 events", "s", 120.0, 1.0, less_is_better=True),
     Aim("sink_changes_per_s", "row changes to PostgreSQL", "/s", 50_000.0, 1.0),
     Aim("sink_share", "the same, of a bare COPY", "of one", 1.0, 0.05),
