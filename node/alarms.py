@@ -13,6 +13,7 @@ from typing import NamedTuple
 from node.chain.link import ChainTrouble
 from node.moments import BlocksUntil, date_text
 from protocols.adjudication import ChainStatus, exit_of
+from protocols.app_channel import App
 from protocols.channel import (
     Channel,
     challenge_end,
@@ -46,10 +47,13 @@ def alarms_of(state: NodeState) -> Iterator[Alarm]:
     """What the log says is wrong and not over."""
     for identity in sorted(state.unconfirmed.troubled):
         channel = state.channels.get(identity)
-        if channel is not None:
-            yield _halted(channel)
-        else:
+        if channel is None:
             yield _held_back(state.transactions[identity])
+            continue
+        if channel.halt is not None:
+            yield _halted(channel)
+        if channel.app is not None and channel.app.halted:
+            yield _app_halted(channel, channel.app)
     unconfirmed = state.unconfirmed
     for channel_id in sorted({*unconfirmed.disputed, *unconfirmed.channels}):
         channel = state.channels[channel_id]
@@ -162,6 +166,20 @@ def _halted(channel: Channel) -> Alarm:
         "is made or taken until it shows as much again",
         f"wait for it; if it does not come back, type: tally close {name}. Raise "
         "chain.confirmation_count if this chain replaces blocks so deep",
+        channel.channel_id,
+        challenge_end(channel),
+    )
+
+
+def _app_halted(channel: Channel, app: App) -> Alarm:
+    name = to_hex(channel.channel_id)
+    rest = "moves go on chain alone" if app.is_judged else "nothing but its end is signed any more"
+    return Alarm(
+        "app-channel-halted",
+        f"the two ends did not come to the same after {app.supported.count} messages that both "
+        f"signed ({app.halted}): {rest}",
+        f"look at what each end came to: tally explain {name}. Close it at what both signed: "
+        f"tally app close {name}; if the other end does not answer: tally exit {name}",
         channel.channel_id,
         challenge_end(channel),
     )

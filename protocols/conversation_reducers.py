@@ -222,7 +222,7 @@ def _peer_misbehaved(state: NodeState, event: events.PeerMisbehaved, time_ms: in
 
 
 def look_at_app(state: NodeState, channel: Channel) -> None:
-    """Whether the application's channel has messages to offer, or to be judged."""
+    """Whether the application's channel has messages to offer or to be judged, or was halted."""
     app, mine = app_of(channel), my_end(channel)
     for view, is_due in (
         (state.unoffered, may_offer(app, mine)),
@@ -232,6 +232,8 @@ def look_at_app(state: NodeState, channel: Channel) -> None:
             view.add(channel.channel_id)
         else:
             view.discard(channel.channel_id)
+    if app.halted:
+        state.unconfirmed.look_at(channel)
 
 
 def _app_event(fold: Reducer) -> Reducer:

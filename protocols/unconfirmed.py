@@ -25,10 +25,11 @@ class Unconfirmed:
         """Channels that are challenged or final on chain and not paid out, as far as confirmed:
         what a risen block may mean something to."""
         self.troubled: KeySet[Bytes32] = KeySet()
-        """Channels that a fork halted, and intents that the fee ceiling holds back."""
+        """Channels that a fork halted, applications whose talk was halted and whose money is not
+        out, and intents that the fee ceiling holds back."""
 
     def look_at(self, channel: Channel) -> None:
-        """The chain said something about the channel."""
+        """The chain said something about the channel, or the talk of an application was halted."""
         if channel.observed:
             self.channels.add(channel.channel_id)
         else:
@@ -39,7 +40,8 @@ class Unconfirmed:
             self.disputed.add(channel.channel_id)
         else:
             self.disputed.discard(channel.channel_id)
-        if channel.halt is not None:
+        is_stopped = channel.app is not None and bool(channel.app.halted) and not is_over
+        if channel.halt is not None or is_stopped:
             self.troubled.add(channel.channel_id)
         else:
             self.troubled.discard(channel.channel_id)

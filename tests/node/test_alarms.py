@@ -7,16 +7,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from node import alarms
 from node.alarms import alarm_rows, alarms_of, alarms_of_apps, alarms_of_room
 from node.chain.link import ChainTrouble
 from protocols import events, inputs
+from protocols.app_channel import LEADER
 from protocols.channel import Channel, challenge_end
 from protocols.exit_events import ChallengeUnanswerable
 from protocols.transactions import OUTCOME_MISMATCH, intent_id
 from protocols.types import to_hex
 from tests.support.actors import ALICE
+from tests.support.app_rig import APP_CHANNEL, opened_app
 from tests.support.builders import (
     ADJUDICATOR,
     CHANNEL,
@@ -180,7 +183,7 @@ def test_every_alarm_says_what_to_type_and_which_channel_it_is_about() -> None:
     written = [call for call in alarm_calls() if isinstance(call.args[0], ast.Constant)]
     names = sorted(str(call.args[0].value) for call in written)  # type: ignore[attr-defined]
     assert names == [
-        "app-view-failing",
+        "app-channel-halted", "app-view-failing",
         "chain-stalled", "challenge-unanswerable", "channel-halted", "endpoint-outvoted",
         "endpoint-swallows", "exit-blocked", "no-endpoint", "nonce-missing", "outcome-mismatch",
         "quorum-missing", "transaction-held-back", "transaction-waits",
@@ -269,3 +272,24 @@ def test_an_application_whose_view_fails_says_what_to_do() -> None:
     assert "no reducer 5e5e is installed" in alarm.what
     assert "tally app install" in alarm.next_step
     assert list(alarms_of_apps({})) == []
+
+
+def test_an_application_that_both_halted_is_told_until_its_money_is_out() -> None:
+    network = opened_app(LEADER)
+    network.bob.bend = lambda verdict: replace(verdict, digest=bytes(32))
+    network.alice.say(4)
+    network.settle()
+    halts = [
+        [name for name in ("app-channel-halted", "app-halt-received") if node.events_of(name)]
+        for node in (network.alice, network.bob)
+    ]
+    assert sorted(halts) == [["app-channel-halted"], ["app-halt-received"]]
+    for node in (network.alice, network.bob):
+        (alarm,) = alarms_of(node.state)
+        assert (alarm.name, alarm.channel_id) == ("app-channel-halted", APP_CHANNEL)
+        assert "after 0 messages that both signed (DIGEST_DIFFERS)" in alarm.what
+        assert f"tally app close {to_hex(APP_CHANNEL)}" in alarm.next_step
+        assert list(alarms_of(node.fold())) == [alarm]
+    network.bob.feed(inputs.CloseChannel(APP_CHANNEL))
+    network.settle()
+    assert list(alarms_of(network.alice.state)) == list(alarms_of(network.bob.state)) == []
