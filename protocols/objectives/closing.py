@@ -92,6 +92,8 @@ def agree(draft: Draft, channel: Channel, identity: ObjectiveId) -> WaitingFor |
 
     theirs = signed_final(channel, 0)
     is_signed = theirs is not None and channel.signed_by_me(theirs.turn_num)
+    if not is_signed and channel.app is not None and channel.app.answer is not None:
+        return WaitingFor.APP_RUN  # What we sign of it comes before the end (M8).
     if not is_signed and not agrees_to_end(channel):
         return WaitingFor.OWNERS_WORD
     if theirs is None:

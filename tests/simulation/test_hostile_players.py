@@ -15,6 +15,8 @@ from protocols.app_channel import LEADER, ListedRefusal
 from protocols.app_talk import state_of
 from protocols.channel import ChainStatus, observed_chain_status
 from protocols.objectives.app_supports import app_turn
+from protocols.objectives.closing import final_outcome
+from protocols.state import State
 from tests.support.app_disputes import GAME, game, register, register_other_move, until
 from tests.support.app_rig import (
     APP_CHANNEL,
@@ -277,3 +279,25 @@ def test_a_confirmation_in_another_coat_keeps_what_is_known_of_the_state() -> No
     hear(bob, alice, messages.AppStanding(APP_CHANNEL, encoded, alice.app().supported.signatures))
     assert bob.app().supported == replace(tip, signatures=alice.app().supported.signatures)
     assert bob.app().supported.timestamp_ms > 0
+
+
+def test_an_answer_is_judged_before_the_end_is_signed() -> None:
+    """BOB's owner closes in the batch in which ALICE's end and her answer came."""
+    network = game(1)
+    alice, bob = network.alice, network.bob
+    bob.say(7, channel_id=GAME)
+    bob.feed(inputs.EndOfBatch())
+    network.deliver(bob)
+    alice.judge()
+    channel = bob.channel(GAME)
+    final = State(channel.fixed, b"", final_outcome(channel, STAKES[1] + 10), 131, is_final=True)
+    signature = alice.actor.signer(final.state_hash())
+    bob.feed(Said(alice.actor, messages.SignedState(GAME, final.encode(), signature, b"")))
+    tip = alice.app(GAME).tip
+    body = messages.AppAnswer(GAME, 1, 1, (), tip.turn_num, tip.digest, tip.signatures[0])
+    bob.feed(Said(alice.actor, body))
+    bob.feed(inputs.CloseChannel(GAME))
+    assert not bob.channel(GAME).signed_by_me(131)
+    bob.judge()
+    assert bob.app(GAME).supported.turn_num == 3
+    assert not bob.channel(GAME).signed_by_me(131)
