@@ -44,7 +44,8 @@ def agrees_to_end(channel: Channel) -> bool:
 def show(draft: Draft, channel: Channel, identity: ObjectiveId) -> None:
     """Tell the other end the newest state that both signed, if that is a running one."""
     supported = app_of(channel).supported
-    if supported.count:
+    # A move that its mover signed alone, for the chain, is shown there.
+    if supported.count and supported.is_supported:
         encoded = state_of(channel).encode()
         body = messages.AppStanding(channel.channel_id, encoded, supported.signatures)
         draft.send(channel.counterparty, body, identity)

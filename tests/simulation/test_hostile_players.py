@@ -169,6 +169,9 @@ def test_an_end_that_was_offered_before_the_next_move_is_refused_after_it() -> N
     until(network, lambda: kept_turn(network) == 5, bob)
     bob.feed(inputs.CloseChannel(GAME))
     assert not bob.channel(GAME).turns[-1].signatures[1]
+    # What BOB says of it can be read: a move signed by him alone is no standing of both.
+    network.settle()
+    assert len(bob.events_of("final-state-refused")) == 1
 
 
 def test_a_word_for_the_end_is_good_for_the_moment_it_was_given_at() -> None:
