@@ -1,4 +1,5 @@
-"""Backups of a running node: a consistent copy of its log in a new directory (`tally backup`).
+"""Backups of a running node: a consistent copy of its log in a new directory (`tally backup`), and
+of the reducers beside it.
 
 Tables are flushed in the background first, so that the copy itself, during which nothing else of
 the node runs, costs a few syncs. It is made between two turns of the engine: length and chain hash
@@ -14,7 +15,7 @@ import trio
 
 from node.answers import BackupAnswer, BackupRefused
 from node.limits import BACKUP_FLUSH_WAIT_S
-from node.store import backup
+from node.store import backup, reducer_files
 from node.store.backup import Manifest
 from node.store.kv import KeyValueError
 from node.store.log import EventLog
@@ -60,18 +61,23 @@ class Backups:
             if not disk.is_flushing():
                 break
             await trio.sleep(FLUSH_POLL_S)
-        return self._take(partial)
+        manifest = self._take(partial / backup.DATA_NAME)
+        # After the log: what a channel in it was opened with was installed before.
+        reducers = await trio.to_thread.run_sync(
+            reducer_files.copy_sound, self._data_dir, partial / reducer_files.BACKUP_NAME
+        )
+        manifest = backup.with_reducers(manifest, reducers)
+        backup.write_manifest(partial / backup.DATA_NAME, manifest)
+        return manifest
 
-    def _take(self, partial: Path) -> Manifest:
-        """The copy itself. It has no await: no record comes between it and its manifest."""
-        data = partial / backup.DATA_NAME
+    def _take(self, data: Path) -> Manifest:
+        """The copy of the log. It has no await: no record comes between it and its manifest."""
         manifest = backup.manifest_of(self._log, time.time_ns() // 1_000_000)
         try:
             self._log.disk().copy_to(data)
         except KeyValueError as error:
             raise BackupRefused(f"the copy failed: {error}") from error
         data.chmod(0o700)
-        backup.write_manifest(data, manifest)
         return manifest
 
 

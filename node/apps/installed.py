@@ -12,12 +12,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from node.apps.limits import INSTALLED_COUNT_MAX
+from node.store.reducer_files import apps_directory, hashes_in, path_in, reducers_directory
 from node.views.compiled import CompiledCode
 from node.views.errors import CacheUnsafe
 from node.views.limits import MODULE_SIZE_BYTES_MAX
 from node.views.module import ReducerModule, load_module
-
-_SUFFIX = ".wasm"
 
 
 class TooManyReducers(Exception):
@@ -28,18 +27,12 @@ class ReducerMissing(Exception):
     """No code with that hash is installed, or its file is damaged."""
 
 
-def apps_directory(data_dir: Path) -> Path:
-    """Where the applications of the log in that directory are: beside it, as a backup needs none
-    of the views and the code is anybody's."""
-    return data_dir.with_name(data_dir.name + "-apps")
-
-
 class Installed:
     """The directory of reducers."""
 
     def __init__(self, data_dir: Path) -> None:
         self.directory = apps_directory(data_dir)
-        self._reducers = self.directory / "reducers"
+        self._reducers = reducers_directory(data_dir)
         self._module = lru_cache(maxsize=16)(self._load)
 
     def install(self, code: bytes) -> bytes:
@@ -63,13 +56,7 @@ class Installed:
 
     def hashes(self) -> list[bytes]:
         """What is there, in order."""
-        found = []
-        if self._reducers.is_dir():
-            for path in self._reducers.iterdir():
-                with contextlib.suppress(ValueError):
-                    if path.suffix == _SUFFIX and len(name := bytes.fromhex(path.stem)) == 32:
-                        found.append(name)
-        return sorted(found)
+        return hashes_in(self._reducers)
 
     def module(self, reducer_id: bytes) -> ReducerModule:
         """The reducer, compiled. Raises `ReducerMissing`."""
@@ -91,4 +78,4 @@ class Installed:
         return None
 
     def _path(self, reducer_id: bytes) -> Path:
-        return self._reducers / (reducer_id.hex() + _SUFFIX)
+        return path_in(self._reducers, reducer_id)

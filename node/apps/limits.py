@@ -1,5 +1,8 @@
 """Bounds of applications' views: value, unit, why."""
 
+from node.store.limits import REDUCER_COUNT_MAX, REDUCER_SIZE_BYTES_MAX
+from node.views.limits import MODULE_SIZE_BYTES_MAX
+
 OPEN_VIEW_COUNT_MAX = 64
 """Views that are kept open: three files and some 200 KB each."""
 
@@ -7,8 +10,8 @@ RUN_TIME_S_MAX = 0.05
 """How long one offer's messages are judged before the rest is left for the next one: nobody else is
 served meanwhile."""
 
-INSTALLED_COUNT_MAX = 1_024
-"""Reducers of one node."""
+INSTALLED_COUNT_MAX = REDUCER_COUNT_MAX
+"""Reducers of one node: what a backup of it holds at most."""
 
 QUERY_TIMEOUT_S_MAX = 60.0
 """A question's time at most; whoever needs more reads the file."""
@@ -21,3 +24,6 @@ QUERY_COUNT_MAX = 2
 
 QUERY_ANSWER_SIZE_BYTES_MAX = 4 * 1024 * 1024
 """Of an answer, as JSON."""
+
+# Whatever is installed, a backup holds.
+assert MODULE_SIZE_BYTES_MAX == REDUCER_SIZE_BYTES_MAX

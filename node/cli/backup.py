@@ -50,6 +50,7 @@ def backup(
     manifest = copies.verified(target)
     copied = copies.measured(target / copies.DATA_NAME)
     keys = _copy_keys(config, target) if with_keys else []
+    left_out = _left_out(config.node.data_dir, manifest.reducers)
     document: dict[str, Any] = {
         "path": str(target),
         "records": manifest.records,
@@ -58,6 +59,8 @@ def backup(
         "time_ms": manifest.time_ms,
         "file_count": copied.file_count,
         "size_bytes": copied.size_bytes,
+        "reducers": list(manifest.reducers),
+        "reducers_left_out": left_out,
         "with_keys": with_keys,
         "keys": keys,
     }
@@ -65,6 +68,10 @@ def backup(
         print_json(document)
         return
     say(f"{target}: {manifest.records} records of {manifest.node_address}, checked.")
+    if manifest.reducers:
+        say(f"It holds {len(manifest.reducers)} reducers of applications.")
+    if left_out:
+        say(f"Left out, as their files are damaged: {', '.join(left_out)}. Install them again.")
     if with_keys:
         say(f"It holds {', '.join(keys)} too: keep it as you keep a key.")
     else:
@@ -77,6 +84,7 @@ def _copy_at_rest(data: Path, target: Path) -> None:
     from node.answers import BackupRefused
     from node.backups import require_target
     from node.store import backup as copies
+    from node.store import reducer_files
     from node.store.errors import LogMissing
     from node.store.lock import take_lock
     from node.store.log import EventLog
@@ -91,6 +99,8 @@ def _copy_at_rest(data: Path, target: Path) -> None:
             copies.copy_files(data, copy)
             with closing(EventLog.open(copy, read_only=True)) as log:
                 manifest = copies.manifest_of(log, time.time_ns() // 1_000_000)
+            reducers = reducer_files.copy_sound(data, partial / reducer_files.BACKUP_NAME)
+            manifest = copies.with_reducers(manifest, reducers)
             copies.write_manifest(copy, manifest)
     except BackupRefused as error:
         raise CommandFailed(str(error), "Name a new directory", "BACKUP_NOT_MADE") from error
@@ -102,6 +112,13 @@ def _copy_at_rest(data: Path, target: Path) -> None:
         ) from error
     finally:
         os.close(lock)
+
+
+def _left_out(data: Path, copied: tuple[str, ...]) -> list[str]:
+    from node.store import reducer_files
+
+    there = reducer_files.hashes_in(reducer_files.reducers_directory(data))
+    return [name for code_hash in there if (name := "0x" + code_hash.hex()) not in copied]
 
 
 def _copy_keys(config: Any, target: Path) -> list[str]:

@@ -66,12 +66,15 @@ def restore(
         "backup_time_ms": done.manifest.time_ms,
         "kept_aside": None if done.aside is None else str(done.aside),
         "lost_record_count": done.lost_count,
+        "reducers": list(done.manifest.reducers),
         "keys": keys,
     }
     if as_json:
         print_json(document)
         return
     say(f"{done.data}: {done.manifest.records} records of {done.manifest.node_address}, checked.")
+    if done.manifest.reducers:
+        say(f"It brought {len(done.manifest.reducers)} reducers of applications.")
     if done.aside is not None:
         say(f"The log that was there is kept in {done.aside}.")
     say("From its first start on every channel is close-only until its peer showed what it knows.")

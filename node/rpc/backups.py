@@ -25,7 +25,8 @@ class NodeBackupParams(Params, frozen=True, forbid_unknown_fields=True, gc=False
 
 
 class BackupResult(Struct, frozen=True, gc=False):
-    """A backup is complete on disk. It holds the log alone: no key, token or configuration."""
+    """A backup is complete on disk. It holds the log and the installed reducers: no key,
+    token or configuration."""
 
     path: str
     records: int

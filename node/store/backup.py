@@ -9,7 +9,7 @@ right: that is the commands'.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,21 +18,23 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from node.store import reducer_files
 from node.store.durable import replace_file, sync_directory, sync_file
-from node.store.errors import BackupUnusable, LogDamaged, LogMissing
+from node.store.errors import MANIFEST_NAME, BackupUnusable, LogDamaged, LogMissing
+from node.store.limits import REDUCER_COUNT_MAX
 from node.store.log import EventLog
 from protocols.events import NodeCreated
 
-MANIFEST_NAME = "BACKUP.json"
-"""Beside RocksDB's own files, which it leaves alone."""
-MANIFEST_SIZE_BYTES_MAX = 65_536
+MANIFEST_SIZE_BYTES_MAX = 131_072
+"""As many reducers as there may be take 75,000."""
 DATA_NAME = "data"
 """The copied data directory's name inside a backup."""
 PARTIAL_SUFFIX = ".partial"
 """Of a backup that is being made."""
 INCOMING_SUFFIX = ".restoring"
 """Of a restored directory before it is in its place."""
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Version 1 knew of no reducers."""
 LOCK_NAME = "OWNER"
 """The lock of a live directory says nothing about a copy."""
 
@@ -43,7 +45,7 @@ Hex20 = Annotated[str, Meta(pattern="^0x[0-9a-f]{40}$")]
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """What a backup says of itself."""
 
-    format_version: int
+    format_version: Annotated[int, Meta(ge=1)]
     records: Annotated[int, Meta(ge=1)]
     """How many records the copied log has."""
     chain_hash: Hex32
@@ -53,8 +55,17 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False
     adjudicator: Hex20
     time_ms: Annotated[int, Meta(ge=0)]
     """When it was made, Unix milliseconds."""
+    reducers: Annotated[tuple[Hex32, ...], Meta(max_length=REDUCER_COUNT_MAX)] = ()
+    """By the sha256 of their code, what lies in `reducers` beside the copied data directory."""
+
+    @property
+    def reducer_hashes(self) -> list[bytes]:
+        """The same as bytes."""
+        return [bytes.fromhex(name[2:]) for name in self.reducers]
 
 
+_OF_THE_COPY = ("format_version", "time_ms", "reducers")
+"""What the log does not say."""
 _decode = msgspec.json.Decoder(Manifest).decode
 
 
@@ -71,6 +82,12 @@ def manifest_of(log: EventLog, time_ms: int) -> Manifest:
         "0x" + created.adjudicator.hex(),
         time_ms,
     )
+
+
+def with_reducers(manifest: Manifest, hashes: Iterable[bytes]) -> Manifest:
+    """The manifest of a copy that holds these reducers too."""
+    names = tuple("0x" + code_hash.hex() for code_hash in hashes)
+    return msgspec.structs.replace(manifest, reducers=names)
 
 
 def write_manifest(data: Path, manifest: Manifest) -> None:
@@ -109,8 +126,14 @@ def data_of(backup: Path) -> Path:
     return backup if (backup / MANIFEST_NAME).exists() else backup / DATA_NAME
 
 
+def reducers_of(backup: Path) -> Path:
+    """The directory of a backup's reducers, which is there if it has any."""
+    return data_of(backup).with_name(reducer_files.BACKUP_NAME)
+
+
 def verified(backup: Path) -> Manifest:
-    """The manifest of a backup whose log was read from end to end and is what the manifest says.
+    """The manifest of a backup whose log was read from end to end and is what the manifest says,
+    as are its reducers.
 
     Raises `BackupUnusable`, or what opening a log raises.
     """
@@ -132,9 +155,10 @@ def verified(backup: Path) -> Manifest:
         log.close()
     said: dict[str, Any] = msgspec.structs.asdict(manifest)
     for field, value in msgspec.structs.asdict(found).items():
-        if said[field] != value:
+        if field not in _OF_THE_COPY and said[field] != value:
             reason = f"its {field} is {value}, the manifest says {said[field]}"
             raise BackupUnusable(str(data), reason)
+    reducer_files.require_all(reducers_of(backup), manifest.reducer_hashes)
     return manifest
 
 

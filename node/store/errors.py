@@ -8,12 +8,16 @@ StoreError
   LogDamaged         bytes are not what was written
   LogWriteFailed     a write failed: nothing more is acknowledged
   BackupUnusable     a copy that is not what it says, or not in its place
+    BackupReducerUnusable  a reducer that it should hold is missing or altered
   RestoreRefused     what is in place must not be replaced by it
   SnapshotGone       a stored value of a state in memory is not there any more
   EquivocationAlarm  a second state for one turn: a bug above, never a peer's doing
 """
 
 from dataclasses import dataclass
+
+MANIFEST_NAME = "BACKUP.json"
+"""In a copied data directory, beside RocksDB's own files, which it leaves alone."""
 
 
 @dataclass(eq=False)
@@ -125,6 +129,18 @@ class BackupUnusable(StoreError):
 
     def __str__(self) -> str:
         return f"{self.path} cannot be used as a backup: {self.reason}"
+
+
+@dataclass(eq=False)
+class BackupReducerUnusable(BackupUnusable):
+    """A reducer that the manifest names is missing in the backup, or altered."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} is a reducer of the backup that cannot be used: {self.reason}. Put its "
+            "code there, from another backup or the peer, under that name; or do without: remove "
+            f"it from reducers in {MANIFEST_NAME}, and its channels wait until it is installed"
+        )
 
 
 @dataclass(eq=False)

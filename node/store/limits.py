@@ -11,4 +11,10 @@ TREE_UNWRITTEN_COUNT_MAX = 4_096
 """Nodes of the tree that wait for a batch to be written with: those over 130,000 records. Only a
 tree that is built anew has so many; then they get a write of their own."""
 
+REDUCER_COUNT_MAX = 1_024
+"""Reducers in a backup: as many as a node may have installed."""
+
+REDUCER_SIZE_BYTES_MAX = 128 * 1024
+"""Of the code of one: a larger module is never installed."""
+
 assert TREE_SLICE_COUNT_MAX <= TREE_KEPT_COUNT_MAX

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from node.store import backup
+from node.store import backup, reducer_files
 from node.store.backup import Copied, Manifest
 from node.store.errors import LogDamaged, LogMissing, LogNotOpened, RestoreRefused
 from node.store.lock import take_lock
@@ -38,8 +38,8 @@ class Restored:
 def restore(source: Path, data: Path, *, force: str = "") -> Restored:
     """Put the backup `source` where the log directory `data` is, or is to be.
 
-    What was there is kept beside it. Raises `BackupUnusable`, `RestoreRefused`, `LogInUse`, or
-    OSError; the log in place is untouched then.
+    What was there is kept beside it; the backup's reducers are added to those there. Raises
+    `BackupUnusable`, `RestoreRefused`, `LogInUse`, or OSError; the log in place is untouched then.
     """
     manifest = backup.verified(source)
     data.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -50,6 +50,8 @@ def restore(source: Path, data: Path, *, force: str = "") -> Restored:
         if incoming.exists():
             shutil.rmtree(incoming)  # Of a restore that was interrupted; the backup has it all.
         copied = backup.copy_files(backup.data_of(source), incoming)
+        # Before the log: it must not be in place without them.
+        reducer_files.put_back(backup.reducers_of(source), data, manifest.reducer_hashes)
         has_log = (data / "CURRENT").exists() or any(data.glob("*.sst"))
         aside = _aside_of(data)
         if not has_log:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from functools import partial
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from node.apps.installed import Installed
 from node.store.errors import RestoreRefused
 from node.store.restore import FORCE_WORDS, restore
+from tests.support.app_daemons import STAKE, install, open_till, said, say
 from tests.support.daemons import LocalNode, Network, open_channel, running_network
 from tests.support.e2e_rig import at_rest, audit_notes, connected, until
 from tests.support.warm_python import WarmPython, begun_by
@@ -93,3 +96,36 @@ def test_a_payee_restored_from_a_backup_made_while_it_was_paid_gets_all_of_it(
             assert "peer_expelled" not in said, "what both say again is no misbehaviour"
         assert audit_notes(alice) == []
         assert any("backup" in note for note in audit_notes(bob))
+
+
+@pytest.mark.slow
+def test_a_player_restored_onto_an_empty_disk_has_its_reducer_and_gets_its_money(
+    python: WarmPython, tmp_path: Path
+) -> None:
+    with begun_by(python, running_network(tmp_path)) as network:
+        alice, bob = network.nodes
+        channel_id, till = open_till(network), bytes.fromhex(install(bob)[2:])
+        for amount in (5, 6):
+            say(alice, channel_id, amount)
+        until("both agree", lambda: said(bob, channel_id)["count"] == 2)
+        bob.call("node_backup", path=str(tmp_path / "copy"))
+        bob.kill()
+        for lost in ("data", "data-apps"):
+            shutil.rmtree(bob.directory / lost)
+        restore(tmp_path / "copy", bob.directory / "data")
+        bob.start()
+        until("they speak again", partial(connected, bob, alice))
+        assert Installed(bob.directory / "data").module(till).code_hash == till
+        bob.call("channel_close", channel_id=channel_id)
+        for node in (alice, bob):
+            until(f"{node.name} is paid out", partial(at_rest, node, channel_id))
+            entries = node.call("log_read", channel_id=channel_id, names=["withdraw-completed"])
+            paid = {
+                entry["payload"]["recipient"]: int(entry["payload"]["amount"])
+                for entry in entries["records"]
+            }
+            assert paid[bob.address.lower()] == STAKE + 11
+        assert bob.call("node_status")["alarms"] == []
+        for node in (alice, bob):
+            assert node.stop() == 0
+        assert audit_notes(alice) == []

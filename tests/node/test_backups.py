@@ -14,8 +14,10 @@ from node.backups import Backups
 from node.store import backup
 from node.store.kv import KeyValueError
 from node.store.log import EventLog
+from node.store.reducer_files import reducers_directory
 from node.store.rocks import RocksKeyValue
 from tests.support.logs import fill, make_log
+from tests.support.tills import CODE, installed_in
 
 
 @pytest.fixture
@@ -124,3 +126,15 @@ async def test_a_name_that_the_disk_refuses_is_refused(backups: Backups, tmp_pat
     long_name = "c" * 300
     with pytest.raises(BackupRefused):
         await backups.make(tmp_path / long_name)
+
+
+async def test_installed_reducers_are_in_it_and_damaged_ones_are_not(
+    backups: Backups, tmp_path: Path
+) -> None:
+    _, reducer = installed_in(tmp_path / "home")
+    (reducers_directory(tmp_path / "home" / "data") / f"{'5e' * 32}.wasm").write_bytes(b"none")
+    await backups.make(tmp_path / "copy")
+    manifest = backup.verified(tmp_path / "copy")
+    assert manifest.reducers == ("0x" + reducer.hex(),)
+    assert (tmp_path / "copy" / "reducers" / f"{reducer.hex()}.wasm").read_bytes() == CODE
+    assert sorted(os.listdir(tmp_path / "copy")) == ["data", "reducers"]

@@ -11,6 +11,7 @@ import pytest
 from node.store.log import EventLog
 from tests.node.cli.test_backup import make_home
 from tests.support.logs import fill
+from tests.support.tills import CODE, installed_in
 
 
 @pytest.fixture
@@ -83,3 +84,26 @@ def test_without_keys_anywhere_there_is_no_node_to_restore(
 def test_what_is_no_backup_is_refused(tally_json: Any, home: Path) -> None:
     refused = tally_json("restore", home, home, exit_code=1)
     assert refused["error"]["name"] == "BACKUP_UNUSABLE"
+
+
+def test_installed_reducers_come_back_with_the_log(
+    tally: Any, tally_json: Any, home: Path, tmp_path: Path
+) -> None:
+    _, code_hash = installed_in(home)
+    reducer = "0x" + code_hash.hex()
+    damaged = home / "data-apps" / "reducers" / f"{'5e' * 32}.wasm"
+    damaged.write_bytes(b"none")
+    made = tally_json("backup", tmp_path / "copy", "-c", home)
+    assert (made["reducers"], made["reducers_left_out"]) == ([reducer], ["0x" + "5e" * 32])
+    assert "Install them again" in tally("backup", tmp_path / "more", "-c", home).output
+    for lost in ("data", "data-apps"):
+        shutil.rmtree(home / lost)
+    kept = tmp_path / "copy" / "reducers" / f"{code_hash.hex()}.wasm"
+    kept.write_bytes(b"altered")
+    refused = tally_json("restore", tmp_path / "copy", home, exit_code=1)
+    assert refused["error"]["name"] == "BACKUP_REDUCER_UNUSABLE"
+    assert not (home / "data").exists()
+    kept.write_bytes(CODE)
+    done = tally_json("restore", tmp_path / "copy", home)
+    assert done["reducers"] == [reducer]
+    assert tally_json("app", "reducers", "-c", home)["reducers"] == [reducer]

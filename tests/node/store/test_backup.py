@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from node.store import backup
-from node.store.errors import BackupUnusable
+from node.store import backup, reducer_files
+from node.store.errors import BackupReducerUnusable, BackupUnusable
 from node.store.kv import KeyValueError
+from node.store.limits import REDUCER_COUNT_MAX
 from node.store.log import EventLog
 from tests.support.logs import GENESIS, TIME_MS, fill, make_log
 
@@ -112,7 +114,7 @@ def test_a_manifest_that_is_none_is_refused_and_never_forgotten(copied: Path, te
 def test_a_manifest_of_a_later_program_is_refused(copied: Path) -> None:
     manifest = backup.read_manifest(copied / "data")
     assert manifest is not None
-    later = msgspec.structs.replace(manifest, format_version=2)
+    later = msgspec.structs.replace(manifest, format_version=3)
     backup.write_manifest(copied / "data", later)
     with pytest.raises(BackupUnusable, match="later"):
         backup.read_manifest(copied / "data")
@@ -171,3 +173,48 @@ def test_a_restore_that_stopped_half_way_is_noticed_before_a_log_begins_anew(
         backup.require_in_place(data)
     backup.put_in_place(data, backup.incoming_of(data), tmp_path / "aside")
     backup.require_in_place(data)
+
+
+def with_a_reducer(copied: Path, code: bytes = b"code") -> Path:
+    """The backup as it is with one reducer in it; the reducer's file."""
+    manifest, name = backup.read_manifest(copied / "data"), hashlib.sha256(code).digest()
+    assert manifest is not None
+    backup.write_manifest(copied / "data", backup.with_reducers(manifest, [name]))
+    file = reducer_files.path_in(copied / "reducers", name)
+    file.parent.mkdir()
+    file.write_bytes(code)
+    return file
+
+
+def test_a_backup_is_checked_with_its_reducers(copied: Path) -> None:
+    file = with_a_reducer(copied)
+    for source in (copied, copied / "data"):
+        assert [file.stem] == [name.hex() for name in backup.verified(source).reducer_hashes]
+        assert backup.reducers_of(source) == file.parent
+    file.write_bytes(b"other code")
+    with pytest.raises(BackupReducerUnusable, match="not what was copied"):
+        backup.verified(copied)
+    file.unlink()
+    with pytest.raises(BackupReducerUnusable, match="missing"):
+        backup.verified(copied)
+
+
+def test_a_backup_of_before_there_were_reducers_in_it_is_read_as_ever(copied: Path) -> None:
+    path = copied / "data" / backup.MANIFEST_NAME
+    fields = msgspec.json.decode(path.read_bytes())
+    del fields["reducers"]
+    path.write_bytes(msgspec.json.encode({**fields, "format_version": 1}))
+    manifest = backup.verified(copied)
+    assert (manifest.format_version, manifest.records, manifest.reducers) == (1, 25, ())
+
+
+def test_a_manifest_has_room_for_all_reducers_and_for_no_more(copied: Path) -> None:
+    manifest = backup.read_manifest(copied / "data")
+    assert manifest is not None
+    names = [number.to_bytes(32, "big") for number in range(REDUCER_COUNT_MAX + 1)]
+    full = backup.with_reducers(manifest, names[:-1])
+    backup.write_manifest(copied / "data", full)
+    assert backup.read_manifest(copied / "data") == full
+    backup.write_manifest(copied / "data", backup.with_reducers(manifest, names))
+    with pytest.raises(BackupUnusable, match="cannot be read"):
+        backup.read_manifest(copied / "data")

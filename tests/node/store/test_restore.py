@@ -9,10 +9,10 @@ import pytest
 from msgspec.structs import replace as with_fields
 
 from node.store import backup
-from node.store.errors import BackupUnusable, LogInUse, RestoreRefused
+from node.store.errors import BackupReducerUnusable, BackupUnusable, LogInUse, RestoreRefused
 from node.store.log import EventLog
 from node.store.restore import FORCE_WORDS, restore
-from tests.node.store.test_backup import backup_of
+from tests.node.store.test_backup import backup_of, with_a_reducer
 from tests.support.logs import GENESIS, TIME_MS, fill, make_log, newest
 
 
@@ -131,3 +131,13 @@ def test_a_restored_log_can_be_written_on(copied: Path, tmp_path: Path) -> None:
     log.close()
     assert length(done.data) == 33
     assert done.manifest == backup.verified(copied)
+
+
+def test_its_reducers_are_put_back_before_the_log_is_in_place(copied: Path, tmp_path: Path) -> None:
+    file, data = with_a_reducer(copied), tmp_path / "new home" / "data"
+    restore(copied, data)
+    assert (tmp_path / "new home" / "data-apps" / "reducers" / file.name).read_bytes() == b"code"
+    file.write_bytes(b"other code")
+    with pytest.raises(BackupReducerUnusable):
+        restore(copied, tmp_path / "third home" / "data")
+    assert not (tmp_path / "third home").exists()
