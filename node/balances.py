@@ -2,7 +2,7 @@
 
     on chain     what the adjudicator holds of ours outside of open channels: deposited before they
                  open, and not paid out after they were concluded
-    channels     ours in direct payment channels that are open
+    channels     ours in direct payment and application channels that are open
     ledgers      ours in open ledgers, promised to nobody
     guaranteed   ours in what ledgers hold for virtual channels, by what was paid in those so far
 
@@ -88,12 +88,15 @@ def shares_of(channel: Channel) -> Shares:
 
 
 def _paid(channel: Channel) -> int:
-    """What the payee gets of the payer's deposit."""
+    """What the payee gets of the payer's deposit; below zero if the payer has won from it."""
     final = None if channel.ledger is not None else supported_final(channel)
-    if final is None:
+    if final is not None:
+        amount = channel.state(final).outcome[0].allocations[-1].amount
+    elif channel.app is not None:
+        amount = channel.app.supported.amounts[-1]
+    else:
         return channel.vouchers.total
-    allocations = channel.state(final).outcome[0].allocations
-    return allocations[-1].amount - funding_terms(channel).deposits[-1]
+    return amount - funding_terms(channel).deposits[-1]
 
 
 def balance_of(state: NodeState, channel: Channel) -> tuple[Address, Balance]:

@@ -10,6 +10,8 @@ from node.balances import Balance, balance_of, shares_of
 from protocols.node_state import NodeState, apply
 from protocols.types import ZERO_ADDRESS
 from tests.support import audit_cases, audit_webs
+from tests.support.app_disputes import game
+from tests.support.app_rig import STAKES
 from tests.support.audit_cases import History
 from tests.support.audit_exits import leaving_payee, leaving_payer
 from tests.support.audit_webs import AMOUNT, FEE
@@ -115,6 +117,17 @@ def test_the_shares_of_a_channel_are_all_of_it(history: Callable[[], History]) -
                 assert shares.ours + shares.theirs + shares.guaranteed in deposits
                 seen += 1
     assert seen > 50
+
+
+def test_what_a_player_won_is_its_own_before_anything_is_paid_out() -> None:
+    network = game(1)
+    for node, ours in ((network.alice, STAKES[0] - 10), (network.bob, STAKES[1] + 10)):
+        state = NodeState()
+        for _, event in node.log:
+            apply(state, event, 0)
+        (channel,) = (state.channels[channel_id] for channel_id in state.channels)
+        assert shares_of(channel).ours == ours
+        assert balance_of(state, channel)[1] == Balance(channels=ours)
 
 
 def test_what_expired_on_chain_is_ours_there_until_it_is_withdrawn() -> None:

@@ -123,9 +123,11 @@ typedef struct {
     u8 is_virtual, is_settled, has_left_ledger, has_right_ledger;
     u8 is_rejected, is_final_requested, has_ledger, is_halted;
     u8 chain_status, has_adjudicated, has_first_exit, has_exit, is_left;
+    u8 is_app, is_judged;
     Address me, counterparty, asset;
     Id left_ledger, right_ledger;
     U256 paid, withdrawn, leader, follower, promised;
+    U256 app_signed, app_supported; /* of an application: the last end's by the newest states */
     u64 payment_count, finalizes_at;
     i64 created_seq, created_ms, changed_seq, changed_ms;
     u32 next_number;

@@ -6,6 +6,7 @@
  *
  * It is a fold of its own, in C, beside the node's in protocols/; tests hold the two together.
  */
+#include "on_apps.h"
 #include "on_chain.h"
 #include "on_lives.h"
 #include "on_money.h"
@@ -35,6 +36,14 @@ static const Event EVENTS[] = {
     OF_CHANNEL("ledger-update-confirmed", on_agreed),
     OF_CHANNEL("voucher-created", on_handed),
     OF_CHANNEL("voucher-taken", on_taken),
+    OF_CHANNEL("app-state-signed", on_app_signed),
+    OF_CHANNEL("app-state-confirmed", on_app_countersigned),
+    OF_CHANNEL("app-confirmation-received", on_app_countersigned),
+    OF_CHANNEL("app-move-taken", on_app_move_taken),
+    OF_CHANNEL("app-signature-shown", on_app_countersigned),
+    OF_CHANNEL("app-move-shown", on_app_move_shown),
+    OF_CHANNEL("app-standing-taken", on_app_standing),
+    OF_CHANNEL("app-channel-recorded", on_app_recorded),
     OF_CHANNEL("state-stored", on_state_stored),
     OF_CHANNEL("state-signed", on_signature),
     OF_CHANNEL("state-received", on_signature),

@@ -60,12 +60,13 @@ static U256 last_deposit(const Channel *channel) {
     return deposit(channel, channel->deposits.count - 1);
 }
 
-/* What the payee gets of the payer's deposit. */
+/* What the payee gets of the payer's deposit; modulo 2^256, for players lose deposits too. */
 static U256 paid_in(const Channel *channel) {
     if (!channel->head.has_prefund) return U256_ZERO;
     const Turn *final = channel->head.has_ledger ? NULL : supported_final(channel);
-    if (final == NULL) return channel->head.paid;
-    return u256_sub(final->last_amount, last_deposit(channel));
+    if (final != NULL) return u256_sub(final->last_amount, last_deposit(channel));
+    if (!channel->head.is_app) return channel->head.paid;
+    return u256_sub(channel->head.app_supported, last_deposit(channel));
 }
 
 typedef struct {

@@ -58,7 +58,8 @@ static void put_channel_row(Channel *channel) {
     const Head *head = &channel->head;
     Writer *to = row(writes.channels, 16);
     put_bytes(to, head->id.bytes, 32);
-    put_string(to, head->is_consensus ? "ledger"
+    put_string(to, head->is_app         ? "app"
+                   : head->is_consensus ? "ledger"
                    : head->is_virtual || head->participant_count > 2 ? "virtual" : "direct");
     put_string(to, STATUS_NAMES[status_of(channel)]);
     put_bytes(to, head->counterparty.bytes, 20);
