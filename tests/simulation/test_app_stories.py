@@ -8,7 +8,7 @@ from protocols import inputs
 from protocols.app_channel import ALTERNATE
 from protocols.objectives.base import ObjectiveType, WaitingFor
 from protocols.objectives.cranks import waiting_for
-from tests.support.app_disputes import until
+from tests.support.app_disputes import GAME, game, until
 from tests.support.app_rig import APP_CHANNEL, STAKES, AppNode, opened_app
 from tests.support.exit_rig import is_completed, paid_to
 
@@ -41,3 +41,21 @@ def test_who_ends_it_while_a_message_is_undecided_leaves_with_what_both_signed(s
     until(network, lambda: is_completed(alice, ObjectiveType.EXIT, APP_CHANNEL), alice)
     # 10 to bob and 11 back: the forty that he never signed for stay hers.
     assert paid_to(network, alice) == STAKES[0] + (1 if said else 0)
+
+
+def test_who_waits_for_its_owners_word_and_is_left_alone_leaves_with_its_own_move() -> None:
+    network = game(1)
+    alice, bob = network.alice, network.bob
+    bob.say(20, channel_id=GAME)
+    network.settle()
+    # It is alice's move: bob's owner wants the end, hers says nothing, and bob is gone.
+    bob.feed(inputs.CloseChannel(GAME))
+    network.settle()
+    assert closing_waits_for(alice) == {WaitingFor.OWNERS_WORD}
+    alice.say(5, channel_id=GAME)
+    alice.feed(inputs.EndOfBatch())
+    alice.feed(inputs.ExitChannel(GAME))
+    until(network, lambda: GAME in network.chain.disputes.kept, alice)
+    network.chain.pass_time(10**6)
+    until(network, lambda: is_completed(alice, ObjectiveType.EXIT, GAME), alice)
+    assert paid_to(network, alice) == STAKES[0] - 10 + 20 - 5
