@@ -147,7 +147,7 @@ class Requests:
             if isinstance(known, AppMessageApplied):
                 return replace(answer, message_count=known.count)
             if isinstance(known, AppMessageRefused):
-                raise AppMessageRefusedByReducer(known.code, known.failure)
+                raise AppMessageRefusedByReducer.of(known.code, known.failure)
         return answer
 
     def new_ones(self, commands: Sequence[inputs.PayLedger]) -> Sequence[inputs.PayLedger]:

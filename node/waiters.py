@@ -101,7 +101,7 @@ class Waiters:
                     yield done, replace(answer, message_count=event.count)
             case app_events.AppMessageRefused():
                 for done, _ in self._no_longer_waiting(event.local_id):
-                    yield done, AppMessageRefusedByReducer(event.code, event.failure)
+                    yield done, AppMessageRefusedByReducer.of(event.code, event.failure)
             case app_events.AppChannelHalted() | app_events.AppHaltReceived():
                 yield from self._halted(event)
             case _:

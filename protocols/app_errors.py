@@ -100,10 +100,17 @@ class AppMessageRefusedByReducer(AppRefused):
     """The message was judged, and left no trace."""
 
     code = 2009
-    next_step = "look up the code in the application's documentation"
-    template = "the message was refused: code {reason_code}, {failure}"
+    next_step = "a code is the application's own; docs/views.md has the names of failures"
+    template = "the message was refused: {verdict}"
     reason_code: int
     failure: str
+    verdict: str
+    """The one of the two that says it."""
+
+    @classmethod
+    def of(cls, code: int, failure: str) -> "AppMessageRefusedByReducer":
+        """As it is recorded: 0 and the failure's name, or the reducer's own code."""
+        return cls(code, failure, failure or f"code {code}")
 
 
 @dataclass(eq=False)

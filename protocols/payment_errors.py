@@ -26,8 +26,8 @@ class ChannelClosing(PaymentRefused):
     """M12: after a final state no voucher follows."""
 
     code = 1202
-    next_step = "open a new channel to go on paying"
-    template = "channel {channel_id} is closing or closed: no payment follows its final state"
+    next_step = "open a new channel to go on"
+    template = "channel {channel_id} is closing or closed: nothing follows its final state"
     channel_id: bytes
 
 
@@ -207,6 +207,6 @@ class NotAPaymentChannel(PaymentRefused):
     """M1: vouchers count in channels of the deployment's VirtualPaymentApp only."""
 
     code = 1218
-    next_step = "pay in a payment channel"
-    template = "channel {channel_id} is a ledger: it carries no vouchers"
+    next_step = "in a ledger: tally ledger pay; in an application's: tally app send"
+    template = "channel {channel_id} is no payment channel: it carries no vouchers"
     channel_id: bytes

@@ -31,7 +31,10 @@ class Asker:
     async def ask(self, path: Path, sql: str, timeout_s: float) -> tuple[list[str], list[Any]]:
         """Columns and rows, bytes as {"hex": ...}. Raises AppQueryFailed."""
         if not await trio.Path(path).exists():
-            raise AppQueryFailed("QUERY_FAILED", "nothing was said in the channel yet")
+            reason = (
+                "the channel has no tables: nothing was said, or it ended and they were removed"
+            )
+            raise AppQueryFailed("QUERY_FAILED", reason)
         command = [sys.executable, "-m", "node.apps.asking", str(path), str(timeout_s)]
         async with self._room:
             with trio.move_on_after(timeout_s + _GRACE_S) as scope:

@@ -31,9 +31,14 @@ from node.cli.options import (
     amount_in,
     written_amount,
 )
-from node.cli.output import print_json, print_table, say, short, tell
+from node.cli.output import print_json, print_rows, print_table, say, short, tell
+from protocols.app_channel import TURN_RULES
+from protocols.app_data import MESSAGE_SIZE_BYTES_MAX
 
 Channel = Annotated[str, typer.Argument(help="The channel, by its id or its beginning.")]
+
+QUERY_TIMEOUT_S_MAX = 60.0
+"""What the node gives a question at most, seconds."""
 
 app = typer.Typer(no_args_is_help=True, help="Channels of applications: both ends run a reducer.")
 
@@ -109,6 +114,8 @@ def open_app(
     as_json: AsJson = False,
 ) -> None:
     """Open an application channel with a peer who has the same reducer."""
+    if turns not in TURN_RULES:
+        raise typer.BadParameter(f"--turns is one of {', '.join(TURN_RULES)}")
     ours, others = amount_in(asset, amount), amount_in(asset, theirs)
     answer = propose(
         directory,
@@ -142,11 +149,13 @@ def _reducer(directory: Path, text: str) -> str:
         for name in Installed(log_directory(directory)).hashes()
         if name.hex().startswith(wanted)
     ]
-    if len(found) != 1 or not wanted:
+    if not wanted:
+        raise typer.BadParameter("REDUCER is the hash of its code, or its beginning")
+    if len(found) != 1:
         what = "no reducer" if not found else f"{len(found)} reducers"
         raise CommandFailed(
             f"{what} installed whose hash begins with {text[:80]!r}",
-            "See tally app reducers",
+            "tally app install REDUCER installs one, tally app reducers lists them",
             "REDUCER_NOT_INSTALLED",
         )
     return "0x" + found[0]
@@ -176,6 +185,9 @@ def send(
         payload = encode(from_json(json.loads(message)))
     except (ValueUnusable, ValueError, RecursionError) as error:
         raise typer.BadParameter(f"JSON is no message: {error}") from error
+    if len(payload) > MESSAGE_SIZE_BYTES_MAX:
+        size = f"{len(payload):,} bytes, at most {MESSAGE_SIZE_BYTES_MAX:,} with sender and time"
+        raise typer.BadParameter(f"JSON is no message: in MessagePack it has {size}")
     answer = ask_to_spend(
         directory,
         "app_send",
@@ -196,7 +208,7 @@ def send(
 @reports_failures
 def messages(
     channel: Channel,
-    after: Annotated[int, typer.Option(help="Only those after so many.")] = 0,
+    after: Annotated[int, typer.Option(min=0, help="Only those after so many.")] = 0,
     directory: NodeDir = HERE,
     as_json: AsJson = False,
 ) -> None:
@@ -208,7 +220,8 @@ def messages(
         return
     rows = [_message(one) for one in found["messages"]]
     columns = ("message", "from", "time", "what was said")
-    print_table("Messages", columns, rows, "Nothing was said yet.", cut_last=True)
+    nothing = f"Nothing was said after message {after}." if after else "Nothing was said yet."
+    print_table("Messages", columns, rows, nothing, cut_last=True)
     if found["halted"]:
         say(f"The channel was halted: {found['halted']}. Close it with: tally app close CHANNEL")
 
@@ -231,19 +244,21 @@ def _message(one: dict[str, Any]) -> list[object]:
 def query(
     channel: Channel,
     sql: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT.")],
-    timeout_s: Annotated[float, typer.Option(help="Seconds it may take.")] = 5.0,
+    timeout_s: Annotated[
+        float, typer.Option(min=0.001, max=QUERY_TIMEOUT_S_MAX, help="Seconds it may take.")
+    ] = 5.0,
     directory: NodeDir = HERE,
     as_json: AsJson = False,
 ) -> None:
     """Ask the tables that the reducer made of a channel's messages."""
     channel_id = channel_id_of(directory, channel)
-    timeout_ms = max(1, int(timeout_s * 1_000))
+    timeout_ms = int(timeout_s * 1_000)
     found = ask(directory, "app_query", channel_id=channel_id, sql=sql, timeout_ms=timeout_ms)
     if as_json:
         print_json(found)
     else:
         rows = [[_shown(value) for value in row] for row in found["rows"]]
-        print_table("Answer", tuple(found["columns"]), rows, "No rows.")
+        print_rows("Answer", tuple(found["columns"]), rows, "No rows.")
 
 
 def _shown(value: Any) -> object:

@@ -95,6 +95,30 @@ def print_table(
     console().print(table)
 
 
+def print_rows(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], empty: str
+) -> None:
+    """Rows of any columns: a table where all of it fits, else a line for each value.
+
+    Whoever asked for so many columns wants whole values: a number that was cut looks like another.
+    """
+    from rich.cells import cell_len
+    from rich.text import Text
+
+    words = [[_word(cell) for cell in row] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(columns, *words, strict=True)]
+    if not rows or sum(widths) + 2 * len(widths) <= console().width:
+        print_table(title, columns, rows, empty)
+        return
+    name_width = max(map(cell_len, columns))
+    screen = console()
+    screen.print(Text(title, style="italic"))
+    for number, row in enumerate(words, start=1):
+        screen.print(Text(f"row {number}", style="bold"))
+        for name, word in zip(columns, row, strict=True):
+            screen.print(Text(f"  {name.ljust(name_width)}  {word}"))
+
+
 def print_fields(title: str, fields: Mapping[str, Any]) -> None:
     """Names and values, a line each, nested ones as `outer.inner`; ids stay in one piece."""
     from rich.text import Text

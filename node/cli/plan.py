@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from node.amounts import format_of
+from node.cli.options import NATIVE
 from node.cli.output import say
 
 
@@ -12,7 +14,9 @@ def say_plan(plan: dict[str, Any]) -> None:
         say(f"{number}. {step['step']} {name}: {_when(step)}, about {step['gas']:,} gas")
     say(f"About {plan['gas']:,} gas in all. Nothing was done.")
     for found in plan["worth"] or ():
-        say(f"At worst you get {found['amount']} of {found['asset']}, less gas.")
+        amount = format_of(found["asset"], int(found["amount"]))
+        of_token = "" if found["asset"] == NATIVE else f" of {found['asset']}"
+        say(f"At worst you get {amount}{of_token}, less gas.")
 
 
 def _when(step: dict[str, Any]) -> str:

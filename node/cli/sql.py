@@ -11,7 +11,7 @@ import typer
 from node.cli.audit import log_directory
 from node.cli.failures import CommandFailed, reports_failures
 from node.cli.options import HERE, AsJson, NodeDir
-from node.cli.output import print_table
+from node.cli.output import print_rows
 
 if TYPE_CHECKING:
     from node.log_views.reading import Answer
@@ -75,7 +75,7 @@ def _print_rows(seq: int, answer: Answer) -> None:
         ]
         for row in answer.rows
     ]
-    print_table(f"Answer as of record {seq}", answer.columns, rows, "No rows.")
+    print_rows(f"Answer as of record {seq}", answer.columns, rows, "No rows.")
 
 
 def _shown(value: Any, origin: tuple[str, str] | None) -> Any:

@@ -24,7 +24,7 @@ class Lifeline(Struct, frozen=True, gc=False):
     """owner, us, chain, or a participant's address."""
     name: str
     role: str
-    """payer, payee, hub, leader or follower; empty for owner and chain."""
+    """payer, payee, hub, leader, follower or player; empty for owner and chain."""
 
 
 class Row(Struct, frozen=True, gc=False):
@@ -123,4 +123,5 @@ def _roles(kind: str, count: int) -> Sequence[str]:
         return ("leader", "follower")[:count]
     if kind == "unknown" or count < 2:
         return ("",) * count
-    return ("payer", *("hub",) * (count - 2), "payee")
+    first, last = ("player", "player") if kind == "app" else ("payer", "payee")
+    return (first, *("hub",) * (count - 2), last)

@@ -152,6 +152,8 @@ def _next_steps(
     if is_open and not channel.close_only:
         if cast.kind == "ledger":
             steps.append(f"tally ledger pay {name} AMOUNT")
+        elif channel.app is not None:
+            steps += [] if channel.app.halted else [f"tally app send {name} JSON"]
         elif cast.leads:
             steps.append(f"tally pay {name} AMOUNT")
     if is_open and channel.is_end:

@@ -49,6 +49,8 @@ def test_what_is_said_is_decided_shown_and_asked(
     assert third["count"] == 3
     shown = tally_json("app", "messages", channel, "--after", "1", "-c", alice.directory)
     assert [message["count"] for message in shown["messages"]] == [2, 3]
+    none = tally("app", "messages", channel, "--after", "99", "-c", alice.directory).stdout
+    assert none == "Nothing was said after message 99.\n"
     table = tally("app", "messages", channel, "-c", alice.directory).stdout
     said_last = table.splitlines()[-1].split()
     assert (said_last[0], said_last[-1]) == ("3", "[1]")
@@ -65,7 +67,7 @@ def test_what_is_said_is_decided_shown_and_asked(
     ("order", "words"),
     [
         (("send", "[0]"), "trap-unreachable"),
-        (("send", "[9000000]"), "code 1"),
+        (("send", "[9000000]"), "was refused: code 1\n"),
         (("query", "DROP TABLE said"), "QUERY_REFUSED"),
     ],
 )
@@ -95,6 +97,40 @@ def test_what_is_no_message_is_bad_usage(
     done = tally("app", "send", channel, text, "-c", path[0].directory)
     assert done.exit_code == 2
     assert "is no message" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("order", "words"),
+    [
+        (("app", "send", "{channel}", '["' + "a" * 4_094 + '"]'), "4,098 bytes"),
+        (("app", "messages", "{channel}", "--after", "-1"), "--after"),
+        (("app", "query", "{channel}", "SELECT 1", "--timeout-s", "nan"), "--timeout-s"),
+        (("app", "query", "{channel}", "SELECT 1", "--timeout-s", "-3"), "--timeout-s"),
+        (("app", "open", "{bob}", REDUCER, "1", "--turns", "maybe"), "alternate, leader"),
+        (("app", "open", "{bob}", "", "1"), "the hash of its code"),
+    ],
+)
+def test_bad_usage_is_said_before_anything_is_asked(
+    tally, path: list[LocalNode], channel: str, order: tuple[str, ...], words: str
+) -> None:
+    typed = [word.format(channel=channel, bob=path[2].address) for word in order]
+    done = tally(*typed, "-c", path[0].directory)
+    assert done.exit_code == 2
+    assert words in " ".join(done.stderr.split())
+
+
+def test_a_payment_in_an_application_and_its_next_step_are_told_rightly(
+    tally, tally_json, path: list[LocalNode], channel: str
+) -> None:
+    alice = path[0]
+    done = tally("pay", channel, "1", "-c", alice.directory)
+    assert done.exit_code == 1
+    assert "is no payment channel" in done.stderr
+    steps = tally_json("explain", channel, "-c", alice.directory)["standing"]["next_steps"]
+    assert [step.split()[:3] for step in steps] == [
+        ["tally", "app", "send"],
+        ["tally", "close", steps[-1].split()[-1]],
+    ]
 
 
 def test_a_reducer_that_is_not_there_is_named(tally, path: list[LocalNode], tmp_path: Path) -> None:

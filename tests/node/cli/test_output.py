@@ -62,6 +62,30 @@ def test_a_table_without_rows_says_so(capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().out == "nothing there\n"
 
 
+def test_rows_that_do_not_fit_are_shown_value_by_value(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    columns = ("id", "amount", "status")
+    output.print_rows("T", columns, [["0x12", 1_000, None]], "")
+    assert "0x12    1000  none" in capsys.readouterr().out
+    rows = [["0x" + "ab" * 32, 1_000_000_000, "open"], ["0x" + "cd" * 32, 7, None]]
+    output.print_rows("T", columns, rows, "")
+    assert capsys.readouterr().out.splitlines() == [
+        "T",
+        "row 1",
+        f"  id      0x{'ab' * 32}",
+        "  amount  1000000000",
+        "  status  open",
+        "row 2",
+        f"  id      0x{'cd' * 32}",
+        "  amount  7",
+        "  status  none",
+    ]
+    output.print_rows("T", columns, [], "No rows.")
+    assert capsys.readouterr().out == "No rows.\n"
+
+
 def test_nested_fields_get_dotted_names(capsys: pytest.CaptureFixture[str]) -> None:
     fields = {
         "a": {"b": 1, "c": {"d": None}},

@@ -23,7 +23,10 @@ def step(name: str, after_s: int, blocks: int | None) -> dict[str, Any]:
 
 def test_each_step_says_when_it_may_be_made(capsys: pytest.CaptureFixture[str]) -> None:
     steps = [step("challenge", 0, 0), step("reclaim", 60, 5), step("transfer", 60, None)]
-    worth = [{"amount": "7", "asset": "0x" + "00" * 20}]
+    worth = [
+        {"amount": "7000000000", "asset": "0x" + "00" * 20},
+        {"amount": "5", "asset": "0x" + "ab" * 20},
+    ]
     say_plan({"steps": steps, "gas": 216_000, "worth": worth})
     lines = capsys.readouterr().out.splitlines()
     assert lines == [
@@ -31,7 +34,8 @@ def test_each_step_says_when_it_may_be_made(capsys: pytest.CaptureFixture[str]) 
         f"2. reclaim 0xabababab: {DATE} (5 blocks), about 72,000 gas",
         f"3. transfer 0xabababab: {DATE}, about 72,000 gas",
         "About 216,000 gas in all. Nothing was done.",
-        f"At worst you get 7 of 0x{'00' * 20}, less gas.",
+        "At worst you get 7 gwei, less gas.",
+        f"At worst you get 5 units of 0x{'ab' * 20}, less gas.",
     ]
 
 

@@ -22,6 +22,11 @@ async def story_of(place: int) -> dict[str, Any]:
     return cast(dict[str, Any], msgspec.to_builtins(story))
 
 
+async def test_both_ends_of_an_application_are_players() -> None:
+    drawn = diagram_of({**await story_of(0), "kind": "app"})
+    assert [line.role for line in drawn.lifelines if line.role] == ["player", "hub", "player"]
+
+
 async def test_everybody_on_the_path_has_a_lifeline_in_order() -> None:
     roles = []
     for place in range(3):
