@@ -152,7 +152,9 @@ class ViewsService:
             await self._end(process)
             self._process_id = None
         if not self.status.failure:
-            self._failed(f"exit-{process.returncode}", " ".join(words))
+            code = process.returncode or 0
+            how = f"signal-{-code}" if code < 0 else f"exit-{code}"
+            self._failed(how, " ".join(words))
 
     async def _end(self, process: trio.Process) -> None:
         """It ends when nobody speaks to it; if not, it is killed."""

@@ -267,6 +267,7 @@ def _shown(value: Any) -> object:
 
 
 @app.command("close")
+@reports_failures
 def close_app(
     channel: Channel,
     wait: Annotated[bool, typer.Option(help="Wait until the money is paid out.")] = True,
@@ -276,4 +277,8 @@ def close_app(
     as_json: AsJson = False,
 ) -> None:
     """Close an application channel by the newest state that both ends signed."""
+    channel_id = channel_id_of(directory, channel)
+    if ask(directory, "channel_get", channel_id=channel_id)["kind"] != "app":
+        reason = f"channel {channel_id} is no application's"
+        raise CommandFailed(reason, "any channel is closed by: tally close", "NOT_AN_APP_CHANNEL")
     close(channel, wait, timeout_s, request_id, directory, as_json)

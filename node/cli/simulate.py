@@ -273,13 +273,13 @@ def _say_worth(worst: dict[str, Any]) -> None:
         ["all of ours", short(total["asset"]), *_amounts(total["asset"], total)]
         for total in worst["totals"]
     ]
-    nothing = "No channel that the chain knows is concerned."
+    nothing = "No channel is touched by it."
     print_table("Worth at worst", WORTH_COLUMNS, rows, nothing, right=WORTH_COLUMNS[2:])
     for total in worst["totals"]:
         if int(total["paid_in"]):
             say(f"{format_of(total['asset'], int(total['paid_in']))} of it come from the wallet.")
     say(f"Gas of these transactions: {_bill(worst['gas_spent'])}.")
-    if worst["gas_to_leave"] is not None:
+    if rows and worst["gas_to_leave"] is not None:
         say(f"Gas to leave all of ours then: {_bill(worst['gas_to_leave'])}.")
 
 

@@ -96,7 +96,7 @@ async def test_killed_or_broken_it_comes_back(
         for restart_count in (1, 2, 3):
             assert views.process_id is not None
             os.kill(views.process_id, signal.SIGKILL)
-            await until(lambda: views.status.failure == "exit--9")
+            await until(lambda: views.status.failure == "signal-9")
             if restart_count == 2:
                 remove_view(view_file(tmp_path / "data"))
                 view_file(tmp_path / "data").write_bytes(b"damaged" * 10_000)

@@ -145,6 +145,17 @@ def test_a_reducer_that_is_not_there_is_named(tally, path: list[LocalNode], tmp_
     assert len(Installed(alice.directory / "data").hashes()) == 1
 
 
+def test_no_other_channel_is_closed_as_an_applications(
+    tally, tally_json, path: list[LocalNode]
+) -> None:
+    alice, _, bob = path
+    paid_in = tally_json("open", bob.address, "5", "-c", alice.directory)["channel_id"]
+    done = tally("app", "close", paid_in, "-c", alice.directory)
+    assert done.exit_code == 1
+    assert "is no application's" in done.stderr
+    assert alice.call("channel_get", channel_id=paid_in)["status"] == "open"
+
+
 def test_it_is_closed_by_what_both_signed(tally, path: list[LocalNode], channel: str) -> None:
     alice, _, _ = path
     done = tally("app", "close", channel, "-c", alice.directory)

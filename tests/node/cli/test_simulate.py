@@ -158,3 +158,13 @@ def test_a_lie_and_the_gas_of_what_follows_are_said(
         assert words in result.stdout
     after = tally_json("channels", channel_id, "--dir", directory)
     assert (after["holdings"], after["status"]) == (before["holdings"], before["status"])
+
+
+def test_what_touches_no_channel_tells_no_price_of_leaving(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    nothing = {"transaction_count": 0, "gas": 0, "cost": None, "unmeasured_count": 0}
+    worst = {"channels": [], "totals": [], "gas_spent": nothing, "gas_to_leave": nothing}
+    simulate._say_worth(worst)
+    told = capsys.readouterr().out.splitlines()
+    assert told == ["No channel is touched by it.", "Gas of these transactions: none."]
