@@ -85,10 +85,13 @@ class AppJudge:
         return tuple(verdicts)
 
     def _view(self, run: AppRun) -> ChannelView:
-        view = self._views.get(run.channel_id)
+        view, path = self._views.get(run.channel_id), self.path(run.channel_id)
+        if view is not None and not path.exists():
+            # Somebody removed it: what were written on would be a file that nobody can ask.
+            self._views.pop(run.channel_id).close()
+            view = None
         if view is None:
             module = self._installed.module(run.reducer_id)
-            path = self.path(run.channel_id)
             view = ChannelView(path, module, run.channel_id, run.deposits)
             self._views[run.channel_id] = view
             if len(self._views) > OPEN_VIEW_COUNT_MAX:

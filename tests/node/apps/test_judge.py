@@ -50,6 +50,23 @@ def test_what_the_engine_did_not_keep_is_taken_back(tmp_path: Path) -> None:
     judge.close()
 
 
+def test_a_view_that_is_removed_beside_the_node_is_there_again_with_the_next_message(
+    tmp_path: Path,
+) -> None:
+    installed, reducer = installed_in(tmp_path)
+    judge = AppJudge(installed, lambda channel_id: iter(given(10)))
+    first = judge.run(run_of(reducer, 0, 10, 20))
+    path = judge.path(CHANNEL)
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
+    again = judge.run(run_of(reducer, 1, 20))
+    assert first is not None
+    assert again is not None
+    assert again[-1] == first[-1]
+    assert path.exists()
+    judge.close()
+
+
 def test_a_run_that_may_be_cut_ends_when_its_time_is_up(tmp_path: Path) -> None:
     installed, reducer = installed_in(tmp_path)
     judge = AppJudge(installed, nothing, Clock(RUN_TIME_S_MAX / 2))
