@@ -111,7 +111,7 @@ class NodeApi:
         match command:
             case inputs.OpenChannel() | inputs.OpenLedger():
                 needed: tuple[Address, ...] = (command.counterparty,)
-            case inputs.OpenVirtual():
+            case inputs.OpenVirtual() | inputs.OpenVirtualApp():
                 # She speaks with her neighbour, and about payments with the payee itself.
                 needed = (command.path[0], command.path[-1])
             case _:

@@ -89,7 +89,7 @@ def _take_in(draft: Draft, channel: Channel, rule: str, found: _Shown) -> None:
     needed = (first and last) if rule == MESSAGE_LOG else (first if found.data.count % 2 else last)
     if not needed:
         return
-    app = channel.app
+    app = channel.app if channel.is_end else None
     if app is not None and rule == MESSAGE_LOG and found.data.count > app.tip.count:
         draft.emit(app_events.AppStandingTaken(channel.channel_id, found.encoded, (first, last)))
         return

@@ -60,7 +60,14 @@ from protocols.virtual_events import VirtualChannelPruned
 
 _NOTHING = CrankResult((), ())
 
-_Opening = inputs.OpenChannel | inputs.OpenLedger | inputs.OpenVirtual | inputs.OpenApp
+_OVER_LEDGERS = (inputs.OpenVirtual, inputs.OpenVirtualApp)
+_Opening = (
+    inputs.OpenChannel
+    | inputs.OpenLedger
+    | inputs.OpenVirtual
+    | inputs.OpenApp
+    | inputs.OpenVirtualApp
+)
 
 
 def crank(state: NodeState, item: inputs.Input, context: Context) -> CrankResult:
@@ -116,7 +123,9 @@ def crank(state: NodeState, item: inputs.Input, context: Context) -> CrankResult
         case inputs.AppJudged():
             app_judging.judge(draft, item)
             waiting_for = crank_channel(draft, item.channel_id)
-        case inputs.OpenChannel() | inputs.OpenLedger() | inputs.OpenVirtual() | inputs.OpenApp():
+        case inputs.OpenChannel() | inputs.OpenLedger() | inputs.OpenApp():
+            waiting_for = _open(draft, item)
+        case inputs.OpenVirtual() | inputs.OpenVirtualApp():
             waiting_for = _open(draft, item)
         case inputs.CloseChannel():
             waiting_for = _close(draft, item)
@@ -137,7 +146,7 @@ def crank(state: NodeState, item: inputs.Input, context: Context) -> CrankResult
 
 
 def _open(draft: Draft, item: _Opening) -> WaitingFor:
-    if isinstance(item, inputs.OpenVirtual):
+    if isinstance(item, _OVER_LEDGERS):
         identity = virtualfund.open_channel(draft, item)
     else:
         identity = directfund.open_channel(draft, item)

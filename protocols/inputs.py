@@ -84,6 +84,28 @@ class OpenApp(Input, frozen=True, gc=False):
     request_id: str = ""
 
 
+class OpenVirtualApp(Input, frozen=True, gc=False):
+    """Open an application channel over ledgers: we are participant 0 and put in all of it."""
+
+    path: tuple[Address, ...]
+    """The intermediaries in order, then the other end."""
+    asset: Address
+    amount: int
+    """What both ends play for, smallest unit."""
+    fees: tuple[int, ...]
+    """What each intermediary takes, in path order."""
+    challenge_duration: int
+    """Seconds."""
+    reducer_id: Bytes32
+    """sha256 of the reducer's code."""
+    turn_rule: str
+    """`alternate` or `leader` (`app_channel`)."""
+    app_definition: bytes
+    """The contract; empty for the deployment's MessageLogApp."""
+    nonce_entropy: bytes
+    request_id: str = ""
+
+
 class PayLedger(Input, frozen=True, gc=False):
     """Move an amount of our balance in a ledger to the other party (M15)."""
 
@@ -211,6 +233,7 @@ Command = (
     OpenChannel
     | OpenLedger
     | OpenVirtual
+    | OpenVirtualApp
     | OpenApp
     | PayLedger
     | CloseChannel

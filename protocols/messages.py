@@ -228,6 +228,8 @@ class VirtualProposal(msgspec.Struct, frozen=True, array_like=True, tag="vpropos
     """By intermediary, in path order."""
     ledger_id: Annotated[bytes, msgspec.Meta(max_length=32)]
     """To a neighbour on the right: the ledger that carries the channel between us; else empty."""
+    turn_rule: Annotated[str, msgspec.Meta(max_length=16)] = ""
+    """Of an application channel: who may say something when."""
 
 
 def fixed_part(proposal: ChannelProposal | VirtualProposal) -> FixedPart:

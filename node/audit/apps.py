@@ -42,7 +42,9 @@ class AppCheck(Check):
         event = entry.event
         if isinstance(event, events.StateSigned):
             channel = self._facts.channels.get(event.channel_id)
-            if channel is not None and channel.app is not None:
+            # A hub signs whatever split the ends agreed on.
+            is_end = channel is not None and channel.my_index in (0, len(channel.participants) - 1)
+            if channel is not None and channel.app is not None and is_end:
                 yield from _ended(channel, channel.app, event)
             return
         if not isinstance(event, APP_EVENTS):

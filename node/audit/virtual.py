@@ -65,10 +65,12 @@ class VirtualCheck(Check):
         self, channel: ChannelFacts, my_index: int, event: virtual_events.VirtualChannelRecorded
     ) -> Iterator[str]:
         node, last = self._facts.node, len(channel.participants) - 1
-        if node is None or channel.fixed.app_definition != node.virtual_payment_app:
-            yield "only payment channels are virtual (M1)"
+        is_app = channel.fixed.app_definition in self._facts.app_definitions
+        is_payment = node is not None and channel.fixed.app_definition == node.virtual_payment_app
+        if not is_payment and not is_app:
+            yield "only payment channels and applications are virtual (M1)"
         prefund = channel.prefund()
-        if prefund is None or prefund != _opening(prefund):
+        if prefund is None or prefund != _opening(prefund, is_app=is_app):
             yield "its prefund is no one-way channel from payer to payee in one asset (M14)"
         fees = tuple(amount_from_bytes(fee) for fee in event.fees)
         if len(fees) != last - 1:
@@ -175,6 +177,8 @@ class VirtualCheck(Check):
         if who == self._facts.me:
             if is_payee and channel.total:
                 yield "we accepted a voucher before (M16)"
+            if is_payee and channel.app is not None and channel.app.signed_count:
+                yield "we signed a running state before (M16)"
             if self._facts.may_stand(virtual.right_ledger, channel.channel_id):
                 yield "our own right guarantee stands (M16)"
             if channel.supported_final() is not None:
@@ -238,12 +242,14 @@ def _split(prefund: State, to_payer: int, to_payee: int) -> tuple[SingleAssetExi
     return (SingleAssetExit(prefund.outcome[0].asset, allocations),)
 
 
-def _opening(prefund: State) -> State | None:
-    """The prefund with those amounts that a one-way channel may have; None if there are none."""
+def _opening(prefund: State, *, is_app: bool) -> State | None:
+    """The prefund as such a channel, whose first end puts in all, may have it; None if there are no
+    such amounts. What an application commits to is checked with its own record."""
     amounts = _amounts(prefund)
     if amounts is None or not amounts[0] or amounts[1]:
         return None
-    return State(prefund.fixed, b"", _split(prefund, *amounts), PREFUND_TURN, False)
+    app_data = prefund.app_data if is_app else b""
+    return State(prefund.fixed, app_data, _split(prefund, *amounts), PREFUND_TURN, False)
 
 
 def _is_split_of(state: State, prefund: State) -> bool:

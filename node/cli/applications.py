@@ -17,7 +17,11 @@ from node.cli.open import (
     WAIT_TIMEOUT_S,
     Asset,
     ChallengeDuration,
+    FeeMax,
+    OverLedger,
     Timeout,
+    Via,
+    path_terms,
     peer_address,
     propose,
 )
@@ -105,6 +109,9 @@ def open_app(
             metavar="0xADDRESS", parser=peer_address, help="A contract that judges the moves."
         ),
     ] = None,
+    via: Via = None,
+    over_ledger: OverLedger = False,
+    fee_max: FeeMax = "0",
     asset: Asset = NATIVE,
     challenge_duration_s: ChallengeDuration = None,
     wait: Annotated[bool, typer.Option(help="Wait until the channel is open.")] = True,
@@ -113,7 +120,7 @@ def open_app(
     directory: NodeDir = HERE,
     as_json: AsJson = False,
 ) -> None:
-    """Open an application channel with a peer who has the same reducer."""
+    """Open an application channel, on chain or over ledgers, with a peer who has its reducer."""
     if turns not in TURN_RULES:
         raise typer.BadParameter(f"--turns is one of {', '.join(TURN_RULES)}")
     ours, others = amount_in(asset, amount), amount_in(asset, theirs)
@@ -129,6 +136,7 @@ def open_app(
         counterparty_amount=str(others),
         turn_rule=turns,
         app=contract,
+        **path_terms(peer, via, asset, fee_max, over_ledger=over_ledger),
         asset=asset,
         challenge_duration_s=challenge_duration_s,
         request_id=request_id,

@@ -55,6 +55,31 @@ ChallengeDuration = Annotated[
     int | None, typer.Option(help="Seconds in which a challenge can be answered.")
 ]
 Timeout = Annotated[float, typer.Option(help="How long to wait.")]
+Via = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="0xADDRESS",
+        parser=peer_address,
+        help="Over ledgers: an intermediary; can be given many times, in path order.",
+    ),
+]
+OverLedger = Annotated[
+    bool, typer.Option("--over-ledger", help="Over our own ledger with the peer.")
+]
+FeeMax = Annotated[
+    str,
+    typer.Option(metavar="AMOUNT", parser=written_amount, help="What all intermediaries may take."),
+]
+
+
+def path_terms(
+    peer: str, via: list[str] | None, asset: str, fee_max: str, *, over_ledger: bool
+) -> dict[str, Any]:
+    """What a channel's opening says of the ledgers that are to carry it."""
+    return {
+        "path": [*(via or []), peer] if via or over_ledger else None,
+        "fee_max": str(amount_in(asset, fee_max)) if via else None,
+    }
 
 
 @reports_failures
@@ -71,23 +96,9 @@ def open_channel(
             help="What can be paid at most: 1eth; of a token, its smallest units.",
         ),
     ],
-    via: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="0xADDRESS",
-            parser=peer_address,
-            help="Over ledgers: an intermediary; can be given many times, in path order.",
-        ),
-    ] = None,
-    over_ledger: Annotated[
-        bool, typer.Option("--over-ledger", help="Over our own ledger with the peer.")
-    ] = False,
-    fee_max: Annotated[
-        str,
-        typer.Option(
-            metavar="AMOUNT", parser=written_amount, help="What all intermediaries may take."
-        ),
-    ] = "0",
+    via: Via = None,
+    over_ledger: OverLedger = False,
+    fee_max: FeeMax = "0",
     asset: Asset = NATIVE,
     challenge_duration_s: ChallengeDuration = None,
     wait: Annotated[bool, typer.Option(help="Wait until the channel is open.")] = True,
@@ -98,7 +109,6 @@ def open_channel(
 ) -> None:
     """Open a one-way payment channel to a peer: with a deposit on chain, or over ledgers."""
     limit = amount_in(asset, amount)
-    is_virtual = bool(via) or over_ledger
     answer = propose(
         directory,
         "channel_open",
@@ -109,8 +119,7 @@ def open_channel(
         amount=str(limit),
         asset=asset,
         challenge_duration_s=challenge_duration_s,
-        path=[*(via or []), peer] if is_virtual else None,
-        fee_max=str(amount_in(asset, fee_max)) if via else None,
+        **path_terms(peer, via, asset, fee_max, over_ledger=over_ledger),
         request_id=request_id,
     )
     if as_json:

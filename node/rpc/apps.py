@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from node.answers import Answer
-from node.rpc.bounds import LIST_COUNT_MAX
+from node.rpc.bounds import LIST_COUNT_MAX, PATH_COUNT_MAX
+from node.rpc.commands import fees_of, virtual_path
 from node.rpc.errors import InvalidParams
 from node.rpc.interface import NodeApi
 from node.rpc.params import (
@@ -32,8 +33,9 @@ from protocols.app_events import AppMessageApplied
 from protocols.channel import Channel
 from protocols.crypto import keccak256
 from protocols.errors import UnknownChannel
-from protocols.inputs import Input, OpenApp, SendAppMessage
-from protocols.types import ZERO_ADDRESS, checksum_address, to_hex
+from protocols.inputs import Input, OpenApp, OpenVirtualApp, SendAppMessage
+from protocols.types import ZERO_ADDRESS, Address, checksum_address, to_hex
+from protocols.virtual_errors import OnlyFirstEndDeposits
 
 QUERY_SIZE_MAX = 65_536
 """Characters of a question."""
@@ -70,6 +72,14 @@ class AppOpenParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
     """A contract that judges the moves; left out, the deployment's MessageLogApp."""
     challenge_duration_s: ChallengeDuration = 86_400
     """How long each side has to answer a challenge on chain."""
+    path: Annotated[list[AddressText], Meta(max_length=PATH_COUNT_MAX)] | None = None
+    """Over ledgers: the intermediaries in order, then the other end. We put in all of it then."""
+    over_ledger: bool = False
+    """Without a path: over our own ledger with the other end, nobody in between."""
+    fees: Annotated[list[AmountText], Meta(max_length=PATH_COUNT_MAX)] | None = None
+    """What each intermediary takes, in path order; left out, what the path quotes now."""
+    fee_max: AmountText | None = None
+    """What all of them together may take; nothing, unless `fees` or this says it."""
     request_id: RequestIdText = ""
     until: Literal["durable", "completed"] = "durable"
     """durable: answered once the proposal is on our disk. completed: once the channel is open."""
@@ -155,12 +165,36 @@ class AppQueryResult(Struct, frozen=True, gc=False):
 
 
 def open_app(p: AppOpenParams) -> Input:
-    """Open an application channel; the entropy of its nonce is drawn here (M10)."""
+    """Open an application channel, over the chain or over ledgers.
+
+    The entropy of its nonce is drawn here (M10).
+    """
+    path = virtual_path(p)
+    if path is not None:
+        return _open_over_ledgers(p, path)
     return OpenApp(
         counterparty=parse_account("counterparty", p.counterparty),
         asset=parse_account("asset", p.asset),
         amount=parse_amount("amount", p.amount),
         counterparty_amount=parse_amount("counterparty_amount", p.counterparty_amount),
+        challenge_duration=p.challenge_duration_s,
+        reducer_id=parse_hash32("reducer", p.reducer),
+        turn_rule=p.turn_rule,
+        app_definition=b"" if p.app is None else parse_account("app", p.app),
+        nonce_entropy=secrets.token_bytes(4),
+        request_id=p.request_id,
+    )
+
+
+def _open_over_ledgers(p: AppOpenParams, path: tuple[Address, ...]) -> Input:
+    theirs = parse_amount("counterparty_amount", p.counterparty_amount)
+    if theirs:
+        raise OnlyFirstEndDeposits(theirs)
+    return OpenVirtualApp(
+        path=path,
+        asset=parse_account("asset", p.asset),
+        amount=parse_amount("amount", p.amount),
+        fees=fees_of(p, intermediary_count=len(path) - 1),
         challenge_duration=p.challenge_duration_s,
         reducer_id=parse_hash32("reducer", p.reducer),
         turn_rule=p.turn_rule,

@@ -136,6 +136,8 @@ COMMANDS = (
         },
         (
             *_CHANNEL_TERMS,
+            *_PATH_TERMS,
+            virtual_errors.OnlyFirstEndDeposits,
             app_errors.ReducerNotInstalled,
             app_errors.TurnRuleUnknown,
             app_errors.NoMessageLogApp,
@@ -146,6 +148,7 @@ COMMANDS = (
         ),
         apps.open_app,
         commands.command_result,
+        commands.with_fees,
     ),
     Command(
         "app_send",

@@ -7,6 +7,7 @@ of payments. Whether a command can be carried out is the core's to say.
 from __future__ import annotations
 
 import secrets
+from typing import Protocol
 
 import msgspec
 
@@ -38,7 +39,56 @@ QUOTE_TIMEOUT_MS = 5_000
 """How long a path may take to say what it costs."""
 
 
-async def with_fees(node: NodeApi, p: params.ChannelOpenParams) -> params.ChannelOpenParams:
+class PathParams(Protocol):
+    """What says who carries a channel, and for how much."""
+
+    @property
+    def counterparty(self) -> str | None:
+        """The other end, unless the path says it."""
+        ...
+
+    @property
+    def asset(self) -> str:
+        """What the channel is in."""
+        ...
+
+    @property
+    def amount(self) -> str:
+        """What the ledgers guarantee."""
+        ...
+
+    @property
+    def challenge_duration_s(self) -> int:
+        """How long a challenge can be answered."""
+        ...
+
+    @property
+    def path(self) -> list[str] | None:
+        """The intermediaries in order, then the other end."""
+        ...
+
+    @property
+    def over_ledger(self) -> bool:
+        """Without a path: over our own ledger."""
+        ...
+
+    @property
+    def fees(self) -> list[str] | None:
+        """By intermediary."""
+        ...
+
+    @property
+    def fee_max(self) -> str | None:
+        """What all of them may take."""
+        ...
+
+    @property
+    def request_id(self) -> str:
+        """Names the call."""
+        ...
+
+
+async def with_fees(node: NodeApi, p: PathParams) -> PathParams:
     """The parameters with the fees that the path quotes, unless they say them.
 
     Raises PathRefused for the first hop that would take no part.
@@ -56,6 +106,7 @@ async def with_fees(node: NodeApi, p: params.ChannelOpenParams) -> params.Channe
                 raise PathRefused(place, hop.participant, f"{hop.error_code}: {hop.reason}")
         fees = tuple(amount_from_bytes(hop.fee) for hop in hops[1:-1])
     fee_max = "0" if p.fee_max is None else p.fee_max
+    assert isinstance(p, params.Params), "what a caller sent"
     return msgspec.structs.replace(p, fees=[str(fee) for fee in fees], fee_max=fee_max)
 
 
@@ -68,19 +119,19 @@ def open_channel(p: params.ChannelOpenParams) -> Input:
     theirs = parse_amount("counterparty_amount", p.counterparty_amount)
     path, entropy = virtual_path(p), secrets.token_bytes(4)
     if path is None:
-        if p.fees:
-            raise InvalidParams("fees", "only intermediaries take fees: give a path")
         terms = (asset, amount, theirs, p.challenge_duration_s, entropy, p.request_id)
         return OpenChannel(_payee(p), *terms)
     if theirs:
         raise PayeeMustOpenWithZero(theirs)
-    fees = _fees(p, intermediary_count=len(path) - 1)
+    fees = fees_of(p, intermediary_count=len(path) - 1)
     return OpenVirtual(path, asset, amount, fees, p.challenge_duration_s, entropy, p.request_id)
 
 
-def virtual_path(p: params.ChannelOpenParams) -> tuple[Address, ...] | None:
+def virtual_path(p: PathParams) -> tuple[Address, ...] | None:
     """The intermediaries and the payee; None for a channel that the chain funds."""
     if p.path is None and not p.over_ledger:
+        if p.fees:
+            raise InvalidParams("fees", "only intermediaries take fees: give a path")
         return None
     if not p.path:
         return (_payee(p),)
@@ -90,13 +141,14 @@ def virtual_path(p: params.ChannelOpenParams) -> tuple[Address, ...] | None:
     return path
 
 
-def _payee(p: params.ChannelOpenParams) -> Address:
+def _payee(p: PathParams) -> Address:
     if p.counterparty is None:
         raise InvalidParams("counterparty", "say who will be paid, here or as the end of a path")
     return parse_account("counterparty", p.counterparty)
 
 
-def _fees(p: params.ChannelOpenParams, intermediary_count: int) -> tuple[int, ...]:
+def fees_of(p: PathParams, intermediary_count: int) -> tuple[int, ...]:
+    """What each intermediary takes. Raises InvalidParams or FeeTooHigh."""
     fees = tuple(parse_amount("fees", fee) for fee in p.fees or ())
     if len(fees) != intermediary_count:
         expected = f"one for each of {intermediary_count} intermediaries, not {len(fees)}"

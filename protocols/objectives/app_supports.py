@@ -124,7 +124,8 @@ def running_states(channel: Channel) -> list[Running]:
 
 
 def _shown(channel: Channel) -> Iterator[tuple[State, StateHash, tuple[Signature, ...]]]:
-    app = channel.app
+    # A hub plays in none, it keeps what it was shown.
+    app = channel.app if channel.is_end else None
     # A move that was shown counts for a player once its own reducer took it in.
     is_player = app is not None and app.is_judged and not channel.close_only
     for turn in () if is_player else channel.turns:

@@ -18,10 +18,7 @@ from __future__ import annotations
 
 from protocols import events, messages
 from protocols.abi import encode_deposit_call
-from protocols.app_data import decode_app_data, opening_data
-from protocols.app_definitions import message_log_app, rule_of
-from protocols.app_errors import NoMessageLogApp, TurnRuleUnknown
-from protocols.app_events import AppChannelRecorded
+from protocols.app_errors import TurnRuleUnknown
 from protocols.channel import (
     POSTFUND_TURN,
     PREFUND_TURN,
@@ -57,7 +54,7 @@ from protocols.objectives.base import (
     WaitingFor,
     objective_id,
 )
-from protocols.objectives.openings import record_opening
+from protocols.objectives.openings import app_of_command, record_app, record_opening
 from protocols.objectives.prefund_rules import (
     require_app,
     require_asset,
@@ -196,7 +193,7 @@ def open_channel(draft: Draft, command: OpenChannel | OpenLedger | OpenApp) -> O
     request_hash = command_hash(command)
     kind, me = ObjectiveType.DIRECT_FUND, draft.context.me
     identity = record_opening(draft, kind, state, me, command.request_id, request_hash)
-    _record_app(draft, state, turn_rule)
+    record_app(draft, state, turn_rule)
     draft.emit(events.ObjectiveApproved(identity, me))
     return identity
 
@@ -207,18 +204,7 @@ def _app_of(node: Node, command: OpenChannel | OpenLedger | OpenApp) -> tuple[Ad
         return node.consensus_app, b""
     if isinstance(command, OpenChannel):
         return node.virtual_payment_app, b""
-    app = command.app_definition or message_log_app(node)
-    if not app:
-        raise NoMessageLogApp()
-    return app, opening_data(command.reducer_id)
-
-
-def _record_app(draft: Draft, state: State, turn_rule: str) -> None:
-    """What both ends agree on beside the channel, if it is an application's."""
-    rule = rule_of(draft.state.node, state.fixed.app_definition)
-    if rule is not None:
-        reducer_id = decode_app_data(state.app_data).reducer_id
-        draft.emit(AppChannelRecorded(state.channel_id, reducer_id, turn_rule, rule))
+    return app_of_command(node, command)
 
 
 def receive_proposal(draft: Draft, peer: Address, body: messages.ChannelProposal) -> ObjectiveId:
@@ -244,7 +230,7 @@ def receive_proposal(draft: Draft, peer: Address, body: messages.ChannelProposal
     if recover_address(state.state_hash(), body.signature) != peer:
         raise WrongSigner(peer)
     identity = record_opening(draft, ObjectiveType.DIRECT_FUND, state, peer, "", None)
-    _record_app(draft, state, body.turn_rule)
+    record_app(draft, state, body.turn_rule)
     channel = draft.state.channels[state.channel_id]
     take_in(draft, channel, state, body.encoded_state, body.signature)
     _let_policy_decide(draft, identity, state, peer)

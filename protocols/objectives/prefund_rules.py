@@ -87,14 +87,14 @@ def require_payment(state: State) -> None:
         raise PayeeMustOpenWithZero(payee.amount)
 
 
-def require_app(draft: Draft, state: State, turn_rule: str) -> None:
-    """An application channel: both may deposit, its reducer is here, nothing is said yet (M23)."""
+def require_app(draft: Draft, state: State, turn_rule: str, *, runs_reducer: bool = True) -> None:
+    """An application channel: its reducer is here if we run it, nothing is said yet (M23)."""
     data = decode_app_data(state.app_data)
     if state.app_data != opening_data(data.reducer_id):
         raise StateRefused(state.turn_num, "an application's channel begins without messages")
     rule = rule_of(draft.state.node, state.fixed.app_definition)
     require_turn_rule(turn_rule, is_judged=rule == JUDGED)
-    if not draft.context.has_reducer(data.reducer_id):
+    if runs_reducer and not draft.context.has_reducer(data.reducer_id):
         raise ReducerNotInstalled(data.reducer_id)
 
 

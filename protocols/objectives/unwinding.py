@@ -1,10 +1,10 @@
 """Unwinding: a virtual channel is given up with guarantees in place (M16 b).
 
 Ledgers are cleared from right to left. Who has no guarantee on its right any more, by a state that
-its neighbour countersigned, and has not signed the postfund (a payee: has accepted no voucher)
-records that it never will and says so to the left; then its left guarantee is removed, each side
-getting back what it put in and left the fee. Where a hub signed the postfund the way out is a final
-state of all, which the payer begins (M16 a).
+its neighbour countersigned, and has not signed the postfund (a payee: has accepted no voucher; an
+application's last end: has signed no running state) records that it never will and says so to the
+left; then its left guarantee is removed, each side getting back what it put in and left the fee.
+Where a hub signed the postfund the way out is a final state of all, which the payer begins (M16 a).
 
 ```mermaid
 flowchart LR
@@ -55,11 +55,16 @@ def _hubs_postfunds(channel: Channel) -> tuple[bytes, ...]:
     return signatures_of(channel, POSTFUND_TURN)[1 : channel.payee_index]
 
 
+def _has_gone_on(channel: Channel) -> bool:
+    """Whether a payee accepted a voucher, or the last end of an application signed its running."""
+    return channel.vouchers.total > 0 or (channel.app is not None and channel.app.tip.count > 0)
+
+
 def _renounce(draft: Draft, channel: Channel) -> bool:
     """Record that we never sign the postfund, and tell our left neighbour; False if we may not."""
     virtual = virtual_of(channel)
     is_payee = channel.my_index == channel.payee_index
-    has_taken = channel.vouchers.total > 0 if is_payee else channel.signed_by_me(POSTFUND_TURN)
+    has_taken = _has_gone_on(channel) if is_payee else channel.signed_by_me(POSTFUND_TURN)
     # M27: what the lost end of a log held may be a voucher, or our postfund.
     if has_taken or channel.close_only:
         return False

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from protocols import events, messages
 from protocols.channel import PREFUND_TURN, Channel
-from protocols.draft import HUB, PAYEE, Draft, Proposal
+from protocols.draft import HUB, PAYEE, PLAYER, Draft, Proposal
 from protocols.errors import ParticipantsRefused, StateRefused, UnknownChannel, WrongSigner
-from protocols.inputs import OpenVirtual, command_hash
+from protocols.inputs import OpenVirtual, OpenVirtualApp, command_hash
 from protocols.ledger_errors import LedgerRefused
 from protocols.nonce import channel_nonce
 from protocols.objectives.base import ObjectiveType, objective_id
 from protocols.objectives.giving_up import give_up, with_hop
-from protocols.objectives.openings import record_opening
+from protocols.objectives.openings import app_of_command, record_app, record_opening
 from protocols.objectives.virtual_refusals import ANSWERED, answer_refusal
 from protocols.objectives.virtual_retelling import answer
 from protocols.objectives.virtual_rules import (
@@ -43,10 +43,10 @@ from protocols.virtual_events import VirtualChannelRecorded
 from protocols.virtual_paths import left_of, links_of, virtual_of
 
 
-def open_channel(draft: Draft, command: OpenVirtual) -> ObjectiveId:
-    """The owner's command: propose a one-way payment channel over that path.
+def open_channel(draft: Draft, command: OpenVirtual | OpenVirtualApp) -> ObjectiveId:
+    """The owner's command: propose a channel over that path, for payments or of an application.
 
-    Raises a ChannelRefused, VirtualRefused or LedgerRefused; nothing is promised then.
+    Raises a ChannelRefused, AppRefused, VirtualRefused or LedgerRefused; nothing is promised then.
     """
     node = draft.state.node
     for name, amount in (("amount", command.amount), *(("fee", fee) for fee in command.fees)):
@@ -56,20 +56,25 @@ def open_channel(draft: Draft, command: OpenVirtual) -> ObjectiveId:
     participants = (draft.context.me, *command.path)
     require_path(participants, command.fees)
     nonce = channel_nonce(node.chain_id, node.adjudicator, command.nonce_entropy)
-    fixed = FixedPart(participants, nonce, node.virtual_payment_app, command.challenge_duration)
+    app, app_data, turn_rule = node.virtual_payment_app, b"", ""
+    if isinstance(command, OpenVirtualApp):
+        app, app_data = app_of_command(node, command)
+        turn_rule = command.turn_rule
+    fixed = FixedPart(participants, nonce, app, command.challenge_duration)
     allocations = (
         Allocation(destination_of(participants[0]), command.amount),
         Allocation(destination_of(participants[-1]), 0),
     )
     outcome = (SingleAssetExit(command.asset, allocations),)
-    state = State(fixed, b"", outcome, PREFUND_TURN, False)
-    require_state(draft, state)
+    state = State(fixed, app_data, outcome, PREFUND_TURN, False)
+    require_state(draft, state, 0, turn_rule)
     ledger_id = choose_right(draft, state, 0, command.fees)
     require_room(draft, state, 0, command.fees, (ledger_id,))
     request_hash = command_hash(command)
     kind, me = ObjectiveType.VIRTUAL_FUND, draft.context.me
     identity = record_opening(draft, kind, state, me, command.request_id, request_hash)
     _record_ledgers(draft, state.channel_id, b"", ledger_id, command.fees)
+    record_app(draft, state, turn_rule)
     draft.emit(events.ObjectiveApproved(identity, me))
     return identity
 
@@ -118,7 +123,7 @@ def _consider(
     """Check every rule, record the channel, let policy decide. Raises ProtocolError."""
     fixed = state.fixed
     place, last = fixed.participants.index(draft.context.me), len(fixed.participants) - 1
-    require_state(draft, state)
+    require_state(draft, state, place, body.turn_rule)
     require_few_opening(draft, sender, fixed.participants[0])
     require_uint("fees", state.outcome[0].allocations[0].amount + sum(fees), 256)
     if len(body.signatures) != last + 1 or not body.signatures[0]:
@@ -136,6 +141,7 @@ def _consider(
     channel_id = state.channel_id
     take_in(draft, channel_id, state, body.encoded_state, body.signatures, sender)
     _record_ledgers(draft, channel_id, left_ledger, right_ledger, fees)
+    record_app(draft, state, body.turn_rule)
     _let_policy_decide(draft, identity, state, place, fees)
 
 
@@ -156,6 +162,8 @@ def _receive_again(
     virtual = virtual_of(channel)
     if fees != virtual.fees:
         raise StateRefused(PREFUND_TURN, "the fees are other ones than we agreed to")
+    if body.turn_rule != ("" if channel.app is None else channel.app.turn_rule):
+        raise StateRefused(PREFUND_TURN, "the rule of turns is another one than we agreed to")
     if channel.rejected:
         return None  # It crossed our own word.
     is_left = sender == left_of(channel)
@@ -193,6 +201,8 @@ def _let_policy_decide(
 ) -> None:
     fixed, (exit_,) = state.fixed, state.outcome
     is_hub = place < len(fixed.participants) - 1
+    app = draft.state.channels[state.channel_id].app
+    end_role = PAYEE if app is None else PLAYER
     decision = draft.context.decide(
         Proposal(
             fixed.participants[place - 1],
@@ -201,9 +211,10 @@ def _let_policy_decide(
             0,
             0,
             fixed.challenge_duration,
-            HUB if is_hub else PAYEE,
+            HUB if is_hub else end_role,
             exit_.allocations[0].amount,
             fees[place - 1] if is_hub else 0,
+            b"" if app is None else app.reducer_id,
         )
     )
     if decision.verdict == "allow":

@@ -14,9 +14,11 @@ until it is acknowledged, so there are bounds:
 from __future__ import annotations
 
 from protocols import events, inputs, messages
+from protocols.app_errors import ReducerNotInstalled
 from protocols.draft import Draft
 from protocols.error import ProtocolError
 from protocols.errors import (
+    AppNotSupported,
     AssetNotSupported,
     ChallengeDurationTooLong,
     ChallengeDurationTooShort,
@@ -39,9 +41,12 @@ ANSWERED = (
     TooManyProposals,
     TooManyStrangers,
     ChannelAlreadySeen,
+    AppNotSupported,
+    ReducerNotInstalled,
 )
 """Refusals of an honest proposal, which the payer hears of; the others are faults of the sender.
-A channel that we pruned is told again by whoever lost the end of its log."""
+Which contracts and reducers it knows is each node's own. A channel that we pruned is told again by
+whoever lost the end of its log."""
 
 PENDING_ANSWER_COUNT_MAX = 1_024
 """Messages that wait for a peer's acknowledgement: above it, its proposals are refused in silence.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from protocols import hub, ledgers
+from protocols.app_errors import TurnRuleUnknown
 from protocols.channel import Channel
 from protocols.draft import Draft
 from protocols.errors import (
@@ -11,7 +12,12 @@ from protocols.errors import (
 )
 from protocols.ledger import ADD
 from protocols.ledger_queue import secured
-from protocols.objectives.prefund_rules import require_asset, require_payment, require_prefund
+from protocols.objectives.prefund_rules import (
+    require_app,
+    require_asset,
+    require_payment,
+    require_prefund,
+)
 from protocols.rejections import (
     NEIGHBOUR_REJECTED_COUNT_MAX,
     PROPOSAL_WINDOW_MS,
@@ -19,7 +25,12 @@ from protocols.rejections import (
 )
 from protocols.state import State
 from protocols.types import ZERO_ADDRESS, Address, ChannelId
-from protocols.virtual_errors import HopWithoutFunds, HopWithoutLedger, PathRefused
+from protocols.virtual_errors import (
+    HopWithoutFunds,
+    HopWithoutLedger,
+    OnlyFirstEndDeposits,
+    PathRefused,
+)
 from protocols.virtual_paths import fee_at
 
 OPENING_COUNT_MAX = 512
@@ -50,10 +61,25 @@ def require_path(participants: tuple[Address, ...], fees: tuple[int, ...]) -> No
         raise PathRefused(len(participants) - 1, participants[-1], "one fee an intermediary")
 
 
-def require_state(draft: Draft, state: State) -> None:
-    """The prefund of a one-way payment channel between the ends. Raises a ChannelRefused."""
-    require_prefund(draft, state, (draft.state.node.virtual_payment_app,))
+def require_state(draft: Draft, state: State, place: int = 0, turn_rule: str = "") -> None:
+    """The prefund of a channel between the ends: for payments, or of an application (M1, M14).
+
+    The first participant puts in all of it. `place` is ours on the path: an intermediary needs no
+    reducer. Raises a ChannelRefused or an AppRefused.
+    """
+    node, fixed = draft.state.node, state.fixed
+    apps = tuple(app for app, _ in node.app_definitions)
+    require_prefund(draft, state, (node.virtual_payment_app, *apps))
+    is_app = fixed.app_definition in apps
+    (_, last) = state.outcome[0].allocations
+    if is_app and last.amount:
+        raise OnlyFirstEndDeposits(last.amount)
     require_payment(state)
+    if is_app:
+        is_end = place in (0, len(fixed.participants) - 1)
+        require_app(draft, state, turn_rule, runs_reducer=is_end)
+    elif turn_rule:
+        raise TurnRuleUnknown(turn_rule)
     require_asset(draft, state.outcome[0].asset)
 
 

@@ -182,6 +182,7 @@ def _proposal(
         signatures,
         tuple(amount_to_bytes(fee) for fee in virtual.fees),
         virtual.right_ledger if to == right_of(channel) else b"",
+        "" if channel.app is None else channel.app.turn_rule,
     )
 
 

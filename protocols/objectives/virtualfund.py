@@ -113,8 +113,9 @@ def _sign_prefund(draft: Draft, before: Channel) -> Channel:
 
 
 def _sign_postfund(draft: Draft, channel: Channel) -> None:
-    outcome = channel.state(channel.turns[PREFUND_TURN]).outcome
-    sign(draft, channel.channel_id, State(channel.fixed, b"", outcome, POSTFUND_TURN, False))
+    agreed = channel.state(channel.turns[PREFUND_TURN])
+    postfund = State(channel.fixed, agreed.app_data, agreed.outcome, POSTFUND_TURN, False)
+    sign(draft, channel.channel_id, postfund)
     tell_own_postfund(draft, draft.state.channels[channel.channel_id])
 
 
@@ -200,8 +201,9 @@ def receive_state(
     """Signatures of the postfund; it must be exactly the agreed one. Raises StateRefused."""
     if channel.rejected:
         return  # It crossed our own word.
-    agreed = channel.state(channel.turns[PREFUND_TURN]).outcome
-    if state.turn_num != POSTFUND_TURN or state.outcome != agreed or state.app_data:
+    agreed = channel.state(channel.turns[PREFUND_TURN])
+    is_agreed_on = (state.outcome, state.app_data) == (agreed.outcome, agreed.app_data)
+    if state.turn_num != POSTFUND_TURN or not is_agreed_on:
         raise StateRefused(state.turn_num, "it is not the agreed postfund")
     if not is_complete(channel):
         raise StateRefused(state.turn_num, "the prefund is not signed by all")

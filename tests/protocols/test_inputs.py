@@ -35,6 +35,10 @@ COMMANDS: list[Command] = [
         bytes(20), bytes(20), 5, 6, 3_600, bytes(32), "leader", bytes(20), b"abcd", "r1"
     ),
     inputs.SendAppMessage(CHANNEL, b"\x01", bytes(32), "r1"),
+    inputs.OpenVirtualApp(
+        *((bytes(20),), bytes(20), 5, (), 3_600),
+        *(bytes(32), "leader", bytes(20), b"abcd", "r1"),
+    ),
 ]
 SAMPLES = {type(command): command for command in COMMANDS}
 OPEN, REJECT = SAMPLES[inputs.OpenChannel], SAMPLES[inputs.RejectObjective]

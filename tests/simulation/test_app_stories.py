@@ -8,9 +8,12 @@ from protocols import inputs
 from protocols.app_channel import ALTERNATE
 from protocols.objectives.base import ObjectiveType, WaitingFor
 from protocols.objectives.cranks import waiting_for
-from tests.support.app_disputes import GAME, game, until
-from tests.support.app_rig import APP_CHANNEL, STAKES, AppNode, opened_app
+from protocols.types import ChannelId
+from tests.support.app_disputes import GAME, UndoingTill, game, until
+from tests.support.app_rig import APP_CHANNEL, GAME_APP, STAKES, AppNode, opened_app
+from tests.support.app_web import STAKE, AppWeb
 from tests.support.exit_rig import is_completed, paid_to
+from tests.support.web import BALANCE
 
 
 def closing_waits_for(node: AppNode) -> set[WaitingFor]:
@@ -18,7 +21,7 @@ def closing_waits_for(node: AppNode) -> set[WaitingFor]:
     closings = [
         objective
         for objective in node.state.objectives.values()
-        if objective.objective_type == ObjectiveType.DIRECT_DEFUND
+        if objective.objective_type in (ObjectiveType.DIRECT_DEFUND, ObjectiveType.VIRTUAL_DEFUND)
     ]
     return {waiting_for(node.state, objective, node.context()) for objective in closings}
 
@@ -59,3 +62,46 @@ def test_who_waits_for_its_owners_word_and_is_left_alone_leaves_with_its_own_mov
     network.chain.pass_time(10**6)
     until(network, lambda: is_completed(alice, ObjectiveType.EXIT, GAME), alice)
     assert paid_to(network, alice) == STAKES[0] - 10 + 20 - 5
+
+
+def leave_over_ledgers(web: AppWeb, node: AppNode, channel_id: ChannelId) -> int:
+    """All but the node are gone; what it is paid when it has left alone."""
+    node.feed(inputs.ExitChannel(channel_id))
+    web.run([node], lambda: is_completed(node, ObjectiveType.EXIT, channel_id))
+    return paid_to(web, node)
+
+
+@pytest.mark.parametrize("hops", [0, 1, 2])
+@pytest.mark.parametrize("said", [0, 2])
+def test_over_ledgers_too_it_leaves_with_what_both_signed(hops: int, said: int) -> None:
+    web = AppWeb(hops)
+    channel_id = web.opened_app()
+    alice, _ = web.ends
+    for count in range(said):
+        web.say(channel_id, count % 2, 10 - count)
+    alice.say(40, channel_id=channel_id)
+    alice.feed(inputs.EndOfBatch())
+    assert alice.app(channel_id).offered_count == 1
+    alice.feed(inputs.CloseChannel(channel_id))
+    assert closing_waits_for(alice) == {WaitingFor.APP_RUN}
+    paid = leave_over_ledgers(web, alice, channel_id)
+    # 10 to bob and 9 back: the forty that he never signed for stay hers.
+    assert paid == BALANCE - sum(web.fees) - (1 if said else 0)
+
+
+@pytest.mark.parametrize("hops", [0, 1, 2])
+def test_over_ledgers_too_who_is_to_move_leaves_with_its_own_move(hops: int) -> None:
+    web = AppWeb(hops)
+    channel_id = web.opened_app(app_definition=GAME_APP, turn_rule=ALTERNATE)
+    alice, bob = web.ends
+    for end in web.ends:
+        end.till = UndoingTill(end, (STAKE, 0))
+    web.say(channel_id, 0, 10)
+    web.say(channel_id, 1, 5)
+    bob.feed(inputs.CloseChannel(channel_id))
+    web.settle()
+    assert closing_waits_for(alice) == {WaitingFor.OWNERS_WORD}
+    alice.say(7, channel_id=channel_id)
+    alice.feed(inputs.EndOfBatch())
+    paid = leave_over_ledgers(web, alice, channel_id)
+    assert paid == BALANCE - sum(web.fees) - 10 + 5 - 7

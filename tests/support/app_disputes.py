@@ -14,7 +14,7 @@ from protocols.objectives.supports import held_support
 from protocols.signed_state import SignedState
 from protocols.state import challenge_message
 from protocols.types import Bytes32, ChannelId, Signature
-from tests.support.app_rig import GAME_APP, AppNetwork, AppNode, Till, app_fixed, opened_app
+from tests.support.app_rig import GAME_APP, STAKES, AppNetwork, AppNode, Till, app_fixed, opened_app
 from tests.support.builders import ADJUDICATOR, tx_hash
 from tests.support.exit_rig import STEP_COUNT_MAX, step
 from tests.support.model_chain import ModelTransaction
@@ -25,8 +25,8 @@ GAME: ChannelId = app_fixed(GAME_APP).channel_id()
 class UndoingTill(Till):
     """A view that takes messages back, as views of games do: a run has one message."""
 
-    def __init__(self, node: AppNode) -> None:
-        super().__init__()
+    def __init__(self, node: AppNode, stakes: tuple[int, int] = STAKES) -> None:
+        super().__init__(stakes)
         self._node = node
         self._before = [self.amounts]
 

@@ -147,9 +147,9 @@ ELSEWHERE = {
     "the end of the channel back: the channel is halted",
     (ObjectiveType.DIRECT_DEFUND, WaitingFor.APP_RUN): "an application's: test_app_stories",
     (ObjectiveType.DIRECT_DEFUND, WaitingFor.OWNERS_WORD): "a game's: test_app_stories",
-    (ObjectiveType.VIRTUAL_DEFUND, WaitingFor.OWNERS_WORD): "its ends agree as those of a direct "
-    "one do: test_app_stories",
-    (ObjectiveType.VIRTUAL_DEFUND, WaitingFor.APP_RUN): "its ends agree as those of a direct one "
-    "do: test_app_stories",
+    (ObjectiveType.VIRTUAL_DEFUND, WaitingFor.OWNERS_WORD): "a game's over ledgers: "
+    "test_app_stories",
+    (ObjectiveType.VIRTUAL_DEFUND, WaitingFor.APP_RUN): "an application's over ledgers: "
+    "test_app_stories",
 }
 """Waiting points that nobody comes to by vanishing, or in a story of their own, with why."""

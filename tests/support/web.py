@@ -73,6 +73,8 @@ class WebNode(CoreNode):
 class Web:
     """Nodes in a row from a payer to a payee; node k leads the ledger to its right unless told."""
 
+    make_node: type[WebNode] = WebNode
+
     def __init__(
         self,
         hop_count: int,
@@ -83,7 +85,7 @@ class Web:
         asset: Address = ZERO_ADDRESS,
     ) -> None:
         actors = (ALICE, *HUBS[:hop_count], BOB)
-        self.row = [WebNode(actor) for actor in actors]
+        self.row = [self.make_node(actor) for actor in actors]
         self.nodes = {node.actor.address: node for node in self.row}
         self.fees = tuple(range(1, hop_count + 1)) if fees is None else tuple(fees)
         for node, fee in zip(self.row[1:-1], self.fees, strict=True):

@@ -11,13 +11,16 @@ from msgspec.structs import replace
 from node.audit.apps import AppCheck
 from node.audit.books import BookCheck
 from node.audit.states import StateCheck
+from node.audit.virtual import VirtualCheck
 from node.audit.vouchers import VoucherCheck
 from protocols import app_events, events, inputs
 from protocols.app_channel import LEADER
 from protocols.app_data import log_message
 from protocols.types import amount_to_bytes
+from protocols.virtual_events import PostfundRenounced
 from tests.support.actors import ALICE, BOB
 from tests.support.app_rig import APP_CHANNEL, STAKES, opened_app
+from tests.support.app_web import AppWeb
 from tests.support.audit_cases import History, as_audited, changed, inserted, messages
 
 
@@ -49,6 +52,47 @@ def found(changed_history: History) -> list[str]:
 @pytest.mark.parametrize("check", [AppCheck, StateCheck, VoucherCheck])
 def test_what_two_honest_ends_recorded_breaks_no_rule(who: str, check: Any) -> None:
     assert messages(check, history(who)) == []
+
+
+@lru_cache
+def _histories_over_hubs() -> list[tuple[events.Event, ...]]:
+    web = AppWeb(2)
+    channel_id = web.opened_app()
+    for end, amount in ((0, 40), (1, 15)):
+        web.say(channel_id, end, amount)
+    web.ends[1].feed(inputs.CloseChannel(channel_id))
+    web.settle()
+    return [tuple(as_audited([event for _, event in node.log])) for node in web.row]
+
+
+@pytest.mark.parametrize("place", range(4))
+@pytest.mark.parametrize("check", [AppCheck, VoucherCheck, VirtualCheck, BookCheck])
+def test_what_a_path_recorded_of_an_application_breaks_no_rule(place: int, check: Any) -> None:
+    assert messages(check, list(_histories_over_hubs()[place])) == []
+
+
+def test_an_end_that_signed_less_than_was_agreed_on_is_found_over_hubs_too() -> None:
+    confirmed = app_events.AppConfirmationReceived
+    kept = [event for event in _histories_over_hubs()[0] if not isinstance(event, confirmed)]
+    assert any("both signed" in message for message in found(kept))
+
+
+def test_another_virtual_channel_than_of_payments_or_an_application_is_found() -> None:
+    learnt = app_events.AppDefinitionRecorded
+    history = [event for event in _histories_over_hubs()[1] if not isinstance(event, learnt)]
+    said = [message for _, message in messages(VirtualCheck, history)]
+    assert "only payment channels and applications are virtual (M1)" in said
+
+
+def test_who_signed_a_running_state_cannot_renounce_the_opening() -> None:
+    channel_id = next(
+        event.channel_id
+        for event in _histories_over_hubs()[3]
+        if isinstance(event, app_events.AppStateSigned)
+    )
+    renounced = PostfundRenounced(channel_id, BOB.address, "GIVEN_UP", "hop 2: no more")
+    said = [m for _, m in messages(VirtualCheck, [*_histories_over_hubs()[3], renounced])]
+    assert "we signed a running state before (M16)" in said
 
 
 HALTED = app_events.AppChannelHalted(APP_CHANNEL, "DIGEST_DIFFERS", 0, "a", "b")

@@ -183,9 +183,9 @@ def test_a_channel_is_in_the_asset_of_its_ledgers() -> None:
     one(history, "is in another asset (M14)", RECORDED)
 
 
-def test_only_payment_channels_are_virtual() -> None:
+def test_only_payment_channels_and_applications_are_virtual() -> None:
     ledger_id = nth(open_hub(), events.ChannelCreated)[1].channel_id
-    words = "only payment channels are virtual (M1)"
+    words = "only payment channels and applications are virtual (M1)"
     then(open_hub(), RECORDED(ledger_id, b"", b"", ()), words=words)
 
 

@@ -161,3 +161,22 @@ def test_it_is_closed_by_what_both_signed(tally, path: list[LocalNode], channel:
     done = tally("app", "close", channel, "-c", alice.directory)
     assert "is closed and paid out" in done.stdout
     assert alice.call("channel_get", channel_id=channel)["status"] == "closed"
+
+
+def test_an_application_is_opened_over_a_hub_and_over_a_ledger(
+    tally, tally_json, path: list[LocalNode], channel: str
+) -> None:
+    alice, hub, bob = path
+    for left, right in ((alice, hub), (hub, bob), (alice, bob)):
+        tally_json("ledger", "open", right.address, "100000", "-c", left.directory)
+    begin = ("app", "open", bob.address, REDUCER[:12], "5000", "--turns", "leader")
+    over_hub = ("--via", hub.address, "--fee-max", "7", "-c", alice.directory)
+    for way in (over_hub, ("--over-ledger", "-c", alice.directory)):
+        opened = tally_json(*begin, *way)
+        assert opened["opened"] is True
+        said = tally_json("app", "send", opened["channel_id"], "[7]", "-c", alice.directory)
+        assert said["count"] == 1
+        closed = tally("app", "close", opened["channel_id"], "-c", alice.directory)
+        assert closed.exit_code == 0
+    refused = tally_json(*begin, "--theirs", "1", *over_hub, exit_code=1)
+    assert refused["error"]["name"] == "ONLY_FIRST_END_DEPOSITS"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import pytest
 
 from node.answers import Answer
@@ -10,9 +13,10 @@ from node.rpc.errors import InvalidParams
 from protocols.app_errors import AppQueryFailed, NotAnAppChannel
 from protocols.app_events import AppMessageApplied, AppStateConfirmed, AppStateSigned
 from protocols.errors import UnknownChannel
-from protocols.inputs import OpenApp, SendAppMessage
+from protocols.inputs import OpenApp, OpenVirtualApp, SendAppMessage
 from protocols.types import amount_to_bytes, to_hex
-from tests.support.actors import ALICE, BOB
+from protocols.virtual_errors import FeeTooHigh, OnlyFirstEndDeposits
+from tests.support.actors import ALICE, BOB, IVAN
 from tests.support.rpc_node import RecordingNode, open_app, open_payment_channel
 
 CHANNEL = "0x" + "c1" * 32
@@ -51,6 +55,36 @@ def test_opening_says_who_and_what_and_draws_the_entropy() -> None:
     assert (first.counterparty, first.amount, first.counterparty_amount) == (BOB.address, 5, 7)
     assert (first.turn_rule, first.app_definition) == ("leader", b"\xaa" * 20)
     assert first.nonce_entropy != second.nonce_entropy
+
+
+def test_a_path_says_over_whose_ledgers() -> None:
+    hub = "0x" + IVAN.address.hex()
+    params = partial(apps.AppOpenParams, counterparty=PEER, reducer="0x" + "5e" * 32, amount="5")
+    over_hub = apps.open_app(params(path=[hub, PEER], fees=["2"], fee_max="2"))
+    assert isinstance(over_hub, OpenVirtualApp)
+    assert (over_hub.path, over_hub.fees) == ((IVAN.address, BOB.address), (2,))
+    assert (over_hub.amount, over_hub.reducer_id) == (5, b"\x5e" * 32)
+    alone = apps.open_app(params(over_ledger=True))
+    assert isinstance(alone, OpenVirtualApp)
+    assert (alone.path, alone.fees, alone.turn_rule) == ((BOB.address,), (), "alternate")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "refusal"),
+    [
+        ({"over_ledger": True, "counterparty_amount": "1"}, OnlyFirstEndDeposits),
+        ({"fees": ["1"]}, InvalidParams),
+        ({"over_ledger": True, "fees": ["1"]}, InvalidParams),
+        ({"path": ["0x" + "11" * 20]}, InvalidParams),
+        ({"path": ["0x" + "11" * 20, PEER], "fees": ["3"], "fee_max": "2"}, FeeTooHigh),
+    ],
+)
+def test_what_does_not_fit_a_path_is_refused(
+    wrong: dict[str, Any], refusal: type[Exception]
+) -> None:
+    terms = {"counterparty": PEER, "reducer": "0x" + "5e" * 32, "amount": "5", **wrong}
+    with pytest.raises(refusal):
+        apps.open_app(apps.AppOpenParams(**terms))
 
 
 def test_a_request_id_names_one_message() -> None:

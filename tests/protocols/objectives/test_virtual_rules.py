@@ -31,6 +31,7 @@ from protocols.virtual_errors import (
     PathRefused,
 )
 from tests.support.actors import ALICE, BOB, IVAN
+from tests.support.builders import CONSENSUS_APP
 from tests.support.web import BALANCE, HUBS, Web, WebNode
 
 A, B, C = (actor.address for actor in (ALICE, IVAN, BOB))
@@ -286,7 +287,6 @@ STRANGER = HUBS[3].address
         ({"participants": (A, STRANGER, B, C), "fees": (bytes(32),) * 2}, "UNKNOWN_CHANNEL"),
         ({"participants": (B, A, C)}, "UNKNOWN_CHANNEL"),
         ({"channel_nonce": 7}, "NONCE_PREFIX_MISMATCH"),
-        ({"app_definition": b"\x09" * 20}, "APP_NOT_SUPPORTED"),
         ({"turn_num": 1}, "STATE_REFUSED"),
         ({"is_final": True}, "STATE_REFUSED"),
         ({"outcome": ()}, "OUTCOME_NOT_SUPPORTED"),
@@ -360,6 +360,17 @@ def test_a_ledger_that_is_not_ours_with_the_neighbour_is_refused(ledger_id: Any)
     told = messages.decode_body(hub.outbox[A][-1].body)
     assert isinstance(told, messages.ObjectiveRejection)
     assert told.error_code == "HOP_WITHOUT_LEDGER"
+
+
+@pytest.mark.parametrize("app", [b"\x09" * 20, CONSENSUS_APP])
+def test_a_contract_that_we_do_not_know_is_answered_by_name(app: bytes) -> None:
+    web = Web(1)
+    web.open(1_000)
+    hub = web.row[1]
+    body = signed_again(proposal_to(web, hub.actor.address), app_definition=app)
+    assert web.hears(hub, web.payer, body) == ""
+    assert told_last(hub) == "APP_NOT_SUPPORTED"
+    assert messages.fixed_part(body).channel_id() not in hub.state.channels
 
 
 def told_last(node: WebNode) -> str:
