@@ -19,10 +19,16 @@ REDUCER = "0x" + hashlib.sha256(TILL.read_bytes()).hexdigest()
 
 @pytest.fixture(scope="module")
 def channel(tally_json, path: list[LocalNode]) -> str:
-    """Alice's with bob, 1,000,000 wei of each, in which both may talk."""
+    """Alice's with bob, 1,000,000 wei of each, in which both may talk. No test may close it."""
     alice, _, bob = path
     for node in (alice, bob):
         assert tally_json("app", "install", str(TILL), "-c", node.directory) == {"reducer": REDUCER}
+    return open_another(tally_json, path)
+
+
+def open_another(tally_json, path: list[LocalNode]) -> str:
+    """A channel like that, once both have the reducer."""
+    alice, _, bob = path
     opened = tally_json(
         *("app", "open", bob.address, REDUCER[:12], "1000000", "--theirs", "1000000"),
         *("--turns", "leader", "-c", alice.directory),
@@ -133,7 +139,9 @@ def test_a_payment_in_an_application_and_its_next_step_are_told_rightly(
     ]
 
 
-def test_a_reducer_that_is_not_there_is_named(tally, path: list[LocalNode], tmp_path: Path) -> None:
+def test_a_reducer_that_is_not_there_is_named(
+    tally, path: list[LocalNode], channel: str, tmp_path: Path
+) -> None:
     alice, _, bob = path
     order = ("app", "open", bob.address, "ff" * 32, "5", "-c", alice.directory)
     assert "no reducer installed" in tally(*order).stderr
@@ -156,11 +164,14 @@ def test_no_other_channel_is_closed_as_an_applications(
     assert alice.call("channel_get", channel_id=paid_in)["status"] == "open"
 
 
-def test_it_is_closed_by_what_both_signed(tally, path: list[LocalNode], channel: str) -> None:
+def test_it_is_closed_by_what_both_signed(
+    tally, tally_json, path: list[LocalNode], channel: str
+) -> None:
     alice, _, _ = path
-    done = tally("app", "close", channel, "-c", alice.directory)
+    another = open_another(tally_json, path)
+    done = tally("app", "close", another, "-c", alice.directory)
     assert "is closed and paid out" in done.stdout
-    assert alice.call("channel_get", channel_id=channel)["status"] == "closed"
+    assert alice.call("channel_get", channel_id=another)["status"] == "closed"
 
 
 def test_an_application_is_opened_over_a_hub_and_over_a_ledger(
