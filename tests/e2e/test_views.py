@@ -132,6 +132,8 @@ def test_views_are_copied_to_postgresql_while_payments_go_on(
     network: Network, channel_id: str, postgres: PostgresServer
 ) -> None:
     bob = network.bob
+    until_level(bob)
+    count = ask(bob, SUM)[0][0]
     assert bob.stop() == 0
     bob.start(
         TALLY_VIEWS_ENABLED="true",
@@ -145,6 +147,7 @@ def test_views_are_copied_to_postgresql_while_payments_go_on(
         views = figures(bob)
         return views["lag_records"] == 0 and (views["sink"] or {}).get("lag_records") == 0
 
+    wait_until("bob is paid", lambda: ask(bob, SUM)[0][0] == count + 60)
     wait_until("PostgreSQL gets there", is_level)
     # Nobody pays any more, so what is level stays so.
     found = check(postgres.conninfo, "bob", view_file(bob.log_path))
