@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from node.sinks.errors import SinkError, SinkFailure
@@ -113,13 +113,11 @@ def connect(conninfo: str) -> Connection:
     check_conninfo(conninfo)
     driver = load_driver()
     given = driver.conninfo.conninfo_to_dict(conninfo)
-    with translated():
+    with translated(), ExitStack() as undo:
         made: Connection = driver.connect(**{**_CONNECTION, **given}, autocommit=True)
-        try:
-            _fit(made)
-        except BaseException:
-            made.close()
-            raise
+        undo.callback(made.close)
+        _fit(made)
+        undo.pop_all()
     return made
 
 

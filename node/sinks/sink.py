@@ -10,6 +10,7 @@ After a failure everything is read again: what the stamp says is true, not what 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
@@ -53,12 +54,11 @@ class _Session:
     """One connection and one open view, and what both hold."""
 
     def __init__(self, settings: SinkSettings) -> None:
-        self.source = ViewSource(settings.view)
-        try:
+        with ExitStack() as undo:
+            self.source = ViewSource(settings.view)
+            undo.callback(self.source.close)
             self.connection = connect(settings.conninfo)
-        except BaseException:
-            self.source.close()
-            raise
+            undo.pop_all()
         self.target = Target(self.connection, settings.namespace)
         self.seq = NO_MESSAGE_SEQ
         self.sum = TableSum()
@@ -162,12 +162,11 @@ class Sink:
         if self._session is not None and self._session.source.is_replaced:
             self.close()
         if self._session is None:
-            session = _Session(self.settings)
-            try:
+            with ExitStack() as undo:
+                session = _Session(self.settings)
+                undo.callback(session.close)
                 session.open()
-            except BaseException:
-                session.close()
-                raise
+                undo.pop_all()
             if self._are_rows_wrong and session.reason is None:
                 session.reason = CopyReason.ROWS
             self._session = session

@@ -7,7 +7,7 @@ grow for a sink; only a copy of the whole view holds one for longer.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,14 +60,13 @@ class ViewSource:
             self._connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         except apsw.Error as error:
             raise self._unreadable(error) from error
-        try:
+        with ExitStack() as undo:
+            undo.callback(self.close)
             self._connection.set_busy_timeout(5_000)
             with self.moment():
                 self.origin = self._read_origin()
                 self.tables = self._read_tables()
-        except BaseException:
-            self.close()
-            raise
+            undo.pop_all()
 
     def close(self) -> None:
         """Close the file. A second call does nothing."""
