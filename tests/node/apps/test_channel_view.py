@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import wasmtime
 
-from node.apps.channel_view import ChannelView, HistoryDiffers
+from node.apps.channel_view import ChannelView
+from node.apps.errors import HistoryDiffers
 from node.views.module import ReducerModule, load_module
 from node.views.view import View
 from tests.support.tills import CHANNEL, CODE, DEPOSITS, given

@@ -9,7 +9,8 @@ import pytest
 import wasmtime
 
 from node.apps import installed as room
-from node.apps.installed import Installed, ReducerMissing, TooManyReducers
+from node.apps.errors import ReducerMissing, TooManyReducers
+from node.apps.installed import Installed
 from node.store.reducer_files import apps_directory
 from node.views.errors import ModuleRefused
 from tests.support.tills import CODE, installed_in

@@ -15,7 +15,8 @@ import pytest
 
 from node.log_views.keeper import NodeView, view_file
 from node.log_views.lock import views_lock
-from node.log_views.process import Report, Speaker, keep
+from node.log_views.process import Speaker, keep
+from node.log_views.report import Report
 from node.processes import our_environment, our_python
 from node.sinks.check import check
 from node.store.log import EventLog
