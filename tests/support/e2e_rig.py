@@ -198,7 +198,10 @@ class Survivors:
         self.on_crash: Callable[[LocalNode], None] = lambda node: None
 
     def arm(self, node: LocalNode, fault: str) -> None:
-        """Start the node again with its fault point armed, when nothing old is left to be sent."""
+        """Start the node again with its fault point armed, when nothing old is left to be sent.
+
+        Its own first write or message, while it connects, may already be the one it falls at.
+        """
         until(
             f"{node.name}'s messages are acknowledged",
             lambda: not node.call("node_status")["outbox"]["message_count"],
@@ -206,7 +209,14 @@ class Survivors:
         assert node.stop() == 0
         node.start(TALLY_FAULT=fault)
         alice, bob = self.network.nodes
-        until("the two are connected", lambda: self.crash_count or connected(alice, bob))
+
+        def ready_or_fallen() -> object:
+            try:
+                return connected(alice, bob)
+            except NODE_GONE:
+                return node.child.exit_code is not None
+
+        until("the two are connected, or one fell", ready_or_fallen)
 
     def revive(self) -> None:
         """Start again who killed itself."""
