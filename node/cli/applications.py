@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from node.cli.audit import log_directory
 from node.cli.close import WAIT_TIMEOUT_S as CLOSE_TIMEOUT_S
 from node.cli.close import close
-from node.cli.failures import CommandFailed, reports_failures
-from node.cli.node_call import ask, ask_to_spend, channel_id_of, new_request_id
+from node.cli.failures import EXIT_FAILED, CommandFailed, as_failure, report, reports_failures
+from node.cli.node_call import ANSWER_TIMED_OUT, ask, ask_to_spend, channel_id_of, new_request_id
 from node.cli.open import (
     WAIT_TIMEOUT_S,
     Asset,
@@ -39,8 +39,13 @@ from node.cli.output import print_json, print_rows, print_table, say, short, tel
 from protocols.app_channel import TURN_RULES
 from protocols.app_data import MESSAGE_SIZE_BYTES_MAX
 
+if TYPE_CHECKING:
+    from node.apps.installed import Installed
+
 Channel = Annotated[str, typer.Argument(help="The channel, by its id or its beginning.")]
 
+DECIDED_TIMEOUT_S = 30.0
+"""A peer that is there answers within milliseconds."""
 QUERY_TIMEOUT_S_MAX = 60.0
 """What the node gives a question at most, seconds."""
 
@@ -58,10 +63,9 @@ def install(
 ) -> None:
     """Install a reducer: channels may be opened with it from then on, also by peers."""
     from node.apps.errors import TooManyReducers
-    from node.apps.installed import Installed
     from node.reducers.folders import find_reducer, read_module
 
-    installed = Installed(log_directory(directory))
+    installed = _installed(directory)
     try:
         code_hash = "0x" + installed.install(read_module(find_reducer(reducer))).hex()
     except TooManyReducers as error:
@@ -74,11 +78,17 @@ def install(
 @reports_failures
 def reducers(directory: NodeDir = HERE, as_json: AsJson = False) -> None:
     """List the reducers that are installed, by the hash of their code."""
-    from node.apps.installed import Installed
-
-    found = ["0x" + name.hex() for name in Installed(log_directory(directory)).hashes()]
+    found = ["0x" + name.hex() for name in _installed(directory).hashes()]
     text = "\n".join(found) or "No reducers. Install one with: tally app install REDUCER"
     tell({"reducers": found}, text, as_json=as_json)
+
+
+def _installed(directory: Path) -> Installed:
+    """What the node of that directory has: where none is, nothing may seem to be installed."""
+    from node.apps.installed import Installed
+    from node.config import load
+
+    return Installed(load(directory).node.data_dir)
 
 
 @app.command("open", cls=AmountCommand)
@@ -150,14 +160,8 @@ def open_app(
 
 def _reducer(directory: Path, text: str) -> str:
     """The whole hash of the installed reducer that begins like this."""
-    from node.apps.installed import Installed
-
     wanted = text.lower().removeprefix("0x")
-    found = [
-        name.hex()
-        for name in Installed(log_directory(directory)).hashes()
-        if name.hex().startswith(wanted)
-    ]
+    found = [name.hex() for name in _installed(directory).hashes() if name.hex().startswith(wanted)]
     if not wanted:
         raise typer.BadParameter("REDUCER is the hash of its code, or its beginning")
     if len(found) != 1:
@@ -182,6 +186,9 @@ def send(
         ),
     ],
     wait: Annotated[bool, typer.Option(help="Wait until both ends took it in.")] = True,
+    timeout_s: Annotated[
+        float, typer.Option(min=0, help="How long to wait for that.")
+    ] = DECIDED_TIMEOUT_S,
     request_id: RequestId = "",
     directory: NodeDir = HERE,
     as_json: AsJson = False,
@@ -197,20 +204,60 @@ def send(
     if len(payload) > MESSAGE_SIZE_BYTES_MAX:
         size = f"{len(payload):,} bytes, at most {MESSAGE_SIZE_BYTES_MAX:,} with sender and time"
         raise typer.BadParameter(f"JSON is no message: in MessagePack it has {size}")
-    answer = ask_to_spend(
-        directory,
-        "app_send",
-        channel_id=channel_id_of(directory, channel),
-        payload="0x" + payload.hex(),
-        until="decided" if wait else "durable",
-        request_id=request_id or new_request_id(),
-    )
+    sent = {
+        "channel_id": channel_id_of(directory, channel),
+        "payload": "0x" + payload.hex(),
+        "request_id": request_id or new_request_id(),
+    }
+    answer = ask_to_spend(directory, "app_send", until="durable", **sent)
+    failure = None
+    if wait and answer["count"] is None:
+        answer, failure = _wait_until_decided(directory, sent, answer, timeout_s)
     if as_json:
-        print_json(answer)
+        told = {**answer, "request_id": sent["request_id"]}
+        print_json(told if failure is None else {**told, **failure.document()})
+    elif failure is not None:
+        report(failure, as_json=False)
     elif answer["count"] is None:
         say("The message waits for the other end: tally app messages CHANNEL")
     else:
         say(f"Both ends took it in: message {answer['count']}.")
+    if failure is not None:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _wait_until_decided(
+    directory: Path, sent: dict[str, str], answer: dict[str, Any], timeout_s: float
+) -> tuple[dict[str, Any], CommandFailed | None]:
+    """The newest answer about a recorded message, and why it is still not decided."""
+    from node.rpc.call import RpcError, RpcUnreachable
+
+    give_up_at = time.monotonic() + timeout_s
+    reason = f"the peer did not answer for {timeout_s:g} s"
+    while (left_s := give_up_at - time.monotonic()) > 0:
+        try:
+            answer = ask(directory, "app_send", until="decided", timeout_s=left_s, **sent)
+        except RpcError as error:
+            if error.name != ANSWER_TIMED_OUT:
+                return answer, as_failure(error)
+        except RpcUnreachable as error:
+            if not isinstance(error.__cause__, TimeoutError):
+                reason = str(error)
+                break
+        else:
+            if answer["count"] is not None:
+                return answer, None
+            # It is answered so when the channel ends without it, or when too many wait already.
+            reason = "the node does not wait for it: see tally channels"
+            break
+    name = sent["request_id"]
+    return answer, CommandFailed(
+        f"the message is recorded, and not decided yet: {reason}",
+        "Nothing: it is offered when the peer is back, and waits in: tally app messages CHANNEL. "
+        f"Do not repeat it without the same --request-id {name}",
+        "NOT_DECIDED_YET",
+        {"seq": str(answer["seq"]), "message_id": answer["message_id"], "request_id": name},
+    )
 
 
 @app.command("messages")
@@ -228,6 +275,7 @@ def messages(
         print_json(found)
         return
     rows = [_message(one) for one in found["messages"]]
+    rows += [_waiting(one) for one in found["waiting"]]
     columns = ("message", "from", "time", "what was said")
     nothing = f"Nothing was said after message {after}." if after else "Nothing was said yet."
     print_table("Messages", columns, rows, nothing, cut_last=True)
@@ -238,14 +286,30 @@ def messages(
 def _message(one: dict[str, Any]) -> list[object]:
     """A row for people: what was said as JSON, without its head in a message log."""
     from node.moments import utc_text
-    from node.reducers.values import to_json
-    from node.views.encoding import decode
     from protocols.app_data import LOG_MESSAGE_HEAD_SIZE
 
     data, stamp_ms = bytes.fromhex(one["message"].removeprefix("0x")), one["timestamp_ms"]
-    said = to_json(decode(data[LOG_MESSAGE_HEAD_SIZE:] if stamp_ms else data))
-    time = utc_text(stamp_ms) if stamp_ms else None
-    return [one["count"], short(one["sender"]), time, json.dumps(said, ensure_ascii=False)]
+    said = _said(data[LOG_MESSAGE_HEAD_SIZE:] if stamp_ms else data)
+    return [one["count"], short(one["sender"]), utc_text(stamp_ms) if stamp_ms else None, said]
+
+
+def _waiting(one: dict[str, Any]) -> list[object]:
+    """The row of one of ours that is not decided; the RPC takes what is no MessagePack too."""
+    from node.views.errors import ReducerFailed
+
+    state = "waits for the peer" if one["offered"] else "waits"
+    try:
+        said = _said(bytes.fromhex(one["payload"].removeprefix("0x")))
+    except ReducerFailed:
+        said = one["payload"]
+    return [state, "us", None, said]
+
+
+def _said(data: bytes) -> str:
+    from node.reducers.values import to_json
+    from node.views.encoding import decode
+
+    return json.dumps(to_json(decode(data)), ensure_ascii=False)
 
 
 @app.command("query")

@@ -93,8 +93,9 @@ class AppSendParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
     """One value in MessagePack, as the reducer wants it."""
     request_id: RequestIdText = ""
     until: Literal["durable", "decided"] = "durable"
-    """durable: answered once it waits on our disk. decided: once both ends took it in, or it was
-    refused."""
+    """durable: answered once it waits on our disk; `app_messages` shows it while it does. decided:
+    once both ends took it in, or it was refused. Sent again with the same `request_id` it is
+    the same message."""
 
 
 class AppMessagesParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -140,10 +141,24 @@ class AppMessageView(Struct, frozen=True, gc=False):
     """As the channel's states commit to it."""
 
 
+class AppWaitingView(Struct, frozen=True, gc=False):
+    """A message of ours that is queued, and not decided."""
+
+    message_id: Hash32Out
+    """As `app_send` answered."""
+    payload: HexOut
+    offered: bool
+    """Whether it was offered to the other end, who decides on it once it is there."""
+
+
 class AppMessagesResult(Struct, frozen=True, gc=False):
     """Messages in order."""
 
     messages: list[AppMessageView]
+    waiting: list[AppWaitingView]
+    """Of ours, the first that are not decided yet, in order; at most `limit`."""
+    waiting_count: int
+    """All of those."""
     count: int
     """All that the newest state holds."""
     root: Hash32Out
@@ -251,8 +266,14 @@ async def messages(node: NodeApi, p: AppMessagesParams) -> AppMessagesResult:
                 payload["message"],
             )
         seq = entries[-1].seq + 1 if entries else seq
+    queue, offered_count = channel.app.queue, channel.app.offered_count
+    waiting = [
+        AppWaitingView(to_hex(queued.message_id), to_hex(queued.payload), place < offered_count)
+        for place, queued in enumerate(queue[: p.limit])
+    ]
     ends = to_hex(tip.root), to_hex(tip.digest)
-    return AppMessagesResult(list(by_count.values()), tip.count, *ends, channel.app.halted)
+    said = list(by_count.values())
+    return AppMessagesResult(said, waiting, len(queue), tip.count, *ends, channel.app.halted)
 
 
 async def query(node: NodeApi, p: AppQueryParams) -> AppQueryResult:

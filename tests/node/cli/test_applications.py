@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -90,10 +91,53 @@ def test_a_move_that_a_contract_judges_is_shown_without_a_time(
     tally, path: list[LocalNode], channel: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     move = {"count": 1, "sender": path[0].address, "timestamp_ms": 0, "message": "0xc402ab00"}
-    answer = {"messages": [move], "halted": ""}
+    answer = {"messages": [move], "waiting": [], "halted": ""}
     monkeypatch.setattr(applications, "ask", lambda *_, **__: answer)
     told = tally("app", "messages", channel, "-c", path[0].directory).stdout
     assert told.splitlines()[-1].split(maxsplit=3)[2:] == ["none", '{"hex": "ab00"}']
+
+
+@pytest.fixture
+def bob_is_away(path: list[LocalNode]) -> Iterator[LocalNode]:
+    bob = path[-1]
+    bob.stop()
+    yield bob
+    if bob.child.exit_code is not None:
+        bob.start()
+
+
+def test_a_message_to_a_peer_who_is_away_is_recorded_and_never_in_doubt(
+    tally, tally_json, path: list[LocalNode], channel: str, bob_is_away: LocalNode
+) -> None:
+    alice = path[0]
+    before = tally_json("app", "messages", channel, "-c", alice.directory)
+    assert before["waiting"] == []
+    order = ("app", "send", channel, "[3]", "--timeout-s", "0.3", "-c", alice.directory)
+    told = tally_json(*order, exit_code=1)
+    assert told["count"] is None
+    assert (told["error"]["name"], told["error"]["retry_safe"]) == ("NOT_DECIDED_YET", False)
+    # Asked again under its name it is the same message.
+    name = ("--request-id", told["request_id"])
+    again = tally_json(*order, *name, exit_code=1)
+    assert again["message_id"] == told["message_id"]
+    result = tally(*order, *name)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "is recorded, and not decided yet: the peer did not answer for 0.3 s" in result.stderr
+    assert "Do not repeat it without the same --request-id tally-" in result.stderr
+    queued = tally_json("app", "send", channel, "[4]", "--no-wait", "-c", alice.directory)
+    shown = tally_json("app", "messages", channel, "-c", alice.directory)
+    assert shown["waiting"] == [
+        {"message_id": told["message_id"], "payload": "0x9103", "offered": True},
+        {"message_id": queued["message_id"], "payload": "0x9104", "offered": False},
+    ]
+    table = tally("app", "messages", channel, "-c", alice.directory).stdout.splitlines()
+    assert [line.split() for line in table[-2:]] == [
+        ["waits", "for", "the", "peer", "us", "none", "[3]"],
+        ["waits", "us", "none", "[4]"],
+    ]
+    bob_is_away.start()
+    decided = tally_json("app", "send", channel, "[3]", *name, "-c", alice.directory)
+    assert decided["count"] == before["count"] + 1
 
 
 @pytest.mark.parametrize("text", ["{'a': 1}", "1.5", "NaN", '{"hex": "0"}', "[" * 90_000])
@@ -151,6 +195,16 @@ def test_a_reducer_that_is_not_there_is_named(
     assert done.exit_code == 1
     assert "module-malformed" in done.stderr
     assert len(Installed(alice.directory / "data").hashes()) == 1
+
+
+def test_nothing_is_installed_where_no_node_is(tally, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong"
+    wrong.mkdir()
+    for order in (("install", str(TILL)), ("reducers",), ("open", "0x" + "11" * 20, "ff", "5")):
+        done = tally("app", *order, "-c", wrong)
+        assert done.exit_code == 1
+        assert "there is no configuration" in done.stderr
+    assert list(tmp_path.iterdir()) == [wrong]
 
 
 def test_no_other_channel_is_closed_as_an_applications(

@@ -11,7 +11,13 @@ from node.answers import Answer
 from node.rpc import apps
 from node.rpc.errors import InvalidParams
 from protocols.app_errors import AppQueryFailed, NotAnAppChannel
-from protocols.app_events import AppMessageApplied, AppStateConfirmed, AppStateSigned
+from protocols.app_events import (
+    AppMessageApplied,
+    AppMessageQueued,
+    AppMessagesOffered,
+    AppStateConfirmed,
+    AppStateSigned,
+)
 from protocols.errors import UnknownChannel
 from protocols.inputs import OpenApp, OpenVirtualApp, SendAppMessage
 from protocols.types import amount_to_bytes, to_hex
@@ -118,6 +124,23 @@ async def test_messages_that_both_signed_are_shown_in_order() -> None:
     assert (shown.count, shown.halted) == (3, "")
     page = await apps.messages(node, apps.AppMessagesParams(channel_id, after_count=1, limit=1))
     assert [message.count for message in page.messages] == [2]
+
+
+async def test_messages_that_wait_are_shown_with_whether_they_were_offered() -> None:
+    node, shown_id = spoken(1)
+    channel_id = bytes.fromhex(shown_id[2:])
+    for number in range(3):
+        node.record_event(AppMessageQueued(channel_id, bytes((number,)) * 32, bytes((number,))))
+    node.record_event(AppMessagesOffered(channel_id, 1, 2**40, 2))
+    shown = await apps.messages(node, apps.AppMessagesParams(shown_id))
+    assert [(w.payload, w.offered) for w in shown.waiting] == [
+        ("0x00", True),
+        ("0x01", True),
+        ("0x02", False),
+    ]
+    page = await apps.messages(node, apps.AppMessagesParams(shown_id, limit=1))
+    assert [waiting.message_id for waiting in page.waiting] == [to_hex(bytes(32))]
+    assert page.waiting_count == 3
 
 
 async def test_only_applications_channels_are_read() -> None:
