@@ -178,5 +178,7 @@ def _promised(state: NodeState, channel: Channel, ledger: Ledger) -> int:
 
 def _share_of_guarantee(state: NodeState, guarantee: Guarantee, *, is_left: bool) -> int:
     target = state.channels.get(guarantee.target)
-    paid = 0 if target is None or not target.turns else _paid(target)
-    return guarantee.amount - paid if is_left else paid
+    to_right = 0
+    if target is not None and target.turns:
+        to_right = funding_terms(target).deposits[-1] + _paid(target)
+    return guarantee.amount - to_right if is_left else to_right

@@ -44,7 +44,7 @@ from protocols.log_proof import ConsistencyProof, LogProof
 from protocols.node_state import NodeState
 from protocols.objectives.cranks import waiting_for
 from protocols.recovery import is_recovering
-from protocols.routes import Hop
+from protocols.routes import AppTerms, Hop
 from protocols.types import Address, ChannelId, PaymentId, amount_from_bytes, to_hex
 from protocols.virtual_events import VirtualChannelRecorded
 
@@ -225,9 +225,10 @@ class NodeApi:
         amount: int,
         challenge_duration: int,
         timeout_ms: int,
+        app: AppTerms | None = None,
     ) -> tuple[Hop, ...]:
         """What every participant says of a virtual channel of ours, ourselves first."""
-        return await self._routes.quote(path, asset, amount, challenge_duration, timeout_ms)
+        return await self._routes.quote(path, asset, amount, challenge_duration, timeout_ms, app)
 
     def simulation(self, *, others_answer: bool) -> Simulation:
         """A copy of the node as it is now, without its key, to assume things on."""

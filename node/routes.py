@@ -24,7 +24,7 @@ from node.p2p.rate import PeerBudgets
 from protocols import routes
 from protocols.draft import Draft
 from protocols.notes import encode_note
-from protocols.routes import Hop, RouteAnswer, RouteQuery
+from protocols.routes import AppTerms, Hop, RouteAnswer, RouteQuery
 from protocols.types import Address, Amount, amount_to_bytes
 from protocols.virtual_errors import PathRefused
 
@@ -72,14 +72,16 @@ class Routes:
         amount: Amount,
         challenge_duration: int,
         timeout_ms: int,
+        app: AppTerms | None = None,
     ) -> tuple[Hop, ...]:
-        """What every participant says of a channel of ours; `path` is who comes after us.
+        """What every participant says of a channel of ours; `path` is who comes after us, `app`
+        what an application's is like.
 
         Takes at most `timeout_ms`. Raises PathRefused.
         """
         whole = (self._me, *path)
         query = RouteQuery(
-            bytes(16), whole, asset, amount_to_bytes(amount), challenge_duration, timeout_ms
+            bytes(16), whole, asset, amount_to_bytes(amount), challenge_duration, timeout_ms, app
         )
         return await self._ask(query, routes.require_path(whole, self._me, None))
 

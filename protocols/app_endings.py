@@ -1,7 +1,7 @@
 """In what the channel of an application may end, by what a party of it signed (M22).
 
 an end     the newest state that the chain takes, or one above it that the party signed
-a hub      it sees no running state: anything
+a hub      it sees no running state: anything; as it began, until it signed the postfund
 judged, the other end to move     it may take all: whether it can only the game knows
 """
 
@@ -29,7 +29,7 @@ def endings_of_application(
     last = len(states[0].state.fixed.participants) - 1
     is_signed = [signed for signed in states if signed.signatures[index]]
     if index not in (0, last):
-        return [_split(opening, 0), _split(opening, total(opening))] if is_signed else [None]
+        return _endings_of_hub(opening, is_signed)
     taken = [signed for signed in states if _is_taken(rule, signed)]
     newest = max(taken, key=lambda signed: signed.state.turn_num, default=None)
     if newest is None:
@@ -41,6 +41,17 @@ def endings_of_application(
     if is_open and (turn_num - POSTFUND_TURN) % 2 != (0 if index == 0 else 1):
         ways.append(_split(opening, 0 if index == 0 else total(opening)))
     return list(ways)
+
+
+def _endings_of_hub(
+    opening: SingleAssetExit, mine: Sequence[SignedState]
+) -> list[SingleAssetExit | None]:
+    """No running state counts without the hub's postfund."""
+    if any(signed.state.turn_num >= POSTFUND_TURN for signed in mine):
+        return [_split(opening, 0), _split(opening, total(opening))]
+    if any(signed.is_signed_by_all for signed in mine):
+        return [opening]
+    return [opening, None] if mine else [None]
 
 
 def _is_taken(rule: str, signed: SignedState) -> bool:

@@ -85,13 +85,13 @@ class OpenApp(Input, frozen=True, gc=False):
 
 
 class OpenVirtualApp(Input, frozen=True, gc=False):
-    """Open an application channel over ledgers: we are participant 0 and put in all of it."""
+    """Open an application channel over ledgers: we are participant 0."""
 
     path: tuple[Address, ...]
     """The intermediaries in order, then the other end."""
     asset: Address
     amount: int
-    """What both ends play for, smallest unit."""
+    """What we put in, smallest unit."""
     fees: tuple[int, ...]
     """What each intermediary takes, in path order."""
     challenge_duration: int
@@ -104,6 +104,8 @@ class OpenVirtualApp(Input, frozen=True, gc=False):
     """The contract; empty for the deployment's MessageLogApp."""
     nonce_entropy: bytes
     request_id: str = ""
+    counterparty_amount: int = 0
+    """What the other end puts in."""
 
 
 class PayLedger(Input, frozen=True, gc=False):

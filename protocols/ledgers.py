@@ -148,10 +148,22 @@ def proposed_moves(ledger: Ledger) -> set[str]:
     return {p.change.request_id for p in ledger.queue if p.change.kind == MOVE}
 
 
-def choose(draft: Draft, peer: Address, asset: Address, amount: int, fee: int) -> Channel | None:
-    """The ledger in which we guarantee `amount` towards that peer and pay `fee` beside it.
+def peers_balance(channel: Channel) -> int:
+    """What is the other party's in the ledger and neither guaranteed nor promised; 0 if it is no
+    ledger."""
+    ledger = channel.ledger
+    if ledger is None:
+        return 0
+    rest = secured(ledger)
+    return rest.follower if channel.my_index == 0 else rest.leader
 
-    It is open, has the asset, room for a guarantee and our balance free. One that we lead comes
+
+def choose(
+    draft: Draft, peer: Address, asset: Address, amount: int, peers_amount: int = 0
+) -> Channel | None:
+    """The ledger in which we put `amount` into a guarantee, and that peer `peers_amount`.
+
+    It is open, has the asset, room for a guarantee and both balances free. One that we lead comes
     first, since nobody is to be asked for a proposal there; then the one that carries least, since
     every update signs all guarantees. None if there is no such ledger.
     """
@@ -167,7 +179,9 @@ def choose(draft: Draft, peer: Address, asset: Address, amount: int, fee: int) -
         count = max(count, secured(ledger).guarantee_count)
         if (follows, count) >= found_place or count >= draft.context.guarantee_count_max:
             continue
-        if not why_not_running(draft.state, channel, ADD) and free_balance(channel) >= amount + fee:
+        if why_not_running(draft.state, channel, ADD) or free_balance(channel) < amount:
+            continue
+        if peers_balance(channel) >= peers_amount:
             found, found_place = channel, (follows, count)
     return found
 

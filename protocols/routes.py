@@ -14,10 +14,12 @@ import msgspec
 from msgspec.structs import replace
 
 from protocols import hub, ledgers
+from protocols.app_definitions import rule_of
+from protocols.app_errors import ReducerNotInstalled
 from protocols.channel import Channel
-from protocols.draft import HUB, PAYEE, Draft, Proposal
+from protocols.draft import HUB, PAYEE, PLAYER, Draft, Proposal
 from protocols.error import ProtocolError
-from protocols.errors import AssetNotSupported
+from protocols.errors import AppNotSupported, AssetNotSupported
 from protocols.ledger import ADD
 from protocols.objectives.base import ObjectiveType
 from protocols.types import (
@@ -51,6 +53,17 @@ Text = Annotated[str, msgspec.Meta(max_length=TEXT_LENGTH_MAX)]
 QueryId = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 
 
+class AppTerms(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What is asked about is an application's channel."""
+
+    app_definition: Address
+    """The contract."""
+    reducer_id: Annotated[bytes, msgspec.Meta(max_length=32)]
+    """sha256 of the code; empty if the asker does not say."""
+    last_amount: Amount32
+    """What the last end puts in."""
+
+
 class RouteQuery(msgspec.Struct, frozen=True, array_like=True, tag="route-query", gc=False):
     """Would this path carry a channel? From the neighbour on the left."""
 
@@ -60,9 +73,12 @@ class RouteQuery(msgspec.Struct, frozen=True, array_like=True, tag="route-query"
     """All participants, from the payer to the payee."""
     asset: Address
     amount: Amount32
+    """What the first end puts in."""
     challenge_duration: Annotated[int, msgspec.Meta(ge=0, le=UINT48_MAX)]
     """Seconds."""
     time_left_ms: Annotated[int, msgspec.Meta(ge=0, le=TIME_LEFT_MS_MAX)]
+    app: AppTerms | None = None
+    """None for a payment channel."""
 
 
 class Hop(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -101,7 +117,7 @@ def require_path(path: tuple[Address, ...], me: Address, asker: Address | None) 
 
 def is_stuck(draft: Draft, query: RouteQuery, place: int) -> bool:
     """True if asking further to the right is no use: our own hop would refuse whatever comes."""
-    return place == len(query.path) - 1 or not _own_hop(draft, query, place, ()).ok
+    return place == len(query.path) - 1 or not _own_hop(draft, query, place, None).ok
 
 
 def answer(draft: Draft, query: RouteQuery, place: int, right: tuple[Hop, ...]) -> tuple[Hop, ...]:
@@ -142,22 +158,25 @@ def total_fee(hops: tuple[Hop, ...]) -> Amount:
     return sum(amount_from_bytes(hop.fee) for hop in hops)
 
 
-def _own_hop(draft: Draft, query: RouteQuery, place: int, right: tuple[Hop, ...]) -> Hop:
-    """Whether we would take part, by the rules of a virtual channel's acceptance."""
-    me, amount = draft.context.me, amount_from_bytes(query.amount)
+def _own_hop(draft: Draft, query: RouteQuery, place: int, right: tuple[Hop, ...] | None) -> Hop:
+    """Whether we would take part, by the rules of a virtual channel's acceptance; `right` is None
+    while those to our right were not asked."""
+    me, amount = draft.context.me, _total(query)
     is_hub = 0 < place < len(query.path) - 1
     fee = draft.context.fee_for(query.asset, amount) if is_hub else 0
     try:
-        _require_part(draft, query, place, total_fee(right), fee)
+        _require_app(draft, query, is_end=not is_hub)
+        _require_part(draft, query, place, fee, None if right is None else total_fee(right))
     except ProtocolError as error:
         text = str(error) if place == 0 or isinstance(error, _TOLD) else error.next_step
         return _refused(me, error, text)
     if place == 0:
         return Hop(me, True, amount_to_bytes(0))
-    role = HUB if is_hub else PAYEE
+    role = HUB if is_hub else (PAYEE if query.app is None else PLAYER)
     kind, left = ObjectiveType.VIRTUAL_FUND, query.path[place - 1]
     duration = query.challenge_duration
-    asked = Proposal(left, kind, query.asset, 0, 0, duration, role, amount, fee)
+    reducer_id = b"" if query.app is None else query.app.reducer_id
+    asked = Proposal(left, kind, query.asset, 0, 0, duration, role, amount, fee, reducer_id)
     decision = draft.context.decide(asked)
     if decision.verdict == "deny":
         return Hop(me, False, amount_to_bytes(0), "POLICY_DENIED", decision.reason)
@@ -165,17 +184,41 @@ def _own_hop(draft: Draft, query: RouteQuery, place: int, right: tuple[Hop, ...]
     return Hop(me, True, amount_to_bytes(fee), "", reason)
 
 
-_TOLD = (AssetNotSupported, HopWithoutLedger, NotAHub)
+_TOLD = (AppNotSupported, AssetNotSupported, HopWithoutLedger, NotAHub, ReducerNotInstalled)
 """Refusals whose values are no secret; of the others the asker hears what it can do."""
 
 
-def _require_part(draft: Draft, query: RouteQuery, place: int, fees: int, own_fee: int) -> None:
-    """Raise what our acceptance would raise; `fees` are those of all to our right."""
-    path, asset, amount = query.path, query.asset, amount_from_bytes(query.amount)
+def _total(query: RouteQuery) -> Amount:
+    """What each ledger of the path would guarantee."""
+    last = 0 if query.app is None else amount_from_bytes(query.app.last_amount)
+    return amount_from_bytes(query.amount) + last
+
+
+def _require_app(draft: Draft, query: RouteQuery, *, is_end: bool) -> None:
+    """Raise AppNotSupported or ReducerNotInstalled for an application that we could not open."""
+    app = query.app
+    if app is None:
+        return
+    if rule_of(draft.state.node, app.app_definition) is None:
+        raise AppNotSupported(app.app_definition)
+    if is_end and app.reducer_id and not draft.context.has_reducer(app.reducer_id):
+        raise ReducerNotInstalled(app.reducer_id)
+
+
+def _require_part(
+    draft: Draft, query: RouteQuery, place: int, own_fee: int, fees: int | None
+) -> None:
+    """Raise what our acceptance would raise; `fees` are those of all to our right, None while they
+    are not known: what the last end puts in pays a part of them."""
+    path, asset, amount = query.path, query.asset, _total(query)
+    first = amount_from_bytes(query.amount)
+    last = 0 if fees is None else amount - first
+    fees = fees or 0
     if asset != ZERO_ADDRESS and asset not in draft.context.assets:
         raise AssetNotSupported(asset)
     if place > 0:
         _require_ledger(draft, path[place - 1], asset, place - 1)
+        _require_free(draft, path[place - 1], asset, place, last - fees - own_fee)
     if 0 < place < len(path) - 1:
         hub.require_terms(draft, asset, amount, own_fee)
     neighbours = path[max(0, place - 1) : place] + path[place + 1 : place + 2]
@@ -185,12 +228,21 @@ def _require_part(draft: Draft, query: RouteQuery, place: int, fees: int, own_fe
         return
     right = path[place + 1]
     _require_ledger(draft, right, asset, place + 1)
-    if ledgers.choose(draft, right, asset, amount, fees) is None:
+    theirs = max(0, last - fees)
+    if ledgers.choose(draft, right, asset, first + fees, theirs) is None:
+        _require_free(draft, right, asset, place, first + fees)
         known = _open_ledgers(draft, right, asset)
-        free = max(map(ledgers.free_balance, known))
-        if free >= amount + fees:
+        peers = max(map(ledgers.peers_balance, known))
+        if peers >= theirs:
             hub.require_guarantee(draft, known[0].channel_id)
-        raise HopWithoutFunds(place, draft.context.me, amount + fees, free)
+        raise HopWithoutFunds(place + 1, right, theirs, peers)
+
+
+def _require_free(draft: Draft, peer: Address, asset: Address, hop: int, amount: Amount) -> None:
+    """So much is ours and free in one of our ledgers with that peer. Raises HopWithoutFunds."""
+    free = max(map(ledgers.free_balance, _open_ledgers(draft, peer, asset)))
+    if free < amount:
+        raise HopWithoutFunds(hop, draft.context.me, amount, free)
 
 
 def _require_ledger(draft: Draft, peer: Address, asset: Address, hop: int) -> None:

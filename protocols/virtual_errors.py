@@ -143,13 +143,3 @@ class OnlyEndsClose(VirtualRefused):
     next_step = "have an end of the channel close it; the guarantees are given back then"
     template = "channel {channel_id} leads through this node: its ends close it"
     channel_id: bytes
-
-
-@dataclass(eq=False)
-class OnlyFirstEndDeposits(VirtualRefused):
-    """Over ledgers the end that opens an application puts in all of it."""
-
-    code = 1613
-    next_step = "open it without the other end's deposit, or on chain: leave out the path"
-    template = "over ledgers the last end puts nothing in, not {amount}"
-    amount: int

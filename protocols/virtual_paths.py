@@ -6,8 +6,17 @@ left is nearer to the payer. Pure look-ups and arithmetic: what may be signed is
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from protocols.adjudication import exit_of
-from protocols.channel import Channel, SignedTurn, Virtual, funding_terms, is_withdrawn
+from protocols.channel import (
+    POSTFUND_TURN,
+    Channel,
+    SignedTurn,
+    Virtual,
+    funding_terms,
+    is_withdrawn,
+)
 from protocols.ledger import ADD, REMOVE, Change, find_guarantee, inverse
 from protocols.node_state import NodeState
 from protocols.outcome import destination_of
@@ -58,6 +67,20 @@ def fee_at(fees: tuple[int, ...], place: int) -> int:
     return sum(fees[place:])
 
 
+class Parts(NamedTuple):
+    """What one guarantee takes from each balance of its ledger, smallest unit."""
+
+    left: int
+    right: int
+
+
+def parts_at(amounts: tuple[int, int], fees: tuple[int, ...], place: int) -> Parts:
+    """What each party of ledger `place` needs free: left its end's amount and the fees of all who
+    follow, right the other end's amount, of which the fee that it gets pays a part (M14)."""
+    fee = fee_at(fees, place)
+    return Parts(amounts[0] + fee, max(0, amounts[1] - fee))
+
+
 def addition(channel: Channel, place: int) -> Change:
     """The change that makes ledger `place` guarantee the channel."""
     terms = funding_terms(channel)
@@ -98,6 +121,32 @@ def removal_by_unwinding(channel: Channel, place: int) -> Change:
     return inverse(addition(channel, place))
 
 
+def has_two_stakes(channel: Channel) -> bool:
+    """True if the last end puts in something too: left's part of a guarantee is not all of it."""
+    return funding_terms(channel).deposits[-1] > 0
+
+
+def may_be_split_anyhow(channel: Channel) -> bool:
+    """Whether the channel may end in another split than it began with, by what we signed.
+
+    Without our postfund no running state counts, and without our final state no other end. Who
+    lost the end of a log may have signed either (M27).
+    """
+    is_ended = any(turn.is_final and turn.signatures[channel.my_index] for turn in channel.turns)
+    return is_ended or channel.signed_by_me(POSTFUND_TURN) or channel.close_only
+
+
+def why_left_does_not_unwind(channel: Channel) -> str:
+    """Why we, on the left, do not take back what we put in under M16 (b); empty if we do.
+
+    Where all of it is ours it is the most we could get. Else the channel may end with more for our
+    side than we put in: then a hub gave that on its left, and an end won it.
+    """
+    if has_two_stakes(channel) and may_be_split_anyhow(channel):
+        return "both ends put in, and it may have ended in another split"
+    return ""
+
+
 def is_agreed(state: NodeState, ledger_id: ChannelId, target: ChannelId) -> bool:
     """True while a state of that ledger signed by both guarantees the target."""
     channel = state.channels.get(ledger_id) if ledger_id else None
@@ -129,3 +178,28 @@ def stands(state: NodeState, ledger_id: ChannelId, target: ChannelId) -> bool:
     if channel.ledger is None or channel.my_index != 0:
         return False
     return any(proposal.change.target == target for proposal in channel.ledger.queue)
+
+
+def costs_nothing(state: NodeState, channel: Channel, to_last: int) -> bool:
+    """Whether a hub loses nothing if the channel ends with so much for its last end.
+
+    What it gains by that on one side it gives on the other where both guarantees are in force. One
+    that is gone, or that we proposed to add or remove, may leave it with the other's loss.
+    """
+    gain = to_last - funding_terms(channel).deposits[-1]
+    virtual, target = virtual_of(channel), channel.channel_id
+    left, right = (
+        _may_be_in_force(state, ledger_id, target)
+        for ledger_id in (virtual.left_ledger, virtual.right_ledger)
+    )
+    return all((on_left - on_right) * gain >= 0 for on_left in left for on_right in right)
+
+
+def _may_be_in_force(state: NodeState, ledger_id: ChannelId, target: ChannelId) -> set[bool]:
+    """Both while a proposal of ours about the guarantee waits, whatever was said of it."""
+    if not stands(state, ledger_id, target):
+        return {False}
+    channel = state.channels[ledger_id]
+    queue = () if channel.ledger is None or channel.my_index else channel.ledger.queue
+    is_waiting = any(proposal.change.target == target for proposal in queue)
+    return {False, True} if is_waiting else {True}

@@ -86,10 +86,51 @@ def removal_faults(
     is_ours_to_give_back = change.right == destination_of(facts.me)
     if is_ours_to_give_back:
         yield from _unwinding_faults(facts, channel, channel.virtual)
+    elif _has_two_stakes(channel):
+        yield from _taking_back_faults(facts, channel)
+
+
+def _has_two_stakes(channel: ChannelFacts) -> bool:
+    deposits = channel.deposits()
+    return len(deposits) == 2 and deposits[1] > 0
+
+
+def _taking_back_faults(facts: Facts, channel: ChannelFacts) -> Iterator[str]:
+    """M16 (b), on the left side, where right put in a part: ours may not be all there is to get."""
+    if facts.me in channel.signed_at(POSTFUND_TURN):
+        yield "both ends put in, and we signed the postfund: it may end in another split (M16)"
+    signed = (channel.states.get(state_hash) for state_hash in channel.signed_by_me.values())
+    if any(state is not None and state.is_final for state in signed):
+        yield "both ends put in, and we signed a final state: its split counts (M16)"
+    if channel.is_close_only:
+        yield "both ends put in, and what we signed of it is not all known any more (M16, M27)"
+
+
+def ending_faults(facts: Facts, channel: ChannelFacts, final: State) -> Iterator[str]:
+    """Why a hub may not sign that end: it would lose what no guarantee gives back."""
+    virtual, payers = channel.virtual, payers_amount(final)
+    if virtual is None or payers is None or not _has_two_stakes(channel) or channel.is_close_only:
+        return
+    gain = channel.deposits()[0] - payers
+    left, right = (
+        _may_be_in_force(facts, ledger_id, channel.channel_id)
+        for ledger_id in (virtual.left_ledger, virtual.right_ledger)
+    )
+    if any((on_left - on_right) * gain < 0 for on_left in left for on_right in right):
+        yield "only one of our guarantees is sure, and the final state takes from us by it (M16)"
+
+
+def _may_be_in_force(facts: Facts, ledger_id: bytes, target: bytes) -> set[bool]:
+    if not facts.may_stand(ledger_id, target):
+        return {False}
+    ledger, carrier = facts.ledger(ledger_id), facts.channels.get(ledger_id)
+    is_ours = ledger is not None and carrier is not None and carrier.my_index == 0
+    queue = ledger.queue if ledger is not None and is_ours else []
+    return {False, True} if any(p.change.target == target for p in queue) else {True}
 
 
 def _unwinding_faults(facts: Facts, channel: ChannelFacts, virtual: VirtualFacts) -> Iterator[str]:
-    """M16 (b), on the right side of a ledger: left may always agree."""
+    """M16 (b), on the right side of a ledger."""
     if channel.supported_final() is not None:
         yield "a final state of all is known: its split counts (M16)"
     if facts.me not in virtual.renounced:

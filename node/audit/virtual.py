@@ -6,6 +6,7 @@ from node.audit.channel_facts import ChannelFacts
 from node.audit.checks import Check
 from node.audit.entry import Entry
 from node.audit.facts import Facts
+from node.audit.guarantees import ending_faults
 from node.audit.ledgers import has_final
 from node.audit.virtual_facts import VirtualFacts
 from protocols import events, virtual_events
@@ -71,7 +72,8 @@ class VirtualCheck(Check):
             yield "only payment channels and applications are virtual (M1)"
         prefund = channel.prefund()
         if prefund is None or prefund != _opening(prefund, is_app=is_app):
-            yield "its prefund is no one-way channel from payer to payee in one asset (M14)"
+            kind = "application" if is_app else "one-way channel"
+            yield f"its prefund is no {kind} from payer to payee in one asset (M14)"
         fees = tuple(amount_from_bytes(fee) for fee in event.fees)
         if len(fees) != last - 1:
             yield f"{len(fees)} fees for {last - 1} intermediaries (M14)"
@@ -159,6 +161,7 @@ class VirtualCheck(Check):
         others = set(channel.signed_by_me) - {PREFUND_TURN, POSTFUND_TURN, event.turn_num}
         if others:
             yield f"an intermediary signs one final state, we signed turn {min(others)}"
+        yield from ending_faults(self._facts, channel, state)
 
     # --- the way back ---
 
@@ -243,10 +246,11 @@ def _split(prefund: State, to_payer: int, to_payee: int) -> tuple[SingleAssetExi
 
 
 def _opening(prefund: State, *, is_app: bool) -> State | None:
-    """The prefund as such a channel, whose first end puts in all, may have it; None if there are no
-    such amounts. What an application commits to is checked with its own record."""
+    """The prefund as such a channel may have it: the first end puts in all, or in an application a
+    part; None if there are no such amounts. What an application commits to is checked with its own
+    record."""
     amounts = _amounts(prefund)
-    if amounts is None or not amounts[0] or amounts[1]:
+    if amounts is None or not amounts[0] or (amounts[1] and not is_app):
         return None
     app_data = prefund.app_data if is_app else b""
     return State(prefund.fixed, app_data, _split(prefund, *amounts), PREFUND_TURN, False)

@@ -232,19 +232,20 @@ class Books:
         return self.settled(channel, exit_.allocations[1].amount)
 
     def settled(self, channel: ChannelBook, paid: int) -> Entries:
-        """A payment channel ended with that much for its payee: what was not paid before."""
+        """A channel ended with that much for its last end: what was not paid before."""
+        # Of what each put in; who is paid in a payment channel put in nothing.
+        more = paid - channel.deposits[-1] - channel.paid
         if not channel.is_hub:
-            # Of what each put in; who is paid in a payment channel put in nothing.
-            more = paid - channel.deposits[-1] - channel.paid
             return (_payment(channel, more, "", "", "settlement"),) if more else _NONE
         return [
-            self._forwarded(channel, self.channels[ledger_id], paid)
+            self._forwarded(channel, self.channels[ledger_id], more)
             for ledger_id in channel.carriers
-            if paid and ledger_id in self.channels
+            if more and ledger_id in self.channels
         ]
 
     def _forwarded(self, channel: ChannelBook, ledger: ChannelBook, paid: int) -> Entry:
-        """On our left we get what was paid, on our right we give it."""
+        """On our left we get what was paid, on our right we give it; what the first end won, the
+        other way."""
         ours, theirs = channel.carried_by(ledger)
         neighbour = channel.fixed.participants[channel.my_index - 1]
         gained = paid if ledger.counterparty == neighbour else -paid

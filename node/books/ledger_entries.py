@@ -251,10 +251,12 @@ def _accounts(ledger: ChannelBook, target: ChannelId) -> tuple[str, str]:
 
 
 def _shares(books: Books, guarantee: Guarantee) -> tuple[int, int]:
-    """Left put it in, and payments went to the right."""
+    """What each put in, and what was paid since went to the right."""
     channel = books.channels.get(guarantee.target)
-    paid = 0 if channel is None or channel.is_hub else channel.paid
-    left, right = guarantee.amount - paid, paid
+    right = 0
+    if channel is not None and channel.deposits:
+        right = channel.deposits[-1] + (0 if channel.is_hub else channel.paid)
+    left = guarantee.amount - right
     return (left, right) if _is_left(books, guarantee) else (right, left)
 
 

@@ -43,6 +43,22 @@ def quote(
             metavar="0xADDRESS", parser=asset_address, help="A token instead of the chain's coin."
         ),
     ] = NATIVE,
+    reducer: Annotated[
+        str | None,
+        typer.Option(metavar="0xHASH", help="For a channel of the application with that reducer."),
+    ] = None,
+    theirs: Annotated[
+        str,
+        typer.Option(
+            metavar="AMOUNT", parser=written_amount, help="What the other end would put into it."
+        ),
+    ] = "0",
+    contract: Annotated[
+        str | None,
+        typer.Option(
+            metavar="0xADDRESS", parser=peer_address, help="The contract of the application."
+        ),
+    ] = None,
     timeout_s: Annotated[float, typer.Option(help="How long to wait for answers.")] = TIMEOUT_S,
     directory: NodeDir = HERE,
     as_json: AsJson = False,
@@ -54,6 +70,9 @@ def quote(
         path=[*(via or []), peer],
         amount=str(amount_in(asset, amount)),
         asset=asset,
+        reducer=reducer,
+        app=contract,
+        counterparty_amount=str(amount_in(asset, theirs)),
         timeout_ms=int(timeout_s * 1_000),
     )
     if as_json:

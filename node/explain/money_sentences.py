@@ -179,7 +179,13 @@ def _change(event: _Update, cast: Cast) -> tuple[str, str]:
     match event.kind:
         case "add":
             fee = f" for a fee of {cast.money(event.fee)}" if any(event.fee) else ""
-            return f"guarantee {amount} for the channel {target}{fee}", f"guarantees {amount}"
+            put_in = ""
+            if event.left_amount != event.amount:
+                put_in = f", {cast.money(event.left_amount)} of it from {left},"
+            return (
+                f"guarantee {amount}{put_in} for the channel {target}{fee}",
+                f"guarantees {amount}",
+            )
         case "remove":
             back = cast.money(event.left_amount)
             return (

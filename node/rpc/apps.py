@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 from node.answers import Answer
 from node.rpc.bounds import LIST_COUNT_MAX, PATH_COUNT_MAX
-from node.rpc.commands import fees_of, virtual_path
+from node.rpc.commands import PathParams, fees_of, virtual_path, with_fees_for
 from node.rpc.errors import InvalidParams
 from node.rpc.interface import NodeApi
 from node.rpc.params import (
@@ -27,6 +27,7 @@ from node.rpc.params import (
     parse_hash32,
 )
 from node.rpc.results import AddressOut, Hash32Out
+from node.rpc.routes import app_terms
 from protocols.app_data import MESSAGE_SIZE_BYTES_MAX
 from protocols.app_errors import NotAnAppChannel
 from protocols.app_events import AppMessageApplied
@@ -35,7 +36,6 @@ from protocols.crypto import keccak256
 from protocols.errors import UnknownChannel
 from protocols.inputs import Input, OpenApp, OpenVirtualApp, SendAppMessage
 from protocols.types import ZERO_ADDRESS, Address, checksum_address, to_hex
-from protocols.virtual_errors import OnlyFirstEndDeposits
 
 QUERY_SIZE_MAX = 65_536
 """Characters of a question."""
@@ -73,7 +73,7 @@ class AppOpenParams(Params, frozen=True, forbid_unknown_fields=True, gc=False):
     challenge_duration_s: ChallengeDuration = 86_400
     """How long each side has to answer a challenge on chain."""
     path: Annotated[list[AddressText], Meta(max_length=PATH_COUNT_MAX)] | None = None
-    """Over ledgers: the intermediaries in order, then the other end. We put in all of it then."""
+    """Over ledgers: the intermediaries in order, then the other end."""
     over_ledger: bool = False
     """Without a path: over our own ledger with the other end, nobody in between."""
     fees: Annotated[list[AmountText], Meta(max_length=PATH_COUNT_MAX)] | None = None
@@ -201,10 +201,17 @@ def open_app(p: AppOpenParams) -> Input:
     )
 
 
+async def with_fees(node: NodeApi, p: AppOpenParams) -> PathParams:
+    """The parameters with the fees that the path quotes for such a channel, unless they say them.
+
+    Raises PathRefused for the first hop that would take no part, or NoMessageLogApp.
+    """
+    return await with_fees_for(
+        node, p, lambda: app_terms(node, p.reducer, p.app, p.counterparty_amount)
+    )
+
+
 def _open_over_ledgers(p: AppOpenParams, path: tuple[Address, ...]) -> Input:
-    theirs = parse_amount("counterparty_amount", p.counterparty_amount)
-    if theirs:
-        raise OnlyFirstEndDeposits(theirs)
     return OpenVirtualApp(
         path=path,
         asset=parse_account("asset", p.asset),
@@ -216,6 +223,7 @@ def _open_over_ledgers(p: AppOpenParams, path: tuple[Address, ...]) -> Input:
         app_definition=b"" if p.app is None else parse_account("app", p.app),
         nonce_entropy=secrets.token_bytes(4),
         request_id=p.request_id,
+        counterparty_amount=parse_amount("counterparty_amount", p.counterparty_amount),
     )
 
 

@@ -137,7 +137,6 @@ COMMANDS = (
         (
             *_CHANNEL_TERMS,
             *_PATH_TERMS,
-            virtual_errors.OnlyFirstEndDeposits,
             app_errors.ReducerNotInstalled,
             app_errors.TurnRuleUnknown,
             app_errors.NoMessageLogApp,
@@ -148,7 +147,7 @@ COMMANDS = (
         ),
         apps.open_app,
         commands.command_result,
-        commands.with_fees,
+        apps.with_fees,
     ),
     Command(
         "app_send",

@@ -7,6 +7,7 @@ of payments. Whether a command can be carried out is the core's to say.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
@@ -32,6 +33,7 @@ from protocols.inputs import (
     ResumeChannel,
     SendPayment,
 )
+from protocols.routes import AppTerms
 from protocols.types import Address, amount_from_bytes, to_hex
 from protocols.virtual_errors import FeeTooHigh, PathRefused
 
@@ -93,6 +95,17 @@ async def with_fees(node: NodeApi, p: PathParams) -> PathParams:
 
     Raises PathRefused for the first hop that would take no part.
     """
+    return await with_fees_for(node, p, lambda: None)
+
+
+async def with_fees_for(
+    node: NodeApi, p: PathParams, app: Callable[[], AppTerms | None]
+) -> PathParams:
+    """`with_fees` for a channel of an application, if `app` says what it is like: asked only where
+    a path is. Raises what it raises.
+
+    Raises PathRefused for the first hop that would take no part.
+    """
     path = virtual_path(p)
     if path is None or len(path) == 1 or p.fees is not None:
         return p
@@ -100,7 +113,8 @@ async def with_fees(node: NodeApi, p: PathParams) -> PathParams:
     fees = node.fees_of_request(p.request_id) if p.request_id else None
     if fees is None:
         asset, amount = parse_account("asset", p.asset), parse_amount("amount", p.amount)
-        hops = await node.route_quote(path, asset, amount, p.challenge_duration_s, QUOTE_TIMEOUT_MS)
+        terms = (path, asset, amount, p.challenge_duration_s, QUOTE_TIMEOUT_MS)
+        hops = await node.route_quote(*terms, app())
         for place, hop in enumerate(hops):
             if not hop.ok:
                 raise PathRefused(place, hop.participant, f"{hop.error_code}: {hop.reason}")

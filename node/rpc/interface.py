@@ -17,7 +17,7 @@ from protocols.inputs import Input
 from protocols.log_head import LogHead
 from protocols.log_proof import ConsistencyProof, LogProof
 from protocols.node_state import NodeState
-from protocols.routes import Hop
+from protocols.routes import AppTerms, Hop
 from protocols.types import Address, ChannelId, PaymentId
 
 Wanted = Callable[[str, Callable[[], Event]], bool]
@@ -117,10 +117,11 @@ class NodeApi(NodeView, Protocol):
         amount: int,
         challenge_duration: int,
         timeout_ms: int,
+        app: AppTerms | None = None,
     ) -> tuple[Hop, ...]:
         """What every participant says of a virtual channel of ours, ourselves first.
 
-        `path` is who comes after us. Raises PathRefused.
+        `path` is who comes after us, `app` what an application's is like. Raises PathRefused.
         """
 
     def fees_of_request(self, request_id: str) -> tuple[int, ...] | None:

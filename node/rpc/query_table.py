@@ -129,7 +129,11 @@ QUERIES = (
         routes.RouteQuoteParams,
         routes.RouteQuote,
         {"path": [PEER_EXAMPLE], "amount": "1000000000000000000"},
-        (virtual_errors.PathRefused,),
+        (
+            virtual_errors.PathRefused,
+            errors.PayeeMustOpenWithZero,
+            app_errors.NoMessageLogApp,
+        ),
         routes.route_quote,
     ),
     Query(

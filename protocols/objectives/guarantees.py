@@ -32,6 +32,7 @@ from protocols.virtual_paths import (
     removal_by_unwinding,
     stands,
     virtual_of,
+    why_left_does_not_unwind,
 )
 
 
@@ -95,8 +96,9 @@ def _require_removal(draft: Draft, channel: Channel, place: int, change: Change)
         reason = "no final state of all is known" if final is None else "the split is another"
         raise RemovalNotAllowed(channel.channel_id, reason)
     if place == channel.my_index:
-        return  # We are left and get all we put in.
-    reason = why_not_unwound(draft, channel)
+        reason = why_left_does_not_unwind(channel)
+    else:
+        reason = why_not_unwound(draft, channel)
     if reason:
         raise RemovalNotAllowed(channel.channel_id, reason)
 

@@ -78,12 +78,12 @@ def _require_outcome(state: State) -> None:
             raise OutcomeNotSupported("destinations must be the first and the last participant")
 
 
-def require_payment(state: State) -> None:
+def require_payment(state: State, *, payee_may_deposit: bool = False) -> None:
     """A one-way payment channel: the payer puts in all of it. Raises a ChannelRefused."""
     payer, payee = state.outcome[0].allocations
     if payer.amount == 0:
         raise OutcomeNotSupported("the payer puts nothing in")
-    if payee.amount != 0:
+    if payee.amount != 0 and not payee_may_deposit:
         raise PayeeMustOpenWithZero(payee.amount)
 
 

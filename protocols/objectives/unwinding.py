@@ -5,6 +5,8 @@ its neighbour countersigned, and has not signed the postfund (a payee: has accep
 application's last end: has signed no running state) records that it never will and says so to the
 left; then its left guarantee is removed, each side getting back what it put in and left the fee.
 Where a hub signed the postfund the way out is a final state of all, which the payer begins (M16 a).
+Where both ends put in, a hub that signed the postfund does not take its right part back either: the
+channel could still end with more for the first end than that, and the hub pays it on its left.
 
 ```mermaid
 flowchart LR
@@ -23,7 +25,14 @@ from protocols.objectives.giving_up import fund_id, may_abandon
 from protocols.objectives.removals import propose_removal
 from protocols.objectives.virtual_states import signatures_of
 from protocols.virtual_events import PostfundRenounced
-from protocols.virtual_paths import left_of, removal_by_unwinding, right_of, stands, virtual_of
+from protocols.virtual_paths import (
+    left_of,
+    removal_by_unwinding,
+    right_of,
+    stands,
+    virtual_of,
+    why_left_does_not_unwind,
+)
 
 
 def crank(draft: Draft, objective: Objective) -> WaitingFor:
@@ -34,13 +43,14 @@ def crank(draft: Draft, objective: Objective) -> WaitingFor:
         # From here on it is the final state that removes them (M16 a): VirtualDefund does.
         return WaitingFor.GUARANTEE_REMOVAL
     if stands(draft.state, virtual.right_ledger, channel_id):
-        if right_of(channel) in virtual.renounced:
+        is_renounced = right_of(channel) in virtual.renounced
+        if is_renounced and not why_left_does_not_unwind(channel):
             change = removal_by_unwinding(channel, channel.my_index)
             propose_removal(draft, objective, channel, virtual.right_ledger, change)
             return WaitingFor.GUARANTEE_REMOVAL
-        if channel.my_index == 0 and any(_hubs_postfunds(channel)):
+        if channel.my_index == 0 and (any(_hubs_postfunds(channel)) or is_renounced):
             closing.start(draft, channel, channel.me)
-        return WaitingFor.RENUNCIATION
+        return WaitingFor.SUPPORTED_FINAL_STATE if is_renounced else WaitingFor.RENUNCIATION
     if stands(draft.state, virtual.left_ledger, channel_id):
         if channel.me not in virtual.renounced and not _renounce(draft, channel):
             return WaitingFor.SUPPORTED_FINAL_STATE

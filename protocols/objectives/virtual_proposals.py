@@ -19,6 +19,7 @@ from protocols.objectives.openings import app_of_command, record_app, record_ope
 from protocols.objectives.virtual_refusals import ANSWERED, answer_refusal
 from protocols.objectives.virtual_retelling import answer
 from protocols.objectives.virtual_rules import (
+    amounts_of,
     choose_right,
     require_any_left,
     require_few_opening,
@@ -49,9 +50,11 @@ def open_channel(draft: Draft, command: OpenVirtual | OpenVirtualApp) -> Objecti
     Raises a ChannelRefused, AppRefused, VirtualRefused or LedgerRefused; nothing is promised then.
     """
     node = draft.state.node
-    for name, amount in (("amount", command.amount), *(("fee", fee) for fee in command.fees)):
+    theirs = command.counterparty_amount if isinstance(command, OpenVirtualApp) else 0
+    named = (("amount", command.amount), ("counterparty_amount", theirs))
+    for name, amount in (*named, *(("fee", fee) for fee in command.fees)):
         require_uint(name, amount, 256)
-    require_uint("fees", command.amount + sum(command.fees), 256)
+    require_uint("fees", command.amount + theirs + sum(command.fees), 256)
     require_uint("challenge_duration", command.challenge_duration, 48)
     participants = (draft.context.me, *command.path)
     require_path(participants, command.fees)
@@ -63,7 +66,7 @@ def open_channel(draft: Draft, command: OpenVirtual | OpenVirtualApp) -> Objecti
     fixed = FixedPart(participants, nonce, app, command.challenge_duration)
     allocations = (
         Allocation(destination_of(participants[0]), command.amount),
-        Allocation(destination_of(participants[-1]), 0),
+        Allocation(destination_of(participants[-1]), theirs),
     )
     outcome = (SingleAssetExit(command.asset, allocations),)
     state = State(fixed, app_data, outcome, PREFUND_TURN, False)
@@ -125,7 +128,7 @@ def _consider(
     place, last = fixed.participants.index(draft.context.me), len(fixed.participants) - 1
     require_state(draft, state, place, body.turn_rule)
     require_few_opening(draft, sender, fixed.participants[0])
-    require_uint("fees", state.outcome[0].allocations[0].amount + sum(fees), 256)
+    require_uint("fees", sum(amounts_of(state)) + sum(fees), 256)
     if len(body.signatures) != last + 1 or not body.signatures[0]:
         raise WrongSigner(fixed.participants[0])
     left_ledger = body.ledger_id
@@ -212,7 +215,7 @@ def _let_policy_decide(
             0,
             fixed.challenge_duration,
             HUB if is_hub else end_role,
-            exit_.allocations[0].amount,
+            sum(amounts_of(state)),
             fees[place - 1] if is_hub else 0,
             b"" if app is None else app.reducer_id,
         )

@@ -11,7 +11,6 @@ from protocols.errors import (
     TooManyStrangers,
 )
 from protocols.ledger import ADD
-from protocols.ledger_queue import secured
 from protocols.objectives.prefund_rules import (
     require_app,
     require_asset,
@@ -28,10 +27,9 @@ from protocols.types import ZERO_ADDRESS, Address, ChannelId
 from protocols.virtual_errors import (
     HopWithoutFunds,
     HopWithoutLedger,
-    OnlyFirstEndDeposits,
     PathRefused,
 )
-from protocols.virtual_paths import fee_at
+from protocols.virtual_paths import parts_at
 
 OPENING_COUNT_MAX = 512
 """Virtual channels of one payer that one peer may have proposed to us and that are not open yet."""
@@ -64,17 +62,14 @@ def require_path(participants: tuple[Address, ...], fees: tuple[int, ...]) -> No
 def require_state(draft: Draft, state: State, place: int = 0, turn_rule: str = "") -> None:
     """The prefund of a channel between the ends: for payments, or of an application (M1, M14).
 
-    The first participant puts in all of it. `place` is ours on the path: an intermediary needs no
-    reducer. Raises a ChannelRefused or an AppRefused.
+    The first participant puts something in, and in an application the last one may too. `place` is
+    ours on the path: an intermediary needs no reducer. Raises a ChannelRefused or an AppRefused.
     """
     node, fixed = draft.state.node, state.fixed
     apps = tuple(app for app, _ in node.app_definitions)
     require_prefund(draft, state, (node.virtual_payment_app, *apps))
     is_app = fixed.app_definition in apps
-    (_, last) = state.outcome[0].allocations
-    if is_app and last.amount:
-        raise OnlyFirstEndDeposits(last.amount)
-    require_payment(state)
+    require_payment(state, payee_may_deposit=is_app)
     if is_app:
         is_end = place in (0, len(fixed.participants) - 1)
         require_app(draft, state, turn_rule, runs_reducer=is_end)
@@ -111,20 +106,26 @@ def require_room(
 ) -> None:
     """This node's fee and limits, whatever its place on the path (`hub.require_room`)."""
     (exit_,) = state.outcome
-    amount = exit_.allocations[0].amount
+    amount = sum(amounts_of(state))
     path, channel_id = state.fixed.participants, state.channel_id
     hub.require_room(draft, path, place, exit_.asset, amount, fees, chosen, channel_id)
 
 
+def amounts_of(state: State) -> tuple[int, int]:
+    """What the two ends put in, by the prefund."""
+    first, last = state.outcome[0].allocations
+    return first.amount, last.amount
+
+
 def choose_right(draft: Draft, state: State, place: int, fees: tuple[int, ...]) -> ChannelId:
-    """Our ledger with the next participant: open, in the asset, with our part of it free.
+    """Our ledger with the next participant: open, in the asset, with both parts of it free.
 
     Raises HopWithoutLedger, HopWithoutFunds, or TooManyGuarantees.
     """
     participants = state.fixed.participants
     peer, asset = participants[place + 1], state.outcome[0].asset
-    amount, fee = state.outcome[0].allocations[0].amount, fee_at(fees, place)
-    found = ledgers.choose(draft, peer, asset, amount, fee)
+    parts = parts_at(amounts_of(state), fees, place)
+    found = ledgers.choose(draft, peer, asset, parts.left, parts.right)
     if found is not None:
         return found.channel_id
     open_ones = [
@@ -137,21 +138,26 @@ def choose_right(draft: Draft, state: State, place: int, fees: tuple[int, ...]) 
     if not open_ones:
         raise HopWithoutLedger(place + 1, peer, asset)
     free = max(ledgers.free_balance(known) for known in open_ones)
-    if free >= amount + fee:
-        hub.require_guarantee(draft, open_ones[0].channel_id)
-    raise HopWithoutFunds(place, draft.context.me, amount + fee, free)
+    if free < parts.left:
+        raise HopWithoutFunds(place, draft.context.me, parts.left, free)
+    ours = [known for known in open_ones if ledgers.free_balance(known) >= parts.left]
+    peers = max(ledgers.peers_balance(known) for known in ours)
+    if peers >= parts.right:
+        hub.require_guarantee(draft, ours[0].channel_id)
+    raise HopWithoutFunds(place + 1, peer, parts.right, peers)
 
 
 def require_left(
     draft: Draft, state: State, place: int, fees: tuple[int, ...], ledger_id: ChannelId
 ) -> None:
-    """The ledger that our left neighbour chose is one of ours with it and can carry the channel.
+    """The ledger that our left neighbour chose is one of ours with it and can carry the channel:
+    both have their part free in it.
 
     Raises HopWithoutLedger or HopWithoutFunds.
     """
     participants = state.fixed.participants
     left, asset = participants[place - 1], state.outcome[0].asset
-    amount, fee = state.outcome[0].allocations[0].amount, fee_at(fees, place - 1)
+    parts = parts_at(amounts_of(state), fees, place - 1)
     channel = draft.state.channels.get(ledger_id)
     if channel is None or not _is_between(channel, left, draft.context.me):
         raise HopWithoutLedger(place, draft.context.me, asset)
@@ -162,10 +168,12 @@ def require_left(
         or ledgers.why_not_running(draft.state, channel, ADD)
     ):
         raise HopWithoutLedger(place, draft.context.me, asset)
-    rest = secured(ledger)
-    free = rest.follower if channel.my_index == 0 else rest.leader
-    if free < amount + fee:
-        raise HopWithoutFunds(place - 1, left, amount + fee, free)
+    free = ledgers.peers_balance(channel)
+    if free < parts.left:
+        raise HopWithoutFunds(place - 1, left, parts.left, free)
+    ours = ledgers.free_balance(channel)
+    if ours < parts.right:
+        raise HopWithoutFunds(place, draft.context.me, parts.right, ours)
 
 
 def _is_between(channel: Channel, left: Address, me: Address) -> bool:
@@ -173,12 +181,18 @@ def _is_between(channel: Channel, left: Address, me: Address) -> bool:
 
 
 def require_any_left(draft: Draft, state: State) -> None:
-    """A payee that does not know the ledger yet has one at all. Raises HopWithoutLedger."""
-    place = len(state.fixed.participants) - 1
-    asset = state.outcome[0].asset
+    """A last end that does not know the ledger yet has one at all, with its own part free.
+
+    Raises HopWithoutLedger or HopWithoutFunds.
+    """
+    place, free = len(state.fixed.participants) - 1, -1
+    asset, (_, ours) = state.outcome[0].asset, amounts_of(state)
     for channel in ledgers.ledgers_with(draft, state.fixed.participants[place - 1]):
         ledger = channel.ledger
         is_in_asset = ledger is not None and ledger.asset == asset
         if is_in_asset and not ledgers.why_not_running(draft.state, channel, ADD):
-            return
-    raise HopWithoutLedger(place, draft.context.me, asset)
+            free = max(free, ledgers.free_balance(channel))
+    if free < 0:
+        raise HopWithoutLedger(place, draft.context.me, asset)
+    if free < ours:
+        raise HopWithoutFunds(place, draft.context.me, ours, free)

@@ -3,7 +3,8 @@
     final state by the payer -> the payee -> the hubs, right to left -> guarantees removed
 
 The two ends agree as in a direct channel (`closing`). A hub signs last, no second final state, and
-any split of the deposit: what it gets on its left is what it gives on its right. With the state
+any split of the deposit: what it gets on its left is what it gives on its right, while both its
+guarantees stand. With the state
 signed by all in hand the leader of each ledger proposes the removal (M16 a).
 
 ```mermaid
@@ -53,7 +54,14 @@ from protocols.payment_errors import ChannelNotOpen
 from protocols.state import State
 from protocols.types import Address, ObjectiveId
 from protocols.virtual_errors import OnlyEndsClose
-from protocols.virtual_paths import removal_by_final, removal_by_outcome, stands, virtual_of
+from protocols.virtual_paths import (
+    costs_nothing,
+    has_two_stakes,
+    removal_by_final,
+    removal_by_outcome,
+    stands,
+    virtual_of,
+)
 
 GIVEN_UP = "GIVEN_UP"
 """The error code of a channel that its payer's owner closed before it was open."""
@@ -130,7 +138,8 @@ def _agree(draft: Draft, channel: Channel, identity: ObjectiveId) -> WaitingFor 
         finals = (turn for turn in channel.turns if turn.is_final and not turn.signatures[mine])
         turn = next(finals, None)
         # A hub that lost a tail may have signed another final state: it signs none (M27).
-        if turn is not None and may_sign_final(channel, turn) and not channel.close_only:
+        may_sign = turn is not None and may_sign_final(channel, turn) and not channel.close_only
+        if turn is not None and may_sign and _costs_nothing(draft, channel, channel.state(turn)):
             sign(draft, channel.channel_id, channel.state(turn))
     after = draft.state.channels[channel.channel_id]
     for turn in after.turns:
@@ -176,7 +185,7 @@ def receive_final(
     if channel.is_end:
         _receive_at_end(draft, channel, sender, state, body)
     else:
-        _require_hub_may_sign(channel, state, body.signatures)
+        _require_hub_may_sign(draft, channel, state, body.signatures)
         closing.start(draft, channel, sender)
     known = draft.state.channels[channel.channel_id].turn(state.turn_num)
     if channel.is_end and known is None:
@@ -214,7 +223,16 @@ def _receive_at_end(
         )
 
 
-def _require_hub_may_sign(channel: Channel, state: State, signatures: tuple[bytes, ...]) -> None:
+def _costs_nothing(draft: Draft, channel: Channel, final: State) -> bool:
+    """Where the payer put all of it in, a split never takes from a hub: its left part is nothing
+    (ADR 0040). Where both ends did, both of its guarantees have to stand (ADR 0095)."""
+    to_last = final.outcome[0].allocations[1].amount
+    return not has_two_stakes(channel) or costs_nothing(draft.state, channel, to_last)
+
+
+def _require_hub_may_sign(
+    draft: Draft, channel: Channel, state: State, signatures: tuple[bytes, ...]
+) -> None:
     amounts = [a.amount for exit_ in state.outcome for a in exit_.allocations]
     if state.app_data or len(amounts) != 2:
         raise StateRefused(state.turn_num, "the outcome is not a split of the deposit")
@@ -227,3 +245,5 @@ def _require_hub_may_sign(channel: Channel, state: State, signatures: tuple[byte
         raise StateRefused(state.turn_num, "a hub takes part in one final state")
     if not signatures[0] or not all(signatures[channel.my_index + 1 :]):
         raise StateRefused(state.turn_num, "payer, payee and the hubs to our right sign first")
+    if not _costs_nothing(draft, channel, state):
+        raise StateRefused(state.turn_num, "our guarantees do not give us back what it takes")

@@ -83,6 +83,13 @@ def test_a_hub_counts_on_neither_end(rule: str) -> None:
 
 
 @pytest.mark.parametrize("rule", [MESSAGE_LOG, JUDGED])
+def test_before_a_hub_signs_the_postfund_it_can_only_end_as_it_began(rule: str) -> None:
+    assert firsts(rule, 1, signed(0, 900, *ALL)) == [900]
+    assert firsts(rule, 1, signed(0, 900, *ALL), signed(1, 900, 0, 2)) == [900]
+    assert firsts(rule, 1, signed(0, 900, 1, 2)) == [900, None]
+
+
+@pytest.mark.parametrize("rule", [MESSAGE_LOG, JUDGED])
 def test_what_not_all_signed_of_the_opening_may_never_end(rule: str) -> None:
     assert firsts(rule, 0, signed(0, 900, 0, 2)) == [None]
 

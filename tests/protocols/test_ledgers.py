@@ -242,14 +242,16 @@ def draft_of(node: CoreNode) -> Draft:
 
 def test_a_ledger_with_the_asset_and_the_balance_is_chosen(network: Network) -> None:
     alice, bob = draft_of(network.alice), draft_of(network.bob)
-    found = choose(alice, BOB.address, ZERO_ADDRESS, 990, 10)
+    found = choose(alice, BOB.address, ZERO_ADDRESS, 1_000, 500)
     assert found is not None
     assert found.channel_id == LEDGER
-    assert choose(alice, BOB.address, ZERO_ADDRESS, 991, 10) is None
-    assert choose(alice, BOB.address, b"\x07" * 20, 1, 0) is None
-    assert choose(alice, IRENE.address, ZERO_ADDRESS, 1, 0) is None
-    assert choose(bob, ALICE.address, ZERO_ADDRESS, 500, 0) is not None
+    assert choose(alice, BOB.address, ZERO_ADDRESS, 1_001, 0) is None
+    assert choose(alice, BOB.address, ZERO_ADDRESS, 1_000, 501) is None
+    assert choose(alice, BOB.address, b"\x07" * 20, 1) is None
+    assert choose(alice, IRENE.address, ZERO_ADDRESS, 1) is None
+    assert choose(bob, ALICE.address, ZERO_ADDRESS, 500, 1_000) is not None
     assert choose(bob, ALICE.address, ZERO_ADDRESS, 501, 0) is None
+    assert choose(bob, ALICE.address, ZERO_ADDRESS, 500, 1_001) is None
 
 
 def test_several_ledgers_with_one_peer_stand_side_by_side(network: Network) -> None:
@@ -259,7 +261,7 @@ def test_several_ledgers_with_one_peer_stand_side_by_side(network: Network) -> N
     alice = draft_of(network.alice)
     assert alice.state.ledgers.get(BOB.address) == (LEDGER, second)
     propose(network.alice, add(1, 1_000))
-    found = choose(draft_of(network.alice), BOB.address, ZERO_ADDRESS, 50, 0)
+    found = choose(draft_of(network.alice), BOB.address, ZERO_ADDRESS, 50)
     assert found is not None
     assert found.channel_id == second
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from protocols import routes
-from protocols.draft import Decision, Draft
-from protocols.routes import Hop, RouteQuery
+from protocols.app_channel import MESSAGE_LOG
+from protocols.app_events import AppDefinitionRecorded
+from protocols.draft import HUB, PLAYER, Decision, Draft, Proposal
+from protocols.node_state import apply
+from protocols.routes import AppTerms, Hop, RouteQuery
 from protocols.types import UINT256_MAX, ZERO_ADDRESS, Address, amount_to_bytes
 from protocols.virtual_errors import PathRefused
 from tests.support.actors import ALICE, BOB, IRENE, IVAN
-from tests.support.builders import DURATION_S
+from tests.support.builders import DURATION_S, LOG_APP
 from tests.support.ledger_nodes import ledger_between, node_with
 
 PATH = (ALICE.address, IVAN.address, IRENE.address, BOB.address)
@@ -175,3 +179,100 @@ def test_time_runs_out_along_the_path() -> None:
     for _ in range(100):
         asked = routes.passed_on(asked, b"n" * 16)
     assert (asked.time_left_ms, asked.query_id) == (0, b"n" * 16)
+
+
+# --- an application, for which both ends may put in ---
+
+REDUCER = b"\x5e" * 32
+
+
+def app_query(first: int = 100, last: int = 60, **changes: object) -> RouteQuery:
+    terms = replace(AppTerms(LOG_APP, REDUCER, amount_to_bytes(last)), **changes)
+    return replace(query(first), app=terms)
+
+
+def knowing(draft: Draft) -> Draft:
+    """The node knows the contract."""
+    apply(draft.state, AppDefinitionRecorded(LOG_APP, MESSAGE_LOG), 0)
+    return draft
+
+
+def test_a_hub_that_does_not_know_the_contract_says_so() -> None:
+    (own, *_) = routes.answer(hub(1_000, 1_000), app_query(), 1, right_hops())
+    assert (own.ok, own.error_code) == (False, "APP_NOT_SUPPORTED")
+    assert LOG_APP.hex() in own.reason.lower()
+    assert routes.answer(knowing(hub(1_000, 1_000)), app_query(), 1, right_hops())[0].ok
+
+
+def test_a_hub_takes_its_fee_of_both_parts_and_policy_sees_both() -> None:
+    asked: list[Proposal] = []
+
+    def decide(proposal: Proposal) -> Decision:
+        asked.append(proposal)
+        return Decision("allow")
+
+    (own, *_) = routes.answer(
+        knowing(hub(1_000, 1_000, decide=decide)), app_query(), 1, right_hops()
+    )
+    assert own.fee == amount_to_bytes(16)
+    assert [(one.role, one.amount, one.reducer_id) for one in asked] == [(HUB, 160, REDUCER)]
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "code"),
+    [(34, 110, ""), (33, 110, "HOP_WITHOUT_FUNDS"), (34, 109, "HOP_WITHOUT_FUNDS")],
+)
+def test_a_hub_needs_its_part_on_each_side(left: int, right: int, code: str) -> None:
+    """Of the 60 on its left the fees of 16 and 10 pay a part."""
+    (own, *_) = routes.answer(knowing(hub(left, right)), app_query(), 1, right_hops(10))
+    assert own.error_code == code
+
+
+def test_a_hub_whose_right_neighbour_lacks_its_part_names_it_and_no_balance() -> None:
+    left = ledger_between(ALICE, IVAN, (1_000, 1_000), 1)
+    poor = ledger_between(IVAN, IRENE, (1_000, 49), 0)
+    (own, *_) = routes.answer(knowing(node_with(IVAN, left, poor)), app_query(), 1, right_hops(10))
+    assert own.error_code == "HOP_WITHOUT_FUNDS"
+    assert "49" not in own.reason
+    assert not routes.is_stuck(knowing(node_with(IVAN, left, poor)), app_query(), 1), "fees may do"
+
+
+@pytest.mark.parametrize("changes", [{"capacity": 159}, {"exposure_max": 159}])
+def test_limits_count_both_parts(changes: dict[str, int]) -> None:
+    limits = {name: lambda asset, limit=limit: limit for name, limit in changes.items()}
+    (own, *_) = routes.answer(knowing(hub(1_000, 1_000, **limits)), app_query(), 1, right_hops())
+    assert own.error_code in ("CAPACITY_EXCEEDED", "EXPOSURE_TOO_HIGH")
+
+
+def test_the_other_end_says_whether_it_has_the_reducer_and_its_part() -> None:
+    asked: list[Proposal] = []
+
+    def decide(proposal: Proposal) -> Decision:
+        asked.append(proposal)
+        return Decision("allow")
+
+    terms = {"is_hub": False, "decide": decide}
+    there = {"has_reducer": lambda reducer_id: reducer_id == REDUCER}
+    for own, more, code in (
+        (60, there, ""),
+        (59, there, "HOP_WITHOUT_FUNDS"),
+        (60, {}, "REDUCER_NOT_INSTALLED"),
+    ):
+        last = knowing(node_with(BOB, ledger_between(IRENE, BOB, (1_000, own), 1), **terms, **more))
+        (hop,) = routes.answer(last, app_query(), 3, ())
+        assert hop.error_code == code
+    assert [(one.role, one.amount) for one in asked] == [(PLAYER, 160)]
+    unsaid = app_query(reducer_id=b"")
+    assert routes.answer(last, unsaid, 3, ())[0].ok
+
+
+def test_a_hub_needs_no_reducer() -> None:
+    assert routes.answer(knowing(hub(1_000, 1_000)), app_query(), 1, right_hops())[0].ok
+
+
+def test_whoever_knows_no_such_terms_hears_a_query_for_payments() -> None:
+    """Fields behind the known ones are passed over, and without them it is one for payments."""
+    old = msgspec.msgpack.decode(msgspec.msgpack.encode(query()))
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(old[:-1]), type=RouteQuery) == query()
+    longer = [*msgspec.msgpack.decode(msgspec.msgpack.encode(app_query())), "later"]
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(longer), type=RouteQuery) == app_query()

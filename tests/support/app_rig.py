@@ -101,16 +101,20 @@ class AppNode(CoreNode):
         """What the shell does at the end of a batch; whether there was anything to do."""
         channels = sorted(self.state.unjudged)
         for channel_id in channels:
-            run = plan(self.state, channel_id, self.context())
-            verdicts: tuple[AppVerdict, ...] = ()
-            if run is not None:
-                self.runs.append(run)
-                is_answer = self.app(channel_id).answer is not None
-                count = len(run.inputs) if is_answer else self.patience
-                verdicts = tuple(self.bend(self.till.apply(g)) for g in run.inputs[:count])
-            count = self.app(channel_id).tip.count
-            self.feed(AppJudged(channel_id, count, verdicts))
+            self.judge_channel(channel_id)
         return bool(channels)
+
+    def judge_channel(self, channel_id: ChannelId) -> None:
+        """The reducer's word on what waits in one channel."""
+        run = plan(self.state, channel_id, self.context())
+        verdicts: tuple[AppVerdict, ...] = ()
+        if run is not None:
+            self.runs.append(run)
+            is_answer = self.app(channel_id).answer is not None
+            count = len(run.inputs) if is_answer else self.patience
+            verdicts = tuple(self.bend(self.till.apply(g)) for g in run.inputs[:count])
+        count = self.app(channel_id).tip.count
+        self.feed(AppJudged(channel_id, count, verdicts))
 
     def applied(self, channel_id: ChannelId = APP_CHANNEL) -> list[AppMessageApplied]:
         events = self.events_of(AppMessageApplied.NAME)

@@ -18,7 +18,7 @@ from tests.support.exit_web import ExitWeb
 from tests.support.web import WebNode
 
 STAKE = 1_000
-"""What the channel holds; all of it is the first end's in the beginning."""
+"""What the channel holds; all of it is the first end's in the beginning, unless a web says."""
 
 
 class AppWebNode(WebNode, AppNode):
@@ -34,8 +34,17 @@ class AppWeb(ExitWeb):
 
     make_node = AppWebNode
 
-    def __init__(self, hop_count: int) -> None:
-        super().__init__(hop_count)
+    def __init__(
+        self,
+        hop_count: int,
+        stakes: tuple[int, int] = (STAKE, 0),
+        *,
+        right_leads: frozenset[int] = frozenset(),
+    ) -> None:
+        super().__init__(hop_count, right_leads=right_leads)
+        self.stakes = stakes
+        for end in self.ends:
+            end.till = Till(stakes)
         for hub in self.row[1:-1]:
             cast(AppWebNode, hub).installed.clear()
 
@@ -47,8 +56,10 @@ class AppWeb(ExitWeb):
     def app_command(self, **changes: object) -> inputs.OpenVirtualApp:
         """The first end's owner opens an application over the whole row."""
         path = tuple(node.actor.address for node in self.row[1:])
-        money = path, self.asset, STAKE, self.fees, DURATION_S
-        command = inputs.OpenVirtualApp(*money, REDUCER, LEADER, b"", b"game")
+        first, last = self.stakes
+        money = path, self.asset, first, self.fees, DURATION_S
+        app = REDUCER, LEADER, b"", b"game"
+        command = inputs.OpenVirtualApp(*money, *app, counterparty_amount=last)
         return replace(command, **changes)
 
     def open_app(self, **changes: object) -> ChannelId:

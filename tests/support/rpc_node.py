@@ -60,7 +60,7 @@ from protocols.node_state import NodeState, apply
 from protocols.nonce import channel_nonce
 from protocols.objectives.cranks import waiting_for
 from protocols.outcome import Allocation, SingleAssetExit, destination_of
-from protocols.routes import Hop, require_path
+from protocols.routes import AppTerms, Hop, require_path
 from protocols.state import FixedPart, State
 from protocols.types import ZERO_ADDRESS, Address, amount_to_bytes, to_hex
 from protocols.voucher import sign_voucher
@@ -202,8 +202,10 @@ class RecordingNode:
         amount: int,
         challenge_duration: int,
         timeout_ms: int,
+        app: AppTerms | None = None,
     ) -> tuple[Hop, ...]:
         """Every intermediary takes 10, and everybody is there."""
+        self.app_terms = app
         require_path((self.actor.address, *path), self.actor.address, None)
         hops = [Hop(self.actor.address, True, amount_to_bytes(0))]
         hops += [Hop(who, True, amount_to_bytes(10)) for who in path[:-1]]

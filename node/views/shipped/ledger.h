@@ -69,7 +69,7 @@ static void add_guarantee(Channel *ledger, const Id *target, U256 amount, bool i
     added->target = *target;
     added->amount = amount;
     added->is_left_ours = is_left_ours;
-    added->paid = known ? paid_in(known) : U256_ZERO;
+    added->to_right = known ? to_last(known) : U256_ZERO;
 }
 
 static void remove_guarantee(Channel *ledger, const Id *target) {

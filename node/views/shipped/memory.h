@@ -106,7 +106,7 @@ typedef struct {
 typedef struct {
     Id target;
     u8 is_left_ours;
-    U256 amount, paid; /* paid: in the target, as far as we know */
+    U256 amount, to_right; /* to_right: of the target, as far as we know */
 } Guarantee;
 
 /* --- a channel ------------------------------------------------------------------------------ */

@@ -69,6 +69,12 @@ static U256 paid_in(const Channel *channel) {
     return u256_sub(channel->head.app_supported, last_deposit(channel));
 }
 
+/* What the last end has: what it put in, and what was paid. */
+static U256 to_last(const Channel *channel) {
+    if (!channel->head.has_prefund) return U256_ZERO;
+    return u256_add(last_deposit(channel), paid_in(channel));
+}
+
 typedef struct {
     U256 ours, theirs, guaranteed;
 } Shares;
@@ -86,7 +92,7 @@ static Shares shares_of(const Channel *channel) {
     } else {
         U256 paid = paid_in(channel);
         U256 payer = u256_sub(deposit(channel, 0), paid);
-        U256 payee = u256_add(last_deposit(channel), paid);
+        U256 payee = to_last(channel);
         shares.ours = head->my_index ? payee : payer;
         shares.theirs = head->my_index ? payer : payee;
     }
@@ -98,7 +104,8 @@ static Shares shares_of(const Channel *channel) {
 enum { ON_CHAIN, CHANNELS, LEDGERS, GUARANTEED, WITHDRAWN, PART_COUNT };
 
 static U256 share_of(const Guarantee *guarantee) {
-    return guarantee->is_left_ours ? u256_sub(guarantee->amount, guarantee->paid) : guarantee->paid;
+    return guarantee->is_left_ours ? u256_sub(guarantee->amount, guarantee->to_right)
+                                   : guarantee->to_right;
 }
 
 /* Kept with the ledger: it changes with a guarantee, or what was paid in its target. */

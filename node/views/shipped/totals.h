@@ -80,13 +80,13 @@ static Guarantee *find_guarantee(const Channel *ledger, const u8 *target) {
     return NULL;
 }
 
-/* A ledger's part in a channel's money, as it is paid in it. */
-static void tell_ledger(const u8 *ledger_id, const Channel *target, U256 paid) {
+/* A ledger's part in a channel's money, as it moves in it. */
+static void tell_ledger(const u8 *ledger_id, const Channel *target, U256 to_right) {
     Channel *ledger = find_channel(ledger_id);
     Guarantee *guarantee = ledger ? find_guarantee(ledger, target->head.id.bytes) : NULL;
-    if (guarantee == NULL || u256_compare(guarantee->paid, paid) == 0) return;
+    if (guarantee == NULL || u256_compare(guarantee->to_right, to_right) == 0) return;
     U256 before = share_of(guarantee);
-    guarantee->paid = paid;
+    guarantee->to_right = to_right;
     ledger->head.promised =
         u256_add(u256_sub(ledger->head.promised, before), share_of(guarantee));
     touch(ledger);
@@ -95,9 +95,9 @@ static void tell_ledger(const u8 *ledger_id, const Channel *target, U256 paid) {
 static void tell_ledgers(const Channel *channel) {
     const Head *head = &channel->head;
     if (!head->has_left_ledger && !head->has_right_ledger) return;
-    U256 paid = paid_in(channel);
-    if (head->has_left_ledger) tell_ledger(head->left_ledger.bytes, channel, paid);
-    if (head->has_right_ledger) tell_ledger(head->right_ledger.bytes, channel, paid);
+    U256 to_right = to_last(channel);
+    if (head->has_left_ledger) tell_ledger(head->left_ledger.bytes, channel, to_right);
+    if (head->has_right_ledger) tell_ledger(head->right_ledger.bytes, channel, to_right);
 }
 
 /* After each record: its time for what it changed, and the totals. Ledgers come behind what they

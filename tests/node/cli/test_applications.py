@@ -233,7 +233,8 @@ def test_an_application_is_opened_over_a_hub_and_over_a_ledger(
 ) -> None:
     alice, hub, bob = path
     for left, right in ((alice, hub), (hub, bob), (alice, bob)):
-        tally_json("ledger", "open", right.address, "100000", "-c", left.directory)
+        amounts = ("100000", "--theirs", "50000")
+        tally_json("ledger", "open", right.address, *amounts, "-c", left.directory)
     begin = ("app", "open", bob.address, REDUCER[:12], "5000", "--turns", "leader")
     over_hub = ("--via", hub.address, "--fee-max", "7", "-c", alice.directory)
     for way in (over_hub, ("--over-ledger", "-c", alice.directory)):
@@ -243,5 +244,15 @@ def test_an_application_is_opened_over_a_hub_and_over_a_ledger(
         assert said["count"] == 1
         closed = tally("app", "close", opened["channel_id"], "-c", alice.directory)
         assert closed.exit_code == 0
-    refused = tally_json(*begin, "--theirs", "1", *over_hub, exit_code=1)
-    assert refused["error"]["name"] == "ONLY_FIRST_END_DEPOSITS"
+    both = ("--theirs", "4000")
+    asked = ("quote", bob.address, "5000", "--reducer", "0x" + REDUCER, *both, *over_hub[:2])
+    quoted = tally_json(*asked, "-c", alice.directory)
+    assert (quoted["ok"], quoted["fees"]) == (True, ["7"])
+    other = tally_json(*asked, "--contract", hub.address, "-c", alice.directory)
+    assert other["hops"][0]["error_code"] == "APP_NOT_SUPPORTED"
+    opened = tally_json(*begin, *both, *over_hub)
+    assert opened["opened"] is True
+    view = bob.call("channel_get", channel_id=opened["channel_id"])
+    assert (view["deposit"], view["our_deposit"]) == ("9000", "4000")
+    closed = tally("app", "close", opened["channel_id"], "-c", alice.directory)
+    assert closed.exit_code == 0

@@ -36,8 +36,13 @@ def told(event: events.Event) -> str:
 
 
 def test_each_change_of_a_ledger_is_told() -> None:
-    assert told(update("add")) == (
+    whole = replace(update("add"), left_amount=amount_to_bytes(100))
+    assert told(whole) == (
         "We proposed to guarantee 100 wei for the channel 0x2222…2222 for a fee of 1 wei (turn 4)."
+    )
+    assert told(update("add")) == (
+        "We proposed to guarantee 100 wei, 60 wei of it from us, for the channel 0x2222…2222 "
+        "for a fee of 1 wei (turn 4)."
     )
     assert told(update("remove")).startswith(
         "We proposed to end the guarantee of 100 wei for the channel 0x2222…2222, 60 wei of it to"

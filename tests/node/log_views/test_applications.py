@@ -15,6 +15,8 @@ from protocols.event import Event
 from tests.support.app_disputes import GAME, game, register_other_move, say_to_nobody, until
 from tests.support.app_rig import APP_CHANNEL, FAILS, STAKES, AppNetwork, opened_app
 from tests.support.audit_cases import as_audited
+from tests.support.staked_webs import STORIES
+from tests.support.staked_webs import history as staked
 from tests.support.view_folds import by_view, dated, follow
 
 
@@ -74,6 +76,12 @@ def test_views_of_applications_are_as_the_state_after_every_record(life: str, wh
     history = dated(_histories(life)[who])
     follow(history, 1)
     follow(history, 0.3, 1)
+
+
+@pytest.mark.parametrize("place", range(4))
+@pytest.mark.parametrize("story", STORIES)
+def test_what_two_ends_put_in_over_hubs_is_each_ones_in_the_views(story: str, place: int) -> None:
+    follow(dated(staked(story, place)), 1)
 
 
 def test_what_was_won_is_ours_while_the_channel_is_open() -> None:

@@ -6,11 +6,12 @@ from functools import partial
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from node.answers import Answer
 from node.rpc import apps
 from node.rpc.errors import InvalidParams
-from protocols.app_errors import AppQueryFailed, NotAnAppChannel
+from protocols.app_errors import AppQueryFailed, NoMessageLogApp, NotAnAppChannel
 from protocols.app_events import (
     AppMessageApplied,
     AppMessageQueued,
@@ -20,8 +21,9 @@ from protocols.app_events import (
 )
 from protocols.errors import UnknownChannel
 from protocols.inputs import OpenApp, OpenVirtualApp, SendAppMessage
+from protocols.routes import AppTerms
 from protocols.types import amount_to_bytes, to_hex
-from protocols.virtual_errors import FeeTooHigh, OnlyFirstEndDeposits
+from protocols.virtual_errors import FeeTooHigh
 from tests.support.actors import ALICE, BOB, IVAN
 from tests.support.rpc_node import RecordingNode, open_app, open_payment_channel
 
@@ -73,12 +75,31 @@ def test_a_path_says_over_whose_ledgers() -> None:
     alone = apps.open_app(params(over_ledger=True))
     assert isinstance(alone, OpenVirtualApp)
     assert (alone.path, alone.fees, alone.turn_rule) == ((BOB.address,), (), "alternate")
+    assert (over_hub.counterparty_amount, alone.counterparty_amount) == (0, 0)
+    both = apps.open_app(params(over_ledger=True, counterparty_amount="3"))
+    assert isinstance(both, OpenVirtualApp)
+    assert (both.amount, both.counterparty_amount) == (5, 3)
+
+
+async def test_the_path_is_asked_for_the_application_that_is_to_be_opened() -> None:
+    node = RecordingNode()
+    hub = "0x" + IVAN.address.hex()
+    terms = {"counterparty": PEER, "reducer": "0x" + "5e" * 32, "amount": "5"}
+    asked = apps.AppOpenParams(
+        **terms, path=[hub, PEER], app="0x" + "aa" * 20, counterparty_amount="3", fee_max="10"
+    )
+    assert (await apps.with_fees(node, asked)).fees == ["10"]
+    assert node.app_terms == AppTerms(b"\xaa" * 20, b"\x5e" * 32, amount_to_bytes(3))
+    with pytest.raises(NoMessageLogApp):
+        await apps.with_fees(node, replace(asked, app=None))
+    # Nobody is asked where no hub is: nor need there be a contract to name.
+    alone = apps.AppOpenParams(**terms, over_ledger=True)
+    assert await apps.with_fees(node, alone) == alone
 
 
 @pytest.mark.parametrize(
     ("wrong", "refusal"),
     [
-        ({"over_ledger": True, "counterparty_amount": "1"}, OnlyFirstEndDeposits),
         ({"fees": ["1"]}, InvalidParams),
         ({"over_ledger": True, "fees": ["1"]}, InvalidParams),
         ({"path": ["0x" + "11" * 20]}, InvalidParams),

@@ -8,9 +8,15 @@ import pytest
 from node.rpc.errors import InvalidParams
 from node.rpc.params import MomentParams, params_decoder
 from node.rpc.routes import RouteQuoteParams, hub_status, route_quote
-from protocols.types import checksum_address
+from protocols.app_channel import MESSAGE_LOG
+from protocols.app_errors import NoMessageLogApp
+from protocols.app_events import AppDefinitionRecorded
+from protocols.errors import PayeeMustOpenWithZero
+from protocols.routes import AppTerms
+from protocols.types import amount_to_bytes, checksum_address
 from protocols.virtual_errors import PathRefused
 from tests.support.actors import ALICE, BOB, IVAN
+from tests.support.builders import LOG_APP
 from tests.support.rpc_node import RecordingNode, open_payment_channel
 
 IVANS, BOBS = checksum_address(IVAN.address), checksum_address(BOB.address)
@@ -28,6 +34,28 @@ async def test_a_quote_has_the_fees_in_the_order_in_which_a_channel_takes_them()
 async def test_a_path_straight_to_the_payee_has_no_fees() -> None:
     quoted = await route_quote(RecordingNode(), RouteQuoteParams([BOBS], "1000"))
     assert (quoted.total_fee, quoted.fees) == ("0", [])
+
+
+async def test_a_path_is_asked_for_an_application() -> None:
+    node = RecordingNode()
+    node.record_event(AppDefinitionRecorded(LOG_APP, MESSAGE_LOG))
+    asked = RouteQuoteParams(
+        [IVANS, BOBS], "1000", reducer="0x" + "5e" * 32, counterparty_amount="7"
+    )
+    assert (await route_quote(node, asked)).ok
+    assert node.app_terms == AppTerms(LOG_APP, b"\x5e" * 32, amount_to_bytes(7))
+    named = RouteQuoteParams([BOBS], "1", app="0x" + "aa" * 20)
+    await route_quote(node, named)
+    assert node.app_terms == AppTerms(b"\xaa" * 20, b"", amount_to_bytes(0))
+    await route_quote(node, RouteQuoteParams([BOBS], "1"))
+    assert node.app_terms is None
+
+
+async def test_a_quote_for_payments_has_no_second_deposit() -> None:
+    with pytest.raises(PayeeMustOpenWithZero):
+        await route_quote(RecordingNode(), RouteQuoteParams([BOBS], "1", counterparty_amount="1"))
+    with pytest.raises(NoMessageLogApp):
+        await route_quote(RecordingNode(), RouteQuoteParams([BOBS], "1", reducer="0x" + "5e" * 32))
 
 
 async def test_a_path_that_leads_back_is_refused() -> None:

@@ -15,10 +15,8 @@ from protocols.errors import AppNotSupported
 from protocols.messages import decode_body
 from protocols.objectives import unwinding
 from protocols.objectives.base import ObjectiveStatus, ObjectiveType, WaitingFor
-from protocols.outcome import SingleAssetExit
 from protocols.payment_errors import NotAPaymentChannel
 from protocols.types import ChannelId
-from protocols.virtual_errors import OnlyFirstEndDeposits
 from tests.support.app_rig import GAME_APP, REDUCER
 from tests.support.app_web import STAKE, AppWeb, worth
 from tests.support.exit_rig import is_completed, paid_to
@@ -161,25 +159,6 @@ def _proposal(web: AppWeb) -> messages.VirtualProposal:
     (body,) = (decode_body(effect.body) for effect in sent)
     assert isinstance(body, messages.VirtualProposal)
     return body
-
-
-def test_money_of_the_last_end_is_refused_by_name() -> None:
-    web = AppWeb(1)
-    body = _proposal(web)
-    channel = next(known for known in web.payer.state.channels.values() if known.app is not None)
-    prefund = channel.state(channel.turns[0])
-    (exit_,) = prefund.outcome
-    first, last = exit_.allocations
-    shares = (replace(first, amount=STAKE - 1), replace(last, amount=1))
-    state = replace(prefund, outcome=(SingleAssetExit(exit_.asset, shares, exit_.asset_type, b""),))
-    signature = web.payer.actor.signer(state.state_hash())
-    changed = replace(
-        body, encoded_state=state.encode(), signatures=(signature, *body.signatures[1:])
-    )
-    assert web.hears(web.row[1], web.payer, changed) == ""
-    web.settle()
-    rejected = web.payer.events_of(events.ObjectiveRejected.NAME)
-    assert [event.error_code for event in rejected] == [OnlyFirstEndDeposits.name()]
 
 
 def test_a_payment_channel_has_no_rule_of_turns() -> None:
