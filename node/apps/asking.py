@@ -42,6 +42,7 @@ class Asker:
                     capture_stdout=True,
                     stderr=subprocess.DEVNULL,
                     check=False,
+                    start_new_session=True,
                 )
         if scope.cancelled_caught:
             raise AppQueryFailed("QUERY_TIMED_OUT", f"stopped after {timeout_s:g} s")
@@ -56,11 +57,13 @@ class Asker:
 
 def main() -> None:
     """Answer the question on stdin."""
+    from node.log_views.limits import QUERY_NICENESS
     from node.log_views.reading import QueryFailed, QueryTooLarge, ViewReader
+    from node.priority import GivingWay
 
     path, timeout_s = Path(sys.argv[1]), float(sys.argv[2])
     try:
-        with ViewReader(path) as reader:
+        with ViewReader(path, GivingWay(QUERY_NICENESS)) as reader:
             answer = reader.ask(sys.stdin.read(), timeout_s)
             rows, size = [], 0
             for row in answer.rows:

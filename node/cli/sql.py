@@ -37,13 +37,16 @@ def sql(
 
     They are derived from the log, and brought up to date first. docs/sql.md has the tables.
     """
+    from node.log_views.limits import QUERY_NICENESS
     from node.log_views.question import answered
     from node.log_views.reading import QueryFailed
+    from node.priority import GivingWay, is_apart
     from node.views.errors import ViewError
 
+    giving_way = GivingWay(QUERY_NICENESS if is_apart() else None)
     data_dir = log_directory(directory)
     try:
-        with answered(data_dir, query, timeout_s, at) as (seq, answer):
+        with answered(data_dir, query, timeout_s, at, giving_way) as (seq, answer):
             if as_json:
                 _print_json(seq, answer)
             else:

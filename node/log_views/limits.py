@@ -53,6 +53,9 @@ it. Half a second is usual; one that is far behind is not waited for."""
 KEEPER_PAUSE_S = 0.05
 """Between two looks at how far it is."""
 
+QUERY_NICENESS = 19
+"""Of a question's process and its session, once it takes long: whoever serves peers goes first."""
+
 QUERY_STEP_GRAIN = 5_000
 """Instructions of SQLite between two looks at the clock: some 50 us."""
 

@@ -24,6 +24,7 @@ from node.log_views.keeper import NodeView, Progress, RecordRefused, remove_view
 from node.log_views.limits import CYCLE_INTERVAL_S, NICENESS, REPORT_INTERVAL_S
 from node.log_views.lock import ViewsInUse, views_lock
 from node.log_views.report import Report
+from node.priority import give_way
 from node.sinks.status import SinkStatus
 from node.store.errors import StoreError
 from node.store.following import FollowedLog
@@ -210,8 +211,7 @@ def main(arguments: Sequence[str]) -> int:
     if "--sink" in options:
         conninfo, namespace = options[options.index("--sink") + 1 :][:2]
         sink = (conninfo, namespace)
-    with contextlib.suppress(OSError):
-        os.nice(NICENESS)
+    give_way(NICENESS)
     speaker = Speaker(sys.stdin.fileno())
 
     def report(told: Report) -> None:

@@ -21,6 +21,7 @@ from node.log_views.limits import (
     QUERY_STEP_GRAIN,
     QUERY_VALUE_SIZE_BYTES_MAX,
 )
+from node.priority import GivingWay
 from node.views.history import NO_MESSAGE_SEQ
 
 Row = tuple[Any, ...]
@@ -65,9 +66,13 @@ class Answer(Struct, frozen=True):
 
 
 class ViewReader:
-    """A view's file, opened for questions. Raises `QueryFailed` if it does not open."""
+    """A view's file, opened for questions. Raises `QueryFailed` if it does not open.
 
-    def __init__(self, path: Path) -> None:
+    `giving_way` says whether a question that takes long may slow down all of its process.
+    """
+
+    def __init__(self, path: Path, giving_way: GivingWay | None = None) -> None:
+        self._giving_way = GivingWay() if giving_way is None else giving_way
         try:
             self._connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
             self._configure()
@@ -151,7 +156,9 @@ class ViewReader:
             raise _failure(error, timeout_s) from error
 
     def _is_late(self) -> bool:
-        return time.monotonic() > self._deadline
+        now_s = time.monotonic()
+        self._giving_way.at(now_s)
+        return now_s > self._deadline
 
 
 _FAILURES = (apsw.Error, ValueError, MemoryError)
