@@ -32,6 +32,8 @@ from node.reducer_compiler import (  # noqa: E402
 TOOLS = ROOT / ".tools"
 APPLICATIONS = ROOT / "node" / "views" / "applications"
 """A folder for each application, with a manifest of its own."""
+FOR_TESTS = ROOT / "tests" / "support" / "reducers"
+"""What tests of applications play with."""
 MANIFEST = "manifest.json"
 
 
@@ -64,8 +66,9 @@ def _fetch(folder: Path) -> None:
 
 
 def folders() -> list[Path]:
-    """All that hold reducers which ship."""
-    return [SHIPPED, *sorted(source.parent for source in APPLICATIONS.glob("*/*.c"))]
+    """All that hold reducers which ship, and that of the tests."""
+    applications = sorted(source.parent for source in APPLICATIONS.glob("*/*.c"))
+    return [SHIPPED, *applications, FOR_TESTS]
 
 
 def build(folder: Path) -> dict[str, bytes]:
