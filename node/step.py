@@ -40,7 +40,7 @@ from protocols.ledger_runs import (
 from protocols.node_state import RUNS, apply, apply_run
 from protocols.payment_runs import receive_run, received_together, send_run, sent_together
 from protocols.resumption_events import LedgerJumpSigned, LedgerResumed
-from protocols.types import Address
+from protocols.types import Address, ChannelId
 
 SIGNING = (
     events.StateSigned,
@@ -66,6 +66,10 @@ NOTED = frozenset((*SIGNING, events.ObjectiveCreated, *get_args(Telling), *SETTL
 
 RUN_COUNT_MIN = 16
 """Events of one input from which on it pays to look for runs among them."""
+
+
+_RUN_COUNT_MAX = 4
+"""Runs of one channel's reducer in a batch: an answer, what the other end offers, what we offer."""
 
 
 class Queued(msgspec.Struct, frozen=True):
@@ -137,13 +141,23 @@ class Step:
 
         A reducer whose machine fails keeps its own channel waiting, and nobody else.
         """
+        for channel_id in sorted(self._desk.state.unjudged):
+            for _ in range(_RUN_COUNT_MAX):
+                if channel_id not in self._desk.state.unjudged or not self._judge_app(channel_id):
+                    break
+
+    def _judge_app(self, channel_id: ChannelId) -> bool:
+        """One run of the channel's reducer; whether anything came of it."""
         desk = self._desk
-        for channel_id in sorted(desk.state.unjudged):
-            run = plan(desk.state, channel_id, self._context)
-            verdicts = () if run is None else desk.judge_app(run)
-            if verdicts is not None:
-                base_count = app_of(desk.state.channels[channel_id]).tip.count
-                self.take(Queued(inputs.AppJudged(channel_id, base_count, verdicts)))
+        run = plan(desk.state, channel_id, self._context)
+        verdicts = () if run is None else desk.judge_app(run)
+        if verdicts is None:
+            return False
+        base_count = app_of(desk.state.channels[channel_id]).tip.count
+        stamp_ms = 0 if run is None else run.stamp_ms
+        first_seq = self.batch.next_seq
+        self.take(Queued(inputs.AppJudged(channel_id, base_count, verdicts, stamp_ms)))
+        return self.batch.next_seq > first_seq
 
     def _take_payments(self, taken: list[Queued], items: list[inputs.Input], place: int) -> int:
         """Take the run of payments that begins there; how many it took, maybe none."""

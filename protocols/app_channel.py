@@ -2,16 +2,19 @@
 
 The two ends agree on runs of messages. Who wrote them offers them, unsigned; the other end checks
 its clock, runs the reducer, signs the state they lead to and says what its view came to; who wrote
-them runs the reducer too, compares, and signs. So nothing is signed that could still be refused for
-any reason but the reducer's, and no signature burns a turn (ADR 0086).
+them compares, and signs. So nothing is signed that could still be refused for any reason but the
+reducer's, and no signature burns a turn (ADR 0086). Who writes has run its own reducer before it
+offers, and says with each message what it came to: the other end signs nothing from the first on
+that comes to something else there (ADR 0097).
 
-    queued -> offered -> [asked: judged -> signed] -> answered: judged, signed -> confirmed
+    queued: judged -> offered -> [asked: judged -> signed] -> answered: signed -> confirmed
 
 Values and questions to them; how they change is in `app_reducers`, what is said in `app_talk`.
 """
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -24,6 +27,7 @@ from protocols.app_data import (
     log_message,
     next_root,
     opening_data,
+    parse_log_message,
     reducer_input,
 )
 from protocols.outcome import Outcome, SingleAssetExit
@@ -90,6 +94,8 @@ class Asked(Struct, frozen=True, array_like=True, gc=False):
     digest: bytes
     """Of its view, at the base."""
     payloads: tuple[bytes, ...]
+    digests: tuple[bytes, ...] = ()
+    """Of its view after each of them."""
 
 
 class ListedRefusal(Struct, frozen=True, array_like=True, gc=False):
@@ -141,6 +147,9 @@ class App(Struct, frozen=True, array_like=True, gc=False):
     """Our next move is to be signed alone, for the chain."""
     shown: bytes = b""
     """The other end's next move, as the chain shows it; empty if there is none to be judged."""
+    crossed: bool = False
+    """What the follower offered crossed the leader's messages and is void: it offers again, or
+    says that it has nothing more to offer, before the leader goes on."""
     wished_count: int = -1
     """At how many messages we asked for the end; -1: never."""
 
@@ -166,27 +175,53 @@ def orders(app: App, my_end: int) -> bool:
     return app.turn_rule == LEADER and my_end == 0
 
 
-def may_offer(app: App, my_end: int) -> bool:
-    """Whether it is on us to offer what we have: nothing of ours is under way."""
-    is_said = app.offered_count or app.claimed
-    if app.halted or not app.queue or is_said or not app.is_settled:
-        return False
-    if app.turn_rule == ALTERNATE:
-        return mover(app, app.tip.count) == my_end
-    # What the other end asked for is older than what we would offer.
-    return my_end != 0 or app.asked is None
+class Due(Enum):
+    """What a channel's reducer is to run on next."""
+
+    NOTHING = "nothing"
+    ANSWER = "answer"
+    """Messages of ours that the other end took in or refused."""
+    MOVE = "move"
+    """A move for the chain, or from it, that waits for nobody's answer."""
+    ASKED = "asked"
+    """What the other end offers."""
+    QUEUE = "queue"
+    """Messages of ours, before the other end is told of them."""
 
 
-def may_judge(app: App, my_end: int) -> bool:
-    """Whether messages are to be given to the reducer now."""
+def due(app: App, my_end: int) -> Due:
+    """What the channel waits for our reducer with now: the first of what there is."""
     if app.answer is not None:
-        return True
+        return Due.ANSWER
     if app.is_settled and (app.shown or may_claim(app, my_end)):
-        return True
+        return Due.MOVE
+    may_answer, may_offer = _may_answer(app, my_end), _may_offer(app, my_end)
+    if may_answer and may_offer and orders(app, my_end):
+        # Where both have much to say, neither waits for the other to be silent.
+        return Due.QUEUE if _spoke_last(app) else Due.ASKED
+    if may_answer:
+        return Due.ASKED
+    return Due.QUEUE if may_offer else Due.NOTHING
+
+
+def _may_answer(app: App, my_end: int) -> bool:
     if app.halted or app.asked is None or not app.is_settled:
         return False
     # The leader's own offer comes before what it is asked for.
     return not (orders(app, my_end) and app.offered_count)
+
+
+def _may_offer(app: App, my_end: int) -> bool:
+    """Whether it is on us to offer what we have: nothing of ours is under way."""
+    is_said = app.offered_count or app.claimed
+    if app.halted or not app.queue or is_said or not app.is_settled:
+        return False
+    return app.turn_rule != ALTERNATE or mover(app, app.tip.count) == my_end
+
+
+def _spoke_last(app: App) -> bool:
+    """Whether the newest message is the follower's."""
+    return app.tip.count > 0 and parse_log_message(app.tip.message).sender == 1
 
 
 def may_claim(app: App, my_end: int) -> bool:

@@ -61,6 +61,8 @@ class AppOfferReceived(Event, frozen=True, array_like=True, gc=False):
     digest: bytes
     """Of its view at the base; empty before the first message."""
     payloads: tuple[bytes, ...]
+    digests: tuple[bytes, ...] = ()
+    """Of its view after each of them."""
 
 
 class AppMessageApplied(Event, frozen=True, array_like=True, gc=False):

@@ -2,25 +2,28 @@
 
 The reducer runs in the shell, on the view of the channel: `plan` says on what, and what it said
 comes back as the input `AppJudged`. Nothing is signed that our own reducer did not take in, nor
-after the other end's came to something else.
+from the first message on that the other end's came to something else after (ADR 0097).
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import Struct
 from msgspec.structs import replace
 
-from protocols import app_events, app_shown, messages
+from protocols import app_events, app_offering, app_shown, messages
 from protocols.app_channel import (
     Answer,
     App,
     AppPoint,
     Asked,
+    Due,
     ListedRefusal,
     after,
+    due,
     input_of,
     may_claim,
-    may_judge,
     message_of,
 )
 from protocols.app_reducers import app_of, my_end
@@ -51,44 +54,60 @@ class AppRun(Struct, frozen=True, gc=False):
     """As the reducer is given them."""
     deposits: tuple[int, int]
     """What each end paid in: payouts always sum to both."""
-    may_be_cut: bool
+    may_be_cut: bool = False
     """Whether so many of the first may be judged alone: the rest is offered again."""
+    expected: tuple[bytes, ...] = ()
+    """What the other end's view came to after each of them: the run ends with the first that is
+    refused or comes to something else, which leaves no trace. Empty: nothing is known."""
+    is_offer: bool = False
+    """Whether these are ours and nobody was told of them: they may still be taken back."""
+    stamp_ms: int = 0
+    """The timestamp that they are given, Unix milliseconds."""
 
 
 def plan(state: NodeState, channel_id: ChannelId, context: Context) -> AppRun | None:
     """What the reducer is to run on now; None if the channel's work needs no reducer."""
-    channel = state.channels[channel_id]
-    app = app_of(channel)
-    if not may_judge(app, my_end(channel)):
-        return None
-    if app.answer is None:
-        sender, move = _lone_move(app, my_end(channel))
-        if move:
-            return _run(channel, app, sender, 0, (move,))
-        draft = Draft(state, context)
-        if _has_other_view(app) or offer_refusal(draft, channel) is not None:
+    channel, draft = state.channels[channel_id], Draft(state, context)
+    app, mine = app_of(channel), my_end(channel)
+    match due(app, mine):
+        case Due.ANSWER:
+            assert app.answer is not None, "it is due"
+            queued = app.queue[: app.answer.decided_count]
+            return _run(channel, mine, app.offered_ms, tuple(one.payload for one in queued))
+        case Due.MOVE:
+            sender, move = _lone_move(app, mine)
+            return _run(channel, sender, 0, (move,), may_be_cut=True)
+        case Due.ASKED:
+            assert app.asked is not None, "it is due"
+            if _has_other_view(app) or offer_refusal(draft, channel) is not None:
+                return None
+            asked = app.asked
+            how = {"may_be_cut": True, "expected": asked.digests}
+            return _run(channel, 1 - mine, asked.timestamp_ms, asked.payloads, **how)
+        case Due.QUEUE if app_offering.may_speak(draft, channel):
+            stamp_ms = app_offering.stamp_of_offer(draft, app)
+            payloads = app_offering.payloads_to_offer(app)
+            return _run(channel, mine, stamp_ms, payloads, may_be_cut=True, is_offer=True)
+        case _:
             return None
-        assert app.asked is not None, "there is something to judge"
-        return _run(channel, app, 1 - my_end(channel), app.asked.timestamp_ms, app.asked.payloads)
-    payloads = tuple(message.payload for message in app.queue[: app.answer.decided_count])
-    return _run(channel, app, my_end(channel), app.offered_ms, payloads)
 
 
 def _run(
-    channel: Channel, app: App, sender: int, timestamp_ms: int, payloads: tuple[bytes, ...]
+    channel: Channel, sender: int, timestamp_ms: int, payloads: tuple[bytes, ...], **how: Any
 ) -> AppRun:
+    app = app_of(channel)
     given = (
         input_of(app, channel.channel_id, sender, timestamp_ms, payload) for payload in payloads
     )
     first, last = funding_terms(channel).deposits
-    is_answer = app.answer is not None
     return AppRun(
         channel.channel_id,
         app.reducer_id,
         app.tip.count,
         tuple(given),
         (first, last),
-        not is_answer,
+        stamp_ms=timestamp_ms,
+        **how,
     )
 
 
@@ -104,26 +123,20 @@ def _has_other_view(app: App) -> bool:
 def judge(draft: Draft, item: AppJudged) -> None:
     """The reducer ran, or had nothing to run on: go on with the channel's offer or answer."""
     channel = draft.state.channels[item.channel_id]
-    app = app_of(channel)
-    if not may_judge(app, my_end(channel)) or item.base_count != app.tip.count:
+    app, mine = app_of(channel), my_end(channel)
+    if item.base_count != app.tip.count:
         return
-    if app.answer is not None:
-        _judge_answer(draft, channel, app.answer, item.verdicts)
-        return
-    if _lone_move(app, my_end(channel))[1]:
-        _judge_move(draft, channel, item.verdicts)
-        return
-    assert app.asked is not None, "there is something to judge"
-    if _has_other_view(app):
-        halt(draft, channel, DIGEST_DIFFERS, app.tip.digest.hex(), app.asked.digest.hex())
-        return
-    if must_wait(draft, channel):
-        return
-    refusal = offer_refusal(draft, channel)
-    if refusal is not None:
-        _answer(draft, channel, (), 0, refusal.name())
-        return
-    _judge_offer(draft, channel, app.asked, item.verdicts)
+    match due(app, mine):
+        case Due.ANSWER:
+            assert app.answer is not None, "it is due"
+            _judge_answer(draft, channel, app.answer, item.verdicts)
+        case Due.MOVE:
+            _judge_move(draft, channel, item.verdicts)
+        case Due.ASKED:
+            assert app.asked is not None, "it is due"
+            _judge_asked(draft, channel, app.asked, item.verdicts)
+        case Due.QUEUE:
+            app_offering.offer(draft, channel, item)
 
 
 def _lone_move(app: App, mine: int) -> tuple[int, bytes]:
@@ -163,10 +176,38 @@ def _judge_move(draft: Draft, channel: Channel, verdicts: tuple[AppVerdict, ...]
     draft.emit(app_events.AppMoveTaken(*taken))
 
 
+def _judge_asked(
+    draft: Draft, channel: Channel, asked: Asked, verdicts: tuple[AppVerdict, ...]
+) -> None:
+    app = app_of(channel)
+    if _has_other_view(app):
+        halt(draft, channel, DIGEST_DIFFERS, app.tip.digest.hex(), asked.digest.hex())
+        return
+    if must_wait(draft, channel):
+        return
+    refusal = offer_refusal(draft, channel)
+    if refusal is not None:
+        _answer(draft, channel, (), 0, refusal.name())
+        return
+    assert 1 <= len(verdicts) <= len(asked.payloads), "one verdict a message, as far as it ran"
+    agreed_count = _agreed_count(asked.digests, verdicts)
+    if agreed_count == 0 and verdicts[0].is_applied:
+        halt(draft, channel, DIGEST_DIFFERS, verdicts[0].digest.hex(), asked.digests[0].hex())
+        return
+    # The first that comes to something else is offered again, and is then the first of its run.
+    _judge_offer(draft, channel, asked, verdicts[: max(1, agreed_count)])
+
+
+def _agreed_count(expected: tuple[bytes, ...], verdicts: tuple[AppVerdict, ...]) -> int:
+    """How many of the first verdicts are the other end's as well."""
+    pairs = zip(expected, verdicts, strict=False)
+    differing = (place for place, (digest, v) in enumerate(pairs) if v.digest != digest)
+    return next(differing, len(verdicts))
+
+
 def _judge_offer(
     draft: Draft, channel: Channel, asked: Asked, verdicts: tuple[AppVerdict, ...]
 ) -> None:
-    assert 1 <= len(verdicts) <= len(asked.payloads), "one verdict a message, as far as it ran"
     sender = 1 - my_end(channel)
     run = tuple(zip(asked.payloads, verdicts, strict=False))
     refusals = _take_in(draft, channel, sender, asked.timestamp_ms, run, ())

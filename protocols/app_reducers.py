@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from protocols import app_events
 from protocols.app_channel import (
+    LEADER,
     Answer,
     App,
     AppPoint,
@@ -53,16 +54,31 @@ def _queued(app: App, channel: Channel, event: app_events.AppMessageQueued) -> A
 
 
 def _offered(app: App, channel: Channel, event: app_events.AppMessagesOffered) -> App:
-    return replace(app, offered_count=event.message_count, offered_ms=event.stamp_ms)
+    is_leader = my_end(channel) == 0
+    return replace(
+        app,
+        offered_count=event.message_count,
+        offered_ms=event.stamp_ms,
+        crossed=app.crossed and is_leader,
+    )
 
 
 def _asked(app: App, channel: Channel, event: app_events.AppOfferReceived) -> App:
-    asked = Asked(event.base_count, event.stamp_ms, event.digest, event.payloads)
-    return replace(app, asked=asked)
+    if not event.payloads:
+        return replace(app, crossed=False)
+    asked = Asked(event.base_count, event.stamp_ms, event.digest, event.payloads, event.digests)
+    is_follower = my_end(channel) == 1
+    return replace(app, asked=asked, crossed=app.crossed and is_follower)
 
 
 def _applied(app: App, channel: Channel, event: app_events.AppMessageApplied) -> App:
     app = replace(app, tip=after(app.tip, event.message, event.stamp_ms))
+    if app.turn_rule == LEADER and event.sender == channel.fixed.participants[0]:
+        # What the follower offered across it follows other messages: it is void at both ends.
+        if event.sender == channel.me and app.asked is not None:
+            app = replace(app, asked=None, crossed=True)
+        elif event.sender != channel.me and app.offered_count:
+            app = replace(app, offered_count=0, crossed=True)
     return _decided(app, channel, event)
 
 
@@ -73,9 +89,11 @@ def _decided(
     if event.sender != channel.me:
         return replace(app, shown=b"")
     offered_count = max(0, app.offered_count - 1)
-    return replace(
-        app, queue=app.queue[1:], offered_count=offered_count, restamp_count=0, claimed=False
-    )
+    queue = app.queue[1:]
+    if app.queue and app.queue[0].message_id != event.local_id:
+        # Of messages that are not offered yet our reducer may refuse any.
+        queue = tuple(queued for queued in app.queue if queued.message_id != event.local_id)
+    return replace(app, queue=queue, offered_count=offered_count, restamp_count=0, claimed=False)
 
 
 def _signed(app: App, channel: Channel, event: app_events.AppStateSigned) -> App:

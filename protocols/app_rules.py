@@ -110,12 +110,8 @@ def _require_clock(draft: Draft, app: App) -> None:
 def _require_turn(app: App, channel: Channel) -> None:
     asked, count, mine = app.asked, app.tip.count, my_end(channel)
     assert asked is not None, "the caller looked"
-    if app.turn_rule == ALTERNATE:
-        if mover(app, count) == mine or len(asked.payloads) != 1:
-            raise NotYourTurn(channel.channel_id, count)
-        is_in_place = asked.base_count == count
-    else:
-        # A request to the leader goes wherever the leader puts it.
-        is_in_place = mine == 0 or asked.base_count == count
-    if not is_in_place:
+    is_turn = mover(app, count) != mine and len(asked.payloads) == 1
+    if app.turn_rule == ALTERNATE and not is_turn:
+        raise NotYourTurn(channel.channel_id, count)
+    if asked.base_count != count:
         raise AppOfferRefused(f"it follows {asked.base_count} messages, there are {count}")

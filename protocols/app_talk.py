@@ -8,10 +8,9 @@ from __future__ import annotations
 from protocols import app_events, messages
 from protocols.app_channel import (
     ALTERNATE,
-    RUN_MESSAGE_COUNT_MAX,
     App,
     is_at_rest,
-    may_offer,
+    orders,
     state_at,
 )
 from protocols.app_errors import NotYourTurn, TimestampOff, TooManyMessagesWaiting
@@ -19,7 +18,6 @@ from protocols.app_reducers import app_of, my_end
 from protocols.app_rules import require_app, require_running, require_size
 from protocols.channel import POSTFUND_TURN, Channel, is_supported, known_signer, signed_final
 from protocols.draft import Draft
-from protocols.error import ProtocolError
 from protocols.errors import UnexpectedMessage, UnknownChannel, WrongSigner
 from protocols.inputs import SendAppMessage
 from protocols.state import State, hash_of_encoding
@@ -73,33 +71,6 @@ def send_message(draft: Draft, command: SendAppMessage) -> None:
     )
 
 
-def offer_all(draft: Draft) -> None:
-    """Once a batch: every channel offers what waits in it, as far as it may now."""
-    for channel_id in sorted(draft.base.unoffered):
-        draft.begin_anew()
-        _offer(draft, draft.state.channels[channel_id])
-
-
-def _offer(draft: Draft, channel: Channel) -> None:
-    app = app_of(channel)
-    if not may_offer(app, my_end(channel)):
-        return
-    try:
-        require_running(draft, channel)
-    except ProtocolError as refusal:
-        if not refusal.retry_safe:
-            refuse_queued(draft, channel, len(app.queue), refusal.name())
-        return
-    count_max = 1 if app.turn_rule == ALTERNATE else RUN_MESSAGE_COUNT_MAX
-    offered = app.queue[:count_max]
-    tip = app.tip
-    timestamp_ms = 0 if app.is_judged else max(draft.context.now_ms, tip.timestamp_ms)
-    fact = app_events.AppMessagesOffered(channel.channel_id, tip.count, timestamp_ms, len(offered))
-    payloads = tuple(message.payload for message in offered)
-    body = messages.AppOffer(channel.channel_id, tip.count, timestamp_ms, tip.digest, payloads)
-    draft.send_covered(channel.counterparty, body, fact)
-
-
 def refuse_queued(draft: Draft, channel: Channel, count: int, failure: str) -> None:
     """The first messages of our queue will not be said."""
     for queued in app_of(channel).queue[:count]:
@@ -144,11 +115,20 @@ def _receive_offer(draft: Draft, channel: Channel, body: messages.AppOffer) -> N
     app = app_of(channel)
     if app.asked is not None:
         raise UnexpectedMessage("offer", "the one before it is not answered")
+    if not body.payloads and not (app.crossed and orders(app, my_end(channel))):
+        raise UnexpectedMessage("offer", "it is empty, and nothing was to be offered again")
+    if len(body.digests) != len(body.payloads):
+        raise UnexpectedMessage("offer", "it does not say what each message comes to")
     for payload in body.payloads:
         require_size(app, payload)
     draft.emit(
         app_events.AppOfferReceived(
-            channel.channel_id, body.base_count, body.timestamp_ms, body.digest, body.payloads
+            channel.channel_id,
+            body.base_count,
+            body.timestamp_ms,
+            body.digest,
+            body.payloads,
+            body.digests,
         )
     )
 

@@ -21,7 +21,7 @@ from protocols import (
     payment_events,
     resumption_events,
 )
-from protocols.app_channel import may_judge, may_offer
+from protocols.app_channel import Due, due
 from protocols.app_reducers import app_of, my_end
 from protocols.channel import Channel
 from protocols.channel_reducers import (
@@ -222,16 +222,12 @@ def _peer_misbehaved(state: NodeState, event: events.PeerMisbehaved, time_ms: in
 
 
 def look_at_app(state: NodeState, channel: Channel) -> None:
-    """Whether the application's channel has messages to offer or to be judged, or was halted."""
-    app, mine = app_of(channel), my_end(channel)
-    for view, is_due in (
-        (state.unoffered, may_offer(app, mine)),
-        (state.unjudged, may_judge(app, mine)),
-    ):
-        if is_due:
-            view.add(channel.channel_id)
-        else:
-            view.discard(channel.channel_id)
+    """Whether the application's channel has messages for its reducer, or was halted."""
+    app = app_of(channel)
+    if due(app, my_end(channel)) is Due.NOTHING:
+        state.unjudged.discard(channel.channel_id)
+    else:
+        state.unjudged.add(channel.channel_id)
     if app.halted:
         state.unconfirmed.look_at(channel)
 

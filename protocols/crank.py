@@ -242,7 +242,7 @@ def _record_request(
 
 def awaits_end_of_batch(state: NodeState) -> bool:
     """Whether an `EndOfBatch` can lead to anything. Few batches need theirs cranked."""
-    return bool(state.unreceipted or state.unanswered or state.unoffered)
+    return bool(state.unreceipted or state.unanswered)
 
 
 def _end_of_batch(draft: Draft) -> None:
@@ -251,7 +251,6 @@ def _end_of_batch(draft: Draft) -> None:
     for channel_id, agreed_at in ledger_following.answer_all(draft):
         draft.begin_anew(agreed_at)
         crank_channel(draft, channel_id)
-    app_talk.offer_all(draft)
 
 
 def _chain(draft: Draft, item: inputs.Input) -> WaitingFor:

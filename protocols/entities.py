@@ -102,8 +102,6 @@ class NodeState:
         """Channels in which the payee refused payments of ours: likewise."""
         self.unanswered: KeySet[ChannelId] = KeySet()
         """Ledgers that we follow with proposals we could sign or refuse now: likewise."""
-        self.unoffered: KeySet[ChannelId] = KeySet()
-        """Application channels with messages of ours to be offered now: likewise."""
         self.unjudged: KeySet[ChannelId] = KeySet()
         """Application channels with messages to be given to the reducer now: likewise."""
         self.unapproved: Table[ObjectiveId, int] = Table()
@@ -171,7 +169,6 @@ class NodeState:
         yield b"unreceipted|", self.unreceipted
         yield b"refused|", self.refused
         yield b"unanswered|", self.unanswered
-        yield b"unoffered|", self.unoffered
         yield b"unjudged|", self.unjudged
         yield b"unapproved|", self.unapproved
         yield b"active|", self.agenda.active
@@ -228,7 +225,6 @@ VALUE_TYPES: dict[bytes, Any] = {
     b"unreceipted|": bool,
     b"refused|": bool,
     b"unanswered|": bool,
-    b"unoffered|": bool,
     b"unjudged|": bool,
     b"unapproved|": int,
     b"active|": bool,

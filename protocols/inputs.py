@@ -282,7 +282,7 @@ class AppVerdict(msgspec.Struct, frozen=True, gc=False):
     failure: str
     """Why it failed, by name; empty if it did not."""
     amounts: tuple[int, ...]
-    """What each end gets after it; empty unless it is the last of its run that was applied."""
+    """What each end gets after it; empty unless it was applied."""
     digest: bytes
     """Of the view after it, 32 bytes; likewise."""
 
@@ -300,6 +300,8 @@ class AppJudged(Input, frozen=True, gc=False):
     """Messages of the channel before the run."""
     verdicts: tuple[AppVerdict, ...]
     """One a message, in order; none if there was nothing to run on."""
+    stamp_ms: int = 0
+    """The timestamp that the messages ran with, Unix milliseconds."""
 
 
 # --- peers ---

@@ -281,8 +281,11 @@ class AppOffer(msgspec.Struct, frozen=True, array_like=True, tag="app-offer", gc
     """Of the sender's view at the base."""
     payloads: Annotated[
         tuple[AppPayload, ...],
-        msgspec.Meta(min_length=1, max_length=RUN_MESSAGE_COUNT_MAX),
+        msgspec.Meta(max_length=RUN_MESSAGE_COUNT_MAX),
     ]
+    """None if what crossed the leader's messages is not offered again."""
+    digests: Annotated[tuple[Bytes32, ...], msgspec.Meta(max_length=RUN_MESSAGE_COUNT_MAX)]
+    """Of the sender's view after each of them."""
 
 
 class AppAnswer(msgspec.Struct, frozen=True, array_like=True, tag="app-answer", gc=False):

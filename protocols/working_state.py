@@ -204,7 +204,6 @@ _MAKERS: dict[str, Callable[[NodeState], object]] = {
     "unreceipted": lambda base: set(),
     "refused": lambda base: set(),
     "unanswered": lambda base: set(),
-    "unoffered": lambda base: set(),
     "unjudged": lambda base: set(),
     "unapproved": lambda base: {},
     "agenda": lambda base: _BegunAgenda(),

@@ -16,7 +16,7 @@ import structlog
 
 from node.apps.errors import HistoryDiffers, ReducerMissing
 from node.apps.installed import Installed
-from node.apps.limits import OPEN_VIEW_COUNT_MAX, RUN_TIME_S_MAX
+from node.apps.limits import OFFER_TIME_S_MAX, OPEN_VIEW_COUNT_MAX, RUN_TIME_S_MAX
 from node.views.errors import ViewError
 from protocols.app_judging import AppRun
 from protocols.inputs import AppVerdict
@@ -60,33 +60,22 @@ class AppJudge:
         return {channel_id: reason for channel_id, (_, reason) in self.failing.items()}
 
     def run(self, run: AppRun) -> tuple[AppVerdict, ...] | None:
-        """A verdict for each message, in order; fewer if time is up and the run may be cut. None
-        while the view does not go on."""
+        """A verdict for each message, in order; fewer if time is up and the run may be cut, or one
+        comes to something else than expected. None while the view does not go on."""
         failed_s = self.failing.get(run.channel_id)
         if failed_s is not None and self._clock_s() - failed_s[0] < RETRY_PAUSE_S:
             return None
         try:
             view = self._view(run)
-            view.bring_to(run.base_count, self._messages(run.channel_id))
-            verdicts = self._judge(view, run)
+            until_s = self._clock_s() + (OFFER_TIME_S_MAX if run.is_offer else RUN_TIME_S_MAX)
+            verdicts = view.run(
+                run, lambda: self._messages(run.channel_id), lambda: self._clock_s() >= until_s
+            )
         except (ViewError, ReducerMissing, HistoryDiffers, OSError) as error:
             self._give_up(run.channel_id, str(error))
             return None
         self.failing.pop(run.channel_id, None)
         return verdicts
-
-    def _judge(self, view: ChannelView, run: AppRun) -> tuple[AppVerdict, ...]:
-        verdicts: list[AppVerdict] = []
-        until_s = self._clock_s() + RUN_TIME_S_MAX
-        for message in run.inputs:
-            verdicts.append(view.judge(message))
-            if run.may_be_cut and self._clock_s() >= until_s:
-                break
-        applied = [place for place, verdict in enumerate(verdicts) if verdict.is_applied]
-        if applied:
-            amounts, digest = view.point()
-            verdicts[applied[-1]] = AppVerdict(0, "", amounts, digest)
-        return tuple(verdicts)
 
     def _view(self, run: AppRun) -> ChannelView:
         from node.apps.channel_view import ChannelView

@@ -10,6 +10,10 @@ RUN_TIME_S_MAX = 0.05
 """How long one offer's messages are judged before the rest is left for the next one: nobody else is
 served meanwhile."""
 
+OFFER_TIME_S_MAX = RUN_TIME_S_MAX / 2
+"""How long messages of ours run before they are offered: so few that the other end, which may be
+slower, has time for all of them."""
+
 INSTALLED_COUNT_MAX = REDUCER_COUNT_MAX
 """Reducers of one node: what a backup of it holds at most."""
 

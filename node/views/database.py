@@ -81,12 +81,15 @@ class ViewDatabase:
         self.path, self._budget = str(path), budget
         self._notes_changes = notes_changes
         self._changed_before = 0
+        self._is_open = False
         self._authoriser = Authoriser()
         self._steps_left = 0
         self._statement_count = 0
         self._changes: list[Change] = []
         self._failed: ReducerFailed | None = None
         """What a callback found, where it could not be raised."""
+        self.is_in_run = False
+        """Whether messages are savepoints of one transaction (`begin_run`)."""
         try:
             self.connection = apsw.Connection(self.path, statementcachesize=_KEPT_STATEMENT_COUNT)
         except apsw.Error as error:
@@ -133,6 +136,27 @@ class ViewDatabase:
         except apsw.Error as error:
             raise ViewBroken(self.path, repr(error)) from error
 
+    def begin_run(self) -> None:
+        """Messages from here on are one transaction: nobody else sees them before `keep_run`."""
+        self.host("BEGIN IMMEDIATE")
+        self.is_in_run = True
+
+    def keep_run(self) -> None:
+        """What the run's messages wrote stays."""
+        self.is_in_run = False
+        self.host("COMMIT")
+
+    def drop_run(self) -> None:
+        """The database is as it was at `begin_run`."""
+        self.is_in_run = False
+        if self.connection.in_transaction:
+            self.host("ROLLBACK")
+
+    @property
+    def is_run_lost(self) -> bool:
+        """Whether SQLite itself undid the run, as it does when it interrupts a write."""
+        return self.is_in_run and not self.connection.in_transaction
+
     @contextmanager
     def message(self) -> Iterator[None]:
         """A transaction, and a budget of instructions: what is not committed inside is undone."""
@@ -148,18 +172,22 @@ class ViewDatabase:
         self._changes = []
         self._failed = None
         self._changed_before = self.connection.total_changes()
-        self.host("BEGIN IMMEDIATE")
+        self._is_open = True
+        self.host("SAVEPOINT message" if self.is_in_run else "BEGIN IMMEDIATE")
 
     def commit(self) -> None:
-        """What was written since `begin` stays."""
-        self.host("COMMIT")
+        """What was written since `begin` stays, in a run as long as the run does."""
+        self.host("RELEASE message" if self.is_in_run else "COMMIT")
+        self._is_open = False
 
     def rollback(self) -> None:
         """The database is as it was at `begin`."""
-        # SQLite itself rolls a transaction back when it interrupts a write: more than a message
-        # must never be in one.
-        if self.connection.in_transaction:
-            self.host("ROLLBACK")
+        # SQLite itself may have rolled the whole transaction back.
+        if self._is_open and self.connection.in_transaction:
+            self.host("ROLLBACK TO message" if self.is_in_run else "ROLLBACK")
+            if self.is_in_run:
+                self.host("RELEASE message")
+        self._is_open = False
         self._changes = []
 
     @property

@@ -51,6 +51,10 @@ class TableSum:
         """As `to_bytes` gave it."""
         return cls(int.from_bytes(total, "big"), row_count)
 
+    def copy(self) -> TableSum:
+        """The same sum, to go on from on its own."""
+        return TableSum(self.total, self._row_count)
+
     def note(self, changes: Iterable[Change]) -> None:
         """Take in what changed."""
         pending = self._pending

@@ -50,6 +50,16 @@ class Verdict(Struct, frozen=True):
         return self.code == 0 and self.failure is None
 
 
+class _Run(Struct):
+    """Messages that are one transaction so far, and what the view was before them."""
+
+    stamp: Stamp
+    sum: TableSum
+    unsummed_count: int
+    kept: list[tuple[int, bytes, bytes]]
+    """Number, message and mark of each that was taken in: SQLite may undo them all."""
+
+
 class View:
     """Tables derived by one reducer, in one file. For one thread.
 
@@ -68,6 +78,7 @@ class View:
         self._database = ViewDatabase(path, self._budget, notes_changes=keeps_changes)
         self._sandbox = Sandbox(module, self._database)
         self._unsummed_count = 0
+        self._run: _Run | None = None
         self._stamp = Stamp(
             history.NO_MESSAGE_SEQ, module.code_hash, engine_name(), self._budget, keeps_changes
         )
@@ -89,8 +100,9 @@ class View:
         self.close()
 
     def close(self) -> None:
-        """Close the file. A second call does nothing."""
+        """Close the file; a run that nobody kept is dropped. A second call does nothing."""
         try:
+            self.drop_run()
             if self._unsummed_count:
                 self._write_sum()
         except ViewBroken:
@@ -171,7 +183,12 @@ class View:
                 self._keep(seq, message, changes, mark)
                 database.commit()
         except ReducerFailed as failed:
-            return self._verdict(seq, failure=failed.failure, detail=failed.detail)
+            verdict = self._verdict(seq, failure=failed.failure, detail=failed.detail)
+            if self._run is not None and database.is_run_lost:
+                self._begin_again(self._run)
+            return verdict
+        if self._run is not None:
+            self._run.kept.append((seq, message, mark))
         self._stamp = replace(self._stamp, seq=seq, mark=mark)
         if self._keeps_changes:
             self._sum.note(changes)
@@ -180,12 +197,45 @@ class View:
                 self._write_sum()
         return self._verdict(seq, change_count=change_count)
 
+    def begin_run(self) -> None:
+        """What is taken in from here on is kept as a whole, or dropped: nobody else sees it before.
+
+        A run costs one commit. Raises `ViewBroken` when the machine fails.
+        """
+        assert self._run is None, "one run at a time"
+        self._database.begin_run()
+        self._run = _Run(self._stamp, self._sum.copy(), self._unsummed_count, [])
+
+    def keep_run(self) -> None:
+        """The run's messages are the view's; without a run nothing happens."""
+        if self._run is not None:
+            self._run = None
+            self._database.keep_run()
+
+    def drop_run(self) -> None:
+        """The view is as it was before the run; without a run nothing happens."""
+        run, self._run = self._run, None
+        if run is not None:
+            self._database.drop_run()
+            self._stamp, self._sum = run.stamp, run.sum
+            self._unsummed_count = run.unsummed_count
+
+    def _begin_again(self, lost: _Run) -> None:
+        """SQLite undid the run with a statement that it stopped: its messages are applied again."""
+        self.drop_run()
+        self.begin_run()
+        for seq, message, mark in lost.kept:
+            verdict = self.apply(seq, message, mark=mark, is_canonical=True)
+            if not verdict.is_applied:
+                raise ViewBroken(self._database.path, f"message {seq} was taken in before")
+
     def undo_after(self, seq: int) -> None:
         """Take the messages above `seq` back, the newest first: the tables are as they were.
 
         Only for a view that keeps its changes. Raises `ViewBroken` when the machine fails.
         """
         assert self._keeps_changes, "what was not kept cannot be taken back"
+        assert self._run is None or self._run.stamp.seq <= seq, "before the run there is no way"
         if self._stamp.seq <= seq:
             return
         database = self._database
@@ -195,6 +245,8 @@ class View:
             last = history.last_seq(database)
             history.write_sum(database, last, self._sum)
             database.commit()
+        if self._run is not None:
+            self._run.kept = [kept for kept in self._run.kept if kept[0] <= seq]
         self._unsummed_count = 0
         self._stamp = replace(self._stamp, seq=last)
 

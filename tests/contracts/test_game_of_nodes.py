@@ -37,6 +37,11 @@ class Shipped:
         self._app = Application("rock_paper_scissors", STAKES, channel_id)
         self.count = 0
 
+    def rewind(self, count: int) -> None:
+        if self.count > count:
+            self._app.take_back(self.count - count)
+            self.count = count
+
     def apply(self, given: bytes) -> AppVerdict:
         _, sender, _, payload = decode(given)
         verdict = self._app.say(sender, payload, 0)

@@ -11,12 +11,12 @@ from protocols.app_channel import (
     MESSAGE_LOG,
     AppPoint,
     Asked,
+    Due,
     QueuedMessage,
     after,
     data_of_opening,
+    due,
     is_at_rest,
-    may_judge,
-    may_offer,
     message_of,
     opening,
     orders,
@@ -43,47 +43,42 @@ def test_a_new_channel_is_at_its_postfund() -> None:
 
 def test_the_ends_of_an_alternating_channel_take_turns() -> None:
     waiting = replace(NEW, queue=QUEUED)
-    assert may_offer(waiting, 0)
-    assert not may_offer(waiting, 1)
+    assert [due(waiting, end) for end in (0, 1)] == [Due.QUEUE, Due.NOTHING]
     second = replace(waiting, tip=replace(HALF, signatures=(b"s", b"s")))
-    assert may_offer(second, 1)
-    assert not may_offer(second, 0)
+    assert [due(second, end) for end in (0, 1)] == [Due.NOTHING, Due.QUEUE]
 
 
 def test_one_run_is_under_way_at_a_time() -> None:
     waiting = replace(LED, queue=QUEUED)
-    assert may_offer(waiting, 0)
-    assert may_offer(waiting, 1)
+    assert [due(waiting, end) for end in (0, 1)] == [Due.QUEUE, Due.QUEUE]
     for busy in (
         replace(waiting, offered_count=1),
         replace(waiting, tip=HALF),
         replace(waiting, halted="DIGEST_DIFFERS"),
         replace(waiting, queue=()),
     ):
-        assert not may_offer(busy, 0)
-        assert not may_offer(busy, 1)
+        assert [due(busy, end) for end in (0, 1)] == [Due.NOTHING, Due.NOTHING]
 
 
 def test_a_leader_judges_what_it_was_asked_before_it_offers() -> None:
     asked = replace(LED, queue=QUEUED, asked=ASKED)
-    assert not may_offer(asked, 0)
-    assert may_offer(asked, 1)
-    assert may_judge(asked, 0)
+    assert due(asked, 0) is Due.ASKED
+    assert due(replace(asked, asked=None), 0) is Due.QUEUE
 
 
 def test_a_leaders_own_offer_comes_before_what_it_is_asked() -> None:
     crossed = replace(LED, queue=QUEUED, offered_count=1, asked=ASKED)
-    assert not may_judge(crossed, 0)
-    assert may_judge(crossed, 1)
+    assert due(crossed, 0) is Due.NOTHING
+    assert due(crossed, 1) is Due.ASKED
     assert orders(crossed, 0)
     assert not orders(crossed, 1)
 
 
 def test_nothing_is_judged_while_a_signature_is_missing_or_after_a_halt() -> None:
-    assert may_judge(replace(NEW, asked=ASKED), 1)
-    assert not may_judge(replace(NEW, asked=ASKED, tip=HALF), 1)
-    assert not may_judge(replace(NEW, asked=ASKED, halted="x"), 1)
-    assert not may_judge(NEW, 1)
+    assert due(replace(NEW, asked=ASKED), 1) is Due.ASKED
+    assert due(replace(NEW, asked=ASKED, tip=HALF), 1) is Due.NOTHING
+    assert due(replace(NEW, asked=ASKED, halted="x"), 1) is Due.NOTHING
+    assert due(NEW, 1) is Due.NOTHING
 
 
 def test_a_message_is_a_turn_that_commits_to_all_before_it() -> None:

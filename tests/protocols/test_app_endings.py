@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from protocols import inputs
 from protocols.app_channel import JUDGED, LEADER, MESSAGE_LOG
 from protocols.app_endings import endings_of_application
 from protocols.exit_plan import GAS, plan_exit, worth_of_channels
@@ -40,7 +39,7 @@ def test_a_message_log_is_worth_what_both_signed_last() -> None:
 def test_what_one_signed_and_the_other_not_yet_may_count_against_it() -> None:
     network = opened_app(LEADER)
     network.bob.say(30)
-    network.bob.feed(inputs.EndOfBatch())
+    network.bob.judge()
     network.deliver(network.bob)
     network.alice.judge()
     # ALICE signed to get 30 more; BOB may keep that to itself.

@@ -24,6 +24,7 @@ from tests.support.app_rig import (
     STAKES,
     AppNetwork,
     AppNode,
+    Till,
     opened_app,
     signed_hashes,
 )
@@ -51,8 +52,19 @@ def test_the_reducer_is_asked_of_the_whole_offer_after_all_before() -> None:
     assert (run.reducer_id, run.base_count, run.deposits) == (REDUCER, 0, STAKES)
     assert [given_[-1] for given_ in run.inputs] == [4, 5]
     assert run.may_be_cut
-    (answered,) = network.alice.runs
-    assert (answered.inputs, answered.may_be_cut) == (run.inputs, False)
+    offered, answered = network.alice.runs
+    assert (offered.inputs, offered.may_be_cut, offered.is_offer) == (run.inputs, True, True)
+    assert (answered.inputs, answered.may_be_cut, answered.is_offer) == (run.inputs, False, False)
+
+
+def test_each_message_is_offered_with_what_the_authors_view_came_to() -> None:
+    network = opened_app(LEADER)
+    for amount in (4, 5, 6):
+        network.alice.say(amount)
+    network.settle()
+    (run,) = network.bob.runs
+    assert run.expected == Till().digests_after(0, 0, b"\x04", b"\x05", b"\x06")
+    assert network.bob.app().tip.digest == run.expected[-1]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +123,9 @@ def test_reducers_that_differ_halt_the_channel_and_nothing_after_it_is_signed(
     network.settle()
     network.require_agreement()
     getattr(network, who).bend = bend
-    network.alice.say(4)
+    # Of what her own reducer refuses ALICE says nothing.
+    speaker = network.bob if (who, bend) == ("alice", refusal) else network.alice
+    speaker.say(4)
     network.settle()
     assert network.alice.app().halted == network.bob.app().halted == error_code
     assert network.alice.app().supported.count == network.bob.app().supported.count == 1
@@ -125,6 +139,35 @@ def test_reducers_that_differ_halt_the_channel_and_nothing_after_it_is_signed(
     assert [int.from_bytes(amount, "big") for amount in paid] == [STAKES[0] - 3, STAKES[1] + 3]
 
 
+@pytest.mark.parametrize("who", ["alice", "bob"])
+@pytest.mark.parametrize("speaker", ["alice", "bob"])
+@pytest.mark.parametrize("bend", [other_digest, refusal])
+@pytest.mark.parametrize("place", [1, 2, 5, 8])
+def test_nothing_is_signed_from_the_first_message_on_that_comes_to_something_else(
+    speaker: str, who: str, bend: Any, place: int
+) -> None:
+    network = opened_app(LEADER)
+    differing: AppNode = getattr(network, who)
+
+    def bent(verdict: AppVerdict) -> AppVerdict:
+        return bend(verdict) if differing.till.count == place else verdict
+
+    differing.bend = bent
+    for _ in range(8):
+        getattr(network, speaker).say(1)
+    network.settle()
+    both = (network.alice, network.bob)
+    if bend is refusal and who == speaker:
+        # The author's own reducer refuses it, and says so to nobody.
+        network.require_agreement()
+        return
+    assert len({node.app().halted for node in both}) == 1
+    assert network.alice.app().halted
+    for node in both:
+        assert node.app().supported.count == place - 1
+        assert all(turn <= place for _, turn in signed_hashes(node))
+
+
 def test_an_offer_that_tells_of_another_view_halts_before_anything_is_judged() -> None:
     network = opened_app()
     network.alice.say(3)
@@ -134,7 +177,7 @@ def test_an_offer_that_tells_of_another_view_halts_before_anything_is_judged() -
     app = replace(alice.app(), tip=tip, supported=tip)
     channel = replace(alice.channel(APP_CHANNEL), app=app)
     network.bob.say(4)
-    network.bob.feed(inputs.EndOfBatch())
+    network.bob.judge()
     alice.state.channels[APP_CHANNEL] = channel
     run_count = len(alice.runs)
     network.deliver(network.bob)
@@ -148,7 +191,7 @@ def test_who_does_not_see_the_chain_answers_when_it_does() -> None:
     bob = network.bob
     bob.chain_view_age_s = None
     network.alice.say(3)
-    network.alice.feed(inputs.EndOfBatch())
+    network.alice.judge()
     network.deliver(network.alice)
     assert bob.feed(AppJudged(APP_CHANNEL, 0, ())).events == ()
     assert APP_CHANNEL in bob.state.unjudged
@@ -163,7 +206,7 @@ def test_a_verdict_for_another_moment_changes_nothing() -> None:
     verdicts = (AppVerdict(0, "", STAKES, bytes(32)),)
     assert network.bob.feed(AppJudged(APP_CHANNEL, 0, verdicts)).events == ()
     network.alice.say(3)
-    network.alice.feed(inputs.EndOfBatch())
+    network.alice.judge()
     network.deliver(network.alice)
     assert network.bob.feed(AppJudged(APP_CHANNEL, 7, verdicts)).events == ()
     assert plan(network.bob.state, APP_CHANNEL, network.bob.context()) is not None
@@ -182,7 +225,6 @@ def require_sound(network: AppNetwork) -> None:
         folded: NodeState = node.fold()
         assert folded.digest() == node.state.digest()
         assert set(folded.unjudged) == set(node.state.unjudged)
-        assert set(folded.unoffered) == set(node.state.unoffered)
     common = min(alice.app().supported.count, bob.app().supported.count)
     messages = [[event.message for event in node.applied()][:common] for node in (alice, bob)]
     assert messages[0] == messages[1]

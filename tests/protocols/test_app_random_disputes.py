@@ -15,7 +15,7 @@ from protocols.errors import ProtocolError
 from protocols.objectives import challenge, defend
 from protocols.objectives.app_supports import app_turn
 from protocols.types import ChannelId
-from tests.support.app_disputes import GAME, UndoingTill, pass_blocks
+from tests.support.app_disputes import GAME, pass_blocks
 from tests.support.app_rig import (
     APP_CHANNEL,
     STAKES,
@@ -41,8 +41,6 @@ class Dispute:
         turn_rule = ALTERNATE if rule == JUDGED else self.random.choice((ALTERNATE, LEADER))
         changes = {"app_definition": GAME_APP} if rule == JUDGED else {}
         self.network: AppNetwork = opened_app(turn_rule, **changes)
-        for node in self.nodes:
-            node.till = UndoingTill(node)
         self.told: Counter[str] = Counter()
 
     @property

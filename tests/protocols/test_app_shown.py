@@ -92,7 +92,7 @@ def test_a_first_move_needs_no_move_before() -> None:
 
 def test_a_move_that_our_reducer_refuses_is_not_made_and_what_both_signed_is_registered() -> None:
     network = game(2)
-    say_to_nobody(network.alice, 100)
+    network.alice.say(100, channel_id=GAME)
     network.alice.feed(inputs.ExitChannel(GAME))
     until(network, lambda: GAME in network.chain.disputes.kept, network.alice)
     assert kept_turn(network) == 3
@@ -203,7 +203,7 @@ def test_a_signature_that_was_kept_from_us_is_taken_from_the_chain(kind: str) ->
     alice.say(10)
     network.settle()
     alice.say(20)
-    alice.feed(inputs.EndOfBatch())
+    alice.judge()
     network.deliver(alice)
     bob.judge()
     network.deliver(bob)

@@ -60,7 +60,7 @@ def test_who_lost_records_ends_by_what_the_other_shows(
 def test_what_is_under_way_is_decided_before_the_end() -> None:
     network = played()
     network.bob.say(7)
-    network.bob.feed(inputs.EndOfBatch())
+    network.bob.judge()
     network.alice.feed(inputs.CloseChannel(APP_CHANNEL))
     network.settle()
     assert payouts(network) == [STAKES[0] - 30, STAKES[1] + 30]
@@ -71,7 +71,7 @@ def test_what_is_under_way_is_decided_before_the_end() -> None:
 def test_our_own_offer_is_decided_before_we_sign_the_end() -> None:
     network = played()
     network.alice.say(5)
-    network.alice.feed(inputs.EndOfBatch())
+    network.alice.judge()
     network.alice.feed(inputs.CloseChannel(APP_CHANNEL))
     assert not network.alice.channel(APP_CHANNEL).turns[-1].is_final
     network.settle()
@@ -83,7 +83,7 @@ def test_our_own_offer_is_decided_before_we_sign_the_end() -> None:
 def test_an_answer_that_is_on_its_way_counts_before_the_end() -> None:
     network = played()
     network.alice.say(5)
-    network.alice.feed(inputs.EndOfBatch())
+    network.alice.judge()
     network.deliver(network.alice)
     network.bob.judge()
     network.alice.feed(inputs.CloseChannel(APP_CHANNEL))

@@ -21,6 +21,7 @@ from tests.support.builders import open_command
 from tests.support.network import Said
 
 LATE_MS = 120_000
+TOO_LONG = bytes(MESSAGE_SIZE_BYTES_MAX)
 
 
 def offer(network: AppNetwork, **changes: object) -> messages.AppOffer:
@@ -31,6 +32,9 @@ def offer(network: AppNetwork, **changes: object) -> messages.AppOffer:
         "digest": b"",
         "payloads": (b"\x01",),
     }
+    payloads = changes.get("payloads", parts["payloads"])
+    assert isinstance(payloads, tuple)
+    parts["digests"] = network.bob.till.digests_after(0, 0, *payloads)
     return messages.AppOffer(**{**parts, **changes})  # type: ignore[arg-type]
 
 
@@ -108,7 +112,7 @@ def test_an_offer_beyond_the_clock_is_stamped_anew_and_then_refused() -> None:
 def test_a_late_offer_is_made_again_with_the_time_of_then() -> None:
     network = opened_app()
     network.alice.say(5)
-    network.alice.feed(inputs.EndOfBatch())
+    network.alice.judge()
     network.wait(LATE_MS)
     network.settle()
     network.require_agreement()
@@ -189,12 +193,11 @@ def test_what_is_refused_is_counted_against_who_said_it() -> None:
 
 def test_who_is_refused_holds_it_against_nobody() -> None:
     network = opened_app()
-    network.alice.say(FAILS)
-    network.settle()
+    network.bob.now_ms += LATE_MS
     network.alice.say(1)
     network.settle()
     assert network.alice.peer(network.bob.actor.address).refusal_count == 0
-    assert network.bob.peer(network.alice.actor.address).refusal_count == 1
+    assert network.bob.peer(network.alice.actor.address).refusal_count == RESTAMP_COUNT_MAX + 1
 
 
 @pytest.mark.parametrize(
@@ -202,9 +205,17 @@ def test_who_is_refused_holds_it_against_nobody() -> None:
     [
         messages.AppAnswer(APP_CHANNEL, 0, 1, (), 2, bytes(32), bytes(65)),
         messages.AppConfirmation(APP_CHANNEL, 2, bytes(32), bytes(65)),
-        messages.AppOffer(APP_CHANNEL, 0, 2**41, b"", (bytes(MESSAGE_SIZE_BYTES_MAX),)),
+        messages.AppOffer(APP_CHANNEL, 0, 2**41, b"", (TOO_LONG,), (bytes(32),)),
+        messages.AppOffer(APP_CHANNEL, 0, 2**41, b"", (b"\x01", b"\x02"), (bytes(32),)),
+        messages.AppOffer(APP_CHANNEL, 0, 2**41, b"", (b"\x01",), ()),
     ],
-    ids=["answer to nothing", "confirmation of nothing", "a message too long"],
+    ids=[
+        "answer to nothing",
+        "confirmation of nothing",
+        "a message too long",
+        "a digest too few",
+        "no digest",
+    ],
 )
 def test_what_breaks_the_talk_is_dropped(body: messages.Body) -> None:
     network = opened_app()

@@ -60,7 +60,9 @@ BODIES: dict[str, Body] = {
     ),
     "vstate": messages.VirtualState(CHANNEL, b"s", (bytes(65), b"")),
     "renounce": messages.PostfundRenunciation(CHANNEL, "FEE_TOO_LOW", "too low"),
-    "app-offer": messages.AppOffer(CHANNEL, 7, 2**40, bytes(32), (b"\x01", b"\xa1x")),
+    "app-offer": messages.AppOffer(
+        CHANNEL, 7, 2**40, bytes(32), (b"\x01", b"\xa1x"), (bytes(32), b"\x02" * 32)
+    ),
     "app-answer": messages.AppAnswer(
         CHANNEL, 7, 2, (ListedRefusal(1, 0, "out-of-fuel"),), 9, bytes(32), bytes(65)
     ),
@@ -196,7 +198,7 @@ def test_a_ledger_with_all_guarantees_it_may_have_fits_into_a_message() -> None:
 
 def test_the_largest_offer_leaves_half_of_a_frame() -> None:
     payloads = (bytes(MESSAGE_SIZE_BYTES_MAX),) * RUN_MESSAGE_COUNT_MAX
-    encoded = encode_body(messages.AppOffer(CHANNEL, 7, 2**40, bytes(32), payloads))
+    encoded = encode_body(messages.AppOffer(CHANNEL, 7, 2**40, bytes(32), payloads, ()))
     assert len(encoded) < 1_048_576 * 0.51
 
 

@@ -9,9 +9,9 @@ from protocols.app_channel import ALTERNATE
 from protocols.objectives.base import ObjectiveType, WaitingFor
 from protocols.objectives.cranks import waiting_for
 from protocols.types import ChannelId
-from tests.support.app_disputes import GAME, UndoingTill, game, until
+from tests.support.app_disputes import GAME, game, until
 from tests.support.app_rig import APP_CHANNEL, GAME_APP, STAKES, AppNode, opened_app
-from tests.support.app_web import STAKE, AppWeb
+from tests.support.app_web import AppWeb
 from tests.support.exit_rig import is_completed, paid_to
 from tests.support.web import BALANCE
 
@@ -34,7 +34,7 @@ def test_who_ends_it_while_a_message_is_undecided_leaves_with_what_both_signed(s
         (alice, network.bob)[count % 2].say(10 + count)
         network.settle()
     alice.say(40)
-    alice.feed(inputs.EndOfBatch())
+    alice.judge()
     assert alice.app().offered_count == 1
     alice.feed(inputs.CloseChannel(APP_CHANNEL))
     assert closing_waits_for(alice) == {WaitingFor.APP_RUN}
@@ -56,7 +56,7 @@ def test_who_waits_for_its_owners_word_and_is_left_alone_leaves_with_its_own_mov
     network.settle()
     assert closing_waits_for(alice) == {WaitingFor.OWNERS_WORD}
     alice.say(5, channel_id=GAME)
-    alice.feed(inputs.EndOfBatch())
+    alice.judge()
     alice.feed(inputs.ExitChannel(GAME))
     until(network, lambda: GAME in network.chain.disputes.kept, alice)
     network.chain.pass_time(10**6)
@@ -80,7 +80,7 @@ def test_over_ledgers_too_it_leaves_with_what_both_signed(hops: int, said: int) 
     for count in range(said):
         web.say(channel_id, count % 2, 10 - count)
     alice.say(40, channel_id=channel_id)
-    alice.feed(inputs.EndOfBatch())
+    alice.judge()
     assert alice.app(channel_id).offered_count == 1
     alice.feed(inputs.CloseChannel(channel_id))
     assert closing_waits_for(alice) == {WaitingFor.APP_RUN}
@@ -94,14 +94,12 @@ def test_over_ledgers_too_who_is_to_move_leaves_with_its_own_move(hops: int) -> 
     web = AppWeb(hops)
     channel_id = web.opened_app(app_definition=GAME_APP, turn_rule=ALTERNATE)
     alice, bob = web.ends
-    for end in web.ends:
-        end.till = UndoingTill(end, (STAKE, 0))
     web.say(channel_id, 0, 10)
     web.say(channel_id, 1, 5)
     bob.feed(inputs.CloseChannel(channel_id))
     web.settle()
     assert closing_waits_for(alice) == {WaitingFor.OWNERS_WORD}
     alice.say(7, channel_id=channel_id)
-    alice.feed(inputs.EndOfBatch())
+    alice.judge()
     paid = leave_over_ledgers(web, alice, channel_id)
     assert paid == BALANCE - sum(web.fees) - 10 + 5 - 7

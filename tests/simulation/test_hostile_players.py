@@ -31,6 +31,7 @@ from tests.support.network import Said
 
 POT = sum(STAKES)
 UNSIGNED = bytes(65)
+UNKNOWN = b"\x01" * 32
 
 
 def hear(node: AppNode, sender: AppNode, *bodies: messages.Body) -> None:
@@ -54,9 +55,14 @@ def halt_message(channel_id: bytes = GAME) -> messages.AppHalt:
     return messages.AppHalt(channel_id, "DIGEST_DIFFERS", "because")
 
 
-def offer(node: AppNode, *payloads: bytes, digest: bytes = b"") -> messages.AppOffer:
-    count = node.app(GAME).tip.count
-    return messages.AppOffer(GAME, count, 0, digest, payloads)
+def offer(
+    node: AppNode, *payloads: bytes, digest: bytes = b"", digests: tuple[bytes, ...] | None = None
+) -> messages.AppOffer:
+    """What ALICE says in the game: with what it comes to, unless it is said otherwise."""
+    app = node.app(GAME)
+    if digests is None:
+        digests = node.till.digests_after(app.tip.count, 0, *payloads)
+    return messages.AppOffer(GAME, app.tip.count, 0, digest, payloads, digests)
 
 
 def refusal(node: AppNode, error_code: str = "", **changes: object) -> messages.AppAnswer:
@@ -71,6 +77,7 @@ def refusal(node: AppNode, error_code: str = "", **changes: object) -> messages.
 STOPS: dict[str, Callable[[AppNode], messages.Body]] = {
     "a halt": lambda bob: halt_message(),
     "an offer with another digest": lambda bob: offer(bob, b"\x01", digest=b"\x01" * 32),
+    "an offer that comes to something else": lambda bob: offer(bob, b"\x01", digests=(UNKNOWN,)),
     "an offer of two": lambda bob: offer(bob, b"\x01", b"\x02"),
     "a wish for the end": lambda bob: messages.FinalStateRequest(GAME, bytes(32), b""),
 }
@@ -113,7 +120,7 @@ def test_no_answer_takes_a_move_from_its_mover(answer: str) -> None:
     network = game(3)
     bob = network.bob
     bob.say(7, channel_id=GAME)
-    bob.feed(inputs.EndOfBatch())
+    bob.judge()
     hear(bob, network.alice, ANSWERS[answer](bob))
     until_said = bool(bob.app(GAME).queue)
     if until_said:
@@ -205,7 +212,7 @@ def test_nothing_of_a_run_is_signed_after_the_end_is() -> None:
     network = opened_app(LEADER)
     alice, bob = network.alice, network.bob
     alice.say(5)
-    alice.feed(inputs.EndOfBatch())
+    alice.judge()
     network.deliver(alice)
     bob.judge()
     answer = messages.AppAnswer(
@@ -225,7 +232,7 @@ def test_what_was_forgotten_is_not_signed_again_otherwise() -> None:
     alice, bob = network.alice, network.bob
     for amount in (1, 2):
         alice.say(amount)
-    alice.feed(inputs.EndOfBatch())
+    alice.judge()
     network.deliver(alice)
     kept = len(alice.log)
     bob.patience = 1
@@ -238,7 +245,6 @@ def test_what_was_forgotten_is_not_signed_again_otherwise() -> None:
     assert alice.app().answer is None
     assert not alice.app().queue
     assert not set(alice.state.unjudged)
-    assert not set(alice.state.unoffered)
 
 
 def test_a_halt_says_why_and_counts_once() -> None:
@@ -248,7 +254,7 @@ def test_a_halt_says_why_and_counts_once() -> None:
     assert not alice.app().halted
     assert len(alice.events_of("message-dropped")) == 1
     late = messages.AppAnswer(APP_CHANNEL, 0, 1, (), 2, bytes(32), UNSIGNED)
-    asked = messages.AppOffer(APP_CHANNEL, 0, alice.now_ms, b"", (b"\x01",))
+    asked = messages.AppOffer(APP_CHANNEL, 0, alice.now_ms, b"", (b"\x01",), (UNKNOWN,))
     for _ in range(3):
         hear(alice, bob, halt_message(APP_CHANNEL), late, asked)
     assert len(alice.events_of("app-halt-received")) == 1
@@ -264,7 +270,7 @@ def test_offers_of_which_nothing_is_taken_in_are_counted_against_their_author() 
     before = alice.state.peer(bob.actor.address).refusal_count
     for payload in (b"\x64", b"\x05", b"\x64"):
         stamp = alice.now_ms if payload == b"\x64" else 2**40
-        hear(alice, bob, messages.AppOffer(APP_CHANNEL, 0, stamp, b"", (payload,)))
+        hear(alice, bob, messages.AppOffer(APP_CHANNEL, 0, stamp, b"", (payload,), (UNKNOWN,)))
     assert alice.state.peer(bob.actor.address).refusal_count == before + 3
 
 
@@ -272,7 +278,7 @@ def test_a_confirmation_in_another_coat_keeps_what_is_known_of_the_state() -> No
     network = opened_app(LEADER)
     alice, bob = network.alice, network.bob
     alice.say(5)
-    alice.feed(inputs.EndOfBatch())
+    alice.judge()
     network.deliver(alice)
     bob.judge()
     network.deliver(bob)
@@ -289,7 +295,7 @@ def test_an_answer_is_judged_before_the_end_is_signed() -> None:
     network = game(1)
     alice, bob = network.alice, network.bob
     bob.say(7, channel_id=GAME)
-    bob.feed(inputs.EndOfBatch())
+    bob.judge()
     network.deliver(bob)
     alice.judge()
     channel = bob.channel(GAME)

@@ -29,7 +29,6 @@ from protocols.app_channel import (
 from protocols.app_reducers import my_end
 from protocols.channel import POSTFUND_TURN, is_supported
 from protocols.error import ProtocolError
-from protocols.inputs import AppVerdict
 from protocols.objectives.app_supports import app_turn, opening_of
 from protocols.objectives.closing import final_outcome
 from protocols.state import State
@@ -39,7 +38,6 @@ from tests.support.app_rig import (
     APP_CHANNEL,
     FAILS,
     STAKES,
-    AppNode,
     Till,
     opened_app,
     signed_hashes,
@@ -54,23 +52,6 @@ EVENT_COUNT_MAX = 24
 """That one message of up to three payloads may lead to."""
 
 
-class Rewound(Till):
-    """A view that is taken back to where a run begins."""
-
-    def __init__(self, node: AppNode) -> None:
-        super().__init__()
-        self._node, self._run, self._before = node, object(), {0: STAKES}
-
-    def apply(self, given: bytes) -> AppVerdict:
-        run = self._node.runs[-1]
-        if run is not self._run:
-            self._run, self.count = run, run.base_count
-            self.amounts = self._before[run.base_count]
-        verdict = super().apply(given)
-        self._before[self.count] = self.amounts
-        return verdict
-
-
 class Attack:
     """One seed's channel, with a victim at either end."""
 
@@ -83,7 +64,6 @@ class Attack:
         ends = [self.network.alice, self.network.bob]
         self.random.shuffle(ends)
         self.victim, self.liar = ends
-        self.victim.till = Rewound(self.victim)
         self.signed: dict[tuple[bytes, int], set[bytes]] = {}
         self.told: Counter[str] = Counter()
         self.has_lost = False
@@ -113,12 +93,24 @@ class Attack:
         choose, app = self.random.choice, self.victim.app(self.channel_id)
         payloads = tuple(
             choose((b"\x05", b"\x07", bytes((FAILS,)), b"\xff" * 300, b"\xc1"))
-            for _ in range(choose((1, 1, 1, 3)))
+            for _ in range(choose((1, 1, 1, 3, 0)))
         )
         count = max(0, app.tip.count + choose((0, 0, 0, 1, -1)))
         stamp_ms = self.victim.now_ms + choose((0, 0, 60_000, -60_000, 60_001, 2**50))
         digest = choose((app.tip.digest, app.tip.digest, b"", b"\x01" * 32))
-        return messages.AppOffer(self.channel_id, count, stamp_ms, digest, payloads)
+        digests = self.digests(payloads)
+        return messages.AppOffer(self.channel_id, count, stamp_ms, digest, payloads, digests)
+
+    def digests(self, payloads: tuple[bytes, ...]) -> tuple[bytes, ...]:
+        """What the messages come to at the victim's, mostly; or something else somewhere."""
+        app, theirs = (
+            self.victim.app(self.channel_id),
+            1 - my_end(self.victim.channel(self.channel_id)),
+        )
+        digests = list(self.victim.till.digests_after(app.tip.count, theirs, *payloads))
+        if digests and self.random.random() < 0.1:
+            digests[self.random.randrange(len(digests))] = b"\x03" * 32
+        return tuple(digests[: -1 if self.random.random() < 0.05 else None])
 
     def answer(self) -> messages.Body:
         choose, app = self.random.choice, self.victim.app(self.channel_id)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from protocols import inputs
 from protocols.app_channel import ALTERNATE, after, state_at
 from protocols.exit_calls import challenge_call, checkpoint_call
 from protocols.inputs import AppVerdict
@@ -14,7 +13,7 @@ from protocols.objectives.supports import held_support
 from protocols.signed_state import SignedState
 from protocols.state import challenge_message
 from protocols.types import Bytes32, ChannelId, Signature
-from tests.support.app_rig import GAME_APP, STAKES, AppNetwork, AppNode, Till, app_fixed, opened_app
+from tests.support.app_rig import GAME_APP, AppNetwork, AppNode, Till, app_fixed, opened_app
 from tests.support.builders import ADJUDICATOR, tx_hash
 from tests.support.exit_rig import STEP_COUNT_MAX, step
 from tests.support.model_chain import ModelTransaction
@@ -22,37 +21,18 @@ from tests.support.model_chain import ModelTransaction
 GAME: ChannelId = app_fixed(GAME_APP).channel_id()
 
 
-class UndoingTill(Till):
-    """A view that takes messages back, as views of games do: a run has one message."""
-
-    def __init__(self, node: AppNode, stakes: tuple[int, int] = STAKES) -> None:
-        super().__init__(stakes)
-        self._node = node
-        self._before = [self.amounts]
-
-    def apply(self, given: bytes) -> AppVerdict:
-        base_count = self._node.runs[-1].base_count
-        if base_count < self.count:
-            self.amounts, self.count = self._before[base_count], base_count
-            del self._before[base_count + 1 :]
-        verdict = super().apply(given)
-        if verdict.is_applied:
-            self._before.append(self.amounts)
-        return verdict
-
-
-class GrabbingTill(UndoingTill):
+class GrabbingTill(Till):
     """Who moves takes."""
 
     def apply(self, given: bytes) -> AppVerdict:
         return super().apply(given[:35] + bytes((1 - given[35],)) + given[36:])
 
 
-def game(move_count: int = 0, till: type[UndoingTill] = UndoingTill) -> AppNetwork:
+def game(move_count: int = 0, till: type[Till] = Till) -> AppNetwork:
     """A game that the chain judges, with so many moves of 10 that both signed."""
     network = opened_app(ALTERNATE, app_definition=GAME_APP)
     for node in (network.alice, network.bob):
-        node.till = till(node)
+        node.till = till()
     for count in range(move_count):
         (network.alice, network.bob)[count % 2].say(10, channel_id=GAME)
         network.settle()
@@ -62,7 +42,7 @@ def game(move_count: int = 0, till: type[UndoingTill] = UndoingTill) -> AppNetwo
 def say_to_nobody(node: AppNode, amount: int = 5) -> None:
     """A move that is offered, and the other end never hears of it."""
     node.say(amount, channel_id=GAME)
-    node.feed(inputs.EndOfBatch())
+    node.judge()
     assert node.app(GAME).offered_count == 1
 
 

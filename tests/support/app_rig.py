@@ -7,6 +7,7 @@ handed back. A message is one small integer: so much the sender gives to the oth
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 
 from msgspec.structs import replace
 
@@ -55,6 +56,13 @@ class Till:
     def __init__(self, stakes: tuple[int, int] = STAKES) -> None:
         self.amounts = stakes
         self.count = 0
+        self._before: dict[int, tuple[int, int]] = {}
+
+    def rewind(self, count: int) -> None:
+        """Take back what came after so many messages."""
+        while self.count > count:
+            self.count -= 1
+            self.amounts = self._before[self.count]
 
     def apply(self, given: bytes) -> AppVerdict:
         sender, amount = given[35], given[-1]
@@ -63,9 +71,19 @@ class Till:
         if amount > self.amounts[sender]:
             return AppVerdict(1, "", (), b"")
         change = -amount if sender == 0 else amount
+        self._before[self.count] = self.amounts
         self.amounts = (self.amounts[0] + change, self.amounts[1] - change)
         self.count += 1
         return AppVerdict(0, "", self.amounts, self.digest)
+
+    def digests_after(self, count: int, sender: int, *payloads: bytes) -> tuple[bytes, ...]:
+        """What each of these messages of that end would come to after so many; nothing stays."""
+        other, digests = deepcopy(self), list[bytes]()
+        other.rewind(count)
+        for payload in payloads:
+            other.apply(bytes(35) + bytes((sender,)) + payload)
+            digests.append(other.digest)
+        return tuple(digests)
 
     @property
     def digest(self) -> bytes:
@@ -98,23 +116,32 @@ class AppNode(CoreNode):
         self.feed(inputs.SendAppMessage(channel_id, bytes((amount,)), name))
 
     def judge(self) -> bool:
-        """What the shell does at the end of a batch; whether there was anything to do."""
-        channels = sorted(self.state.unjudged)
-        for channel_id in channels:
-            self.judge_channel(channel_id)
-        return bool(channels)
+        """What the shell does at the end of a batch; whether anything came of it."""
+        before = len(self.log)
+        for channel_id in sorted(self.state.unjudged):
+            while channel_id in self.state.unjudged and self.judge_channel(channel_id):
+                pass
+        return len(self.log) > before
 
-    def judge_channel(self, channel_id: ChannelId) -> None:
-        """The reducer's word on what waits in one channel."""
+    def judge_channel(self, channel_id: ChannelId) -> bool:
+        """The reducer's word on what waits in one channel; whether anything came of it."""
         run = plan(self.state, channel_id, self.context())
-        verdicts: tuple[AppVerdict, ...] = ()
-        if run is not None:
-            self.runs.append(run)
-            is_answer = self.app(channel_id).answer is not None
-            count = len(run.inputs) if is_answer else self.patience
-            verdicts = tuple(self.bend(self.till.apply(g)) for g in run.inputs[:count])
-        count = self.app(channel_id).tip.count
-        self.feed(AppJudged(channel_id, count, verdicts))
+        verdicts = () if run is None else self._run(run)
+        count, before = self.app(channel_id).tip.count, len(self.log)
+        self.feed(AppJudged(channel_id, count, verdicts, 0 if run is None else run.stamp_ms))
+        return len(self.log) > before
+
+    def _run(self, run: AppRun) -> tuple[AppVerdict, ...]:
+        self.runs.append(run)
+        self.till.rewind(run.base_count)
+        verdicts: list[AppVerdict] = []
+        for place, given in enumerate(run.inputs):
+            verdicts.append(self.bend(self.till.apply(given)))
+            if run.expected and verdicts[-1].digest != run.expected[place]:
+                break
+            if run.may_be_cut and len(verdicts) == self.patience:
+                break
+        return tuple(verdicts)
 
     def applied(self, channel_id: ChannelId = APP_CHANNEL) -> list[AppMessageApplied]:
         events = self.events_of(AppMessageApplied.NAME)

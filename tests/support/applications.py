@@ -50,6 +50,11 @@ class Application:
         assert verdict.is_applied or self.view.digest == before
         return verdict
 
+    def take_back(self, count: int) -> None:
+        """So many of the last messages that were taken in."""
+        seqs = [record.seq for record in self.view.messages()]
+        self.view.undo_after(seqs[-1 - count])
+
     def rows(self, table: str) -> list[tuple[Any, ...]]:
         return list(self.view.rows(table))
 

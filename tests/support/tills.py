@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -31,6 +32,6 @@ def installed_in(home: Path) -> tuple[Installed, bytes]:
     return installed, installed.install(CODE)
 
 
-def run_of(reducer: bytes, base_count: int, *amounts: int, may_be_cut: bool = False) -> AppRun:
+def run_of(reducer: bytes, base_count: int, *amounts: int, **how: Any) -> AppRun:
     """What the core asks."""
-    return AppRun(CHANNEL, reducer, base_count, given(*amounts), DEPOSITS, may_be_cut)
+    return AppRun(CHANNEL, reducer, base_count, given(*amounts), DEPOSITS, **how)

@@ -116,7 +116,7 @@ HALTED = app_events.AppChannelHalted(APP_CHANNEL, "DIGEST_DIFFERS", 0, "a", "b")
         ),
         (app_events.AppMessageApplied, {"message": log_message(0, 2**40, b"\x07")}, "state hash"),
         (app_events.AppMessageRefused, {"local_id": b"\x01" * 32}, "does not wait"),
-        (app_events.AppMessagesOffered, {"message_count": 5}, "4 wait"),
+        (app_events.AppMessagesOffered, {"message_count": 5}, "3 wait"),
         (app_events.AppStateSigned, {"turn_num": 9}, "signed after 3 messages"),
         (app_events.AppStateSigned, {"state_hash": bytes(32)}, "not that of the messages"),
         (

@@ -110,3 +110,10 @@ def calling(function: str, value: Any, init: Sequence[str] = (TABLE,)) -> str:
         extra=f'(data (i32.const 32768) "{literal(data)}")'
         f'(data (i32.const 32760) "{literal(pack([0, []]))}")',
     )
+
+
+def obeying(init: Sequence[str] = (TABLE,)) -> str:
+    """A module that writes what the message says, which is a reply (`writes`)."""
+    place = "(i64.shl (i64.extend_i32_u (local.get $at)) (i64.const 32))"
+    size = "(i64.extend_i32_u (local.get $size))"
+    return wat(f"(i64.or {place} {size})", init=writes(*init))
