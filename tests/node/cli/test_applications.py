@@ -245,7 +245,7 @@ def test_an_application_is_opened_over_a_hub_and_over_a_ledger(
         closed = tally("app", "close", opened["channel_id"], "-c", alice.directory)
         assert closed.exit_code == 0
     both = ("--theirs", "4000")
-    asked = ("quote", bob.address, "5000", "--reducer", "0x" + REDUCER, *both, *over_hub[:2])
+    asked = ("quote", bob.address, "5000", "--reducer", REDUCER, *both, *over_hub[:2])
     quoted = tally_json(*asked, "-c", alice.directory)
     assert (quoted["ok"], quoted["fees"]) == (True, ["7"])
     other = tally_json(*asked, "--contract", hub.address, "-c", alice.directory)
