@@ -27,6 +27,7 @@ from node.app_history import reducer_inputs
 from node.apps.asking import Asker
 from node.apps.installed import Installed
 from node.apps.judge import AppJudge
+from node.apps.openings import with_reducers
 from node.backups import Backups
 from node.chain.deployment import verify_deployment
 from node.chain.service import ChainService
@@ -35,11 +36,7 @@ from node.config_values import Endpoint
 from node.engine import Engine, replay
 from node.faults import Faults, faults_from
 from node.heads import Heads
-from node.limits import (
-    OUTBOX_MESSAGE_COUNT_MAX,
-    TICK_INTERVAL_S,
-    VERIFY_WAIT_S,
-)
+from node.limits import OUTBOX_MESSAGE_COUNT_MAX, TICK_INTERVAL_S, VERIFY_WAIT_S
 from node.logs import configure_logs
 from node.misbehaviour import INTERVAL_S, Misbehaviour, is_too_much
 from node.node_api import NodeApi
@@ -79,7 +76,7 @@ class Daemon:
         self.config = config
         self.signer = Signer(secret)
         self.installed = Installed(config.node.data_dir)
-        self._terms = replace(terms_from(config, self.signer), has_reducer=self.installed.has)
+        self._terms = with_reducers(terms_from(config, self.signer), self.installed)
         self._started_s = time.monotonic()
         self._token = read_token(config.token_path)
         try:

@@ -145,3 +145,14 @@ class AppQueryFailed(AppRefused):
     error: str
     """QUERY_FAILED, QUERY_REFUSED, QUERY_TIMED_OUT or QUERY_TOO_LARGE."""
     reason: str
+
+
+@dataclass(eq=False)
+class AppOpeningRefused(AppRefused):
+    """The reducer is asked before anything is signed whether it begins with these deposits."""
+
+    code = 2013
+    next_step = "open it with deposits that the application takes"
+    template = "reducer {reducer_id} does not begin with these deposits: {reason}"
+    reducer_id: bytes
+    reason: str

@@ -35,6 +35,7 @@ from protocols.transactions import (
 )
 from protocols.types import (
     Address,
+    Amount,
     Bytes32,
     ChannelId,
     ObjectiveId,
@@ -97,6 +98,12 @@ def _no_reducer(reducer_id: Bytes32) -> bool:
     return False
 
 
+def _any_opening(
+    reducer_id: Bytes32, channel_id: ChannelId, deposits: tuple[Amount, Amount]
+) -> str:
+    return ""
+
+
 def _no_head(length: int, root: Bytes32) -> bool:
     return False
 
@@ -136,6 +143,8 @@ class Context(Struct, frozen=True, gc=False):
     """Whether our log has that root over so many records (`mountain_range`)."""
     has_reducer: Callable[[Bytes32], bool] = _no_reducer
     """Whether the code with that sha256 is installed: an application can be run."""
+    why_not_opened: Callable[[Bytes32, ChannelId, tuple[Amount, Amount]], str] = _any_opening
+    """Why that reducer does not begin a channel of that id and those deposits; empty if it does."""
     approval_timeout_s: int = 86_400
     """How long a proposal waits for the owner's word."""
     exit_patience_s: int = 60

@@ -109,7 +109,8 @@ def _take_in(draft: Draft, item: inputs.PeerMessage, body: messages.Body) -> Cha
     identity = _objective_of(draft, body)
     _record_received(draft, item, identity)
     if isinstance(body, messages.ChannelProposal):
-        directfund.receive_proposal(draft, item.peer, body)
+        if directfund.receive_proposal(draft, item.peer, body) is None:
+            return None
         return draft.state.objectives[identity].channel_id
     if isinstance(body, messages.ObjectiveRejection):
         return _rejection(draft, item, body)

@@ -138,6 +138,7 @@ COMMANDS = (
             *_CHANNEL_TERMS,
             *_PATH_TERMS,
             app_errors.ReducerNotInstalled,
+            app_errors.AppOpeningRefused,
             app_errors.TurnRuleUnknown,
             app_errors.NoMessageLogApp,
             errors.AppNotSupported,

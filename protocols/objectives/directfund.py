@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from protocols import events, messages
 from protocols.abi import encode_deposit_call
-from protocols.app_errors import TurnRuleUnknown
+from protocols.app_errors import AppOpeningRefused, TurnRuleUnknown
 from protocols.channel import (
     POSTFUND_TURN,
     PREFUND_TURN,
@@ -58,9 +58,11 @@ from protocols.objectives.openings import app_of_command, record_app, record_ope
 from protocols.objectives.prefund_rules import (
     require_app,
     require_asset,
+    require_opening,
     require_payment,
     require_prefund,
 )
+from protocols.objectives.refusals import ANSWERED_TO_PLAYERS, answer_by_name
 from protocols.objectives.states import resend, sign, sign_and_send, take_in
 from protocols.outcome import Allocation, SingleAssetExit, destination_of
 from protocols.rejections import PROPOSAL_WINDOW_MS, REJECTED_COUNT_MAX
@@ -190,6 +192,7 @@ def open_channel(draft: Draft, command: OpenChannel | OpenLedger | OpenApp) -> O
     state = State(fixed, app_data, (exit_,), PREFUND_TURN, False)
     turn_rule = command.turn_rule if isinstance(command, OpenApp) else ""
     _require_acceptable(draft, state, turn_rule)
+    require_opening(draft, state)
     request_hash = command_hash(command)
     kind, me = ObjectiveType.DIRECT_FUND, draft.context.me
     identity = record_opening(draft, kind, state, me, command.request_id, request_hash)
@@ -207,16 +210,21 @@ def _app_of(node: Node, command: OpenChannel | OpenLedger | OpenApp) -> tuple[Ad
     return app_of_command(node, command)
 
 
-def receive_proposal(draft: Draft, peer: Address, body: messages.ChannelProposal) -> ObjectiveId:
+def receive_proposal(
+    draft: Draft, peer: Address, body: messages.ChannelProposal
+) -> ObjectiveId | None:
     """A peer proposes a channel: check every rule, record it, let policy decide.
 
-    Raises EncodingError or ChannelRefused; nothing of the channel is kept then.
+    None if it was refused by name: which contracts, reducers and assets a node knows, and how long
+    it wants to have for an answer, is its own, and the proposer of an application is not to blame.
+    Raises EncodingError or ChannelRefused for the rest; nothing of the channel is kept either way.
     """
     fixed = messages.fixed_part(body)
     state = state_from_encoding(fixed, body.encoded_state)
     if fixed.participants[0] != peer or fixed.participants[-1] != draft.context.me:
         raise ParticipantsRefused("the proposer must be participant 0 and we the last one")
     known = draft.state.channels.get(state.channel_id)
+    identity = objective_id(ObjectiveType.DIRECT_FUND, state.channel_id)
     if (
         known is not None
         and known.virtual is None
@@ -224,12 +232,18 @@ def receive_proposal(draft: Draft, peer: Address, body: messages.ChannelProposal
     ):
         # Said again: the proposer lost what we answered.
         retell(draft, known)
-        return objective_id(ObjectiveType.DIRECT_FUND, state.channel_id)
-    _require_acceptable(draft, state, body.turn_rule)
+        return identity
+    try:
+        _require_acceptable(draft, state, body.turn_rule)
+    except ANSWERED_TO_PLAYERS as refusal:
+        if not state.app_data:
+            raise
+        answer_by_name(draft, peer, identity, refusal, str(refusal))
+        return None
     _require_few_unfunded(draft, peer)
     if recover_address(state.state_hash(), body.signature) != peer:
         raise WrongSigner(peer)
-    identity = record_opening(draft, ObjectiveType.DIRECT_FUND, state, peer, "", None)
+    record_opening(draft, ObjectiveType.DIRECT_FUND, state, peer, "", None)
     record_app(draft, state, body.turn_rule)
     channel = draft.state.channels[state.channel_id]
     take_in(draft, channel, state, body.encoded_state, body.signature)
@@ -292,10 +306,16 @@ def _let_policy_decide(draft: Draft, identity: ObjectiveId, state: State, peer: 
             reducer_id=b"" if app is None else app.reducer_id,
         )
     )
+    if decision.verdict == "deny":
+        reject(draft, identity, decision.reason or "denied by policy", "POLICY_DENIED")
+        return
+    try:
+        require_opening(draft, state)
+    except AppOpeningRefused as refusal:
+        reject(draft, identity, str(refusal), refusal.name())
+        return
     if decision.verdict == "allow":
         draft.emit(events.ObjectiveApproved(identity))
-    elif decision.verdict == "deny":
-        reject(draft, identity, decision.reason or "denied by policy", "POLICY_DENIED")
 
 
 def may_abandon(draft: Draft, objective: Objective) -> bool:

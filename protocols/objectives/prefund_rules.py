@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from protocols.app_data import decode_app_data, opening_data
 from protocols.app_definitions import JUDGED, rule_of
-from protocols.app_errors import ReducerNotInstalled
+from protocols.app_errors import AppOpeningRefused, ReducerNotInstalled
 from protocols.app_rules import require_turn_rule
 from protocols.channel import PREFUND_TURN
 from protocols.draft import Draft
@@ -96,6 +96,20 @@ def require_app(draft: Draft, state: State, turn_rule: str, *, runs_reducer: boo
     require_turn_rule(turn_rule, is_judged=rule == JUDGED)
     if runs_reducer and not draft.context.has_reducer(data.reducer_id):
         raise ReducerNotInstalled(data.reducer_id)
+
+
+def require_opening(draft: Draft, state: State) -> None:
+    """The reducer begins an application's channel with these deposits. Raises AppOpeningRefused.
+
+    Asked last, as policy is: of all that is asked it costs most.
+    """
+    if rule_of(draft.state.node, state.fixed.app_definition) is None:
+        return
+    reducer_id = decode_app_data(state.app_data).reducer_id
+    first, last = (allocation.amount for allocation in state.outcome[0].allocations)
+    reason = draft.context.why_not_opened(reducer_id, state.channel_id, (first, last))
+    if reason:
+        raise AppOpeningRefused(reducer_id, reason)
 
 
 def require_asset(draft: Draft, asset: Address) -> None:

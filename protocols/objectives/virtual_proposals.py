@@ -7,6 +7,7 @@ and the room in them; then policy decides. What follows from it is `virtualfund`
 from __future__ import annotations
 
 from protocols import events, messages
+from protocols.app_errors import AppOpeningRefused
 from protocols.channel import PREFUND_TURN, Channel
 from protocols.draft import HUB, PAYEE, PLAYER, Draft, Proposal
 from protocols.errors import ParticipantsRefused, StateRefused, UnknownChannel, WrongSigner
@@ -16,6 +17,7 @@ from protocols.nonce import channel_nonce
 from protocols.objectives.base import ObjectiveType, objective_id
 from protocols.objectives.giving_up import give_up, with_hop
 from protocols.objectives.openings import app_of_command, record_app, record_opening
+from protocols.objectives.prefund_rules import require_opening
 from protocols.objectives.virtual_refusals import ANSWERED, answer_refusal
 from protocols.objectives.virtual_retelling import answer
 from protocols.objectives.virtual_rules import (
@@ -73,6 +75,7 @@ def open_channel(draft: Draft, command: OpenVirtual | OpenVirtualApp) -> Objecti
     require_state(draft, state, 0, turn_rule)
     ledger_id = choose_right(draft, state, 0, command.fees)
     require_room(draft, state, 0, command.fees, (ledger_id,))
+    require_opening(draft, state)
     request_hash = command_hash(command)
     kind, me = ObjectiveType.VIRTUAL_FUND, draft.context.me
     identity = record_opening(draft, kind, state, me, command.request_id, request_hash)
@@ -220,8 +223,16 @@ def _let_policy_decide(
             b"" if app is None else app.reducer_id,
         )
     )
+    channel = draft.state.channels[state.channel_id]
+    if decision.verdict == "deny":
+        reason = with_hop(place, decision.reason or "denied by policy")
+        give_up(draft, channel, "POLICY_DENIED", reason)
+        return
+    try:
+        if not is_hub:
+            require_opening(draft, state)
+    except AppOpeningRefused as refusal:
+        give_up(draft, channel, refusal.name(), with_hop(place, str(refusal)))
+        return
     if decision.verdict == "allow":
         draft.emit(events.ObjectiveApproved(identity))
-    elif decision.verdict == "deny":
-        reason = with_hop(place, decision.reason or "denied by policy")
-        give_up(draft, draft.state.channels[state.channel_id], "POLICY_DENIED", reason)

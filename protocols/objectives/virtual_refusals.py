@@ -28,7 +28,7 @@ from protocols.errors import (
 )
 from protocols.ledger_errors import TooManyGuarantees
 from protocols.objectives.giving_up import with_hop
-from protocols.rejections import PROPOSAL_WINDOW_MS
+from protocols.objectives.refusals import answer_by_name
 from protocols.types import Address, ObjectiveId
 from protocols.virtual_errors import VirtualRefused
 
@@ -48,10 +48,6 @@ ANSWERED = (
 Which contracts and reducers it knows is each node's own. A channel that we pruned is told again by
 whoever lost the end of its log."""
 
-PENDING_ANSWER_COUNT_MAX = 1_024
-"""Messages that wait for a peer's acknowledgement: above it, its proposals are refused in silence.
-An honest peer acknowledges what it reads before it proposes more."""
-
 
 def answer_refusal(
     draft: Draft, sender: Address, identity: ObjectiveId, place: int, refusal: ProtocolError
@@ -60,13 +56,7 @@ def answer_refusal(
 
     Raises the refusal itself once the sender had too many answers.
     """
-    since_ms = draft.context.now_ms - PROPOSAL_WINDOW_MS
-    if len(draft.state.peer(sender).pending) >= PENDING_ANSWER_COUNT_MAX:
-        raise refusal
-    if draft.base.agenda.rejections.is_neighbour_full(sender, since_ms):
-        raise refusal
-    reason = with_hop(place, str(refusal))[: messages.TEXT_LENGTH_MAX]
-    draft.send(sender, messages.ObjectiveRejection(identity, refusal.name(), reason), identity)
+    answer_by_name(draft, sender, identity, refusal, with_hop(place, str(refusal)))
 
 
 def is_refused_for_another(draft: Draft, item: inputs.PeerMessage) -> bool:

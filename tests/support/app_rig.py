@@ -100,13 +100,19 @@ class AppNode(CoreNode):
         self.runs: list[AppRun] = []
         self.bend: Callable[[AppVerdict], AppVerdict] = lambda verdict: verdict
         """What a reducer that differs makes of a verdict."""
+        self.refuse_opening: Callable[[tuple[int, int]], str] = lambda deposits: ""
+        """Why its reducer does not begin with those deposits."""
         self.patience = 1_000
         """Messages that are judged at once."""
         self.record(AppDefinitionRecorded(LOG_APP, MESSAGE_LOG))
         self.record(AppDefinitionRecorded(GAME_APP, "judged"))
 
     def context(self) -> Context:
-        return replace(super().context(), has_reducer=self.installed.__contains__)
+        return replace(
+            super().context(),
+            has_reducer=self.installed.__contains__,
+            why_not_opened=lambda reducer_id, channel_id, deposits: self.refuse_opening(deposits),
+        )
 
     def app(self, channel_id: ChannelId = APP_CHANNEL) -> App:
         return app_of(self.channel(channel_id))

@@ -13,6 +13,14 @@ from protocols.app_judging import AppRun
 
 CODE = (Path(__file__).resolve().parent / "reducers" / "till.wasm").read_bytes()
 """Compiled from till.c beside it."""
+EQUAL_STAKES = r"""(module (memory (export "memory") 2)
+  (data (i32.const 16) "\92\00\90")
+  (data (i32.const 32) "\92\04\90")
+  (func (export "alloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "reduce") (param i32 i32) (result i64)
+    (select (i64.const 0x10_00000003) (i64.const 0x20_00000003)
+      (i32.eq (i32.load8_u offset=71 (local.get 0)) (i32.load8_u offset=105 (local.get 0))))))"""
+"""Begins a channel, by code 4 else, where the last bytes of both deposits are the same."""
 CHANNEL = b"\xc1" * 32
 DEPOSITS = (100, 50)
 BEGIN_MS = 1_700_000_000_000

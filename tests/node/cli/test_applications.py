@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import wasmtime
 
 from node.apps.installed import Installed
 from node.cli import applications
 from node.cli.local_node import LocalNode
 from tests.support.app_daemons import TILL
+from tests.support.tills import EQUAL_STAKES
 
 pytestmark = pytest.mark.e2e
 
@@ -256,3 +258,37 @@ def test_an_application_is_opened_over_a_hub_and_over_a_ledger(
     assert (view["deposit"], view["our_deposit"]) == ("9000", "4000")
     closed = tally("app", "close", opened["channel_id"], "-c", alice.directory)
     assert closed.exit_code == 0
+
+
+def test_what_the_reducer_does_not_begin_with_is_refused_before_anything_is_signed(
+    tally_json, path: list[LocalNode], channel: str, tmp_path: Path
+) -> None:
+    alice, _, bob = path
+    module = tmp_path / "equal.wasm"
+    module.write_bytes(wasmtime.wat2wasm(EQUAL_STAKES))
+    for node in (alice, bob):
+        installed = tally_json("app", "install", str(module), "-c", node.directory)
+    begin = ("app", "open", bob.address, installed["reducer"], "500", "-c", alice.directory)
+    count = len(alice.call("channel_list")["channels"])
+    refused = tally_json(*begin, "--theirs", "499", exit_code=1)
+    assert refused["error"]["name"] == "APP_OPENING_REFUSED"
+    assert refused["error"]["values"]["reason"] == "code 4"
+    assert len(alice.call("channel_list")["channels"]) == count
+    assert tally_json(*begin, "--theirs", "500")["opened"] is True
+
+
+def test_who_proposes_hears_that_the_other_end_has_no_reducer(
+    tally_json, path: list[LocalNode], channel: str, tmp_path: Path
+) -> None:
+    alice, _, bob = path
+    module = tmp_path / "alone.wasm"
+    module.write_bytes(wasmtime.wat2wasm(EQUAL_STAKES.replace("\\04", "\\05")))
+    installed = tally_json("app", "install", str(module), "-c", alice.directory)
+    begin = ("app", "open", bob.address, installed["reducer"], "500", "-c", alice.directory)
+    refused = tally_json(*begin, "--theirs", "500", exit_code=1)
+    assert refused["error"]["name"] == "OBJECTIVE_FAILED"
+    assert installed["reducer"] in refused["error"]["message"]
+    objective_id = refused["error"]["values"]["objective_id"]
+    told = alice.call("log_read", objective_id=objective_id)["records"]
+    (rejected,) = (one for one in told if one["name"] == "objective-rejected")
+    assert rejected["payload"]["error_code"] == "REDUCER_NOT_INSTALLED"

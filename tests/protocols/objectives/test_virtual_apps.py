@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from protocols import events, inputs, messages
 from protocols.app_channel import ALTERNATE, LEADER
-from protocols.app_errors import ReducerNotInstalled, TurnRuleUnknown
+from protocols.app_errors import AppOpeningRefused, ReducerNotInstalled, TurnRuleUnknown
 from protocols.app_events import AppDefinitionRecorded
 from protocols.channel import ChainStatus, ChannelStatus, status
 from protocols.draft import HUB, PLAYER, Draft
@@ -133,6 +133,28 @@ def test_an_end_without_the_reducer_says_so() -> None:
     channel_id = web.open_app()
     web.settle()
     _refused(web, channel_id, 2, ReducerNotInstalled.name())
+
+
+def test_an_end_whose_reducer_does_not_begin_with_the_stakes_signs_nothing() -> None:
+    web = AppWeb(1, (700, 400))
+    web.ends[1].refuse_opening = lambda deposits: f"not for {deposits[1]}"
+    channel_id = web.open_app()
+    web.settle()
+    assert web.fund_status(web.payer, channel_id) == ObjectiveStatus.REJECTED
+    (rejected,) = web.payer.events_of(events.ObjectiveRejected.NAME)
+    assert rejected.error_code == AppOpeningRefused.name()
+    assert rejected.reason.startswith("hop 2: ")
+    assert "not for 400" in rejected.reason
+    assert not web.ends[1].channel(channel_id).signed_by_me(0)
+    web.no_guarantee_is_left()
+
+
+def test_the_first_end_asks_its_reducer_before_it_proposes() -> None:
+    web = AppWeb(1)
+    web.ends[0].refuse_opening = lambda deposits: "code 3"
+    with pytest.raises(AppOpeningRefused):
+        web.open_app()
+    assert web.payer.state.channels.keys() == set(web.ledgers[:1])
 
 
 def test_hubs_need_no_reducer_but_the_first_end_does() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from protocols import inputs, messages, rejections
-from protocols.objectives import virtual_refusals, virtual_rules
+from protocols.objectives import refusals, virtual_rules
 from protocols.objectives.base import ObjectiveStatus, ObjectiveType, objective_id
 from tests.support.web import Web
 
@@ -91,7 +91,7 @@ def test_answers_to_a_neighbour_are_bounded_and_a_replay_counts_them_too(
 def test_who_leaves_answers_unacknowledged_gets_no_more_of_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(virtual_refusals, "PENDING_ANSWER_COUNT_MAX", 2)
+    monkeypatch.setattr(refusals, "PENDING_ANSWER_COUNT_MAX", 2)
     web = Web(1)
     hub = web.row[1]
     hub.fee = 1_000
