@@ -28,6 +28,8 @@ from node.reducer_compiler import (  # noqa: E402
     CompilationFailed,
     compile_reducer,
 )
+from node.views.module import load_module  # noqa: E402
+from node.views.view import View  # noqa: E402
 
 TOOLS = ROOT / ".tools"
 APPLICATIONS = ROOT / "node" / "views" / "applications"
@@ -35,6 +37,8 @@ APPLICATIONS = ROOT / "node" / "views" / "applications"
 FOR_TESTS = ROOT / "tests" / "support" / "reducers"
 """What tests of applications play with."""
 MANIFEST = "manifest.json"
+SCHEMA = "schema.sql"
+"""The tables that the reducer of the folder makes, for who asks them."""
 
 
 class ZigMissing(Exception):
@@ -72,7 +76,8 @@ def folders() -> list[Path]:
 
 
 def build(folder: Path) -> dict[str, bytes]:
-    """{file name: content} of what the C sources of a folder compile to, the manifest included."""
+    """{file name: content} of what the C sources of a folder compile to, with the tables that it
+    makes and the manifest."""
     zig = fetch_zig()
     sources = sorted([*folder.glob("*.c"), *folder.glob("*.h")])
     made = {
@@ -84,8 +89,16 @@ def build(folder: Path) -> dict[str, bytes]:
         **{source.name: _sha256(source.read_bytes()) for source in sources},
         **{name: _sha256(content) for name, content in made.items()},
     }
+    if folder != FOR_TESTS:
+        made[SCHEMA] = "\n".join(schema_of(made[name]) for name in sorted(made)).encode()
     content = {"zig": ZIG_VERSION, "files": dict(sorted(digests.items()))}
     return {**made, MANIFEST: (json.dumps(content, indent=2) + "\n").encode()}
+
+
+def schema_of(code: bytes) -> str:
+    """The tables and indexes that a reducer makes, as statements in SQL."""
+    with View(":memory:", load_module(code)) as view:
+        return "".join(f"{sql};\n" for _, sql in view.schema)
 
 
 def _sha256(content: bytes) -> str:
@@ -94,7 +107,8 @@ def _sha256(content: bytes) -> str:
 
 def differences(built: dict[str, bytes], folder: Path) -> list[str]:
     """Names of what is not in the folder as it was built, or is there and was not built."""
-    there = {path.name for path in [*folder.glob("*.wasm"), *folder.glob(MANIFEST)]}
+    made = ("*.wasm", MANIFEST, SCHEMA)
+    there = {path.name for pattern in made for path in folder.glob(pattern)}
     return [
         name
         for name in sorted(there | built.keys())

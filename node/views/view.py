@@ -122,6 +122,11 @@ class View:
         return self._tables
 
     @property
+    def schema(self) -> list[tuple[str, str]]:
+        """Names and text of the reducer's tables and indexes, in the order of names."""
+        return self._schema
+
+    @property
     def digest(self) -> bytes:
         """32 bytes over all tables; costs two hashes for each row that changed since the last, or
         one for each row of a view that does not keep its changes."""

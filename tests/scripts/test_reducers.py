@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +12,17 @@ import pytest
 
 from node.reducer_compiler import SHIPPED
 from scripts import reducers
-from scripts.reducers import MANIFEST, ZigMissing, build, differences, fetch_zig
+from scripts.reducers import (
+    FOR_TESTS,
+    MANIFEST,
+    SCHEMA,
+    ZigMissing,
+    build,
+    differences,
+    fetch_zig,
+    folders,
+    schema_of,
+)
 
 
 def test_a_difference_is_named(tmp_path: Path) -> None:
@@ -52,6 +64,17 @@ def test_who_comes_second_waits_and_finds_it(
         found = list(pool.map(lambda _: fetch_zig(), range(4)))
     assert len(fetched) == 1
     assert found == [[str(fetched[0] / "ziglang" / "zig")]] * 4
+
+
+@pytest.mark.parametrize(
+    "folder", sorted({*folders()} - {FOR_TESTS}), ids=lambda folder: folder.name
+)
+def test_the_tables_beside_a_reducer_are_those_that_it_makes(folder: Path) -> None:
+    codes = [path.read_bytes() for path in sorted(folder.glob("*.wasm"))]
+    written = (folder / SCHEMA).read_text()
+    assert written == "\n".join(map(schema_of, codes))
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        database.executescript(written)
 
 
 @pytest.mark.slow
