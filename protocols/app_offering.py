@@ -10,7 +10,7 @@ from __future__ import annotations
 from protocols import app_events, messages
 from protocols.app_channel import ALTERNATE, RUN_MESSAGE_COUNT_MAX, App, orders
 from protocols.app_reducers import app_of, my_end
-from protocols.app_rules import require_running
+from protocols.app_rules import require_clock_set, require_running
 from protocols.app_talk import refuse_queued
 from protocols.channel import Channel
 from protocols.draft import Draft
@@ -33,9 +33,10 @@ def may_speak(draft: Draft, channel: Channel) -> bool:
     """Whether the channel runs, as far as we can see, and it is on us: else nothing is offered."""
     try:
         require_running(draft, channel)
+        app = app_of(channel)
+        require_clock_set(draft, app)
     except ProtocolError:
         return False
-    app = app_of(channel)
     return not (app.crossed and orders(app, my_end(channel)))
 
 

@@ -66,6 +66,14 @@ def _plays_on(channel: Channel) -> bool:
     return app.is_judged and is_challenged and not is_over
 
 
+def require_clock_set(draft: Draft, app: App) -> None:
+    """Raise TimestampOff while our own clock is before any timestamp there is: what were offered
+    then could not be said, whatever the other end answers."""
+    now_ms = draft.context.now_ms
+    if not app.is_judged and now_ms < TIMESTAMP_MS_MIN:
+        raise TimestampOff(now_ms, TIMESTAMP_MS_MIN, TIMESTAMP_MS_MAX)
+
+
 def require_size(app: App, payload: bytes) -> None:
     """Raise AppMessageOversized for a message that could not be enforced."""
     size = len(message_of(app, 0, TIMESTAMP_MS_MIN, payload))

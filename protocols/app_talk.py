@@ -15,7 +15,7 @@ from protocols.app_channel import (
 )
 from protocols.app_errors import NotYourTurn, TimestampOff, TooManyMessagesWaiting
 from protocols.app_reducers import app_of, my_end
-from protocols.app_rules import require_app, require_running, require_size
+from protocols.app_rules import require_app, require_clock_set, require_running, require_size
 from protocols.channel import POSTFUND_TURN, Channel, is_supported, known_signer, signed_final
 from protocols.draft import Draft
 from protocols.errors import UnexpectedMessage, UnknownChannel, WrongSigner
@@ -58,6 +58,7 @@ def send_message(draft: Draft, command: SendAppMessage) -> None:
         raise UnknownChannel(command.channel_id)
     app = require_app(channel)
     require_running(draft, channel)
+    require_clock_set(draft, app)
     require_size(app, command.payload)
     if len(app.queue) >= QUEUE_COUNT_MAX:
         raise TooManyMessagesWaiting(channel.channel_id, len(app.queue))

@@ -162,6 +162,7 @@ COMMANDS = (
             app_errors.NotYourTurn,
             app_errors.AppMessageOversized,
             app_errors.TooManyMessagesWaiting,
+            app_errors.TimestampOff,
             app_errors.AppChannelStopped,
             app_errors.AppMessageRefusedByReducer,
             payment_errors.ChannelNotOpen,

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from protocols import inputs
 from protocols.app_channel import ALTERNATE, JUDGED, LEADER, Asked
-from protocols.app_data import LOG_MESSAGE_HEAD_SIZE, MESSAGE_SIZE_BYTES_MAX
+from protocols.app_data import LOG_MESSAGE_HEAD_SIZE, MESSAGE_SIZE_BYTES_MAX, TIMESTAMP_MS_MIN
 from protocols.app_errors import (
     AppMessageOversized,
     NotAnAppChannel,
@@ -19,6 +19,7 @@ from protocols.app_rules import (
     CLOCK_MARGIN_MS,
     offer_refusal,
     require_app,
+    require_clock_set,
     require_running,
     require_size,
     require_turn_rule,
@@ -51,6 +52,20 @@ def test_rules_of_turns_are_two_and_a_judged_app_has_one() -> None:
 def test_a_payment_channel_takes_no_messages() -> None:
     with pytest.raises(NotAnAppChannel):
         require_app(opened().alice.channel())
+
+
+def test_a_clock_is_set_where_messages_have_timestamps() -> None:
+    alice = opened_app().alice
+    app = alice.app()
+    for now_ms, is_refused in ((TIMESTAMP_MS_MIN, False), (TIMESTAMP_MS_MIN - 1, True)):
+        alice.now_ms = now_ms
+        draft = Draft(alice.state, alice.context())
+        require_clock_set(draft, replace(app, definition_rule=JUDGED))
+        if not is_refused:
+            require_clock_set(draft, app)
+            continue
+        with pytest.raises(TimestampOff):
+            require_clock_set(draft, app)
 
 
 def test_a_message_is_as_long_as_the_chain_takes() -> None:

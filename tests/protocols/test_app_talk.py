@@ -6,11 +6,12 @@ import pytest
 
 from protocols import inputs, messages
 from protocols.app_channel import ALTERNATE, LEADER
-from protocols.app_data import MESSAGE_SIZE_BYTES_MAX
+from protocols.app_data import MESSAGE_SIZE_BYTES_MAX, TIMESTAMP_MS_MIN
 from protocols.app_errors import (
     AppMessageOversized,
     NotAnAppChannel,
     NotYourTurn,
+    TimestampOff,
     TooManyMessagesWaiting,
 )
 from protocols.app_talk import QUEUE_COUNT_MAX, RESTAMP_COUNT_MAX, is_resting, state_of
@@ -106,6 +107,24 @@ def test_an_offer_beyond_the_clock_is_stamped_anew_and_then_refused() -> None:
     network.alice.now_ms += LATE_MS
     network.alice.say(5)
     network.settle()
+    assert network.bob.app().tip.count == 1
+
+
+def test_a_clock_before_all_timestamps_says_nothing_whatever_the_other_end_would_answer() -> None:
+    network = opened_app()
+    alice = network.alice
+    good_ms, alice.now_ms = alice.now_ms, TIMESTAMP_MS_MIN - 1
+    with pytest.raises(TimestampOff) as caught:
+        alice.say(5)
+    assert caught.value.retry_safe
+    alice.now_ms = good_ms
+    alice.say(5)
+    alice.now_ms = 0
+    network.settle()
+    assert not alice.events_of("app-messages-offered")
+    alice.now_ms = good_ms
+    network.settle()
+    network.require_agreement()
     assert network.bob.app().tip.count == 1
 
 
