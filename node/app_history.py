@@ -5,22 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from node.store.log import EventLog
-from protocols.app_channel import input_of
-from protocols.app_data import parse_log_message
+from protocols.app_data import parse_log_message, reducer_input
 from protocols.app_events import AppMessageApplied
 from protocols.app_reducers import app_of
 from protocols.node_state import NodeState
-from protocols.types import ChannelId
+from protocols.types import Address, ChannelId
 
 
 def reducer_inputs(event_log: EventLog, state: NodeState, channel_id: ChannelId) -> Iterator[bytes]:
     """Every message that was taken in, from the first on, as the reducer was given it."""
     channel = state.channels[channel_id]
-    app, first = app_of(channel), channel.fixed.participants[0]
+    first, is_judged = channel.fixed.participants[0], app_of(channel).is_judged
+    return given_to(event_log, channel_id, first, is_judged)
+
+
+def given_to(
+    event_log: EventLog, channel_id: ChannelId, first: Address, is_judged: bool
+) -> Iterator[bytes]:
+    """The same where no state is at hand. `first` is the first participant; `is_judged` says
+    whether the app's contract judges the moves."""
     for event in applied_messages(event_log, channel_id):
         sender = 0 if event.sender == first else 1
-        said = event.message if app.is_judged else parse_log_message(event.message).payload
-        yield input_of(app, channel_id, sender, event.stamp_ms, said)
+        said = event.message if is_judged else parse_log_message(event.message).payload
+        yield reducer_input(channel_id, sender, 0 if is_judged else event.stamp_ms, said)
 
 
 def applied_messages(event_log: EventLog, channel_id: ChannelId) -> Iterator[AppMessageApplied]:

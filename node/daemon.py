@@ -25,6 +25,7 @@ from msgspec.structs import replace
 
 from node.app_history import reducer_inputs
 from node.apps.asking import Asker
+from node.apps.deriving import Deriver
 from node.apps.installed import Installed
 from node.apps.judge import AppJudge
 from node.apps.openings import with_reducers
@@ -78,6 +79,7 @@ class Daemon:
         self.installed = Installed(config.node.data_dir)
         self._terms = with_reducers(terms_from(config, self.signer), self.installed)
         self._started_s = time.monotonic()
+        self._asker = Asker()
         self._token = read_token(config.token_path)
         try:
             faults = faults_from(os.environ, allowed=config.test.fault_points)
@@ -129,8 +131,8 @@ class Daemon:
             lambda peer: peer_sessions.shared_channel_count(self.state, peer),
         )
         self.outbox = Outbox(self.peers, self.chain, faults)
-        self._asker = Asker()
         self.apps = AppJudge(self.installed, partial(reducer_inputs, self.log, self.state))
+        self._deriver = Deriver(config.node.data_dir, self.apps)
         self.engine = Engine(
             self.log,
             self.state,
@@ -173,6 +175,7 @@ class Daemon:
     async def _ask_app(
         self, channel_id: ChannelId, sql: str, timeout_s: float
     ) -> tuple[list[str], list[Any]]:
+        await self._deriver.require(self.state.channels[channel_id])
         return await self._asker.ask(self.apps.path(channel_id), sql, timeout_s)
 
     def _restored(self, read_ahead: ReadAhead | None) -> tuple[NodeState, int]:

@@ -31,7 +31,7 @@ class Asker:
     async def ask(self, path: Path, sql: str, timeout_s: float) -> tuple[list[str], list[Any]]:
         """Columns and rows, bytes as {"hex": ...}. Raises AppQueryFailed."""
         if not await trio.Path(path).exists():
-            reason = "the channel has no tables here until its reducer is next asked to judge"
+            reason = "the channel's tables were removed meanwhile: ask again"
             raise AppQueryFailed("QUERY_FAILED", reason)
         command = [sys.executable, "-m", "node.apps.asking", str(path), str(timeout_s)]
         async with self._room:

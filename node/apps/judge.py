@@ -98,6 +98,19 @@ class AppJudge:
         """The file of a channel's view."""
         return self._installed.directory / "views" / f"{channel_id.hex()}.db"
 
+    def adopt(self, channel_id: ChannelId, draft: Path) -> None:
+        """Put a view that was made beside its place there, unless one is there by now."""
+        path = self.path(channel_id)
+        if path.exists():
+            return
+        view = self._views.pop(channel_id, None)
+        if view is not None:
+            view.close()
+        for ending in ("-wal", "-shm"):
+            # What is left of a view that was removed would be taken for this one's.
+            path.with_name(path.name + ending).unlink(missing_ok=True)
+        draft.replace(path)
+
     def _give_up(self, channel_id: ChannelId, reason: str) -> None:
         """Close what may be broken: it is opened anew the next time."""
         if channel_id not in self.failing:

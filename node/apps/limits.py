@@ -17,6 +17,12 @@ slower, has time for all of them."""
 INSTALLED_COUNT_MAX = REDUCER_COUNT_MAX
 """Reducers of one node: what a backup of it holds at most."""
 
+DERIVING_TIME_S_MAX = 60.0
+"""For making a view that a question needs and that is not there: some 100,000 messages."""
+
+DERIVING_NICENESS = 10
+"""Of the process that does: whoever serves peers goes first."""
+
 QUERY_TIMEOUT_S_MAX = 60.0
 """A question's time at most; whoever needs more reads the file."""
 

@@ -112,6 +112,26 @@ def test_a_view_that_was_lost_is_derived_anew(network: Network) -> None:
     assert payouts(network.bob, channel_id) == [STAKE - 10, STAKE + 10]
 
 
+def test_a_view_that_is_not_there_is_derived_for_a_question(network: Network) -> None:
+    channel_id = open_till(network)
+    for amount in (1, 2, 3):
+        say(network.alice, channel_id, amount)
+    bob = network.bob
+    views = bob.directory / "data-apps" / "views"
+    for file in views.iterdir():
+        file.unlink()
+    assert payouts(bob, channel_id) == [STAKE - 6, STAKE + 6], "beside the daemon"
+    bob.kill()
+    for file in views.iterdir():
+        file.unlink()
+    bob.start()
+    assert payouts(bob, channel_id) == [STAKE - 6, STAKE + 6], "before anything is judged"
+    until("they are connected", partial(connected, bob, network.alice))
+    say(network.alice, channel_id, 4)
+    agree(network, channel_id, 4)
+    assert payouts(bob, channel_id) == [STAKE - 10, STAKE + 10]
+
+
 def test_without_its_reducer_a_channel_waits_and_the_node_goes_on(network: Network) -> None:
     channel_id = open_till(network)
     say(network.alice, channel_id, 1)
