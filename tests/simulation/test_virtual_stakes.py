@@ -18,9 +18,9 @@ from protocols.error import ProtocolError
 from protocols.objectives.base import ObjectiveStatus, ObjectiveType
 from protocols.types import ChannelId
 from tests.support.app_rig import Till
-from tests.support.app_web import AppWeb
+from tests.support.app_web import AppWeb, worth
 from tests.support.soak import times
-from tests.support.web import Web, WebNode
+from tests.support.web import BALANCE, Web, WebNode
 
 pytestmark = pytest.mark.slow
 
@@ -107,8 +107,17 @@ def run(seed: int) -> None:
         tills.judge()
         if rng.random() < 0.03:
             meddle(web, rng)
+        if rng.random() < 0.05:
+            no_hub_could_lose(web)
+    no_hub_could_lose(web)
     finish(web, tills, rng)
     check(web)
+
+
+def no_hub_could_lose(web: AppWeb) -> None:
+    """M22: whatever the others do, a hub that left everything now had what it began with."""
+    for hub in web.row[1:-1]:
+        assert worth(hub) >= 2 * BALANCE, hub.actor.name
 
 
 def finish(web: AppWeb, tills: Tills, rng: random.Random) -> None:
@@ -150,3 +159,54 @@ def check(web: AppWeb) -> None:
 @pytest.mark.parametrize("seed", range(times(SEED_COUNT)))
 def test_every_game_ends_and_no_hub_loses(seed: int) -> None:
     run(seed)
+
+
+# --- a cut tail (M27) ---
+
+STEP_COUNT, STEP = 60, 6
+"""Deliveries in the life of a channel over two hubs, and how many lie between two cuts."""
+
+
+@pytest.mark.parametrize("first", range(min(STEP, times(2))))
+@pytest.mark.parametrize("hops", [0, 1, 2])
+def test_a_cut_anywhere_costs_no_hub_that_kept_its_records(hops: int, first: int) -> None:
+    for place in range(hops + 2):
+        for count in range(first + place, STEP_COUNT, STEP):
+            web = AppWeb(hops, (700, 400))
+            for node in web.row:
+                node.proves_purity = False
+            live(web, count)
+            web.cut_tail(web.row[place], 1 + count % 2)
+            web.settle()
+            for _ in range(3):
+                for channel_id in channels_of(web):
+                    for end in web.ends:
+                        tried(end, inputs.CloseChannel(channel_id))
+                web.settle()
+                web.wait(1_300_000)
+                web.settle()
+            web.nobody_signed_twice()
+            web.sums_are_constant()
+            for hub in web.row[1:-1]:
+                if hub is not web.row[place]:
+                    assert worth(hub) >= 2 * BALANCE, (place, count)
+
+
+def live(web: AppWeb, count: int) -> None:
+    """So many deliveries into a channel's life: it opens, all is won by the last end, it closes."""
+    channel_id = web.open_app()
+    stages = [
+        lambda: web.ends[0].say(90, channel_id=channel_id),
+        lambda: web.ends[1].feed(inputs.CloseChannel(channel_id)),
+    ]
+    for _ in range(count):
+        links = web.links()
+        if not links and not any([*(end.judge() for end in web.ends), web.end_batches()]):
+            if not stages:
+                return
+            stages.pop(0)()
+            continue
+        for node, to in links[:1]:
+            web.deliver(node, to)
+            web.acknowledge(web.nodes[to], node.actor.address)
+        web.end_batches()
