@@ -201,6 +201,12 @@ RUNS = (
         "tests/contracts/test_random_calls.py",
     ),
     pytest_run(
+        "mutants",
+        "each of the 79 rules of the application contracts taken out: a row of the tables notices",
+        4,
+        "tests/contracts/test_app_mutants.py",
+    ),
+    pytest_run(
         "disputes",
         "application contracts against models: 10,000 claims; 250 random disputes a rule",
         10,
@@ -229,6 +235,15 @@ RUNS = (
         "tests/node/sinks/test_replays.py",
         "tests/node/sinks/test_worker.py",
         "tests/e2e/test_sink_kills.py",
+    ),
+    pytest_run(
+        "any input",
+        "100 random parameters to each method, 500 random documents; 100 logs damaged at random",
+        10,
+        "-n",
+        "2",
+        "tests/node/rpc/test_methods.py",
+        "tests/node/audit/test_judge.py",
     ),
     pytest_run("chain", "endpoint cuts, forks and restarts", 1, "tests/node/chain"),
     pytest_run(

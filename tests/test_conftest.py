@@ -49,7 +49,9 @@ def test_interrupts_a_process():
 def test_a_process_left_behind_fails_the_run(
     body: str, expected_code: int, workers: list[str], tmp_path: Path
 ) -> None:
-    shutil.copy(ROOT / "conftest.py", tmp_path)
+    text = (ROOT / "conftest.py").read_text()
+    assert text.count("LEAVING_S = 10.0\n") == 1
+    (tmp_path / "conftest.py").write_text(text.replace("LEAVING_S = 10.0\n", "LEAVING_S = 1.0\n"))
     (tmp_path / "test_planted.py").write_text(body)
     command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", *workers]
     environment = {key: value for key, value in os.environ.items() if "PYTEST" not in key}
@@ -62,6 +64,22 @@ def test_a_process_left_behind_fails_the_run(
     assert done.returncode == expected_code, done.stdout + done.stderr
     assert len(left) == expected_code
     assert "1 passed" in done.stdout
+
+
+@pytest.mark.slow
+def test_what_a_file_of_tests_leaves_behind_is_not_looked_at_again(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "conftest.py", tmp_path)
+    leaves = "import sys\n\ndef test_leaves():\n    sys.left = [[]]\n"
+    looks = "import gc, sys\n\ndef test_looks():\n    assert {asked}\n"
+    is_seen = "any(one is sys.left for one in gc.get_objects())"
+    (tmp_path / "test_a.py").write_text(leaves + looks.format(asked=is_seen))
+    (tmp_path / "test_b.py").write_text(looks.format(asked=f"not {is_seen}"))
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    environment = {key: value for key, value in os.environ.items() if "PYTEST" not in key}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert "3 passed" in done.stdout, done.stdout
 
 
 @pytest.mark.slow

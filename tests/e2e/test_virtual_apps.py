@@ -125,6 +125,9 @@ def test_bob_leaves_alone_with_what_both_signed_last(row: Row) -> None:
     before = wealth(chain, bob)
     alice.stop()
     hub.stop()
+    # Nobody who is gone is waited for.
+    assert bob.stop() == 0
+    bob.start(TALLY_POLICY_EXIT_PATIENCE_S="1")
     bob.call("channel_exit", channel_id=channel_id)
     go_on(chain, bob, channel_id)
     until("bob is out", partial(is_left, bob, channel_id))

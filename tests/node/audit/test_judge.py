@@ -24,6 +24,7 @@ from tests.support.audit_cases import History, alice, bob
 from tests.support.audit_webs import hub, leader, payee, payer, write
 from tests.support.event_samples import sample
 from tests.support.network import START_MS
+from tests.support.soak import times
 
 HISTORIES = {
     "alice": alice(),
@@ -76,7 +77,7 @@ def _altered(event: Event, field: str) -> Event:
 
 
 @pytest.mark.slow
-@settings(max_examples=30)
+@settings(max_examples=times(10))
 @given(st.sampled_from(sorted(HISTORIES)), st.data())
 def test_a_damaged_log_has_the_same_findings_by_blocks(name: str, data: st.DataObject) -> None:
     history = HISTORIES[name]

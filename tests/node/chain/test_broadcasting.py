@@ -14,10 +14,16 @@ from node.chain.errors import RpcError
 from protocols.crypto import keccak256
 from tests.support.chain_room import TEST_LIMIT_S, Engine, chain_world, running, until
 from tests.support.lying_endpoints import endpoints
+from tests.support.short_pauses import shorten_pauses
 from tests.support.simulated_pool import SimulatedPool
 
 RAW = b"signed"
 NAME = keccak256(RAW)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    shorten_pauses(monkeypatch)
 
 
 class Line(SimulatedPool):

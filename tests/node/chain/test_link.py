@@ -11,8 +11,9 @@ from structlog.testing import capture_logs
 
 from node.chain import link as link_module
 from node.chain.errors import EndpointDown
-from node.chain.link import BACKOFF_S_MIN, EndpointLink
+from node.chain.link import EndpointLink
 from tests.support.chain_room import proxy_to, until
+from tests.support.short_pauses import shorten_pauses
 from tests.support.simulated_chain import (
     ADJUDICATOR,
     SimulatedChain,
@@ -34,7 +35,7 @@ async def linked(urls: Sequence[str]) -> AsyncIterator[EndpointLink]:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link_module, "BACKOFF_S_MAX", BACKOFF_S_MIN)
+    shorten_pauses(monkeypatch)
 
 
 async def test_callers_wait_until_an_endpoint_is_there() -> None:
@@ -163,9 +164,9 @@ async def test_while_all_are_down_each_reason_is_logged_once_and_the_pause_grows
         with trio.fail_after(30):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(link.run)
-                # Six pauses: 0.01 + 0.02 + ...
-                while link._backoff_s < 0.64:
-                    await trio.sleep(0.02)
+                # Four pauses: 0.01 + 0.02 + ...
+                while link._backoff_s < 0.16:
+                    await trio.sleep(0.01)
                 nursery.cancel_scope.cancel()
     assert len(lines) == 1
     assert "no connection" in lines[0]["reason"]

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 import trio
 
-from node.chain import link as link_module
 from node.chain import quorum as quorum_module
 from node.chain.errors import RpcError
 from node.chain.follower import ChainFollower
-from node.chain.link import BACKOFF_S_MIN, EndpointLink
+from node.chain.link import EndpointLink
 from node.chain.quorum import Outvoted, Quorum, Votes
 from node.chain.wire import header
 from protocols.inputs import ChainReorg, ChannelRead
 from tests.support.chain_room import Inbox, until
+from tests.support.short_pauses import shorten_pauses
 from tests.support.simulated_chain import (
     ADJUDICATOR,
     PlainDecoder,
@@ -34,7 +34,7 @@ CONTRACTS = {"adjudicator": ADJUDICATOR}
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link_module, "BACKOFF_S_MAX", BACKOFF_S_MIN)
+    shorten_pauses(monkeypatch)
     monkeypatch.setattr(quorum_module, "ANSWER_S", 0.5)
 
 

@@ -17,12 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.loader import load_artifact
+from node.chain import news
 from node.chain.follower import ChainFollower
 from node.chain.log_decoder import LogDecoder
-from node.chain.news import HINT_INTERVAL_S
 from node.chain.rpc_client import Subscription, WebSocketClient
 from tests.support.chain_room import World, chain_world, until
 from tests.support.following import Consumer, following
+from tests.support.short_pauses import shorten_pauses
 from tests.support.simulated_chain import (
     SimulatedChain,
     SimulatedClient,
@@ -30,6 +31,11 @@ from tests.support.simulated_chain import (
 )
 
 Json = dict[str, Any]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    shorten_pauses(monkeypatch)
 
 
 class Scene(Protocol):
@@ -190,7 +196,7 @@ async def test_a_lie_about_logs_that_stand_takes_nothing_back(kind: str) -> None
         for _ in range(3):
             for log in removed(it.logs()):
                 it.tell(log)
-            await trio.sleep(HINT_INTERVAL_S)
+            await trio.sleep(news.HINT_INTERVAL_S)
         it.deposit(4)
         await until(lambda: len(it.consumer.observed) == 4)
         assert it.consumer.observed == entries(it.logs())

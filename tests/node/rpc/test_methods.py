@@ -22,6 +22,7 @@ from tests.support.rpc_node import (
     ready_for,
     ready_node,
 )
+from tests.support.soak import times
 
 ANSWERED_WITH = {
     method["name"]: {**method["result"]["schema"], "components": DOCUMENT["components"]}
@@ -93,7 +94,7 @@ async def test_an_unknown_parameter_is_refused_by_every_method(name: str) -> Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=times(10), deadline=None)
 @given(data=st.data())
 async def test_any_parameters_get_an_answer_or_a_well_formed_refusal(
     name: str, data: st.DataObject
@@ -110,7 +111,7 @@ async def test_any_parameters_get_an_answer_or_a_well_formed_refusal(
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=times(50), deadline=None)
 @given(message=JSON)
 async def test_any_json_is_answered_in_form(message: Any) -> None:
     answer = await answer_to(ready_node(), message)

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from node.chain import link as link_module
-from node.chain.link import BACKOFF_S_MIN
 from node.whatif import assumptions as assume
 from node.whatif.assumptions import LieKind
 from node.whatif.costs import DEPOSIT_GAS, Bill
@@ -28,6 +26,7 @@ from tests.support.chain_room import until
 from tests.support.exit_rig import until as until_seen
 from tests.support.ledger_rig import LEADER_AMOUNT, LEDGER, open_ledger_command, opened_ledger
 from tests.support.network import CoreNode, Network
+from tests.support.short_pauses import shorten_pauses
 from tests.support.whatif_nodes import half_open, names, paid_network, run, simulation_of, worth
 
 DAY_S = DURATION_S + 3_600
@@ -312,7 +311,7 @@ async def told_by_a_room_that_finds_out(endpoints: Endpoints) -> list[str]:
 @pytest.fixture
 def heard(monkeypatch: pytest.MonkeyPatch) -> list[inputs.Input]:
     """All that a core is handed in a simulation."""
-    monkeypatch.setattr(link_module, "BACKOFF_S_MAX", BACKOFF_S_MIN)
+    shorten_pauses(monkeypatch)
     found: list[inputs.Input] = []
     feed = Course.feed
 
