@@ -94,10 +94,13 @@ class HttpClient:
                 self.close("the connection was cut")
             except EndpointDown as error:
                 self.close(error.reason)
+            except trio.ClosedResourceError:
+                assert self.closed.is_set(), "only who gave us up closes under a call"
             except (OSError, trio.BrokenResourceError, h11.RemoteProtocolError) as error:
                 self.close(f"no answer to {method}: {first_words(error)}")
             finally:
-                if answer is None:
+                # Who gave us up while we connected found nothing to let go of.
+                if answer is None or self.closed.is_set():
                     await self._drop()
         if answer is None:
             raise EndpointDown(self.label, self.closed_reason)
@@ -131,9 +134,8 @@ class HttpClient:
             return await self._exchange(body)
 
     async def _exchange(self, body: bytes) -> bytes:
-        if self._stream is None:
-            await self._connect()
-        assert self._stream is not None
+        # Ours for the whole exchange: whoever gives this endpoint up takes it from the client.
+        stream = self._stream or await self._connect()
         headers = [
             ("Host", host_of(self.url)),
             ("Content-Type", "application/json"),
@@ -141,8 +143,8 @@ class HttpClient:
         ]
         request = h11.Request(method="POST", target=target_of(self.url), headers=headers)
         for event in (request, h11.Data(data=body), h11.EndOfMessage()):
-            await self._stream.send_all(self._http.send(event) or b"")
-        status, retry_after_s, answer = await self._read_answer()
+            await stream.send_all(self._http.send(event) or b"")
+        status, retry_after_s, answer = await self._read_answer(stream)
         if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
             self._http.start_next_cycle()
         else:
@@ -154,15 +156,14 @@ class HttpClient:
             raise h11.RemoteProtocolError(f"HTTP status {status}")
         return answer
 
-    async def _read_answer(self) -> tuple[int, float, bytes]:
+    async def _read_answer(self, stream: Stream) -> tuple[int, float, bytes]:
         """Status, the seconds we are asked to wait, and the body."""
-        assert self._stream is not None
         status, retry_after_s = 0, 0.0
         received = bytearray()
         while True:
             event = self._http.next_event()
             if event is h11.NEED_DATA:
-                chunk = await self._stream.receive_some(RECEIVE_SIZE_BYTES)
+                chunk = await stream.receive_some(RECEIVE_SIZE_BYTES)
                 if not chunk and status == 0:
                     raise _Stale
                 self._http.receive_data(bytes(chunk))
@@ -176,9 +177,10 @@ class HttpClient:
             elif isinstance(event, h11.EndOfMessage):
                 return status, retry_after_s, bytes(received)
 
-    async def _connect(self) -> None:
-        self._stream = await open_stream(self.url)
+    async def _connect(self) -> Stream:
+        self._stream = stream = await open_stream(self.url)
         self._http = h11.Connection(h11.CLIENT)
+        return stream
 
     async def _drop(self) -> None:
         stream, self._stream = self._stream, None

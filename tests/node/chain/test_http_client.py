@@ -156,6 +156,22 @@ async def test_silence_is_an_endpoint_that_is_down(monkeypatch: pytest.MonkeyPat
             await client.call("eth_chainId", [])
 
 
+@pytest.mark.parametrize("steps", range(16))
+async def test_a_client_given_up_in_the_middle_of_a_call_is_an_endpoint_that_is_down(
+    steps: int,
+) -> None:
+    async with client_of(answering()) as client, trio.open_nursery() as nursery:
+        nursery.start_soon(_close_after, client, steps)
+        with pytest.raises(EndpointDown, match="it answers slowly"):
+            await client.call("eth_chainId", [])
+
+
+async def _close_after(client: HttpClient, steps: int) -> None:
+    for _ in range(steps):
+        await trio.lowlevel.checkpoint()
+    client.close("it answers slowly")
+
+
 async def test_an_answer_above_the_bound_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_client, "MESSAGE_SIZE_BYTES_MAX", 1000)
     async with client_of(answering(response(b'"' + b"x" * 2000 + b'"'))) as client:
