@@ -6,16 +6,18 @@ import pytest
 from msgspec.structs import replace
 
 from protocols import events, inputs, messages
-from protocols.app_channel import ALTERNATE
-from protocols.channel import ChannelStatus, status
+from protocols.app_channel import ALTERNATE, after, state_at
+from protocols.channel import ChannelStatus, Virtual, status
 from protocols.draft import HUB, PLAYER
 from protocols.error import ProtocolError
 from protocols.errors import OutcomeNotSupported
+from protocols.exit_calls import challenge_call
 from protocols.ledger import REMOVE
 from protocols.messages import decode_body
 from protocols.objectives import closing
 from protocols.objectives.base import ObjectiveStatus, ObjectiveType, objective_id
-from protocols.state import State
+from protocols.signed_state import SignedState
+from protocols.state import State, challenge_message
 from protocols.types import ChannelId
 from protocols.virtual_errors import HopWithoutFunds
 from protocols.virtual_paths import (
@@ -27,7 +29,9 @@ from protocols.virtual_paths import (
 )
 from tests.support.app_rig import GAME_APP
 from tests.support.app_web import AppWeb, worth
+from tests.support.builders import ADJUDICATOR, tx_hash
 from tests.support.exit_rig import is_completed, paid_to
+from tests.support.model_chain import ModelTransaction
 from tests.support.web import BALANCE, WebNode
 
 STAKES = (700, 400)
@@ -490,3 +494,65 @@ def test_the_last_end_that_is_left_alone_half_open_gets_its_stake_back() -> None
     last.feed(inputs.ExitChannel(channel_id))
     web.run([last], lambda: is_out(last, channel_id))
     assert paid_to(web, last) == BALANCE
+
+
+def shows_a_secret_move(web: AppWeb, channel_id: ChannelId, to_last: int) -> None:
+    """The first end, which gave the channel up, signs the postfund after all, and a move on it."""
+    hub, first = web.row[1], web.ends[0].actor
+    channel = hub.channel(channel_id)
+    postfund = channel.turn(1)
+    assert postfund is not None
+    signatures = (first.signer(postfund.state_hash), *postfund.signatures[1:])
+    opened = SignedState(channel.state(postfund), signatures)
+    assert opened.is_signed_by_all
+    app = web.ends[1].app(channel_id)
+    point = replace(after(app.supported, b"\x0a", 0), amounts=(POT - to_last, to_last))
+    move = state_at(app, channel.fixed, opened.state.outcome[0], point)
+    signed = SignedState(move, (first.signer(move.state_hash()), b"", b""))
+    wish = first.signer(challenge_message(move.state_hash()))
+    data = challenge_call(signed, [opened], wish)
+    name = tx_hash(len(web.chain.blocks), index=6)
+    web.chain.pool.append(ModelTransaction(b"", name, b"\x98" * 20, ADJUDICATOR, 0, data))
+
+
+@pytest.mark.parametrize("to_last", [0, 410])
+def test_a_first_end_that_gave_up_and_plays_on_in_secret_costs_no_hub(to_last: int) -> None:
+    """Both of the hub's guarantees stand, for it had signed the postfund: what it pays on one side
+    it gets on the other."""
+    web = web_of(1)
+    channel_id = web.open_app(app_definition=GAME_APP, turn_rule=ALTERNATE)
+    hub, last = web.row[1], web.ends[1]
+    web.until(lambda: _knows(hub, channel_id) and hub.channel(channel_id).signed_by_me(1))
+    web.payer.feed(inputs.CloseChannel(channel_id))
+    web.until(lambda: last.actor.address in _virtual(hub, channel_id).renounced)
+    assert worth(hub) >= 2 * BALANCE
+    shows_a_secret_move(web, channel_id, to_last)
+    web.step(hub, last)
+    assert web.chain.disputes.kept[channel_id].turn_num == 2
+    hub.feed(inputs.ExitChannel(channel_id))
+    web.run([hub], lambda: is_out(hub, channel_id))
+    assert paid_to(web, hub) == 2 * BALANCE + web.fees[0]
+
+
+def _virtual(node: WebNode, channel_id: ChannelId) -> Virtual:
+    found = node.channel(channel_id).virtual
+    assert found is not None
+    return found
+
+
+def test_the_last_end_answers_a_secret_move_although_it_had_renounced() -> None:
+    web = web_of(1)
+    channel_id = web.open_app(app_definition=GAME_APP, turn_rule=ALTERNATE)
+    hub, last = web.row[1], web.ends[1]
+    web.until(lambda: _knows(hub, channel_id) and hub.channel(channel_id).signed_by_me(1))
+    wish = messages.UnwindingRequest(channel_id, "GIVEN_UP", "a lie")
+    assert web.hears(last, web.payer, wish) == ""
+    assert last.actor.address in _virtual(last, channel_id).renounced
+    shows_a_secret_move(web, channel_id, STAKES[1] + 10)
+    web.step(last)
+    assert last.app(channel_id).supported.count == 1
+    last.say(5, channel_id=channel_id)
+    last.feed(inputs.ExitChannel(channel_id))
+    web.run([last], lambda: is_out(last, channel_id))
+    assert web.chain.disputes.kept[channel_id].turn_num == 3
+    assert paid_to(web, last) == BALANCE + 10 - 5
