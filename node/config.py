@@ -137,6 +137,10 @@ class PolicyConfig:
     challenge_after_silence_s: int = 0
     """How long a peer may keep a running objective waiting before it is challenged; 0: for ever."""
     exit_patience_s: int = 60
+    app_messages_per_minute: int = 300_000
+    """Of one peer in all its applications; what it says beyond that waits."""
+    app_reducer_s_per_minute: int = 30
+    """How long reducers run for one peer, likewise."""
     """How long neighbours have to give back what they guarantee for a channel final on chain."""
     challenge_duration_s_max: int = CHALLENGE_DURATION_S_MAX_DEFAULT
     """Who does not answer, or holds channels together with others, binds our money for one duration
@@ -289,6 +293,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("policy", "approval_timeout_s", values.integer(1, APPROVAL_TIMEOUT_S_MAX), 86_400),
     Setting("policy", "challenge_after_silence_s", values.integer(0, APPROVAL_TIMEOUT_S_MAX), 0),
     Setting("policy", "exit_patience_s", values.integer(0, APPROVAL_TIMEOUT_S_MAX), 60),
+    Setting("policy", "app_messages_per_minute", values.integer(1, 10**9), 300_000),
+    Setting("policy", "app_reducer_s_per_minute", values.integer(1, 60), 30),
     Setting("hub", "enabled", values.boolean, False),
     Setting("hub", "fee_base", tables.amount, 0),
     Setting("hub", "fee_ppm", values.integer(0, PARTS), 0),

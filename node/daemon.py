@@ -29,6 +29,7 @@ from node.apps.deriving import Deriver
 from node.apps.installed import Installed
 from node.apps.judge import AppJudge
 from node.apps.openings import with_reducers
+from node.apps.quota import Judge, Quota
 from node.backups import Backups
 from node.chain.deployment import verify_deployment
 from node.chain.service import ChainService
@@ -141,7 +142,7 @@ class Daemon:
             acknowledge=self._heard,
             clock_ms=lambda: time.time_ns() // 1_000_000,
             faults=faults,
-            judge_app=self.apps.run,
+            judge_app=_within_quota(self.apps, config),
             is_expelled=is_too_much,
             snapshot_record_count=snapshot_record_count,
             snapshot_interval_count=config.store.snapshot_interval_records,
@@ -328,6 +329,13 @@ class _Doorstep:
             return item
         fault_count = self._daemon.state.peer(item.peer).fault_count
         return self._daemon.misbehaviour.admit(item, fault_count)
+
+
+def _within_quota(apps: AppJudge, config: Config) -> Judge:
+    """Reducers as the engine runs them: for a peer no more than policy says."""
+    policy = config.policy
+    quota = Quota(apps.run, policy.app_messages_per_minute, policy.app_reducer_s_per_minute)
+    return quota.run
 
 
 def _in_trio() -> bool:

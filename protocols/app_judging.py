@@ -34,7 +34,7 @@ from protocols.draft import Context, Draft
 from protocols.entities import NodeState
 from protocols.inputs import AppJudged, AppVerdict
 from protocols.state import hash_of_encoding
-from protocols.types import Bytes32, ChannelId, amount_to_bytes
+from protocols.types import Address, Bytes32, ChannelId, amount_to_bytes
 
 VERDICT_DIFFERS = "VERDICT_DIFFERS"
 """One reducer took a message in and the other did not, or for another reason."""
@@ -63,6 +63,8 @@ class AppRun(Struct, frozen=True, gc=False):
     """Whether these are ours and nobody was told of them: they may still be taken back."""
     stamp_ms: int = 0
     """The timestamp that they are given, Unix milliseconds."""
+    asked_by: Address = b""
+    """The peer who wants them judged; empty where we do, or where both said them already."""
 
 
 def plan(state: NodeState, channel_id: ChannelId, context: Context) -> AppRun | None:
@@ -82,7 +84,7 @@ def plan(state: NodeState, channel_id: ChannelId, context: Context) -> AppRun | 
             if _has_other_view(app) or offer_refusal(draft, channel) is not None:
                 return None
             asked = app.asked
-            how = {"may_be_cut": True, "expected": asked.digests}
+            how = {"may_be_cut": True, "expected": asked.digests, "asked_by": channel.counterparty}
             return _run(channel, 1 - mine, asked.timestamp_ms, asked.payloads, **how)
         case Due.QUEUE if app_offering.may_speak(draft, channel):
             stamp_ms = app_offering.stamp_of_offer(draft, app)

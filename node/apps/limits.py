@@ -17,6 +17,9 @@ slower, has time for all of them."""
 INSTALLED_COUNT_MAX = REDUCER_COUNT_MAX
 """Reducers of one node: what a backup of it holds at most."""
 
+QUOTA_PEER_COUNT_MAX = 1_024
+"""Peers whose use of reducers is remembered; the one that asked longest ago is forgotten first."""
+
 DERIVING_TIME_S_MAX = 60.0
 """For making a view that a question needs and that is not there: some 100,000 messages."""
 

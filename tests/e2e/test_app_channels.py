@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from functools import partial
 
 import pytest
 
+from node.cli.local_node import STDERR_FILE
 from node.rpc.call import RpcError
 from tests.support.app_daemons import STAKE, TILL, install, open_till, payload, payouts, said, say
 from tests.support.daemons import LocalNode, Network, running_network
@@ -182,14 +184,37 @@ def test_a_reducer_that_one_side_lacks_opens_nothing(network: Network) -> None:
     answer = network.alice.call(
         "app_open", counterparty=network.bob.address, reducer=reducer, amount="5"
     )
-    records = partial(network.bob.call, "log_read", names=["message-dropped"])
-    until(
-        "bob refused it",
-        lambda: any("no reducer" in r["payload"]["reason"] for r in records()["records"]),
-    )
-    assert (
-        network.alice.call("channel_get", channel_id=answer["channel_id"])["status"] == "proposed"
-    )
+
+    def failure() -> str:
+        objective = network.alice.call("objective_get", objective_id=answer["objective_id"])
+        return str(objective["reason"])
+
+    until("alice is told why", failure)
+    assert "is installed" in failure()
+    channel = network.alice.call("channel_get", channel_id=answer["channel_id"])
+    assert channel["status"] == "rejected"
+    records = network.bob.call("log_read", names=["message-dropped"])["records"]
+    assert not any("no reducer" in record["payload"]["reason"] for record in records)
+
+
+def test_what_a_peer_says_beyond_its_quota_waits_and_is_not_lost(network: Network) -> None:
+    channel_id = open_till(network)
+    alice, bob = network.nodes
+    bob.stop()
+    try:
+        bob.start(TALLY_POLICY_APP_MESSAGES_PER_MINUTE="60")
+        until("they are connected", partial(connected, bob, alice))
+        say(alice, channel_id, 1)
+        for _ in range(66):
+            alice.call("app_send", channel_id=channel_id, payload=payload(1))
+        until("the quota is used up", lambda: said(bob, channel_id)["count"] >= 60)
+        began_s = time.monotonic()
+        assert say(alice, channel_id, 1)["count"] == 68
+        assert time.monotonic() - began_s > 1
+        agree(network, channel_id, 68)
+        assert "wait for its quota" in (bob.directory / STDERR_FILE).read_text()
+    finally:
+        restart(network, bob)
 
 
 def test_the_audit_finds_nothing(network: Network) -> None:

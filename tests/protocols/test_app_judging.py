@@ -43,6 +43,14 @@ def refusal(verdict: AppVerdict) -> AppVerdict:
     return AppVerdict(3, "", (), b"")
 
 
+def test_who_asks_for_a_run_is_named_and_nobody_for_our_own() -> None:
+    network = opened_app()
+    network.alice.say(5)
+    network.settle()
+    assert [run.asked_by for run in network.bob.runs] == [network.alice.actor.address]
+    assert {run.asked_by for run in network.alice.runs} == {b""}
+
+
 def test_the_reducer_is_asked_of_the_whole_offer_after_all_before() -> None:
     network = opened_app(LEADER)
     network.alice.say(4)
