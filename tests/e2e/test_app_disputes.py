@@ -5,27 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from contracts.loader import load_artifact
-from node.chain.event_shapes import EventShape
 from node.rpc.call import RpcError
-from node.views.encoding import encode
-from scripts.reducers import APPLICATIONS
-from tests.support.app_daemons import STAKE, install, open_till, say
+from tests.support.app_daemons import STAKE, open_till, say
+from tests.support.chain_games import Played, count_of, logs, registered_turns
 from tests.support.daemons import LocalNode, Network, running_network
 from tests.support.e2e_rig import Purse, audit_notes, channel_is, until
-from tests.support.games import LOST, TIED, WON, Round, shown_in
+from tests.support.games import LOST, TIED, WON
 from tests.support.laptop import Laptop, export, lose, received, wealth
 from tests.support.leaving_daemons import DURATION_S, is_answered, is_left
 from tests.support.old_states import challenge_with_old_state, pass_time
 from tests.support.warm_python import WarmPython, begun_by
 
 pytestmark = pytest.mark.e2e
-
-RPS = APPLICATIONS / "rock_paper_scissors" / "reducer.wasm"
 
 
 @pytest.fixture
@@ -34,57 +28,12 @@ def network(python: WarmPython, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield running
 
 
-class Played:
-    """A game of ALICE and BOB, who are daemons."""
-
-    def __init__(self, network: Network, *rounds: Round) -> None:
-        self.network = network
-        judge = network.chain.deployment.addresses["rock_paper_scissors_app"]
-        reducers = {install(node, RPS.read_bytes()) for node in network.nodes}
-        self.channel_id = open_till(network, "alternate", reducer=reducers.pop(), app=judge)
-        self._rounds = rounds
-
-    def message(self, count: int) -> str:
-        """The payload of that move."""
-        shown = shown_in(bytes.fromhex(self.channel_id[2:]), self._rounds, count)
-        return "0x" + encode(shown).hex()
-
-    def move(self, count: int, until: str = "decided") -> None:
-        """The mover's owner makes it."""
-        node = self.network.nodes[(count - 1) % 2]
-        payload = self.message(count)
-        node.call("app_send", channel_id=self.channel_id, payload=payload, until=until)
-
-    def play(self, count: int) -> None:
-        """That many moves, both there."""
-        for number in range(1, count + 1):
-            self.move(number)
-
-
 def leaves(network: Network, node: LocalNode, channel_id: str, kind: str = "channel_exit") -> None:
     """The owner leaves; the others' time passes; everything of the node's is out."""
     node.call(kind, channel_id=channel_id)
     until("the challenge stands", partial(channel_is, node, channel_id, "challenged"))
     pass_time(network.chain, DURATION_S + 1)
     until("everything is paid out", partial(is_left, node, channel_id))
-
-
-def logs(purse: Purse, name: str, channel_id: str) -> list[dict[str, Any]]:
-    """The adjudicator's logs of that name for the channel."""
-    abi = load_artifact("NitroAdjudicator").abi
-    (shape,) = [EventShape(entry) for entry in abi if entry.get("name") == name]
-    chain = purse.network.chain
-    address = chain.deployment.addresses["adjudicator"]
-    topics = ["0x" + shape.topic.hex(), channel_id]
-    found: list[dict[str, Any]] = chain.call(
-        "eth_getLogs", {"address": address, "fromBlock": "0x0", "topics": topics}
-    )
-    return found
-
-
-def registered_turns(purse: Purse, channel_id: str) -> int:
-    """How often a state of the channel was registered."""
-    return len(logs(purse, "ChallengeRegistered", channel_id))
 
 
 def test_a_loser_who_vanishes_before_the_reveal_loses_on_chain(network: Network) -> None:
@@ -148,12 +97,6 @@ def test_a_game_is_played_to_its_end_on_chain(network: Network) -> None:
     assert purse.moved() == (-STAKE, STAKE)
     bob.stop()
     assert audit_notes(bob) == []
-
-
-def count_of(node: LocalNode, channel_id: str) -> int:
-    """Messages that the node's newest state holds."""
-    found: int = node.call("app_messages", channel_id=channel_id)["count"]
-    return found
 
 
 def test_a_tie_gives_back_the_stakes_to_who_leaves(network: Network) -> None:
