@@ -135,7 +135,7 @@ def test_both_stop_and_go_on_together() -> None:
 
 
 def test_one_that_computes_lets_go_of_its_core_every_few_milliseconds() -> None:
-    naps, now_s = GivingWay(), time.monotonic()
+    now_s, naps = time.monotonic(), GivingWay()
     let_go = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
     for _ in range(1_000):
         naps.at(now_s)
