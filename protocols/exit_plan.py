@@ -127,7 +127,7 @@ def _of_direct(
     reclaims = []
     for guarantee in _guarantees(channel):
         target = state.channels.get(guarantee.target)
-        if target is None or not may_gain(channel, guarantee.left, target):
+        if target is None or not may_gain(state.node, channel, guarantee.left, target):
             continue
         if guarantee.target != done:
             ended, target_s = _ending(state, target, now_s, start_s)

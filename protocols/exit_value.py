@@ -336,11 +336,13 @@ def material_of(
 ) -> Material:
     """What this node holds of a channel that it has a prefund of; `app_rule` is of the channel's
     contract (`app_definitions`), None for what is no application's."""
-    states = [SignedState(channel.state(turn), turn.signatures) for turn in channel.turns]
-    if app_rule:
-        known = {signed.state.state_hash() for signed in states}
-        runs = (run for run in running_states(channel) if run.state_hash not in known)
-        states += [SignedState(run.state, run.signatures) for run in runs]
+    found = {
+        turn.state_hash: SignedState(channel.state(turn), turn.signatures) for turn in channel.turns
+    }
+    for run in running_states(channel) if app_rule else ():
+        # Of a state that the chain showed too, the talk may have more signatures.
+        found[run.state_hash] = SignedState(run.state, run.signatures)
+    states = list(found.values())
     ledger = channel.ledger
     if ledger is not None:
         agreed = ledger_state(channel.fixed, ledger.asset, ledger.current, ledger.turn_num)

@@ -74,7 +74,7 @@ def kit_members(state: NodeState, channel: Channel) -> list[Channel]:
             # One that was forgotten and not told again is the other party's to bring to an end.
             if target is None or target.virtual is None:
                 continue
-            if may_gain(ledger, left, target):
+            if may_gain(state.node, ledger, left, target):
                 found[target_id] = target
     return [
         known

@@ -48,7 +48,7 @@ def crank(draft: Draft, objective: Objective) -> WaitingFor:
     if channel.ledger is not None:
         for guarantee in channel.ledger.current.guarantees:
             target = draft.state.channels.get(guarantee.target)
-            if target is not None and may_gain(channel, guarantee.left, target):
+            if target is not None and may_gain(draft.state.node, channel, guarantee.left, target):
                 _challenge(draft, target)
     return WaitingFor.CHALLENGE_EXPIRY
 

@@ -17,8 +17,10 @@ from __future__ import annotations
 from protocols.adjudication import Adjudicated, exit_of
 from protocols.channel import (
     FINALISED,
+    POSTFUND_TURN,
     Channel,
     confirmed_holdings,
+    funding_terms,
     is_finalised,
     is_withdrawn,
     observed_adjudicated,
@@ -27,7 +29,9 @@ from protocols.channel import (
     own_guarantees,
 )
 from protocols.draft import Draft
+from protocols.entities import Node
 from protocols.exit_calls import Finalised, reclaim_call, transfer_call
+from protocols.objectives.app_supports import app_turn
 from protocols.objectives.base import Objective, ObjectiveType, WaitingFor
 from protocols.objectives.challenge import may_challenge
 from protocols.objectives.leaving import begin, complete
@@ -121,7 +125,7 @@ def _guarantees(
                 first = exit_of(known.first_outcome)
                 assert first is not None, "it gains something"
                 found.append((place, Finalised(share.destination, known.state_hash, (first,))))
-        elif may_gain(channel, share.metadata[:32], target):
+        elif may_gain(draft.state.node, channel, share.metadata[:32], target):
             awaited = True
             if may_challenge(draft.state, target):
                 begin(draft, ObjectiveType.CHALLENGE, target)
@@ -140,8 +144,12 @@ def _gain(channel: Channel, amount: int, metadata: bytes, known: Adjudicated) ->
     return amount - right_share if is_left else right_share
 
 
-def may_gain(channel: Channel, left: bytes, target: Channel) -> bool:
-    """Whether the target may end with something for us: not for a payee that was never paid."""
+def may_gain(node: Node, channel: Channel, left: bytes, target: Channel) -> bool:
+    """Whether the target may end with something for us: not for a payee that was never paid, nor
+    for an application's last end that put nothing in and was told nothing."""
     is_left = left == destination_of(channel.me)
-    is_payee = target.my_index == target.payee_index
-    return is_left or not is_payee or target.vouchers.total > 0
+    if is_left or target.my_index != target.payee_index or target.vouchers.total > 0:
+        return True
+    if not target.turns:
+        return False
+    return funding_terms(target).deposits[1] > 0 or app_turn(node, target) > POSTFUND_TURN

@@ -14,6 +14,7 @@ from protocols.channel import Channel, SignedTurn
 from protocols.compact_state import compacted
 from protocols.draft import Draft
 from protocols.events import NodeCreated
+from protocols.exit_value import endings, material_of
 from protocols.node_state import NodeState, apply
 from protocols.objectives.app_supports import CLAIM_PATIENCE_MS, app_support, app_turn
 from protocols.objectives.base import ObjectiveType
@@ -214,6 +215,12 @@ def test_a_signature_that_was_kept_from_us_is_taken_from_the_chain(kind: str) ->
     pass_blocks(network, bob, count=2)
     assert bob.app().supported.count == 2
     assert app_turn(bob.state.node, bob.channel(APP_CHANNEL)) == 3
+    # What the chain showed and what was said are one state, with the signatures of both.
+    for node, due in ((alice, STAKES[0] - 30), (bob, STAKES[1] + 30)):
+        material = material_of(node.channel(APP_CHANNEL), PAYMENT_APP, MESSAGE_LOG)
+        (exit_,) = endings(material, node.actor.address)
+        assert exit_ is not None
+        assert exit_.allocations[node.channel(APP_CHANNEL).my_index].amount == due
 
 
 def test_whoever_forgot_the_newest_state_takes_it_from_the_chain() -> None:

@@ -11,7 +11,7 @@ from protocols.objectives.cranks import waiting_for
 from protocols.types import ChannelId
 from tests.support.app_disputes import GAME, game, until
 from tests.support.app_rig import APP_CHANNEL, GAME_APP, STAKES, AppNode, opened_app
-from tests.support.app_web import AppWeb
+from tests.support.app_web import AppWeb, worth
 from tests.support.exit_rig import is_completed, paid_to
 from tests.support.web import BALANCE
 
@@ -103,3 +103,15 @@ def test_over_ledgers_too_who_is_to_move_leaves_with_its_own_move(hops: int) -> 
     alice.judge()
     paid = leave_over_ledgers(web, alice, channel_id)
     assert paid == BALANCE - sum(web.fees) - 10 + 5 - 7
+
+
+@pytest.mark.parametrize("hops", [0, 1, 2])
+@pytest.mark.parametrize("place", [0, 1])
+def test_who_leaves_the_ledger_below_it_alone_gets_what_was_said(hops: int, place: int) -> None:
+    web = AppWeb(hops)
+    channel_id = web.opened_app()
+    web.say(channel_id, 0, 10)
+    end, ledger_id = (web.ends[0], web.ledgers[0]) if place == 0 else (web.ends[1], web.ledgers[-1])
+    due = worth(end)
+    assert leave_over_ledgers(web, end, ledger_id) == due
+    assert due == BALANCE + (10 if place else -10 - sum(web.fees))
