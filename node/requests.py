@@ -23,8 +23,10 @@ from node.payment_answers import (
 )
 from node.store.log import EventLog
 from protocols import events, inputs
-from protocols.app_errors import AppMessageRefusedByReducer
+from protocols.app_errors import AppChannelStopped, AppMessageRefusedByReducer
 from protocols.app_events import AppMessageApplied, AppMessageQueued, AppMessageRefused
+from protocols.app_reducers import app_of
+from protocols.channel import is_finalised
 from protocols.errors import RequestIdConflict
 from protocols.exit_events import DisputeKitExported
 from protocols.inputs import command_hash
@@ -128,7 +130,11 @@ class Requests:
         return Answer(seq, event.objective_id, channel_id)
 
     def _repeated_message(self, command: inputs.Input, seq: int, event: AppMessageQueued) -> Answer:
-        """The answer to a message that was ordered before; its refusal if it was refused since."""
+        """The answer to a message that was ordered before.
+
+        Raises AppMessageRefusedByReducer if it was refused since, and AppChannelStopped if it was
+        forgotten, or nobody decides on it any more: whoever waited for that would wait for ever.
+        """
         said = (event.channel_id, event.local_id, event.payload)
         if not isinstance(command, inputs.SendAppMessage) or said != (
             command.channel_id,
@@ -137,8 +143,10 @@ class Requests:
         ):
             raise RequestIdConflict(event.request_id)
         answer = _message_answer(seq, event)
-        app = self._state.channels[event.channel_id].app
-        if app is None or any(queued.message_id == event.local_id for queued in app.queue):
+        channel = self._state.channels[event.channel_id]
+        app = app_of(channel)
+        is_queued = any(queued.message_id == event.local_id for queued in app.queue)
+        if is_queued and not app.halted and not is_finalised(channel):
             return answer
         for record in self._log.read_entities((event.channel_id,), seq):
             known = record.event()
@@ -148,7 +156,7 @@ class Requests:
                 return replace(answer, message_count=known.count)
             if isinstance(known, AppMessageRefused):
                 raise AppMessageRefusedByReducer.of(known.code, known.failure)
-        return answer
+        raise AppChannelStopped(event.channel_id, app.halted or "it ended before this was decided")
 
     def new_ones(self, commands: Sequence[inputs.PayLedger]) -> Sequence[inputs.PayLedger]:
         """The commands, up to the first whose request id was used before."""

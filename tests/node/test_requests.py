@@ -7,7 +7,8 @@ from msgspec.structs import replace
 
 from node.answers import Answer
 from node.requests import Requests
-from protocols import events, inputs, messages
+from protocols import app_events, events, inputs, messages
+from protocols.app_errors import AppChannelStopped
 from protocols.draft import Decision
 from protocols.errors import (
     ObjectiveNotWaitingForApproval,
@@ -17,6 +18,7 @@ from protocols.errors import (
 from protocols.ledger_events import LedgerUpdateProposed
 from protocols.types import ZERO_ADDRESS, amount_to_bytes
 from tests.support.actors import ALICE, BOB, Actor
+from tests.support.app_rig import APP_CHANNEL, opened_app
 from tests.support.builders import (
     CHANNEL,
     final_request,
@@ -324,3 +326,42 @@ async def test_a_request_id_that_the_peer_s_owner_chose_answers_no_request_of_ou
 
 
 # --- receipts ---
+
+
+# --- messages of applications ---
+
+
+SAID = inputs.SendAppMessage(APP_CHANNEL, b"\x05", b"\x0a" * 32, "said")
+QUEUED = app_events.AppMessageQueued(APP_CHANNEL, SAID.message_id, SAID.payload, "said")
+
+
+def with_message(*since: events.Event) -> Rig:
+    """An engine whose application's channel has that message, and what became of it."""
+    rig = Rig(ALICE)
+    for _, event in opened_app().alice.log[3:]:
+        rig.engine.record(event)
+    for event in (QUEUED, *since):
+        rig.engine.record(event)
+    return rig
+
+
+def test_a_message_that_waits_is_answered_as_it_was_when_it_is_repeated() -> None:
+    rig = with_message()
+    answer = Requests(rig.log, rig.state).find(SAID)
+    assert answer is not None
+    assert (answer.message_id, answer.message_count) == (SAID.message_id, 0)
+
+
+@pytest.mark.parametrize(
+    "over",
+    [
+        app_events.AppChannelHalted(APP_CHANNEL, "DIGEST_DIFFERS", 0, "a", "b"),
+        app_events.AppHaltReceived(APP_CHANNEL, "DIGEST_DIFFERS", "theirs differs"),
+        events.LogTailCut(0, 100, "000004.log"),
+    ],
+    ids=["halted by us", "halted by the other end", "records were lost"],
+)
+def test_a_message_that_nobody_decides_on_any_more_is_not_waited_for(over: events.Event) -> None:
+    rig = with_message(over)
+    with pytest.raises(AppChannelStopped):
+        Requests(rig.log, rig.state).find(SAID)
