@@ -65,6 +65,10 @@ FAULTS = (
     "endpoint hides logs",
     "endpoint stalls",
     "endpoint swallows transactions",
+    "application's state signed",
+    "message refused by a reducer",
+    "application halted",
+    "application at rest",
 )
 """What the fixed seeds meet, in each part of them."""
 RARE = {"bids rise in time": 1}
@@ -73,6 +77,7 @@ FOUND = {
     595: "a payer loses its newest records while the channel opens",
     1463: "a follower that lost records challenges, and its leader would go on",
     1869: "a peer asks for a head that stands on a flipped byte",
+    2192: "a ledger is left, and the application in it by its last end",
     3478: "a ledger closes across a guarantee that is on its way",
     3824: "a fork orders a reading again, and its batch holds the answer",
     3898: "a payee loses its newest records while the channel opens",

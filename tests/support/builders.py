@@ -24,6 +24,8 @@ PAYMENT_APP = b"\xab" * 20
 CONSENSUS_APP = b"\xac" * 20
 LOG_APP = b"\xa9" * 20
 GAME_APP = b"\xaa" * 20
+RPS_APP = b"\xa8" * 20
+"""The chain's own rock-paper-scissors; of GAME_APP's game it knows movers and sums alone."""
 DEPOSIT = 10**18
 DURATION_S = 86_400
 ENTROPY = b"abcd"

@@ -28,7 +28,8 @@ from protocols.exit_calls import (
 from protocols.outcome import GUARANTEE, Allocation, Outcome, SingleAssetExit, is_external
 from protocols.state import FixedPart, State
 from protocols.types import Address, ChannelId
-from tests.support.builders import CONSENSUS_APP, GAME_APP, LOG_APP, chain_log
+from tests.support.builders import CONSENSUS_APP, GAME_APP, LOG_APP, RPS_APP, chain_log
+from tests.support.model_games import is_move_of_game
 from tests.support.states import OUTCOME_TYPE, outcome_values
 
 FIXED = "(address[],uint64,address,uint48)"
@@ -246,9 +247,11 @@ def _is_supported(fixed: FixedPart, proof: Sequence[Any], candidate: Any) -> boo
     if not proof:
         return signers == everybody and state.turn_num in (0, 1)
     postfund = _state(fixed, proof[0])
-    if fixed.app_definition in (LOG_APP, GAME_APP):
+    if fixed.app_definition in (LOG_APP, GAME_APP, RPS_APP):
         shown = [(_state(fixed, each), _signers(_state(fixed, each), each)) for each in proof]
-        return _is_app_state([*shown, (state, signers)], everybody)
+        claim = [*shown, (state, signers)]
+        is_game = fixed.app_definition == RPS_APP
+        return _is_app_state(claim, everybody) and (not is_game or is_move_of_game(claim))
     if len(proof) != 1 or postfund.turn_num != 1 or _signers(postfund, proof[0]) != everybody:
         return False
     if state.turn_num != 2 or state.is_final or fixed.participants[-1] not in signers:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from protocols.app_channel import JUDGED
 from protocols.channel import Channel, ChannelStatus, status
 from protocols.objectives.base import LEAVING, Objective
 from protocols.objectives.supports import newest_turn
@@ -96,7 +97,7 @@ class Departures:
         thief = self.thieves.get(node.address)
         if thief is not None:
             for channel in channels:
-                thief.remember(channel)
+                thief.remember(node.state.node, channel)
 
     def calm(self) -> None:
         """The chain is kind from now on."""
@@ -172,8 +173,10 @@ class Departures:
             if together and len(present) == len(wish.path):
                 ends = [wish.path[0], wish.path[-1]]
                 closers = [who for who in ends if self._is_in(who, channel_id)]
-                if closers:
-                    self._order("close", wish, world.random.choice(closers))
+                if wish.app != JUDGED and closers:
+                    closers = [world.random.choice(closers)]
+                for who in closers:
+                    self._order("close", wish, who)
                 continue
             for who in present:
                 if self._is_in(who, channel_id):

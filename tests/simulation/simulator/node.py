@@ -20,8 +20,10 @@ from tests.simulation.simulator.endpoints import Endpoints
 from tests.simulation.simulator.forking import ForkingChain
 from tests.simulation.simulator.plan import ENDPOINT_COUNT
 from tests.simulation.simulator.process import START_MS, PlannedFaults, Process
+from tests.simulation.simulator.reducers import Views
 from tests.simulation.simulator.violation import Violation
 from tests.support.actors import Actor
+from tests.support.timed_web import PEOPLE
 
 if TYPE_CHECKING:
     from tests.simulation.simulator.world import World
@@ -104,7 +106,10 @@ class SimulatedNode:
         """Whether it vanished for ever."""
         self.endpoints: Endpoints | None = None
         """Where the plan is about leaving."""
-        leaving = world.plan.leaving
+        leaving, differing = world.plan.leaving, world.plan.differing
+        is_it = differing is not None and PEOPLE[differing.who] is actor
+        chance = Random(f"{world.plan.seed} {actor.name} views")
+        self.views = Views(chance, differing if is_it else None)
         if leaving is not None:
             assert isinstance(world.chain, ForkingChain)
             self.endpoints = Endpoints(world.chain, ENDPOINT_COUNT, leaving.quorum, world.note)
@@ -187,6 +192,7 @@ class SimulatedNode:
         if self.process.is_in_snapshot:
             self.world.note("snapshot cut short")
         self.process = None
+        self.views.crash()
         self.world.network.leave(self.address)
 
     def kill(self) -> None:

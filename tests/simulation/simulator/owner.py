@@ -16,6 +16,7 @@ from protocols.error import ProtocolError
 from protocols.objectives.base import ObjectiveStatus, ObjectiveType, objective_id
 from protocols.types import ZERO_ADDRESS, ChannelId
 from tests.simulation.simulator.plan import DEPOSIT, DIRECT, LEDGER, VIRTUAL_AMOUNT, Step
+from tests.simulation.simulator.players import opening_of_app, saying
 from tests.simulation.simulator.process import HUB_FEE, TOKEN, Process
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Owners:
             self._world.schedule.after(RETRY_MS, partial(self._attempt, order))
 
     def _ask(self, order: Order, node: SimulatedNode, process: Process) -> None:
-        order.command = order.command or self._command(order)
+        order.command = order.command or self._command(order, process)
         if order.command is None:
             self._count(order)
             return
@@ -115,6 +116,8 @@ class Owners:
         if isinstance(answer, ProtocolError):
             self._world.refusal_leaves(node, order, answer)
             self._count(order)
+            # What a reducer said no to it says no to again, and what is over stays over.
+            order.is_given_up |= order.step.kind == "say" and not answer.retry_safe
             return
         self._world.answer_leaves(node, order, answer)
         if order.answer is not None:
@@ -140,14 +143,19 @@ class Owners:
     def _path(self, name: str) -> tuple[int, ...]:
         return next(s.path for s in self._world.plan.steps if s.kind == "open" and s.name == name)
 
-    def _command(self, order: Order) -> inputs.Input | None:
-        """What is ordered; None while the channel it is about was not opened."""
+    def _command(self, order: Order, process: Process) -> inputs.Input | None:
+        """What is ordered; None while the channel it is about was not opened, or its game is at
+        somebody else's move."""
         step = order.step
         if step.kind == "open":
             return self._opening(order)
         channel_id = self.channels.get(step.name)
         if channel_id is None:
             return None
+        if step.kind == "say":
+            channel = process.state.channels.get(channel_id)
+            node = self._world.nodes[step.who]
+            return None if channel is None else saying(step, node, channel, order.request_id)
         payment_id = keccak256(order.request_id.encode())
         request_id = order.request_id
         match step.kind:
@@ -181,6 +189,9 @@ class Owners:
         leaving = world.plan.leaving
         duration_s = DURATION_S if leaving is None else leaving.duration_s
         common = (duration_s, order.entropy, order.request_id)
+        if step.app:
+            names = (order.entropy, order.request_id)
+            return opening_of_app(step, path, asset, duration_s, names)
         if step.channel == DIRECT:
             return inputs.OpenChannel(path[-1], asset, DEPOSIT, 0, *common)
         if step.channel == LEDGER:

@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from node.faults import FAULT_POINTS
+from protocols.app_channel import ALTERNATE, JUDGED, LEADER
 from tests.simulation.simulator.disk import UNLOGGED_FAULTS, WRITE_FAULTS
 from tests.simulation.simulator.network import CALM, Weather
 
@@ -32,6 +33,12 @@ SHAPES = (
 )
 LEAVING_SHARE = 3
 """Every so many seeds, one is about leaving alone, on a chain that forks and has prices."""
+APP_SHARE, APP_REST = 5, 2
+"""Of so many seeds, the one with this rest is about applications."""
+APP_RULES = (LEADER, LEADER, ALTERNATE, JUDGED, JUDGED)
+VERDICT, DIGEST = "verdict", "digest"
+"""In what a reducer may differ from the other end's: whether it takes a message in, or what it
+holds after it."""
 ENDPOINT_COUNT = 3
 DEPOSIT = 10_000
 VIRTUAL_AMOUNT = 1_000
@@ -42,8 +49,8 @@ class Step(Struct, frozen=True):
 
     at_ms: int
     kind: str
-    """open, pay, batch, voucher, move, close, reject, exit or challenge; or steal: who is gone has
-    an old state of the channel registered."""
+    """open, pay, batch, voucher, move, say, close, reject, exit or challenge; or steal: who is gone
+    has an old state of the channel registered."""
     name: str
     """Of the channel."""
     who: int
@@ -52,7 +59,10 @@ class Step(Struct, frozen=True):
     """open: everybody from the one who opens to the other end."""
     channel: str = ""
     """open: DIRECT, LEDGER or VIRTUAL."""
+    app: str = ""
+    """open: the rule of turns of an application, or JUDGED; empty for a channel of payments."""
     amounts: tuple[int, ...] = ()
+    """open: what each end of an application puts in."""
     until: str = "durable"
     repeats: bool = False
     """The owner forgets that it was answered and orders it once more."""
@@ -91,6 +101,16 @@ class Leaving(Struct, frozen=True):
     """Endpoints that must agree, of three."""
 
 
+class Differing(Struct, frozen=True):
+    """Somebody's reducer that differs from the other end's."""
+
+    who: int
+    count: int
+    """Messages of a channel from which on."""
+    how: str
+    """VERDICT or DIGEST."""
+
+
 class Plan(Struct, frozen=True):
     """Everything a run does that is not drawn while it runs."""
 
@@ -106,6 +126,8 @@ class Plan(Struct, frozen=True):
     asks: bool = False
     """Whether owners are asked about proposals of peers."""
     leaving: Leaving | None = None
+    has_apps: bool = False
+    differing: Differing | None = None
 
     def without(self, left_out: frozenset[int]) -> Plan:
         """The plan with some of its steps and faults left out, by their number: steps first."""
@@ -133,8 +155,74 @@ def plan_of(seed: int) -> Plan:
         has_token=random.random() < 0.2,
         asks=random.random() < 0.15,
     )
+    if seed % APP_SHARE == APP_REST:
+        plan = _with_apps(plan, Random(f"{seed} applications"))
     about_leaving = seed % LEAVING_SHARE == LEAVING_SHARE - 1
     return _with_leaving(plan, Random(f"{seed} leaving")) if about_leaving else plan
+
+
+def _with_apps(plan: Plan, random: Random) -> Plan:
+    """The same story, with applications in the place of payment channels."""
+    opened = [s for s in plan.steps if s.kind == "open" and s.channel in (DIRECT, VIRTUAL)]
+    others = [s for s in opened[1:] if random.random() < 0.2]
+    names = {step.name for step in opened if step not in others}
+    kept = {"open", "close", "reject"}
+    steps = [s for s in plan.steps if s.name not in names or s.kind in kept]
+    if random.random() < 0.7:
+        # A ledger that closes early ends what it carries before much is said.
+        ledgers = {s.name for s in plan.steps if s.channel == LEDGER}
+        steps = [s for s in steps if s.kind != "close" or s.name not in ledgers]
+    for place, step in enumerate(steps):
+        if step.name in names and step.kind == "open":
+            stake = VIRTUAL_AMOUNT if step.channel == VIRTUAL else DEPOSIT
+            later_ms = random.randint(4_000, 14_000) if step.channel == VIRTUAL else 0
+            steps[place] = replace(
+                step,
+                at_ms=step.at_ms + later_ms,
+                app=random.choice(APP_RULES),
+                amounts=(stake, random.choice((0, stake // 2, stake))),
+            )
+            steps += _talk(random, steps[place])
+    differing = None
+    if random.random() < 0.35:
+        who, count = random.randrange(plan.people_count), random.randint(1, 3)
+        differing = Differing(who, count, random.choice((VERDICT, DIGEST)))
+    said = [step for step in steps if step.kind == "say" and step.at_ms > 15_000]
+    cuts = []
+    if said and random.random() < 0.3:
+        # In the middle of a sentence.
+        step = random.choice(said)
+        cuts.append(Fault("cut", step.who, step.at_ms + random.randint(0, 1_000)))
+    return replace(
+        plan,
+        steps=tuple(sorted(steps, key=lambda step: step.at_ms)),
+        faults=(*plan.faults, *cuts),
+        has_apps=True,
+        differing=differing,
+    )
+
+
+def _talk(random: Random, opened: Step) -> list[Step]:
+    """What both ends say: some of it too much, or nothing that the reducer knows."""
+    found = []
+    total = sum(opened.amounts)
+    ends, first_ms = (opened.path[0], opened.path[-1]), opened.at_ms + 2_500
+    who = random.choice(ends)
+    for _ in range(random.randint(4, 24)):
+        if found and random.random() < 0.5:
+            # Both speak at once.
+            at_ms, who = found[-1].at_ms + random.randint(0, 40), sum(ends) - who
+        else:
+            at_ms, who = random.randint(first_ms, STORY_MS - 1_000), random.choice(ends)
+        amount = random.randint(1, total // 8) if random.random() < 0.8 else total + 1
+        if random.random() < 0.05:
+            amount = 0
+        until = random.choice(("durable", "decided"))
+        repeats = random.random() < 0.3
+        found.append(
+            Step(at_ms, "say", opened.name, who, amounts=(amount,), until=until, repeats=repeats)
+        )
+    return found
 
 
 def _with_leaving(plan: Plan, random: Random) -> Plan:
@@ -161,6 +249,12 @@ def _with_leaving(plan: Plan, random: Random) -> Plan:
             kind = random.choice(("exit", "exit", "challenge"))
             at_ms = random.randint(15_000, STORY_MS)
             steps.append(Step(at_ms, kind, opened.name, random.choice(inside)))
+    for opened in [step for step in plan.steps if step.app == JUDGED]:
+        said = [step for step in plan.steps if step.kind == "say" and step.name == opened.name]
+        for step in random.sample(said, min(2, len(said))):
+            # Who has moved asks for the chain's word before the other end's.
+            kind, at_ms = random.choice(("exit", "challenge")), step.at_ms + random.randint(0, 600)
+            steps.append(Step(at_ms, kind, step.name, step.who))
     return replace(
         plan,
         steps=tuple(sorted((*plan.steps, *steps), key=lambda step: step.at_ms)),

@@ -41,11 +41,12 @@ from protocols.node_state import NodeState
 from protocols.objectives import guarantees, virtualfund
 from protocols.objectives.base import Objective, WaitingFor
 from protocols.state import FixedPart
-from tests.simulation.simulator import planted_leaving
+from tests.simulation.simulator import planted_apps, planted_leaving
 from tests.simulation.simulator.disk import FaultyKeyValue
 from tests.simulation.simulator.node import SimulatedNode
 from tests.simulation.simulator.process import Process
 
+AGREED = "both ends agree on an application"
 WORTH = "nobody loses by leaving"
 FACTS = "only what is buried counts"
 Change = tuple[Any, str, Any]
@@ -354,6 +355,22 @@ PLANTED = {
     "hub without cover": PlantedBug("hub never loses", _uncovered_hub),
     "voucher counted twice": PlantedBug("vouchers", _counted_twice),
     "receipt for what was not taken": PlantedBug("vouchers", _receipt_for_more),
+    "digests not compared": PlantedBug(AGREED, planted_apps.digests_not_compared),
+    "halt not heard": PlantedBug(AGREED, planted_apps.halt_not_heard),
+    "final state below a signed turn": PlantedBug(
+        "no equivocation", planted_apps.final_below_a_signed_turn
+    ),
+    "claimed move signed twice": PlantedBug(
+        "no equivocation", planted_apps.claimed_move_signed_twice
+    ),
+    "payouts do not sum": PlantedBug(
+        "payouts sum to the deposits", planted_apps.payouts_not_summing
+    ),
+    "refused and not undone": PlantedBug(
+        "who was refused leaves no trace", planted_apps.refused_and_not_undone
+    ),
+    "talk after a loss": PlantedBug("lost talk is not resumed", planted_apps.talk_after_a_loss),
+    "opening left with": PlantedBug(WORTH, planted_apps.oldest_run_left_with),
     "challenge not answered": PlantedBug("defence in time", planted_leaving.not_answered),
     "bids never rise": PlantedBug("bids rise in time", planted_leaving.bids_never_rise),
     "smaller voucher redeemed": PlantedBug(WORTH, planted_leaving.smaller_voucher),

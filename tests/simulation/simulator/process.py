@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from node.app_history import reducer_inputs
 from node.engine import Engine, replay
 from node.faults import Faults
 from node.outbox import Outbox
@@ -14,6 +16,8 @@ from node.store.log import EventLog
 from node.store.snapshot_loading import Loaded, load_snapshot
 from node.store.snapshot_writing import remove_newer
 from protocols import events, inputs
+from protocols.app_definitions import JUDGED, MESSAGE_LOG, rule_of
+from protocols.app_events import AppDefinitionRecorded
 from protocols.draft import Context, Decision
 from protocols.messages import decode_body
 from protocols.node_state import NodeState
@@ -24,7 +28,14 @@ from tests.simulation.simulator.follower import Cursor, ForkingRoom
 from tests.simulation.simulator.forking import ForkingChain
 from tests.simulation.simulator.snapshots import INTERVAL_RECORD_COUNT
 from tests.simulation.simulator.violation import Violation
-from tests.support.builders import ADJUDICATOR, CHAIN_ID, CONSENSUS_APP, PAYMENT_APP
+from tests.support.builders import (
+    ADJUDICATOR,
+    CHAIN_ID,
+    CONSENSUS_APP,
+    LOG_APP,
+    PAYMENT_APP,
+    RPS_APP,
+)
 
 if TYPE_CHECKING:
     from tests.simulation.simulator.node import SimulatedNode
@@ -100,6 +111,7 @@ class Process:
         self.room = self._room()
         door = PeerDoor(self)
         self.outbox = Outbox(door, node.chain_door(self.room), node.faults)
+        node.views.begin(partial(reducer_inputs, self.log, self.state))
         self.engine = Engine(
             self.log,
             self.state,
@@ -108,6 +120,7 @@ class Process:
             acknowledge=door.acknowledge,
             clock_ms=node.clock_ms,
             faults=node.faults,
+            judge_app=node.views.run,
             snapshot_record_count=self.loaded_count,
             snapshot_interval_count=INTERVAL_RECORD_COUNT,
             timer_s=lambda: node.world.schedule.now_ms / 1_000,
@@ -190,6 +203,10 @@ class Process:
         if cut is not None:
             self.engine.record(events.LogTailCut(self.log.next_seq, cut.size_bytes, cut.file_name))
             self.node.disk.cut = None
+        apps = ((LOG_APP, MESSAGE_LOG), (RPS_APP, JUDGED)) if self.node.world.plan.has_apps else ()
+        for app, rule in apps:
+            if rule_of(self.state.node, app) is None:
+                self.engine.record(AppDefinitionRecorded(app, rule))
 
     def _context(self, now_ms: int) -> Context:
         node = self.node
@@ -210,6 +227,7 @@ class Process:
             is_hub=True,
             fee_for=lambda asset, amount: HUB_FEE,
             has_head=self.has_root,
+            has_reducer=node.views.has,
         )
 
     # --- a station of the network ---

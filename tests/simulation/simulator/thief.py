@@ -10,8 +10,10 @@ from collections.abc import Callable
 
 from protocols.channel import POSTFUND_TURN, Channel, is_supported
 from protocols.crypto import restore_v
+from protocols.entities import Node
 from protocols.exit_calls import challenge_call, checkpoint_call, redemption
 from protocols.ledger import after, ledger_state
+from protocols.objectives.app_supports import AppSupport, Running, app_support
 from protocols.signed_state import SignedState
 from protocols.state import challenge_message
 from protocols.types import Address, ChannelId, Signature
@@ -38,13 +40,16 @@ class Thief:
         self._thefts: dict[ChannelId, dict[bytes, Theft]] = {}
         """By channel, the oldest first; by what tells them apart."""
 
-    def remember(self, channel: Channel) -> None:
+    def remember(self, node: Node, channel: Channel) -> None:
         """Its node's channel changed: what could be registered of it now."""
         known = self._thefts.setdefault(channel.channel_id, {})
         for turn in channel.turns:
             if turn.is_signed_by_all() and not turn.is_final and turn.turn_num <= POSTFUND_TURN:
                 state, signatures = channel.state(turn), turn.signatures
                 known.setdefault(turn.state_hash, (SignedState(state, signatures), ()))
+        running = app_support(node, channel)
+        if running is not None:
+            self._remember_running(channel, running, known)
         if channel.ledger is not None:
             self._remember_ledger(channel, known)
         elif channel.my_index == channel.payee_index and channel.vouchers.signature:
@@ -65,6 +70,16 @@ class Thief:
             mine = self._actor.signer(state.state_hash())
             found = (SignedState(state, (proposal.signature, mine)), ())
             known.setdefault(state.state_hash(), found)
+
+    def _remember_running(
+        self, channel: Channel, found: AppSupport, known: dict[bytes, Theft]
+    ) -> None:
+        postfund, newest = channel.turn(POSTFUND_TURN), found.newest
+        assert postfund is not None
+        proof = [SignedState(channel.state(postfund), postfund.signatures)]
+        if found.before is not None:
+            proof.append(_signed(found.before))
+        known.setdefault(newest.state_hash, (_signed(newest), tuple(proof)))
 
     def _remember_voucher(self, channel: Channel, known: dict[bytes, Theft]) -> None:
         postfund = channel.turn(POSTFUND_TURN)
@@ -108,3 +123,7 @@ class Thief:
 
         people = zip(signed.signatures, signed.state.fixed.participants, strict=True)
         return SignedState(signed.state, tuple(right(*each) for each in people))
+
+
+def _signed(running: Running) -> SignedState:
+    return SignedState(running.state, running.signatures)

@@ -16,6 +16,8 @@ from typing import Any
 from node.answers import Answer
 from node.store.errors import StoreError
 from node.store.kv import SNAPSHOTS
+from protocols.app_channel import JUDGED
+from protocols.app_standing import agrees_to_end
 from protocols.channel import Channel, ChannelStatus, status
 from protocols.effects import BroadcastTransaction, ReadHoldings, SubmitTransaction
 from protocols.error import ProtocolError
@@ -94,6 +96,8 @@ class World:
         self._moves: dict[tuple[Address, ChannelId], list[tuple[int, bool, int]]] = {}
         self._trace = hashlib.sha256()
         self.is_calm = False
+        self.is_ending = False
+        """Whether every owner wants every channel closed."""
         self.is_closing = False
         """Whether the virtual channels were closed already."""
         self.owners = Owners(self)
@@ -131,6 +135,7 @@ class World:
         self._calm_down()
         self._rest()
         self._ask("rested")
+        self.is_ending = True
         for kinds in ((VIRTUAL,), (DIRECT, LEDGER)):
             self._close_all(kinds)
             self._rest()
@@ -156,6 +161,7 @@ class World:
             node.disk.faults.clear()
             node.disk.unlogged_faults.clear()
             node.disk.mend()
+            node.views.is_sound = True
             node.faults.plan.clear()
             node.endpoint_lost_count = 0
             if node.process is not None:
@@ -185,6 +191,8 @@ class World:
                 continue
             if process.turn_is_planned or not process.room.is_idle:
                 return f"{node.actor.name} is busy"
+            if process.state.unjudged:
+                return f"{node.actor.name} judges messages"
             if self.under_way(node):
                 return f"{node.actor.name} has objectives under way"
             for other in self.nodes:
@@ -213,6 +221,8 @@ class World:
                 return True
             if objective.objective_type in LEAVING_KINDS and not node.cut_count:
                 return False
+        if self._waits_for_a_word(channel):
+            return True
         guarantees = () if channel.ledger is None else channel.ledger.proposed.guarantees
         targets = [node.state.channels.get(guarantee.target) for guarantee in guarantees]
         carried = [target for target in targets if target is not None]
@@ -227,6 +237,14 @@ class World:
         if not any(self.by_address[who].cut_count for who in on_paths):
             return False
         return bool(carried) or self.reason(node, objective) in UNTIL_THE_CHAIN
+
+    def _waits_for_a_word(self, channel: Channel) -> bool:
+        """Whether a game cannot end before an owner wants it who was not asked yet (M25)."""
+        if self.is_ending or channel.app is None or not channel.app.is_judged:
+            return False
+        ends = (channel.fixed.participants[0], channel.fixed.participants[-1])
+        known = [self.by_address[who].state.channels.get(channel.channel_id) for who in ends]
+        return any(one is not None and not agrees_to_end(one) for one in known)
 
     def reason(self, node: SimulatedNode, objective: Objective) -> str:
         """What the objective waits for, by name."""
@@ -332,8 +350,10 @@ class World:
                 continue
             ends = [wish.path[0], wish.path[-1]]
             closers = [place for place in ends if self._may_close(self.nodes[place], channel_id)]
-            if closers:
-                who = self.random.choice(closers)
+            if wish.app != JUDGED and closers:
+                closers = [self.random.choice(closers)]
+            # Where a contract judges the moves, the end wants the word of both.
+            for who in closers:
                 self.owners.add(Wish(self.schedule.now_ms, "close", wish.name, who))
 
     def _may_close(self, node: SimulatedNode, channel_id: ChannelId) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.simulation.simulator.checkers.agreement import Agreement
+from tests.simulation.simulator.checkers.applications import Forgotten, Payouts, Talk, Traces
 from tests.simulation.simulator.checkers.base import Checker
 from tests.simulation.simulator.checkers.delivery import Delivery
 from tests.simulation.simulator.checkers.durability import Durability
@@ -26,6 +27,10 @@ CHECKERS: tuple[type[Checker], ...] = (
     Guarantees,
     Hubs,
     Vouchers,
+    Talk,
+    Payouts,
+    Traces,
+    Forgotten,
     Conservation,
     Deposits,
     Requests,

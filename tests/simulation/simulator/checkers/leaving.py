@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from protocols import events
+from protocols.app_definitions import rule_of
 from protocols.channel import REDEMPTION_TURN, Channel, supported_final
 from protocols.exit_events import ChallengeUnanswerable, OutcomePaid, OutcomeReclaimed
 from protocols.exit_value import exit_value, material_of
-from protocols.objectives.supports import redeems
+from protocols.objectives.supports import newest_turn, redeems
 from protocols.transaction_events import TransactionHeldBack
 from protocols.types import Address, Bytes32, ChannelId, amount_from_bytes
 from tests.simulation.simulator.checkers.base import Checker, Step
@@ -62,7 +63,8 @@ class Worth(Checker):
             channel = node.state.channels[channel_id]
             if channel.turns:
                 held = chain.held.get(channel_id, 0) + chain.paid_from.get(channel_id, 0)
-                material = material_of(channel, PAYMENT_APP)
+                rule = rule_of(node.state.node, channel.fixed.app_definition)
+                material = material_of(channel, PAYMENT_APP, rule)
                 is_direct = channel.virtual is None
                 # What a payee may redeem is its largest voucher, whatever it signed.
                 kept = [s for s in material.states if s.state.turn_num != REDEMPTION_TURN]
@@ -190,6 +192,8 @@ def is_stale(node: SimulatedNode, channel: Channel, kept: Kept) -> bool:
         return True
     if channel.ledger is not None:
         return kept.turn_num < channel.ledger.turn_num
+    if rule_of(node.state.node, channel.fixed.app_definition) is not None:
+        return kept.turn_num < newest_turn(node.state.node, channel)
     return redeems(node.state.node, channel) and kept.turn_num < REDEMPTION_TURN
 
 

@@ -75,9 +75,8 @@ class Conservation(Checker):
             if channel.ledger is not None:
                 found += self.world.moved_to(node, channel)
             elif (final := supported_final(channel)) is not None:
-                found += self._of_payments(
-                    channel, channel.state(final).outcome[0].allocations[1].amount
-                )
+                share = channel.state(final).outcome[0].allocations[1].amount
+                found += self._of_payments(channel, share - funding_terms(channel).deposits[1])
         return found
 
     def _of_payments(self, channel: Channel, paid: int) -> int:

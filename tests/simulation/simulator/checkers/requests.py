@@ -49,6 +49,7 @@ class Requests(Checker):
             self.require(same, "another answer to the same order", order.request_id)
 
     def refusal_leaves(self, node: SimulatedNode, order: Order, error: ProtocolError) -> None:
-        if not node.forgot_count:
+        # A message that was answered before it was judged may be refused when it is repeated.
+        if not node.forgot_count and order.step.kind != "say":
             answered = order.answer is not None and order.step.until == "durable"
             self.require(not answered, "an answered order was refused", repr(error))

@@ -44,7 +44,8 @@ class Vouchers(Checker):
         for _, event in step.news:
             self._credited(step.node, event)
         for channel in step.channels:
-            if channel.ledger is None and channel.is_end and channel.turns:
+            is_paid_in = channel.ledger is None and channel.app is None
+            if is_paid_in and channel.is_end and channel.turns:
                 self._sides(step.node, channel)
 
     def _credited(self, node: SimulatedNode, event: Event) -> None:
