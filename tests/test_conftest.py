@@ -13,11 +13,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 LEAVES = """
+import pathlib
 import subprocess
 
 def test_passes_and_leaves_a_process():
     null = subprocess.DEVNULL
     child = subprocess.Popen(["sleep", "60"], stdout=null, stderr=null, start_new_session=True)
+    # The environment it is found by is there a moment after it began.
+    while not pathlib.Path(f"/proc/{child.pid}/environ").read_bytes():
+        pass
     child.returncode = 0
 """
 ENDS = """

@@ -7,6 +7,8 @@ it is answered.
 
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +19,7 @@ from node.rpc.call import RpcError
 from node.store.tail import wal_files
 from protocols.events import LogTailCut
 from protocols.types import from_hex
+from tests.support import e2e_rig
 from tests.support.daemons import LocalNode, open_channel, running_network
 from tests.support.e2e_rig import (
     NOT_STOPPED_CLEANLY,
@@ -130,6 +133,25 @@ def is_sound_but_not_stopped_cleanly(node: LocalNode) -> None:
     """What the audit says of the log as the crash left it."""
     (note,) = audit_notes(node)
     assert NOT_STOPPED_CLEANLY in note
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["alice", "bob"])
+def test_one_that_falls_while_it_connects_is_not_waited_for(
+    place: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_network(tmp_path, fault_points=True) as network:
+        armed, survivors = network.nodes[place], Survivors(network)
+
+        def falls(node: LocalNode, other: LocalNode) -> bool:
+            os.kill(armed.child.process_id, signal.SIGKILL)
+            armed.child.wait(30)
+            return connected(node, other)
+
+        monkeypatch.setattr(e2e_rig, "connected", falls)
+        survivors.arm(armed, "after-sync:1000")
+        survivors.revive()
+        assert survivors.crash_count == 1
+        survivors.until("the two are connected", partial(connected, *network.nodes))
 
 
 @pytest.mark.parametrize(("who", "closer"), [("alice", "alice"), ("bob", "bob")])

@@ -211,10 +211,13 @@ class Survivors:
         alice, bob = self.network.nodes
 
         def ready_or_fallen() -> object:
+            # Asked first: alice answers as ever that a bob who fell is not connected.
+            if node.child.exit_code is not None:
+                return True
             try:
                 return connected(alice, bob)
             except NODE_GONE:
-                return node.child.exit_code is not None
+                return False
 
         until("the two are connected, or one fell", ready_or_fallen)
 
