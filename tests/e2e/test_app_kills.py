@@ -25,6 +25,8 @@ from tests.support.e2e_rig import (
 pytestmark = pytest.mark.e2e
 
 MESSAGE_COUNT = 16
+ANSWER_S = 2.0
+"""After which a message is said again: whoever fell meanwhile has been started by then."""
 FAULTS = [
     ("alice", "before-write:12"),
     ("alice", "after-sync:13"),
@@ -47,7 +49,15 @@ def test_both_ends_agree_after_a_kill(who: str, fault: str, tmp_path: Path) -> N
         survivors.arm(victim, fault)
         for number in range(MESSAGE_COUNT):
             speaker = network.nodes[number % 2]
-            call = partial(say, speaker, channel_id, 1 + number % 2, request_id=f"said-{number}")
+            # Who speaks may wait for the other's word, and the other may be the one who fell.
+            call = partial(
+                say,
+                speaker,
+                channel_id,
+                1 + number % 2,
+                request_id=f"said-{number}",
+                timeout_s=ANSWER_S,
+            )
             survivors.until(f"message {number} is decided", call)
         assert survivors.crash_count == 1
         for node in network.nodes:
