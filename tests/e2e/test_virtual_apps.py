@@ -200,6 +200,9 @@ def test_the_winner_leaves_alone_with_both_stakes_when_the_loser_vanishes(shared
     # bob sees that he lost, and is never heard of again; nor is the hub.
     bob.kill()
     hub.kill()
+    # Nobody who is gone is waited for.
+    assert alice.stop() == 0
+    alice.start(TALLY_POLICY_EXIT_PATIENCE_S="1")
     balance, before = worth([alice])[0], wealth(chain, alice)
     alice.call("channel_exit", channel_id=table.channel_id)
     go_on(chain, alice, table.channel_id)
