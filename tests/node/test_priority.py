@@ -31,6 +31,7 @@ APART = """
 import os, sys, time
 from node.priority import go_on_apart
 go_on_apart()
+{first}
 print(os.getpid(), os.getsid(0), flush=True)
 {rest}
 """
@@ -49,10 +50,10 @@ def run(code: str, *, leads: bool) -> Any:
 
 
 @contextmanager
-def apart(rest: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def apart(rest: str, first: str = "") -> Iterator[tuple[subprocess.Popen[str], int]]:
     """A process that went on apart, and the id of the one it is now."""
     process = subprocess.Popen(
-        [sys.executable, "-c", APART.format(rest=rest)],
+        [sys.executable, "-c", APART.format(rest=rest, first=first)],
         env=our_environment(),
         stdout=subprocess.PIPE,
         text=True,
@@ -99,8 +100,8 @@ def test_it_ends_as_who_went_on_apart_ends(end: str) -> None:
 
 
 def test_signals_reach_who_went_on_apart() -> None:
-    rest = "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    sys.exit(7)"
-    with apart(rest) as (process, _):
+    first = "import signal; signal.signal(signal.SIGINT, lambda *_: sys.exit(7))"
+    with apart("time.sleep(60)", first) as (process, _):
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 7
     with apart("time.sleep(60)") as (process, now):
