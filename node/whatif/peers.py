@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from node.whatif.placeholders import placeholder
 from protocols import events, messages
+from protocols.app_standing import supported_amounts
 from protocols.channel import (
     POSTFUND_TURN,
     PREFUND_TURN,
@@ -20,6 +21,7 @@ from protocols.channel import (
     SignedTurn,
     funding_terms,
     next_final_turn,
+    next_own_final_turn,
     signed_final,
     supported_final,
 )
@@ -186,8 +188,10 @@ def _final_by_payer(draft: Draft, channel: Channel) -> None:
     is_payee = channel.my_index == channel.payee_index
     if not is_payee or shown_by(channel, channel.me) is None or signed_final(channel, 0):
         return
-    outcome = final_outcome(channel, channel.vouchers.total)
-    state = State(channel.fixed, b"", outcome, next_final_turn(channel), True)
+    is_app = channel.app is not None
+    paid = supported_amounts(channel)[1] if is_app else channel.vouchers.total
+    turn_num = next_own_final_turn(channel) if is_app else next_final_turn(channel)
+    state = State(channel.fixed, b"", final_outcome(channel, paid), turn_num, True)
     _first_said(draft, channel, state, (0,))
 
 

@@ -82,6 +82,7 @@ FOUND = {
     3824: "a fork orders a reading again, and its batch holds the answer",
     3898: "a payee loses its newest records while the channel opens",
     6380: "a hub's ledger is left while a guarantee in it is on its way",
+    7422: "a first end loses its newest records while a channel of two stakes opens",
     7561: "a ledger that is to close loses records while it carries a channel",
     11921: "a ledger is left while a guarantee in it is refused",
     13196: "a challenge waits for its half time while the world passes time over",

@@ -54,6 +54,7 @@ UNTIL_THE_CHAIN = (
     WaitingFor.SUPPORTED_FINAL_STATE,
     WaitingFor.RENUNCIATION,
     WaitingFor.LARGEST_VOUCHER,
+    WaitingFor.GUARANTEE_REMOVAL,
 )
 """What a virtual channel may wait for when somebody on its path forgot."""
 REST_MS = 2_400_000
