@@ -86,6 +86,7 @@ FOUND = {
     7561: "a ledger that is to close loses records while it carries a channel",
     11921: "a ledger is left while a guarantee in it is refused",
     13196: "a challenge waits for its half time while the world passes time over",
+    13352: "a player's own reducer, which differs, refuses the move that was checkpointed",
     13889: "the same loop, in which its answers fail one after the other",
     19748: "a deep fork takes a challenge back while its node is down",
 }

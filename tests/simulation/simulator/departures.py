@@ -152,9 +152,13 @@ class Departures:
 
     def is_hostage(self, node: SimulatedNode, channel: Channel) -> bool:
         """Whether the node lost what it signed, and the adjudicator's record stands above all it
-        holds: it can challenge with nothing. Who lost no record has all that it needs from there.
+        holds: it can challenge with nothing. Who lost no record has all that it needs from there,
+        but a move that its reducer, which differs, does not take in: what nobody of it judged it
+        does not register.
         """
-        if not channel.close_only:
+        differing, app = self._world.plan.differing, channel.app
+        is_it = differing is not None and self._world.nodes[differing.who] is node
+        if not channel.close_only and not (is_it and app is not None and app.is_judged):
             return False
         kept = self._chain.disputes.kept.get(channel.channel_id)
         if kept is None or self._chain.disputes.is_final(channel.channel_id, self._chain.time_s):
