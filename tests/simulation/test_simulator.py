@@ -88,6 +88,7 @@ FOUND = {
     13196: "a challenge waits for its half time while the world passes time over",
     13352: "a player's own reducer, which differs, refuses the move that was checkpointed",
     13889: "the same loop, in which its answers fail one after the other",
+    18562: "a leader waits for what a follower forgot to offer again",
     19748: "a deep fork takes a challenge back while its node is down",
 }
 """Seeds beyond the fixed ones that broke a rule once, and what they met."""

@@ -192,7 +192,7 @@ class World:
                 continue
             if process.turn_is_planned or not process.room.is_idle:
                 return f"{node.actor.name} is busy"
-            if process.state.unjudged:
+            if any(self._will_judge(node, channel_id) for channel_id in process.state.unjudged):
                 return f"{node.actor.name} judges messages"
             if self.under_way(node):
                 return f"{node.actor.name} has objectives under way"
@@ -201,6 +201,14 @@ class World:
                 if is_there and process.waits_for(other.address):
                     return f"{node.actor.name} waits for {other.actor.name}"
         return ""
+
+    def _will_judge(self, node: SimulatedNode, channel_id: ChannelId) -> bool:
+        """Whether nothing keeps the node from it but a moment: it may wait for a word that somebody
+        has forgotten."""
+        people = map(
+            self.by_address.__getitem__, node.state.channels[channel_id].fixed.participants
+        )
+        return all(one.is_honest and not (one.is_gone or one.cut_count) for one in people)
 
     @property
     def has_failed_people(self) -> bool:
