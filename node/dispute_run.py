@@ -22,7 +22,7 @@ from node.chain.errors import EndpointDown, RpcError
 from node.chain.service import FEE_CEILING_WEI, ChainService
 from node.chain.wire import MalformedAnswer
 from node.dispute_words import word_on, word_on_need, word_on_step
-from protocols import events, inputs
+from protocols import commands, events, inputs
 from protocols.channel import (
     Channel,
     funding_terms,
@@ -337,7 +337,7 @@ class Dispute:
             if found is not None and found.is_active:
                 continue
             try:
-                self._feed(inputs.ExitChannel(channel_id))
+                self._feed(commands.ExitChannel(channel_id))
             except NothingToLeave as refusal:
                 refused[channel_id] = refusal
         return refused

@@ -41,7 +41,7 @@ from node.snapshot_keeper import SnapshotKeeper
 from node.step import Desk, Queued, Step
 from node.store.log import EventLog
 from node.waiters import Waiters
-from protocols import events, inputs
+from protocols import commands, events, inputs
 from protocols.app_judging import AppRun
 from protocols.draft import Context
 from protocols.head_events import LogHeadSigned
@@ -338,12 +338,12 @@ def _is_said_by(peer: Address, item: inputs.Input) -> bool:
 def _is_ledger_update(item: inputs.Input) -> bool:
     if isinstance(item, inputs.PeerMessage):
         return isinstance(item.body, LedgerProposal | LedgerCountersignature)
-    return isinstance(item, inputs.PayLedger)
+    return isinstance(item, commands.PayLedger)
 
 
 def _listed_count(item: inputs.Input) -> int:
     """How many payments the input lists: a list weighs as much as they do."""
-    if isinstance(item, inputs.SendBatch):
+    if isinstance(item, commands.SendBatch):
         return len(item.amounts)
     if isinstance(item, inputs.PeerMessage) and isinstance(item.body, PaymentBatch):
         return len(item.body.payments)

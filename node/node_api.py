@@ -36,7 +36,7 @@ from node.store.record import Record
 from node.views_service import ViewsService, views_status
 from node.whatif.endpoints import Endpoints
 from node.whatif.simulation import Simulation
-from protocols import events, inputs
+from protocols import commands, event_codec, events, inputs
 from protocols.draft import Context
 from protocols.errors import UnknownPeer
 from protocols.log_head import LogHead
@@ -109,9 +109,9 @@ class NodeApi:
     def _stranger_in(self, command: inputs.Input) -> Address | None:
         """The first whom a new channel needs and we could not reach; None if there is nobody."""
         match command:
-            case inputs.OpenChannel() | inputs.OpenLedger():
+            case commands.OpenChannel() | commands.OpenLedger():
                 needed: tuple[Address, ...] = (command.counterparty,)
-            case inputs.OpenVirtual() | inputs.OpenVirtualApp():
+            case commands.OpenVirtual() | commands.OpenVirtualApp():
                 # She speaks with her neighbour, and about payments with the payee itself.
                 needed = (command.path[0], command.path[-1])
             case _:
@@ -191,7 +191,7 @@ class NodeApi:
             record.cause_seq,
             record.name,
             record.version,
-            events.json_payload(record.event(), record.version, record.time_ms),
+            event_codec.json_payload(record.event(), record.version, record.time_ms),
             self._engine.log.chain_at(record.seq),
         )
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from node.answers import Answer
 from node.store.log import EventLog
-from protocols import events, inputs
-from protocols.inputs import command_hash
+from protocols import commands, events, inputs
+from protocols.commands import command_hash
 from protocols.node_state import NodeState
 from protocols.payment_events import (
     BatchIssued,
@@ -18,7 +18,9 @@ from protocols.payment_events import (
 )
 from protocols.types import PaymentId, amount_from_bytes
 
-PaymentCommand = inputs.SendPayment | inputs.SendBatch | inputs.CreateVoucher | inputs.TakeVoucher
+PaymentCommand = (
+    commands.SendPayment | commands.SendBatch | commands.CreateVoucher | commands.TakeVoucher
+)
 Paid = events.VoucherIssued | BatchIssued | BatchSplit | VoucherCreated | VoucherTaken
 """The record that a payment command is answered from; it carries the request id."""
 
@@ -31,7 +33,7 @@ def first_answer(
     if isinstance(event, events.VoucherIssued):
         # First, because it runs for every single payment.
         return answer_of(state, first_seq + len(recorded) - 1, event, ())
-    if isinstance(command, inputs.TakeVoucher):
+    if isinstance(command, commands.TakeVoucher):
         for offset, taken in enumerate(recorded):
             if isinstance(taken, VoucherTaken):
                 return answer_of(state, first_seq + offset, taken, ())
@@ -39,7 +41,7 @@ def first_answer(
         total = state.channels[command.channel_id].vouchers.total
         return Answer(max(0, first_seq - 1), b"", command.channel_id, total=total, receipted=True)
     assert isinstance(event, Paid), "a payment's own record is its last"
-    payment_ids = ids_of(recorded) if isinstance(command, inputs.SendBatch) else ()
+    payment_ids = ids_of(recorded) if isinstance(command, commands.SendBatch) else ()
     return answer_of(state, first_seq + len(recorded) - 1, event, payment_ids)
 
 
@@ -78,19 +80,19 @@ def is_repeated(command: inputs.Input, event: Paid) -> bool:
     """Whether the command asks for what the record did."""
     match event:
         case BatchIssued() | BatchSplit():
-            if not isinstance(command, inputs.SendBatch):
+            if not isinstance(command, commands.SendBatch):
                 return False
             return event.request_hash == command_hash(command)
         case VoucherTaken():
             return (
-                isinstance(command, inputs.TakeVoucher)
+                isinstance(command, commands.TakeVoucher)
                 and command.channel_id == event.channel_id
                 and command.total == amount_from_bytes(event.total)
             )
         case _:
             is_created = isinstance(event, VoucherCreated)
             return (
-                isinstance(command, inputs.CreateVoucher if is_created else inputs.SendPayment)
+                isinstance(command, commands.CreateVoucher if is_created else commands.SendPayment)
                 and command.channel_id == event.channel_id
                 and command.amount == amount_from_bytes(event.amount)
                 and command.memo == event.memo

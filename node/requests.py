@@ -22,24 +22,24 @@ from node.payment_answers import (
     stored_ids,
 )
 from node.store.log import EventLog
-from protocols import events, inputs
+from protocols import commands, events, inputs
 from protocols.app_errors import AppChannelStopped, AppMessageRefusedByReducer
 from protocols.app_events import AppMessageApplied, AppMessageQueued, AppMessageRefused
 from protocols.app_reducers import app_of
 from protocols.channel import is_finalised
+from protocols.commands import command_hash
 from protocols.errors import RequestIdConflict
 from protocols.exit_events import DisputeKitExported
-from protocols.inputs import command_hash
 from protocols.node_state import NodeState
 from protocols.objectives.base import ObjectiveType, newest, objective_id
 from protocols.types import ChannelId, ObjectiveId, PaymentId
 
-LeavingCommand = inputs.ChallengeChannel | inputs.ExitChannel | inputs.ResumeChannel
+LeavingCommand = commands.ChallengeChannel | commands.ExitChannel | commands.ResumeChannel
 """Orders about leaving: each begins an objective, or finds it under way."""
 _BEGUN_BY = {
-    inputs.ChallengeChannel: ObjectiveType.CHALLENGE,
-    inputs.ExitChannel: ObjectiveType.EXIT,
-    inputs.ResumeChannel: ObjectiveType.DEFEND,
+    commands.ChallengeChannel: ObjectiveType.CHALLENGE,
+    commands.ExitChannel: ObjectiveType.EXIT,
+    commands.ResumeChannel: ObjectiveType.DEFEND,
 }
 
 
@@ -63,14 +63,16 @@ class Requests:
         for offset, event in enumerate(recorded):
             if isinstance(event, events.ObjectiveCreated):
                 return Answer(first_seq + offset, event.objective_id, event.channel_id)
-            if isinstance(event, events.RequestRecorded) and isinstance(command, inputs.PayLedger):
+            if isinstance(event, events.RequestRecorded) and isinstance(
+                command, commands.PayLedger
+            ):
                 return _ledger_answer(first_seq + offset, event, command.channel_id)
             if isinstance(event, AppMessageQueued):
                 return _message_answer(first_seq + offset, event)
             if isinstance(event, DisputeKitExported):
                 return Answer(first_seq + offset, channel_id=event.channel_id)
         # Nothing new was needed: the objective exists already.
-        if isinstance(command, inputs.CloseChannel):
+        if isinstance(command, commands.CloseChannel):
             channel = self._state.channels[command.channel_id]
             is_virtual = channel.virtual is not None
             kind = ObjectiveType.VIRTUAL_DEFUND if is_virtual else ObjectiveType.DIRECT_DEFUND
@@ -85,7 +87,7 @@ class Requests:
             assert found is not None, "the command begins it or finds it under way"
             seq = self._creation_of(found.objective_id)
             return Answer(seq, found.objective_id, command.channel_id)
-        assert isinstance(command, inputs.ApproveObjective | inputs.RejectObjective)
+        assert isinstance(command, commands.ApproveObjective | commands.RejectObjective)
         channel_id = self._state.objectives[command.objective_id].channel_id
         return Answer(first_seq, command.objective_id, channel_id)
 
@@ -117,14 +119,14 @@ class Requests:
         if isinstance(event, AppMessageQueued):
             return self._repeated_message(command, seq, event)
         assert isinstance(event, events.ObjectiveParamsRecorded | events.RequestRecorded)
-        if not isinstance(command, inputs.Command) or event.request_hash != command_hash(command):
+        if not isinstance(command, commands.Command) or event.request_hash != command_hash(command):
             raise RequestIdConflict(request_id)
         channel_id = channel_of(self._log, self._state, event.objective_id)
-        if isinstance(command, inputs.PayLedger):
+        if isinstance(command, commands.PayLedger):
             assert isinstance(event, events.RequestRecorded), "the hash covers the command's kind"
             return _ledger_answer(seq, event, channel_id)
         if isinstance(event, events.ObjectiveParamsRecorded) or isinstance(
-            command, inputs.CloseChannel | LeavingCommand
+            command, commands.CloseChannel | LeavingCommand
         ):
             seq = self._creation_of(event.objective_id)
         return Answer(seq, event.objective_id, channel_id)
@@ -136,7 +138,7 @@ class Requests:
         forgotten, or nobody decides on it any more: whoever waited for that would wait for ever.
         """
         said = (event.channel_id, event.local_id, event.payload)
-        if not isinstance(command, inputs.SendAppMessage) or said != (
+        if not isinstance(command, commands.SendAppMessage) or said != (
             command.channel_id,
             command.message_id,
             command.payload,
@@ -158,7 +160,7 @@ class Requests:
                 raise AppMessageRefusedByReducer.of(known.code, known.failure)
         raise AppChannelStopped(event.channel_id, app.halted or "it ended before this was decided")
 
-    def new_ones(self, commands: Sequence[inputs.PayLedger]) -> Sequence[inputs.PayLedger]:
+    def new_ones(self, commands: Sequence[commands.PayLedger]) -> Sequence[commands.PayLedger]:
         """The commands, up to the first whose request id was used before."""
         for count, command in enumerate(commands):
             if command.id_is_drawn:
@@ -170,7 +172,7 @@ class Requests:
 
     def paid(self, command: inputs.Input, seq: int, request: events.Event) -> Answer:
         """The answer to a ledger payment of this batch, whose request is record `seq`."""
-        assert isinstance(command, inputs.PayLedger)
+        assert isinstance(command, commands.PayLedger)
         assert isinstance(request, events.RequestRecorded)
         if not command.id_is_drawn:
             self._fresh[command.request_id] = (seq, request, ())
@@ -193,7 +195,7 @@ class Requests:
             return
         for offset, event in enumerate(recorded):
             if getattr(event, "request_id", "") == request_id:
-                payment_ids = ids_of(recorded) if isinstance(command, inputs.SendBatch) else ()
+                payment_ids = ids_of(recorded) if isinstance(command, commands.SendBatch) else ()
                 self._fresh[request_id] = (first_seq + offset, event, payment_ids)
 
     def end_batch(self) -> None:

@@ -17,9 +17,9 @@ from protocols.app_errors import NotYourTurn, TimestampOff, TooManyMessagesWaiti
 from protocols.app_reducers import app_of, my_end
 from protocols.app_rules import require_app, require_clock_set, require_running, require_size
 from protocols.channel import POSTFUND_TURN, Channel, is_supported, known_signer, signed_final
+from protocols.commands import SendAppMessage
 from protocols.draft import Draft
 from protocols.errors import UnexpectedMessage, UnknownChannel, WrongSigner
-from protocols.inputs import SendAppMessage
 from protocols.state import State, hash_of_encoding
 
 QUEUE_COUNT_MAX = 4_096

@@ -13,9 +13,9 @@ from operator import attrgetter
 
 from protocols import events, messages
 from protocols.channel import Channel
+from protocols.commands import SendBatch, command_hash
 from protocols.draft import Draft
 from protocols.funding import require_safe
-from protocols.inputs import SendBatch, command_hash
 from protocols.payment_errors import (
     AmountNotPositive,
     BatchBaseWrong,

@@ -17,6 +17,7 @@ from protocols import (
     batches,
     chain_facts,
     checkpoints,
+    commands,
     events,
     handed,
     inputs,
@@ -60,13 +61,13 @@ from protocols.virtual_events import VirtualChannelPruned
 
 _NOTHING = CrankResult((), ())
 
-_OVER_LEDGERS = (inputs.OpenVirtual, inputs.OpenVirtualApp)
+_OVER_LEDGERS = (commands.OpenVirtual, commands.OpenVirtualApp)
 _Opening = (
-    inputs.OpenChannel
-    | inputs.OpenLedger
-    | inputs.OpenVirtual
-    | inputs.OpenApp
-    | inputs.OpenVirtualApp
+    commands.OpenChannel
+    | commands.OpenLedger
+    | commands.OpenVirtual
+    | commands.OpenApp
+    | commands.OpenVirtualApp
 )
 
 
@@ -77,18 +78,18 @@ def crank(state: NodeState, item: inputs.Input, context: Context) -> CrankResult
     draft = Draft(state, context)
     waiting_for = WaitingFor.NOTHING
     match item:
-        case inputs.SendPayment():
+        case commands.SendPayment():
             payments.send_payment(draft, item)
-        case inputs.SendBatch():
+        case commands.SendBatch():
             batches.send_batch(draft, item)
-        case inputs.CreateVoucher():
+        case commands.CreateVoucher():
             handed.create_voucher(draft, item)
-        case inputs.TakeVoucher():
+        case commands.TakeVoucher():
             handed.take_voucher(draft, item)
-        case inputs.PayLedger():
+        case commands.PayLedger():
             ledger_payments.pay(draft, item)
             opening = objective_id(ObjectiveType.DIRECT_FUND, item.channel_id)
-            request_hash = inputs.command_hash(item)
+            request_hash = commands.command_hash(item)
             draft.emit(events.RequestRecorded(opening, item.request_id, request_hash))
         case inputs.PeerMessage():
             try:
@@ -115,7 +116,7 @@ def crank(state: NodeState, item: inputs.Input, context: Context) -> CrankResult
             _end_of_batch(draft)
         case inputs.Tick():
             _tick(draft)
-        case inputs.SendAppMessage():
+        case commands.SendAppMessage():
             app_talk.send_message(draft, item)
             if app_of(draft.state.channels[item.channel_id]).is_judged:
                 # In a dispute the move is claimed at once, before the other end refuses it.
@@ -123,19 +124,19 @@ def crank(state: NodeState, item: inputs.Input, context: Context) -> CrankResult
         case inputs.AppJudged():
             app_judging.judge(draft, item)
             waiting_for = crank_channel(draft, item.channel_id)
-        case inputs.OpenChannel() | inputs.OpenLedger() | inputs.OpenApp():
+        case commands.OpenChannel() | commands.OpenLedger() | commands.OpenApp():
             waiting_for = _open(draft, item)
-        case inputs.OpenVirtual() | inputs.OpenVirtualApp():
+        case commands.OpenVirtual() | commands.OpenVirtualApp():
             waiting_for = _open(draft, item)
-        case inputs.CloseChannel():
+        case commands.CloseChannel():
             waiting_for = _close(draft, item)
-        case inputs.ChallengeChannel() | inputs.ExitChannel():
+        case commands.ChallengeChannel() | commands.ExitChannel():
             waiting_for = _leave(draft, item)
-        case inputs.ResumeChannel():
+        case commands.ResumeChannel():
             waiting_for = _resume(draft, item)
-        case inputs.ExportDisputeKit():
+        case commands.ExportDisputeKit():
             dispute_export.export(draft, item)
-        case inputs.ApproveObjective() | inputs.RejectObjective():
+        case commands.ApproveObjective() | commands.RejectObjective():
             waiting_for = _decide(draft, item)
         case _:
             waiting_for = _chain(draft, item)
@@ -153,7 +154,7 @@ def _open(draft: Draft, item: _Opening) -> WaitingFor:
     return crank_channel(draft, draft.state.objectives[identity].channel_id)
 
 
-def _close(draft: Draft, item: inputs.CloseChannel) -> WaitingFor:
+def _close(draft: Draft, item: commands.CloseChannel) -> WaitingFor:
     channel = draft.state.channels.get(item.channel_id)
     if channel is None:
         raise UnknownChannel(item.channel_id)
@@ -166,22 +167,22 @@ def _close(draft: Draft, item: inputs.CloseChannel) -> WaitingFor:
     return crank_channel(draft, channel.channel_id)
 
 
-def _leave(draft: Draft, item: inputs.ChallengeChannel | inputs.ExitChannel) -> WaitingFor:
+def _leave(draft: Draft, item: commands.ChallengeChannel | commands.ExitChannel) -> WaitingFor:
     channel = draft.state.channels.get(item.channel_id)
     if channel is None:
         raise UnknownChannel(item.channel_id)
-    is_exit = isinstance(item, inputs.ExitChannel)
+    is_exit = isinstance(item, commands.ExitChannel)
     kind = ObjectiveType.EXIT if is_exit else ObjectiveType.CHALLENGE
     running = leaving.under_way(draft, kind, channel.channel_id)
     if running is not None:
         _record_request(draft, item, running.objective_id)
         return crank_channel(draft, channel.channel_id)
     exits.require_leavable(draft, channel, is_exit=is_exit)
-    leaving.begin(draft, kind, channel, item.request_id, inputs.command_hash(item))
+    leaving.begin(draft, kind, channel, item.request_id, commands.command_hash(item))
     return crank_channel(draft, channel.channel_id)
 
 
-def _resume(draft: Draft, item: inputs.ResumeChannel) -> WaitingFor:
+def _resume(draft: Draft, item: commands.ResumeChannel) -> WaitingFor:
     channel_id = item.channel_id
     channel = draft.state.channels.get(channel_id)
     if channel is None:
@@ -194,7 +195,7 @@ def _resume(draft: Draft, item: inputs.ResumeChannel) -> WaitingFor:
     if running is not None:
         _record_request(draft, item, running.objective_id)
     else:
-        request_hash = inputs.command_hash(item)
+        request_hash = commands.command_hash(item)
         leaving.begin(draft, ObjectiveType.DEFEND, channel, item.request_id, request_hash)
     resuming.propose(draft, channel)
     if channel.my_index == 0:
@@ -203,11 +204,11 @@ def _resume(draft: Draft, item: inputs.ResumeChannel) -> WaitingFor:
     return crank_channel(draft, channel_id)
 
 
-def _decide(draft: Draft, item: inputs.ApproveObjective | inputs.RejectObjective) -> WaitingFor:
+def _decide(draft: Draft, item: commands.ApproveObjective | commands.RejectObjective) -> WaitingFor:
     objective = draft.state.objectives.get(item.objective_id)
     if objective is None:
         raise UnknownObjective(item.objective_id)
-    if isinstance(item, inputs.RejectObjective):
+    if isinstance(item, commands.RejectObjective):
         if not approvals.may_reject(draft, objective):
             raise ObjectiveNotWaitingForApproval(item.objective_id, objective.status)
         _record_request(draft, item, item.objective_id)
@@ -223,17 +224,17 @@ def _decide(draft: Draft, item: inputs.ApproveObjective | inputs.RejectObjective
 
 def _record_request(
     draft: Draft,
-    item: inputs.CloseChannel
-    | inputs.ChallengeChannel
-    | inputs.ExitChannel
-    | inputs.ResumeChannel
-    | inputs.ApproveObjective
-    | inputs.RejectObjective,
+    item: commands.CloseChannel
+    | commands.ChallengeChannel
+    | commands.ExitChannel
+    | commands.ResumeChannel
+    | commands.ApproveObjective
+    | commands.RejectObjective,
     identity: ObjectiveId,
 ) -> None:
     """What stands under the request id, so that a repeated command is answered, not refused."""
     if item.request_id:
-        request_hash = inputs.command_hash(item)
+        request_hash = commands.command_hash(item)
         draft.emit(events.RequestRecorded(identity, item.request_id, request_hash))
 
 

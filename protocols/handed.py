@@ -8,10 +8,10 @@ below it, the payer lists it anew with everything else (M13).
 from __future__ import annotations
 
 from protocols.channel import known_signer
+from protocols.commands import CreateVoucher, TakeVoucher
 from protocols.draft import Draft
 from protocols.errors import UnknownChannel
 from protocols.funding import require_safe
-from protocols.inputs import CreateVoucher, TakeVoucher
 from protocols.payment_errors import NotThePayee, VoucherSignatureWrong
 from protocols.payment_events import VoucherCreated, VoucherTaken
 from protocols.payments import (

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from protocols import messages
 from protocols.channel import Channel
+from protocols.commands import PayLedger
 from protocols.draft import Draft
 from protocols.entities import NodeState
 from protocols.errors import UnknownChannel
-from protocols.inputs import PayLedger
 from protocols.ledger import MOVE, NO_TARGET, QUEUE_COUNT_MAX, Change, Ledger, parties
 from protocols.ledger_errors import (
     InvalidLedgerChange,

@@ -15,12 +15,13 @@ from typing import TypeVar
 
 from protocols import messages
 from protocols.channel import Channel, known_signer
+from protocols.commands import PayLedger, command_hash
 from protocols.draft import Context, CrankResult
 from protocols.effects import Effect, SendMessage
 from protocols.errors import ProtocolError
 from protocols.event import Event
 from protocols.events import RequestRecorded
-from protocols.inputs import Input, PayLedger, PeerMessage, command_hash
+from protocols.inputs import Input, PeerMessage
 from protocols.ledger import MOVE, NO_TARGET, QUEUE_COUNT_MAX, Change, Ledger, parties
 from protocols.ledger_events import LedgerUpdateConfirmed, LedgerUpdateSigned
 from protocols.ledger_following import received_update

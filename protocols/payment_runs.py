@@ -12,10 +12,11 @@ from itertools import repeat
 
 from protocols import events, messages
 from protocols.channel import funding_terms, known_signer
+from protocols.commands import SendPayment
 from protocols.draft import Context, CrankResult, Draft
 from protocols.errors import ProtocolError
 from protocols.funding import require_safe
-from protocols.inputs import Input, PeerMessage, SendPayment
+from protocols.inputs import Input, PeerMessage
 from protocols.node_state import NodeState
 from protocols.payments import PAYMENTS_IN_FLIGHT_COUNT_MAX, paid_channel, require_spendable
 from protocols.voucher import sign_totals, total_hash

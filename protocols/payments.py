@@ -16,10 +16,10 @@ from protocols.channel import (
     known_signer,
     status,
 )
+from protocols.commands import SendPayment
 from protocols.draft import Draft
 from protocols.errors import InvalidWidth, UnknownChannel, all_errors
 from protocols.funding import require_safe
-from protocols.inputs import SendPayment
 from protocols.objectives.closing import start as start_defund
 from protocols.payment_errors import (
     AmountAboveDeposit,

@@ -19,7 +19,7 @@ if __name__ == "__main__":
     # Python puts this file's folder first, where other files hide packages of their names.
     sys.path[0] = str(ROOT)
 
-from protocols import events  # noqa: E402
+from protocols import event_codec  # noqa: E402
 from protocols.event import Event  # noqa: E402
 
 PAGE = ROOT / "docs" / "log-format.md"
@@ -46,7 +46,7 @@ WORDS = {
 def page(written_by_hand: str) -> str:
     """What is above the mark as it is, then every event of the current version in its order."""
     lines = ["", "## Events", ""]
-    for name, event_class in events.EVENTS.items():
+    for name, event_class in event_codec.EVENTS.items():
         node = _class_node(event_class)
         lines += [f"### {name}", ""]
         about = ast.get_docstring(node)

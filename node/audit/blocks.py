@@ -15,7 +15,8 @@ from typing import Any
 from node.audit.entry import SHAPES, Entry, Shape
 from node.audit.messagepack import unpack_all
 from node.store.record import CHAIN_SIZE_BYTES, SEQ_SIZE_BYTES
-from protocols.events import EVENTS, Event, NodeCreated
+from protocols.event_codec import EVENTS
+from protocols.events import Event, NodeCreated
 from protocols.types import UINT64_MAX
 
 _HEAD_COUNT = 6

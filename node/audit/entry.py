@@ -13,7 +13,8 @@ from msgspec import inspect
 from node.audit.messagepack import pack, unpack
 from node.store.errors import NewerLogFormat
 from node.store.upcasters import UPCASTERS, upcast
-from protocols.events import AMOUNT_FIELDS, EVENTS, Event
+from protocols.event_codec import AMOUNT_FIELDS, EVENTS
+from protocols.events import Event
 from protocols.types import UINT64_MAX
 
 _FIELD_COUNT = 6

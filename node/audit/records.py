@@ -6,7 +6,8 @@ from hashlib import sha256
 from node.audit.entry import Entry, encode_entry, json_fields
 from node.audit.messagepack import digest_of_last_element
 from node.store.record import CHAIN_SIZE_BYTES, FORMAT_VERSION
-from protocols.events import NodeCreated, canonical_json, event_id, json_payload
+from protocols.event_codec import canonical_json, event_id, json_payload
+from protocols.events import NodeCreated
 
 
 class ChainCheck:

@@ -132,7 +132,7 @@ def _readable(proof: LogProof) -> dict[str, Any]:
     from node.store.errors import NewerLogFormat
     from node.store.record import decode_record
     from protocols.errors import InvalidEncoding
-    from protocols.events import json_payload
+    from protocols.event_codec import json_payload
 
     try:
         record = decode_record(proof.record)

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from node.log_views.limits import BATCH_RECORD_COUNT_MAX, BATCH_SIZE_BYTES_MAX
 from node.store.record import Record, encode_record
-from protocols.events import EVENTS
+from protocols.event_codec import EVENTS
 
 _VERSIONS = {name: event.VERSION for name, event in EVENTS.items()}
 

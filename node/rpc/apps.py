@@ -32,9 +32,10 @@ from protocols.app_data import MESSAGE_SIZE_BYTES_MAX
 from protocols.app_errors import NotAnAppChannel
 from protocols.app_events import AppMessageApplied
 from protocols.channel import Channel
+from protocols.commands import OpenApp, OpenVirtualApp, SendAppMessage
 from protocols.crypto import keccak256
 from protocols.errors import UnknownChannel
-from protocols.inputs import Input, OpenApp, OpenVirtualApp, SendAppMessage
+from protocols.inputs import Input
 from protocols.types import ZERO_ADDRESS, Address, checksum_address, to_hex
 
 QUERY_SIZE_MAX = 65_536

@@ -17,14 +17,11 @@ from node.rpc import params, results
 from node.rpc.errors import InvalidParams
 from node.rpc.interface import NodeApi
 from node.rpc.params import parse_account, parse_amount, parse_hash32
-from protocols.crypto import keccak256
-from protocols.errors import PayeeMustOpenWithZero
-from protocols.inputs import (
+from protocols.commands import (
     ApproveObjective,
     ChallengeChannel,
     CloseChannel,
     ExitChannel,
-    Input,
     OpenChannel,
     OpenLedger,
     OpenVirtual,
@@ -33,6 +30,9 @@ from protocols.inputs import (
     ResumeChannel,
     SendPayment,
 )
+from protocols.crypto import keccak256
+from protocols.errors import PayeeMustOpenWithZero
+from protocols.inputs import Input
 from protocols.routes import AppTerms
 from protocols.types import Address, amount_from_bytes, to_hex
 from protocols.virtual_errors import FeeTooHigh, PathRefused

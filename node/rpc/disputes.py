@@ -10,12 +10,12 @@ from node.answers import Answer
 from node.rpc.interface import NodeApi
 from node.rpc.params import Hash32Text, Params, parse_hash32
 from node.slices import in_slices
+from protocols.commands import ExportDisputeKit
 from protocols.dispute_kit import DisputeKit
 from protocols.dispute_making import Exported, kit_steps
 from protocols.errors import ProtocolError
 from protocols.exit_errors import KitNotMade
 from protocols.exit_events import DisputeKitExported
-from protocols.inputs import ExportDisputeKit
 from protocols.types import ChannelId
 
 EXPORT_COUNT_MAX = 8

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from node.rpc.errors import InvalidParams
 from node.rpc.interface import NodeApi, Wanted
 from node.rpc.params import parse_account
-from protocols.events import EVENTS, Event
+from protocols.event_codec import EVENTS
+from protocols.events import Event
 from protocols.node_state import NodeState
 from protocols.types import Address, to_hex
 

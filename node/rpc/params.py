@@ -27,7 +27,7 @@ from node.rpc.bounds import (
 from node.rpc.errors import InvalidParams
 from protocols.channel import ChannelStatus
 from protocols.errors import EncodingError
-from protocols.events import EVENTS
+from protocols.event_codec import EVENTS
 from protocols.objectives.base import ObjectiveStatus
 from protocols.types import UINT48_MAX, UINT256_MAX, parse_address
 

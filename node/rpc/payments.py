@@ -27,9 +27,10 @@ from node.rpc.params import (
     parse_moment,
 )
 from node.rpc.results import AmountOut, At, Hash32Out
+from protocols.commands import CreateVoucher, SendBatch, TakeVoucher
 from protocols.crypto import keccak256
 from protocols.errors import UnknownPayment
-from protocols.inputs import CreateVoucher, Input, SendBatch, TakeVoucher
+from protocols.inputs import Input
 from protocols.messages import BATCH_PAYMENT_COUNT_MAX
 from protocols.types import to_hex
 

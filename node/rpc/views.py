@@ -26,7 +26,7 @@ from protocols.channel import (
     observed_holdings,
     status,
 )
-from protocols.events import event_id
+from protocols.event_codec import event_id
 from protocols.ledger import MOVE, Guarantee, Ledger, Proposed
 from protocols.ledgers import free_balance
 from protocols.objectives.base import Objective, ObjectiveType

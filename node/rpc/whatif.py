@@ -24,7 +24,7 @@ from node.whatif.endpoints import ALARMS, Lie
 from node.whatif.errors import NotPossible, TooLarge
 from node.whatif.limits import ASSUMPTION_COUNT_MAX, TIME_S_MAX
 from node.whatif.worth import ChannelWorth, TotalWorth, Worth, worth_of
-from protocols.events import json_payload
+from protocols.event_codec import json_payload
 from protocols.exit_calls import CONCLUDE_SELECTOR
 from protocols.transactions import APPROVE, DEPOSIT
 from protocols.types import amount_from_bytes, checksum_address, to_hex

@@ -16,15 +16,14 @@ from node.store.index import run_entries
 from node.store.kv import ENTITY, LOG, META, OUTBOX, SIGNED_TURNS, KeyValue, WriteBatch
 from node.store.record import SEQ_SIZE_BYTES, chain_seed, seq_key
 from protocols.effects import Effect, outbox_key
+from protocols.event_codec import EVENTS, encode_payload
 from protocols.events import (
-    EVENTS,
     ChainBlockProcessed,
     Event,
     LogTailCut,
     MessageDropped,
     NodeCreated,
     StateDigestRecorded,
-    encode_payload,
 )
 from protocols.ledger_events import (
     LedgerPaymentAsked,

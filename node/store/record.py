@@ -12,7 +12,8 @@ import msgspec
 
 from node.store.errors import NewerLogFormat
 from node.store.upcasters import UPCASTERS, Upcaster, upcast
-from protocols.events import EVENTS, Event, NodeCreated, payload_decoder
+from protocols.event_codec import EVENTS, payload_decoder
+from protocols.events import Event, NodeCreated
 
 FORMAT_VERSION = 1
 """Of the log as a whole; in record 0. A newer one is refused."""

@@ -21,7 +21,7 @@ from node.whatif.errors import NotPossible, TooLarge
 from node.whatif.lies import Lies
 from node.whatif.limits import ROUND_COUNT_MAX, TICK_COUNT_MAX
 from node.whatif.report import Awaited, Step
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.channel import challenge_end
 from protocols.crypto import keccak256
 from protocols.draft import Context
@@ -102,9 +102,9 @@ class Simulation:
             case assume.Open():
                 yield from self.course.feed(self._opening(assumption))
             case assume.Close():
-                yield from self.course.feed(inputs.CloseChannel(assumption.channel_id))
+                yield from self.course.feed(commands.CloseChannel(assumption.channel_id))
             case assume.Exit():
-                yield from self.course.feed(inputs.ExitChannel(assumption.channel_id))
+                yield from self.course.feed(commands.ExitChannel(assumption.channel_id))
             case assume.Reorg():
                 yield from self.chain.fork(assumption.block_count)
             case assume.GasPrice():
@@ -115,7 +115,9 @@ class Simulation:
             case assume.ChallengeExpires():
                 yield from self._expiry(assumption.channel_id)
             case assume.Decide():
-                kind = inputs.ApproveObjective if assumption.approves else inputs.RejectObjective
+                kind = (
+                    commands.ApproveObjective if assumption.approves else commands.RejectObjective
+                )
                 yield from self.course.feed(kind(assumption.objective_id))
             case assume.Deposited() | assume.Concluded() | assume.Challenged():
                 yield from self.chain.happens(assumption)
@@ -129,25 +131,25 @@ class Simulation:
         name = keccak256(b"assumed payment|" + self._next().to_bytes(8, "big"))
         amount, node = assumption.amount, self.course.state.node
         if channel.fixed.app_definition == node.consensus_app:
-            order = inputs.PayLedger(channel.channel_id, amount, name.hex(), id_is_drawn=True)
+            order = commands.PayLedger(channel.channel_id, amount, name.hex(), id_is_drawn=True)
             yield from self.course.feed(order)
         elif channel.my_index and channel.is_end:
             draft = self.course.draft()
             peers.pay_us(draft, channel, amount, name)
             yield from self.course.take(draft.result(), len(draft.events))
         else:
-            yield from self.course.feed(inputs.SendPayment(channel.channel_id, amount, name))
+            yield from self.course.feed(commands.SendPayment(channel.channel_id, amount, name))
 
     def _opening(self, assumption: assume.Open) -> inputs.Input:
         entropy = keccak256(b"assumed channel|" + self._next().to_bytes(8, "big"))[:4]
         terms = (assumption.challenge_duration_s, entropy)
         who, asset, amount = assumption.counterparty, assumption.asset, assumption.amount
         if assumption.is_ledger:
-            return inputs.OpenLedger(who, asset, amount, assumption.counterparty_amount, *terms)
+            return commands.OpenLedger(who, asset, amount, assumption.counterparty_amount, *terms)
         if assumption.via or assumption.over_ledgers:
             path = (*assumption.via, who)
-            return inputs.OpenVirtual(path, asset, amount, assumption.fees, *terms)
-        return inputs.OpenChannel(who, asset, amount, 0, *terms)
+            return commands.OpenVirtual(path, asset, amount, assumption.fees, *terms)
+        return commands.OpenChannel(who, asset, amount, 0, *terms)
 
     def _expiry(self, channel_id: ChannelId) -> Going:
         """Everybody else is silent until the challenge's time has passed."""

@@ -25,8 +25,8 @@ from protocols.channel import (
     observed_chain_status,
     supported_final,
 )
+from protocols.commands import CloseChannel, command_hash
 from protocols.draft import Draft
-from protocols.inputs import CloseChannel, command_hash
 from protocols.objectives import closing, ledger_closing
 from protocols.objectives.base import (
     Objective,

@@ -33,6 +33,7 @@ from protocols.channel import (
     observed_chain_status,
     observed_holdings,
 )
+from protocols.commands import OpenApp, OpenChannel, OpenLedger, command_hash
 from protocols.crypto import recover_address
 from protocols.draft import FOLLOWER, PAYEE, PLAYER, Draft, Proposal
 from protocols.entities import Node
@@ -44,7 +45,6 @@ from protocols.errors import (
     TooManyStrangers,
     WrongSigner,
 )
-from protocols.inputs import OpenApp, OpenChannel, OpenLedger, command_hash
 from protocols.nonce import channel_nonce
 from protocols.objectives.allowance import is_allowed
 from protocols.objectives.base import (

@@ -18,11 +18,11 @@ from protocols.channel import (
     own_guarantees,
     supported_final,
 )
+from protocols.commands import ExportDisputeKit
 from protocols.draft import Draft
 from protocols.entities import NodeState
 from protocols.errors import UnknownChannel
 from protocols.exit_events import DisputeKitExported
-from protocols.inputs import ExportDisputeKit
 from protocols.objectives.exits import require_exit
 from protocols.objectives.supports import held_support, needs_redemption, newest_support
 from protocols.objectives.withdraw import may_gain

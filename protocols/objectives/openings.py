@@ -7,9 +7,9 @@ from protocols.app_data import decode_app_data, opening_data
 from protocols.app_definitions import message_log_app, rule_of
 from protocols.app_errors import NoMessageLogApp
 from protocols.app_events import AppChannelRecorded
+from protocols.commands import OpenApp, OpenVirtualApp
 from protocols.draft import Draft
 from protocols.entities import Node
-from protocols.inputs import OpenApp, OpenVirtualApp
 from protocols.objectives.base import ObjectiveType, objective_id
 from protocols.state import State, hash_of_encoding
 from protocols.types import Address, ObjectiveId

@@ -9,9 +9,9 @@ from __future__ import annotations
 from protocols import events, messages
 from protocols.app_errors import AppOpeningRefused
 from protocols.channel import PREFUND_TURN, Channel
+from protocols.commands import OpenVirtual, OpenVirtualApp, command_hash
 from protocols.draft import HUB, PAYEE, PLAYER, Draft, Proposal
 from protocols.errors import ParticipantsRefused, StateRefused, UnknownChannel, WrongSigner
-from protocols.inputs import OpenVirtual, OpenVirtualApp, command_hash
 from protocols.ledger_errors import LedgerRefused
 from protocols.nonce import channel_nonce
 from protocols.objectives.base import ObjectiveType, objective_id

@@ -30,9 +30,9 @@ from protocols.channel import (
     status,
     supported_final,
 )
+from protocols.commands import CloseChannel, command_hash
 from protocols.draft import Draft
 from protocols.errors import StateRefused
-from protocols.inputs import CloseChannel, command_hash
 from protocols.objectives import closing
 from protocols.objectives.base import (
     Objective,

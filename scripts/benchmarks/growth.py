@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from protocols import events, inputs
+from protocols import commands, events
 from protocols.crank import crank
 from protocols.crypto import Signer, keccak256
 from protocols.draft import Context, Decision
@@ -121,7 +121,9 @@ class _Payer:
             channel_id = self._ids[index % len(self._ids)]
             identity = self._number.to_bytes(32, "big")
             started = time.thread_time()
-            result = crank(self._state, inputs.SendPayment(channel_id, 1, identity), self._context)
+            result = crank(
+                self._state, commands.SendPayment(channel_id, 1, identity), self._context
+            )
             for event in result.events:
                 apply(self._state, event, _NOW_MS)
             spent_s += time.thread_time() - started

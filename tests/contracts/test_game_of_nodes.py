@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from node.views.encoding import decode
-from protocols import inputs
+from protocols import commands
 from protocols.app_channel import ALTERNATE, JUDGED
 from protocols.app_events import AppDefinitionRecorded
 from protocols.exit_calls import challenge_call
@@ -84,7 +84,7 @@ class Played:
         """The mover's owner makes that move."""
         node = self.nodes[(count - 1) % 2]
         message = packed(self.game.shown(count) if shown is None else shown)
-        node.feed(inputs.SendAppMessage(self.channel_id, message, count.to_bytes(32, "big")))
+        node.feed(commands.SendAppMessage(self.channel_id, message, count.to_bytes(32, "big")))
         return node
 
     def registered_turn(self, node: AppNode) -> int:
@@ -125,7 +125,7 @@ def test_a_move_that_nobody_answers_is_taken_by_the_contract_alone(ours: Nitro, 
         played.say(earlier)
         played.network.settle()
     node = played.say(count)
-    node.feed(inputs.ExitChannel(played.channel_id))
+    node.feed(commands.ExitChannel(played.channel_id))
     assert node.app(played.channel_id).claimed
     node.judge()
     app = node.app(played.channel_id)
@@ -158,7 +158,7 @@ def test_a_cheating_move_that_is_signed_is_refused_by_the_contract(ours: Nitro) 
     bob = played.network.bob
     bob.bend = lambda verdict: AppVerdict(0, "", (0, POT), bytes(32))
     bob = played.say(2, shown=bytes(32) + played.game.shown(2)[32:])
-    bob.feed(inputs.ExitChannel(played.channel_id))
+    bob.feed(commands.ExitChannel(played.channel_id))
     bob.judge()
     with pytest.raises(RevertedError, match="what was shown changed"):
         played.registered_turn(bob)

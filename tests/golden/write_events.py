@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 from node.store.record import encode_record
-from protocols.events import EVENTS, Event, canonical_json, event_id, json_payload
+from protocols.event_codec import EVENTS, canonical_json, event_id, json_payload
+from protocols.events import Event
 from tests.support.event_samples import SAMPLE_TIME_MS, sample
 
 FOLDER = Path(__file__).parent / "events"

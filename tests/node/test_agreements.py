@@ -6,7 +6,7 @@ import pytest
 
 from node.answers import Answer
 from node.limits import WAITER_COUNT_MAX
-from protocols import inputs, messages
+from protocols import commands, messages
 from protocols.error import ProtocolError
 from protocols.ledger import LedgerVars, ledger_state
 from protocols.ledger_errors import LedgerPaymentNotMade
@@ -25,8 +25,8 @@ from tests.support.ledger_rig import (
 )
 
 
-def pay(name: str, amount: int = 1) -> inputs.PayLedger:
-    return inputs.PayLedger(LEDGER, amount, name)
+def pay(name: str, amount: int = 1) -> commands.PayLedger:
+    return commands.PayLedger(LEDGER, amount, name)
 
 
 def asked(rig: Rig, name: str, amount: int = 1) -> list[Answer | ProtocolError]:
@@ -135,7 +135,7 @@ async def test_what_a_closing_refuses_is_an_error_at_its_follower() -> None:
     rig = await opened_ledger(BOB)
     rent = asked(rig, "rent", 5)
     await rig.work()
-    await rig.answer(inputs.CloseChannel(LEDGER))
+    await rig.answer(commands.CloseChannel(LEDGER))
     (moved,) = proposals(move_back(5, "rent"))
     await rig.take(rig.said(ALICE, moved))
     assert isinstance(rent[0], LedgerPaymentNotMade)

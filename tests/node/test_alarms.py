@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from node import alarms
 from node.alarms import alarm_rows, alarms_of, alarms_of_apps, alarms_of_room
 from node.chain.link import ChainTrouble
-from protocols import events, inputs
+from protocols import commands, events, inputs
 from protocols.app_channel import LEADER
 from protocols.channel import Channel, challenge_end
 from protocols.exit_events import ChallengeUnanswerable
@@ -204,7 +204,7 @@ def refused(node: CoreNode, reason: str) -> None:
 def test_an_outcome_that_is_not_the_chains_is_an_alarm_at_the_second_refusal_in_a_row() -> None:
     network = opened_ledger()
     alice = network.alice
-    alice.feed(inputs.ChallengeChannel(LEDGER))
+    alice.feed(commands.ChallengeChannel(LEDGER))
     wait_out(network, alice, LEDGER)
     until(network, alice, lambda: alice.channel(LEDGER).chain_status == "expired")
     alice.submissions.clear()
@@ -235,7 +235,7 @@ def test_a_newer_state_on_chain_than_ours_blocks_an_exit_and_is_an_alarm() -> No
     seen = chain_log("Checkpointed", 100, confirmed=False, channel_id=LEDGER, number=7)
     alice.feed(seen)
     assert list(alarms_of(alice.state)) == [], "nobody wants to leave"
-    alice.feed(inputs.ExitChannel(LEDGER))
+    alice.feed(commands.ExitChannel(LEDGER))
     (alarm,) = alarms_of(alice.state)
     assert (alarm.name, alarm.channel_id) == ("exit-blocked", LEDGER)
     assert "turn 7" in alarm.what
@@ -257,7 +257,7 @@ def test_a_newer_state_on_chain_than_ours_blocks_an_exit_and_is_an_alarm() -> No
 
 def test_a_payer_who_was_not_shown_the_redemption_on_record_is_told_that_she_cannot_leave() -> None:
     alice = opened().alice
-    alice.feed(inputs.ExitChannel(CHANNEL))
+    alice.feed(commands.ExitChannel(CHANNEL))
     alice.feed(chain_log("Checkpointed", 100, confirmed=False, number=2))
     alice.submissions.clear()
     alice.feed(inputs.Tick())
@@ -290,6 +290,6 @@ def test_an_application_that_both_halted_is_told_until_its_money_is_out() -> Non
         assert "after 0 messages that both signed (DIGEST_DIFFERS)" in alarm.what
         assert f"tally app close {to_hex(APP_CHANNEL)}" in alarm.next_step
         assert list(alarms_of(node.fold())) == [alarm]
-    network.bob.feed(inputs.CloseChannel(APP_CHANNEL))
+    network.bob.feed(commands.CloseChannel(APP_CHANNEL))
     network.settle()
     assert list(alarms_of(network.alice.state)) == list(alarms_of(network.bob.state)) == []

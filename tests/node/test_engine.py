@@ -20,7 +20,7 @@ from node.limits import (
 from node.store.errors import LogDamaged, LogWriteFailed
 from node.store.kv import LOG
 from node.store.limits import TREE_SLICE_COUNT_MAX
-from protocols import events, inputs, messages
+from protocols import commands, events, inputs, messages
 from protocols.head_events import LogHeadSigned
 from protocols.ledger_events import LedgerUpdateSigned
 from protocols.log_head import LogHead, require_signed
@@ -101,7 +101,7 @@ async def test_a_batch_that_begins_with_a_ledger_may_hold_more() -> None:
     rig = await opened_ledger(ALICE)
     rig.journal.clear()
     count = LEDGER_INPUT_COUNT_MAX
-    rig.queue(*(inputs.PayLedger(LEDGER, 1, f"rent-{number}") for number in range(count + 1)))
+    rig.queue(*(commands.PayLedger(LEDGER, 1, f"rent-{number}") for number in range(count + 1)))
     await rig.work()
     assert len(rig.journal.of("write")) == 2
     follower = await opened_ledger(BOB)
@@ -137,7 +137,7 @@ async def test_a_replay_of_the_log_equals_what_is_in_memory() -> None:
     await rig.work()
     await rig.take(rig.said(BOB, receipt(rig, 25)), inputs.PeerAck(BOB.address, 12))
     await rig.take(rig.said(BOB, None), inputs.PeerFault(BOB.address, "framing", "why", 9))
-    await rig.answer(inputs.CloseChannel(CHANNEL))
+    await rig.answer(commands.CloseChannel(CHANNEL))
     assert rig.folded().digest() == rig.state.digest()
 
 

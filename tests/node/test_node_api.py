@@ -19,7 +19,7 @@ from node.limits import INPUT_QUEUE_COUNT_MAX, LOG_READ_COUNT_MAX
 from node.moments import AtRecord
 from node.whatif.endpoints import Endpoints
 from node.whatif.placeholders import keys_within
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.channel import ChannelStatus
 from protocols.errors import ProtocolError, UnknownPeer
 from protocols.moment_errors import MomentAhead
@@ -73,7 +73,7 @@ async def test_a_path_needs_a_neighbour_and_a_payee_we_can_reach(
     with daemon_in(tmp_path) as daemon:
         told: list[object] = []
         addresses, fees = tuple(who.address for who in path), (0,) * (len(path) - 1)
-        command = inputs.OpenVirtual(addresses, ZERO_ADDRESS, 5, fees, 86_400, bytes(4))
+        command = commands.OpenVirtual(addresses, ZERO_ADDRESS, 5, fees, 86_400, bytes(4))
         assert daemon.api.command_then(command, "durable", told.append)
         (refusal,) = told
         assert isinstance(refusal, UnknownPeer)
@@ -237,7 +237,7 @@ async def test_a_peer_that_is_in_no_address_book_is_shown_once_it_said_something
 async def test_refusals_come_back_as_the_answer(until: Any, tmp_path: Path) -> None:
     with daemon_in(tmp_path) as daemon:
         told: list[Answer | ProtocolError] = []
-        command = inputs.SendPayment(CHANNEL, 1, bytes(32))
+        command = commands.SendPayment(CHANNEL, 1, bytes(32))
         assert daemon.api.command_then(command, until, told.append)
         await carry_out(daemon)
         (refusal,) = told

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from node.answers import Answer
-from protocols import events, inputs, messages
+from protocols import commands, events, inputs, messages
 from protocols.errors import RequestIdConflict
 from protocols.payment_errors import AmountAboveDeposit, PaymentRefusedByPayee
 from protocols.payment_events import BatchIssued, PaymentListed, VoucherCreated, VoucherTaken
@@ -21,9 +21,9 @@ from tests.support.engine_rig import opened, pay, receipt
 PREFIX = b"\x07" * 28
 
 
-def batch(*amounts: int, request_id: str = "", **changes: Any) -> inputs.SendBatch:
+def batch(*amounts: int, request_id: str = "", **changes: Any) -> commands.SendBatch:
     memos = ("",) * len(amounts)
-    command = inputs.SendBatch(CHANNEL, amounts, memos, PREFIX, None, request_id)
+    command = commands.SendBatch(CHANNEL, amounts, memos, PREFIX, None, request_id)
     return replace(command, **changes)
 
 
@@ -33,7 +33,7 @@ IDS = tuple(SHARED.payment_ids())
 
 @pytest.mark.parametrize("command", [SHARED, SPLIT], ids=["shared", "split"])
 async def test_a_batch_is_answered_with_the_ids_of_its_payments_once_and_ever_after(
-    command: inputs.SendBatch,
+    command: commands.SendBatch,
 ) -> None:
     rig = await opened()
     first, again = rig.ask(command), rig.ask(replace(command, id_prefix=bytes(28)))
@@ -58,8 +58,8 @@ async def test_a_batch_is_answered_with_the_ids_of_its_payments_once_and_ever_af
         batch(10, 5, request_id="rent", channel_id=bytes(32)),
         batch(10, 5, request_id="rent", is_shared=False),
         pay(15, 1, "rent"),
-        inputs.CloseChannel(CHANNEL, "rent"),
-        inputs.CreateVoucher(CHANNEL, 15, bytes(32), "", "rent"),
+        commands.CloseChannel(CHANNEL, "rent"),
+        commands.CreateVoucher(CHANNEL, 15, bytes(32), "", "rent"),
     ],
     ids=["amount", "count", "memo", "channel", "sharing", "payment", "close", "voucher"],
 )
@@ -82,7 +82,7 @@ async def test_a_refused_batch_spends_nothing_and_may_be_asked_again() -> None:
 
 
 @pytest.mark.parametrize("command", [SHARED, SPLIT], ids=["shared", "split"])
-async def test_a_batch_waits_for_the_receipt_over_all_of_it(command: inputs.SendBatch) -> None:
+async def test_a_batch_waits_for_the_receipt_over_all_of_it(command: commands.SendBatch) -> None:
     rig = await opened()
     waiting = rig.ask(command, "receipt")
     await rig.work()
@@ -117,7 +117,7 @@ async def test_the_records_of_a_batch_follow_from_its_first() -> None:
 
 async def test_a_created_voucher_is_answered_with_its_signature_once_and_ever_after() -> None:
     rig = await opened()
-    command = inputs.CreateVoucher(CHANNEL, 10, bytes(32), "tea", "gift")
+    command = commands.CreateVoucher(CHANNEL, 10, bytes(32), "tea", "gift")
     answer = await rig.answer(command)
     assert verify_voucher(CHANNEL, 10, answer.signature, ALICE.known)
     assert await rig.answer(replace(command, payment_id=b"\x01" * 32)) == answer
@@ -130,7 +130,7 @@ async def test_a_created_voucher_is_answered_with_its_signature_once_and_ever_af
 async def test_a_taken_voucher_is_answered_with_what_it_added() -> None:
     rig = await opened(BOB)
     signature = sign_voucher(CHANNEL, 10, ALICE.signer)
-    command = inputs.TakeVoucher(CHANNEL, 10, signature, "gift")
+    command = commands.TakeVoucher(CHANNEL, 10, signature, "gift")
     answer = await rig.answer(command)
     assert (answer.total, answer.rise) == (10, 10)
     assert await rig.answer(command) == answer

@@ -6,7 +6,7 @@ import pytest
 
 from node.answers import PaymentAnswer
 from node.payment_lookup import find_payment
-from protocols import inputs
+from protocols import commands
 from protocols.crypto import payment_leaf, root_of_proof
 from protocols.types import amount_to_bytes
 from protocols.voucher import receipt_hash, verify_voucher
@@ -33,10 +33,10 @@ async def opened_pair() -> Pair:
     return Pair(await opened(), await opened(BOB))
 
 
-def batch(count: int, prefix: int, request_id: str = "") -> inputs.SendBatch:
+def batch(count: int, prefix: int, request_id: str = "") -> commands.SendBatch:
     amounts = tuple(range(1, count + 1))
     memos = tuple(f"memo {amount}" for amount in amounts)
-    return inputs.SendBatch(CHANNEL, amounts, memos, bytes([prefix]) * 28, None, request_id)
+    return commands.SendBatch(CHANNEL, amounts, memos, bytes([prefix]) * 28, None, request_id)
 
 
 def require_proved(found: PaymentAnswer | None) -> None:
@@ -128,8 +128,8 @@ async def test_a_payment_behind_many_others_of_one_receipt_is_proved() -> None:
 
 async def test_a_handed_voucher_is_covered_by_a_receipt_that_names_no_payment() -> None:
     pair = await opened_pair()
-    created = await pair.alice.answer(inputs.CreateVoucher(CHANNEL, 10, b"\x09" * 32, "gift"))
-    await pair.bob.answer(inputs.TakeVoucher(CHANNEL, 10, created.signature))
+    created = await pair.alice.answer(commands.CreateVoucher(CHANNEL, 10, b"\x09" * 32, "gift"))
+    await pair.bob.answer(commands.TakeVoucher(CHANNEL, 10, created.signature))
     await pair.settle()
     found = find_payment(pair.alice.log, b"\x09" * 32)
     assert found is not None

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from node.answers import Answer
 from node.requests import Requests
-from protocols import app_events, events, inputs, messages
+from protocols import app_events, commands, events, inputs, messages
 from protocols.app_errors import AppChannelStopped
 from protocols.draft import Decision
 from protocols.errors import (
@@ -103,7 +103,7 @@ async def test_a_refused_request_may_be_asked_again() -> None:
         pay(11, 1, "rent"),
         pay(10, 1, "rent", memo="another memo"),
         replace(pay(10, 1, "rent"), channel_id=bytes(32)),
-        inputs.CloseChannel(CHANNEL, "rent"),
+        commands.CloseChannel(CHANNEL, "rent"),
         open_command(request_id="rent"),
     ],
     ids=["amount", "memo", "channel", "close", "open"],
@@ -141,7 +141,7 @@ async def test_an_open_is_carried_out_once_whatever_entropy_the_retry_draws() ->
     "other",
     [
         open_command(request_id="my channel", amount=5),
-        inputs.CloseChannel(CHANNEL, "my channel"),
+        commands.CloseChannel(CHANNEL, "my channel"),
         pay(10, 1, "my channel"),
     ],
     ids=["amount", "close", "payment"],
@@ -157,22 +157,22 @@ async def test_an_open_s_request_id_is_refused_for_any_other_command(other: inpu
 
 async def test_a_close_is_carried_out_once() -> None:
     rig = await opened()
-    first = await rig.answer(inputs.CloseChannel(CHANNEL, "done"))
-    assert await rig.answer(inputs.CloseChannel(CHANNEL, "done")) == first
-    assert await rig.restarted().answer(inputs.CloseChannel(CHANNEL, "done")) == first
+    first = await rig.answer(commands.CloseChannel(CHANNEL, "done"))
+    assert await rig.answer(commands.CloseChannel(CHANNEL, "done")) == first
+    assert await rig.restarted().answer(commands.CloseChannel(CHANNEL, "done")) == first
 
 
 async def test_a_second_close_without_a_request_id_names_the_first_s_objective() -> None:
     rig = await opened()
-    first = await rig.answer(inputs.CloseChannel(CHANNEL))
-    assert await rig.answer(inputs.CloseChannel(CHANNEL)) == first
-    assert await rig.answer(inputs.CloseChannel(CHANNEL, "another name")) == first
+    first = await rig.answer(commands.CloseChannel(CHANNEL))
+    assert await rig.answer(commands.CloseChannel(CHANNEL)) == first
+    assert await rig.answer(commands.CloseChannel(CHANNEL, "another name")) == first
     for _ in range(2):
-        assert await rig.answer(inputs.CloseChannel(CHANNEL, "another name")) == first
+        assert await rig.answer(commands.CloseChannel(CHANNEL, "another name")) == first
         with pytest.raises(RequestIdConflict):
             await rig.answer(pay(10, 1, "another name"))
         rig = rig.restarted()
-    assert await rig.answer(inputs.CloseChannel(CHANNEL)) == first
+    assert await rig.answer(commands.CloseChannel(CHANNEL)) == first
     assert len(rig.events_of(events.RequestRecorded)) == 1
     (record,) = rig.log.read(first.seq, first.seq + 1)
     assert isinstance(record.event(), events.ObjectiveCreated)
@@ -180,7 +180,7 @@ async def test_a_second_close_without_a_request_id_names_the_first_s_objective()
 
 async def test_two_closes_in_one_batch_get_one_answer() -> None:
     rig = await opened()
-    first, again = rig.ask(inputs.CloseChannel(CHANNEL)), rig.ask(inputs.CloseChannel(CHANNEL))
+    first, again = rig.ask(commands.CloseChannel(CHANNEL)), rig.ask(commands.CloseChannel(CHANNEL))
     await rig.work()
     assert first == again
     assert isinstance(first[0], Answer)
@@ -194,8 +194,8 @@ async def test_a_close_of_what_the_peer_closes_names_the_record_of_the_peer_s(
     rig.queue(rig.said(BOB, final_request(0)))
     if not together:
         await rig.work()
-    answer = await rig.answer(inputs.CloseChannel(CHANNEL, "mine"))
-    assert await rig.answer(inputs.CloseChannel(CHANNEL)) == answer
+    answer = await rig.answer(commands.CloseChannel(CHANNEL, "mine"))
+    assert await rig.answer(commands.CloseChannel(CHANNEL)) == answer
     (record,) = rig.log.read(answer.seq, answer.seq + 1)
     created = record.event()
     assert isinstance(created, events.ObjectiveCreated)
@@ -214,12 +214,12 @@ async def test_an_approval_answers_with_the_objective_it_approved() -> None:
     rig = Rig()
     answer = await rig.answer(open_command())
     with pytest.raises(ObjectiveNotWaitingForApproval):
-        await rig.answer(inputs.ApproveObjective(answer.objective_id))
+        await rig.answer(commands.ApproveObjective(answer.objective_id))
 
 
-@pytest.mark.parametrize("decision", [inputs.ApproveObjective, inputs.RejectObjective])
+@pytest.mark.parametrize("decision", [commands.ApproveObjective, commands.RejectObjective])
 async def test_a_decision_repeated_under_its_request_id_gets_the_first_answer(
-    decision: type[inputs.ApproveObjective] | type[inputs.RejectObjective],
+    decision: type[commands.ApproveObjective] | type[commands.RejectObjective],
 ) -> None:
     rig = await asked()
     (identity,) = rig.state.objectives
@@ -242,11 +242,11 @@ async def test_a_decision_repeated_under_its_request_id_gets_the_first_answer(
 async def test_a_decision_s_request_id_is_refused_for_any_other_command() -> None:
     rig = await asked()
     (identity,) = rig.state.objectives
-    await rig.answer(inputs.RejectObjective(identity, "too small", "no thanks"))
+    await rig.answer(commands.RejectObjective(identity, "too small", "no thanks"))
     others: list[inputs.Input] = [
-        inputs.RejectObjective(identity, "too large", "no thanks"),
-        inputs.ApproveObjective(identity, "no thanks"),
-        inputs.CloseChannel(CHANNEL, "no thanks"),
+        commands.RejectObjective(identity, "too large", "no thanks"),
+        commands.ApproveObjective(identity, "no thanks"),
+        commands.CloseChannel(CHANNEL, "no thanks"),
         pay(10, 1, "no thanks"),
     ]
     for other in others:
@@ -259,10 +259,10 @@ async def test_a_close_of_a_virtual_channel_that_is_not_open_yet_names_its_openi
     request_id: str,
 ) -> None:
     rig = await opened_ledger(ALICE)
-    command = inputs.OpenVirtual((BOB.address,), ZERO_ADDRESS, 5, (), 86_400, bytes(4), "v")
+    command = commands.OpenVirtual((BOB.address,), ZERO_ADDRESS, 5, (), 86_400, bytes(4), "v")
     opened = await rig.answer(command)
     assert isinstance(opened, Answer)
-    close = inputs.CloseChannel(opened.channel_id, request_id)
+    close = commands.CloseChannel(opened.channel_id, request_id)
     for _ in range(2):
         first, again = rig.ask(close), rig.ask(close)
         await rig.work()
@@ -281,7 +281,7 @@ async def test_an_open_is_answered_from_the_log_when_its_channel_was_pruned(
 ) -> None:
     monkeypatch.setattr("protocols.rejected.KEPT_COUNT_MAX", 0)
     rig = await opened_ledger(ALICE)
-    command = inputs.OpenVirtual((BOB.address,), ZERO_ADDRESS, 5, (), 86_400, bytes(4), "v")
+    command = commands.OpenVirtual((BOB.address,), ZERO_ADDRESS, 5, (), 86_400, bytes(4), "v")
     first = await rig.answer(command)
     assert isinstance(first, Answer)
     refusal = messages.ObjectiveRejection(first.objective_id, "POLICY_DENIED", "house rules")
@@ -298,7 +298,7 @@ async def test_an_open_is_answered_from_the_log_when_its_channel_was_pruned(
 @pytest.mark.parametrize("actor", [ALICE, BOB], ids=["leader", "follower"])
 async def test_a_ledger_payment_repeated_under_its_request_id_is_made_once(actor: Actor) -> None:
     rig = await opened_ledger(actor)
-    command = inputs.PayLedger(LEDGER, 10, "rent")
+    command = commands.PayLedger(LEDGER, 10, "rent")
     first, again = rig.ask(command), rig.ask(command)
     await rig.work()
     (answer,) = first
@@ -331,7 +331,7 @@ async def test_a_request_id_that_the_peer_s_owner_chose_answers_no_request_of_ou
 # --- messages of applications ---
 
 
-SAID = inputs.SendAppMessage(APP_CHANNEL, b"\x05", b"\x0a" * 32, "said")
+SAID = commands.SendAppMessage(APP_CHANNEL, b"\x05", b"\x0a" * 32, "said")
 QUEUED = app_events.AppMessageQueued(APP_CHANNEL, SAID.message_id, SAID.payload, "said")
 
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from node.answers import Answer
 from node.misbehaviour import is_too_much
 from node.store.errors import EquivocationAlarm
-from protocols import events, inputs, messages
+from protocols import commands, events, inputs, messages
 from protocols.crank import crank
 from protocols.draft import Decision
 from protocols.effects import BroadcastTransaction, SendMessage, SubmitTransaction
@@ -110,8 +110,8 @@ async def test_payments_that_come_together_have_no_cause_in_each_other() -> None
 async def test_each_ledger_payment_of_a_batch_is_answered_by_its_own_request() -> None:
     rig = await opened_ledger(ALICE)
     rig.journal.clear()
-    orders = [inputs.PayLedger(LEDGER, n, f"rent-{n}", id_is_drawn=n == 2) for n in (1, 2, 3)]
-    again, other = orders[0], inputs.PayLedger(LEDGER, 5, "rent-1")
+    orders = [commands.PayLedger(LEDGER, n, f"rent-{n}", id_is_drawn=n == 2) for n in (1, 2, 3)]
+    again, other = orders[0], commands.PayLedger(LEDGER, 5, "rent-1")
     answers = [rig.ask(order) for order in (*orders, again, other)]
     await rig.work()
     assert len(rig.journal.of("write")) == 1
@@ -133,9 +133,9 @@ async def test_each_ledger_payment_of_a_batch_is_answered_by_its_own_request() -
 
 async def test_a_ledger_payment_under_a_known_request_id_ends_its_company() -> None:
     rig = await opened_ledger(ALICE)
-    first = await rig.answer(inputs.PayLedger(LEDGER, 1, "rent"))
+    first = await rig.answer(commands.PayLedger(LEDGER, 1, "rent"))
     again, drawn = (
-        rig.ask(inputs.PayLedger(LEDGER, 1, name, id_is_drawn=name == "gas"))
+        rig.ask(commands.PayLedger(LEDGER, 1, name, id_is_drawn=name == "gas"))
         for name in ("rent", "gas")
     )
     await rig.work()
@@ -328,7 +328,7 @@ async def test_a_second_state_of_a_ledgers_turn_raises_the_alarm(actor: Actor) -
     batch.sign_turn(LEDGER, 2, b"another state's hash".ljust(32))
     rig.log.commit(batch)
     (said,) = ledger_proposals(move(1, "rent"))
-    paid = inputs.PayLedger(LEDGER, 1, "rent") if actor is ALICE else rig.said(ALICE, said)
+    paid = commands.PayLedger(LEDGER, 1, "rent") if actor is ALICE else rig.said(ALICE, said)
     with pytest.raises(BaseExceptionGroup) as raised:
         await rig.take(paid)
     assert isinstance(the_group(raised), EquivocationAlarm)

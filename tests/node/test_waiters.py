@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from node.answers import Answer
 from node.limits import WAITER_COUNT_MAX
 from node.waiters import Waiters
-from protocols import events, inputs, messages
+from protocols import commands, events, inputs, messages
 from protocols.errors import ObjectiveFailed, ProtocolError
 from protocols.payment_errors import ChainViewStale, ChannelClosing, PaymentRefusedByPayee
 from protocols.types import amount_to_bytes
@@ -113,7 +113,7 @@ async def test_a_refusal_that_is_sent_again_leaves_the_caller_waiting(name: str)
 
 
 async def closed_without_a_receipt(rig: Rig) -> None:
-    await rig.answer(inputs.CloseChannel(CHANNEL))
+    await rig.answer(commands.CloseChannel(CHANNEL))
     paid = rig.state.channels[CHANNEL].vouchers.total
     await rig.take(rig.said(BOB, signed(final(paid), BOB)))
     deposit = 10**18
@@ -168,7 +168,7 @@ async def test_who_asks_again_once_it_is_open_is_answered_at_once() -> None:
 
 async def test_who_closes_may_wait_until_the_money_is_paid_out() -> None:
     rig = await opened()
-    waiting = rig.ask(inputs.CloseChannel(CHANNEL), "completed")
+    waiting = rig.ask(commands.CloseChannel(CHANNEL), "completed")
     await rig.work()
     await rig.take(rig.said(BOB, signed(final(0), BOB)))
     await rig.take(*payout(9, 10**18, 0, confirmed=False))

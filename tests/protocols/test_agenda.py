@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.agenda import Agenda
 from protocols.node_state import NodeState
 from protocols.objectives.base import Objective, ObjectiveStatus, ObjectiveType
@@ -177,7 +177,7 @@ def test_neither_a_tick_nor_a_proposal_looks_at_all_objectives() -> None:
     bob = opened().bob
     bob.proves_purity = False
     bob.state.objectives = Unlisted(bob.state.objectives.items())
-    bob.feed(inputs.CloseChannel(CHANNEL))
+    bob.feed(commands.CloseChannel(CHANNEL))
     bob.feed(inputs.Tick())
     fixed = fixed_part(channel_nonce=fixed_part().channel_nonce + 1)
     bob.feed(Said(ALICE, proposal(state(0, fixed=fixed))))
@@ -193,7 +193,7 @@ def view(node_state: NodeState) -> tuple[object, ...]:
 def test_a_replay_finds_the_same_agenda() -> None:
     network = opened()
     pay(network, 30, 1)
-    network.alice.feed(inputs.CloseChannel(CHANNEL))
+    network.alice.feed(commands.CloseChannel(CHANNEL))
     for _ in range(2):
         for node in network.nodes.values():
             assert view(node.state) == view(node.fold())

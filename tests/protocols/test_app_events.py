@@ -1,7 +1,7 @@
 """Events of application channels read as JSON."""
 
 from protocols.app_events import AppDefinitionRecorded
-from protocols.events import EVENTS, json_payload
+from protocols.event_codec import EVENTS, json_payload
 
 
 def test_a_definition_says_what_it_is_and_by_which_rule() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.app_channel import ALTERNATE, LEADER
 from protocols.app_errors import AppChannelStopped
 from protocols.app_judging import DIGEST_DIFFERS, STATE_DIFFERS, VERDICT_DIFFERS, plan
@@ -141,7 +141,7 @@ def test_reducers_that_differ_halt_the_channel_and_nothing_after_it_is_signed(
     for node in (network.alice, network.bob):
         with pytest.raises(AppChannelStopped):
             node.say(1)
-    network.bob.feed(inputs.CloseChannel(APP_CHANNEL))
+    network.bob.feed(commands.CloseChannel(APP_CHANNEL))
     network.settle()
     paid = [event.amount for event in network.alice.events_of("withdraw-completed")]
     assert [int.from_bytes(amount, "big") for amount in paid] == [STAKES[0] - 3, STAKES[1] + 3]
@@ -258,7 +258,7 @@ def one_step(network: AppNetwork, step: tuple[str, int]) -> None:
             network.acknowledge(other)
         case "close":
             if number < 4:
-                node.feed(inputs.CloseChannel(APP_CHANNEL))
+                node.feed(commands.CloseChannel(APP_CHANNEL))
         case "wait":
             node.now_ms += number * 1_000
         case "restart":

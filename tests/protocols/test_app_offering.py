@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from protocols import inputs, messages
+from protocols import commands, messages
 from protocols.app_channel import ALTERNATE, LEADER, RUN_MESSAGE_COUNT_MAX
 from protocols.app_offering import may_speak, payloads_to_offer, stamp_of_offer
 from protocols.draft import Draft
@@ -69,7 +69,7 @@ def test_messages_wait_for_the_chain_and_not_for_a_channel_that_closes() -> None
     assert (alice.runs, len(alice.app().queue)) == ([], 1)
     alice.chain_view_age_s = 0
     assert may_speak(draft_of(alice), alice.channel(APP_CHANNEL))
-    alice.feed(inputs.CloseChannel(APP_CHANNEL))
+    alice.feed(commands.CloseChannel(APP_CHANNEL))
     alice.judge()
     (refused,) = alice.events_of("app-message-refused")
     assert (refused.failure, alice.app().queue) == ("CHANNEL_CLOSING", ())

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from protocols import app_shown, inputs
+from protocols import app_shown, commands, inputs
 from protocols.app_channel import ALTERNATE, JUDGED, LEADER, MESSAGE_LOG, mover
 from protocols.channel import Channel, is_finalised
 from protocols.draft import Draft
@@ -77,7 +77,7 @@ class Dispute:
 
     def leave(self, node: AppNode) -> None:
         try:
-            node.feed(inputs.ExitChannel(self.channel_id))
+            node.feed(commands.ExitChannel(self.channel_id))
         except ProtocolError as refusal:
             self.told[refusal.name()] += 1
         node.judge()

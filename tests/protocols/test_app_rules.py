@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from protocols import inputs
+from protocols import commands
 from protocols.app_channel import ALTERNATE, JUDGED, LEADER, Asked
 from protocols.app_data import LOG_MESSAGE_HEAD_SIZE, MESSAGE_SIZE_BYTES_MAX, TIMESTAMP_MS_MIN
 from protocols.app_errors import (
@@ -114,7 +114,7 @@ def test_a_channel_that_closes_or_whose_chain_is_not_seen_takes_nothing() -> Non
     bob.chain_view_age_s = 10**6
     assert isinstance(refusal_of(network), ChainViewStale)
     bob.chain_view_age_s = 0
-    bob.feed(inputs.CloseChannel(APP_CHANNEL))
+    bob.feed(commands.CloseChannel(APP_CHANNEL))
     assert isinstance(refusal_of(network), ChannelClosing)
     with pytest.raises(ChannelClosing):
         require_running(Draft(bob.state, bob.context()), bob.channel(APP_CHANNEL))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.app_channel import JUDGED, LEADER, MESSAGE_LOG, outcome_of
 from protocols.app_data import NO_ROOT, AppData, encode_app_data, next_root, opening_data
 from protocols.app_events import AppDefinitionRecorded
@@ -71,7 +71,7 @@ def test_a_move_that_nobody_answers_is_signed_alone_and_pays() -> None:
     alice = network.alice
     say_to_nobody(alice)
     assert alone(alice) == 3
-    alice.feed(inputs.ExitChannel(GAME))
+    alice.feed(commands.ExitChannel(GAME))
     until(network, lambda: GAME in network.chain.disputes.kept, alice)
     assert kept_turn(network) == 4
     found = app_support(alice.state.node, alice.channel(GAME))
@@ -86,7 +86,7 @@ def test_a_move_that_nobody_answers_is_signed_alone_and_pays() -> None:
 def test_a_first_move_needs_no_move_before() -> None:
     network = game()
     say_to_nobody(network.alice)
-    network.alice.feed(inputs.ExitChannel(GAME))
+    network.alice.feed(commands.ExitChannel(GAME))
     until(network, lambda: GAME in network.chain.disputes.kept, network.alice)
     assert kept_turn(network) == 2
 
@@ -94,7 +94,7 @@ def test_a_first_move_needs_no_move_before() -> None:
 def test_a_move_that_our_reducer_refuses_is_not_made_and_what_both_signed_is_registered() -> None:
     network = game(2)
     network.alice.say(100, channel_id=GAME)
-    network.alice.feed(inputs.ExitChannel(GAME))
+    network.alice.feed(commands.ExitChannel(GAME))
     until(network, lambda: GAME in network.chain.disputes.kept, network.alice)
     assert kept_turn(network) == 3
     (refused,) = network.alice.events_of("app-message-refused")
@@ -105,7 +105,7 @@ def test_a_reducer_that_does_not_run_keeps_nobody_from_leaving() -> None:
     network = game(2)
     alice = network.alice
     say_to_nobody(alice)
-    alice.feed(inputs.ExitChannel(GAME))
+    alice.feed(commands.ExitChannel(GAME))
     for _ in range(CLAIM_PATIENCE_MS // 10_000 - 1):
         step(network, alice)
         assert kept_turn(network) == -1
@@ -122,7 +122,7 @@ def test_a_move_that_costs_us_is_an_alarm_if_our_reducer_does_not_take_it_in(run
     alice, bob = network.alice, network.bob
     network.chain.time_s = bob.now_ms // 1_000
     say_to_nobody(alice, 50)
-    alice.feed(inputs.ExitChannel(GAME))
+    alice.feed(commands.ExitChannel(GAME))
     until(network, lambda: kept_turn(network) == 4, alice)
     bob.now_ms = alice.now_ms
     step(network, alice, bob)
@@ -150,7 +150,7 @@ def test_a_move_on_chain_is_taken_in_and_answered_by_the_next() -> None:
     network = game(2)
     alice, bob = network.alice, network.bob
     say_to_nobody(alice)
-    alice.feed(inputs.ExitChannel(GAME))
+    alice.feed(commands.ExitChannel(GAME))
     until(network, lambda: alone(bob) == 4, alice, bob)
     assert not bob.events_of("challenge-unanswerable")
     (taken,) = bob.events_of("app-move-taken")
@@ -191,7 +191,7 @@ def test_a_move_on_chain_that_pays_what_no_reducer_says_halts_the_talk() -> None
     alice, bob = network.alice, network.bob
     bob.bend = lambda verdict: replace(verdict, amounts=(STAKES[0] - 1, STAKES[1] + 1))
     say_to_nobody(alice)
-    alice.feed(inputs.ExitChannel(GAME))
+    alice.feed(commands.ExitChannel(GAME))
     until(network, lambda: bool(bob.app(GAME).halted), alice, bob)
     assert bob.app(GAME).halted == "STATE_DIFFERS"
     assert alone(bob) == 3
@@ -246,7 +246,7 @@ def test_nothing_is_believed_for_being_told_by_the_chain() -> None:
     network = game(2)
     alice, bob = network.alice, network.bob
     say_to_nobody(alice)
-    alice.feed(inputs.ExitChannel(GAME))
+    alice.feed(commands.ExitChannel(GAME))
     until(network, lambda: GAME in network.chain.disputes.kept, alice)
     (log,) = logs_of(network, "ChallengeRegistered")
     before = bob.channel(GAME)

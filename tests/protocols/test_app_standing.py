@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from protocols import inputs, messages
+from protocols import commands, messages
 from protocols.app_channel import ALTERNATE, LEADER
 from protocols.app_standing import running_support, supported_amounts
 from protocols.app_talk import state_of
@@ -31,7 +31,7 @@ def payouts(network: AppNetwork) -> list[int]:
 @pytest.mark.parametrize("who", ["alice", "bob"])
 def test_either_end_closes_by_what_the_reducer_said_last(who: str) -> None:
     network = played()
-    getattr(network, who).feed(inputs.CloseChannel(APP_CHANNEL))
+    getattr(network, who).feed(commands.CloseChannel(APP_CHANNEL))
     network.settle()
     assert payouts(network) == [STAKES[0] - 30, STAKES[1] + 30]
     (final,) = network.alice.events_of("channel-finalized")
@@ -52,7 +52,7 @@ def test_who_lost_records_ends_by_what_the_other_shows(
         loser.say(1)
     network.reconnect()
     network.settle()
-    getattr(network, closer).feed(inputs.CloseChannel(APP_CHANNEL))
+    getattr(network, closer).feed(commands.CloseChannel(APP_CHANNEL))
     network.settle()
     assert payouts(network) == [STAKES[0] - 30, STAKES[1] + 30]
 
@@ -61,7 +61,7 @@ def test_what_is_under_way_is_decided_before_the_end() -> None:
     network = played()
     network.bob.say(7)
     network.bob.judge()
-    network.alice.feed(inputs.CloseChannel(APP_CHANNEL))
+    network.alice.feed(commands.CloseChannel(APP_CHANNEL))
     network.settle()
     assert payouts(network) == [STAKES[0] - 30, STAKES[1] + 30]
     (refused,) = network.bob.events_of("app-message-refused")
@@ -72,7 +72,7 @@ def test_our_own_offer_is_decided_before_we_sign_the_end() -> None:
     network = played()
     network.alice.say(5)
     network.alice.judge()
-    network.alice.feed(inputs.CloseChannel(APP_CHANNEL))
+    network.alice.feed(commands.CloseChannel(APP_CHANNEL))
     assert not network.alice.channel(APP_CHANNEL).turns[-1].is_final
     network.settle()
     assert payouts(network) == [STAKES[0] - 30, STAKES[1] + 30]
@@ -86,7 +86,7 @@ def test_an_answer_that_is_on_its_way_counts_before_the_end() -> None:
     network.alice.judge()
     network.deliver(network.alice)
     network.bob.judge()
-    network.alice.feed(inputs.CloseChannel(APP_CHANNEL))
+    network.alice.feed(commands.CloseChannel(APP_CHANNEL))
     network.deliver(network.alice, 1)
     for index in range(network.waiting(network.bob)):
         network.deliver(network.bob, index)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocols import inputs, messages
+from protocols import commands, messages
 from protocols.app_channel import ALTERNATE, LEADER
 from protocols.app_data import MESSAGE_SIZE_BYTES_MAX, TIMESTAMP_MS_MIN
 from protocols.app_errors import (
@@ -146,15 +146,15 @@ def test_what_cannot_be_said_is_refused_to_the_owner() -> None:
         alice.say(1, channel_id=b"\x09" * 32)
     too_long = bytes(MESSAGE_SIZE_BYTES_MAX - 10)
     with pytest.raises(AppMessageOversized):
-        alice.feed(inputs.SendAppMessage(APP_CHANNEL, too_long, bytes(32)))
+        alice.feed(commands.SendAppMessage(APP_CHANNEL, too_long, bytes(32)))
     with pytest.raises(AppMessageOversized):
-        alice.feed(inputs.SendAppMessage(APP_CHANNEL, b"", bytes(32)))
+        alice.feed(commands.SendAppMessage(APP_CHANNEL, b"", bytes(32)))
     alice.feed(open_command(nonce_entropy=b"wxyz"))
     network.settle()
     (payments,) = set(alice.state.channels) - {APP_CHANNEL}
     with pytest.raises(NotAnAppChannel):
         alice.say(1, channel_id=payments)
-    alice.feed(inputs.CloseChannel(APP_CHANNEL))
+    alice.feed(commands.CloseChannel(APP_CHANNEL))
     network.settle()
     with pytest.raises(ChannelClosing):
         alice.say(1)

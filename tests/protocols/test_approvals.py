@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from protocols import approvals, events, inputs, messages
+from protocols import approvals, commands, events, inputs, messages
 from protocols.channel import ChannelStatus, status
 from protocols.draft import Context, Decision, Draft
 from protocols.effects import SendMessage
@@ -76,11 +76,11 @@ def test_an_approval_that_comes_too_late_is_refused() -> None:
     bob.now_ms += TIMEOUT_MS
     bob.feed(inputs.Tick())
     with pytest.raises(ObjectiveNotWaitingForApproval):
-        bob.feed(inputs.ApproveObjective(FUND))
+        bob.feed(commands.ApproveObjective(FUND))
 
 
 def test_what_was_approved_or_rejected_never_expires() -> None:
-    for word in (inputs.ApproveObjective(FUND), inputs.RejectObjective(FUND)):
+    for word in (commands.ApproveObjective(FUND), commands.RejectObjective(FUND)):
         bob = asked()
         bob.feed(word)
         assert not bob.state.unapproved

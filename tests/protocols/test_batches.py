@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from protocols import inputs, messages
+from protocols import commands, inputs, messages
 from protocols.channel import ChannelStatus, status
 from protocols.crypto import merkle_root, payment_leaf
 from protocols.errors import InvalidWidth, UnknownChannel
@@ -33,8 +33,8 @@ STALE_S = DURATION_S // 3 + 1
 PREFIX = b"\x07" * 28
 
 
-def batch(*amounts: int, **changes: Any) -> inputs.SendBatch:
-    command = inputs.SendBatch(CHANNEL, amounts, ("",) * len(amounts), PREFIX)
+def batch(*amounts: int, **changes: Any) -> commands.SendBatch:
+    command = commands.SendBatch(CHANNEL, amounts, ("",) * len(amounts), PREFIX)
     return replace(command, **changes)
 
 
@@ -114,7 +114,7 @@ def test_a_request_is_recorded_with_what_it_asked_for() -> None:
         command = batch(10, 5, request_id="rent", is_shared=is_shared)
         alice.feed(command)
         (fact,) = alice.events_of(name)
-        assert (fact.request_id, fact.request_hash) == ("rent", inputs.command_hash(command))
+        assert (fact.request_id, fact.request_hash) == ("rent", commands.command_hash(command))
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_request_is_recorded_with_what_it_asked_for() -> None:
     ],
 )
 def test_a_list_that_cannot_be_paid_whole_is_not_paid_at_all(
-    command: inputs.SendBatch, error: type[Exception]
+    command: commands.SendBatch, error: type[Exception]
 ) -> None:
     alice = opened().alice
     for is_shared in (True, False):
@@ -157,7 +157,7 @@ def test_lists_without_a_receipt_are_bounded() -> None:
         alice.feed(batch(*[1] * (room + 1)))
     alice.feed(batch(*[1] * room))
     with pytest.raises(TooManyPaymentsInFlight):
-        alice.feed(inputs.SendPayment(CHANNEL, 1, bytes(32)))
+        alice.feed(commands.SendPayment(CHANNEL, 1, bytes(32)))
 
 
 def test_the_largest_list_fits_a_frame() -> None:

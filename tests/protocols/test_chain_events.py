@@ -7,7 +7,7 @@ from protocols.chain_events import (
     ChainReorged,
     HoldingsRead,
 )
-from protocols.events import EVENTS, json_payload
+from protocols.event_codec import EVENTS, json_payload
 from protocols.types import amount_to_bytes
 
 CHANNEL, BLOCK, TX = b"\xc1" * 32, b"\x0b" * 32, b"\x0a" * 32

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from protocols import events, inputs
+from protocols import commands, events, inputs
 from protocols.abi import encode_outcome
 from protocols.adjudication import Adjudicated
 from protocols.chain_facts import PAYING_LOGS, RECORDED_LOGS
@@ -436,7 +436,9 @@ def test_without_a_cut_tail_and_before_consent_nothing_is_read() -> None:
     careful.lose_tail()
     careful.feed(Said(ALICE, proposal()))
     assert careful.readings == []
-    careful.feed(inputs.ApproveObjective(careful.objective(ObjectiveType.DIRECT_FUND).objective_id))
+    careful.feed(
+        commands.ApproveObjective(careful.objective(ObjectiveType.DIRECT_FUND).objective_id)
+    )
     assert len(careful.readings) == 1
     assert careful.feed(replace(reading(1), channel_id=b"\x0f" * 32)).events == ()
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from protocols import inputs
+from protocols import commands
 from protocols.channel import (
     POSTFUND_TURN,
     REDEMPTION_TURN,
@@ -85,7 +85,7 @@ def test_a_postfund_signed_for_the_chain_alone_opens_the_ledger() -> None:
     answer = node.feed(shown(channel, 1, bytes(65), signature(channel, 1, other.actor)))
     assert "state-received" in names(answer)
     assert ledger_at(node).turn_num == 1
-    node.feed(inputs.ExitChannel(LEDGER))
+    node.feed(commands.ExitChannel(LEDGER))
     assert node.submissions[-1].kind == "challenge"
     assert node.fold().channels == node.state.channels
 
@@ -93,7 +93,7 @@ def test_a_postfund_signed_for_the_chain_alone_opens_the_ledger() -> None:
 def test_a_final_state_signed_for_the_chain_alone_concludes_the_ledger() -> None:
     network = opened_ledger()
     alice, bob = network.alice, network.bob
-    alice.feed(inputs.CloseChannel(LEDGER))
+    alice.feed(commands.CloseChannel(LEDGER))
     channel = alice.channel(LEDGER)
     assert supported_final(channel) is None
     given = signature(channel, FINAL_TURN, bob.actor)
@@ -177,7 +177,7 @@ def test_a_redemption_that_was_checkpointed_is_what_the_payer_leaves_with(hidden
     assert names(alice.feed(log)) == ["state-stored", "state-received"]
     # A fork may take the block, not the signature; confirmed it tells nothing new.
     assert names(alice.feed(replace(log, confirmed=True))) == []
-    alice.feed(inputs.ExitChannel(CHANNEL))
+    alice.feed(commands.ExitChannel(CHANNEL))
     (order,) = [found for found in alice.submissions if found.kind == "challenge"]
     network.chain.held[CHANNEL] = DEPOSIT
     logs = network.chain.disputes.run(order.data, 1_000, network.chain.held)
@@ -241,6 +241,6 @@ def test_a_postfund_signed_for_the_chain_alone_opens_a_payment_channel() -> None
     theirs = signature(node.channel(), POSTFUND_TURN, other.actor)
     assert "state-received" in names(node.feed(shown(node.channel(), POSTFUND_TURN, theirs)))
     assert is_supported(node.channel(), POSTFUND_TURN)
-    node.feed(inputs.ExitChannel(CHANNEL))
+    node.feed(commands.ExitChannel(CHANNEL))
     assert node.submissions[-1].kind == "challenge"
     assert node.fold().digest() == node.state.digest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.crank import awaits_end_of_batch, crank
 from protocols.errors import ProtocolError, UnknownChannel
 from protocols.types import amount_to_bytes
@@ -29,7 +29,7 @@ def test_time_alone_changes_nothing_in_a_quiet_node() -> None:
 def test_the_end_of_a_batch_is_awaited_by_who_was_paid_until_it_signed_for_it() -> None:
     network = opened()
     assert not any(awaits_end_of_batch(node.state) for node in network.nodes.values())
-    network.alice.feed(inputs.SendPayment(CHANNEL, 1, amount_to_bytes(1)))
+    network.alice.feed(commands.SendPayment(CHANNEL, 1, amount_to_bytes(1)))
     network.deliver(network.alice)
     assert awaits_end_of_batch(network.bob.state)
     assert not awaits_end_of_batch(network.alice.state)
@@ -40,7 +40,7 @@ def test_the_end_of_a_batch_is_awaited_by_who_was_paid_until_it_signed_for_it() 
 def test_a_refused_command_raises_and_leaves_nothing() -> None:
     alice = CoreNode(ALICE)
     with pytest.raises(UnknownChannel):
-        alice.feed(inputs.SendPayment(CHANNEL, 1, amount_to_bytes(1)))
+        alice.feed(commands.SendPayment(CHANNEL, 1, amount_to_bytes(1)))
     assert len(alice.log) == 1
 
 

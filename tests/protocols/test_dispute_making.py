@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from protocols import inputs
+from protocols import commands
 from protocols.crypto import recover_address
 from protocols.dispute_making import Exported, kit_steps
 from protocols.exit_calls import CHALLENGE_SELECTOR, CHECKPOINT_SELECTOR
@@ -18,14 +18,14 @@ from tests.support.network import CoreNode, opened, pay
 
 
 def recorded(node: CoreNode, channel_id: bytes) -> Exported:
-    event = node.feed(inputs.ExportDisputeKit(channel_id)).events[-1]
+    event = node.feed(commands.ExportDisputeKit(channel_id)).events[-1]
     assert isinstance(event, DisputeKitExported)
     return Exported(event, 9, b"\x07" * 32, node.now_ms, 2)
 
 
 def test_a_kit_of_a_ledger_has_both_of_its_calls_and_its_agreed_state() -> None:
     network = opened_ledger()
-    network.alice.feed(inputs.PayLedger(LEDGER, 200, "r1"))
+    network.alice.feed(commands.PayLedger(LEDGER, 200, "r1"))
     network.settle()
     kit = export(network.bob, LEDGER)
     (channel,) = kit.channels
@@ -70,6 +70,6 @@ def test_what_was_signed_for_an_older_state_makes_no_kit() -> None:
     network = opened_ledger()
     exported = recorded(network.bob, LEDGER)
     assert finished(kit_steps(network.bob.state, exported)) is not None
-    network.alice.feed(inputs.PayLedger(LEDGER, 200, "r1"))
+    network.alice.feed(commands.PayLedger(LEDGER, 200, "r1"))
     network.settle()
     assert finished(kit_steps(network.bob.state, exported)) is None

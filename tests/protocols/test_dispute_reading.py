@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 from msgspec.structs import replace
 
-from protocols import inputs
+from protocols import commands
 from protocols.channel import REDEMPTION_TURN, observed_adjudicated
 from protocols.dispute_kit import DisputeKit, KitState
 from protocols.dispute_reading import read_kit
@@ -132,7 +132,7 @@ def test_a_payees_kit_that_is_not_sealed_wants_the_right_key() -> None:
 
 def test_a_kit_that_holds_the_final_state_concludes() -> None:
     network = paid_network()
-    network.bob.feed(inputs.CloseChannel(CHANNEL))
+    network.bob.feed(commands.CloseChannel(CHANNEL))
     # All signed the final state, and nobody has put it on chain yet.
     while network.waiting(network.alice) or network.waiting(network.bob):
         for node in (network.alice, network.bob):
@@ -148,7 +148,7 @@ def test_a_kit_that_holds_the_final_state_concludes() -> None:
 
 def test_a_ledgers_kit_answers_a_stale_challenge_of_the_other_side() -> None:
     network = opened_ledger()
-    network.alice.feed(inputs.PayLedger(LEDGER, 200, "r1"))
+    network.alice.feed(commands.PayLedger(LEDGER, 200, "r1"))
     network.settle()
     kit = export(network.bob, LEDGER)
     who = stranger(network.bob, kit)
@@ -198,12 +198,12 @@ def test_a_ledgers_kit_brings_what_it_guarantees_as_well(place: int) -> None:
 def test_an_older_kit_brings_what_is_on_chain_when_it_is_outranked() -> None:
     network = opened_ledger()
     old = export(network.bob, LEDGER)
-    network.alice.feed(inputs.PayLedger(LEDGER, 200, "r1"))
+    network.alice.feed(commands.PayLedger(LEDGER, 200, "r1"))
     network.settle()
     new = export(network.alice, LEDGER)
     theirs = stranger(network.alice, new)
     who = stranger(network.bob, old)
-    who.feed(inputs.ExitChannel(LEDGER))
+    who.feed(commands.ExitChannel(LEDGER))
     assert run(network.chain, theirs) == 800
     assert run(network.chain, who) == 700
 
@@ -218,7 +218,7 @@ def test_a_sealed_payees_kit_answers_who_challenges_with_less(turn_num: int) -> 
 
 def test_a_kit_that_is_made_under_a_stale_challenge_answers_it() -> None:
     network = opened_ledger()
-    network.alice.feed(inputs.PayLedger(LEDGER, 200, "r1"))
+    network.alice.feed(commands.PayLedger(LEDGER, 200, "r1"))
     network.settle()
     challenge_with_turn(network, network.alice, LEDGER, 1)
     hear(network, network.bob)
@@ -231,7 +231,7 @@ def test_a_kit_that_is_made_under_a_stale_challenge_answers_it() -> None:
 
 def test_a_kit_that_is_made_when_all_is_final_is_paid_out() -> None:
     network = opened_ledger()
-    network.bob.feed(inputs.ExitChannel(LEDGER))
+    network.bob.feed(commands.ExitChannel(LEDGER))
     wait_out(network, network.bob, LEDGER)
     hear(network, network.bob)
     kit = export(network.bob, LEDGER)

@@ -1,7 +1,7 @@
 """The base of events: a frozen array of fields, with its name and version outside of them."""
 
 from protocols.event import Event
-from protocols.events import EVENTS
+from protocols.event_codec import EVENTS
 
 
 def test_the_base_has_no_name_so_it_is_no_event_itself() -> None:

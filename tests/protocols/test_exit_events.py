@@ -1,6 +1,6 @@
 """Events of leaving alone read as JSON: amounts as decimal strings, places as numbers."""
 
-from protocols.events import EVENTS, json_payload
+from protocols.event_codec import EVENTS, json_payload
 from protocols.exit_events import (
     ChallengeExpired,
     ChallengeUnanswerable,

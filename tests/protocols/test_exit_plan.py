@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from protocols import inputs
+from protocols import commands
 from protocols.exit_plan import GAS, ExitPlan, plan_exit, worth_steps
 from protocols.objectives.base import ObjectiveType
 from protocols.steps import finished
@@ -47,7 +47,7 @@ def test_a_payee_redeems_waits_and_is_paid() -> None:
 def test_what_runs_already_is_not_planned_again() -> None:
     network = opened_ledger()
     alice = network.alice
-    alice.feed(inputs.ChallengeChannel(LEDGER))
+    alice.feed(commands.ChallengeChannel(LEDGER))
     wait_out(network, alice, LEDGER)
     ends_at = network.chain.disputes.kept[LEDGER].finalizes_at
     plan = plan_exit(alice.state, alice.channel(LEDGER), ends_at - 500)
@@ -70,7 +70,7 @@ def test_the_plan_of_a_virtual_channel_is_what_each_role_then_does(place: int) -
     plan = plan_exit(node.state, node.channel(channel_id), NOW_S)
     assert worth_of(node, plan) == {bytes(20): exit_value_of(node)}
     assert plan.duration_s == 2 * DURATION_S
-    node.feed(inputs.ExitChannel(channel_id))
+    node.feed(commands.ExitChannel(channel_id))
     web.run([node], lambda: is_completed(node, ObjectiveType.EXIT, channel_id))
     made = Counter(e.kind.split()[0] for e in node.events_of("transaction-requested"))
     planned = Counter(s.step.replace("redemption", "challenge") for s in plan.steps)

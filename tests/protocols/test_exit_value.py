@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from protocols import inputs
+from protocols import commands
 from protocols.errors import TooManyEndings
 from protocols.exit_value import (
     LOOKED_AT_COUNT_MAX,
@@ -197,7 +197,7 @@ def test_a_directly_funded_channel_is_paid_out_of_its_own_holdings() -> None:
         material = material_of(node.channel(), PAYMENT_APP)
         assert material.held == DEPOSIT
         assert exit_value(node.actor.address, [material]) == {ZERO_ADDRESS: least}
-    network.alice.feed(inputs.CloseChannel(CHANNEL))
+    network.alice.feed(commands.CloseChannel(CHANNEL))
     network.deliver(network.alice)
     network.deliver(network.alice)
     for node, least in ((network.alice, DEPOSIT - 30), (network.bob, 30)):
@@ -216,7 +216,7 @@ def test_a_ledger_of_the_core_is_worth_its_balances_and_a_proposal_binds_its_lea
         return alice, bob
 
     assert values() == (LEADER_AMOUNT, FOLLOWER_AMOUNT)
-    network.alice.feed(inputs.PayLedger(LEDGER, 30, "rent"))
+    network.alice.feed(commands.PayLedger(LEDGER, 30, "rent"))
     assert values() == (LEADER_AMOUNT - 30, FOLLOWER_AMOUNT)
     network.settle()
     assert values() == (LEADER_AMOUNT - 30, FOLLOWER_AMOUNT + 30)

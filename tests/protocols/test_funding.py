@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.channel import Channel, ObservedLog, Virtual
 from protocols.draft import Draft
 from protocols.funding import carrying_ledger, is_funded, require_safe
@@ -86,14 +86,14 @@ def test_without_the_whole_guarantee_nothing_is_paid_or_accepted(carrier: Channe
     network = opened_network()
     alice, bob = (end_of_virtual(node, carrier) for node in (network.alice, network.bob))
     with pytest.raises(ChannelNotOpen):
-        alice.feed(inputs.SendPayment(CHANNEL, 1, bytes(32)))
+        alice.feed(commands.SendPayment(CHANNEL, 1, bytes(32)))
     bob.feed(Said(ALICE, payment(10, 10)))
     assert bob.events_of("voucher-refused")[0].error_code == "CHANNEL_NOT_OPEN"
 
 
 def test_a_carried_channel_takes_payments_and_receipts() -> None:
     alice, bob = ends()
-    assert names(alice.feed(inputs.SendPayment(CHANNEL, 10, bytes(32)))) == [
+    assert names(alice.feed(commands.SendPayment(CHANNEL, 10, bytes(32)))) == [
         "voucher-issued",
         "send Payment",
     ]
@@ -148,10 +148,10 @@ def test_no_voucher_is_signed_or_taken_in_a_ledger() -> None:
     alice = end_of_virtual(opened_network().alice)
     signature = bytes(65)
     for command in (
-        inputs.SendPayment(CARRIED, 1, bytes(32)),
-        inputs.SendBatch(CARRIED, (1,), ("",), bytes(28)),
-        inputs.CreateVoucher(CARRIED, 1, bytes(32)),
-        inputs.TakeVoucher(CARRIED, 1, signature),
+        commands.SendPayment(CARRIED, 1, bytes(32)),
+        commands.SendBatch(CARRIED, (1,), ("",), bytes(28)),
+        commands.CreateVoucher(CARRIED, 1, bytes(32)),
+        commands.TakeVoucher(CARRIED, 1, signature),
     ):
         with pytest.raises(NotAPaymentChannel):
             alice.feed(command)

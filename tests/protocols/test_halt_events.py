@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from protocols.events import json_payload
+from protocols.event_codec import json_payload
 from protocols.halt_events import ChannelHalted, ChannelHaltLifted
 from protocols.types import amount_to_bytes
 

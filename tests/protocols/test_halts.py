@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.effects import ReadHoldings
 from protocols.payment_errors import ChannelHalted
 from protocols.types import ZERO_ADDRESS
@@ -12,7 +12,7 @@ from tests.support.builders import CHANNEL, DEPOSIT, block_hash, chain_log, depo
 from tests.support.network import CoreNode, Network, opened
 from tests.support.playbook import names
 
-PAYMENT = inputs.SendPayment(CHANNEL, 10, b"\x01" * 32)
+PAYMENT = commands.SendPayment(CHANNEL, 10, b"\x01" * 32)
 FORK = inputs.ChainReorg(1, block_hash(1), block_hash(1, fork=1))
 
 

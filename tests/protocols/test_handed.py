@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.errors import InvalidWidth, ProtocolError, UnknownChannel
 from protocols.messages import TEXT_LENGTH_MAX
 from protocols.payment_errors import (
@@ -27,13 +27,13 @@ from tests.support.network import Network, opened, pay
 from tests.support.playbook import Playbook, names
 
 
-def create(amount: int, number: int = 1, **changes: Any) -> inputs.CreateVoucher:
-    return replace(inputs.CreateVoucher(CHANNEL, amount, bytes([number]) * 32), **changes)
+def create(amount: int, number: int = 1, **changes: Any) -> commands.CreateVoucher:
+    return replace(commands.CreateVoucher(CHANNEL, amount, bytes([number]) * 32), **changes)
 
 
-def take(total: int, by: Actor = ALICE, **changes: Any) -> inputs.TakeVoucher:
+def take(total: int, by: Actor = ALICE, **changes: Any) -> commands.TakeVoucher:
     signature = sign_voucher(CHANNEL, total, by.signer)
-    return replace(inputs.TakeVoucher(CHANNEL, total, signature), **changes)
+    return replace(commands.TakeVoucher(CHANNEL, total, signature), **changes)
 
 
 def test_a_created_voucher_is_signed_spent_and_not_sent() -> None:
@@ -57,7 +57,7 @@ def test_a_created_voucher_is_signed_spent_and_not_sent() -> None:
     ],
 )
 def test_a_voucher_that_could_not_be_paid_is_not_created(
-    command: inputs.CreateVoucher, error: type[ProtocolError]
+    command: commands.CreateVoucher, error: type[ProtocolError]
 ) -> None:
     alice = opened().alice
     with pytest.raises(error):
@@ -193,6 +193,6 @@ def test_a_handed_voucher_covers_payments_that_had_not_arrived() -> None:
 def test_a_channel_closes_at_a_voucher_that_was_created_last() -> None:
     network = opened()
     network.alice.feed(create(10))
-    network.alice.feed(inputs.CloseChannel(CHANNEL))
+    network.alice.feed(commands.CloseChannel(CHANNEL))
     network.settle()
     assert network.chain.paid[network.bob.actor.address] == 10

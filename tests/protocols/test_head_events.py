@@ -1,6 +1,6 @@
 """Events of heads: hashes and signatures are hex in JSON, lengths are numbers."""
 
-from protocols.events import json_payload
+from protocols.event_codec import json_payload
 from protocols.head_events import LogHeadDisputed, LogHeadSigned
 
 HEAD = (1_000, b"\x01" * 32, b"\x02" * 65)

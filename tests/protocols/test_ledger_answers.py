@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from protocols import inputs, messages
+from protocols import commands, messages
+from protocols.commands import ExitChannel
 from protocols.crypto import SECP256K1_ORDER
 from protocols.events import MessageDropped
-from protocols.inputs import ChainLog, ExitChannel
+from protocols.inputs import ChainLog
 from protocols.ledger import LedgerVars, inverse, ledger_state
 from protocols.ledger_errors import LedgerFundsInsufficient
 from protocols.ledger_queue import is_own_change, secured
@@ -336,7 +337,7 @@ def test_a_payment_that_was_refused_and_is_signed_on_chain_is_not_said_to_be_ref
     leader: CoreNode,
 ) -> None:
     for name in ("rent", "gas"):
-        leader.feed(inputs.PayLedger(LEDGER, 5, name))
+        leader.feed(commands.PayLedger(LEDGER, 5, name))
         leader.feed(Said(BOB, refusal(ledger_at(leader).proposed_turn)))
     refused = [payment.request_id for payment in ledger_at(leader).refused_payments]
     assert refused == ["rent", "gas"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.events import MessageDropped
 from protocols.ledger import QUEUE_COUNT_MAX, Change, inverse
 from protocols.virtual_errors import FeeTooLow, GuaranteeMissing
@@ -216,7 +216,7 @@ def test_what_is_wrong_behind_a_refused_change_is_refused_at_once(
 ) -> None:
     verdicts.by_target[target(1)] = verdicts.by_target[target(3)] = FeeTooLow(1, 2)
     follower.proves_purity = False
-    follower.feed(inputs.PayLedger(LEDGER, 5, "rent"))
+    follower.feed(commands.PayLedger(LEDGER, 5, "rent"))
     hear(follower, add(1))
     assert end(follower) == [REFUSED]
     rent = move_back(5, "rent")
@@ -295,13 +295,13 @@ def test_a_balance_falls_only_by_what_its_owner_asked(follower: CoreNode) -> Non
     "change", [move_back(6, "rent"), move_back(8, "rent"), move_back(7, "gas"), move_back(7)]
 )
 def test_a_move_that_differs_from_the_wish_is_refused(change: Change, follower: CoreNode) -> None:
-    follower.feed(inputs.PayLedger(LEDGER, 7, "rent"))
+    follower.feed(commands.PayLedger(LEDGER, 7, "rent"))
     hear(follower, change)
     assert end(follower) == [REFUSED]
 
 
 def test_a_wish_is_answered_once(follower: CoreNode) -> None:
-    follower.feed(inputs.PayLedger(LEDGER, 7, "rent"))
+    follower.feed(commands.PayLedger(LEDGER, 7, "rent"))
     hear(follower, move_back(7, "rent"), move_back(7, "rent"))
     assert end(follower) == [REFUSED, SIGNED]
     assert ledger_at(follower).current == result_of(move_back(7))
@@ -312,8 +312,8 @@ def test_a_wish_is_answered_once(follower: CoreNode) -> None:
 
 
 def test_two_wishes_are_answered_one_after_the_other(follower: CoreNode) -> None:
-    follower.feed(inputs.PayLedger(LEDGER, 7, "rent"))
-    follower.feed(inputs.PayLedger(LEDGER, 8, "gas"))
+    follower.feed(commands.PayLedger(LEDGER, 7, "rent"))
+    follower.feed(commands.PayLedger(LEDGER, 8, "gas"))
     hear(follower, move_back(8, "gas"))
     assert end(follower) == [SIGNED]
     hear(follower, move_back(7, "rent"))
@@ -368,7 +368,7 @@ def test_a_concluded_ledger_is_not_judged_any_more(follower: CoreNode) -> None:
 
 
 def test_a_follower_that_closes_refuses_what_is_new(follower: CoreNode) -> None:
-    follower.feed(inputs.CloseChannel(LEDGER))
+    follower.feed(commands.CloseChannel(LEDGER))
     hear(follower, move(5), inverse(move(5)))
     assert end(follower) == [REFUSED, SIGNED]
     assert ledger_at(follower).current == START

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.channel import ChannelStatus, status
 from protocols.draft import Draft
 from protocols.ledger import ADD, MOVE, REMOVE
@@ -36,7 +36,7 @@ from tests.support.network import CoreNode, Network, Said
 from tests.support.playbook import names
 
 END = inputs.EndOfBatch()
-LEAVE = inputs.ExitChannel(LEDGER)
+LEAVE = commands.ExitChannel(LEDGER)
 
 
 def reasons(node: CoreNode, channel_id: bytes = LEDGER) -> list[str]:
@@ -57,7 +57,7 @@ def test_a_ledger_that_is_left_takes_nothing_and_gives_guarantees_back(network: 
     draft = Draft(alice.state, alice.context())
     assert choose(draft, BOB.address, ZERO_ADDRESS, 1, 0) is None
     with pytest.raises(LedgerNotRunning, match="it is being left"):
-        alice.feed(inputs.PayLedger(LEDGER, 5, "rent"))
+        alice.feed(commands.PayLedger(LEDGER, 5, "rent"))
     assert reasons(network.bob) == ["", "", ""]
 
 
@@ -76,7 +76,7 @@ def test_after_the_other_party_cleared_our_challenge_nothing_new_is_signed_eithe
 ) -> None:
     """The ledger is open on chain then, and it is being left all the same."""
     alice = network.alice
-    alice.feed(inputs.PayLedger(LEDGER, 5, "before"))
+    alice.feed(commands.PayLedger(LEDGER, 5, "before"))
     alice.feed(LEAVE)
     alice.feed(chain_log("ChallengeRegistered", 9, confirmed=False, channel_id=LEDGER, number=5))
     alice.feed(chain_log("ChallengeCleared", 10, confirmed=False, channel_id=LEDGER, number=2))
@@ -96,21 +96,21 @@ def test_a_follower_that_leaves_signs_no_payment_to_it(network: Network) -> None
     (refused,) = bob.events_of("ledger-update-refused")
     assert (refused.turn_num, refused.error_code) == (2, "LEDGER_NOT_RUNNING")
     with pytest.raises(LedgerNotRunning):
-        bob.feed(inputs.PayLedger(LEDGER, 5, "rent"))
+        bob.feed(commands.PayLedger(LEDGER, 5, "rent"))
 
 
 def test_who_stays_after_all_answers_what_was_wished_before(network: Network) -> None:
     alice, bob = network.alice, network.bob
-    bob.feed(inputs.PayLedger(LEDGER, 40, "early"))
+    bob.feed(commands.PayLedger(LEDGER, 40, "early"))
     alice.feed(LEAVE)
     alice.submissions.clear()
     network.deliver(bob)
     network.acknowledge(alice)
-    alice.feed(inputs.ResumeChannel(LEDGER))
+    alice.feed(commands.ResumeChannel(LEDGER))
     assert reasons(alice) == ["", "", ""]
     network.settle()
     assert [e.request_id for e in alice.events_of("ledger-payment-refused")] == ["early"]
-    bob.feed(inputs.PayLedger(LEDGER, 40, "again"))
+    bob.feed(commands.PayLedger(LEDGER, 40, "again"))
     network.settle()
     assert ledger_at(bob).current.follower == FOLLOWER_AMOUNT - 40
 
@@ -126,14 +126,14 @@ def test_a_wish_that_waited_when_we_left_is_answered_when_we_stay(
     alice.feed(Said(BOB, refusal(2)))
     alice.feed(Said(BOB, countersignature(3, START)))
     assert ledger_at(alice).queue == ()
-    alice.feed(inputs.ResumeChannel(LEDGER))
+    alice.feed(commands.ResumeChannel(LEDGER))
     assert ledger_at(alice).queue[0].change == move_back(40, "rent")
 
 
 def test_a_ledger_that_is_left_is_still_closed_together(network: Network) -> None:
     alice = network.alice
     alice.feed(LEAVE)
-    network.bob.feed(inputs.CloseChannel(LEDGER))
+    network.bob.feed(commands.CloseChannel(LEDGER))
     network.settle()
     assert status(alice.channel(LEDGER)) == ChannelStatus.CLOSED
     assert network.chain.paid[ALICE.address] == LEADER_AMOUNT
@@ -143,16 +143,16 @@ def test_the_exit_of_a_channel_leaves_its_ledgers_running_until_they_are_challen
     web = ExitWeb(1, right_leads=frozenset({0}))
     channel_id = web.opened(10)
     hub, ledger_id = web.row[1], web.ledgers[0]
-    hub.feed(inputs.ExitChannel(channel_id))
+    hub.feed(commands.ExitChannel(channel_id))
     ledger = hub.channel(ledger_id)
     assert is_leaving(hub.state, ledger)
     assert not is_being_left(hub.state, ledger)
-    hub.feed(inputs.ChallengeChannel(ledger_id))
+    hub.feed(commands.ChallengeChannel(ledger_id))
     assert is_being_left(hub.state, hub.channel(ledger_id))
     assert reasons(hub, ledger_id) == ["it is being left", "it is being left", ""]
 
 
 def test_a_challenge_alone_is_no_wish_to_leave(network: Network) -> None:
-    network.alice.feed(inputs.ChallengeChannel(LEDGER))
+    network.alice.feed(commands.ChallengeChannel(LEDGER))
     assert not is_being_left(network.alice.state, network.alice.channel(LEDGER))
     assert reasons(network.alice) == ["", "", ""]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocols import inputs, messages
+from protocols import commands, inputs, messages
 from protocols.error import ProtocolError
 from protocols.events import MessageDropped
 from protocols.ledger import ADD, Ledger, balance_total, deltas, find_guarantee, inverse
@@ -183,7 +183,7 @@ class Play:
     def ask(self, amount: int) -> None:
         self.count += 1
         try:
-            self.bob.feed(inputs.PayLedger(LEDGER, amount, f"request {self.count}"))
+            self.bob.feed(commands.PayLedger(LEDGER, amount, f"request {self.count}"))
         except ProtocolError:
             return
 
@@ -258,7 +258,7 @@ def test_the_followers_balance_falls_by_what_it_asked_and_by_its_guarantees_alon
 def test_a_ledgers_messages_are_facts_without_a_message_event() -> None:
     network = opened_ledger()
     before = len(network.alice.events_of("message-sent"))
-    network.alice.feed(inputs.PayLedger(LEDGER, 5, "rent"))
+    network.alice.feed(commands.PayLedger(LEDGER, 5, "rent"))
     network.settle()
     assert len(network.alice.events_of("message-sent")) == before
     assert network.alice.events_of("ledger-update-proposed")[0].amount == amount_to_bytes(5)

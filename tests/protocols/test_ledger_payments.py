@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from protocols import inputs, messages
+from protocols import commands, inputs, messages
 from protocols.error import ProtocolError
 from protocols.errors import UnknownChannel
 from protocols.events import MessageDropped
@@ -43,8 +43,8 @@ def network() -> Network:
     return opened_ledger()
 
 
-def pay(amount: int, request_id: str = "rent", channel_id: bytes = LEDGER) -> inputs.PayLedger:
-    return inputs.PayLedger(channel_id, amount, request_id)
+def pay(amount: int, request_id: str = "rent", channel_id: bytes = LEDGER) -> commands.PayLedger:
+    return commands.PayLedger(channel_id, amount, request_id)
 
 
 def wish_refusal(request_id: str) -> messages.LedgerPaymentRefusal:
@@ -214,7 +214,7 @@ def test_a_ledger_has_no_payments_that_the_follower_could_refuse(network: Networ
 def test_a_wish_that_crosses_the_closing_is_refused_by_name(network: Network) -> None:
     alice, bob = network.alice, network.bob
     bob.feed(pay(50, "gas"))
-    alice.feed(inputs.CloseChannel(LEDGER))
+    alice.feed(commands.CloseChannel(LEDGER))
     network.deliver(bob)
     (refused,) = alice.events_of("ledger-payment-refused")
     assert (refused.request_id, refused.error_code) == ("gas", "LEDGER_NOT_RUNNING")
@@ -289,7 +289,7 @@ def test_who_asked_and_then_refused_learns_that_it_was_not_made(network: Network
     bob.feed(pay(50, "rent"))
     network.deliver(bob)
     assert [proposal.change.request_id for proposal in ledger_at(alice).queue] == ["rent"]
-    bob.feed(inputs.CloseChannel(LEDGER))
+    bob.feed(commands.CloseChannel(LEDGER))
     network.deliver(alice)
     bob.feed(inputs.EndOfBatch())
     expected = [RefusedPayment("rent", 50, False, "LEDGER_NOT_RUNNING")]
@@ -305,7 +305,7 @@ def test_who_asked_and_then_refused_learns_that_it_was_not_made(network: Network
 def test_a_leader_learns_by_what_name_its_payment_was_refused(network: Network) -> None:
     alice, bob = network.alice, network.bob
     alice.feed(pay(50, "rent"))
-    bob.feed(inputs.CloseChannel(LEDGER))
+    bob.feed(commands.CloseChannel(LEDGER))
     network.settle()
     for node in (alice, bob):
         (refused,) = ledger_at(node).refused_payments

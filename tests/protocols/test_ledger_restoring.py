@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from protocols import inputs, messages
+from protocols import commands, inputs, messages
 from protocols.channel import ChannelStatus, status
 from protocols.events import MessageDropped
 from protocols.ledger import Guarantee, LedgerVars, inverse, ledger_state
@@ -74,7 +74,7 @@ def agreed(vars_: LedgerVars, turn_num: int = 5) -> State:
 
 def test_a_leader_learns_again_what_it_proposed_and_forgot(network: Network) -> None:
     alice, bob = network.alice, network.bob
-    alice.feed(inputs.PayLedger(LEDGER, 100, "rent"))
+    alice.feed(commands.PayLedger(LEDGER, 100, "rent"))
     network.deliver(alice)
     bob.feed(END)
     network.cut_tail(alice)
@@ -84,14 +84,14 @@ def test_a_leader_learns_again_what_it_proposed_and_forgot(network: Network) -> 
     assert ledger_at(alice).current == ledger_at(bob).current == result_of(move(100))
     assert not alice.channel(LEDGER).close_only
     assert len(alice.events_of("ledger-restored")) == 1
-    alice.feed(inputs.CloseChannel(LEDGER))
+    alice.feed(commands.CloseChannel(LEDGER))
     network.settle()
     assert network.chain.paid == {ALICE.address: 900, BOB.address: 600}
 
 
 def test_a_follower_learns_again_what_it_signed_and_forgot(network: Network) -> None:
     alice, bob = network.alice, network.bob
-    alice.feed(inputs.PayLedger(LEDGER, 100, "rent"))
+    alice.feed(commands.PayLedger(LEDGER, 100, "rent"))
     network.deliver(alice)
     bob.feed(END)
     network.deliver(bob)
@@ -100,7 +100,7 @@ def test_a_follower_learns_again_what_it_signed_and_forgot(network: Network) -> 
     network.reconnect()
     network.settle()
     assert ledger_at(bob).current == ledger_at(alice).current == result_of(move(100))
-    bob.feed(inputs.CloseChannel(LEDGER))
+    bob.feed(commands.CloseChannel(LEDGER))
     network.settle()
     assert network.chain.paid == {ALICE.address: 900, BOB.address: 600}
 
@@ -122,7 +122,7 @@ def test_a_follower_hears_again_what_it_had_not_answered(
     network.settle()
     assert ledger_at(alice).current == ledger_at(bob).current == START
     assert ledger_at(alice).queue == ledger_at(bob).queue == ()
-    alice.feed(inputs.CloseChannel(LEDGER))
+    alice.feed(commands.CloseChannel(LEDGER))
     network.settle()
     assert status(bob.channel(LEDGER)) == ChannelStatus.CLOSED
 
@@ -132,7 +132,7 @@ def test_a_follower_without_its_tail_signs_only_what_it_knows_to_be_agreed(
 ) -> None:
     """ADR 0046: what takes back leads to the agreed state again, at a higher turn."""
     alice, bob = network.alice, network.bob
-    alice.feed(inputs.PayLedger(LEDGER, 100, "rent"))
+    alice.feed(commands.PayLedger(LEDGER, 100, "rent"))
     network.settle()
     bob.lose_tail()
     agreed_to = ledger_at(bob)
@@ -162,13 +162,13 @@ def next_turn(node: CoreNode) -> int:
 
 def test_a_follower_that_forgot_the_opening_hears_what_followed(network: Network) -> None:
     alice, bob = network.alice, network.bob
-    alice.feed(inputs.PayLedger(LEDGER, 1, "rent"))
+    alice.feed(commands.PayLedger(LEDGER, 1, "rent"))
     network.cut_tail(bob, 4)
     assert bob.channel(LEDGER).ledger is None
     network.reconnect()
     network.settle()
     assert ledger_at(alice).queue == ledger_at(bob).queue == ()
-    alice.feed(inputs.CloseChannel(LEDGER))
+    alice.feed(commands.CloseChannel(LEDGER))
     network.settle()
     assert status(bob.channel(LEDGER)) == ChannelStatus.CLOSED
 
@@ -208,7 +208,7 @@ def test_a_ledger_ends_alike_for_both_whatever_one_forgot(
         node.proves_purity = False
     for number, step in enumerate(steps):
         if isinstance(step, tuple):
-            nodes[step[0]].feed(inputs.PayLedger(LEDGER, step[1], str(number)))
+            nodes[step[0]].feed(commands.PayLedger(LEDGER, step[1], str(number)))
             continue
         what, who = step.split("-")
         other = {"alice": "bob", "bob": "alice"}[who]
@@ -226,7 +226,7 @@ def test_a_ledger_ends_alike_for_both_whatever_one_forgot(
     network.reconnect()
     network.settle()
     assert ledger_at(lost).turn_num >= known
-    nodes[closer].feed(inputs.CloseChannel(LEDGER))
+    nodes[closer].feed(commands.CloseChannel(LEDGER))
     network.settle()
     for node in nodes.values():
         assert status(node.channel(LEDGER)) == ChannelStatus.CLOSED

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from protocols import events, inputs, messages
+from protocols import commands, events, inputs, messages
 from protocols.channel import ChannelStatus, status
 from protocols.ledger import RESTORED_TURN_JUMP, ledger_state
 from protocols.ledger_events import LedgerUpdateProposed, LedgerUpdateSigned
@@ -54,7 +54,7 @@ def network(verdicts: Verdicts) -> Network:
 
 
 def paid(network: Network, amount: int = 100, name: str = "rent") -> None:
-    network.alice.feed(inputs.PayLedger(LEDGER, amount, name))
+    network.alice.feed(commands.PayLedger(LEDGER, amount, name))
     network.settle()
 
 
@@ -72,8 +72,8 @@ def goes_on(network: Network, turn_num: int) -> None:
         assert ledger.resumption is None
         assert node.fold().digest() == node.state.digest()
     before = ledger_at(network.alice).current
-    network.alice.feed(inputs.PayLedger(LEDGER, 7, f"after {turn_num}"))
-    network.bob.feed(inputs.PayLedger(LEDGER, 3, f"back {turn_num}"))
+    network.alice.feed(commands.PayLedger(LEDGER, 7, f"after {turn_num}"))
+    network.bob.feed(commands.PayLedger(LEDGER, 3, f"back {turn_num}"))
     network.settle()
     assert ledger_at(network.alice).current == ledger_at(network.bob).current
     assert ledger_at(network.alice).current == result_of(move(4), start=before)
@@ -171,7 +171,7 @@ def test_what_the_leader_had_proposed_is_undone_before_it_goes_on(
 ) -> None:
     alice, bob = network.alice, network.bob
     propose(alice, add(1))
-    alice.feed(inputs.PayLedger(LEDGER, 5, "late"))
+    alice.feed(commands.PayLedger(LEDGER, 5, "late"))
     bob.lose_tail()
     come_together(network)
     assert ledger_at(alice).current == START
@@ -199,7 +199,7 @@ def test_what_a_leader_forgot_to_have_proposed_is_dropped_by_the_follower(
 
 def test_what_the_follower_had_asked_for_is_not_paid_and_it_reads_so(network: Network) -> None:
     alice, bob = network.alice, network.bob
-    bob.feed(inputs.PayLedger(LEDGER, 30, "rent"))
+    bob.feed(commands.PayLedger(LEDGER, 30, "rent"))
     alice.lose_tail()
     network.reconnect()
     network.settle()
@@ -216,14 +216,14 @@ def test_who_lost_nothing_takes_no_change_until_it_goes_on(network: Network) -> 
     for index in range(network.waiting(bob)):
         network.deliver(bob, index)
     with pytest.raises(Exception, match="lost records"):
-        alice.feed(inputs.PayLedger(LEDGER, 1, "x"))
+        alice.feed(commands.PayLedger(LEDGER, 1, "x"))
     network.settle()
     goes_on(network, 1 + RESTORED_TURN_JUMP)
 
 
 def test_one_that_closes_is_not_resumed(network: Network) -> None:
     paid(network)
-    network.bob.feed(inputs.CloseChannel(LEDGER))
+    network.bob.feed(commands.CloseChannel(LEDGER))
     network.alice.lose_tail()
     come_together(network)
     assert not network.bob.events_of("ledger-resumed")
@@ -241,8 +241,8 @@ def test_one_that_closes_while_the_move_is_on_its_way_ends_above_it(network: Net
             if network.waiting(node):
                 network.deliver(node)
                 network.acknowledge(network.other(node))
-    network.bob.feed(inputs.CloseChannel(LEDGER))
-    network.alice.feed(inputs.CloseChannel(LEDGER))
+    network.bob.feed(commands.CloseChannel(LEDGER))
+    network.alice.feed(commands.CloseChannel(LEDGER))
     network.settle()
     for node in network.nodes.values():
         assert status(node.channel(LEDGER)) == ChannelStatus.CLOSED
@@ -281,7 +281,7 @@ def test_a_head_that_the_log_lost_keeps_it_closed_and_it_still_closes(
     (compared,) = node.events_of("held-head-compared")
     assert (compared.agrees, compared.explained) == (False, True)
     assert ledger_at(node).current == result_of(move(150))
-    node.feed(inputs.CloseChannel(LEDGER))
+    node.feed(commands.CloseChannel(LEDGER))
     network.settle()
     assert network.chain.paid == {ALICE.address: 850, BOB.address: 650}
     nobody_signed_twice(network)
@@ -426,7 +426,7 @@ def test_until_the_move_is_countersigned_nothing_else_is_signed(
 ) -> None:
     lost_leader.feed(Said(BOB, told(2, (move(100),))))
     with pytest.raises(Exception, match="lost its end"):
-        lost_leader.feed(inputs.PayLedger(LEDGER, 1, "x"))
+        lost_leader.feed(commands.PayLedger(LEDGER, 1, "x"))
     assert ledger_at(lost_leader).queue == ()
 
 
@@ -522,6 +522,6 @@ def test_a_move_that_the_follower_signed_for_the_chain_alone_resumes_it(network:
     assert not alice.events_of("ledger-resumed"), "that is another state"
     alice.feed(replace(log, signatures=(bytes(65), theirs)))
     assert ledger_at(alice).turn_num == number
-    alice.feed(inputs.ExitChannel(LEDGER))
+    alice.feed(commands.ExitChannel(LEDGER))
     assert alice.submissions[-1].kind == "challenge"
     assert alice.fold().digest() == alice.state.digest()

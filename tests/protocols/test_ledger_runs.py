@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 from msgspec.structs import replace
 
-from protocols import inputs, messages
+from protocols import commands, inputs, messages
 from protocols.draft import CrankResult
 from protocols.errors import ProtocolError
 from protocols.ledger import QUEUE_COUNT_MAX
@@ -54,10 +54,10 @@ def three_ledgers() -> Network:
     return network
 
 
-def pay(number: int, amount: int = 1, ledger: bytes | None = None) -> inputs.PayLedger:
+def pay(number: int, amount: int = 1, ledger: bytes | None = None) -> commands.PayLedger:
     """A payment named by its number, in the ledger of that number or in another."""
     chosen = LEDGERS[number % len(LEDGERS)] if ledger is None else ledger
-    return inputs.PayLedger(chosen, amount, f"payment-{number}")
+    return commands.PayLedger(chosen, amount, f"payment-{number}")
 
 
 def waiting(sender: CoreNode, receiver: CoreNode) -> list[inputs.Input]:
@@ -196,7 +196,7 @@ def test_no_more_is_proposed_in_company_than_a_queue_holds(pair: Pair) -> None:
 def test_nothing_is_paid_or_countersigned_in_company_once_a_ledger_closes(pair: Pair) -> None:
     assert pair.take("alice", [pay(0)]) == 1
     for network in (pair.together, pair.alone):
-        network.bob.feed(inputs.CloseChannel(LEDGER, "enough"))
+        network.bob.feed(commands.CloseChannel(LEDGER, "enough"))
         network.alice.feed(network.bob.resolve(final_request_of(network)))
     assert pair.take("alice", [pay(3)]) == 0
     assert pair.deliver("bob") <= 1

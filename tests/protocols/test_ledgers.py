@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.channel import funding_terms
 from protocols.draft import Draft
 from protocols.error import ProtocolError
@@ -229,7 +229,7 @@ def test_after_a_cut_tail_a_ledger_takes_nothing(leader: CoreNode) -> None:
 
 
 def test_nothing_runs_once_a_final_state_is_signed(leader: CoreNode) -> None:
-    leader.feed(inputs.CloseChannel(LEDGER))
+    leader.feed(commands.CloseChannel(LEDGER))
     assert set(reasons(leader)) == {"its final state is signed"}
 
 
@@ -267,7 +267,7 @@ def test_several_ledgers_with_one_peer_stand_side_by_side(network: Network) -> N
 
 
 def test_a_ledger_that_is_over_is_forgotten_by_the_index_alone(network: Network) -> None:
-    network.alice.feed(inputs.CloseChannel(LEDGER))
+    network.alice.feed(commands.CloseChannel(LEDGER))
     network.settle()
     for node, peer in ((network.alice, BOB), (network.bob, ALICE)):
         assert node.state.ledgers.get(peer.address) == ()
@@ -310,7 +310,7 @@ def test_what_is_free_is_neither_guaranteed_nor_promised(network: Network) -> No
     assert (free_balance(alice.channel(LEDGER)), free_balance(bob.channel(LEDGER))) == (1_000, 500)
     propose(alice, add(1, 300, 200, fee=7))
     assert free_balance(alice.channel(LEDGER)) == 1_000 - 207
-    bob.feed(inputs.PayLedger(LEDGER, 100, "rent"))
+    bob.feed(commands.PayLedger(LEDGER, 100, "rent"))
     assert free_balance(bob.channel(LEDGER)) == 400
     alice.feed(Said(BOB, payment_request(100)))
     assert free_balance(alice.channel(LEDGER)) == 1_000 - 207  # What is proposed is not ours yet.

@@ -14,7 +14,7 @@ from protocols.chain_reducers import CHAIN_REDUCERS
 from protocols.channel_reducers import CHANNEL_REDUCERS
 from protocols.conversation_reducers import CONVERSATION_REDUCERS
 from protocols.entities import NODE_KEY
-from protocols.events import EVENTS
+from protocols.event_codec import EVENTS
 from protocols.node_state import _REDUCERS, NodeState, apply, apply_all
 from protocols.objectives.base import OBJECTIVE_REDUCERS, ObjectiveType, objective_id
 from protocols.types import amount_to_bytes

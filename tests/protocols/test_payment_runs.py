@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.draft import CrankResult
 from protocols.errors import ProtocolError
 from protocols.messages import TEXT_LENGTH_MAX, encode_body
@@ -22,8 +22,8 @@ from tests.support.network import CoreNode, opened
 OTHER_CHANNEL = b"\x09" * 32
 
 
-def order(amount: int, number: int, **changes: Any) -> inputs.SendPayment:
-    return replace(inputs.SendPayment(CHANNEL, amount, amount_to_bytes(number)), **changes)
+def order(amount: int, number: int, **changes: Any) -> commands.SendPayment:
+    return replace(commands.SendPayment(CHANNEL, amount, amount_to_bytes(number)), **changes)
 
 
 def said(bob: CoreNode, *bodies: Any) -> list[inputs.Input]:

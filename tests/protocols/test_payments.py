@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from protocols import inputs, messages
+from protocols import commands, inputs, messages
 from protocols.channel import ChannelStatus, status
 from protocols.errors import InvalidWidth, ProtocolError, UnknownChannel
 from protocols.events import VoucherRefused
@@ -49,8 +49,8 @@ from tests.support.playbook import Playbook, names
 OLDEST_SAFE_VIEW_S = DURATION_S // 3
 
 
-def spend(amount: int = 10, number: int = 1, **changes: Any) -> inputs.SendPayment:
-    return replace(inputs.SendPayment(CHANNEL, amount, number.to_bytes(32, "big")), **changes)
+def spend(amount: int = 10, number: int = 1, **changes: Any) -> commands.SendPayment:
+    return replace(commands.SendPayment(CHANNEL, amount, number.to_bytes(32, "big")), **changes)
 
 
 def opened_payer() -> CoreNode:
@@ -218,7 +218,7 @@ def test_a_memo_that_the_payee_could_not_read_is_refused() -> None:
 
 def test_the_payer_pays_nothing_after_she_signed_the_final_state() -> None:
     alice = opened_payer()
-    alice.feed(inputs.CloseChannel(CHANNEL))
+    alice.feed(commands.CloseChannel(CHANNEL))
     with pytest.raises(ChannelClosing):
         alice.feed(spend())
 
@@ -233,14 +233,14 @@ def test_the_payer_pays_nothing_after_the_payee_asked_to_close() -> None:
 def test_a_close_only_payer_who_was_asked_to_close_pays_nothing() -> None:
     alice = opened_payer()
     alice.lose_tail()
-    alice.feed(inputs.CloseChannel(CHANNEL))
+    alice.feed(commands.CloseChannel(CHANNEL))
     with pytest.raises(ChannelCloseOnly):
         alice.feed(spend())
 
 
 def test_a_supported_final_state_ends_payments_on_both_sides() -> None:
     network = opened()
-    network.alice.feed(inputs.CloseChannel(CHANNEL))
+    network.alice.feed(commands.CloseChannel(CHANNEL))
     network.deliver(network.alice)
     network.acknowledge(network.bob)
     network.deliver(network.bob)
@@ -351,7 +351,7 @@ def test_the_payee_accepts_nothing_after_it_signed_the_final_state() -> None:
 def test_payments_that_crossed_a_request_to_close_are_still_accepted() -> None:
     network = opened()
     pay(network, 10, 1)
-    network.bob.feed(inputs.CloseChannel(CHANNEL))
+    network.bob.feed(commands.CloseChannel(CHANNEL))
     network.settle()
     assert network.chain.paid[BOB.address] == 10
     assert network.alice.channel().vouchers.receipted_total == 10
@@ -545,7 +545,7 @@ def test_a_refusal_is_for_good_unless_its_error_says_otherwise(code: str, closes
 def test_a_refusal_for_good_while_closing_starts_nothing_new() -> None:
     alice = opened_payer()
     alice.feed(spend())
-    alice.feed(inputs.CloseChannel(CHANNEL))
+    alice.feed(commands.CloseChannel(CHANNEL))
     result = alice.feed(Said(BOB, refusal_message("CHANNEL_CLOSING")))
     assert names(result) == ["voucher-refusal-received", "wait supported-final-state"]
     assert names(alice.feed(inputs.Tick())) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocols import inputs, messages
+from protocols import commands, inputs, messages
 from protocols.events import MessageDropped
 from protocols.objectives.base import ObjectiveType, objective_id
 from tests.support.actors import ALICE, BOB, IRENE, Actor
@@ -66,7 +66,7 @@ def test_a_node_whose_log_is_whole_waits_for_the_missing_message() -> None:
 
 def test_an_objective_message_is_recorded_under_its_objective() -> None:
     network = opened()
-    network.alice.feed(inputs.CloseChannel(CHANNEL))
+    network.alice.feed(commands.CloseChannel(CHANNEL))
     network.settle()
     close = objective_id(ObjectiveType.DIRECT_DEFUND, CHANNEL)
     received = [
@@ -217,7 +217,7 @@ def test_nothing_of_an_ordinary_life_is_a_repetition() -> None:
     for number in range(5):
         pay(network, 10, number)
     network.settle()
-    network.alice.feed(inputs.CloseChannel(CHANNEL))
+    network.alice.feed(commands.CloseChannel(CHANNEL))
     network.settle()
     for node in network.nodes.values():
         assert node.events_of("message-repeated") == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocols import inputs, messages
+from protocols import commands, inputs, messages
 from protocols.delivery import RESUME_JUMP_MAX, SEQUENCE_MAX
 from protocols.peer_sessions import is_loss, shared_channel_count
 from tests.support.actors import ALICE, BOB, IRENE
@@ -107,7 +107,7 @@ def test_a_cut_node_does_not_reuse_numbers_that_its_peer_has_seen() -> None:
     assert names(result)[:2] == ["delivery-resumed", "peer-acknowledged"]
     told = [sequence.sequence for sequence in alice.outbox[BOB.address]]
     assert told == [sent + 5, sent + 6], "the opening is said again, under new numbers"
-    alice.feed(inputs.CloseChannel(CHANNEL))
+    alice.feed(commands.CloseChannel(CHANNEL))
     assert alice.outbox[BOB.address][-1].sequence == sent + 7
 
 
@@ -175,7 +175,7 @@ def test_a_cut_node_is_not_counted_out_of_its_numbers(sequence: int) -> None:
     assert not alice.events_of("delivery-resumed")
     assert alice.peer(BOB.address).sent <= sent + 2
     assert names(alice.feed(inputs.PeerMessage(BOB.address, sequence, final_request(0), 100))) == []
-    alice.feed(inputs.CloseChannel(CHANNEL))
+    alice.feed(commands.CloseChannel(CHANNEL))
     assert alice.outbox[BOB.address]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocols import inputs, messages
+from protocols import commands, inputs, messages
 from protocols.crypto import merkle_root, payment_leaf
 from protocols.events import MessageDropped
 from protocols.objectives.base import ObjectiveType
@@ -99,7 +99,7 @@ def test_a_receipt_is_not_taken_twice() -> None:
 
 def test_receipts_still_come_when_the_channel_is_closing() -> None:
     network = three_payments()
-    network.alice.feed(inputs.CloseChannel(CHANNEL))
+    network.alice.feed(commands.CloseChannel(CHANNEL))
     network.settle()
     assert network.alice.channel().vouchers.receipted_total == 30
     assert network.alice.objective(ObjectiveType.DIRECT_DEFUND).success

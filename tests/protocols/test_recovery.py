@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocols import inputs
+from protocols import commands
 from protocols.recovery import Recovery, is_recovering, recoveries
 from protocols.types import ChannelId
 from tests.support.actors import ALICE, BOB
@@ -47,14 +47,14 @@ def test_a_ledger_waits_for_its_peer_and_goes_on(network: Network) -> None:
     network.settle()
     assert of(alice) == of(bob) == Recovery.RESUMED
     assert not is_recovering(alice.state)
-    alice.feed(inputs.CloseChannel(LEDGER))
+    alice.feed(commands.CloseChannel(LEDGER))
     network.settle()
     assert of(alice) is None
 
 
 def test_a_peer_that_saw_more_than_the_log_holds_disagrees(network: Network) -> None:
     alice = network.alice
-    network.alice.feed(inputs.PayLedger(LEDGER, 5, "rent"))
+    network.alice.feed(commands.PayLedger(LEDGER, 5, "rent"))
     network.settle()
     show_heads(network)
     del alice.log[-3:]
@@ -65,7 +65,7 @@ def test_a_peer_that_saw_more_than_the_log_holds_disagrees(network: Network) -> 
     network.settle()
     assert of(alice) == Recovery.DISAGREES
     assert not is_recovering(alice.state)
-    alice.feed(inputs.CloseChannel(LEDGER))
+    alice.feed(commands.CloseChannel(LEDGER))
     assert of(alice) == Recovery.CLOSE_ONLY
 
 

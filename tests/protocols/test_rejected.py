@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from protocols import inputs, messages, rejected
+from protocols import commands, inputs, messages, rejected
 from protocols.channel import Channel, Virtual
 from protocols.errors import ChannelAlreadySeen
 from protocols.messages import ObjectiveRejection
@@ -175,7 +175,7 @@ def test_what_was_guaranteed_stays() -> None:
     web = Web(1)
     channel_id = web.open(100)
     web.until(lambda: bool(web.row[1].events_of("ledger-update-signed")))
-    web.payer.feed(inputs.CloseChannel(channel_id))
+    web.payer.feed(commands.CloseChannel(channel_id))
     web.settle()
     web.wait(1)
     for node in web.row[:2]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from protocols.events import json_payload
+from protocols.event_codec import json_payload
 from protocols.resumption_events import HeldHeadCompared, LedgerResumed
 
 

@@ -1,6 +1,6 @@
 """Events of virtual channels: fees are amounts in JSON, one for each intermediary."""
 
-from protocols.events import json_payload
+from protocols.event_codec import json_payload
 from protocols.types import amount_to_bytes
 from protocols.virtual_events import VirtualChannelRecorded
 

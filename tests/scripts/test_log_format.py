@@ -13,7 +13,8 @@ from node.store.kv import FAMILIES, LOG
 from node.store.log import EventLog
 from node.store.record import seq_key
 from node.store.rocks import RocksKeyValue
-from protocols.events import EVENTS, NodeCreated
+from protocols.event_codec import EVENTS
+from protocols.events import NodeCreated
 from scripts import log_format
 from tests.support.event_samples import sample
 from tests.support.logs import GENESIS, TIME_MS

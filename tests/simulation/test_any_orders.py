@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.errors import ProtocolError
 from protocols.types import ZERO_ADDRESS, ChannelId, ObjectiveId
 from tests.support.soak import times
@@ -31,7 +31,7 @@ def any_command(web: TimedWeb, ledgers: list[ChannelId], number: int) -> inputs.
     amount = draw.choice([0, 1, 7, 500, 10**7])
     path = tuple(each.actor.address for each in draw.sample(web.path, draw.randint(1, 2)))
     whole = tuple(each.actor.address for each in web.path[1:])
-    opening = inputs.OpenVirtual(whole, ZERO_ADDRESS, 500, (HUB_FEE,), DURATION_S, entropy)
+    opening = commands.OpenVirtual(whole, ZERO_ADDRESS, 500, (HUB_FEE,), DURATION_S, entropy)
     if not virtual:
         return opening
     closed = draw.choice(virtual if number < ORDER_COUNT - 20 else channels)
@@ -40,15 +40,15 @@ def any_command(web: TimedWeb, ledgers: list[ChannelId], number: int) -> inputs.
     total, signature = known[0].vouchers.total, known[0].vouchers.signature
     return draw.choice(
         [
-            inputs.CloseChannel(closed, request_id),
-            inputs.ApproveObjective(objective_id, request_id),
-            inputs.RejectObjective(objective_id, "no", request_id),
-            inputs.PayLedger(channel_id, amount, request_id or f"drawn {number}"),
-            inputs.SendPayment(channel_id, amount, identity, "", request_id),
-            inputs.SendBatch(channel_id, (amount, 1), ("", ""), identity[4:], request_id),
-            inputs.CreateVoucher(channel_id, amount, identity, "", request_id),
-            inputs.TakeVoucher(channel_id, total, signature, request_id),
-            inputs.OpenVirtual(path, ZERO_ADDRESS, amount, fees, DURATION_S, entropy, request_id),
+            commands.CloseChannel(closed, request_id),
+            commands.ApproveObjective(objective_id, request_id),
+            commands.RejectObjective(objective_id, "no", request_id),
+            commands.PayLedger(channel_id, amount, request_id or f"drawn {number}"),
+            commands.SendPayment(channel_id, amount, identity, "", request_id),
+            commands.SendBatch(channel_id, (amount, 1), ("", ""), identity[4:], request_id),
+            commands.CreateVoucher(channel_id, amount, identity, "", request_id),
+            commands.TakeVoucher(channel_id, total, signature, request_id),
+            commands.OpenVirtual(path, ZERO_ADDRESS, amount, fees, DURATION_S, entropy, request_id),
             opening,
         ]
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocols import inputs
+from protocols import commands
 from protocols.app_channel import ALTERNATE
 from protocols.objectives.base import ObjectiveType, WaitingFor
 from protocols.objectives.cranks import waiting_for
@@ -36,9 +36,9 @@ def test_who_ends_it_while_a_message_is_undecided_leaves_with_what_both_signed(s
     alice.say(40)
     alice.judge()
     assert alice.app().offered_count == 1
-    alice.feed(inputs.CloseChannel(APP_CHANNEL))
+    alice.feed(commands.CloseChannel(APP_CHANNEL))
     assert closing_waits_for(alice) == {WaitingFor.APP_RUN}
-    alice.feed(inputs.ExitChannel(APP_CHANNEL))
+    alice.feed(commands.ExitChannel(APP_CHANNEL))
     until(network, lambda: APP_CHANNEL in network.chain.disputes.kept, alice)
     network.chain.pass_time(10**6)
     until(network, lambda: is_completed(alice, ObjectiveType.EXIT, APP_CHANNEL), alice)
@@ -52,12 +52,12 @@ def test_who_waits_for_its_owners_word_and_is_left_alone_leaves_with_its_own_mov
     bob.say(20, channel_id=GAME)
     network.settle()
     # It is alice's move: bob's owner wants the end, hers says nothing, and bob is gone.
-    bob.feed(inputs.CloseChannel(GAME))
+    bob.feed(commands.CloseChannel(GAME))
     network.settle()
     assert closing_waits_for(alice) == {WaitingFor.OWNERS_WORD}
     alice.say(5, channel_id=GAME)
     alice.judge()
-    alice.feed(inputs.ExitChannel(GAME))
+    alice.feed(commands.ExitChannel(GAME))
     until(network, lambda: GAME in network.chain.disputes.kept, alice)
     network.chain.pass_time(10**6)
     until(network, lambda: is_completed(alice, ObjectiveType.EXIT, GAME), alice)
@@ -66,7 +66,7 @@ def test_who_waits_for_its_owners_word_and_is_left_alone_leaves_with_its_own_mov
 
 def leave_over_ledgers(web: AppWeb, node: AppNode, channel_id: ChannelId) -> int:
     """All but the node are gone; what it is paid when it has left alone."""
-    node.feed(inputs.ExitChannel(channel_id))
+    node.feed(commands.ExitChannel(channel_id))
     web.run([node], lambda: is_completed(node, ObjectiveType.EXIT, channel_id))
     return paid_to(web, node)
 
@@ -82,7 +82,7 @@ def test_over_ledgers_too_it_leaves_with_what_both_signed(hops: int, said: int) 
     alice.say(40, channel_id=channel_id)
     alice.judge()
     assert alice.app(channel_id).offered_count == 1
-    alice.feed(inputs.CloseChannel(channel_id))
+    alice.feed(commands.CloseChannel(channel_id))
     assert closing_waits_for(alice) == {WaitingFor.APP_RUN}
     paid = leave_over_ledgers(web, alice, channel_id)
     # 10 to bob and 9 back: the forty that he never signed for stay hers.
@@ -96,7 +96,7 @@ def test_over_ledgers_too_who_is_to_move_leaves_with_its_own_move(hops: int) -> 
     alice, bob = web.ends
     web.say(channel_id, 0, 10)
     web.say(channel_id, 1, 5)
-    bob.feed(inputs.CloseChannel(channel_id))
+    bob.feed(commands.CloseChannel(channel_id))
     web.settle()
     assert closing_waits_for(alice) == {WaitingFor.OWNERS_WORD}
     alice.say(7, channel_id=channel_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.exit_calls import challenge_call
 from protocols.ledger import ledger_state
 from protocols.objectives.base import ObjectiveStatus
@@ -65,7 +65,7 @@ def test_a_hub_gives_no_guarantee_back_by_a_final_state_while_it_is_blind(
     # The payer ends the channel on chain by its postfund, and the payee, who is hers, lets her.
     challenge(web, payer, channel_id)
     hub.chain_view_age_s = age_s
-    payer.feed(inputs.CloseChannel(channel_id, "close"))
+    payer.feed(commands.CloseChannel(channel_id, "close"))
     web.settle()
     assert is_agreed(hub.state, web.ledgers[1], channel_id)
     for node in (hub, payee, payer):
@@ -85,7 +85,7 @@ def test_what_counts_is_the_shorter_challenge_of_ledger_and_channel(leads: froze
     web.settle()
     (channel_id,) = (known for known in hub.state.channels if known not in web.ledgers)
     hub.chain_view_age_s = DURATION_S // 6 + 1
-    web.payer.feed(inputs.CloseChannel(channel_id, "close"))
+    web.payer.feed(commands.CloseChannel(channel_id, "close"))
     web.settle()
     assert is_agreed(hub.state, web.ledgers[1], channel_id)
     hub.chain_view_age_s = DURATION_S // 6

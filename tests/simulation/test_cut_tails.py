@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from protocols import events, inputs
+from protocols import commands, events
 from protocols.channel import ChannelStatus, status
 from protocols.objectives.base import ObjectiveStatus, ObjectiveType
 from protocols.objectives.directdefund import CONCLUDE_FALLBACK_MS
@@ -18,7 +18,7 @@ from tests.support.actors import ALICE, BOB
 from tests.support.builders import CHANNEL, DEPOSIT, open_command
 from tests.support.network import CoreNode, Network, opened, pay
 
-CLOSE = inputs.CloseChannel(CHANNEL)
+CLOSE = commands.CloseChannel(CHANNEL)
 PAID = 30
 
 
@@ -297,13 +297,13 @@ def test_an_owner_who_approves_once_more_opens_the_channel_that_the_payer_funded
     network.alice.feed(open_command())
     network.settle()
     fund = network.bob.objective(ObjectiveType.DIRECT_FUND).objective_id
-    network.bob.feed(inputs.ApproveObjective(fund))
+    network.bob.feed(commands.ApproveObjective(fund))
     hand_over(network, network.bob, acknowledged=True)
     network.cut_tail(network.bob, 2)
     come_together(network)
     assert network.alice.channel().signed_by_me(1)
     assert not network.bob.channel().signed_by_me(0)
-    network.bob.feed(inputs.ApproveObjective(fund))
+    network.bob.feed(commands.ApproveObjective(fund))
     come_together(network)
     network.bob.feed(CLOSE)
     come_together(network)

@@ -10,7 +10,7 @@ import random
 
 import pytest
 
-from protocols import inputs
+from protocols import commands
 from protocols.exit_errors import LeavingRefused
 from protocols.objectives.base import ObjectiveType
 from protocols.types import ChannelId
@@ -42,7 +42,7 @@ class Story:
         for payment in range(self.random.choice((0, 1, 3))):
             amount = self.random.randint(1, 100)
             identity = bytes((number, payment)) * 16
-            web.payer.feed(inputs.SendPayment(channel_id, amount, identity))
+            web.payer.feed(commands.SendPayment(channel_id, amount, identity))
             web.settle()
         return channel_id
 
@@ -57,7 +57,7 @@ class Story:
             if self.random.random() < 0.2 and self.web.chain.depth:
                 self.web.chain.reorg(1, keeps=self.random.random() < 0.5)
             try:
-                node.feed(inputs.ExitChannel(channel_id))
+                node.feed(commands.ExitChannel(channel_id))
             except LeavingRefused:
                 continue
         self.web.run(self.present, lambda: all(map(self.is_out, self.present)))

@@ -13,7 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from protocols import inputs, messages
+from protocols import commands, messages
 from protocols.errors import InvalidEncoding
 from protocols.node_state import apply
 from protocols.objectives.base import ObjectiveType, objective_id
@@ -62,13 +62,13 @@ def paid() -> CoreNode:
 
 def closing() -> CoreNode:
     alice = paying()
-    alice.feed(inputs.CloseChannel(CHANNEL))
+    alice.feed(commands.CloseChannel(CHANNEL))
     return alice
 
 
 def closed() -> CoreNode:
     network = opened()
-    network.alice.feed(inputs.CloseChannel(CHANNEL))
+    network.alice.feed(commands.CloseChannel(CHANNEL))
     network.settle()
     return network.bob
 

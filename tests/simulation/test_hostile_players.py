@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from protocols import inputs, messages
+from protocols import commands, inputs, messages
 from protocols.app_channel import LEADER, ListedRefusal
 from protocols.app_talk import state_of
 from protocols.channel import ChainStatus, observed_chain_status
@@ -153,12 +153,12 @@ def test_nobody_is_ended_at_its_move_without_its_owners_word(asker: str) -> None
         network.bob.say(30, channel_id=GAME)
         network.settle()
     asking: AppNode = getattr(network, asker)
-    asking.feed(inputs.CloseChannel(GAME))
+    asking.feed(commands.CloseChannel(GAME))
     network.settle()
     assert not network.alice.events_of("channel-finalized")
     other = network.bob if asking is network.alice else network.alice
     # The game goes on if it likes, at the latest on chain; or its owner agrees.
-    other.feed(inputs.CloseChannel(GAME))
+    other.feed(commands.CloseChannel(GAME))
     network.settle()
     assert network.alice.events_of("channel-finalized")
     assert sum(paid_to(network, node) for node in (network.alice, network.bob)) == POT
@@ -167,14 +167,14 @@ def test_nobody_is_ended_at_its_move_without_its_owners_word(asker: str) -> None
 def test_an_end_that_was_offered_before_the_next_move_is_refused_after_it() -> None:
     network = game(3)
     alice, bob = network.alice, network.bob
-    alice.feed(inputs.CloseChannel(GAME))
+    alice.feed(commands.CloseChannel(GAME))
     network.settle()
     assert bob.channel(GAME).turns[-1].is_final
     register(network, alice, GAME, "challenge")
     until(network, lambda: is_challenged(bob), bob)
     bob.say(7, channel_id=GAME)
     until(network, lambda: kept_turn(network) == 5, bob)
-    bob.feed(inputs.CloseChannel(GAME))
+    bob.feed(commands.CloseChannel(GAME))
     assert not bob.channel(GAME).turns[-1].signatures[1]
     # What BOB says of it can be read: a move signed by him alone is no standing of both.
     network.settle()
@@ -187,7 +187,7 @@ def test_a_word_for_the_end_is_good_for_the_moment_it_was_given_at() -> None:
     alice, bob = network.alice, network.bob
     bob.say(30, channel_id=GAME)
     network.settle()
-    bob.feed(inputs.CloseChannel(GAME))
+    bob.feed(commands.CloseChannel(GAME))
     network.settle()
     register_other_move(network, alice, 9)
     until(network, lambda: app_turn(bob.state.node, bob.channel(GAME)) == 6, bob)
@@ -305,7 +305,7 @@ def test_an_answer_is_judged_before_the_end_is_signed() -> None:
     tip = alice.app(GAME).tip
     body = messages.AppAnswer(GAME, 1, 1, (), tip.turn_num, tip.digest, tip.signatures[0])
     bob.feed(Said(alice.actor, body))
-    bob.feed(inputs.CloseChannel(GAME))
+    bob.feed(commands.CloseChannel(GAME))
     assert not bob.channel(GAME).signed_by_me(131)
     bob.judge()
     assert bob.app(GAME).supported.turn_num == 3

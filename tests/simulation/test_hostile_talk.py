@@ -13,7 +13,7 @@ from collections import Counter
 import pytest
 from msgspec.structs import replace
 
-from protocols import inputs, messages
+from protocols import commands, inputs, messages
 from protocols.app_channel import (
     ALTERNATE,
     JUDGED,
@@ -200,7 +200,7 @@ class Attack:
     def close(self) -> None:
         channel = self.victim.channel(self.channel_id)
         if is_supported(channel, POSTFUND_TURN) and self.random.random() < 0.3:
-            self.victim.feed(inputs.CloseChannel(self.channel_id))
+            self.victim.feed(commands.CloseChannel(self.channel_id))
 
     def wait(self) -> None:
         self.victim.now_ms += self.random.choice((1, 30_000))

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from protocols.event import Event
-from protocols.events import EVENTS, encode_payload
+from protocols.event_codec import EVENTS, encode_payload
 from protocols.node_state import NodeState, apply
 from tests.support.web import Web
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocols import inputs
+from protocols import commands
 from protocols.channel import ChannelStatus, status
 from protocols.events import MessageDropped
 from protocols.objectives.base import ObjectiveStatus
@@ -23,7 +23,7 @@ async def direct_channel(web: TimedWeb) -> None:
     """ALICE opens a channel to BOB, pays in it and closes it."""
     alice, bob = web.path
     opened = await alice.order(
-        inputs.OpenChannel(bob.actor.address, ZERO_ADDRESS, DEPOSIT, 0, 86_400, b"abcd")
+        commands.OpenChannel(bob.actor.address, ZERO_ADDRESS, DEPOSIT, 0, 86_400, b"abcd")
     )
     channel_id = opened.channel_id
     assert channel_id is not None
@@ -31,8 +31,8 @@ async def direct_channel(web: TimedWeb) -> None:
         lambda: all(status(node.channel(channel_id)) == ChannelStatus.OPEN for node in web.path)
     )
     for number in range(1, 11):
-        await alice.order(inputs.SendPayment(channel_id, 10, number.to_bytes(32, "big")))
-    await bob.order(inputs.CloseChannel(channel_id))
+        await alice.order(commands.SendPayment(channel_id, 10, number.to_bytes(32, "big")))
+    await bob.order(commands.CloseChannel(channel_id))
     await web.until(
         lambda: all(
             objective.status == ObjectiveStatus.COMPLETED

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from node.misbehaviour import REPEAT_COUNT_MAX, RETOLD_COUNT_PER_CHANNEL
 from protocols import messages
 from protocols.channel import supported_final
-from protocols.inputs import PayLedger
+from protocols.commands import PayLedger
 from protocols.ledger import ledger_state
 from protocols.peer_sessions import is_loss, shared_channel_count
 from protocols.types import ChannelId

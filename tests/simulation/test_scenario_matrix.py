@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from protocols import inputs
+from protocols import commands
 from protocols.channel import ChannelStatus
 from protocols.types import ZERO_ADDRESS, ChannelId
 from tests.support.actors import Actor
@@ -108,11 +108,11 @@ async def pay(web: TimedWeb, scenario: Scenario, channel_id: ChannelId, payment:
     if scenario.payments > 10 and web.random.random() < 0.5:
         amounts = (payment,) * scenario.payments
         memos = ("",) * scenario.payments
-        await payer.order(inputs.SendBatch(channel_id, amounts, memos, channel_id[:28]))
+        await payer.order(commands.SendBatch(channel_id, amounts, memos, channel_id[:28]))
         return
     for number in range(scenario.payments):
         identity = channel_id[:28] + number.to_bytes(4, "big")
-        await payer.order(inputs.SendPayment(channel_id, payment, identity))
+        await payer.order(commands.SendPayment(channel_id, payment, identity))
 
 
 async def play(
@@ -134,7 +134,7 @@ async def play(
     await web.until(lambda: all(path[-1].channel(one).vouchers.total == total for one in ids))
     closer = path[0] if scenario.closer == "payer" else path[-1]
     for channel_id in ids:
-        await closer.order(inputs.CloseChannel(channel_id))
+        await closer.order(commands.CloseChannel(channel_id))
     for channel_id in ids:
         await web.until(condition(path, channel_id, ChannelStatus.CLOSED))
     assert all(are_over(path, channel_id) for channel_id in ids)

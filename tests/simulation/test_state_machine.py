@@ -19,7 +19,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from protocols import inputs, messages
+from protocols import commands, inputs, messages
 from protocols.channel import ChannelStatus, status
 from protocols.draft import Decision, Draft
 from protocols.ledger import MOVE, NO_TARGET, Change, parties
@@ -113,7 +113,7 @@ class Machine(Invariants):
         if life is not None:
             node = life.row[pick % len(life.row)]
             identity = objective_id(ObjectiveType.VIRTUAL_FUND, life.channel_id)
-            self.web.order(node, inputs.RejectObjective(identity))
+            self.web.order(node, commands.RejectObjective(identity))
 
     @rule(pick=PICKS, luck=LUCK)
     def give_up(self, pick: int, *, luck: bool) -> None:
@@ -121,14 +121,14 @@ class Machine(Invariants):
             return
         life = self.opening(pick)
         if life is not None and life.payer.channel(life.channel_id).supported_turn < 1:
-            self.web.order(life.payer, inputs.CloseChannel(life.channel_id))
+            self.web.order(life.payer, commands.CloseChannel(life.channel_id))
 
     @rule(place=PLACES, pick=PICKS)
     def approve(self, place: int, pick: int) -> None:
         waiting = list(self.node(place).state.unapproved)
         if waiting:
             identity = waiting[pick % len(waiting)]
-            self.web.order(self.node(place), inputs.ApproveObjective(identity))
+            self.web.order(self.node(place), commands.ApproveObjective(identity))
 
     @rule(place=PLACES, verdict=st.sampled_from(["allow", "allow", "ask", "deny"]), luck=LUCK)
     def change_policy(self, place: int, verdict: str, *, luck: bool) -> None:
@@ -155,7 +155,7 @@ class Machine(Invariants):
         life = self.running(pick)
         if life is not None:
             identity = self.web.number().to_bytes(32, "big")
-            self.web.order(life.payer, inputs.SendPayment(life.channel_id, amount, identity))
+            self.web.order(life.payer, commands.SendPayment(life.channel_id, amount, identity))
 
     @rule(pick=PICKS, amounts=st.lists(AMOUNTS, min_size=2, max_size=4))
     def pay_a_list_under_one_voucher(self, pick: int, amounts: list[int]) -> None:
@@ -170,7 +170,7 @@ class Machine(Invariants):
         if life is not None:
             prefix = self.web.number().to_bytes(28, "big")
             memos = ("",) * len(amounts)
-            command = inputs.SendBatch(life.channel_id, tuple(amounts), memos, prefix, is_shared)
+            command = commands.SendBatch(life.channel_id, tuple(amounts), memos, prefix, is_shared)
             self.web.order(life.payer, command)
 
     @rule(pick=PICKS, amount=AMOUNTS, is_taken=st.booleans())
@@ -178,7 +178,7 @@ class Machine(Invariants):
         life = self.running(pick)
         if life is not None:
             identity = self.web.number().to_bytes(32, "big")
-            command = inputs.CreateVoucher(life.channel_id, amount, identity)
+            command = commands.CreateVoucher(life.channel_id, amount, identity)
             if self.web.order(life.payer, command) and is_taken:
                 self.take(life)
 
@@ -190,7 +190,7 @@ class Machine(Invariants):
 
     def take(self, life: Life) -> None:
         vouchers = life.payer.channel(life.channel_id).vouchers
-        command = inputs.TakeVoucher(life.channel_id, vouchers.total, vouchers.signature)
+        command = commands.TakeVoucher(life.channel_id, vouchers.total, vouchers.signature)
         self.web.order(life.payee, command)
 
     @rule(pick=PICKS, place=st.integers(0, 1), amount=AMOUNTS)
@@ -198,7 +198,7 @@ class Machine(Invariants):
         ledger_id = self.web.ledgers[pick % len(self.web.ledgers)]
         pair = self.web.pair_of(ledger_id)
         request_id = str(self.web.number())
-        self.web.order(pair[place % len(pair)], inputs.PayLedger(ledger_id, amount, request_id))
+        self.web.order(pair[place % len(pair)], commands.PayLedger(ledger_id, amount, request_id))
 
     # --- owners close ---
 
@@ -208,7 +208,7 @@ class Machine(Invariants):
             return
         life = self.life(pick)
         if life is not None:
-            self.web.order(life.payer, inputs.CloseChannel(life.channel_id))
+            self.web.order(life.payer, commands.CloseChannel(life.channel_id))
 
     @rule(pick=PICKS, luck=LUCK)
     def close_by_the_payee(self, pick: int, *, luck: bool) -> None:
@@ -216,7 +216,7 @@ class Machine(Invariants):
             return
         life = self.life(pick)
         if life is not None:
-            self.web.order(life.payee, inputs.CloseChannel(life.channel_id))
+            self.web.order(life.payee, commands.CloseChannel(life.channel_id))
 
     @rule(pick=PICKS)
     def close_by_a_hub(self, pick: int) -> None:
@@ -225,7 +225,7 @@ class Machine(Invariants):
         if life is not None:
             for hub in life.row[1:-1]:
                 began = len(hub.state.objectives_of(life.channel_id)) > 1
-                ordered = self.web.order(hub, inputs.CloseChannel(life.channel_id))
+                ordered = self.web.order(hub, commands.CloseChannel(life.channel_id))
                 assert began or not ordered
 
     @rule(pick=PICKS, place=st.integers(0, 1))
@@ -235,7 +235,7 @@ class Machine(Invariants):
         if added:
             ledger_id = added[pick % len(added)]
             pair = self.web.pair_of(ledger_id)
-            self.web.order(pair[place % len(pair)], inputs.CloseChannel(ledger_id))
+            self.web.order(pair[place % len(pair)], commands.CloseChannel(ledger_id))
 
     # --- the wires ---
 
@@ -421,7 +421,7 @@ class Machine(Invariants):
             if self.is_over():
                 break
             for life in web.lives:
-                web.order(life.payer, inputs.CloseChannel(life.channel_id))
+                web.order(life.payer, commands.CloseChannel(life.channel_id))
             web.wait(400_000)
         assert self.is_over()
         self.look()

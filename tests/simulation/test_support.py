@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.transactions import RETRY_AFTER_MS
 from tests.support.actors import ALICE, BOB
 from tests.support.builders import ADJUDICATOR, CHANNEL, DEPOSIT, open_command, signed, state
@@ -65,7 +65,7 @@ def test_the_model_chain_pays_out_what_its_outcome_says_and_keeps_the_rest() -> 
     network.settle()
     network.chain.stranger_deposits(CHANNEL, 7)
     network.chain.mine()
-    network.alice.feed(inputs.CloseChannel(CHANNEL))
+    network.alice.feed(commands.CloseChannel(CHANNEL))
     network.settle()
     assert network.chain.paid == {ALICE.address: DEPOSIT}
     assert network.chain.held == {CHANNEL: 7}

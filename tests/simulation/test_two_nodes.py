@@ -13,7 +13,7 @@ from random import Random
 
 import pytest
 
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.channel import Channel, ChannelStatus, confirmed_holdings, funding_terms, status
 from protocols.errors import ProtocolError
 from protocols.events import StateSigned, VoucherIssued, VoucherReceived
@@ -120,7 +120,7 @@ class Run:
         amount = self.random.choice((1, 10, 10**15, 10**17))
         identity = self.payment_count.to_bytes(32, "big")
         try:
-            self.network.alice.feed(inputs.SendPayment(CHANNEL, amount, identity))
+            self.network.alice.feed(commands.SendPayment(CHANNEL, amount, identity))
         except ProtocolError:
             pass  # not open yet, closing, or nothing left
 
@@ -145,7 +145,7 @@ class Run:
 
     def close(self, node: CoreNode) -> None:
         try:
-            node.feed(inputs.CloseChannel(CHANNEL))
+            node.feed(commands.CloseChannel(CHANNEL))
         except ProtocolError:
             pass  # unknown or not open yet
 
@@ -222,7 +222,7 @@ def finish(run: Run) -> None:
     assert alice.vouchers.pending == ()
     assert network.bob.channel().vouchers.total == alice.vouchers.receipted_total
     closer = run.random.choice(list(network.nodes.values()))
-    closer.feed(inputs.CloseChannel(CHANNEL))
+    closer.feed(commands.CloseChannel(CHANNEL))
     for _ in range(STEP_COUNT // 3):
         run.step()
     run.heal()

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from node.whatif.assumptions import ChallengeExpires, Close, Exit
 from node.whatif.simulation import Simulation
-from protocols import inputs
+from protocols import commands
 from protocols.app_channel import ALTERNATE, LEADER
 from protocols.channel import supported_final
 from protocols.types import ChannelId
@@ -160,7 +160,7 @@ def test_who_lost_records_says_nothing_more_and_ends_by_what_both_signed(
     web.settle()
     assert signed_in(node, channel_id) == before
     for one in web.ends:
-        one.feed(inputs.CloseChannel(channel_id))
+        one.feed(commands.CloseChannel(channel_id))
         web.settle()
     assert all(len(hashes) == 1 for hashes in signed_in(node, channel_id).values())
     final = supported_final(other.channel(channel_id))

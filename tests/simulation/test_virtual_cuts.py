@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocols import inputs
+from protocols import commands
 from protocols.channel import POSTFUND_TURN, is_supported, supported_final
 from protocols.error import ProtocolError
 from protocols.types import ChannelId
@@ -41,8 +41,8 @@ def advance(web: Web, count: int) -> ChannelId:
     return channel_id
 
 
-def close(channel_id: ChannelId) -> inputs.CloseChannel:
-    return inputs.CloseChannel(channel_id)
+def close(channel_id: ChannelId) -> commands.CloseChannel:
+    return commands.CloseChannel(channel_id)
 
 
 def come_together(web: Web, channel_id: ChannelId) -> None:

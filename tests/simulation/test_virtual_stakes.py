@@ -12,7 +12,7 @@ import random
 
 import pytest
 
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.channel import supported_final
 from protocols.error import ProtocolError
 from protocols.objectives.base import ObjectiveStatus, ObjectiveType
@@ -79,14 +79,14 @@ def meddle(web: AppWeb, rng: random.Random) -> None:
     if what < 0.7:
         end = rng.choice(web.ends)
         name = len(end.log).to_bytes(32, "big")
-        tried(end, inputs.SendAppMessage(channel_id, bytes((rng.randrange(1, 90),)), name))
+        tried(end, commands.SendAppMessage(channel_id, bytes((rng.randrange(1, 90),)), name))
     elif what < 0.85:
-        tried(rng.choice(web.ends), inputs.CloseChannel(channel_id))
+        tried(rng.choice(web.ends), commands.CloseChannel(channel_id))
     else:
         node = rng.choice(web.row)
         for objective in node.state.objectives_of(channel_id):
             if objective.objective_type == ObjectiveType.VIRTUAL_FUND:
-                tried(node, inputs.RejectObjective(objective.objective_id))
+                tried(node, commands.RejectObjective(objective.objective_id))
 
 
 def run(seed: int) -> None:
@@ -124,7 +124,7 @@ def finish(web: AppWeb, tills: Tills, rng: random.Random) -> None:
     """Whoever still has a channel closes it, and time passes for what waits for time."""
     for _ in range(30):
         for channel_id in channels_of(web):
-            tried(rng.choice(web.ends), inputs.CloseChannel(channel_id))
+            tried(rng.choice(web.ends), commands.CloseChannel(channel_id))
         for _ in range(8):
             web.storm(rng)
             tills.judge()
@@ -181,7 +181,7 @@ def test_a_cut_anywhere_costs_no_hub_that_kept_its_records(hops: int, first: int
             for _ in range(3):
                 for channel_id in channels_of(web):
                     for end in web.ends:
-                        tried(end, inputs.CloseChannel(channel_id))
+                        tried(end, commands.CloseChannel(channel_id))
                 web.settle()
                 web.wait(1_300_000)
                 web.settle()
@@ -197,7 +197,7 @@ def live(web: AppWeb, count: int) -> None:
     channel_id = web.open_app()
     stages = [
         lambda: web.ends[0].say(90, channel_id=channel_id),
-        lambda: web.ends[1].feed(inputs.CloseChannel(channel_id)),
+        lambda: web.ends[1].feed(commands.CloseChannel(channel_id)),
     ]
     for _ in range(count):
         links = web.links()

@@ -11,7 +11,7 @@ from collections import Counter
 
 import pytest
 
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.channel import supported_final
 from protocols.error import ProtocolError
 from protocols.objectives.base import ObjectiveStatus, ObjectiveType
@@ -42,15 +42,15 @@ def meddle(web: Web, rng: random.Random, paid: Counter[ChannelId]) -> None:
     if what < 0.7:
         amount = rng.randrange(1, 50)
         number = len(web.payer.log)
-        payment = inputs.SendPayment(channel_id, amount, number.to_bytes(32, "big"))
+        payment = commands.SendPayment(channel_id, amount, number.to_bytes(32, "big"))
         paid[channel_id] += amount if tried(web.payer, payment) else 0
     elif what < 0.85:
-        tried(rng.choice([web.payer, web.payee]), inputs.CloseChannel(channel_id))
+        tried(rng.choice([web.payer, web.payee]), commands.CloseChannel(channel_id))
     else:
         for objective in rng.choice(web.row).state.objectives_of(channel_id):
             if objective.objective_type == ObjectiveType.VIRTUAL_FUND:
                 node = rng.choice(web.row)
-                tried(node, inputs.RejectObjective(objective.objective_id))
+                tried(node, commands.RejectObjective(objective.objective_id))
 
 
 def run(seed: int) -> Web:
@@ -82,7 +82,7 @@ def finish(web: Web, rng: random.Random) -> None:
     """Whoever still has a channel closes it, and time passes for what waits for time."""
     for _ in range(30):
         for channel_id in web.payer.state.channels.keys() - set(web.ledgers):
-            tried(rng.choice([web.payer, web.payee]), inputs.CloseChannel(channel_id))
+            tried(rng.choice([web.payer, web.payee]), commands.CloseChannel(channel_id))
         web.storm(rng)
         web.wait(60_000)
         web.storm(rng)

@@ -11,7 +11,7 @@ from copy import deepcopy
 
 from msgspec.structs import replace
 
-from protocols import inputs
+from protocols import commands
 from protocols.app_channel import ALTERNATE, MESSAGE_LOG, App
 from protocols.app_data import NO_ROOT, next_root
 from protocols.app_events import AppDefinitionRecorded, AppMessageApplied
@@ -43,8 +43,8 @@ def app_fixed(app: bytes = LOG_APP) -> FixedPart:
 APP_CHANNEL: ChannelId = app_fixed().channel_id()
 
 
-def open_app(turn_rule: str = ALTERNATE, **changes: object) -> inputs.OpenApp:
-    command = inputs.OpenApp(
+def open_app(turn_rule: str = ALTERNATE, **changes: object) -> commands.OpenApp:
+    command = commands.OpenApp(
         BOB.address, ZERO_ADDRESS, *STAKES, DURATION_S, REDUCER, turn_rule, b"", ENTROPY
     )
     return replace(command, **changes)
@@ -119,7 +119,7 @@ class AppNode(CoreNode):
 
     def say(self, amount: int, number: int = 0, channel_id: ChannelId = APP_CHANNEL) -> None:
         name = (number or len(self.log)).to_bytes(32, "big")
-        self.feed(inputs.SendAppMessage(channel_id, bytes((amount,)), name))
+        self.feed(commands.SendAppMessage(channel_id, bytes((amount,)), name))
 
     def judge(self) -> bool:
         """What the shell does at the end of a batch; whether anything came of it."""

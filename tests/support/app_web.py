@@ -6,7 +6,7 @@ from typing import cast
 
 from msgspec.structs import replace
 
-from protocols import inputs
+from protocols import commands
 from protocols.app_channel import LEADER
 from protocols.app_definitions import rule_of
 from protocols.exit_value import exit_value, material_of
@@ -53,13 +53,13 @@ class AppWeb(ExitWeb):
         """Who plays."""
         return cast(AppWebNode, self.row[0]), cast(AppWebNode, self.row[-1])
 
-    def app_command(self, **changes: object) -> inputs.OpenVirtualApp:
+    def app_command(self, **changes: object) -> commands.OpenVirtualApp:
         """The first end's owner opens an application over the whole row."""
         path = tuple(node.actor.address for node in self.row[1:])
         first, last = self.stakes
         money = path, self.asset, first, self.fees, DURATION_S
         app = REDUCER, LEADER, b"", b"game"
-        command = inputs.OpenVirtualApp(*money, *app, counterparty_amount=last)
+        command = commands.OpenVirtualApp(*money, *app, counterparty_amount=last)
         return replace(command, **changes)
 
     def open_app(self, **changes: object) -> ChannelId:

@@ -13,9 +13,9 @@ from node.audit.facts import Facts
 from node.store.log import EventLog
 from node.store.record import encode_record
 from node.verify.claims import faults
+from protocols.commands import CloseChannel
 from protocols.crypto import keccak256
 from protocols.events import Event, TransactionMined, TransactionSubmitted
-from protocols.inputs import CloseChannel
 from tests.support.builders import CHANNEL, open_command
 from tests.support.network import Network, pay
 from tests.support.recorded_nodes import demo

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from protocols import inputs
+from protocols import commands
 from protocols.objectives.base import ObjectiveType
 from tests.support.audit_cases import History, as_audited
 from tests.support.builders import CHANNEL
@@ -29,17 +29,17 @@ def _sealed() -> History:
     network = opened(depth=2)
     pay(network, 30, 1)
     network.settle()
-    network.bob.feed(inputs.ExportDisputeKit(CHANNEL))
-    network.bob.feed(inputs.ExportDisputeKit(CHANNEL, sealed=True))
+    network.bob.feed(commands.ExportDisputeKit(CHANNEL))
+    network.bob.feed(commands.ExportDisputeKit(CHANNEL, sealed=True))
     return list(as_audited([event for _, event in network.bob.log]))
 
 
 @lru_cache
 def _exported_ledger() -> History:
     network = opened_ledger()
-    network.alice.feed(inputs.PayLedger(LEDGER, 200, "r1"))
+    network.alice.feed(commands.PayLedger(LEDGER, 200, "r1"))
     network.settle()
-    network.alice.feed(inputs.ExportDisputeKit(LEDGER))
+    network.alice.feed(commands.ExportDisputeKit(LEDGER))
     return list(as_audited([event for _, event in network.alice.log]))
 
 
@@ -48,7 +48,7 @@ def _exported_path() -> History:
     web = ExitWeb(1)
     channel_id = web.opened(300)
     hub = web.row[1]
-    hub.feed(inputs.ExportDisputeKit(channel_id))
+    hub.feed(commands.ExportDisputeKit(channel_id))
     return list(as_audited([event for _, event in hub.log]))
 
 
@@ -86,7 +86,7 @@ def _told() -> History:
 @lru_cache
 def _ledger() -> History:
     network = opened_ledger()
-    network.alice.feed(inputs.PayLedger(LEDGER, 200, "r1"))
+    network.alice.feed(commands.PayLedger(LEDGER, 200, "r1"))
     network.settle()
     challenge_with_turn(network, network.bob, LEDGER, 1)
     for _ in range(4):
@@ -99,7 +99,7 @@ def _ledger() -> History:
 def _resumed(place: int) -> History:
     network = opened_ledger()
     alice = network.alice
-    alice.feed(inputs.ChallengeChannel(LEDGER))
+    alice.feed(commands.ChallengeChannel(LEDGER))
     until(network, alice, lambda: alice.channel(LEDGER).chain_status == "challenged")
     network.reconnect()
     for _ in range(4):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from node.step import SIGNING
 from node.store.log import EventLog
-from protocols import events, inputs, ledger_events
+from protocols import commands, events, ledger_events
 from protocols.draft import Decision
 from protocols.ledger import Change, after, ledger_state
 from protocols.ledger_reducers import ledger_of
@@ -59,16 +59,16 @@ def _closed_ledger() -> tuple[tuple[events.Event, ...], ...]:
     network = opened_ledger()
     _pay_ledger(network)
     for number in range(2):
-        network.alice.feed(inputs.PayLedger(LEDGER, 3, f"too late {number}"))
-    network.bob.feed(inputs.CloseChannel(LEDGER))
+        network.alice.feed(commands.PayLedger(LEDGER, 3, f"too late {number}"))
+    network.bob.feed(commands.CloseChannel(LEDGER))
     network.settle()
     return _logs(network)
 
 
 def _pay_ledger(network: Network) -> None:
-    network.alice.feed(inputs.PayLedger(LEDGER, 10, "bread"))
+    network.alice.feed(commands.PayLedger(LEDGER, 10, "bread"))
     network.settle()
-    network.bob.feed(inputs.PayLedger(LEDGER, 5, "rent"))
+    network.bob.feed(commands.PayLedger(LEDGER, 5, "rent"))
     network.settle()
 
 
@@ -106,13 +106,13 @@ def busy_web() -> Web:
     web.pay(channel_id, 10, 1)
     web.pay(channel_id, 5, 2)
     web.settle()
-    web.payer.feed(inputs.SendBatch(channel_id, (1, 2, 3), ("a", "b", "c"), b"list" * 7, True))
+    web.payer.feed(commands.SendBatch(channel_id, (1, 2, 3), ("a", "b", "c"), b"list" * 7, True))
     web.settle()
-    web.payer.feed(inputs.CreateVoucher(channel_id, 4, b"\x09" * 32))
+    web.payer.feed(commands.CreateVoucher(channel_id, 4, b"\x09" * 32))
     web.settle()
     *_, created = web.payer.events_of(VoucherCreated.NAME)
     total = int.from_bytes(created.total, "big")
-    web.payee.feed(inputs.TakeVoucher(channel_id, total, created.signature))
+    web.payee.feed(commands.TakeVoucher(channel_id, total, created.signature))
     web.settle()
     return web
 
@@ -122,7 +122,7 @@ def _web_logs(is_closed: bool) -> tuple[tuple[events.Event, ...], ...]:
     web = busy_web()
     if is_closed:
         (channel_id,) = set(web.payer.state.channels) - set(web.ledgers)
-        web.payer.feed(inputs.CloseChannel(channel_id))
+        web.payer.feed(commands.CloseChannel(channel_id))
         web.settle()
     return tuple(tuple(log_of(node)) for node in web.row)
 
@@ -152,7 +152,7 @@ def _unwound_logs() -> tuple[tuple[events.Event, ...], ...]:
     web = Web(1, fees=(FEE,))
     channel_id = web.open(AMOUNT)
     web.until(lambda: is_agreed(web.payee.state, web.ledgers[1], channel_id))
-    web.payer.feed(inputs.CloseChannel(channel_id))
+    web.payer.feed(commands.CloseChannel(channel_id))
     web.settle()
     return tuple(tuple(log_of(node)) for node in web.row)
 

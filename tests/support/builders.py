@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from protocols import inputs, messages
+from protocols import commands, inputs, messages
 from protocols.nonce import channel_nonce
 from protocols.outcome import Allocation, Outcome, SingleAssetExit, destination_of
 from protocols.state import FixedPart, State
@@ -31,9 +31,9 @@ DURATION_S = 86_400
 ENTROPY = b"abcd"
 
 
-def open_command(**changes: Any) -> inputs.OpenChannel:
+def open_command(**changes: Any) -> commands.OpenChannel:
     """ALICE's owner opens the channel."""
-    command = inputs.OpenChannel(BOB.address, ZERO_ADDRESS, DEPOSIT, 0, DURATION_S, ENTROPY)
+    command = commands.OpenChannel(BOB.address, ZERO_ADDRESS, DEPOSIT, 0, DURATION_S, ENTROPY)
     return replace(command, **changes)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.channel import POSTFUND_TURN, PREFUND_TURN
 from protocols.draft import Decision
 from protocols.types import ZERO_ADDRESS
@@ -70,7 +70,7 @@ def _block(world: StoryWorld) -> Iterator[None]:
 def open_direct(world: StoryWorld) -> None:
     """The payer opens a channel with the payee, and deposits."""
     world.payer.feed(
-        inputs.OpenChannel(world.payee.actor.address, ZERO_ADDRESS, 700, 0, DURATION_S, b"open")
+        commands.OpenChannel(world.payee.actor.address, ZERO_ADDRESS, 700, 0, DURATION_S, b"open")
     )
 
 
@@ -88,7 +88,7 @@ def open_token_ledger(world: StoryWorld) -> None:
 
 def _open_ledger(world: StoryWorld, asset: bytes) -> None:
     world.payer.feed(
-        inputs.OpenLedger(world.payee.actor.address, asset, 600, 400, DURATION_S, b"ledg")
+        commands.OpenLedger(world.payee.actor.address, asset, 600, 400, DURATION_S, b"ledg")
     )
 
 
@@ -104,18 +104,18 @@ def ask_payee(world: StoryWorld) -> None:
 
 def close_virtual(world: StoryWorld) -> None:
     """The payer closes."""
-    world.payer.feed(inputs.CloseChannel(world.virtual))
+    world.payer.feed(commands.CloseChannel(world.virtual))
 
 
 def payee_closes_all(world: StoryWorld) -> None:
     """The payee closes both channels."""
     for channel_id in (world.virtual, world.direct):
-        world.payee.feed(inputs.CloseChannel(channel_id))
+        world.payee.feed(commands.CloseChannel(channel_id))
 
 
 def close_direct(world: StoryWorld) -> None:
     """The payer closes the direct channel."""
-    world.payer.feed(inputs.CloseChannel(world.direct))
+    world.payer.feed(commands.CloseChannel(world.direct))
 
 
 def close_ledger(world: StoryWorld) -> None:
@@ -123,7 +123,7 @@ def close_ledger(world: StoryWorld) -> None:
     for node in world.row:
         for ledger_id, _ in world.neighbours(node):
             if node.channel(ledger_id).my_index == 0:
-                node.feed(inputs.CloseChannel(ledger_id))
+                node.feed(commands.CloseChannel(ledger_id))
 
 
 def followers_close(world: StoryWorld) -> None:
@@ -131,7 +131,7 @@ def followers_close(world: StoryWorld) -> None:
     for node in world.row:
         for ledger_id, _ in world.neighbours(node):
             if node.channel(ledger_id).my_index == 1:
-                node.feed(inputs.CloseChannel(ledger_id))
+                node.feed(commands.CloseChannel(ledger_id))
 
 
 def propose_and_close(world: StoryWorld) -> None:
@@ -139,8 +139,8 @@ def propose_and_close(world: StoryWorld) -> None:
     for node in world.row:
         for ledger_id, _ in world.neighbours(node):
             if node.channel(ledger_id).my_index == 0:
-                node.feed(inputs.PayLedger(ledger_id, 5, "late " + node.actor.name))
-                node.feed(inputs.CloseChannel(ledger_id))
+                node.feed(commands.PayLedger(ledger_id, 5, "late " + node.actor.name))
+                node.feed(commands.CloseChannel(ledger_id))
 
 
 def lose_tails(world: StoryWorld) -> None:
@@ -153,12 +153,12 @@ def all_pay(world: StoryWorld) -> None:
     """Both sides of every ledger pay: leaders propose, followers ask."""
     for node in world.row:
         for ledger_id, _ in world.neighbours(node):
-            node.feed(inputs.PayLedger(ledger_id, 9, "rent of " + node.actor.name))
+            node.feed(commands.PayLedger(ledger_id, 9, "rent of " + node.actor.name))
 
 
 def challenge_virtual(world: StoryWorld) -> None:
     """The payer challenges the virtual channel."""
-    world.payer.feed(inputs.ChallengeChannel(world.virtual))
+    world.payer.feed(commands.ChallengeChannel(world.virtual))
 
 
 def challenge_ledgers(world: StoryWorld) -> None:
@@ -166,7 +166,7 @@ def challenge_ledgers(world: StoryWorld) -> None:
     for node in world.row:
         for ledger_id, _ in world.neighbours(node):
             if node.channel(ledger_id).my_index == 0:
-                node.feed(inputs.ChallengeChannel(ledger_id))
+                node.feed(commands.ChallengeChannel(ledger_id))
 
 
 def all_meet_again(world: StoryWorld) -> None:
@@ -179,19 +179,19 @@ def all_meet_again(world: StoryWorld) -> None:
 
 def exit_virtual(world: StoryWorld) -> None:
     """The payer leaves the virtual channel."""
-    world.payer.feed(inputs.ExitChannel(world.virtual))
+    world.payer.feed(commands.ExitChannel(world.virtual))
 
 
 def exit_direct(world: StoryWorld) -> None:
     """The payer leaves the direct channel."""
-    world.payer.feed(inputs.ExitChannel(world.direct))
+    world.payer.feed(commands.ExitChannel(world.direct))
 
 
 def exit_ledgers(world: StoryWorld) -> None:
     """Everybody leaves every ledger."""
     for node in world.row:
         for ledger_id, _ in world.neighbours(node):
-            node.feed(inputs.ExitChannel(ledger_id))
+            node.feed(commands.ExitChannel(ledger_id))
 
 
 def stale_ledgers(world: StoryWorld) -> None:
@@ -231,7 +231,7 @@ def _give_up(world: StoryWorld, place: int) -> None:
     channel_id = world.open(AMOUNT, b"more")
     ledger_id, pair = world.ledgers[place], world.row[place : place + 2]
     world.until(lambda: all(is_agreed(node.state, ledger_id, channel_id) for node in pair))
-    world.payer.feed(inputs.CloseChannel(channel_id))
+    world.payer.feed(commands.CloseChannel(channel_id))
 
 
 def challenge_after_final(world: StoryWorld) -> None:
@@ -246,4 +246,4 @@ def own_challenge_after_final(world: StoryWorld) -> None:
     """The same by the payer's owner, who wants it concluded at once."""
     all_sign_final(world)
     challenge_virtual(world)
-    world.payer.feed(inputs.ChallengeChannel(world.direct))
+    world.payer.feed(commands.ChallengeChannel(world.direct))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import msgspec
 from msgspec.structs import replace
 
-from protocols import inputs, ledgers, messages
+from protocols import commands, inputs, ledgers, messages
 from protocols.channel import Channel
 from protocols.crypto import Signer
 from protocols.draft import Draft
@@ -203,7 +203,7 @@ class Scene:
         web.settle()
         assert web.payee.channel(fresh).vouchers.total == 7
         assert web.payer.channel(fresh).vouchers.receipted_total == 7
-        web.payer.feed(inputs.CloseChannel(fresh))
+        web.payer.feed(commands.CloseChannel(fresh))
         web.settle()
         for node in web.row:
             assert web.defund_status(node, fresh) == ObjectiveStatus.COMPLETED
@@ -333,7 +333,7 @@ def opened_led_from_the_right() -> Scene:
 def offered() -> Scene:
     """The payer signed the final state, which nobody has heard."""
     scene = opened()
-    scene.alice.feed(inputs.CloseChannel(scene.channel_id))
+    scene.alice.feed(commands.CloseChannel(scene.channel_id))
     return scene
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from protocols import inputs, messages
+from protocols import commands, messages
 from protocols.ledger import MOVE, NO_TARGET, REMOVE, Change, after, ledger_state
 from protocols.objectives.base import ObjectiveType, objective_id
 from protocols.virtual_paths import addition, removal_by_final, removal_by_unwinding
@@ -179,7 +179,7 @@ def given_up() -> Scene:
     scene = before_the_left_guarantee()
     channel_id = scene.channel_id
     identity = objective_id(ObjectiveType.VIRTUAL_FUND, channel_id)
-    scene.ivan.feed(inputs.RejectObjective(identity))
+    scene.ivan.feed(commands.RejectObjective(identity))
     return scene
 
 

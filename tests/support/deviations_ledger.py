@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from protocols import inputs, messages
+from protocols import commands, messages
 from protocols.draft import Draft
 from protocols.ledger import ADD, MOVE, NO_TARGET, REMOVE, Change, after, ledger_state
 from protocols.ledger_payments import pay
@@ -202,7 +202,7 @@ def a_proposal_for_a_payment_channel(scene: Scene) -> Said:
 def with_an_unheard_answer() -> Scene:
     """The payer moved 1 in the left ledger; the hub has it and has not answered."""
     scene = opened()
-    scene.alice.feed(inputs.PayLedger(scene.web.ledgers[0], 1, "rent"))
+    scene.alice.feed(commands.PayLedger(scene.web.ledgers[0], 1, "rent"))
     scene.web.deliver(scene.alice, scene.ivan.actor.address)
     scene.web.acknowledge(scene.ivan, scene.alice.actor.address)
     return scene
@@ -223,7 +223,7 @@ def two_proposals_for_one_turn(scene: Scene) -> Said:
 def ledger_that_closes() -> Scene:
     """The payer closes its ledger with the hub; another one takes its place on the path."""
     scene = idle()
-    scene.alice.feed(inputs.CloseChannel(scene.web.ledgers[0]))
+    scene.alice.feed(commands.CloseChannel(scene.web.ledgers[0]))
     scene.web.settle()
     scene.web.ledgers.append(scene.web.add_ledger(0, b"2nd."))
     return scene
@@ -309,7 +309,7 @@ def another_state_of_an_agreed_turn_of_a_ledger(scene: Scene) -> Said:
 def with_a_proposal() -> Scene:
     """The payer moved 1 to the hub, which has not heard of it."""
     scene = opened()
-    scene.alice.feed(inputs.PayLedger(scene.web.ledgers[0], 1, "rent"))
+    scene.alice.feed(commands.PayLedger(scene.web.ledgers[0], 1, "rent"))
     return scene
 
 
@@ -416,7 +416,7 @@ def with_a_request() -> Scene:
     """The hub asked the payer to take 1, which it proposed; nobody answered."""
     scene = opened()
     draft = Draft(scene.ivan.state, scene.ivan.context())
-    pay(draft, inputs.PayLedger(scene.web.ledgers[0], 1, "rent"))
+    pay(draft, commands.PayLedger(scene.web.ledgers[0], 1, "rent"))
     scene.ivan.take(draft.result())
     scene.web.hand_over(scene.ivan, scene.alice.actor.address)
     return scene

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from protocols import inputs, messages
+from protocols import commands, messages
 from protocols.objectives.base import ObjectiveType, objective_id
 from protocols.outcome import GUARANTEE, Allocation, SingleAssetExit, destination_of
 from protocols.state import State
@@ -383,7 +383,7 @@ def renounced() -> Scene:
     """The payer gave the channel up, the second of two hubs renounced, and the first knows."""
     scene = half_open_over_two()
     scene.web.until(lambda: is_agreed(scene.ivan.state, scene.web.ledgers[1], scene.channel_id))
-    scene.alice.feed(inputs.CloseChannel(scene.channel_id))
+    scene.alice.feed(commands.CloseChannel(scene.channel_id))
     scene.web.until(lambda: _has_renounced(scene))
     return scene
 

@@ -24,7 +24,7 @@ from node.store.log import EventLog
 from node.store.memory import MemoryKeyValue
 from node.store.snapshot_loading import load_snapshot
 from node.store.snapshot_writing import remove_newer
-from protocols import events, inputs
+from protocols import commands, events, inputs
 from protocols.draft import Context, Decision
 from protocols.effects import BroadcastTransaction, ReadHoldings, SubmitTransaction
 from protocols.errors import ProtocolError
@@ -268,9 +268,9 @@ def _other(actor: Actor) -> Actor:
     return BOB if actor is ALICE else ALICE
 
 
-def pay(amount: int, number: int, request_id: str = "", memo: str = "") -> inputs.SendPayment:
+def pay(amount: int, number: int, request_id: str = "", memo: str = "") -> commands.SendPayment:
     """ALICE's owner pays; the payment's id is the number."""
-    return inputs.SendPayment(CHANNEL, amount, amount_to_bytes(number), memo, request_id)
+    return commands.SendPayment(CHANNEL, amount, amount_to_bytes(number), memo, request_id)
 
 
 def receipt(rig: Rig, count: int) -> Receipt:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.channel import POSTFUND_TURN
 from protocols.exit_calls import challenge_call, checkpoint_call, redemption
 from protocols.exit_value import exit_value, material_of
@@ -70,7 +70,7 @@ def wait_out(network: Network, node: CoreNode, channel_id: ChannelId) -> None:
 
 def leave(network: Network, node: CoreNode, channel_id: ChannelId) -> None:
     """The owner's command, and everything until its end."""
-    node.feed(inputs.ExitChannel(channel_id))
+    node.feed(commands.ExitChannel(channel_id))
     wait_out(network, node, channel_id)
     until(network, node, lambda: is_completed(node, ObjectiveType.EXIT, channel_id))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.types import ChannelId
 from tests.support.builders import DURATION_S
 from tests.support.model_chain import ModelChain
@@ -82,7 +82,7 @@ class ExitWeb(Web):
         channel_id = self.open(amount)
         self.settle()
         if paid:
-            self.payer.feed(inputs.SendPayment(channel_id, paid, b"\x01" * 32))
+            self.payer.feed(commands.SendPayment(channel_id, paid, b"\x01" * 32))
             self.settle()
         return channel_id
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.channel import is_withdrawn
 from protocols.crypto import Signer
 from protocols.dispute_kit import DisputeKit, checksum_of, decode_kit, encode_kit
@@ -25,7 +25,7 @@ STEP_COUNT_MAX = 200
 
 def export(node: CoreNode, channel_id: ChannelId, *, sealed: bool = False) -> DisputeKit:
     """The kit, through the bytes of its file."""
-    result = node.feed(inputs.ExportDisputeKit(channel_id, sealed))
+    result = node.feed(commands.ExportDisputeKit(channel_id, sealed))
     event = result.events[-1]
     assert isinstance(event, DisputeKitExported)
     exported = Exported(event, len(node.log) - 1, b"\x07" * 32, node.now_ms, 2)
@@ -86,7 +86,7 @@ def run(chain: ModelChain, who: Stranger, step_count_max: int = STEP_COUNT_MAX) 
     for _ in range(step_count_max):
         for channel_id in who.case.funded:
             try:
-                who.feed(inputs.ExitChannel(channel_id))
+                who.feed(commands.ExitChannel(channel_id))
             except LeavingRefused as refusal:
                 if not is_withdrawn(who.channel(channel_id)):
                     raise StillRunning(str(refusal)) from refusal

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from protocols import inputs, ledgers, messages
+from protocols import commands, ledgers, messages
 from protocols.channel import Channel
 from protocols.draft import Draft
 from protocols.error import ProtocolError
@@ -54,9 +54,9 @@ LEADER, FOLLOWER = destination_of(ALICE.address), destination_of(BOB.address)
 START = LedgerVars(LEADER_AMOUNT, FOLLOWER_AMOUNT)
 
 
-def open_ledger_command(**changes: Any) -> inputs.OpenLedger:
+def open_ledger_command(**changes: Any) -> commands.OpenLedger:
     """ALICE's owner opens the ledger."""
-    command = inputs.OpenLedger(
+    command = commands.OpenLedger(
         BOB.address, ZERO_ADDRESS, LEADER_AMOUNT, FOLLOWER_AMOUNT, DURATION_S, LEDGER_ENTROPY
     )
     return replace(command, **changes)

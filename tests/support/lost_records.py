@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from protocols import inputs
 from protocols.draft import Context
-from protocols.events import encode_payload
+from protocols.event_codec import encode_payload
 from protocols.log_head import LogHead, LogOwner, sign_head
 from protocols.types import Bytes32
 from tests.support.network import CoreNode, Network

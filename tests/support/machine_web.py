@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.channel import (
     Channel,
     SignedTurn,
@@ -123,7 +123,7 @@ class MachineWeb(Web):
         fees = tuple(max(0, hub.fee - fee_short) for hub in row[1:-1])
         entropy = self.number().to_bytes(4, "big")
         path = tuple(node.actor.address for node in row[1:])
-        command = inputs.OpenVirtual(path, ZERO_ADDRESS, amount, fees, DURATION_S, entropy)
+        command = commands.OpenVirtual(path, ZERO_ADDRESS, amount, fees, DURATION_S, entropy)
         known = set(row[0].state.channels)
         if not self.order(row[0], command):
             return None
@@ -138,7 +138,7 @@ class MachineWeb(Web):
         leader, follower = pair[::-1] if leads_right else pair
         entropy = self.number().to_bytes(4, "big")
         who = follower.actor.address
-        command = inputs.OpenLedger(who, ZERO_ADDRESS, *amounts, DURATION_S, entropy)
+        command = commands.OpenLedger(who, ZERO_ADDRESS, *amounts, DURATION_S, entropy)
         known = set(leader.state.channels)
         if not self.order(leader, command):
             return False

@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from protocols import inputs, messages
+from protocols import commands, inputs, messages
 from protocols.channel import Channel
 from protocols.crank import awaits_end_of_batch, crank
 from protocols.delivery import Peer
@@ -347,4 +347,4 @@ def opened(*, depth: int = 0) -> Network:
 def pay(network: Network, amount: int, number: int) -> None:
     """ALICE's owner pays; nothing is delivered yet."""
     identity = number.to_bytes(32, "big")
-    network.alice.feed(inputs.SendPayment(CHANNEL, amount, identity))
+    network.alice.feed(commands.SendPayment(CHANNEL, amount, identity))

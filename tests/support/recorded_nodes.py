@@ -15,7 +15,7 @@ from node.faults import Faults
 from node.outbox import Outbox
 from node.store.log import EventLog
 from node.store.record import FORMAT_VERSION
-from protocols import events, inputs
+from protocols import commands, events, inputs
 from protocols.channel import supported_final
 from protocols.crank import crank
 from protocols.crypto import keccak256
@@ -229,14 +229,14 @@ class World:
         counterparty: Address = BOB.address
         entropy = bytes([7, 7, 7, len(self.alice.state.channels)])
         self.alice.take(
-            inputs.OpenChannel(counterparty, ZERO_ADDRESS, amount, 0, 86_400, entropy, "open-1")
+            commands.OpenChannel(counterparty, ZERO_ADDRESS, amount, 0, 86_400, entropy, "open-1")
         )
         self.settle()
         return next(reversed(list(self.alice.state.channels)))
 
     def pay(self, channel_id: ChannelId, amount: int, number: int) -> None:
         """Alice pays; the receipt comes back."""
-        payment = inputs.SendPayment(
+        payment = commands.SendPayment(
             channel_id, amount, number.to_bytes(32, "big"), f"payment {number}"
         )
         self.alice.take(payment)
@@ -244,7 +244,7 @@ class World:
 
     def close_channel(self, channel_id: ChannelId) -> None:
         """Alice closes, and all is settled: concluded, paid out."""
-        self.alice.take(inputs.CloseChannel(channel_id, "close-1"))
+        self.alice.take(commands.CloseChannel(channel_id, "close-1"))
         self.settle()
 
     def stop(self) -> None:
@@ -260,7 +260,7 @@ def pay_batches(
     chance = random.Random(seed)
     for _ in range(batch_count):
         memos = tuple(_long_memo(chance) for _ in range(count))
-        batch = inputs.SendBatch(channel_id, (1,) * count, memos, chance.randbytes(28))
+        batch = commands.SendBatch(channel_id, (1,) * count, memos, chance.randbytes(28))
         world.alice.take(batch)
         world.settle()
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from protocols import events, inputs, messages
+from protocols import commands, events, inputs, messages
 from protocols.channel import (
     POSTFUND_TURN,
     Channel,
@@ -88,7 +88,7 @@ class RestoredWeb(Web):
             ledger_id = self.random.choice(self.ledgers)
             giver = self.random.choice([n for n in self.row if ledger_id in n.state.channels])
             amount = self.random.randint(1, 50)
-            giver.feed(inputs.PayLedger(ledger_id, amount, f"rent {number}"))
+            giver.feed(commands.PayLedger(ledger_id, amount, f"rent {number}"))
         elif roll < 0.82:
             self._pay_in(self.direct, number)
         elif roll < 0.87 and len(self.virtual) < 2:
@@ -97,7 +97,7 @@ class RestoredWeb(Web):
             self._pay_in(self.random.choice(self.virtual), number)
         elif roll < 0.94 and self.virtual:
             end = self.random.choice((self.payer, self.payee))
-            end.feed(inputs.CloseChannel(self.random.choice(self.virtual)))
+            end.feed(commands.CloseChannel(self.random.choice(self.virtual)))
         elif roll < 0.96:
             self._show_a_head()
         else:
@@ -105,7 +105,7 @@ class RestoredWeb(Web):
 
     def _pay_in(self, channel_id: ChannelId, number: int) -> None:
         identity = number.to_bytes(32, "big")
-        self.payer.feed(inputs.SendPayment(channel_id, self.random.randint(1, 20), identity))
+        self.payer.feed(commands.SendPayment(channel_id, self.random.randint(1, 20), identity))
 
     def _deliver_some(self) -> None:
         links = self.links()
@@ -192,7 +192,7 @@ class RestoredWeb(Web):
         for node in self.row:
             if channel_id in node.state.channels:
                 try:
-                    node.feed(inputs.CloseChannel(channel_id))
+                    node.feed(commands.CloseChannel(channel_id))
                 except ProtocolError:
                     continue
         self.settle()

@@ -43,7 +43,7 @@ from node.rpc.server import RpcServer
 from node.store.batch import INDEXED_FIELDS
 from node.whatif.endpoints import Endpoints
 from node.whatif.simulation import Simulation
-from protocols import events, inputs
+from protocols import commands, event_codec, events, inputs
 from protocols.app_channel import LEADER, MESSAGE_LOG
 from protocols.app_errors import AppQueryFailed
 from protocols.app_events import AppDefinitionRecorded, AppMessageQueued
@@ -316,8 +316,10 @@ class RecordingNode:
 
     def record_event(self, event: events.Event) -> None:
         apply(self.state, event, TIME_MS)
-        payload = events.json_payload(event, event.VERSION, TIME_MS)
-        self._chain_hash = hashlib.sha256(self._chain_hash + events.encode_payload(event)).digest()
+        payload = event_codec.json_payload(event, event.VERSION, TIME_MS)
+        self._chain_hash = hashlib.sha256(
+            self._chain_hash + event_codec.encode_payload(event)
+        ).digest()
         entry = LogEntry(
             len(self.entries), TIME_MS, None, event.NAME, event.VERSION, payload, self._chain_hash
         )
@@ -369,7 +371,7 @@ def _answer(first_seq: int, recorded: Sequence[events.Event]) -> Answer:
 
 def open_payment_channel(node: RecordingNode, deposit: int = DEPOSIT, entropy: int = 1) -> bytes:
     """A channel in which the node pays Bob, funded and open; its id."""
-    command = inputs.OpenChannel(
+    command = commands.OpenChannel(
         BOB.address, ZERO_ADDRESS, deposit, 0, 86_400, entropy.to_bytes(4, "big")
     )
     created = next(e for e in node.take(command) if isinstance(e, events.ChannelCreated))
@@ -400,7 +402,7 @@ def _fund(node: RecordingNode, channel_id: bytes, deposit: int, log_index: int) 
 
 def open_ledger(node: RecordingNode, entropy: int = 2) -> bytes:
     """A ledger that the node leads with 1,000; Bob put in 500. Its id."""
-    command = inputs.OpenLedger(
+    command = commands.OpenLedger(
         BOB.address, ZERO_ADDRESS, 1_000, 500, 86_400, entropy.to_bytes(4, "big")
     )
     created = next(e for e in node.take(command) if isinstance(e, events.ChannelCreated))
@@ -411,7 +413,7 @@ def open_ledger(node: RecordingNode, entropy: int = 2) -> bytes:
 def open_app(node: RecordingNode, entropy: int = 3) -> bytes:
     """An application channel with Bob in which both put in 1,000; its id."""
     node.record_event(AppDefinitionRecorded(b"\xa8" * 20, MESSAGE_LOG))
-    command = inputs.OpenApp(
+    command = commands.OpenApp(
         *(BOB.address, ZERO_ADDRESS, 1_000, 1_000, 86_400, b"\x5e" * 32, LEADER, b""),
         entropy.to_bytes(4, "big"),
     )
@@ -424,7 +426,7 @@ def open_channel_from_bob(node: RecordingNode, deposit: int = 1_000) -> bytes:
     """A channel in which Bob pays the node, funded and open; its id."""
     recorded = node.take(proposal_from_bob(node, deposit, entropy=0xB1))
     created = next(e for e in recorded if isinstance(e, events.ObjectiveCreated))
-    node.take(inputs.ApproveObjective(created.objective_id))
+    node.take(commands.ApproveObjective(created.objective_id))
     _fund(node, created.channel_id, deposit, 0xB1)
     return created.channel_id
 
@@ -481,7 +483,7 @@ def ready_for(example: str) -> RecordingNode:
     if "app_" in example:
         open_app(node)
     if "channel_resume" in example:
-        node.take(inputs.ExitChannel(list(node.state.channels)[1]))
+        node.take(commands.ExitChannel(list(node.state.channels)[1]))
     return node
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from protocols import inputs
+from protocols import commands
 from protocols.objectives.base import ObjectiveType
 from protocols.types import ChannelId
 from protocols.virtual_paths import is_agreed
@@ -31,7 +31,7 @@ def told(story: str) -> tuple[AppWeb, ChannelId]:
         web.until(lambda: is_agreed(hub.state, web.ledgers[place], channel_id))
         if story == "half open":
             web.until(lambda: web.row[2].channel(channel_id).signed_by_me(1))
-        web.payer.feed(inputs.CloseChannel(channel_id))
+        web.payer.feed(commands.CloseChannel(channel_id))
         web.settle()
         return web, channel_id
     web.settle()
@@ -40,10 +40,10 @@ def told(story: str) -> tuple[AppWeb, ChannelId]:
     web.say(channel_id, int(story == "won by first"), WON)
     if "left" in story:
         node = web.row[2] if story == "hub left" else web.payee
-        node.feed(inputs.ExitChannel(channel_id))
+        node.feed(commands.ExitChannel(channel_id))
         web.run([node], lambda: is_completed(node, ObjectiveType.EXIT, channel_id))
     else:
-        web.payee.feed(inputs.CloseChannel(channel_id))
+        web.payee.feed(commands.CloseChannel(channel_id))
         web.settle()
     return web, channel_id
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from protocols import inputs, messages
+from protocols import commands, inputs, messages
 from protocols.channel import POSTFUND_TURN, REDEMPTION_TURN, supported_final
 from protocols.exit_calls import redemption
 from protocols.objectives.closing import final_outcome
@@ -74,7 +74,7 @@ def prefund_during_restart(world: StoryWorld, me: WebNode) -> None:
 def payer_never_closes(world: StoryWorld, me: WebNode) -> None:
     """The payee asks to close, and nobody ever answers."""
     for channel_id in (world.direct, world.virtual):
-        me.feed(inputs.CloseChannel(channel_id))
+        me.feed(commands.CloseChannel(channel_id))
     world.steps(5)
 
 
@@ -99,7 +99,7 @@ def payee_redeems_a_stale_voucher(world: StoryWorld, me: WebNode) -> None:
 
 def redeems_in_the_last_block(world: StoryWorld, me: WebNode) -> None:
     """We leave with the postfund; in the block before the deadline the payee redeems."""
-    me.feed(inputs.ExitChannel(world.virtual))
+    me.feed(commands.ExitChannel(world.virtual))
     world.steps(4)
     world.pass_to_last_blocks(world.virtual, 1)
     state, proof = world.redemptions[world.virtual][-1]
@@ -121,7 +121,7 @@ def payee_clears_by_its_redemption(world: StoryWorld, me: WebNode) -> None:
     that, and the redemption of another voucher clears it in the end."""
     own = [known for known in world.redemptions if known in me.state.channels]
     for channel_id in own:
-        me.feed(inputs.ExitChannel(channel_id))
+        me.feed(commands.ExitChannel(channel_id))
     world.steps(2)
     for channel_id in own:
         assert world.kept(channel_id).finalizes_at, "our challenge stands"
@@ -202,7 +202,7 @@ def all_against_one(world: StoryWorld, me: WebNode) -> None:
 def all_sign_final(world: StoryWorld) -> None:
     """Everybody signed the final states, and no guarantee is given back yet."""
     for channel_id in (world.virtual, world.direct):
-        world.payer.feed(inputs.CloseChannel(channel_id))
+        world.payer.feed(commands.CloseChannel(channel_id))
     world.until(
         lambda: all(supported_final(node.channel(world.virtual)) is not None for node in world.row)
     )
@@ -271,7 +271,7 @@ def signs_final_twice(world: StoryWorld, me: WebNode) -> None:
 
 def keeps_our_final(world: StoryWorld, me: WebNode) -> None:
     """The payer signs the final state; the payee keeps it, redeems first and concludes then."""
-    me.feed(inputs.CloseChannel(world.direct))
+    me.feed(commands.CloseChannel(world.direct))
     world.weigh_again()
     theirs = me.channel(world.direct).turn(3)
     assert theirs is not None

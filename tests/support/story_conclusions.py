@@ -6,7 +6,7 @@ log (M27). The chain tells with what a channel was concluded (ADR 0072).
 
 from __future__ import annotations
 
-from protocols import inputs, messages
+from protocols import commands, messages
 from protocols.channel import next_final_turn
 from protocols.objectives.closing import final_outcome
 from protocols.signed_state import SignedState
@@ -25,7 +25,7 @@ def concludes_with_the_refused(world: StoryWorld, me: WebNode) -> None:
     """We forgot a payment: the payee refuses our final state, gets another, and takes the first."""
     me.lose_tail()
     world.restart(me)
-    me.feed(inputs.CloseChannel(world.direct))
+    me.feed(commands.CloseChannel(world.direct))
     known, payee = me.channel(world.direct).vouchers.total, world.payee.actor
     me.feed(Said(payee, messages.FinalStateRequest(world.direct, amount_to_bytes(0), b"")))
     refused = me.channel(world.direct).turns[-1]

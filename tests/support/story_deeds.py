@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from protocols import inputs, messages
+from protocols import commands, inputs, messages
 from protocols.ledger import after, ledger_state
 from protocols.signed_state import SignedState
 from protocols.transactions import ATTEMPT_COUNT_MAX
@@ -126,7 +126,7 @@ def challenges_without_end(world: StoryWorld, me: WebNode) -> None:
     ledger_id, cheat = world.neighbours(me)[0]
     for number in range(ATTEMPT_COUNT_MAX + 2):
         world.honest = [me, cheat]
-        me.feed(inputs.PayLedger(ledger_id, 1, f"again {number}"))
+        me.feed(commands.PayLedger(ledger_id, 1, f"again {number}"))
         world.settle()
         world.keep_history()
         cheat.submissions.clear()
@@ -163,7 +163,7 @@ def clears_by_the_proposal_alone(world: StoryWorld, me: WebNode) -> None:
     ledger_id, cheat = _led_by(world, me)
     proposed = _propose(world, me, ledger_id, cheat)
     world.weigh_again()
-    me.feed(inputs.ExitChannel(ledger_id))
+    me.feed(commands.ExitChannel(ledger_id))
     world.steps(2)
     assert world.kept(ledger_id).finalizes_at, "our challenge stands"
     world.checkpoint(proposed)
@@ -180,7 +180,7 @@ def wishes_on_while_we_leave(world: StoryWorld, me: WebNode) -> None:
     ledger_id, cheat = _led_by(world, me)
     _propose(world, me, ledger_id, cheat)
     world.weigh_again()
-    me.feed(inputs.ExitChannel(ledger_id))
+    me.feed(commands.ExitChannel(ledger_id))
     world.steps(2)
     clearing_count = 0
     for number in range(4):
@@ -214,7 +214,7 @@ def _led_by(world: StoryWorld, me: WebNode) -> tuple[ChannelId, WebNode]:
 
 
 def _propose(world: StoryWorld, me: WebNode, ledger_id: ChannelId, cheat: WebNode) -> SignedState:
-    me.feed(inputs.PayLedger(ledger_id, 77, "not answered"))
+    me.feed(commands.PayLedger(ledger_id, 77, "not answered"))
     (signed,) = _unanswered(me, ledger_id, cheat)
     return signed
 

@@ -19,7 +19,7 @@ from node.rpc.interface import NodeApi
 from node.step import SIGNING
 from node.store.log import EventLog
 from node.store.memory import MemoryKeyValue
-from protocols import inputs
+from protocols import commands
 from protocols.draft import Context, Decision
 from protocols.node_state import NodeState
 from protocols.objectives.cranks import waiting_for
@@ -98,8 +98,8 @@ def closed_path() -> tuple[tuple[StoryNode, ...], ChannelId]:
     for number in range(1, 6):
         web.pay(channel_id, number, number)
     web.settle()
-    web.payer.feed(inputs.SendBatch(channel_id, (1, 2, 3), ("a", "b", "c"), b"list" * 7, True))
+    web.payer.feed(commands.SendBatch(channel_id, (1, 2, 3), ("a", "b", "c"), b"list" * 7, True))
     web.settle()
-    web.payer.feed(inputs.CloseChannel(channel_id))
+    web.payer.feed(commands.CloseChannel(channel_id))
     web.settle()
     return tuple(of_core(node) for node in web.row), channel_id

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.channel import confirmed_holdings, funding_terms, is_withdrawn
 from protocols.error import ProtocolError
 from protocols.exit_calls import (
@@ -91,7 +91,7 @@ class StoryWorld(ExitWeb):
             self.settle()
             self.keep_history()
         for number, ledger_id in enumerate(self.ledgers):
-            self.row[number].feed(inputs.PayLedger(ledger_id, 50, f"rent {number}"))
+            self.row[number].feed(commands.PayLedger(ledger_id, 50, f"rent {number}"))
         self.settle()
         self.keep_history()
 
@@ -267,7 +267,7 @@ class StoryWorld(ExitWeb):
         for node in self.honest:
             for channel_id in self.own_channels(node):
                 try:
-                    node.feed(inputs.ExitChannel(channel_id))
+                    node.feed(commands.ExitChannel(channel_id))
                 except ProtocolError:
                     continue  # It is over, or nothing of it is on chain.
 

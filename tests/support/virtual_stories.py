@@ -13,7 +13,7 @@ from itertools import pairwise
 import trio
 from msgspec import Struct
 
-from protocols import inputs
+from protocols import commands
 from protocols.channel import ChannelStatus, status, supported_final
 from protocols.errors import ProtocolError
 from protocols.objectives.base import ObjectiveStatus, ObjectiveType, objective_id
@@ -65,7 +65,7 @@ async def open_ledgers(
         leader, follower = (left, right) if web.random.random() < 0.5 else (right, left)
         entropy = number.to_bytes(4, "big")
         who = follower.actor.address
-        command = inputs.OpenLedger(who, asset, deposit, deposit, DURATION_S, entropy)
+        command = commands.OpenLedger(who, asset, deposit, deposit, DURATION_S, entropy)
         answer = await leader.order(command)
         assert answer.channel_id is not None
         found.append(answer.channel_id)
@@ -85,7 +85,7 @@ async def open_virtual(
 ) -> ChannelId:
     """The first of the path opens a channel to the last, for what the hubs want."""
     path = web.path
-    command = inputs.OpenVirtual(
+    command = commands.OpenVirtual(
         tuple(node.actor.address for node in path[1:]),
         asset,
         amount,
@@ -103,7 +103,7 @@ async def pay(web: TimedWeb, channel_id: ChannelId) -> int:
     amounts = [web.random.randint(1, 500) for _ in range(web.random.randint(0, 6))]
     for place, amount in enumerate(amounts):
         identity = channel_id[:16] + place.to_bytes(16, "big")
-        await web.path[0].order(inputs.SendPayment(channel_id, amount, identity))
+        await web.path[0].order(commands.SendPayment(channel_id, amount, identity))
     return sum(amounts)
 
 
@@ -113,7 +113,7 @@ async def give_up(web: TimedWeb, channel_id: ChannelId) -> None:
     node = web.random.choice(web.path)
     identity = objective_id(ObjectiveType.VIRTUAL_FUND, channel_id)
     try:
-        await node.order(inputs.RejectObjective(identity, "changed my mind"))
+        await node.order(commands.RejectObjective(identity, "changed my mind"))
     except ProtocolError:
         return  # It has not heard of it yet, or signed what it cannot take back.
 
@@ -149,7 +149,7 @@ async def channel_life(
         return
     expectation.move(path[0], path[-1], await pay(web, channel_id))
     closer = random.choice((path[0], path[-1]))
-    await closer.order(inputs.CloseChannel(channel_id))
+    await closer.order(commands.CloseChannel(channel_id))
     await web.until(condition(path, channel_id, ChannelStatus.CLOSED))
     await web.until(lambda: are_over(path, channel_id))
 
@@ -163,7 +163,7 @@ async def pay_in_ledger(
     giver, taker = pair
     amount = web.random.randint(1, 1_000)
     try:
-        await giver.order(inputs.PayLedger(ledger_id, amount, f"rent {number}"))
+        await giver.order(commands.PayLedger(ledger_id, amount, f"rent {number}"))
     except ProtocolError:
         return
     expectation.move(giver, taker, amount)
@@ -183,7 +183,7 @@ async def close_ledgers(web: TimedWeb, ledgers: list[ChannelId]) -> None:
     """Once nothing is left in them."""
     for ledger_id, left in zip(ledgers, web.path[:-1], strict=True):
         await web.until(partial(is_at_rest, web, ledger_id))
-        await left.order(inputs.CloseChannel(ledger_id))
+        await left.order(commands.CloseChannel(ledger_id))
     await web.until(lambda: all(are_over(web.path, ledger_id) for ledger_id in ledgers))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from protocols import events, inputs, messages
+from protocols import commands, events, inputs, messages
 from protocols.channel import Channel
 from protocols.crypto import Signer
 from protocols.draft import Context
@@ -207,10 +207,10 @@ class Web:
 
     # --- a virtual channel ---
 
-    def open_command(self, amount: int = 1_000, entropy: bytes = b"virt") -> inputs.OpenVirtual:
+    def open_command(self, amount: int = 1_000, entropy: bytes = b"virt") -> commands.OpenVirtual:
         """The payer's owner opens a channel over the whole row."""
         path = tuple(node.actor.address for node in self.row[1:])
-        return inputs.OpenVirtual(path, self.asset, amount, self.fees, DURATION_S, entropy)
+        return commands.OpenVirtual(path, self.asset, amount, self.fees, DURATION_S, entropy)
 
     def open(self, amount: int = 1_000, entropy: bytes = b"virt") -> ChannelId:
         """The payer opens a channel; nothing is delivered yet."""
@@ -229,7 +229,7 @@ class Web:
 
     def pay(self, channel_id: ChannelId, amount: int, number: int = 1) -> None:
         """The payer pays; nothing is delivered yet."""
-        self.payer.feed(inputs.SendPayment(channel_id, amount, number.to_bytes(32, "big")))
+        self.payer.feed(commands.SendPayment(channel_id, amount, number.to_bytes(32, "big")))
 
     @staticmethod
     def fund_status(node: WebNode, channel_id: ChannelId) -> str:

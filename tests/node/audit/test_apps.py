@@ -13,7 +13,7 @@ from node.audit.books import BookCheck
 from node.audit.states import StateCheck
 from node.audit.virtual import VirtualCheck
 from node.audit.vouchers import VoucherCheck
-from protocols import app_events, events, inputs
+from protocols import app_events, commands, events
 from protocols.app_channel import LEADER
 from protocols.app_data import log_message
 from protocols.types import amount_to_bytes
@@ -32,7 +32,7 @@ def _histories() -> dict[str, tuple[events.Event, ...]]:
     network.settle()
     network.bob.say(9)
     network.settle()
-    network.bob.feed(inputs.CloseChannel(APP_CHANNEL))
+    network.bob.feed(commands.CloseChannel(APP_CHANNEL))
     network.settle()
     nodes = {"alice": network.alice, "bob": network.bob}
     return {
@@ -60,7 +60,7 @@ def _histories_over_hubs() -> list[tuple[events.Event, ...]]:
     channel_id = web.opened_app()
     for end, amount in ((0, 40), (1, 15)):
         web.say(channel_id, end, amount)
-    web.ends[1].feed(inputs.CloseChannel(channel_id))
+    web.ends[1].feed(commands.CloseChannel(channel_id))
     web.settle()
     return [tuple(as_audited([event for _, event in node.log])) for node in web.row]
 
@@ -184,7 +184,7 @@ def test_a_state_shown_by_the_other_end_is_judged() -> None:
     network.cut_tail(network.bob, 3)
     network.reconnect()
     network.settle()
-    network.alice.feed(inputs.CloseChannel(APP_CHANNEL))
+    network.alice.feed(commands.CloseChannel(APP_CHANNEL))
     network.settle()
     recorded = as_audited([event for _, event in network.bob.log])
     assert any(isinstance(event, app_events.AppStandingTaken) for event in recorded)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from node.audit.batches import BatchCheck
-from protocols import events, inputs, payment_events
+from protocols import commands, events, payment_events
 from protocols.types import amount_to_bytes
 from protocols.voucher import sign_voucher
 from tests.support.actors import ALICE, BOB
@@ -33,7 +33,9 @@ CREATED, TAKEN = payment_events.VoucherCreated, payment_events.VoucherTaken
 def split() -> History:
     """Three payments at once with a voucher for each."""
     network = opened()
-    network.alice.feed(inputs.SendBatch(CHANNEL, (1, 2, 3), ("", "", ""), b"each" * 7, False, "r"))
+    network.alice.feed(
+        commands.SendBatch(CHANNEL, (1, 2, 3), ("", "", ""), b"each" * 7, False, "r")
+    )
     network.settle()
     return [event for _, event in network.alice.log]
 

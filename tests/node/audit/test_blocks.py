@@ -8,7 +8,8 @@ from node.audit.entry import Entry, Undecodable, decode_entry
 from node.audit.messagepack import pack
 from node.audit.records import ChainCheck, RecordCheck
 from node.store.record import chain_next, encode_record, seq_key
-from protocols.events import EVENTS, Event, NodeCreated
+from protocols.event_codec import EVENTS
+from protocols.events import Event, NodeCreated
 from tests.support.event_samples import sample
 
 FIRST, TIME_MS, CHAIN = 40, 1_000, b"\x11" * 32

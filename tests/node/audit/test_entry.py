@@ -8,7 +8,8 @@ from node.audit import entry as entry_module
 from node.audit.entry import Undecodable, decode_entry, encode_entry, json_fields
 from node.audit.messagepack import pack
 from node.store.record import encode_record
-from protocols.events import EVENTS, Event, LogTailCut, json_payload
+from protocols.event_codec import EVENTS, json_payload
+from protocols.events import Event, LogTailCut
 from tests.support.event_samples import sample
 
 every_event = pytest.mark.parametrize("event_class", EVENTS.values(), ids=lambda cls: cls.NAME)

@@ -12,7 +12,7 @@ from node.store.batch import block_key
 from node.store.kv import ENTITY, META, OUTBOX, SIGNED_TURNS
 from node.store.record import seq_key
 from node.store.rocks import RocksKeyValue
-from protocols import events, inputs, ledger_events
+from protocols import commands, events, inputs, ledger_events
 from protocols.effects import ReadHoldings, message_key, reading_key, transaction_key
 from tests.support.actors import BOB
 from tests.support.audit_cases import nth
@@ -44,7 +44,7 @@ def busy(tmp_path: Path) -> Path:
     world = World(tmp_path)
     channel_id = world.open_channel()
     world.pay(channel_id, 5, 1)
-    world.alice.take(inputs.SendPayment(channel_id, 7, b"\x02" * 32, "", "buy-milk"))
+    world.alice.take(commands.SendPayment(channel_id, 7, b"\x02" * 32, "", "buy-milk"))
     world.stop()
     assert audit(tmp_path / "alice").findings == []
     return tmp_path / "alice"
@@ -178,7 +178,7 @@ def test_an_effect_under_another_key_is_named(effect: bytes, busy: Path) -> None
 def test_a_pending_transaction_is_in_the_outbox(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.alice.take(
-        inputs.OpenChannel(BOB.address, bytes(20), 100, 0, 86_400, b"\x01\x02\x03\x04", "")
+        commands.OpenChannel(BOB.address, bytes(20), 100, 0, 86_400, b"\x01\x02\x03\x04", "")
     )
     world._carry_out(world.alice, world.alice.wanted.popleft())
     world._carry_out(world.bob, world.bob.wanted.popleft())

@@ -12,7 +12,7 @@ from node.audit.funds import FundsCheck
 from node.audit.halts import HaltCheck
 from node.audit.states import StateCheck
 from node.audit.vouchers import VoucherCheck
-from protocols import events, inputs
+from protocols import commands, events, inputs
 from protocols.halt_events import ChannelHalted, ChannelHaltLifted
 from protocols.payment_events import VoucherReceived
 from protocols.types import ZERO_ADDRESS
@@ -69,7 +69,7 @@ def test_an_honest_log_with_a_deep_fork_has_no_finding(held: int) -> None:
         for confirmed in (False, True):
             place = {"block_hash": block_hash(3, fork=1), "tx_hash": tx_hash(1)}
             alice.feed(deposited(held, 3, confirmed=confirmed, **place))
-        alice.feed(inputs.SendPayment(CHANNEL, 10, b"\x01" * 32))
+        alice.feed(commands.SendPayment(CHANNEL, 10, b"\x01" * 32))
     alice.feed(inputs.ChainHead(9, block_hash(9)))
     history = [event for _, event in alice.log]
     for check in (StateCheck, VoucherCheck, FundsCheck, HaltCheck, BookCheck):
@@ -79,7 +79,7 @@ def test_an_honest_log_with_a_deep_fork_has_no_finding(held: int) -> None:
 def test_a_conclusion_that_a_fork_took_back_and_that_came_again_has_no_finding() -> None:
     network = opened()
     alice = network.alice
-    alice.feed(inputs.CloseChannel(CHANNEL))
+    alice.feed(commands.CloseChannel(CHANNEL))
     network.settle()
     (block,) = [block for block in network.chain.blocks if block.logs[0].log_name == "Concluded"]
     number = block.number

@@ -17,7 +17,8 @@ from node.audit.checks import Check, Fault, Ground
 from node.audit.entry import Entry
 from node.audit.reader import LogReader
 from node.store.rocks import RocksKeyValue
-from protocols.events import EVENTS, Event
+from protocols.event_codec import EVENTS
+from protocols.events import Event
 from protocols.node_state import NodeState, apply_all
 from scripts.benchmarks import sound_logs
 from tests.support.audit_cases import History, alice, bob

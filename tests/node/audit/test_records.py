@@ -9,7 +9,8 @@ from node.audit.entry import decode_entry
 from node.audit.messagepack import pack
 from node.audit.records import ChainCheck, RecordCheck
 from node.store.record import FORMAT_VERSION, chain_next, chain_seed, encode_record
-from protocols.events import Event, LogTailCut, NodeCreated, encode_payload
+from protocols.event_codec import encode_payload
+from protocols.events import Event, LogTailCut, NodeCreated
 from tests.support.logs import GENESIS, payment
 
 

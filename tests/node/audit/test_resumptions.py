@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from node.audit.ledgers import LedgerCheck
 from node.audit.resumptions import ResumptionCheck
-from protocols import events, inputs, resumption_events
+from protocols import commands, events, resumption_events
 from protocols.ledger import RESTORED_TURN_JUMP
 from tests.support.actors import ALICE, BOB, IVAN
 from tests.support.audit_cases import History, changed, messages, nth, says, without
@@ -28,14 +28,14 @@ def history(who: str, lost: str) -> History:
     network = opened_ledger()
     for node in network.nodes.values():
         looks_into_its_log(node)
-    network.alice.feed(inputs.PayLedger(LEDGER, 100, "rent"))
+    network.alice.feed(commands.PayLedger(LEDGER, 100, "rent"))
     network.settle()
     getattr(network, lost).lose_tail()
     network.reconnect()
     network.settle()
-    network.alice.feed(inputs.PayLedger(LEDGER, 5, "after"))
+    network.alice.feed(commands.PayLedger(LEDGER, 5, "after"))
     network.settle()
-    network.bob.feed(inputs.CloseChannel(LEDGER))
+    network.bob.feed(commands.CloseChannel(LEDGER))
     network.settle()
     return [event for _, event in getattr(network, who).log]
 

@@ -9,7 +9,7 @@ import pytest
 
 from node.books import Books
 from node.books.entry import FEES_EARNED, FEES_PAID, FORWARDED, OUTSIDE, PAID, RECEIVED, WALLET
-from protocols import inputs
+from protocols import commands
 from protocols.types import ZERO_ADDRESS
 from tests.support.book_readings import differences, own_accounts
 from tests.support.builders import CHANNEL, DEPOSIT
@@ -58,7 +58,7 @@ def test_a_payment_is_the_payers_expense_and_the_payees_income() -> None:
 
 def test_each_payment_of_a_list_is_an_entry_of_its_own_with_its_memo() -> None:
     network = opened()
-    network.alice.feed(inputs.SendBatch(CHANNEL, (1, 2, 3), ("a", "b", "c"), b"list" * 7, True))
+    network.alice.feed(commands.SendBatch(CHANNEL, (1, 2, 3), ("a", "b", "c"), b"list" * 7, True))
     network.settle()
     for node in (network.alice, network.bob):
         books = Books()
@@ -76,7 +76,7 @@ def test_a_closed_channel_leaves_nothing_but_what_was_paid() -> None:
     network = opened()
     pay(network, 30, 1)
     network.settle()
-    network.alice.feed(inputs.CloseChannel(CHANNEL))
+    network.alice.feed(commands.CloseChannel(CHANNEL))
     network.settle()
     alice, bob = posted(network.alice), posted(network.bob)
     for books, node in ((alice, network.alice), (bob, network.bob)):
@@ -97,7 +97,7 @@ def test_a_hub_earns_its_fee_and_passes_on_the_rest() -> None:
     assert balance(second, FEES_EARNED) == -5
     assert balance(payer, PAID) == 40
     assert balance(payee, RECEIVED) == -40
-    web.payer.feed(inputs.CloseChannel(channel_id))
+    web.payer.feed(commands.CloseChannel(channel_id))
     web.settle()
     _, hub, second, payee = map(posted, web.row)
     assert balance(hub, FEES_EARNED) == -3
@@ -119,9 +119,9 @@ def test_a_channel_that_is_given_up_costs_nothing() -> None:
 
 def test_a_voucher_from_hand_to_hand_is_a_payment_on_both_sides() -> None:
     network = opened()
-    network.alice.feed(inputs.CreateVoucher(CHANNEL, 9, b"\x09" * 32, "gift"))
+    network.alice.feed(commands.CreateVoucher(CHANNEL, 9, b"\x09" * 32, "gift"))
     (created,) = network.alice.events_of("voucher-created")
-    network.bob.feed(inputs.TakeVoucher(CHANNEL, 9, created.signature, "taken"))
+    network.bob.feed(commands.TakeVoucher(CHANNEL, 9, created.signature, "taken"))
     network.settle()
     assert balance(posted(network.alice), PAID) == 9
     assert balance(posted(network.bob), RECEIVED) == -9
@@ -130,12 +130,12 @@ def test_a_voucher_from_hand_to_hand_is_a_payment_on_both_sides() -> None:
 def test_payments_in_a_ledger_count_once_agreed_and_what_was_undone_never_did() -> None:
     web = Web(0)
     ledger_id = web.ledgers[0]
-    web.payer.feed(inputs.PayLedger(ledger_id, 25, "rent"))
+    web.payer.feed(commands.PayLedger(ledger_id, 25, "rent"))
     assert balance(posted(web.payer), PAID) == 0
     web.settle()
     assert balance(posted(web.payer), PAID) == 25
     assert balance(posted(web.payee), RECEIVED) == -25
-    web.payee.feed(inputs.PayLedger(ledger_id, 5, "change"))
+    web.payee.feed(commands.PayLedger(ledger_id, 5, "change"))
     web.settle()
     payer = posted(web.payer)
     assert (balance(payer, PAID), balance(payer, RECEIVED)) == (25, -5)
@@ -155,7 +155,7 @@ def test_books_are_true_whatever_the_wires_do(seed: int) -> None:
         web.pay(first, number * 7, number)
         web.step(rng)
     web.storm(rng)
-    web.payer.feed(inputs.CloseChannel(first))
+    web.payer.feed(commands.CloseChannel(first))
     web.storm(rng)
     for node in web.row:
         posted(node)
@@ -174,7 +174,7 @@ def test_every_kind_of_entry_is_met_above() -> None:
     channel_id = web.opened(1_000)
     web.pay(channel_id, 10)
     web.settle()
-    web.payer.feed(inputs.CloseChannel(channel_id))
+    web.payer.feed(commands.CloseChannel(channel_id))
     web.settle()
     hub = kinds(web.row[1])
     assert hub == {"deposit": 4, "guarantee": 2, "hub-fee": 1, "forwarded": 2, "release": 2}

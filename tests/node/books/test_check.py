@@ -11,7 +11,7 @@ from node.audit.facts import Facts
 from node.books import BooksCheck
 from node.books.entry import WALLET, Entry, channel_account, guarantee_account
 from node.store.record import encode_record
-from protocols import events, inputs
+from protocols import commands, events
 from protocols.types import ZERO_ADDRESS
 from tests.support import audit_webs
 from tests.support.web import Web
@@ -51,7 +51,7 @@ def test_a_closed_virtual_channel_leaves_sound_books() -> None:
     channel_id = web.opened(1_000)
     web.pay(channel_id, 10)
     web.settle()
-    web.payer.feed(inputs.CloseChannel(channel_id))
+    web.payer.feed(commands.CloseChannel(channel_id))
     web.settle()
     for node in web.row:
         check, found = checked([event for _, event in node.log])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from node.books import Books, Entry
 from node.books.entry import PAID, RECEIVED, RESTORED, channel_account
-from protocols import events, inputs, ledger_events
+from protocols import commands, events, ledger_events
 from protocols.ledger import ledger_state
 from protocols.types import ZERO_ADDRESS
 from tests.support import audit_webs
@@ -48,7 +48,7 @@ def test_what_a_restored_state_shows_is_told_apart() -> None:
     web = Web(0)
     ledger_id = web.ledgers[0]
     before = [event for _, event in web.payer.log]
-    web.payer.feed(inputs.PayLedger(ledger_id, 25, "rent"))
+    web.payer.feed(commands.PayLedger(ledger_id, 25, "rent"))
     web.settle()
     channel, ledger = web.payer.channel(ledger_id), web.payer.ledger(ledger_id)
     state = ledger_state(channel.fixed, ledger.asset, ledger.current, ledger.turn_num)
@@ -75,7 +75,7 @@ def test_a_restored_state_with_and_without_guarantees() -> None:
     assert entries[-1].kind == "restored"
     assert sum(amount for _, amount in entries[-1].postings) == 0
     assert books.channels[ledger_id].guaranteed == {channel_id: 1_000}
-    web.payer.feed(inputs.CloseChannel(channel_id))
+    web.payer.feed(commands.CloseChannel(channel_id))
     web.settle()
     books, entries = posted([*with_guarantee, _shown(hub, ledger_id)])
     assert entries[-1].kind == "restored"

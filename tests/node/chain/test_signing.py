@@ -17,10 +17,7 @@ from node.chain.signing import NONCE_NOT_MISSING
 from protocols.effects import SubmitTransaction
 from protocols.exit_calls import Finalised, transfer_call
 from protocols.exit_claims import claims_of
-from protocols.inputs import (
-    TransactionRefused,
-    TransactionSigned,
-)
+from protocols.inputs import TransactionRefused, TransactionSigned
 from protocols.outcome import Allocation, SingleAssetExit
 from protocols.transactions import OUTCOME_MISMATCH, fill_kind
 from tests.support.actors import ALICE

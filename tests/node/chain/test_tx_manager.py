@@ -15,12 +15,7 @@ from node.chain.broadcasting import SWALLOWED_BLOCK_COUNT, Broadcaster
 from node.chain.errors import RpcError
 from node.chain.quorum import Outvoted
 from node.chain.tx_manager import NONCE_TAKEN
-from protocols.inputs import (
-    NonceMissing,
-    TransactionReceipt,
-    TransactionRefused,
-    TransactionSigned,
-)
+from protocols.inputs import NonceMissing, TransactionReceipt, TransactionRefused, TransactionSigned
 from tests.support.chain_room import Engine, allowed, until
 from tests.support.tx_room import desk, intent
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 from trio.testing import MockClock
 
-from protocols.inputs import (
-    TransactionReceipt,
-)
+from protocols.inputs import TransactionReceipt
 from tests.support.chain_room import until
 from tests.support.tx_room import desk
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from node.explain.origins import Trail, origin_of
 from node.explain.story import Fact
 from protocols import events, ledger_events, payment_events
-from protocols.events import EVENTS
+from protocols.event_codec import EVENTS
 from tests.support.event_samples import sample
 from tests.support.recorded_nodes import demo
 

@@ -7,7 +7,8 @@ from msgspec.structs import replace
 
 from node.explain.sentences import SENTENCES, tell
 from node.explain.story import Cast
-from protocols.events import EVENTS, Event
+from protocols.event_codec import EVENTS
+from protocols.events import Event
 from tests.support.actors import ALICE, BOB
 from tests.support.event_samples import sample
 

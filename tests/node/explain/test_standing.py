@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from node.explain.standing import _STATUSES, channel_standing, failure_of
 from node.explain.story import Cast
-from protocols import inputs
+from protocols import commands
 from protocols.channel import ChannelStatus
 from protocols.types import ZERO_ADDRESS
 from tests.support.actors import BOB
@@ -51,7 +51,7 @@ def test_an_open_channel_can_be_paid_in_by_the_payer_and_closed_by_both(tmp_path
 def test_what_is_waited_for_is_said(tmp_path: Path) -> None:
     world = World(tmp_path)
     entropy = b"\x01\x02\x03\x04"
-    command = inputs.OpenChannel(BOB.address, ZERO_ADDRESS, 9, 0, 86_400, entropy)
+    command = commands.OpenChannel(BOB.address, ZERO_ADDRESS, 9, 0, 86_400, entropy)
     world.alice.take(command)
     (channel_id,) = world.alice.state.channels
     state, what, steps = standing(world.alice, channel_id)

@@ -9,7 +9,7 @@ import pytest
 from node.log_views.batches import message_of
 from node.log_views.keeper import NodeView
 from node.store.record import encode_record
-from protocols import inputs
+from protocols import commands
 from protocols.app_channel import ALTERNATE, LEADER
 from protocols.event import Event
 from tests.support.app_disputes import GAME, game, register_other_move, say_to_nobody, until
@@ -33,7 +33,7 @@ def _talked(turn_rule: str) -> AppNetwork:
 
 def _closed() -> AppNetwork:
     network = _talked(LEADER)
-    network.bob.feed(inputs.CloseChannel(APP_CHANNEL))
+    network.bob.feed(commands.CloseChannel(APP_CHANNEL))
     network.settle()
     return network
 

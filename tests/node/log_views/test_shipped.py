@@ -12,7 +12,7 @@ import pytest
 from node.log_views import shipped
 from node.log_views.keeper import NodeView
 from node.reducer_compiler import SHIPPED
-from protocols import events
+from protocols import event_codec
 from tests.support import audit_cases, audit_exits, audit_webs
 from tests.support.audit_cases import History
 from tests.support.builders import CHANNEL
@@ -66,7 +66,7 @@ def test_every_event_that_it_names_is_one() -> None:
     source = (SHIPPED / "node.c").read_text()
     named = set(re.findall(r'OF_(?:CHANNEL|NODE)\("([a-z-]+)"', source))
     assert len(named) >= 35
-    assert named <= set(events.EVENTS)
+    assert named <= set(event_codec.EVENTS)
 
 
 def test_every_amount_that_readers_are_shown_is_a_column() -> None:

@@ -19,8 +19,8 @@ from protocols.app_events import (
     AppStateConfirmed,
     AppStateSigned,
 )
+from protocols.commands import OpenApp, OpenVirtualApp, SendAppMessage
 from protocols.errors import UnknownChannel
-from protocols.inputs import OpenApp, OpenVirtualApp, SendAppMessage
 from protocols.routes import AppTerms
 from protocols.types import amount_to_bytes, to_hex
 from protocols.virtual_errors import FeeTooHigh

@@ -10,9 +10,7 @@ import pytest
 from node.answers import Answer
 from node.rpc import commands, params
 from node.rpc.errors import InvalidParams
-from protocols.crypto import keccak256
-from protocols.errors import PayeeMustOpenWithZero
-from protocols.inputs import (
+from protocols.commands import (
     ApproveObjective,
     CloseChannel,
     OpenChannel,
@@ -22,6 +20,8 @@ from protocols.inputs import (
     RejectObjective,
     SendPayment,
 )
+from protocols.crypto import keccak256
+from protocols.errors import PayeeMustOpenWithZero
 from protocols.routes import Hop
 from protocols.types import ZERO_ADDRESS
 from protocols.virtual_errors import FeeTooHigh, PathRefused

@@ -12,8 +12,8 @@ from node.rpc import diff
 from node.rpc.diff import LogDiff, LogDiffParams, log_diff
 from node.rpc.errors import InvalidParams
 from node.rpc.params import params_decoder
+from protocols.commands import CloseChannel, OpenChannel, SendPayment
 from protocols.errors import UnknownChannel
-from protocols.inputs import CloseChannel, OpenChannel, SendPayment
 from protocols.moment_errors import MomentAhead
 from protocols.types import ZERO_ADDRESS, to_hex
 from tests.support.actors import BOB

@@ -10,7 +10,7 @@ from node.answers import Answer, Done, LogEntry, Until
 from node.explain.story import Fact
 from node.rpc.disputes import EXPORT_COUNT_MAX, DisputeExportParams, dispute_export
 from node.rpc.methods import METHODS
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.dispute_kit import DisputeKit
 from protocols.dispute_reading import read_kit
 from protocols.errors import UnknownChannel
@@ -73,7 +73,7 @@ async def test_the_kit_is_made_of_what_was_recorded() -> None:
     network = paid_network()
     node = Exporting(network.bob)
     kit = await dispute_export(node, DisputeExportParams(to_hex(CHANNEL), sealed=True))
-    assert node.commands == [inputs.ExportDisputeKit(CHANNEL, sealed=True)]
+    assert node.commands == [commands.ExportDisputeKit(CHANNEL, sealed=True)]
     assert kit.made.log_seq == len(network.bob.log) - 1
     assert read_kit(kit).needing == ()
 
@@ -89,7 +89,7 @@ async def test_a_ledger_that_never_stands_still_is_told_so() -> None:
 
     class Busy(Exporting):
         def go_on(self) -> None:
-            network.alice.feed(inputs.PayLedger(LEDGER, 1, f"r{len(self.commands)}"))
+            network.alice.feed(commands.PayLedger(LEDGER, 1, f"r{len(self.commands)}"))
             network.settle()
 
     node = Busy(network.bob)

@@ -12,7 +12,7 @@ from node.moments import date_text
 from node.rpc.dispatch import Dispatcher
 from node.rpc.exits import ExitPlanResult, exit_plan
 from node.rpc.params import ChannelPlanParams
-from protocols import inputs
+from protocols import commands
 from protocols.exit_plan import GAS
 from protocols.types import ZERO_ADDRESS, checksum_address, to_hex
 from tests.support.actors import BOB
@@ -69,7 +69,7 @@ async def test_before_the_first_block_there_is_a_date_and_no_count_of_blocks() -
 async def test_the_worth_is_what_comes_home_at_worst() -> None:
     node = RecordingNode()
     channel_id = open_payment_channel(node)
-    node.take(inputs.SendPayment(channel_id, 30, b"\x01" * 32))
+    node.take(commands.SendPayment(channel_id, 30, b"\x01" * 32))
     for known, amount in (
         (channel_id, DEPOSIT - 30),
         (open_ledger(node), 1_000),
@@ -92,7 +92,7 @@ async def test_nothing_is_recorded_for_a_plan() -> None:
 async def test_what_cannot_be_left_is_refused_by_name(method: str, nursery: trio.Nursery) -> None:
     node = RecordingNode()
     nursery.start_soon(node.run)
-    command = inputs.OpenChannel(BOB.address, ZERO_ADDRESS, 5, 0, DURATION_S, b"\x00\x00\x00\x09")
+    command = commands.OpenChannel(BOB.address, ZERO_ADDRESS, 5, 0, DURATION_S, b"\x00\x00\x00\x09")
     (created,) = (e for e in node.take(command) if e.NAME == "channel-created")
     before = node.seq
     assert await refusal_of(node, method, created.channel_id) == "NOTHING_TO_LEAVE"

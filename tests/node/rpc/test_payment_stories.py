@@ -9,7 +9,7 @@ import pytest
 
 from node.rpc.interface import NodeApi
 from node.rpc.payment_stories import PaymentExplainParams, payment_explain
-from protocols import events, inputs
+from protocols import commands, events
 from protocols.errors import UnknownPayment
 from protocols.types import amount_to_bytes, checksum_address, to_hex
 from tests.support.recorded_nodes import World, demo
@@ -79,7 +79,7 @@ async def test_a_refused_payment_names_the_refusal_on_both_sides(tmp_path: Path)
     assert (story.direction, story.amount, story.voucher_total) == ("refused", None, str(10**6))
     (failure,) = story.standing.failures
     assert (failure.name, bool(failure.next_step)) == ("CHAIN_VIEW_STALE", True)
-    world.alice.take(inputs.SendPayment(channel_id, 10**6, payment_id))
+    world.alice.take(commands.SendPayment(channel_id, 10**6, payment_id))
     world.alice.record(
         events.VoucherRefusalReceived(
             channel_id,
@@ -102,7 +102,7 @@ async def test_a_payment_without_a_receipt_waits_for_it(tmp_path: Path) -> None:
     world = World(tmp_path)
     channel_id = world.open_channel()
     payment_id = b"\x05" * 32
-    world.alice.take(inputs.SendPayment(channel_id, 7, payment_id))
+    world.alice.take(commands.SendPayment(channel_id, 7, payment_id))
     asked = PaymentExplainParams(to_hex(payment_id))
     story = await payment_explain(recorded(world.alice), asked)
     assert (story.standing.status, story.receipt_seq) == ("sent", None)

@@ -12,8 +12,8 @@ from node.rpc import payments
 from node.rpc.errors import InvalidParams
 from node.rpc.methods import DECODERS
 from node.rpc.payments import BatchPayment, PaymentBatchParams, VoucherReceiveParams
+from protocols.commands import CreateVoucher, SendBatch, TakeVoucher
 from protocols.errors import UnknownPayment
-from protocols.inputs import CreateVoucher, SendBatch, TakeVoucher
 from protocols.messages import BATCH_PAYMENT_COUNT_MAX
 from tests.support.rpc_node import KNOWN_PAYMENT, RecordingNode, open_payment_channel
 

@@ -12,9 +12,9 @@ from node.rpc import params, queries
 from node.rpc.errors import InvalidParams
 from node.rpc.results import ChannelList, LogPage, ObjectiveList
 from protocols.channel import ChannelStatus
+from protocols.commands import OpenChannel
 from protocols.errors import UnknownChannel, UnknownObjective
 from protocols.events import StateDigestRecorded
-from protocols.inputs import OpenChannel
 from protocols.moment_errors import MomentAhead, MomentBeforeLog
 from protocols.objectives.base import ObjectiveStatus
 from protocols.types import ZERO_ADDRESS, checksum_address, to_hex

@@ -8,9 +8,9 @@ from msgspec.structs import replace
 
 from node.rpc.results import AppView
 from node.rpc.views import channel_view, objective_view, record_view
-from protocols import events
+from protocols import event_codec, events
 from protocols.channel import Virtual
-from protocols.inputs import OpenChannel, OpenLedger, PayLedger, SendAppMessage, SendPayment
+from protocols.commands import OpenChannel, OpenLedger, PayLedger, SendAppMessage, SendPayment
 from protocols.ledger import Guarantee, LedgerVars, RefusedPayment
 from protocols.outcome import destination_of
 from protocols.transactions import intent_id
@@ -235,7 +235,7 @@ def test_a_record_shows_its_content_id_and_its_link_in_the_chain() -> None:
     node = RecordingNode()
     (entry,) = node.entries
     shown = record_view(entry)
-    assert shown.event_id == to_hex(events.event_id("node-created", entry.payload))
+    assert shown.event_id == to_hex(event_codec.event_id("node-created", entry.payload))
     assert shown.chain_hash == to_hex(entry.chain_hash)
     assert shown.payload["node_address"] == to_hex(ALICE.address)
     assert shown.cause_seq is None

@@ -18,13 +18,8 @@ from node.store.kv import ENTITY, LOG, META, OUTBOX, SIGNED_TURNS
 from node.store.memory import MemoryKeyValue
 from node.store.record import chain_next, chain_seed, decode_record, seq_key
 from protocols.effects import Effect, outbox_key
-from protocols.events import (
-    EVENTS,
-    LogTailCut,
-    ObjectiveCreated,
-    TransactionMined,
-    encode_payload,
-)
+from protocols.event_codec import EVENTS, encode_payload
+from protocols.events import LogTailCut, ObjectiveCreated, TransactionMined
 from protocols.ledger_events import LedgerUpdateReceived
 from protocols.payment_events import PaymentListed
 from tests.support.event_samples import sample

@@ -19,7 +19,8 @@ from node.store.record import (
     encode_record,
     seq_key,
 )
-from protocols.events import EVENTS, Event, LogTailCut, encode_payload
+from protocols.event_codec import EVENTS, encode_payload
+from protocols.events import Event, LogTailCut
 from tests.support.event_samples import sample
 
 

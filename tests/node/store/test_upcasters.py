@@ -7,7 +7,7 @@ import pytest
 
 from node.store.errors import NewerLogFormat
 from node.store.upcasters import UPCASTERS, upcast
-from protocols.events import EVENTS
+from protocols.event_codec import EVENTS
 
 
 def add_memo(fields: Sequence[Any]) -> Sequence[Any]:

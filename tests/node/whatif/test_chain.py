@@ -12,7 +12,7 @@ from node.whatif.chain import (
     missing_deposit,
     orders_under_way,
 )
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.effects import SubmitTransaction
 from protocols.types import ZERO_ADDRESS
 from tests.support.builders import CHANNEL, DEPOSIT, open_command
@@ -47,7 +47,7 @@ def test_whose_deposit_is_missing_follows_from_the_shares() -> None:
 def test_the_payer_concludes_for_a_payee() -> None:
     network = opened()
     assert not awaits_conclusion_by_other(network.bob.channel())
-    network.alice.feed(inputs.CloseChannel(CHANNEL))
+    network.alice.feed(commands.CloseChannel(CHANNEL))
     network.deliver(network.alice)
     assert awaits_conclusion_by_other(network.bob.channel())
     assert not awaits_conclusion_by_other(network.alice.channel())
@@ -74,7 +74,7 @@ def test_a_conclusion_tells_what_the_channel_is_concluded_with() -> None:
     network = opened()
     pay(network, 30, 1)
     network.settle()
-    network.alice.feed(inputs.CloseChannel(CHANNEL))
+    network.alice.feed(commands.CloseChannel(CHANNEL))
     network.settle()
     channel = network.alice.channel()
     logs = AssumedChain(network.alice.state).concluded(channel, None, 7)

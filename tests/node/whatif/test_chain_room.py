@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from node.whatif import assumptions as assume
-from protocols import inputs
+from protocols import commands
 from protocols.objectives.base import WaitingFor
 from protocols.types import ZERO_ADDRESS
 from tests.support.actors import BOB
@@ -76,7 +76,7 @@ def test_an_order_that_was_under_way_is_mined() -> None:
 def seen_network() -> Network:
     """Alice leaves: her challenge is seen, and not confirmed."""
     network = paid_network()
-    network.alice.feed(inputs.ExitChannel(CHANNEL))
+    network.alice.feed(commands.ExitChannel(CHANNEL))
     until(network, network.alice, lambda: bool(network.alice.channel().observed))
     return network
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from node.whatif import assumptions as assume
 from node.whatif.costs import DEPOSIT_GAS, Bill, bill_of, gas_of, leaving_steps
-from protocols import inputs
+from protocols import commands
 from protocols.exit_plan import GAS, GUARANTEE_GAS, plan_exit
 from protocols.steps import finished
 from tests.support.builders import CHANNEL
@@ -26,7 +26,7 @@ def test_a_redemption_takes_more_and_so_does_each_guarantee() -> None:
     network = opened()
     pay(network, 5, 1)
     network.settle()
-    network.bob.feed(inputs.ExitChannel(CHANNEL))
+    network.bob.feed(commands.ExitChannel(CHANNEL))
     assert gas_of(network.bob.channel(), "challenge") == GAS["redemption"]
     web = Web(1, fees=(7,))
     web.opened(1_000)

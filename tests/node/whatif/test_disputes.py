@@ -6,7 +6,7 @@ import pytest
 
 from node.whatif import assumptions as assume
 from node.whatif.disputes import answer_to, may_redeem, redeems_now, shown_by_other
-from protocols import inputs
+from protocols import commands
 from protocols.channel import REDEMPTION_TURN
 from protocols.exit_errors import ChallengeImpossible
 from tests.support.actors import BOB
@@ -67,7 +67,7 @@ def test_an_old_state_is_answered_with_the_largest_voucher() -> None:
 
 def test_an_old_state_of_a_ledger_is_cleared_by_a_checkpoint() -> None:
     network = opened_ledger()
-    network.alice.feed(inputs.PayLedger(LEDGER, 200, "r1"))
+    network.alice.feed(commands.PayLedger(LEDGER, 200, "r1"))
     network.settle()
     (step, impossible) = simulated(
         network.bob, assume.Challenged(LEDGER), assume.ChallengeExpires(LEDGER)
@@ -104,7 +104,7 @@ def test_a_ledger_is_left_with_what_it_carries() -> None:
 
 def test_a_challenge_that_was_seen_before_runs_on() -> None:
     network = paid_network()
-    network.alice.feed(inputs.ExitChannel(CHANNEL))
+    network.alice.feed(commands.ExitChannel(CHANNEL))
     until(network, network.alice, lambda: bool(network.alice.channel().observed))
     (step,) = simulated(network.alice, assume.ChallengeExpires(CHANNEL))
     assert "challenge-expired" in names(step)
@@ -114,7 +114,7 @@ def test_a_challenge_that_was_seen_before_runs_on() -> None:
 
 def test_an_order_that_was_under_way_is_answered() -> None:
     network = paid_network()
-    network.bob.feed(inputs.ExitChannel(CHANNEL))
+    network.bob.feed(commands.ExitChannel(CHANNEL))
     (step,) = simulated(network.bob, DAY)
     assert names(step).count("withdraw-completed") == 1
     assert step.awaited == []

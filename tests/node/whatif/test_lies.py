@@ -12,7 +12,7 @@ from node.whatif.costs import DEPOSIT_GAS, Bill
 from node.whatif.course import Course
 from node.whatif.endpoints import Endpoints, Verdict
 from node.whatif.simulation import Simulation
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.channel import (
     REDEMPTION_TURN,
     ChainStatus,
@@ -87,7 +87,7 @@ def test_an_invented_challenge_is_believed_where_nobody_else_is_asked() -> None:
 
 def test_a_ledger_answers_with_a_checkpoint_that_clears_nothing() -> None:
     network = opened_ledger()
-    network.alice.feed(inputs.PayLedger(LEDGER, 200, "r1"))
+    network.alice.feed(commands.PayLedger(LEDGER, 200, "r1"))
     network.settle()
     simulation = lied_to(network.bob, OF_THREE)
     (step,) = run(simulation, assume.EndpointLies(LieKind.INVENTS_CHALLENGE, LEDGER))
@@ -220,7 +220,7 @@ def test_of_two_that_disagree_nothing_counts_until_what_was_hidden_is_told() -> 
 
 def test_what_is_true_and_does_not_count_yet_is_read_again_of_another() -> None:
     network = paid_network()
-    network.bob.feed(inputs.ExitChannel(CHANNEL))
+    network.bob.feed(commands.ExitChannel(CHANNEL))
     until_seen(network, network.bob, lambda: bool(network.bob.channel().observed))
     simulation = lied_to(network.bob, OF_THREE, others_answer=False)
     mined = list(simulation.course.before.unconfirmed.mined)

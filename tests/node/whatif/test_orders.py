@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from node.whatif import assumptions as assume
-from protocols import inputs
+from protocols import commands
 from protocols.exit_plan import GAS
 from protocols.types import ZERO_ADDRESS
 from tests.support.actors import BOB
@@ -69,7 +69,7 @@ def test_each_transaction_is_paid_for_at_the_price_of_its_time() -> None:
 
 def test_what_a_fork_takes_back_is_paid_for_once() -> None:
     network = paid_network()
-    network.bob.feed(inputs.ExitChannel(CHANNEL))
+    network.bob.feed(commands.ExitChannel(CHANNEL))
     until(network, network.bob, lambda: bool(network.bob.channel().observed))
     simulation = simulation_of(network.bob)
     run(simulation, assume.GasPrice(3), assume.Reorg(1), assume.Wait(60), assume.Reorg(1_000))

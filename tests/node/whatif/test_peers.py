@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from node.whatif import assumptions as assume
-from protocols import inputs
+from protocols import commands
 from protocols.types import ZERO_ADDRESS
 from tests.support.builders import CHANNEL
 from tests.support.network import opened
@@ -63,7 +63,7 @@ def test_a_life_over_hubs_is_recorded_as_it_would_be(leads: frozenset[int], plac
     web.settle()
     assert told(names(paid)) == told([event.NAME for _, event in node.log[count:]])
     count = len(node.log)
-    node.feed(inputs.CloseChannel(channel_id))
+    node.feed(commands.CloseChannel(channel_id))
     web.settle()
     assert told(names(closed)) == told([event.NAME for _, event in node.log[count:]])
 
@@ -78,7 +78,7 @@ def _a_ledgers_life(web: Web, pick: Callable[[Web], WebNode]) -> None:
     node, ledger_id = pick(web), web.ledgers[0]
     (paid,) = simulated(node, assume.Payment(ledger_id, 25))
     count = len(node.log)
-    node.feed(inputs.PayLedger(ledger_id, 25, "rent"))
+    node.feed(commands.PayLedger(ledger_id, 25, "rent"))
     web.settle()
     assert told(names(paid)) == told([event.NAME for _, event in node.log[count:]])
     (closed,) = simulated(node, assume.Close(ledger_id))

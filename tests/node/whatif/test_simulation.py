@@ -12,7 +12,7 @@ from node.whatif import peers
 from node.whatif.errors import NotPossible
 from node.whatif.placeholders import is_placeholder
 from node.whatif.simulation import Simulation
-from protocols import inputs
+from protocols import commands
 from protocols.types import ZERO_ADDRESS
 from tests.support.actors import BOB
 from tests.support.builders import CHANNEL, DEPOSIT, open_command
@@ -36,7 +36,7 @@ def test_a_payment_is_recorded_and_sent_and_its_receipt_is_assumed() -> None:
 def test_a_simulated_payment_is_the_nodes_own_but_for_its_signature() -> None:
     network = opened()
     (step,) = simulated(network.alice, assume.Payment(CHANNEL, 5), others_answer=False)
-    network.alice.feed(inputs.SendPayment(CHANNEL, 5, step.recorded[0].event.payment_id))
+    network.alice.feed(commands.SendPayment(CHANNEL, 5, step.recorded[0].event.payment_id))
     (issued,) = network.alice.events_of("voucher-issued")
     found: Any = step.recorded[0].event
     assert is_placeholder(found.signature)
@@ -126,7 +126,7 @@ def test_a_channel_that_is_being_left_can_be_simulated(place: str) -> None:
     pay(network, 30, 1)
     network.settle()
     node = getattr(network, place)
-    node.feed(inputs.ExitChannel(CHANNEL))
+    node.feed(commands.ExitChannel(CHANNEL))
     (step,) = simulated(node, assume.Wait(60), others_answer=False)
     assert step.refusal is None
     assert {found.objective_type for found in step.awaited} == {"Exit", "Challenge"}
@@ -134,7 +134,7 @@ def test_a_channel_that_is_being_left_can_be_simulated(place: str) -> None:
 
 def test_an_exit_that_the_policy_begins_can_be_simulated() -> None:
     network = opened()
-    network.alice.feed(inputs.CloseChannel(CHANNEL))
+    network.alice.feed(commands.CloseChannel(CHANNEL))
     rules = replace(rules_of(network.alice), challenge_after_silence_s=HOUR_S)
     simulation = Simulation(network.alice.state, rules, others_answer=False)
     (step,) = run(simulation, assume.Wait(2 * HOUR_S))

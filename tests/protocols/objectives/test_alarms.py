@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocols import inputs
+from protocols import commands, inputs
 from tests.support.builders import DURATION_S, chain_log
 from tests.support.exit_rig import challenge_with_turn
 from tests.support.exit_web import ExitWeb
@@ -40,7 +40,7 @@ def test_a_challenge_with_our_own_newest_state_is_none() -> None:
 def test_our_own_proposal_that_the_follower_signed_for_the_chain_alone_is_none() -> None:
     network = opened_ledger()
     alice = network.alice
-    alice.feed(inputs.PayLedger(LEDGER, 77, "r1"))
+    alice.feed(commands.PayLedger(LEDGER, 77, "r1"))
     (proposal,) = ledger_at(alice).queue
     alice.feed(newer(proposal.turn_num, 10**10, 100, proposal.state_hash))
     assert alice.events_of("challenge-unanswerable") == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.abi import encode_approve_call, encode_deposit_call
 from protocols.channel import ChannelStatus, status
 from protocols.effects import SubmitTransaction
@@ -235,7 +235,7 @@ def test_channels_of_two_tokens_do_not_wait_for_each_other() -> None:
 def test_an_owner_may_withdraw_while_only_the_approval_is_under_way() -> None:
     alice = payer(*ENTROPIES)
     objective = next(o for o in alice.state.objectives_of(FIRST))
-    alice.feed(inputs.RejectObjective(objective.objective_id))
+    alice.feed(commands.RejectObjective(objective.objective_id))
     alice.feed(inputs.Tick())
     assert alice.submissions[-1].intent_id == intent_id(APPROVE, SECOND, 0)
 
@@ -287,7 +287,7 @@ def test_a_token_channel_is_opened_paid_in_and_closed() -> None:
     for number in (1, 2, 3):
         pay(network, 10, number)
         network.settle()
-    network.bob.feed(inputs.CloseChannel(FIRST))
+    network.bob.feed(commands.CloseChannel(FIRST))
     network.settle()
     assert network.chain.paid == {ALICE.address: NEEDED - 30, BOB.address: 30}
     assert set(network.chain.allowances.values()) == {0}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.channel import REDEMPTION_TURN
 from protocols.objectives.base import ObjectiveType, WaitingFor, newest
 from protocols.payment_errors import ChannelClosing, ChannelDisputed
@@ -17,7 +17,7 @@ CHALLENGE = ObjectiveType.CHALLENGE
 
 def test_the_postfund_is_registered_and_its_time_runs() -> None:
     network = opened()
-    answer = network.alice.feed(inputs.ChallengeChannel(CHANNEL))
+    answer = network.alice.feed(commands.ChallengeChannel(CHANNEL))
     assert answer.waiting_for == WaitingFor.CHALLENGE_REGISTRATION
     assert [order.kind for order in network.alice.submissions] == ["challenge"]
     wait_out(network, network.alice, CHANNEL)
@@ -30,7 +30,7 @@ def test_a_payee_signs_its_redemption_and_takes_no_voucher_any_more() -> None:
     pay(network, 30, 1)
     network.settle()
     bob = network.bob
-    bob.feed(inputs.ChallengeChannel(CHANNEL))
+    bob.feed(commands.ChallengeChannel(CHANNEL))
     assert bob.channel().signed_by_me(REDEMPTION_TURN)
     result = bob.feed(Said(ALICE, payment(1, 31)))
     assert [event.NAME for event in result.events] == ["voucher-refused"]
@@ -44,16 +44,16 @@ def test_a_payee_signs_its_redemption_and_takes_no_voucher_any_more() -> None:
 def test_with_a_final_state_of_all_the_channel_is_concluded_instead() -> None:
     bob = opened().bob
     bob.feed(Said(ALICE, signed(final(0), ALICE)))
-    bob.feed(inputs.ChallengeChannel(CHANNEL))
+    bob.feed(commands.ChallengeChannel(CHANNEL))
     assert [order.kind for order in bob.submissions] == ["conclude"]
 
 
 def test_an_older_challenge_is_outranked() -> None:
     network = opened_ledger()
-    network.alice.feed(inputs.PayLedger(LEDGER, 200, "r1"))
+    network.alice.feed(commands.PayLedger(LEDGER, 200, "r1"))
     network.settle()
     bob = network.bob
-    bob.feed(inputs.ChallengeChannel(LEDGER))
+    bob.feed(commands.ChallengeChannel(LEDGER))
     bob.submissions.clear()
     stale = {"channel_id": LEDGER, "turn_num": 1, "number": 10**10}
     bob.feed(chain_log("ChallengeRegistered", 100, confirmed=False, **stale))
@@ -66,7 +66,7 @@ def test_an_older_challenge_is_outranked() -> None:
 def test_what_the_chain_has_seen_newer_cannot_be_challenged_with_less() -> None:
     bob = opened_ledger().bob
     bob.feed(chain_log("Checkpointed", 100, channel_id=LEDGER, number=7))
-    answer = bob.feed(inputs.ChallengeChannel(LEDGER))
+    answer = bob.feed(commands.ChallengeChannel(LEDGER))
     assert answer.waiting_for == WaitingFor.KNOWN_OUTCOME
     assert [order.kind for order in bob.submissions] == []
 
@@ -74,7 +74,7 @@ def test_what_the_chain_has_seen_newer_cannot_be_challenged_with_less() -> None:
 def test_who_answers_is_there_again_and_the_channel_goes_on() -> None:
     network = opened_ledger()
     alice = network.alice
-    alice.feed(inputs.ChallengeChannel(LEDGER))
+    alice.feed(commands.ChallengeChannel(LEDGER))
     until(network, alice, lambda: alice.channel(LEDGER).chain_status == "challenged")
     cleared = {"channel_id": LEDGER, "number": 2}
     alice.now_ms += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocols import inputs
+from protocols import commands
 from protocols.objectives.base import ObjectiveType, WaitingFor
 from protocols.objectives.cranks import waiting_for
 from tests.support.actors import ALICE, BOB
@@ -39,7 +39,7 @@ def test_an_objective_without_approval_waits_for_it_or_for_nothing(
 
 def test_a_completed_close_waits_for_nothing() -> None:
     network = opened()
-    network.alice.feed(inputs.CloseChannel(CHANNEL))
+    network.alice.feed(commands.CloseChannel(CHANNEL))
     network.settle()
     for node in network.nodes.values():
         for objective in node.state.objectives_of(CHANNEL):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.abi import encode_outcome
 from protocols.channel import ChannelStatus, status
 from protocols.ledger import ledger_outcome
@@ -22,7 +22,7 @@ DEFEND = ObjectiveType.DEFEND
 
 def paid_ledger() -> Network:
     network = opened_ledger()
-    network.alice.feed(inputs.PayLedger(LEDGER, 200, "r1"))
+    network.alice.feed(commands.PayLedger(LEDGER, 200, "r1"))
     network.settle()
     return network
 
@@ -41,7 +41,7 @@ def test_a_stale_challenge_of_a_ledger_is_answered_by_a_checkpoint(index: int) -
     assert network.chain.disputes.kept[LEDGER].turn_num == 2
     assert network.chain.disputes.kept[LEDGER].finalizes_at == 0
     # The ledger goes on as before, and the next challenge is defended anew.
-    network.alice.feed(inputs.PayLedger(LEDGER, 1, "r2"))
+    network.alice.feed(commands.PayLedger(LEDGER, 1, "r2"))
     network.settle()
     challenge_with_turn(network, node, LEDGER, 1)
     step(network, node)
@@ -51,7 +51,7 @@ def test_a_stale_challenge_of_a_ledger_is_answered_by_a_checkpoint(index: int) -
 def test_a_ledger_may_be_challenged_again_and_again() -> None:
     network = opened_ledger()
     for number in range(1, 4):
-        network.alice.feed(inputs.PayLedger(LEDGER, 1, f"r{number}"))
+        network.alice.feed(commands.PayLedger(LEDGER, 1, f"r{number}"))
         network.settle()
         current = network.bob.channel(LEDGER).ledger
         assert current is not None
@@ -190,7 +190,7 @@ def test_our_own_challenge_is_not_defended_against() -> None:
     network = opened(depth=2)
     pay(network, 30, 1)
     network.settle()
-    network.bob.feed(inputs.ChallengeChannel(CHANNEL))
+    network.bob.feed(commands.ChallengeChannel(CHANNEL))
     until(network, network.bob, lambda: status(network.bob.channel()) == ChannelStatus.CHALLENGED)
     assert newest(network.bob.state.objectives, DEFEND, CHANNEL) is None
     assert BOB.address == network.bob.actor.address

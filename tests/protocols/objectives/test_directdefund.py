@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from protocols import inputs, messages
+from protocols import commands, inputs, messages
 from protocols.channel import (
     FINAL_TURN_COUNT_MAX,
     ChannelStatus,
@@ -50,7 +50,7 @@ from tests.support.playbook import Playbook, names
 DEFUND = objective_id(ObjectiveType.DIRECT_DEFUND, CHANNEL)
 STARTED = "objective-created, objective-params-recorded, objective-approved"
 SIGNED_BY_ALL = "state-supported-updated, channel-finalized"
-CLOSE = inputs.CloseChannel(CHANNEL)
+CLOSE = commands.CloseChannel(CHANNEL)
 AFTER_CUT = 3 + FINAL_TURN_COUNT_MAX
 """The first final turn after a cut tail: the lost batch may hold any below."""
 
@@ -206,9 +206,9 @@ def test_a_second_close_names_the_first_objective_and_does_nothing() -> None:
 
 def test_a_close_records_its_request_id() -> None:
     alice = paid().alice
-    alice.feed(inputs.CloseChannel(CHANNEL, "c1"))
+    alice.feed(commands.CloseChannel(CHANNEL, "c1"))
     recorded = alice.events_of("objective-params-recorded")[-1]
-    assert (recorded.request_id, recorded.request_hash) == ("c1", inputs.command_hash(CLOSE))
+    assert (recorded.request_id, recorded.request_hash) == ("c1", commands.command_hash(CLOSE))
 
 
 def test_an_unknown_channel_cannot_be_closed() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from protocols import inputs, messages
+from protocols import commands, inputs, messages
 from protocols.abi import encode_deposit_call
 from protocols.channel import ChannelStatus, is_supported, status
 from protocols.draft import Proposal
@@ -153,7 +153,7 @@ def test_the_request_id_and_its_hash_are_recorded_with_the_objective() -> None:
     alice.feed(open_command(request_id="r1"))
     (recorded,) = alice.events_of("objective-params-recorded")
     assert (recorded.request_id, recorded.initiator) == ("r1", ALICE.address)
-    assert recorded.request_hash == inputs.command_hash(open_command())
+    assert recorded.request_hash == commands.command_hash(open_command())
 
 
 # --- approval ---
@@ -173,7 +173,7 @@ def test_a_proposal_that_policy_leaves_to_the_owner_waits_for_approval() -> None
     assert (
         Playbook(bob)
         >> inputs.Tick()
-        >> inputs.ApproveObjective(FUND)
+        >> commands.ApproveObjective(FUND)
         << "objective-approved, state-signed, state-supported-updated, message-sent"
         << "objective-cranked, send SignedState, wait complete-funding"
     )
@@ -184,7 +184,7 @@ def test_the_owner_rejects_and_the_proposer_is_told_why() -> None:
     bob.feed(Said(ALICE, proposal()))
     assert (
         Playbook(bob)
-        >> inputs.RejectObjective(FUND, "not today")
+        >> commands.RejectObjective(FUND, "not today")
         << "objective-rejected, message-sent, send ObjectiveRejection"
     )
     assert status(bob.channel()) == ChannelStatus.REJECTED
@@ -207,13 +207,13 @@ def test_policy_denies_and_the_proposer_is_told_why() -> None:
 def test_a_long_reason_is_cut_to_what_a_message_carries() -> None:
     bob = CoreNode(BOB, verdict="ask")
     bob.feed(Said(ALICE, proposal()))
-    bob.feed(inputs.RejectObjective(FUND, "x" * 1_000))
+    bob.feed(commands.RejectObjective(FUND, "x" * 1_000))
     body = messages.decode_body(bob.outbox[ALICE.address][0].body)
     assert isinstance(body, messages.ObjectiveRejection)
     assert len(body.reason) == messages.TEXT_LENGTH_MAX
 
 
-@pytest.mark.parametrize("command", [inputs.ApproveObjective, inputs.RejectObjective])
+@pytest.mark.parametrize("command", [commands.ApproveObjective, commands.RejectObjective])
 def test_only_a_known_and_waiting_objective_is_decided(command: Any) -> None:
     alice = CoreNode(ALICE)
     with pytest.raises(UnknownObjective):
@@ -229,7 +229,7 @@ def test_an_objective_is_rejected_once() -> None:
     bob = CoreNode(BOB, verdict="deny")
     bob.feed(Said(ALICE, proposal()))
     with pytest.raises(ObjectiveNotWaitingForApproval):
-        bob.feed(inputs.ApproveObjective(FUND))
+        bob.feed(commands.ApproveObjective(FUND))
 
 
 def test_a_rejection_by_the_peer_ends_the_objective() -> None:
@@ -249,7 +249,7 @@ def test_the_proposer_withdraws_a_proposal_that_waits_for_approval() -> None:
     bob.feed(Said(ALICE, messages.ObjectiveRejection(FUND, "WITHDRAWN", "changed my mind")))
     assert status(bob.channel()) == ChannelStatus.REJECTED
     with pytest.raises(ObjectiveNotWaitingForApproval):
-        bob.feed(inputs.ApproveObjective(FUND))
+        bob.feed(commands.ApproveObjective(FUND))
 
 
 def test_a_rejection_after_a_deposit_was_ordered_is_too_late() -> None:
@@ -265,7 +265,7 @@ def test_an_owner_withdraws_a_proposal_while_nothing_is_at_stake() -> None:
     alice.feed(open_command())
     assert (
         Playbook(alice)
-        >> inputs.RejectObjective(FUND, "changed my mind")
+        >> commands.RejectObjective(FUND, "changed my mind")
         << "objective-rejected, message-sent, send ObjectiveRejection"
     )
     alice.feed(Said(BOB, signed(state(0), BOB)))
@@ -276,16 +276,16 @@ def test_a_payee_that_signed_the_prefund_stands_by_it() -> None:
     bob = payee_with_prefund()
     before = bob.state.digest()
     with pytest.raises(ObjectiveNotWaitingForApproval):
-        bob.feed(inputs.RejectObjective(FUND))
+        bob.feed(commands.RejectObjective(FUND))
     assert bob.state.digest() == before
 
 
 def test_an_owner_withdraws_after_the_deposit_failed_but_not_while_it_is_under_way() -> None:
     alice = payer_with_prefund()
     with pytest.raises(ObjectiveNotWaitingForApproval):
-        alice.feed(inputs.RejectObjective(FUND))
+        alice.feed(commands.RejectObjective(FUND))
     alice.feed(inputs.TransactionRefused(intent_id(DEPOSIT_KIND, CHANNEL, 0), "no money"))
-    alice.feed(inputs.RejectObjective(FUND))
+    alice.feed(commands.RejectObjective(FUND))
     assert status(alice.channel()) == ChannelStatus.REJECTED
 
 
@@ -293,7 +293,7 @@ def test_a_strangers_deposit_keeps_nobody_from_rejecting_a_proposal() -> None:
     bob = CoreNode(BOB, verdict="ask")
     bob.feed(Said(ALICE, proposal()))
     bob.feed(deposited(1))
-    bob.feed(inputs.RejectObjective(FUND))
+    bob.feed(commands.RejectObjective(FUND))
     assert status(bob.channel()) == ChannelStatus.REJECTED
 
 
@@ -302,7 +302,7 @@ def test_what_holds_money_and_our_signature_is_not_withdrawn(confirmed: bool) ->
     bob = payee_with_prefund()
     bob.feed(deposited(confirmed=confirmed))
     with pytest.raises(ObjectiveNotWaitingForApproval):
-        bob.feed(inputs.RejectObjective(FUND))
+        bob.feed(commands.RejectObjective(FUND))
 
 
 def test_a_rejection_after_the_end_changes_nothing() -> None:

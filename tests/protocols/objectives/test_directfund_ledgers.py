@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from protocols import inputs
+from protocols import commands
 from protocols.abi import encode_deposit_call
 from protocols.channel import ChannelStatus, status
 from protocols.draft import FOLLOWER as FOLLOWER_ROLE
@@ -89,7 +89,7 @@ def test_policy_hears_that_it_would_follow_and_what_both_deposit() -> None:
     assert set(bob.proposals) == {expected}
     assert asked.waiting_for in (WaitingFor.NOTHING, WaitingFor.APPROVAL)
     assert bob.objective(kind, LEDGER).status == ObjectiveStatus.UNAPPROVED
-    bob.feed(inputs.ApproveObjective(FUND))
+    bob.feed(commands.ApproveObjective(FUND))
     assert bob.channel(LEDGER).signed_by_me(0)
 
 
@@ -108,7 +108,7 @@ def test_either_side_may_deposit_alone(mine: int, theirs: int) -> None:
     (channel_id,) = network.alice.state.channels
     for node in (network.alice, network.bob):
         assert ledger_at(node, channel_id).current == LedgerVars(mine, theirs)
-    network.bob.feed(inputs.CloseChannel(channel_id))
+    network.bob.feed(commands.CloseChannel(channel_id))
     network.settle()
     assert network.chain.paid == {
         who: amount for who, amount in ((ALICE.address, mine), (BOB.address, theirs)) if amount
@@ -181,13 +181,13 @@ def test_a_follower_that_signed_the_prefund_is_held_to_it() -> None:
     bob = CoreNode(BOB)
     bob.feed(Said(ALICE, proposal(opening())))
     with pytest.raises(ProtocolError):
-        bob.feed(inputs.RejectObjective(FUND))
+        bob.feed(commands.RejectObjective(FUND))
 
 
 def test_a_voucher_pays_nothing_in_a_ledger() -> None:
     network = opened_ledger()
     with pytest.raises(ProtocolError):
-        network.alice.feed(inputs.SendPayment(LEDGER, 5, bytes(32)))
+        network.alice.feed(commands.SendPayment(LEDGER, 5, bytes(32)))
     network.bob.feed(Said(ALICE, payment(5, 5, channel_id=LEDGER)))
     assert ledger_at(network.bob).current == START
     assert network.bob.channel(LEDGER).vouchers.total == 0

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from protocols import inputs, messages
+from protocols import commands, messages
 from protocols.crypto import Signer
 from protocols.draft import CHALLENGE_DURATION_S_MAX, Decision
 from protocols.errors import (
@@ -216,7 +216,7 @@ def test_a_peer_has_only_so_many_unfunded_channels_with_us() -> None:
         bob.feed(Said(ALICE, proposal_number(number)))
     assert len(bob.state.channels) == UNFUNDED_COUNT_MAX
     assert "TOO_MANY_PROPOSALS" in reason_of(bob)
-    bob.feed(inputs.RejectObjective(FUND))
+    bob.feed(commands.RejectObjective(FUND))
     bob.feed(Said(ALICE, proposal_number(UNFUNDED_COUNT_MAX + 1)))
     assert len(bob.state.channels) == UNFUNDED_COUNT_MAX + 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocols import inputs
+from protocols import commands
 from protocols.channel import POSTFUND_TURN, REDEMPTION_TURN, supported_final
 from protocols.crypto import recover_address
 from protocols.errors import UnknownChannel
@@ -29,12 +29,12 @@ def paid_network() -> Network:
 
 
 def exported(network: Network, *, sealed: bool) -> list[object]:
-    return list(network.bob.feed(inputs.ExportDisputeKit(CHANNEL, sealed)).events)
+    return list(network.bob.feed(commands.ExportDisputeKit(CHANNEL, sealed)).events)
 
 
 def test_the_challengers_signature_is_ours_and_of_the_newest_state() -> None:
     network = paid_network()
-    (event,) = network.alice.feed(inputs.ExportDisputeKit(CHANNEL)).events
+    (event,) = network.alice.feed(commands.ExportDisputeKit(CHANNEL)).events
     assert isinstance(event, DisputeKitExported)
     assert (event.channels, event.turn_nums) == ((CHANNEL,), (POSTFUND_TURN,))
     message = challenge_message(event.state_hashes[0])
@@ -79,19 +79,19 @@ def test_no_voucher_is_taken_after_the_seal() -> None:
 def test_what_nobody_could_leave_is_refused() -> None:
     network = Network()
     with pytest.raises(UnknownChannel):
-        network.bob.feed(inputs.ExportDisputeKit(CHANNEL))
+        network.bob.feed(commands.ExportDisputeKit(CHANNEL))
     network = paid_network()
-    network.bob.feed(inputs.CloseChannel(CHANNEL))
+    network.bob.feed(commands.CloseChannel(CHANNEL))
     network.settle()
     with pytest.raises(NothingToLeave):
-        network.bob.feed(inputs.ExportDisputeKit(CHANNEL))
+        network.bob.feed(commands.ExportDisputeKit(CHANNEL))
 
 
 def test_a_channel_with_a_final_state_of_all_needs_no_challenge() -> None:
     network = opened_ledger()
     channel = network.alice.channel(LEDGER)
     assert needs_challenge(channel)
-    network.alice.feed(inputs.CloseChannel(LEDGER))
+    network.alice.feed(commands.CloseChannel(LEDGER))
     while network.waiting(network.alice) or network.waiting(network.bob):
         for node in (network.alice, network.bob):
             while network.waiting(node):
@@ -100,7 +100,7 @@ def test_a_channel_with_a_final_state_of_all_needs_no_challenge() -> None:
     channel = network.alice.channel(LEDGER)
     assert supported_final(channel) is not None
     assert not needs_challenge(channel)
-    (event,) = network.alice.feed(inputs.ExportDisputeKit(LEDGER)).events
+    (event,) = network.alice.feed(commands.ExportDisputeKit(LEDGER)).events
     assert event.channels == ()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocols import inputs
+from protocols import commands
 from protocols.channel import REDEMPTION_TURN, ChannelStatus, status
 from protocols.exit_errors import ChannelIsFinal, NothingToLeave
 from protocols.objectives.base import ObjectiveType, newest
@@ -50,7 +50,7 @@ def test_the_payer_gets_back_what_nobody_redeemed() -> None:
 def test_a_payee_that_is_there_redeems_against_the_payers_exit() -> None:
     network = paid_network()
     both = (network.alice, network.bob)
-    network.alice.feed(inputs.ExitChannel(CHANNEL))
+    network.alice.feed(commands.ExitChannel(CHANNEL))
     while network.chain.disputes.kept.get(CHANNEL, Kept()).turn_num != REDEMPTION_TURN:
         step(network, *both)
     network.chain.pass_time(DURATION_S)
@@ -62,7 +62,7 @@ def test_a_payee_that_is_there_redeems_against_the_payers_exit() -> None:
 @pytest.mark.parametrize("index", [0, 1])
 def test_a_ledger_is_left_with_what_was_agreed_last(index: int) -> None:
     network = opened_ledger()
-    network.alice.feed(inputs.PayLedger(LEDGER, 200, "r1"))
+    network.alice.feed(commands.PayLedger(LEDGER, 200, "r1"))
     network.settle()
     node = (network.alice, network.bob)[index]
     worth = exit_value_of(node)
@@ -85,12 +85,12 @@ def test_a_channel_that_never_opened_is_left_with_the_deposit() -> None:
 
 def test_a_second_wish_to_leave_is_the_first_one() -> None:
     network = paid_network()
-    first = network.bob.feed(inputs.ExitChannel(CHANNEL, "r1"))
+    first = network.bob.feed(commands.ExitChannel(CHANNEL, "r1"))
     assert [e.objective_type for e in first.events if e.NAME == "objective-created"] == [
         "Exit",
         "Challenge",
     ]
-    again = network.bob.feed(inputs.ExitChannel(CHANNEL, "r2"))
+    again = network.bob.feed(commands.ExitChannel(CHANNEL, "r2"))
     assert [event.NAME for event in again.events] == ["request-recorded"]
 
 
@@ -98,21 +98,21 @@ def test_what_cannot_be_left_is_refused_by_name() -> None:
     alice = CoreNode(ALICE)
     alice.feed(open_command())
     with pytest.raises(NothingToLeave):
-        alice.feed(inputs.ExitChannel(CHANNEL))
+        alice.feed(commands.ExitChannel(CHANNEL))
     network = paid_network()
     leave(network, network.bob, CHANNEL)
     with pytest.raises(NothingToLeave):
-        network.bob.feed(inputs.ExitChannel(CHANNEL))
+        network.bob.feed(commands.ExitChannel(CHANNEL))
 
 
 def test_a_final_channel_is_withdrawn_from_and_not_challenged() -> None:
     network = paid_network()
-    network.bob.feed(inputs.ChallengeChannel(CHANNEL))
+    network.bob.feed(commands.ChallengeChannel(CHANNEL))
     wait_out(network, network.bob, CHANNEL)
     until(network, network.bob, lambda: network.bob.channel().chain_status == "expired")
     with pytest.raises(ChannelIsFinal):
-        network.bob.feed(inputs.ChallengeChannel(CHANNEL))
-    network.bob.feed(inputs.ExitChannel(CHANNEL))
+        network.bob.feed(commands.ChallengeChannel(CHANNEL))
+    network.bob.feed(commands.ExitChannel(CHANNEL))
     until(network, network.bob, lambda: is_completed(network.bob, ObjectiveType.EXIT, CHANNEL))
     assert paid_to(network, network.bob) == 30
 
@@ -120,10 +120,10 @@ def test_a_final_channel_is_withdrawn_from_and_not_challenged() -> None:
 def test_closing_together_stays_possible_while_a_challenge_runs() -> None:
     network = paid_network()
     alice, bob = network.alice, network.bob
-    bob.feed(inputs.ExitChannel(CHANNEL))
+    bob.feed(commands.ExitChannel(CHANNEL))
     until(network, bob, lambda: status(bob.channel()) == ChannelStatus.CHALLENGED)
     # The payer was only away: both agree on the end, and nobody waits for the challenge.
-    alice.feed(inputs.CloseChannel(CHANNEL))
+    alice.feed(commands.CloseChannel(CHANNEL))
     network.settle()
     for _ in range(5):
         step(network, alice, bob)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocols import inputs, messages
+from protocols import commands, messages
 from protocols.draft import Draft
 from protocols.errors import ObjectiveNotWaitingForApproval
 from protocols.messages import ObjectiveRejection, UnwindingRequest, decode_body
@@ -19,8 +19,8 @@ def rejection(channel_id: ChannelId, reason: str = "no") -> ObjectiveRejection:
     return ObjectiveRejection(objective_id(ObjectiveType.VIRTUAL_FUND, channel_id), "ANY", reason)
 
 
-def reject_command(channel_id: ChannelId) -> inputs.RejectObjective:
-    return inputs.RejectObjective(objective_id(ObjectiveType.VIRTUAL_FUND, channel_id), "changed")
+def reject_command(channel_id: ChannelId) -> commands.RejectObjective:
+    return commands.RejectObjective(objective_id(ObjectiveType.VIRTUAL_FUND, channel_id), "changed")
 
 
 def draft(node: WebNode) -> Draft:

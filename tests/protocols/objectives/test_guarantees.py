@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from protocols import inputs, messages
+from protocols import commands, inputs, messages
 from protocols.ledger import ADD, REMOVE, Change
 from protocols.messages import VirtualProposal
 from protocols.outcome import destination_of
@@ -124,7 +124,7 @@ def test_a_hubs_right_is_not_guaranteed_before_its_left() -> None:
 def test_a_guarantee_that_is_gone_does_not_come_back() -> None:
     web = Web(1, right_leads=frozenset({1}))
     channel_id = web.opened()
-    web.payer.feed(inputs.CloseChannel(channel_id))
+    web.payer.feed(commands.CloseChannel(channel_id))
     web.settle()
     for place in (0, 1):
         follower = web.row[1]
@@ -185,7 +185,7 @@ def test_a_guarantee_stays_without_a_final_state_of_all(payers: int) -> None:
 
 def closing_to(web: Web, channel_id: ChannelId, node: WebNode) -> None:
     """The final state is signed by all, as that node knows; nothing was removed there yet."""
-    web.payer.feed(inputs.CloseChannel(channel_id))
+    web.payer.feed(commands.CloseChannel(channel_id))
     web.until(lambda: any(t.is_final and all(t.signatures) for t in node.channel(channel_id).turns))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from protocols import inputs, messages
+from protocols import commands, inputs, messages
 from protocols.channel import ChannelStatus, status, supported_final
 from protocols.events import MessageDropped
 from protocols.ledger import RESTORED_TURN_JUMP, LedgerVars, ledger_state
@@ -41,7 +41,7 @@ from tests.support.network import CoreNode, Network, Said
 from tests.support.playbook import Playbook, names
 
 END = inputs.EndOfBatch()
-CLOSE = inputs.CloseChannel(LEDGER)
+CLOSE = commands.CloseChannel(LEDGER)
 STARTED = "objective-created, objective-params-recorded, objective-approved"
 DEFUND = ObjectiveType.DIRECT_DEFUND
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from protocols import inputs, messages
+from protocols import commands, inputs, messages
 from protocols.objectives.removals import REMOVAL_PAUSE_MS
 from protocols.types import ChannelId
 from protocols.virtual_paths import is_agreed, is_proposed, virtual_of
@@ -13,7 +13,7 @@ def removal_proposed() -> tuple[Web, ChannelId, WebNode]:
     """The payer has proposed the removal by the final state; her hub has not heard it."""
     web = Web(1)
     channel_id = web.opened()
-    web.payer.feed(inputs.CloseChannel(channel_id))
+    web.payer.feed(commands.CloseChannel(channel_id))
     payer = web.payer
     web.until(lambda: not is_proposed(payer.state, web.ledgers[0], channel_id))
     return web, channel_id, payer

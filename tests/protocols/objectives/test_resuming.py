@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.channel import ChannelStatus, status
 from protocols.errors import UnknownChannel
 from protocols.exit_errors import NotResumable
@@ -24,7 +24,7 @@ CHALLENGE, DEFEND = ObjectiveType.CHALLENGE, ObjectiveType.DEFEND
 
 def ready() -> Network:
     network = opened_ledger()
-    network.alice.feed(inputs.PayLedger(LEDGER, 200, "r1"))
+    network.alice.feed(commands.PayLedger(LEDGER, 200, "r1"))
     network.settle()
     return network
 
@@ -58,7 +58,7 @@ def blocks(network: Network, count: int = 6) -> None:
 def test_who_comes_back_resumes_a_ledger_that_was_challenged(index: int) -> None:
     network = ready()
     challenger, other = who(network, index)
-    challenged_by(network, challenger, inputs.ChallengeChannel(LEDGER))
+    challenged_by(network, challenger, commands.ChallengeChannel(LEDGER))
     network.reconnect()
     blocks(network)
     assert not stands(network)
@@ -75,7 +75,7 @@ def test_who_comes_back_resumes_a_ledger_that_was_challenged(index: int) -> None
     sent = [e.kind for n in (challenger, other) for e in n.events_of("transaction-requested")]
     assert sent.count("checkpoint") == 1
     # The ledger goes on as if nothing had been.
-    network.alice.feed(inputs.PayLedger(LEDGER, 5, "r2"))
+    network.alice.feed(commands.PayLedger(LEDGER, 5, "r2"))
     network.settle()
     assert ledger_at(network.bob).current.leader == LEADER_AMOUNT - 205
 
@@ -84,7 +84,7 @@ def test_who_comes_back_resumes_a_ledger_that_was_challenged(index: int) -> None
 def test_who_leaves_signs_nothing_that_would_keep_it(index: int) -> None:
     network = ready()
     leaver, other = who(network, index)
-    challenged_by(network, leaver, inputs.ExitChannel(LEDGER))
+    challenged_by(network, leaver, commands.ExitChannel(LEDGER))
     signed = len(leaver.events_of("ledger-update-signed"))
     network.reconnect()
     blocks(network)
@@ -96,12 +96,12 @@ def test_who_leaves_signs_nothing_that_would_keep_it(index: int) -> None:
     assert paid_to(network, leaver) == (800, 700)[index]
 
 
-@pytest.mark.parametrize("command", [inputs.ExitChannel, inputs.ChallengeChannel])
+@pytest.mark.parametrize("command", [commands.ExitChannel, commands.ChallengeChannel])
 def test_nothing_is_undone_while_our_challenge_is_not_seen_yet(command: type[Any]) -> None:
     """The leader saw it first, and would clear it with the inverse of its move."""
     network = ready()
     alice, bob = network.alice, network.bob
-    if command is inputs.ChallengeChannel:
+    if command is commands.ChallengeChannel:
         bob.lose_tail()
     bob.feed(command(LEDGER))
     # Signed, sent and mined; bob hears of it only that it is signed.
@@ -129,7 +129,7 @@ def test_a_follower_that_lost_records_is_not_asked_and_cleared_for_ever() -> Non
     could clear its challenge, and it would challenge again (seed 1463)."""
     network = ready()
     bob = network.bob
-    challenged_by(network, bob, inputs.ChallengeChannel(LEDGER))
+    challenged_by(network, bob, commands.ChallengeChannel(LEDGER))
     bob.lose_tail()
     network.reconnect()
     blocks(network, 12)
@@ -142,8 +142,8 @@ def test_a_follower_that_lost_records_is_not_asked_and_cleared_for_ever() -> Non
 
 def test_a_challenged_leader_that_leaves_as_well_proposes_nothing() -> None:
     network = ready()
-    challenged_by(network, network.bob, inputs.ChallengeChannel(LEDGER))
-    network.alice.feed(inputs.ExitChannel(LEDGER))
+    challenged_by(network, network.bob, commands.ChallengeChannel(LEDGER))
+    network.alice.feed(commands.ExitChannel(LEDGER))
     network.reconnect()
     blocks(network)
     assert ledger_at(network.alice).turn_num == 2
@@ -153,7 +153,7 @@ def test_a_challenged_leader_that_leaves_as_well_proposes_nothing() -> None:
 def test_the_challenger_clears_it_itself_when_the_other_one_does_not_in_time() -> None:
     network = ready()
     alice = network.alice
-    challenged_by(network, alice, inputs.ChallengeChannel(LEDGER))
+    challenged_by(network, alice, commands.ChallengeChannel(LEDGER))
     network.reconnect()
     # Bob signs, and is gone before a transaction of his leaves.
     for node in (alice, network.bob):
@@ -176,7 +176,7 @@ def test_the_challenger_clears_it_itself_when_the_other_one_does_not_in_time() -
 def test_a_proposal_is_made_once_and_survives_restarts() -> None:
     network = ready()
     alice = network.alice
-    challenged_by(network, alice, inputs.ChallengeChannel(LEDGER))
+    challenged_by(network, alice, commands.ChallengeChannel(LEDGER))
     for _ in range(3):
         network.reconnect()
     assert ledger_at(alice).proposed_turn == 3
@@ -186,9 +186,9 @@ def test_a_proposal_is_made_once_and_survives_restarts() -> None:
 
 def test_a_ledger_that_is_closing_is_closed_together_instead() -> None:
     network = ready()
-    challenged_by(network, network.bob, inputs.ChallengeChannel(LEDGER))
-    network.bob.feed(inputs.CloseChannel(LEDGER))
-    network.alice.feed(inputs.CloseChannel(LEDGER))
+    challenged_by(network, network.bob, commands.ChallengeChannel(LEDGER))
+    network.bob.feed(commands.CloseChannel(LEDGER))
+    network.alice.feed(commands.CloseChannel(LEDGER))
     network.reconnect()
     blocks(network)
     assert network.chain.disputes.kept[LEDGER].finalizes_at > 0
@@ -198,11 +198,11 @@ def test_a_ledger_that_is_closing_is_closed_together_instead() -> None:
 def test_who_leaves_signs_what_undoes_a_refused_move_once_it_closes_together() -> None:
     network = ready()
     alice, bob = network.alice, network.bob
-    challenged_by(network, bob, inputs.ExitChannel(LEDGER))
+    challenged_by(network, bob, commands.ExitChannel(LEDGER))
     network.reconnect()
     blocks(network)
     assert [p.turn_num for p in ledger_at(bob).queue] == [3, 4]
-    bob.feed(inputs.CloseChannel(LEDGER))
+    bob.feed(commands.CloseChannel(LEDGER))
     blocks(network)
     assert (paid_to(network, alice), paid_to(network, bob)) == (800, 700)
     assert status(bob.channel(LEDGER)) == ChannelStatus.CLOSED
@@ -211,7 +211,7 @@ def test_who_leaves_signs_what_undoes_a_refused_move_once_it_closes_together() -
 def test_a_peer_that_is_not_there_is_asked_nothing() -> None:
     network = ready()
     alice = network.alice
-    challenged_by(network, alice, inputs.ChallengeChannel(LEDGER))
+    challenged_by(network, alice, commands.ChallengeChannel(LEDGER))
     for _ in range(3):
         step(network, alice)
     assert ledger_at(alice).queue == ()
@@ -224,11 +224,11 @@ def test_a_peer_that_is_not_there_is_asked_nothing() -> None:
 def test_who_left_may_stay_after_all(index: int) -> None:
     network = ready()
     leaver, other = who(network, index)
-    challenged_by(network, leaver, inputs.ExitChannel(LEDGER))
+    challenged_by(network, leaver, commands.ExitChannel(LEDGER))
     network.reconnect()
     blocks(network)
     assert stands(network)
-    leaver.feed(inputs.ResumeChannel(LEDGER, "stay"))
+    leaver.feed(commands.ResumeChannel(LEDGER, "stay"))
     leaver.now_ms += 1_000
     blocks(network)
     assert not stands(network)
@@ -239,39 +239,39 @@ def test_who_left_may_stay_after_all(index: int) -> None:
     assert (found.status, found.success) == ("completed", False)
     assert is_completed(leaver, DEFEND, LEDGER)
     # It may be left again.
-    leaver.feed(inputs.ExitChannel(LEDGER))
+    leaver.feed(commands.ExitChannel(LEDGER))
     until(network, leaver, lambda: stands(network))
 
 
 def test_what_cannot_go_on_is_refused_with_why() -> None:
     def reason(network: Network) -> str:
         with pytest.raises(NotResumable) as refused:
-            network.alice.feed(inputs.ResumeChannel(LEDGER))
+            network.alice.feed(commands.ResumeChannel(LEDGER))
         return refused.value.reason
 
     network = ready()
     assert reason(network) == "it is neither challenged nor being left"
-    challenged_by(network, network.alice, inputs.ExitChannel(LEDGER))
-    network.alice.feed(inputs.CloseChannel(LEDGER))
+    challenged_by(network, network.alice, commands.ExitChannel(LEDGER))
+    network.alice.feed(commands.CloseChannel(LEDGER))
     assert reason(network) == "it is closing"
     network = ready()
-    challenged_by(network, network.alice, inputs.ExitChannel(LEDGER))
+    challenged_by(network, network.alice, commands.ExitChannel(LEDGER))
     network.chain.pass_time(DURATION_S)
     until(network, network.alice, lambda: is_completed(network.alice, CHALLENGE, LEDGER))
     assert reason(network) == "it is expired on chain"
     payments = opened()
     with pytest.raises(NotResumable, match="only a ledger goes on"):
-        payments.alice.feed(inputs.ResumeChannel(CHANNEL))
+        payments.alice.feed(commands.ResumeChannel(CHANNEL))
     with pytest.raises(UnknownChannel):
-        payments.alice.feed(inputs.ResumeChannel(LEDGER))
+        payments.alice.feed(commands.ResumeChannel(LEDGER))
 
 
 def test_a_ledger_stays_challenged_while_a_channel_that_it_carries_is_left() -> None:
     web = ExitWeb(1)
     channel_id = web.opened(300)
     payer, ledger_id = web.payer, web.ledgers[0]
-    payer.feed(inputs.ExitChannel(channel_id))
-    payer.feed(inputs.ChallengeChannel(ledger_id))
+    payer.feed(commands.ExitChannel(channel_id))
+    payer.feed(commands.ChallengeChannel(ledger_id))
     with pytest.raises(NotResumable, match="that it carries is being left"):
-        payer.feed(inputs.ResumeChannel(ledger_id))
+        payer.feed(commands.ResumeChannel(ledger_id))
     assert is_leaving(payer.state, payer.channel(ledger_id))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocols import inputs, messages
+from protocols import commands, inputs, messages
 from protocols.abi import DEPOSIT_SELECTOR
 from protocols.channel import ChannelStatus, is_supported, status
 from protocols.crank import crank
@@ -66,7 +66,7 @@ def test_bug_3_a_deposit_is_made_although_the_peers_prefund_came_before_the_appr
     bob = CoreNode(BOB, verdict="ask")
     bob.feed(Said(ALICE, proposal()))
     bob.feed(deposited())
-    result = bob.feed(inputs.ApproveObjective(FUND))
+    result = bob.feed(commands.ApproveObjective(FUND))
     assert result.waiting_for == WaitingFor.COMPLETE_POSTFUND
     alice = CoreNode(ALICE)
     alice.feed(open_command())
@@ -141,7 +141,7 @@ def test_bug_8_nothing_is_signed_or_deposited_while_unapproved_or_rejected() -> 
     bob.feed(deposited())
     bob.feed(inputs.Tick())
     assert bob.events_of("state-signed") == []
-    bob.feed(inputs.RejectObjective(FUND))
+    bob.feed(commands.RejectObjective(FUND))
     bob.feed(Said(ALICE, signed(state(1), ALICE)))
     assert bob.events_of("state-signed") == []
     alice = CoreNode(ALICE)
@@ -152,4 +152,4 @@ def test_bug_8_nothing_is_signed_or_deposited_while_unapproved_or_rejected() -> 
     assert alice.submissions == []
     assert status(alice.channel()) == ChannelStatus.REJECTED
     with pytest.raises(ProtocolError):
-        alice.feed(inputs.CloseChannel(CHANNEL))
+        alice.feed(commands.CloseChannel(CHANNEL))

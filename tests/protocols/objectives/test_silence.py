@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.draft import Context
 from protocols.objectives.base import ObjectiveType, newest
 from tests.support.builders import CHANNEL, chain_log, open_command
@@ -30,7 +30,7 @@ def closing(seconds: int, *, impatient: bool = True) -> CoreNode:
     alice = network.alice
     if impatient:
         alice.__class__ = Impatient
-    alice.feed(inputs.CloseChannel(CHANNEL))
+    alice.feed(commands.CloseChannel(CHANNEL))
     alice.now_ms += 1_000 * seconds
     alice.feed(inputs.Tick())
     return alice

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from protocols import inputs
+from protocols import commands
 from protocols.abi import encode_outcome
 from protocols.adjudication import Adjudicated
 from protocols.crypto import recover_address
@@ -49,7 +49,7 @@ def test_the_payer_shows_the_postfund_and_the_payee_what_it_was_paid() -> None:
 
 def test_a_ledger_shows_what_was_agreed_last_with_the_v_that_recovers() -> None:
     network = opened_ledger()
-    network.alice.feed(inputs.PayLedger(LEDGER, 200, "r1"))
+    network.alice.feed(commands.PayLedger(LEDGER, 200, "r1"))
     network.settle()
     bob = network.bob
     channel = bob.channel(LEDGER)

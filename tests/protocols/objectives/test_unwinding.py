@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from protocols import inputs, messages
+from protocols import commands, inputs, messages
 from protocols.channel import ChannelStatus, signed_final, status
 from protocols.messages import PostfundRenunciation, UnwindingRequest, VirtualState
 from protocols.objectives.base import ObjectiveStatus
@@ -58,7 +58,7 @@ def test_a_payer_gives_up_at_any_guarantee_and_all_get_everything_back(
     right_leads = frozenset(range(hops + 1)) if leads == "right" else frozenset[int]()
     for place in range(hops + 1):
         web, channel_id = stuck(hops, place, right_leads=right_leads)
-        web.payer.feed(inputs.CloseChannel(channel_id))
+        web.payer.feed(commands.CloseChannel(channel_id))
         web.settle()
         web.nothing_was_dropped()
         if place < max(hops, 2):
@@ -149,7 +149,7 @@ def test_what_a_hub_proposed_on_its_right_stands_until_a_state_without_it_is_cou
 
 def test_who_gave_a_channel_up_never_signs_its_postfund() -> None:
     web, channel_id = stuck(1, 1)
-    web.payer.feed(inputs.CloseChannel(channel_id))
+    web.payer.feed(commands.CloseChannel(channel_id))
     web.settle()
     for node in web.row[:-1]:
         assert not node.channel(channel_id).signed_by_me(1)
@@ -213,7 +213,7 @@ def test_an_open_channel_is_not_unwound() -> None:
 
 def test_a_payee_that_renounced_takes_no_voucher() -> None:
     web, channel_id = stuck(1, 1)
-    web.payer.feed(inputs.CloseChannel(channel_id))
+    web.payer.feed(commands.CloseChannel(channel_id))
     web.settle()
     assert web.payee.channel(channel_id).vouchers.total == 0
     assert status(web.payee.channel(channel_id)) == ChannelStatus.REJECTED
@@ -255,7 +255,7 @@ def test_where_a_hub_signed_the_postfund_a_final_state_of_all_clears_the_path() 
     channel_id = web.open(1_000)
     irene = web.row[2]
     web.until(lambda: has_signed_postfund(irene, channel_id))
-    web.payer.feed(inputs.CloseChannel(channel_id))
+    web.payer.feed(commands.CloseChannel(channel_id))
     web.settle()
     final = signed_final(web.payer.channel(channel_id), 0)
     assert final is not None
@@ -272,7 +272,7 @@ def test_a_payer_who_gave_up_hears_later_that_a_hub_signed() -> None:
     irene, ivan = web.row[2], web.row[1]
     web.until(lambda: has_signed_postfund(irene, channel_id))
     web.hand_over(irene, ivan.actor.address)
-    web.payer.feed(inputs.CloseChannel(channel_id))
+    web.payer.feed(commands.CloseChannel(channel_id))
     web.settle(without=frozenset({irene.actor.address}))
     web.settle()
     web.no_guarantee_is_left()
@@ -286,7 +286,7 @@ def test_an_unreachable_right_neighbour_leaves_the_hub_its_left_guarantee() -> N
     hub = web.row[1]
     web.until(lambda: stands(hub.state, web.ledgers[1], channel_id))
     away = frozenset({web.payee.actor.address})
-    web.payer.feed(inputs.CloseChannel(channel_id))
+    web.payer.feed(commands.CloseChannel(channel_id))
     web.settle(without=away)
     assert guaranteed(web, channel_id, 0)
     assert web.changes()[1] == 1  # Its fee, which it gives back with the guarantee.

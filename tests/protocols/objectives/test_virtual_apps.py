@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from protocols import events, inputs, messages
+from protocols import commands, events, messages
 from protocols.app_channel import ALTERNATE, LEADER
 from protocols.app_errors import AppOpeningRefused, ReducerNotInstalled, TurnRuleUnknown
 from protocols.app_events import AppDefinitionRecorded
@@ -46,7 +46,7 @@ def test_an_application_over_hubs_moves_the_ends_money_and_the_hubs_fees(
     first, last = web.ends
     assert first.app(channel_id).supported == last.app(channel_id).supported
     assert first.app(channel_id).supported.amounts == (STAKE - owed, owed)
-    web.ends[closer].feed(inputs.CloseChannel(channel_id))
+    web.ends[closer].feed(commands.CloseChannel(channel_id))
     web.settle()
     for node in web.row:
         assert status(node.channel(channel_id)) == ChannelStatus.CLOSED
@@ -66,7 +66,7 @@ def test_a_game_that_a_contract_judges_runs_over_hubs_too(hops: int) -> None:
     web.say(channel_id, 0, 40)
     web.say(channel_id, 1, 15)
     for end in web.ends:
-        end.feed(inputs.CloseChannel(channel_id))
+        end.feed(commands.CloseChannel(channel_id))
     web.settle()
     assert web.changes() == [-25 - sum(web.fees), *web.fees, 25]
     web.no_guarantee_is_left()
@@ -75,7 +75,7 @@ def test_a_game_that_a_contract_judges_runs_over_hubs_too(hops: int) -> None:
 def test_a_channel_in_which_nothing_was_said_gives_all_back_but_the_fees() -> None:
     web = AppWeb(2)
     channel_id = web.opened_app()
-    web.ends[1].feed(inputs.CloseChannel(channel_id))
+    web.ends[1].feed(commands.CloseChannel(channel_id))
     web.settle()
     assert web.changes() == [-sum(web.fees), *web.fees, 0]
 
@@ -216,7 +216,7 @@ def test_an_opening_that_the_last_end_refuses_leaves_nobody_with_less() -> None:
     web = AppWeb(2)
     channel_id = web.open_app()
     web.until(lambda: bool(web.row[1].events_of("ledger-update-signed")))
-    web.payer.feed(inputs.CloseChannel(channel_id))
+    web.payer.feed(commands.CloseChannel(channel_id))
     web.settle()
     web.no_guarantee_is_left()
     assert all(change >= 0 for change in web.changes()[1:-1])
@@ -257,7 +257,7 @@ def test_an_end_leaves_alone_with_the_newest_state_of_both_through_the_ledgers(
     node = web.ends[end]
     expected = BALANCE - owed - sum(web.fees) if end == 0 else BALANCE + owed
     assert worth(node) == expected
-    node.feed(inputs.ExitChannel(channel_id))
+    node.feed(commands.ExitChannel(channel_id))
     web.run([node], lambda: is_out(node, channel_id))
     assert web.chain.disputes.kept[channel_id].turn_num == 4
     assert paid_to(web, node) == expected
@@ -272,7 +272,7 @@ def test_a_hub_that_leaves_alone_loses_nothing(hop: int) -> None:
     talk(web, channel_id)
     hub = web.row[hop]
     assert worth(hub) == 2 * BALANCE + hop
-    hub.feed(inputs.ExitChannel(channel_id))
+    hub.feed(commands.ExitChannel(channel_id))
     web.run([hub], lambda: is_out(hub, channel_id))
     assert paid_to(web, hub) == 2 * BALANCE + hop
 
@@ -283,7 +283,7 @@ def test_an_older_state_on_chain_is_answered_by_the_other_end() -> None:
     channel_id = web.opened_app()
     talk(web, channel_id)
     hub, last = web.row[1], web.ends[1]
-    hub.feed(inputs.ExitChannel(channel_id))
+    hub.feed(commands.ExitChannel(channel_id))
     web.run(
         [hub, last],
         lambda: (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocols import inputs
+from protocols import commands
 from protocols.channel import ChainStatus, ChannelStatus, is_withdrawn, status
 from protocols.objectives.base import ObjectiveStatus, ObjectiveType
 from protocols.types import ChannelId
@@ -44,7 +44,7 @@ def test_each_role_leaves_alone_with_its_exit_value(place: int) -> None:
     channel_id = web.opened(PAID, AMOUNT)
     node = web.row[place]
     worth = exit_value_of(node)
-    node.feed(inputs.ExitChannel(channel_id))
+    node.feed(commands.ExitChannel(channel_id))
     web.run([node], lambda: is_out(node, channel_id))
     # A payee who is gone redeems nothing: only then the payer gets more than her worst case.
     unredeemed = PAID if place == 0 else 0
@@ -65,7 +65,7 @@ def test_each_role_leaves_a_ledger_alone_with_all_it_carries(place: int) -> None
     ledgers = ledgers_of(web, place)
     worth = exit_value_of(node)
     for ledger_id in ledgers:
-        node.feed(inputs.ExitChannel(ledger_id))
+        node.feed(commands.ExitChannel(ledger_id))
     web.run([node], lambda: all(is_out(node, ledger_id) for ledger_id in ledgers))
     assert paid_to(web, node) == worth + (PAID if place == 0 else 0)
 
@@ -75,7 +75,7 @@ def test_a_payee_that_is_gone_costs_its_neighbours_no_ledger() -> None:
     web = ExitWeb(2)
     channel_id = web.opened(PAID, AMOUNT)
     present = web.row[:3]
-    web.payer.feed(inputs.ExitChannel(channel_id))
+    web.payer.feed(commands.ExitChannel(channel_id))
     web.run(present, lambda: is_out(web.payer, channel_id))
     assert in_ledgers(web.payer) == BALANCE - FEES
     assert web.payer.channel(web.ledgers[0]).chain_status == ChainStatus.OPEN
@@ -88,7 +88,7 @@ def test_a_payee_that_is_gone_costs_its_neighbours_no_ledger() -> None:
 def test_a_payee_that_is_there_redeems_and_is_paid_through_the_ledgers() -> None:
     web = ExitWeb(2)
     channel_id = web.opened(PAID, AMOUNT)
-    web.payer.feed(inputs.ExitChannel(channel_id))
+    web.payer.feed(commands.ExitChannel(channel_id))
     web.run(web.row, lambda: all(_settled(node, channel_id) for node in web.row))
     expected = [BALANCE - PAID - FEES, 2 * BALANCE + 1, 2 * BALANCE + 2, BALANCE + PAID]
     assert [in_ledgers(node) for node in web.row] == expected
@@ -107,7 +107,7 @@ def test_a_hub_whose_right_neighbour_is_gone_keeps_its_left_ledger() -> None:
     channel_id = web.opened(PAID, AMOUNT)
     hub, payer = web.row[1], web.payer
     worth = exit_value_of(hub)
-    hub.feed(inputs.ExitChannel(channel_id))
+    hub.feed(commands.ExitChannel(channel_id))
     web.run([payer, hub], lambda: is_out(hub, channel_id))
     assert hub.channel(web.ledgers[0]).chain_status == ChainStatus.OPEN
     assert hub.channel(web.ledgers[1]).chain_status == ChainStatus.EXPIRED
@@ -125,7 +125,7 @@ def test_a_channel_that_never_opened_is_left_with_its_guarantee() -> None:
     # The payee never hears of it: the hub guarantees nothing, the payer's guarantee stands alone.
     payer, hub = web.row[0], web.row[1]
     web.settle(without=frozenset((web.payee.actor.address,)))
-    payer.feed(inputs.ExitChannel(web.ledgers[0]))
+    payer.feed(commands.ExitChannel(web.ledgers[0]))
     web.run([payer], lambda: is_out(payer, web.ledgers[0]))
     assert paid_to(web, payer) >= BALANCE - AMOUNT - FEES
     assert hub.channel(channel_id) is not None
@@ -137,7 +137,7 @@ def test_strangers_who_reclaim_and_transfer_for_us_change_nothing_but_the_gas() 
     one, other = web.row[1], web.row[2]
     worths = [exit_value_of(one), exit_value_of(other)]
     for node in (one, other):
-        node.feed(inputs.ExitChannel(web.ledgers[1]))
+        node.feed(commands.ExitChannel(web.ledgers[1]))
     # Both parties of one ledger reclaim and transfer: each is the other's stranger.
     web.run([one, other], lambda: all(is_out(node, web.ledgers[1]) for node in (one, other)))
     left, right = paid_to(web, one), paid_to(web, other)
@@ -154,10 +154,10 @@ def test_what_others_give_back_of_a_forgotten_channel_is_paid_to_us() -> None:
     payer, hub, payee = web.row
     ledger_id = web.ledgers[0]
     hub.state.channels.pop(channel_id)
-    hub.feed(inputs.ExitChannel(ledger_id))
+    hub.feed(commands.ExitChannel(ledger_id))
     web.run([hub], lambda: is_completed(hub, ObjectiveType.WITHDRAW, ledger_id))
     before = paid_to(web, hub)
-    payer.feed(inputs.ExitChannel(channel_id))
+    payer.feed(commands.ExitChannel(channel_id))
     web.run([payer, payee, hub], lambda: is_completed(payer, ObjectiveType.WITHDRAW, ledger_id))
     web.run([hub], lambda: paid_to(web, hub) == before + PAID)
     assert is_completed(hub, ObjectiveType.WITHDRAW, ledger_id)
@@ -172,7 +172,7 @@ def test_an_opening_ends_when_the_ledger_that_should_carry_it_was_left_without_i
     channel_id = web.open(AMOUNT)
     left, payee, last = web.row[-2], web.payee, web.ledgers[-1]
     web.until(lambda: is_proposed(left.state, last, channel_id))
-    payee.feed(inputs.ExitChannel(last))
+    payee.feed(commands.ExitChannel(last))
     web.run(web.row, lambda: all(is_withdrawn(node.channel(last)) for node in (left, payee)))
     web.run(web.row, lambda: web.fund_status(web.payer, channel_id) == ObjectiveStatus.REJECTED)
     assert not left.channel(last).ledger.current.guarantees

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocols import inputs, messages, rejections
+from protocols import commands, messages, rejections
 from protocols.objectives import refusals, virtual_rules
 from protocols.objectives.base import ObjectiveStatus, ObjectiveType, objective_id
 from tests.support.web import Web
@@ -110,7 +110,7 @@ def crossed(web: Web) -> tuple[bytes, bytes]:
     first, second = (node.actor.address for node in web.row[1:3])
     web.hand_over(web.payer, first)
     web.deliver(web.row[1], second)
-    web.payer.feed(inputs.RejectObjective(identity, "changed my mind"))
+    web.payer.feed(commands.RejectObjective(identity, "changed my mind"))
     web.hand_over(web.payer, first)
     # On a new connection the hub first tells what it has of ours, then says again what it said.
     web.hand_over(web.row[2], first)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from protocols import inputs
+from protocols import commands
 from protocols.channel import supported_final
 from protocols.draft import Draft
 from protocols.messages import VirtualState, decode_body
@@ -34,7 +34,7 @@ def test_an_open_channel_is_told_to_its_links_alone() -> None:
 def test_what_is_over_is_not_told() -> None:
     web = Web(1)
     channel_id = web.opened()
-    web.payer.feed(inputs.CloseChannel(channel_id))
+    web.payer.feed(commands.CloseChannel(channel_id))
     web.settle()
     assert told(web.payer, web.row[1], channel_id) == []
 
@@ -44,7 +44,7 @@ def test_a_channel_that_is_given_up_is_told_as_such() -> None:
     channel_id = web.open()
     hub = web.row[1]
     web.until(lambda: is_agreed(web.payer.state, web.ledgers[0], channel_id))
-    web.payer.feed(inputs.CloseChannel(channel_id))
+    web.payer.feed(commands.CloseChannel(channel_id))
     assert told(web.payer, hub, channel_id)[-1] == "UnwindingRequest"
     web.settle()
     assert told(hub, web.payer, channel_id)[-1] == "ObjectiveRejection"
@@ -53,7 +53,7 @@ def test_a_channel_that_is_given_up_is_told_as_such() -> None:
 def test_who_knows_more_answers_what_is_said_again() -> None:
     web = Web(1)
     channel_id = web.opened()
-    web.payer.feed(inputs.CloseChannel(channel_id))
+    web.payer.feed(commands.CloseChannel(channel_id))
     web.settle()
     hub = web.row[1]
     before = len(hub.outbox.get(web.payer.actor.address, []))
@@ -77,7 +77,7 @@ def test_a_hub_that_lost_a_tail_signs_no_final_state_but_the_one_that_is_shown_t
     channel_id = web.opened()
     hub, bob = web.row[1], web.payee
     hub.lose_tail()
-    web.payer.feed(inputs.CloseChannel(channel_id))
+    web.payer.feed(commands.CloseChannel(channel_id))
     web.settle()
     assert supported_final(hub.channel(channel_id)) is None
     turn = hub.channel(channel_id).turns[-1]
@@ -98,7 +98,7 @@ def test_a_hub_that_lost_a_tail_neither_signs_nor_renounces_a_postfund() -> None
     hub.lose_tail()
     web.hand_over(bob, hub.actor.address)
     assert not hub.channel(channel_id).signed_by_me(1)
-    web.payer.feed(inputs.CloseChannel(channel_id))
+    web.payer.feed(commands.CloseChannel(channel_id))
     web.settle()
     assert virtual_of(hub.channel(channel_id)).unwinding
     assert hub.actor.address not in virtual_of(hub.channel(channel_id)).renounced
@@ -113,7 +113,7 @@ def test_a_hub_that_lost_a_tail_renounces_nothing_although_its_right_is_free() -
     web.until(lambda: is_agreed(hub.state, web.ledgers[0], channel_id))
     assert not stands(hub.state, web.ledgers[1], channel_id)
     hub.lose_tail()
-    web.payer.feed(inputs.CloseChannel(channel_id))
+    web.payer.feed(commands.CloseChannel(channel_id))
     web.settle(without=frozenset({web.payee.actor.address}))
     virtual = virtual_of(hub.channel(channel_id))
     assert virtual.unwinding

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from protocols import inputs, messages, rejections
+from protocols import commands, messages, rejections
 from protocols.error import ProtocolError
 from protocols.errors import (
     AssetNotSupported,
@@ -118,13 +118,13 @@ def test_a_payer_keeps_to_her_own_limit() -> None:
 def poor(web: Web, place: int) -> None:
     """The node at that place paid nearly all of its balance in its right ledger away."""
     node, ledger_id = web.row[place], web.ledgers[place]
-    node.feed(inputs.PayLedger(ledger_id, BALANCE - 10, "rent"))
+    node.feed(commands.PayLedger(ledger_id, BALANCE - 10, "rent"))
     web.settle()
 
 
 def closed(web: Web, place: int) -> None:
     """The ledger at the right of that place is closing."""
-    web.row[place].feed(inputs.CloseChannel(web.ledgers[place]))
+    web.row[place].feed(commands.CloseChannel(web.ledgers[place]))
     web.settle()
 
 
@@ -216,7 +216,7 @@ def test_a_hub_whose_left_neighbour_is_poor_names_it() -> None:
     body = proposal_to(web, web.row[1].actor.address)
     assert channel_id in web.payer.state.channels
     other = Web(1)
-    other.payer.feed(inputs.PayLedger(other.ledgers[0], BALANCE - 10, "rent"))
+    other.payer.feed(commands.PayLedger(other.ledgers[0], BALANCE - 10, "rent"))
     other.settle()
     assert other.hears(other.row[1], other.payer, body) == ""
     (told,) = (messages.decode_body(sent.body) for sent in other.row[1].outbox[A][-1:])
@@ -408,7 +408,7 @@ def given_up(web: Web, count: int) -> None:
     for number in range(count):
         channel_id = web.open(10, b"g%03d" % number)
         web.settle()
-        web.payer.feed(inputs.CloseChannel(channel_id))
+        web.payer.feed(commands.CloseChannel(channel_id))
         web.settle()
         assert web.fund_status(web.row[2], channel_id) == ObjectiveStatus.REJECTED
     web.payee.decision = decision

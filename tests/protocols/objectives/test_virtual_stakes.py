@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from protocols import events, inputs, messages
+from protocols import commands, events, inputs, messages
 from protocols.app_channel import ALTERNATE, after, state_at
 from protocols.channel import ChannelStatus, Virtual, status
 from protocols.draft import HUB, PLAYER
@@ -95,7 +95,7 @@ def test_what_was_won_moves_between_the_ends_and_hubs_keep_their_fees(
     web = web_of(hops)
     channel_id = web.opened_app()
     owed = story(web, channel_id)  # type: ignore[operator]
-    web.ends[closer].feed(inputs.CloseChannel(channel_id))
+    web.ends[closer].feed(commands.CloseChannel(channel_id))
     web.settle()
     assert web.changes() == [-owed - sum(web.fees), *web.fees, owed]
     for node in web.row:
@@ -114,7 +114,7 @@ def test_a_game_that_a_contract_judges_is_played_for_both_stakes(hops: int) -> N
     web.say(channel_id, 0, 40)
     web.say(channel_id, 1, 99)
     for end in web.ends:
-        end.feed(inputs.CloseChannel(channel_id))
+        end.feed(commands.CloseChannel(channel_id))
     web.settle()
     assert web.changes() == [59 - sum(web.fees), *web.fees, -59]
 
@@ -126,7 +126,7 @@ def test_a_fee_above_the_last_ends_part_pays_all_of_it() -> None:
     assert parts_at((10, 3), (5, 2), 2) == (10, 3)
     web = AppWeb(2, (700, 1))
     channel_id = web.opened_app()
-    web.ends[0].feed(inputs.CloseChannel(channel_id))
+    web.ends[0].feed(commands.CloseChannel(channel_id))
     web.settle()
     assert web.changes() == [-sum(web.fees), *web.fees, 0]
 
@@ -171,7 +171,7 @@ def _refused(web: AppWeb, channel_id: ChannelId, name: str) -> None:
 def _spend(web: AppWeb, node: WebNode, place: int, left: int) -> None:
     """All but so much of the node's balance in that ledger goes to the other party."""
     ledger_id = web.ledgers[place]
-    node.feed(inputs.PayLedger(ledger_id, _own(node, ledger_id) - left, "spent"))
+    node.feed(commands.PayLedger(ledger_id, _own(node, ledger_id) - left, "spent"))
     web.settle()
 
 
@@ -296,13 +296,13 @@ def test_an_opening_that_is_given_up_at_any_moment_costs_nobody_a_stake(
     giver = web.row[by]
     objective = objective_id(ObjectiveType.VIRTUAL_FUND, channel_id)
     if by == 0:
-        giver.feed(inputs.CloseChannel(channel_id))
+        giver.feed(commands.CloseChannel(channel_id))
     elif giver.state.objectives.get(objective) is not None:
-        _try(giver, inputs.RejectObjective(objective))
+        _try(giver, commands.RejectObjective(objective))
     web.settle()
     for _ in range(12):
         if web.fund_status(web.payer, channel_id) == ObjectiveStatus.COMPLETED:
-            web.payer.feed(inputs.CloseChannel(channel_id))
+            web.payer.feed(commands.CloseChannel(channel_id))
         web.wait(60_000)
         web.settle()
     web.no_guarantee_is_left()
@@ -352,7 +352,7 @@ def test_a_hub_that_signed_the_postfund_is_left_by_a_final_state_alone(hops: int
     web = web_of(hops)
     channel_id = half_open(web)
     hub = web.row[-2]
-    web.payer.feed(inputs.CloseChannel(channel_id))
+    web.payer.feed(commands.CloseChannel(channel_id))
     web.settle()
     web.no_guarantee_is_left()
     assert web.changes() == [-sum(web.fees), *web.fees, 0]
@@ -453,7 +453,7 @@ def test_an_end_leaves_alone_with_what_both_signed_last(hops: int, end: int, sto
     node = web.ends[end]
     expected = BALANCE - owed - sum(web.fees) if end == 0 else BALANCE + owed
     assert worth(node) == expected
-    node.feed(inputs.ExitChannel(channel_id))
+    node.feed(commands.ExitChannel(channel_id))
     web.run([node], lambda: is_out(node, channel_id))
     assert paid_to(web, node) == expected
 
@@ -466,7 +466,7 @@ def test_a_hub_that_leaves_alone_loses_nothing(hop: int, story: object) -> None:
     story(web, channel_id)  # type: ignore[operator]
     hub = web.row[hop]
     assert worth(hub) == 2 * BALANCE + hop
-    hub.feed(inputs.ExitChannel(channel_id))
+    hub.feed(commands.ExitChannel(channel_id))
     web.run([hub], lambda: is_out(hub, channel_id))
     assert paid_to(web, hub) == 2 * BALANCE + hop
 
@@ -478,7 +478,7 @@ def test_a_hub_that_is_left_with_its_left_guarantee_alone_gets_its_part_back() -
     hub = web.row[1]
     expected = 2 * BALANCE + web.fees[0]
     assert worth(hub) == expected
-    hub.feed(inputs.ExitChannel(web.ledgers[0]))
+    hub.feed(commands.ExitChannel(web.ledgers[0]))
     web.run([hub], lambda: is_completed(hub, ObjectiveType.EXIT, web.ledgers[0]))
     got = sum(
         amount for to, amount in hub.channel(web.ledgers[0]).withdrawn if to == hub.actor.address
@@ -491,7 +491,7 @@ def test_the_last_end_that_is_left_alone_half_open_gets_its_stake_back() -> None
     channel_id = half_open(web)
     last = web.row[-1]
     assert worth(last) == BALANCE
-    last.feed(inputs.ExitChannel(channel_id))
+    last.feed(commands.ExitChannel(channel_id))
     web.run([last], lambda: is_out(last, channel_id))
     assert paid_to(web, last) == BALANCE
 
@@ -523,13 +523,13 @@ def test_a_first_end_that_gave_up_and_plays_on_in_secret_costs_no_hub(to_last: i
     channel_id = web.open_app(app_definition=GAME_APP, turn_rule=ALTERNATE)
     hub, last = web.row[1], web.ends[1]
     web.until(lambda: _knows(hub, channel_id) and hub.channel(channel_id).signed_by_me(1))
-    web.payer.feed(inputs.CloseChannel(channel_id))
+    web.payer.feed(commands.CloseChannel(channel_id))
     web.until(lambda: last.actor.address in _virtual(hub, channel_id).renounced)
     assert worth(hub) >= 2 * BALANCE
     shows_a_secret_move(web, channel_id, to_last)
     web.step(hub, last)
     assert web.chain.disputes.kept[channel_id].turn_num == 2
-    hub.feed(inputs.ExitChannel(channel_id))
+    hub.feed(commands.ExitChannel(channel_id))
     web.run([hub], lambda: is_out(hub, channel_id))
     assert paid_to(web, hub) == 2 * BALANCE + web.fees[0]
 
@@ -552,7 +552,7 @@ def test_the_last_end_answers_a_secret_move_although_it_had_renounced() -> None:
     web.step(last)
     assert last.app(channel_id).supported.count == 1
     last.say(5, channel_id=channel_id)
-    last.feed(inputs.ExitChannel(channel_id))
+    last.feed(commands.ExitChannel(channel_id))
     web.run([last], lambda: is_out(last, channel_id))
     assert web.chain.disputes.kept[channel_id].turn_num == 3
     assert paid_to(web, last) == BALANCE + 10 - 5

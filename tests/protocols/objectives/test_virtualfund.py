@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocols import inputs
+from protocols import commands
 from protocols.channel import ChannelStatus, status
 from protocols.messages import decode_body
 from protocols.objectives.base import ObjectiveStatus, ObjectiveType
@@ -100,7 +100,7 @@ def test_an_owner_who_is_asked_decides_and_the_others_wait() -> None:
     assert web.fund_status(web.payee, channel_id) == ObjectiveStatus.UNAPPROVED
     assert web.fund_status(web.payer, channel_id) == ObjectiveStatus.APPROVED
     objective = web.payee.objective(ObjectiveType.VIRTUAL_FUND, channel_id)
-    web.payee.feed(inputs.ApproveObjective(objective.objective_id))
+    web.payee.feed(commands.ApproveObjective(objective.objective_id))
     web.settle()
     assert status(web.payer.channel(channel_id)) == ChannelStatus.OPEN
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.adjudication import exit_of
 from protocols.exit_calls import Finalised, transfer_call
 from protocols.objectives.base import ObjectiveType, WaitingFor, newest
@@ -25,7 +25,7 @@ WITHDRAW = ObjectiveType.WITHDRAW
 def challenged_ledger() -> Network:
     """ALICE challenged the ledger, and nobody answers any more."""
     network = opened_ledger()
-    network.alice.feed(inputs.ChallengeChannel(LEDGER))
+    network.alice.feed(commands.ChallengeChannel(LEDGER))
     wait_out(network, network.alice, LEDGER)
     return network
 
@@ -76,7 +76,7 @@ def test_a_fork_that_takes_the_payout_back_has_it_made_again() -> None:
     network.alice.feed(open_ledger_command())
     network.settle()
     alice = network.alice
-    alice.feed(inputs.ChallengeChannel(LEDGER))
+    alice.feed(commands.ChallengeChannel(LEDGER))
     wait_out(network, alice, LEDGER)
     until(network, alice, lambda: network.chain.held[LEDGER] < 1_500)
     network.chain.reorg(1, keeps=False)
@@ -90,7 +90,7 @@ def test_who_concluded_without_paying_out_leaves_the_rest_to_us() -> None:
     pay(network, 30, 1)
     network.settle()
     alice = network.alice
-    alice.feed(inputs.CloseChannel(CHANNEL))
+    alice.feed(commands.CloseChannel(CHANNEL))
     network.deliver(alice)
     network.deliver(network.bob)
     assert [order.kind for order in alice.submissions] == ["conclude"]

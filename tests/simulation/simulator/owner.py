@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from node.answers import Answer, Until
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.crypto import keccak256
 from protocols.error import ProtocolError
 from protocols.objectives.base import ObjectiveStatus, ObjectiveType, objective_id
@@ -134,7 +134,7 @@ class Owners:
         payee = self._path(order.step.name)[-1]
         world, taking = self._world, Order(5_000 + len(self.orders), order.step)
         taking.step = Step(0, "take", order.step.name, payee)
-        taking.command = inputs.TakeVoucher(
+        taking.command = commands.TakeVoucher(
             answer.channel_id, answer.total, answer.signature, taking.request_id
         )
         self.orders.append(taking)
@@ -161,26 +161,26 @@ class Owners:
         match step.kind:
             case "pay":
                 amount = step.amounts[0]
-                return inputs.SendPayment(channel_id, amount, payment_id, "", request_id)
+                return commands.SendPayment(channel_id, amount, payment_id, "", request_id)
             case "batch":
                 memos = ("",) * len(step.amounts)
                 prefix = payment_id[:28]
-                return inputs.SendBatch(
+                return commands.SendBatch(
                     channel_id, step.amounts, memos, prefix, request_id=request_id
                 )
             case "voucher":
                 amount = step.amounts[0]
-                return inputs.CreateVoucher(channel_id, amount, payment_id, "", request_id)
+                return commands.CreateVoucher(channel_id, amount, payment_id, "", request_id)
             case "move":
-                return inputs.PayLedger(channel_id, step.amounts[0], request_id)
+                return commands.PayLedger(channel_id, step.amounts[0], request_id)
             case "reject":
                 identity = objective_id(ObjectiveType.VIRTUAL_FUND, channel_id)
-                return inputs.RejectObjective(identity, "changed her mind", request_id)
+                return commands.RejectObjective(identity, "changed her mind", request_id)
             case "exit":
-                return inputs.ExitChannel(channel_id, request_id)
+                return commands.ExitChannel(channel_id, request_id)
             case "challenge":
-                return inputs.ChallengeChannel(channel_id, request_id)
-        return inputs.CloseChannel(channel_id, request_id)
+                return commands.ChallengeChannel(channel_id, request_id)
+        return commands.CloseChannel(channel_id, request_id)
 
     def _opening(self, order: Order) -> inputs.Input:
         step, world = order.step, self._world
@@ -193,11 +193,11 @@ class Owners:
             names = (order.entropy, order.request_id)
             return opening_of_app(step, path, asset, duration_s, names)
         if step.channel == DIRECT:
-            return inputs.OpenChannel(path[-1], asset, DEPOSIT, 0, *common)
+            return commands.OpenChannel(path[-1], asset, DEPOSIT, 0, *common)
         if step.channel == LEDGER:
-            return inputs.OpenLedger(path[-1], asset, DEPOSIT, DEPOSIT, *common)
+            return commands.OpenLedger(path[-1], asset, DEPOSIT, DEPOSIT, *common)
         fees = (HUB_FEE,) * (len(path) - 1)
-        return inputs.OpenVirtual(path, asset, VIRTUAL_AMOUNT, fees, *common)
+        return commands.OpenVirtual(path, asset, VIRTUAL_AMOUNT, fees, *common)
 
     def _approve(self) -> None:
         """Owners say yes to whatever was proposed."""
@@ -208,7 +208,7 @@ class Owners:
                 continue
             for identity in list(process.state.unapproved):
                 if process.state.objectives[identity].status == ObjectiveStatus.UNAPPROVED:
-                    approval = inputs.ApproveObjective(identity)
+                    approval = commands.ApproveObjective(identity)
                     process.engine.command_then(approval, "durable", lambda answer: None)
                     process.plan_turn()
         world.schedule.after(APPROVAL_MS, self._approve)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from protocols import inputs
+from protocols import commands, inputs
 from protocols.app_channel import ALTERNATE, JUDGED, App, mover
 from protocols.app_reducers import my_end
 from protocols.channel import POSTFUND_TURN, Channel, is_supported
@@ -36,10 +36,10 @@ def opening_of_app(
     reducer_id, turn_rule = (GAME, ALTERNATE) if is_judged else (TILL, step.app)
     terms = (duration_s, reducer_id, turn_rule, RPS_APP if is_judged else b"", *names)
     if step.channel == DIRECT:
-        return inputs.OpenApp(path[-1], asset, *step.amounts, *terms)
+        return commands.OpenApp(path[-1], asset, *step.amounts, *terms)
     fees = (HUB_FEE,) * (len(path) - 1)
     first, last = step.amounts
-    return inputs.OpenVirtualApp(path, asset, first, fees, *terms, last)
+    return commands.OpenVirtualApp(path, asset, first, fees, *terms, last)
 
 
 def saying(
@@ -58,7 +58,7 @@ def saying(
     if not payload:
         return None
     name = keccak256(request_id.encode() + node.address)
-    return inputs.SendAppMessage(channel.channel_id, payload, name, request_id)
+    return commands.SendAppMessage(channel.channel_id, payload, name, request_id)
 
 
 def _move(step: Step, node: SimulatedNode, channel: Channel, app: App) -> bytes:
