@@ -469,8 +469,10 @@ def test_restarts_and_pauses_are_measured_on_a_log_that_ended_by_a_crash(tmp_pat
     # Of three seconds an idle node may take less than what is counted in hundredths.
     assert all(line.figure > 0 for line in run.lines() if line.aim.name != "watching_percent")
     assert run.details["blocks_watched"] >= 1
-    # Five of the first life: whose log it is, two contracts of applications, a head, a digest.
-    assert run.details["restart_records"] == 5 + 50 * 15 + 5 * 2
+    # Five of the first life: whose log it is, two contracts of applications, a head, a digest. The
+    # second may have looked at the chain before it was asked.
+    made_count = 5 + 50 * 15 + 5 * 2
+    assert made_count <= run.details["restart_records"] <= made_count + 3
     assert run.details["snapshots_taken"] >= 1
 
 
