@@ -300,10 +300,14 @@ def _wish_refused(
 def _closing_turn(channel: ChannelFacts, ledger: LedgerFacts, state: State) -> Iterator[str]:
     """M8: the highest turn that anyone signed, plus one; far above it after a cut tail (M27)."""
     rise = state.turn_num - ledger.highest_turn
+    jump_turn = -1 if ledger.jump is None else ledger.jump[0]
+    has_jumped = jump_turn > ledger.highest_turn
+    if has_jumped and state.turn_num == jump_turn + 1:
+        return  # The move of 0 was signed, and its answer is not there yet.
     if channel.is_close_only or channel.my_index == FOLLOWER:
         # Who lost its end jumps over all that it may have forgotten.
         if rise == 1 or rise > RESTORED_TURN_JUMP // 2:
             return
-    elif rise == 1 and not ledger.queue:
+    elif rise == 1 and not ledger.queue and not has_jumped:
         return
     yield f"a ledger at turn {ledger.highest_turn} does not close at turn {state.turn_num} (M8)"

@@ -74,7 +74,11 @@ def _is_empty(channel: Channel) -> bool:
 
 
 def _final_turn(channel: Channel) -> TurnNum:
-    highest = ledger_of(channel).proposed_turn
+    ledger = ledger_of(channel)
+    highest = ledger.proposed_turn
+    if ledger.resumption is not None:
+        # Our move of 0 may be on its way to be countersigned.
+        highest = max(highest, ledger.resumption.jump_turn)
     if not channel.close_only:
         return highest + 1
     # The minimum rises with every cut, so that two of them do not lead to one turn.

@@ -250,6 +250,28 @@ def test_one_that_closes_while_the_move_is_on_its_way_ends_above_it(network: Net
     nobody_signed_twice(network)
 
 
+def test_a_leader_that_lost_nothing_ends_it_above_the_move_that_is_on_its_way(
+    network: Network,
+) -> None:
+    """Found by the simulator: the follower countersigns the move, and then refuses a lower end."""
+    paid(network)
+    network.bob.lose_tail()
+    network.reconnect()
+    while not network.alice.events_of("ledger-jump-signed"):
+        for node in network.nodes.values():
+            if network.waiting(node):
+                network.deliver(node)
+                network.acknowledge(network.other(node))
+    assert not network.alice.events_of("ledger-resumed")
+    network.alice.feed(commands.CloseChannel(LEDGER))
+    network.settle()
+    for node in network.nodes.values():
+        assert status(node.channel(LEDGER)) == ChannelStatus.CLOSED
+        assert node.channel(LEDGER).turns[-1].turn_num > RESTORED_TURN_JUMP
+    assert network.chain.paid == {ALICE.address: 900, BOB.address: 600}
+    nobody_signed_twice(network)
+
+
 # --- heads ---
 
 

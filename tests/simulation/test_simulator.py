@@ -90,6 +90,7 @@ FOUND = {
     13889: "the same loop, in which its answers fail one after the other",
     18562: "a leader waits for what a follower forgot to offer again",
     19748: "a deep fork takes a challenge back while its node is down",
+    43402: "a leader that lost nothing ended a ledger below its move that was on its way",
 }
 """Seeds beyond the fixed ones that broke a rule once, and what they met."""
 

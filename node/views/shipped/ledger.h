@@ -63,13 +63,24 @@ static void cancel_undone(Channel *ledger, u32 count) {
         }
 }
 
+/* Which ledger carries a channel is in the channel's own record, which a log that was cut may lack. */
+static void note_carrier(Channel *target, const Channel *ledger, bool is_left_ours) {
+    Head *head = &target->head;
+    u8 *is_noted = is_left_ours ? &head->has_right_ledger : &head->has_left_ledger;
+    if (*is_noted) return;
+    *is_noted = true;
+    *(is_left_ours ? &head->right_ledger : &head->left_ledger) = ledger->head.id;
+    target->is_dirty = true;
+}
+
 static void add_guarantee(Channel *ledger, const Id *target, U256 amount, bool is_left_ours) {
-    const Channel *known = find_channel(target->bytes);
+    Channel *known = find_channel(target->bytes);
     Guarantee *added = list_add(&ledger->guarantees);
     added->target = *target;
     added->amount = amount;
     added->is_left_ours = is_left_ours;
     added->to_right = known ? to_last(known) : U256_ZERO;
+    if (known) note_carrier(known, ledger, is_left_ours);
 }
 
 static void remove_guarantee(Channel *ledger, const Id *target) {
