@@ -56,18 +56,22 @@ app = typer.Typer(no_args_is_help=True, help="Channels of applications: both end
 @reports_failures
 def install(
     reducer: Annotated[
-        Path, typer.Argument(metavar="REDUCER", help="Its folder, C file or module.")
+        Path,
+        typer.Argument(
+            metavar="REDUCER", help="Its folder, C file or module, or the name of one that ships."
+        ),
     ],
     directory: NodeDir = HERE,
     as_json: AsJson = False,
 ) -> None:
     """Install a reducer: channels may be opened with it from then on, also by peers."""
     from node.apps.errors import TooManyReducers
-    from node.reducers.folders import find_reducer, read_module
+    from node.reducers.folders import find_reducer, read_module, shipped_or
 
     installed = _installed(directory)
     try:
-        code_hash = "0x" + installed.install(read_module(find_reducer(reducer))).hex()
+        found = find_reducer(shipped_or(reducer))
+        code_hash = "0x" + installed.install(read_module(found)).hex()
     except TooManyReducers as error:
         step = f"Remove files from {installed.directory / 'reducers'}"
         raise CommandFailed(str(error), step, "TOO_MANY_REDUCERS") from error

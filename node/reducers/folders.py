@@ -12,6 +12,8 @@ from node.views.limits import MODULE_SIZE_BYTES_MAX
 
 SOURCE, MODULE, MESSAGES, TESTS = "reducer.c", "reducer.wasm", "messages.jsonl", "tests"
 TEMPLATE = Path(__file__).parent / "template"
+APPLICATIONS = Path(__file__).resolve().parent.parent / "views" / "applications"
+"""Those that ship, a folder each."""
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}", re.ASCII)
 _PLACEHOLDER = "NAME"
 
@@ -33,6 +35,13 @@ def find_reducer(target: Path) -> ReducerFolder:
         return ReducerFolder(target / SOURCE, target / MODULE, tuple(messages))
     beside = find_reducer(target.parent).messages if target.parent.is_dir() else ()
     return ReducerFolder(target.with_suffix(".c"), target.with_suffix(".wasm"), beside)
+
+
+def shipped_or(target: Path) -> Path:
+    """The folder of the application that ships under that name, where nothing has it as its path."""
+    shipped = APPLICATIONS / target.name
+    is_name = target.parent == Path() and NAME.fullmatch(target.name) is not None
+    return shipped if is_name and not target.exists() and shipped.is_dir() else target
 
 
 def read_module(reducer: ReducerFolder) -> bytes:

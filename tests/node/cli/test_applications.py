@@ -12,6 +12,7 @@ import wasmtime
 from node.apps.installed import Installed
 from node.cli import applications
 from node.cli.local_node import LocalNode
+from node.reducers.folders import APPLICATIONS
 from tests.support.app_daemons import TILL
 from tests.support.tills import EQUAL_STAKES
 
@@ -207,6 +208,18 @@ def test_nothing_is_installed_where_no_node_is(tally, tmp_path: Path) -> None:
         assert done.exit_code == 1
         assert "there is no configuration" in done.stderr
     assert list(tmp_path.iterdir()) == [wrong]
+
+
+def test_an_application_that_ships_is_installed_by_its_name(
+    tally_json, path: list[LocalNode], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    alice, code = path[0], APPLICATIONS / "board" / "reducer.wasm"
+    installed = tally_json("app", "install", "board", "-c", alice.directory)["reducer"]
+    assert installed == "0x" + hashlib.sha256(code.read_bytes()).hexdigest()
+    # Other tests name the one that they installed by the beginning of its hash.
+    (file,) = Path(alice.directory).glob(f"data-apps/reducers/{installed[2:]}*")
+    file.unlink()
 
 
 def test_no_other_channel_is_closed_as_an_applications(

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from node.reducers.errors import MessageFileInvalid, ModuleMissing, NameUnusable
-from node.reducers.folders import find_reducer, make_reducer, message_files, read_module
+from node.reducers.folders import (
+    APPLICATIONS,
+    find_reducer,
+    make_reducer,
+    message_files,
+    read_module,
+    shipped_or,
+)
 from node.reducers.message_file import read_message_file
 from node.reducers.trials import run_trial
 from node.reducers.zig import build
@@ -83,3 +90,15 @@ def test_a_new_reducer_builds_and_its_messages_are_as_expected(tmp_path: Path) -
     trials = [run_trial(module, read_message_file(path)) for path in found.messages]
     assert [trial.findings for trial in trials] == [[], [], []]
     assert [len(trial.results) for trial in trials] == [12, 18, 1]
+
+
+def test_what_ships_is_found_by_its_name_unless_something_else_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in APPLICATIONS.glob("*/reducer.c"):
+        assert shipped_or(Path(folder.parent.name)) == folder.parent
+    for other in (Path("chess"), Path("./a/board"), tmp_path / "board", Path(".."), Path()):
+        assert shipped_or(other) == other
+    (tmp_path / "board").mkdir()
+    assert shipped_or(Path("board")) == Path("board")
