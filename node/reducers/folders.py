@@ -38,7 +38,7 @@ def find_reducer(target: Path) -> ReducerFolder:
 
 
 def shipped_or(target: Path) -> Path:
-    """The folder of the application that ships under that name, where nothing has it as its path."""
+    """The folder of the application that ships by that name, where no file or folder has it."""
     shipped = APPLICATIONS / target.name
     is_name = target.parent == Path() and NAME.fullmatch(target.name) is not None
     return shipped if is_name and not target.exists() and shipped.is_dir() else target
