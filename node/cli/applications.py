@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,8 +10,8 @@ import typer
 
 from node.cli.close import WAIT_TIMEOUT_S as CLOSE_TIMEOUT_S
 from node.cli.close import close
-from node.cli.failures import EXIT_FAILED, CommandFailed, as_failure, report, reports_failures
-from node.cli.node_call import ANSWER_TIMED_OUT, ask, ask_to_spend, channel_id_of, new_request_id
+from node.cli.failures import EXIT_FAILED, CommandFailed, report, reports_failures
+from node.cli.node_call import ask, ask_to_spend, channel_id_of, new_request_id
 from node.cli.open import (
     WAIT_TIMEOUT_S,
     Asset,
@@ -36,6 +35,7 @@ from node.cli.options import (
     written_amount,
 )
 from node.cli.output import print_json, print_rows, print_table, say, short, tell
+from node.cli.wait import wait_for_answer
 from protocols.app_channel import TURN_RULES
 from protocols.app_data import MESSAGE_SIZE_BYTES_MAX
 
@@ -234,29 +234,14 @@ def _wait_until_decided(
     directory: Path, sent: dict[str, str], answer: dict[str, Any], timeout_s: float
 ) -> tuple[dict[str, Any], CommandFailed | None]:
     """The newest answer about a recorded message, and why it is still not decided."""
-    from node.rpc.call import RpcError, RpcUnreachable
-
-    give_up_at = time.monotonic() + timeout_s
-    reason = f"the peer did not answer for {timeout_s:g} s"
-    while (left_s := give_up_at - time.monotonic()) > 0:
-        try:
-            answer = ask(directory, "app_send", until="decided", timeout_s=left_s, **sent)
-        except RpcError as error:
-            if error.name != ANSWER_TIMED_OUT:
-                return answer, as_failure(error)
-        except RpcUnreachable as error:
-            if not isinstance(error.__cause__, TimeoutError):
-                reason = str(error)
-                break
-        else:
-            if answer["count"] is not None:
-                return answer, None
-            # It is answered so when the channel ends without it, or when too many wait already.
-            reason = "the node does not wait for it: see tally channels"
-            break
+    answer, missing = wait_for_answer(
+        directory, ("app_send", sent), "decided", "count", answer=answer, timeout_s=timeout_s
+    )
+    if not missing or isinstance(missing, CommandFailed):
+        return answer, missing or None
     name = sent["request_id"]
     return answer, CommandFailed(
-        f"the message is recorded, and not decided yet: {reason}",
+        f"the message is recorded, and not decided yet: {missing}",
         "Nothing: it is offered when the peer is back, and waits in: tally app messages CHANNEL. "
         f"Do not repeat it without the same --request-id {name}",
         "NOT_DECIDED_YET",

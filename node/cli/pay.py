@@ -4,7 +4,6 @@ The payment is recorded first, under a request id, and only then its receipt is 
 happens meanwhile, whoever paid is told so, and under which name it can be asked about again.
 """
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,10 +12,11 @@ import typer
 
 from node.cli.amounts import format_of
 from node.cli.batch_file import Line, read_batch
-from node.cli.failures import EXIT_FAILED, CommandFailed, as_failure, report, reports_failures
-from node.cli.node_call import ANSWER_TIMED_OUT, ask, ask_to_spend, channel_id_of, new_request_id
+from node.cli.failures import EXIT_FAILED, CommandFailed, report, reports_failures
+from node.cli.node_call import ask, ask_to_spend, channel_id_of, new_request_id
 from node.cli.options import HERE, AsJson, NodeDir, RequestId, amount_in, written_amount
 from node.cli.output import print_json, say
+from node.cli.wait import wait_for_answer
 
 RECEIPT_TIMEOUT_S = 30.0
 """A peer that is there answers within milliseconds."""
@@ -120,29 +120,13 @@ def _wait_for_receipt(
     directory: Path, payment: _Payment, answer: dict[str, Any], timeout_s: float
 ) -> tuple[dict[str, Any], CommandFailed | None]:
     """The newest answer about a recorded payment, and why it still has no receipt."""
-    from node.rpc.call import RpcError, RpcUnreachable
-
-    give_up_at = time.monotonic() + timeout_s
-    reason = f"the peer did not answer for {timeout_s:g} s"
-    while (left_s := give_up_at - time.monotonic()) > 0:
-        try:
-            answer = ask(
-                directory, payment.method, until="receipt", timeout_s=left_s, **payment.params
-            )
-        except RpcError as error:
-            if error.name != ANSWER_TIMED_OUT:
-                return answer, as_failure(error)
-        except RpcUnreachable as error:
-            if not isinstance(error.__cause__, TimeoutError):
-                reason = str(error)
-                break
-        else:
-            if answer["receipted"]:
-                return answer, None
-            # It is answered without one when none will come, or when too many wait already.
-            reason = "the node does not wait for one: see tally channels"
-            break
-    return answer, _no_receipt_yet(payment, answer, reason)
+    order = payment.method, payment.params
+    answer, missing = wait_for_answer(
+        directory, order, "receipt", "receipted", answer=answer, timeout_s=timeout_s
+    )
+    if not missing or isinstance(missing, CommandFailed):
+        return answer, missing or None
+    return answer, _no_receipt_yet(payment, answer, missing)
 
 
 def _no_receipt_yet(payment: _Payment, answer: dict[str, Any], why: str) -> CommandFailed:

@@ -1,4 +1,4 @@
-"""Waiting for an objective, with its first unmet condition in sight."""
+"""Waiting: for an objective, with its first unmet condition in sight, and for a peer's answer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from node.cli.failures import CommandFailed, as_failure
-from node.cli.node_call import ask
+from node.cli.node_call import ANSWER_TIMED_OUT, ask
 from node.cli.output import console, short
 from node.explain.awaited import awaited
 
@@ -67,6 +67,42 @@ def naming_the_request(answer: dict[str, Any], request_id: str) -> Iterator[None
             next_step="The channel is proposed, the node goes on; see: tally objectives. "
             f"Repeat the command only with --request-id {request_id}: then it opens no second one",
         ) from error
+
+
+def wait_for_answer(
+    directory: Path,
+    order: tuple[str, dict[str, Any]],
+    until: str,
+    field: str,
+    *,
+    answer: dict[str, Any],
+    timeout_s: float,
+) -> tuple[dict[str, Any], str | CommandFailed]:
+    """The newest answer to an order that is recorded, and what keeps `field` empty in it: nothing
+    if it is there, a failure if the node refused, else why for now.
+
+    `order` is the method and its parameters, `until` what the node is to wait for, `answer` its
+    first one. The order is given again and again: its request id makes it the same.
+    """
+    from node.rpc.call import RpcError, RpcUnreachable
+
+    method, params = order
+    give_up_at = time.monotonic() + timeout_s
+    while (left_s := give_up_at - time.monotonic()) > 0:
+        try:
+            answer = ask(directory, method, until=until, timeout_s=left_s, **params)
+        except RpcError as error:
+            failure = None if error.name == ANSWER_TIMED_OUT else as_failure(error)
+            if failure is not None:
+                return answer, failure
+        except RpcUnreachable as error:
+            if not isinstance(error.__cause__, TimeoutError):
+                return answer, str(error)
+        else:
+            # Without it when none will come any more, or when too many wait already.
+            is_there = bool(answer[field])
+            return answer, "" if is_there else "the node does not wait for it: see tally channels"
+    return answer, f"the peer did not answer for {timeout_s:g} s"
 
 
 def _still_waiting(view: dict[str, Any], timeout_s: float) -> CommandFailed:

@@ -232,15 +232,20 @@ def test_one_that_closes_is_not_resumed(network: Network) -> None:
     assert network.chain.paid == {ALICE.address: 900, BOB.address: 600}
 
 
-def test_one_that_closes_while_the_move_is_on_its_way_ends_above_it(network: Network) -> None:
-    paid(network)
-    network.alice.lose_tail()
+def meet_until_the_leader_moved(network: Network) -> None:
+    """The move of 0 is on its way, and nobody answered it."""
     network.reconnect()
     while not network.alice.events_of("ledger-jump-signed"):
         for node in network.nodes.values():
             if network.waiting(node):
                 network.deliver(node)
                 network.acknowledge(network.other(node))
+
+
+def test_one_that_closes_while_the_move_is_on_its_way_ends_above_it(network: Network) -> None:
+    paid(network)
+    network.alice.lose_tail()
+    meet_until_the_leader_moved(network)
     network.bob.feed(commands.CloseChannel(LEDGER))
     network.alice.feed(commands.CloseChannel(LEDGER))
     network.settle()
@@ -256,12 +261,7 @@ def test_a_leader_that_lost_nothing_ends_it_above_the_move_that_is_on_its_way(
     """Found by the simulator: the follower countersigns the move, and then refuses a lower end."""
     paid(network)
     network.bob.lose_tail()
-    network.reconnect()
-    while not network.alice.events_of("ledger-jump-signed"):
-        for node in network.nodes.values():
-            if network.waiting(node):
-                network.deliver(node)
-                network.acknowledge(network.other(node))
+    meet_until_the_leader_moved(network)
     assert not network.alice.events_of("ledger-resumed")
     network.alice.feed(commands.CloseChannel(LEDGER))
     network.settle()

@@ -10,6 +10,7 @@ from node.cli.node_call import ask
 from node.cli.wait import (
     OBJECTIVE_FAILED,
     naming_the_request,
+    wait_for_answer,
     wait_for_objective,
 )
 from node.rpc.call import RpcUnreachable
@@ -59,3 +60,33 @@ def test_a_refused_opening_is_not_to_be_repeated_under_its_name() -> None:
         raise RpcUnreachable("nobody there")
     assert caught.value.name == "NODE_UNREACHABLE"
     assert caught.value.values == {**answer, "request_id": "id"}
+
+
+def test_an_order_that_is_recorded_is_answered_late_never_or_refused(
+    network, channel_id, alice_dir: Path
+) -> None:
+    def order(**changes: str) -> tuple[str, dict[str, str]]:
+        said = {"channel_id": channel_id, "amount": "1", "request_id": "late"}
+        return "payment_send", {**said, **changes}
+
+    def wait(order: tuple[str, dict[str, str]], timeout_s: float) -> object:
+        answer = ask(alice_dir, order[0], until="durable", **order[1])
+        how = {"answer": answer, "timeout_s": timeout_s}
+        found, missing = wait_for_answer(alice_dir, order, "receipt", "receipted", **how)
+        assert found["seq"] == answer["seq"]
+        return missing
+
+    assert wait(order(), 30) == ""
+    assert "did not answer for 0 s" in str(wait(order(request_id="later"), 0))
+    network.bob.stop()
+    try:
+        assert "did not answer for 0.3 s" in str(wait(order(request_id="last"), 0.3))
+    finally:
+        network.bob.start()
+    refused = order(request_id="late", amount="2")
+    found, failure = wait_for_answer(
+        alice_dir, refused, "receipt", "receipted", answer={"seq": 1}, timeout_s=5
+    )
+    assert found == {"seq": 1}
+    assert isinstance(failure, CommandFailed)
+    assert failure.name == "REQUEST_ID_CONFLICT"
