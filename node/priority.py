@@ -85,16 +85,19 @@ def go_on_apart() -> None:
     if os.getsid(0) == os.getpid():
         return
     parent = os.getpid()
+    # A signal that comes before it can be handed on is kept until it can.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*_FORWARDED, signal.SIGTSTP))
     child = os.fork()
     if child:
-        _end_as(child)
+        _end_as(child, mask)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     os.setsid()
     end_with_parent()
     if os.getppid() != parent:
         os._exit(1)
 
 
-def _end_as(child: int) -> NoReturn:
+def _end_as(child: int, mask: set[signal.Signals | int]) -> NoReturn:
     def forward(number: int, _: FrameType | None) -> None:
         os.kill(child, number)
 
@@ -106,6 +109,7 @@ def _end_as(child: int) -> NoReturn:
     for number in _FORWARDED:
         signal.signal(number, forward)
     signal.signal(signal.SIGTSTP, pause)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     # Not reaped before this returns: the signals above never reach another process.
     _, status = os.waitpid(child, 0)
     code = os.waitstatus_to_exitcode(status)
